@@ -1,0 +1,78 @@
+//! Every bound of the product, in one place. What is over a bound is refused with the bound's name and changes nothing.
+
+use crate::Ms;
+
+/// Longest lock name, in bytes of UTF-8.
+pub const LOCK_NAME_BYTES_MAX: usize = 200;
+/// Longest slot name, in bytes of UTF-8.
+pub const SLOT_NAME_BYTES_MAX: usize = 200;
+/// Longest `info` text, in bytes of UTF-8; XML-RPC cuts longer ones with a mark.
+pub const INFO_BYTES_MAX: usize = 4 * 1024;
+/// Longest description of a lock and longest reason of an administrative act, in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 1024;
+/// Shortest `request_id`, in characters.
+pub const REQUEST_ID_CHARS_MIN: usize = 16;
+/// Longest `request_id`, in characters.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Longest `holder` given by a protocol that names its holders, in bytes of UTF-8.
+pub const HOLDER_BYTES_MAX: usize = 200;
+/// Most permits that a lock has, and that a ticket asks for.
+pub const PERMITS_MAX: u32 = 1_000_000;
+/// Most slots with names that a lock has.
+pub const SLOT_NAMES_MAX: usize = 10_000;
+/// Lowest priority.
+pub const PRIORITY_MIN: i8 = -100;
+/// Highest priority.
+pub const PRIORITY_MAX: i8 = 100;
+/// Most locks on a server, instances of templates included.
+pub const LOCKS_MAX: usize = 100_000;
+/// Most instances of one template.
+pub const TEMPLATE_INSTANCES_MAX: usize = 10_000;
+/// Most live tickets on a server.
+pub const TICKETS_MAX: usize = 1_000_000;
+/// Most live tickets of one lock, holders included.
+pub const LOCK_TICKETS_MAX: usize = 100_000;
+/// Most live tickets of one key, or of one address without a key.
+pub const OWNER_TICKETS_MAX: usize = 10_000;
+/// Ended tickets that are remembered.
+pub const ENDED_TICKETS_MAX: usize = 100_000;
+/// How long an ended ticket, and a `request_id` that was ended before it arrived, are remembered.
+pub const ENDED_MEMORY_MS: Ms = 10 * 60 * 1000;
+/// Request ids ended before they arrived that are remembered; beyond it such an end is refused.
+pub const WITHDRAWN_MAX: usize = 100_000;
+/// Most tickets that one step ends because of timers; the rest follows in the next step.
+pub const STEP_ENDS_MAX: usize = 10_000;
+/// Shortest lease that a client may ask for.
+pub const TTL_MIN_MS: Ms = 1000;
+/// Longest lease that a client may ask for; also the longest time of any setting.
+pub const TTL_MAX_MS: Ms = 30 * 24 * 3600 * 1000;
+/// Shortest grace time.
+pub const GRACE_MIN_MS: Ms = 1000;
+/// Grace of a ticket that was restored from the store, at least: its client may need that long to find the server again.
+pub const GRACE_AFTER_LOAD_MS: Ms = 30_000;
+/// Queue lease of a ticket without one of its own that was not made over XML-RPC.
+pub const QUEUE_LEASE_MS: Ms = 60_000;
+/// What every lease has left, at least, after the process stood still.
+pub const LEASE_AFTER_GAP_MS: Ms = 5000;
+/// How long an instance of a template stays after its last ticket.
+pub const INSTANCE_IDLE_MS: Ms = 60_000;
+/// Default of a lock's `max_ttl`, unless its `max_lock_time` is longer.
+pub const MAX_TTL_DEFAULT_MS: Ms = 3_600_000;
+/// Counters stay below this, so that every JSON reader keeps them exact (2^53).
+pub const COUNTER_MAX: u64 = 1 << 53;
+/// Longest that a request may wait on the server.
+pub const WAIT_MAX_MS: Ms = 60_000;
+/// Requests that may wait at a time, for one key or address.
+pub const WAITING_REQUESTS_MAX: usize = 2000;
+/// Largest request body, in bytes, compressed or not.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long a request's headers may take from their first byte.
+pub const HEADER_TIME_MAX_MS: Ms = 10_000;
+/// How long a request's body may take from the end of its headers.
+pub const BODY_TIME_MAX_MS: Ms = 10_000;
+/// How long a connection may be idle.
+pub const IDLE_TIME_MAX_MS: Ms = 15 * 60 * 1000;
+/// Most tickets that a listing shows for each lock, holders and waiters apart.
+pub const LISTED_TICKETS_MAX: usize = 1000;
+/// Changes remembered for readers of the event stream.
+pub const EVENTS_MAX: usize = 10_000;

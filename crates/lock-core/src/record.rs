@@ -1,0 +1,441 @@
+//! What of the table is durable: the records a store keeps, and the changes it is given.
+//!
+//! Records hold nothing that is derived: no lease deadlines (every lease starts again in full at load, rule 9), no
+//! indexes, no statistics.
+
+use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName};
+use std::fmt;
+use std::sync::Arc;
+
+/// Wall time in milliseconds since the Unix epoch. Only shown, never compared (rule 9).
+pub type WallMs = u64;
+
+/// Secret name of a ticket: knowing it allows to renew and release. A UUID, version 4.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(pub u128);
+
+impl fmt::Debug for TicketId {
+    /// The first 8 hexadecimal digits: logs and panics must not carry the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}…", (self.0 >> 96) as u32)
+    }
+}
+
+/// Slots as sorted, disjoint, non-adjacent, inclusive ranges: a ticket may have a million of them.
+pub type SlotRanges = Vec<(u32, u32)>;
+
+/// Counters and the clock. Saved with every commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meta {
+    /// Service time (rule 9).
+    pub service_ms: Ms,
+    /// The last fencing token given (rule 10).
+    pub last_token: u64,
+    /// The last ticket number given.
+    pub last_number: u64,
+    /// The last place in a queue given.
+    pub last_seq: u64,
+    /// The last revision of a lock's settings given.
+    pub last_revision: u64,
+}
+
+/// A pause of a lock (rule 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Why, for people.
+    pub reason: Arc<str>,
+    /// Service time at which it ends by itself.
+    pub until: Option<Ms>,
+}
+
+/// The values that a lock was last set to from the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileValues {
+    /// Settings of the section, every value resolved.
+    pub settings: Settings,
+    /// 0.36's size 0.
+    pub paused: bool,
+}
+
+/// A lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockRecord {
+    /// Its name; the key of the record.
+    pub name: LockName,
+    /// What holds now.
+    pub settings: Settings,
+    /// What the file last said; `None` for a lock made by request.
+    pub file: Option<FileValues>,
+    /// The template it is an instance of.
+    pub template: Option<Prefix>,
+    /// Its section is gone: no new tickets, and it goes with its last one.
+    pub retiring: bool,
+    /// Grants are stopped.
+    pub pause: Option<Pause>,
+    /// Which slot has which of the names in `settings.capacity`, by slot. Empty without names.
+    pub slot_names: Vec<(u32, SlotName)>,
+    /// Revision of the settings: a new one at each change of them, a pause included. Never given twice on a server.
+    pub revision: u64,
+}
+
+/// A template: settings for every lock whose name begins with the prefix (rule 12).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateRecord {
+    /// Key of the record.
+    pub prefix: Prefix,
+    /// Settings of a new instance.
+    pub settings: Settings,
+    /// New instances start paused.
+    pub paused: bool,
+}
+
+/// How many permits a ticket asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permits {
+    /// That many.
+    Count(u32),
+    /// Every one: granted only when nothing of the lock is out, and alone while it lives (rule 2).
+    All,
+}
+
+/// How long a ticket lives without a sign of life (rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lease {
+    /// As the lock's settings say.
+    OfLock,
+    /// That long; given to the client in the answer.
+    Given(Ms),
+    /// For ever: the protocol has no renewal (FleetLock, Terraform).
+    Never,
+}
+
+/// Queue lease of a ticket with [`Lease::OfLock`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueLease {
+    /// A minute.
+    Minute,
+    /// The lock's `expiration` (XML-RPC).
+    Expiration,
+}
+
+/// How a ticket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndedAs {
+    /// Its holder gave the permits back.
+    Released,
+    /// Its client withdrew it while it was queued or granted.
+    Cancelled,
+    /// No sign of life while it was queued.
+    Expired,
+    /// No sign of life while it was held.
+    Forgotten,
+    /// Held longer than `max_hold`.
+    Overdue,
+    /// An administrator ended it.
+    Revoked,
+    /// The lock shrank below what it asked for.
+    Oversized,
+    /// The lock was deleted.
+    LockDeleted,
+}
+
+impl EndedAs {
+    /// All of them, in the order above.
+    pub const ALL: [Self; 8] = [
+        Self::Released,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Forgotten,
+        Self::Overdue,
+        Self::Revoked,
+        Self::Oversized,
+        Self::LockDeleted,
+    ];
+
+    /// The word used in APIs, logs and stores; never changes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Forgotten => "forgotten",
+            Self::Overdue => "overdue",
+            Self::Revoked => "revoked",
+            Self::Oversized => "oversized",
+            Self::LockDeleted => "lock_deleted",
+        }
+    }
+
+    /// The end that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|end| end.as_str() == word)
+    }
+
+    /// Whether the client itself ended the ticket.
+    #[must_use]
+    pub fn by_owner(self) -> bool {
+        matches!(self, Self::Released | Self::Cancelled)
+    }
+}
+
+/// Where a ticket is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// In the queue. A dormant one is skipped until its next sign of life.
+    Queued {
+        /// Skipped for now.
+        dormant: bool,
+    },
+    /// Has its permits and has not been told.
+    Granted,
+    /// Has its permits and has been told.
+    Held,
+    /// Over.
+    Ended {
+        /// How.
+        how: EndedAs,
+        /// When, in service time.
+        at: Ms,
+        /// An administrator's words.
+        reason: Option<Arc<str>>,
+    },
+}
+
+/// A `request_id` with what the request asked for beside what the ticket shows, to tell a repetition from a reuse (rule 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// As the client chose it.
+    pub id: Arc<str>,
+    /// The lease asked for, before any cap.
+    pub asked_ttl: Option<Ms>,
+    /// The longest hold asked for, before any cap.
+    pub asked_max_hold: Option<Ms>,
+}
+
+/// A ticket: one request for permits, from its making to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketRecord {
+    /// Secret; the key of the record.
+    pub id: TicketId,
+    /// Public.
+    pub number: u64,
+    /// The lock it is for.
+    pub lock: LockName,
+    /// Name of the key that made it; `None` without a key.
+    pub owner: Option<Arc<str>>,
+    /// Address of the client that made it.
+    pub from: Arc<str>,
+    /// The client's words about it.
+    pub info: Arc<str>,
+    /// What it asks for.
+    pub permits: Permits,
+    /// Higher ones go first.
+    pub priority: i8,
+    /// Its place among those of its priority (rule 2).
+    pub seq: u64,
+    /// Set if the client chose a `request_id`.
+    pub request: Option<RequestKey>,
+    /// Set by protocols that name the holder.
+    pub holder: Option<Arc<str>>,
+    /// Its lease.
+    pub lease: Lease,
+    /// Its lease while queued, if it has none of its own.
+    pub queue_lease: QueueLease,
+    /// Longest hold it asked for itself.
+    pub max_hold: Option<Ms>,
+    /// Where it is.
+    pub state: State,
+    /// Fencing token of its last grant.
+    pub token: Option<u64>,
+    /// Slots of its last grant.
+    pub slots: SlotRanges,
+    /// Names of those slots, in their order; empty if they have none.
+    pub slot_names: Vec<SlotName>,
+    /// Service time at which it becomes overdue; set when it is picked up.
+    pub hold_until: Option<Ms>,
+    /// When it was made.
+    pub created_at: WallMs,
+    /// When it was last granted.
+    pub granted_at: Option<WallMs>,
+    /// When it was picked up.
+    pub held_at: Option<WallMs>,
+    /// When it ended.
+    pub ended_at: Option<WallMs>,
+}
+
+impl TicketRecord {
+    /// Whether it has permits.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.state, State::Granted | State::Held)
+    }
+
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state, State::Ended { .. })
+    }
+}
+
+/// Permits that nobody may have yet: their last holder may still be at work (rule 4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closure {
+    /// Number of the ticket that had them; the key of the record.
+    pub number: u64,
+    /// The lock.
+    pub lock: LockName,
+    /// The slots.
+    pub slots: SlotRanges,
+    /// Their names, if they have any.
+    pub slot_names: Vec<SlotName>,
+    /// The ticket had asked for all permits: nothing at all is granted while this lasts.
+    pub all: bool,
+    /// How the ticket ended.
+    pub how: EndedAs,
+    /// Service time at which they open.
+    pub until: Ms,
+}
+
+/// Name of a deleted lock that may not be taken yet (rule 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedName {
+    /// The name; the key of the record.
+    pub name: LockName,
+    /// Service time at which it opens.
+    pub until: Ms,
+}
+
+/// Whose `request_id`: its scope is a lock and a key name (rule 6).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestScope {
+    /// The lock.
+    pub lock: LockName,
+    /// The key's name.
+    pub owner: Option<Arc<str>>,
+    /// As the client chose it.
+    pub id: Arc<str>,
+}
+
+/// A `request_id` that was ended before its request arrived; the late request takes nothing (rule 6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// The key of the record.
+    pub scope: RequestScope,
+    /// Service time at which it is forgotten.
+    pub until: Ms,
+}
+
+/// Everything a store gives back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// Counters and the clock.
+    pub meta: Meta,
+    /// Locks.
+    pub locks: Vec<LockRecord>,
+    /// Templates.
+    pub templates: Vec<TemplateRecord>,
+    /// Tickets, ended ones that are still remembered included.
+    pub tickets: Vec<TicketRecord>,
+    /// Closed permits.
+    pub closures: Vec<Closure>,
+    /// Names of deleted locks.
+    pub closed_names: Vec<ClosedName>,
+    /// Withdrawn request ids.
+    pub withdrawn: Vec<Withdrawn>,
+    /// The store forgets, or is a copy of another: counters begin at Unix time in microseconds if that is higher (rule 10).
+    pub restart_counters: bool,
+}
+
+/// One change of the durable state. A commit holds at most one for each key, and a [`Change::Meta`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Counters and the clock.
+    Meta(Meta),
+    /// A lock is made or changed.
+    PutLock(LockRecord),
+    /// A lock is gone.
+    DeleteLock(LockName),
+    /// A template is made or changed.
+    PutTemplate(TemplateRecord),
+    /// A template is gone.
+    DeleteTemplate(Prefix),
+    /// A ticket is made or changed.
+    PutTicket(TicketRecord),
+    /// An ended ticket is forgotten.
+    DeleteTicket(TicketId),
+    /// Permits are closed, or for another time.
+    PutClosure(Closure),
+    /// Permits are open again; by ticket number.
+    DeleteClosure(u64),
+    /// The name of a deleted lock is closed.
+    PutClosedName(ClosedName),
+    /// A name is open again.
+    DeleteClosedName(LockName),
+    /// A request id is withdrawn.
+    PutWithdrawn(Withdrawn),
+    /// A withdrawn request id is forgotten.
+    DeleteWithdrawn(RequestScope),
+}
+
+/// The record that a [`Change`] is about; changes of the same key replace each other within a commit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// [`Meta`].
+    Meta,
+    /// A lock.
+    Lock(LockName),
+    /// A template.
+    Template(Prefix),
+    /// A ticket.
+    Ticket(TicketId),
+    /// Closed permits.
+    Closure(u64),
+    /// A closed name.
+    ClosedName(LockName),
+    /// A withdrawn request id.
+    Withdrawn(RequestScope),
+}
+
+impl Change {
+    /// The record it is about.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Meta(_) => Key::Meta,
+            Self::PutLock(lock) => Key::Lock(lock.name.clone()),
+            Self::DeleteLock(name) => Key::Lock(name.clone()),
+            Self::PutTemplate(template) => Key::Template(template.prefix.clone()),
+            Self::DeleteTemplate(prefix) => Key::Template(prefix.clone()),
+            Self::PutTicket(ticket) => Key::Ticket(ticket.id),
+            Self::DeleteTicket(id) => Key::Ticket(*id),
+            Self::PutClosure(closure) => Key::Closure(closure.number),
+            Self::DeleteClosure(number) => Key::Closure(*number),
+            Self::PutClosedName(closed) => Key::ClosedName(closed.name.clone()),
+            Self::DeleteClosedName(name) => Key::ClosedName(name.clone()),
+            Self::PutWithdrawn(withdrawn) => Key::Withdrawn(withdrawn.scope.clone()),
+            Self::DeleteWithdrawn(scope) => Key::Withdrawn(scope.clone()),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Sorts the records by key, so that snapshots can be compared.
+    pub fn sort(&mut self) {
+        self.locks.sort_by(|a, b| a.name.cmp(&b.name));
+        self.templates.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        self.tickets.sort_by_key(|ticket| ticket.id);
+        self.closures.sort_by_key(|closure| closure.number);
+        self.closed_names.sort_by(|a, b| a.name.cmp(&b.name));
+        self.withdrawn.sort_by(|a, b| a.scope.cmp(&b.scope));
+    }
+}
+
+impl LockRecord {
+    /// Whether permits have names.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        matches!(self.settings.capacity, Capacity::Named(_))
+    }
+}

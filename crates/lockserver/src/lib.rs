@@ -1,0 +1,2 @@
+//! The lockserver daemon: a library with every part, and a thin binary.
+pub mod store;
