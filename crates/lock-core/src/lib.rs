@@ -1,16 +1,38 @@
-//! The rules of lockserver, and nothing else.
+//! The rules of lockserver, and nothing else: counting locks, queues, leases and fencing tokens.
+//!
+//! There is no clock in here, no randomness, no channel, no file and no protocol. Time, ids and the knowledge whether a
+//! client is still connected are arguments; what must be stored and told comes out as values. So every run can be
+//! repeated exactly, and the tests drive years of service time in a second.
+//!
+//! Look first at [`Table`], whose documentation gives the order of calls, then at [`Command`], and then at the durable
+//! [`record`](Change)s. The rules are numbered as in `docs/rules.md`; each test names the rule it is about.
 
+mod command;
+mod event;
+pub mod invariants;
 pub mod limits;
 mod name;
+mod queue;
+mod ranges;
 mod record;
 mod settings;
+mod slots;
+mod table;
+mod view;
 
+pub use command::{
+    Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
+    ReleaseTarget,
+};
+pub use event::{Event, Step, What};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use record::{
     Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease,
     RequestKey, RequestScope, SlotRanges, Snapshot, State, TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
+pub use table::{At, LoadError, Table};
+pub use view::{LockView, Statistics, TicketView};
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.
 pub type Ms = u64;

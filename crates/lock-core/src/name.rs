@@ -98,7 +98,9 @@ impl Prefix {
     /// # Errors
     /// What is wrong with it; a name without a final `*` is refused too.
     pub fn from_pattern(pattern: &str) -> Result<Self, NameError> {
-        let Some(prefix) = pattern.strip_suffix('*') else { return Err(NameError::Empty) };
+        let Some(prefix) = pattern.strip_suffix('*') else {
+            return Err(NameError::Empty);
+        };
         if !prefix.is_empty() {
             // A prefix may end in a blank or be a dot: the instance's whole name is checked when it is made.
             check(&format!("{prefix}x"), LOCK_NAME_BYTES_MAX, &['/', '*', '?'])?;
@@ -170,10 +172,30 @@ mod tests {
 
     #[test]
     fn lock_names() {
-        for good in ["a", "DefaultLock", "san ssh", "größe", "a.b", "...", "a*b".replace('*', "-").as_str()] {
+        for good in [
+            "a",
+            "DefaultLock",
+            "san ssh",
+            "größe",
+            "a.b",
+            "...",
+            "a*b".replace('*', "-").as_str(),
+        ] {
             assert!(LockName::new(good).is_ok(), "{good:?}");
         }
-        for bad in ["", " a", "a ", "a/b", "a*", "what?", "a\nb", ".", "..", "\u{7f}", &"x".repeat(201)] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "a/b",
+            "a*",
+            "what?",
+            "a\nb",
+            ".",
+            "..",
+            "\u{7f}",
+            &"x".repeat(201),
+        ] {
             assert!(LockName::new(bad).is_err(), "{bad:?}");
         }
     }

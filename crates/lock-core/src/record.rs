@@ -121,9 +121,9 @@ pub enum QueueLease {
 /// How a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndedAs {
-    /// Its holder gave the permits back.
+    /// Its client gave the permits back, picked up or not.
     Released,
-    /// Its client withdrew it while it was queued or granted.
+    /// Its client withdrew it while it was queued.
     Cancelled,
     /// No sign of life while it was queued.
     Expired,

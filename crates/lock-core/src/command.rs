@@ -1,0 +1,422 @@
+//! What can be asked of the table, and why it may say no.
+
+use crate::view::{LockView, TicketView};
+use crate::{Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, TicketId};
+use std::sync::Arc;
+
+/// Who asks. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Name of the key; `None` without one.
+    pub owner: Option<Arc<str>>,
+    /// May act on everybody's tickets.
+    pub admin: bool,
+    /// Address of the client.
+    pub from: Arc<str>,
+}
+
+impl Caller {
+    /// A client without a key.
+    #[must_use]
+    pub fn anonymous(from: &str) -> Self {
+        Self {
+            owner: None,
+            admin: false,
+            from: Arc::from(from),
+        }
+    }
+}
+
+/// What becomes of a request for permits that are not free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfBusy {
+    /// Refused; no ticket is made.
+    Refuse,
+    /// Queued.
+    Queue,
+    /// Queued, and the request waits on the server for the grant.
+    Wait,
+}
+
+/// A request for permits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTicket {
+    /// The lock.
+    pub lock: LockName,
+    /// A fresh random id; used if a ticket is made.
+    pub id: TicketId,
+    /// Who asks.
+    pub caller: Caller,
+    /// How many.
+    pub permits: Permits,
+    /// Higher goes first; -100 to 100.
+    pub priority: i8,
+    /// The client's words, at most 4 KiB.
+    pub info: Arc<str>,
+    /// The lease.
+    pub lease: Lease,
+    /// The lease while queued if `lease` gives none.
+    pub queue_lease: QueueLease,
+    /// Longest hold; the lock's own bound holds too.
+    pub max_hold: Option<Ms>,
+    /// Makes the request repeatable (rule 6).
+    pub request_id: Option<Arc<str>>,
+    /// Name of the holder, in protocols that have one: the same again is the same ticket.
+    pub holder: Option<Arc<str>>,
+    /// What to do if it cannot be granted at once.
+    pub if_busy: IfBusy,
+    /// The answer to this very request tells of the grant: it is picked up at once (rule 5).
+    pub pick_up: bool,
+}
+
+/// Which ticket to release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseTarget {
+    /// By its id; of that lock, if one is named.
+    Id(Option<LockName>, TicketId),
+    /// By the `request_id` that made or would make it.
+    Request(LockName, Arc<str>),
+    /// By the holder's name. Nothing held is a success.
+    Holder(LockName, Arc<str>),
+}
+
+/// What must hold of a lock for a change to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing.
+    None,
+    /// It exists with this revision of its settings (If-Match).
+    Revision(u64),
+    /// There is no such lock (If-None-Match: *).
+    Absent,
+}
+
+/// Consent to a change that ends tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Force {
+    /// Do it although tickets end.
+    pub force: bool,
+    /// Only if it ends exactly that many.
+    pub expect_tickets: Option<u64>,
+}
+
+/// Changes of some of a lock's settings; `None` leaves as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// Size or names.
+    pub capacity: Option<Capacity>,
+    /// Grace time.
+    pub grace: Option<Ms>,
+    /// Queue lease over XML-RPC; `Some(None)` for never, as below.
+    pub expiration: Option<Option<Ms>>,
+    /// Lease of holders without their own.
+    pub max_lock: Option<Option<Ms>>,
+    /// Longest hold.
+    pub max_hold: Option<Option<Ms>>,
+    /// Longest lease; `Some(None)` for the default.
+    pub max_ttl: Option<Option<Ms>>,
+    /// How long permits stay closed.
+    pub lock_delay: Option<Ms>,
+    /// Longest queue.
+    pub max_queue: Option<u32>,
+    /// For people.
+    pub description: Option<Arc<str>>,
+    /// Pause with reason and, if it ends by itself, after how many milliseconds; `Some(None)` resumes.
+    pub pause: Option<Option<(Arc<str>, Option<Ms>)>>,
+}
+
+/// How a configuration file relates to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigureMode {
+    /// The file is the truth, but for live changes since.
+    Apply,
+    /// Only what is missing is made (several servers share a store).
+    CreateMissing,
+}
+
+/// Everything that can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Ask for permits.
+    Acquire(NewTicket),
+    /// Read a ticket, and pick it up if it is granted.
+    Get {
+        /// The lock it must be of.
+        lock: Option<LockName>,
+        /// The ticket.
+        id: TicketId,
+        /// Who asks.
+        caller: Caller,
+        /// It is a sign of life even if it neither waits nor picks up (`get_lock`).
+        renew: bool,
+        /// Wait on the server while it is queued.
+        wait: bool,
+    },
+    /// A sign of life.
+    Renew {
+        /// The ticket.
+        id: TicketId,
+        /// Who asks.
+        caller: Caller,
+        /// A new lease from now on.
+        ttl: Option<Ms>,
+    },
+    /// A waiting request is over. Sent by the face, once for each `Get` or `Acquire` that was told to wait.
+    EndWait {
+        /// The ticket.
+        id: TicketId,
+        /// Its client is gone.
+        lost: bool,
+    },
+    /// Give back, or withdraw.
+    Release {
+        /// Which.
+        target: ReleaseTarget,
+        /// Who asks.
+        caller: Caller,
+        /// Withdraws a queued ticket as well (0.36's `release_lock` does not).
+        queued: bool,
+    },
+    /// An answer that told of a ticket could not be written (rules 5 and 6).
+    Undelivered {
+        /// The ticket.
+        id: TicketId,
+        /// [`TicketView::stamp`] of that answer.
+        stamp: u64,
+        /// It was the answer to the request that made the ticket.
+        made: bool,
+    },
+    /// Create or replace a lock.
+    PutLock {
+        /// Its name.
+        name: LockName,
+        /// All its settings.
+        settings: Settings,
+        /// What must hold.
+        precondition: Precondition,
+        /// If it ends tickets.
+        force: Force,
+    },
+    /// Change a lock.
+    PatchLock {
+        /// Its name.
+        name: LockName,
+        /// What changes.
+        patch: Patch,
+        /// What must hold.
+        precondition: Precondition,
+        /// If it ends tickets.
+        force: Force,
+    },
+    /// Delete a lock.
+    DeleteLock {
+        /// Its name.
+        name: LockName,
+        /// What must hold.
+        precondition: Precondition,
+        /// If it ends tickets.
+        force: Force,
+    },
+    /// End somebody's ticket: an administrator any, a user those of its own key.
+    Revoke {
+        /// The lock.
+        lock: LockName,
+        /// The ticket's number.
+        number: u64,
+        /// Who asks.
+        caller: Caller,
+        /// Why, for its client and the log.
+        reason: Arc<str>,
+    },
+    /// Open permits that are closed by `lock_delay`.
+    Open {
+        /// The lock.
+        lock: LockName,
+        /// Those of one ticket; all of them without.
+        number: Option<u64>,
+    },
+    /// Apply a configuration file.
+    Configure {
+        /// Its lock sections.
+        definitions: Vec<Definition>,
+        /// How.
+        mode: ConfigureMode,
+    },
+    /// Every lock, in the order of names, at most `tickets` holders and waiters of each.
+    ListLocks {
+        /// Bound for each listing.
+        tickets: usize,
+    },
+    /// One lock.
+    ViewLock {
+        /// Its name.
+        name: LockName,
+        /// Bound for each listing.
+        tickets: usize,
+    },
+    /// The live tickets of the caller's key, without their ids.
+    ListMine {
+        /// Who asks.
+        caller: Caller,
+        /// Bound of the listing.
+        tickets: usize,
+    },
+    /// Is this fencing token a holder's now?
+    Verify {
+        /// The lock.
+        lock: LockName,
+        /// The token.
+        token: u64,
+    },
+}
+
+impl Command {
+    /// The ticket that this is a sign of life of; such commands are looked at before leases expire (rule 9).
+    #[must_use]
+    pub fn sign_of_life(&self) -> Option<(TicketId, &Caller)> {
+        match self {
+            Self::Get {
+                id,
+                caller,
+                renew,
+                wait,
+                ..
+            } if *renew || *wait => Some((*id, caller)),
+            Self::Renew { id, caller, .. } => Some((*id, caller)),
+            _ => None,
+        }
+    }
+
+    /// Whether overload may shed it: new tickets and reads. Everything else keeps permits where they belong.
+    #[must_use]
+    pub fn may_be_shed(&self) -> bool {
+        match self {
+            Self::Acquire(_)
+            | Self::ListLocks { .. }
+            | Self::ViewLock { .. }
+            | Self::ListMine { .. }
+            | Self::Verify { .. } => true,
+            Self::Get { renew, .. } => !renew,
+            _ => false,
+        }
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The ticket as it is now.
+    Ticket(Box<TicketView>),
+    /// The ticket is queued and the request waits; the engine answers later.
+    Waiting(Box<TicketView>),
+    /// There was nothing to release, which is what was wanted.
+    NothingHeld,
+    /// The lock as it is now.
+    Lock(Box<LockView>),
+    /// Locks.
+    Locks(Vec<LockView>),
+    /// Tickets.
+    Tickets(Vec<TicketView>),
+    /// What a configuration file changed.
+    Configured(ConfigureReport),
+    /// Done; nothing to show.
+    Done,
+    /// Not finished: one step ends a bounded number of tickets. The engine asks again in its next step.
+    Again,
+}
+
+/// What a configuration file changed, for the log and the status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigureReport {
+    /// Locks and templates made.
+    pub created: Vec<String>,
+    /// Locks and templates changed.
+    pub changed: Vec<String>,
+    /// Locks whose section is gone: gone at once, or with their last ticket.
+    pub retired: Vec<String>,
+    /// Sections that could not be applied, and why.
+    pub refused: Vec<String>,
+}
+
+/// Why a command was refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// No such lock.
+    #[error("lock does not exist")]
+    UnknownLock,
+    /// No such ticket, or one of another key.
+    #[error("there is no such ticket, or it ended more than 10 minutes ago")]
+    UnknownTicket,
+    /// The ticket has ended.
+    #[error("the ticket has ended: {}", .0.ended_word())]
+    Gone(Box<TicketView>),
+    /// The `request_id` was ended before its request arrived.
+    #[error("the request was cancelled before it arrived")]
+    Withdrawn,
+    /// The same `request_id` with other parameters.
+    #[error("this request_id was used with other parameters; choose a new one for a new request")]
+    RequestIdReused,
+    /// The holder's name belongs to another key's ticket.
+    #[error("a holder of this name has a ticket made with another key")]
+    HolderTaken,
+    /// Not free now.
+    #[error("no permit is free now")]
+    Busy,
+    /// More permits than the lock has.
+    #[error("{asked} permits were asked for and the lock has {size}")]
+    TooManyPermits {
+        /// Asked for.
+        asked: u32,
+        /// Permits of the lock.
+        size: u32,
+    },
+    /// The lock's section is gone from the file.
+    #[error("the lock is being removed and takes no new tickets")]
+    Retiring,
+    /// The lock was deleted a moment ago.
+    #[error("a lock of this name was deleted while in use; the name opens in {} s", .0.div_ceil(1000))]
+    NameClosed(Ms),
+    /// A bound is reached.
+    #[error("{what} is at its bound of {max}")]
+    Full {
+        /// Name of the bound.
+        what: &'static str,
+        /// The bound.
+        max: u64,
+    },
+    /// A parameter is outside its bound.
+    #[error("{0}")]
+    Invalid(String),
+    /// The lock has another revision, or exists.
+    #[error("the lock has changed since: its revision is {0}")]
+    Changed(u64),
+    /// There is such a lock already.
+    #[error("there is a lock of this name already")]
+    Exists,
+    /// Tickets would end.
+    #[error("{} tickets would end", .tickets)]
+    WouldEnd {
+        /// How many.
+        tickets: u64,
+        /// Some of them.
+        some: Vec<TicketView>,
+    },
+    /// The token is not a holder's.
+    #[error("no holder has this token now")]
+    NotAHolder,
+    /// Not the caller's ticket.
+    #[error("the ticket was made with another key")]
+    NotAllowed,
+}
+
+impl Rejection {
+    /// How the ticket ended, if that is why.
+    #[must_use]
+    pub fn ended(&self) -> Option<EndedAs> {
+        match self {
+            Self::Gone(ticket) => ticket.ended(),
+            Self::Withdrawn => Some(EndedAs::Cancelled),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What happened: for the event stream, the log and the metrics. Told only after the commit that made it durable.
+
+use crate::{EndedAs, LockName, WallMs};
+use std::sync::Arc;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: WallMs,
+    /// The lock.
+    pub lock: LockName,
+    /// What.
+    pub what: What,
+}
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The lock is new.
+    LockCreated,
+    /// Its settings changed, or it was paused or resumed.
+    LockChanged,
+    /// It is gone.
+    LockDeleted,
+    /// Closed permits are open again.
+    PermitsOpened,
+    /// Something about a ticket.
+    Ticket {
+        /// Its number. Never its id.
+        number: u64,
+        /// The client's words.
+        info: Arc<str>,
+        /// Name of its key.
+        owner: Option<Arc<str>>,
+        /// What.
+        step: Step,
+    },
+}
+
+/// A step in a ticket's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Made, and queued for now.
+    Queued,
+    /// Has its permits.
+    Granted {
+        /// Fencing token.
+        token: u64,
+        /// Time from its making, in wall milliseconds.
+        waited: u64,
+    },
+    /// Its client knows.
+    Held,
+    /// Nobody picked the grant up; back in the queue.
+    Lapsed,
+    /// The grant could not be told; granted anew.
+    Undelivered,
+    /// Over.
+    Ended {
+        /// How.
+        how: EndedAs,
+        /// An administrator's words.
+        reason: Option<Arc<str>>,
+        /// How long it was held, in wall milliseconds.
+        held: Option<u64>,
+    },
+}

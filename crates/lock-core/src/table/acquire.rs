@@ -1,0 +1,353 @@
+//! Making a ticket (rule 6).
+
+use super::{At, Lock, Maker, Table, Ticket};
+use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
+use crate::event::{Step, What};
+use crate::limits::{
+    HOLDER_BYTES_MAX, INFO_BYTES_MAX, LOCK_TICKETS_MAX, LOCKS_MAX, OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX,
+    PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, TEMPLATE_INSTANCES_MAX, TICKETS_MAX, TTL_MAX_MS,
+    TTL_MIN_MS,
+};
+use crate::queue::Place;
+use crate::{
+    FileValues, Key, Lease, LockName, LockRecord, Ms, Pause, Permits, Prefix, RequestKey, RequestScope, State,
+    TicketId, TicketRecord,
+};
+use std::sync::Arc;
+
+impl Table {
+    pub(super) fn acquire(&mut self, at: At<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
+        check_bounds(new)?;
+        let wait = new.if_busy == IfBusy::Wait;
+        if let Some(id) = self
+            .same_request(new)?
+            .map_or_else(|| self.same_holder(new), |id| Ok(Some(id)))?
+        {
+            self.touch_by_caller(at, id);
+            return self.told(at, id, new.pick_up, wait);
+        }
+        let template = self.admit(new)?;
+        if let Some(prefix) = template {
+            self.make_instance(at, &new.lock, &prefix);
+        }
+        self.make_ticket(at, new);
+        self.grant(at, &new.lock);
+        self.told(at, new.id, new.pick_up, wait)
+    }
+
+    /// A repetition of a request that made a ticket.
+    fn same_request(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        let Some(scope) = new.scope() else { return Ok(None) };
+        if self.withdrawn.contains_key(&scope) {
+            return Err(Rejection::Withdrawn);
+        }
+        let Some(&id) = self.requests.get(&scope) else {
+            return Ok(None);
+        };
+        let ticket = self.ticket(id);
+        if !new.equals(ticket) {
+            return Err(Rejection::RequestIdReused);
+        }
+        if self.is_ended(id) {
+            Err(Rejection::Gone(Box::new(self.view_ticket(id))))
+        } else {
+            Ok(Some(id))
+        }
+    }
+
+    fn same_holder(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        let Some(holder) = &new.holder else { return Ok(None) };
+        match self.holders.get(&(new.lock.clone(), holder.clone())) {
+            Some(&id) if self.ticket(id).owner == new.caller.owner => Ok(Some(id)),
+            Some(_) => Err(Rejection::HolderTaken),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a new ticket may be made; with the template if its lock must be made first.
+    fn admit(&self, new: &NewTicket) -> Result<Option<Prefix>, Rejection> {
+        let full = |what, max: usize| Err(Rejection::Full { what, max: max as u64 });
+        let template = match self.locks.get(&new.lock) {
+            Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
+            Some(_) => None,
+            None => Some(self.instance_of(&new.lock)?),
+        };
+        let lock = self.locks.get(&new.lock);
+        let settings = match &template {
+            Some(prefix) => &self.templates[prefix].record.settings,
+            None => &lock.expect("looked up above").record.settings,
+        };
+        if let Permits::Count(asked) = new.permits
+            && asked > settings.size()
+        {
+            return Err(Rejection::TooManyPermits {
+                asked,
+                size: settings.size(),
+            });
+        }
+        let would_wait = match lock {
+            Some(lock) => !self.would_be_granted(&new.lock, lock, new),
+            None => self.templates[template.as_ref().expect("no lock")].record.paused,
+        };
+        if would_wait && new.if_busy == IfBusy::Refuse {
+            return Err(Rejection::Busy);
+        }
+        if would_wait && lock.map_or(0, |lock| lock.queue.len()) >= settings.max_queue as usize {
+            return full("max_queue", settings.max_queue as usize);
+        }
+        if lock.map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
+            return full("tickets of a lock", LOCK_TICKETS_MAX);
+        }
+        if self.numbers.len() >= TICKETS_MAX {
+            return full("tickets of the server", TICKETS_MAX);
+        }
+        let maker = Maker::of(new.caller.owner.as_ref(), &new.caller.from);
+        if self.makers.get(&maker).is_some_and(|count| *count >= OWNER_TICKETS_MAX) {
+            return full("tickets of a key or address", OWNER_TICKETS_MAX);
+        }
+        Ok(template)
+    }
+
+    fn would_be_granted(&self, name: &LockName, lock: &Lock, new: &NewTicket) -> bool {
+        let place = Place::new(new.priority, u64::MAX);
+        let first = lock.queue.head().is_none_or(|(head, _)| place < head);
+        first && self.fits(name, new.permits)
+    }
+
+    /// The template with the longest prefix of the name (rule 12).
+    pub(super) fn matching_template(&self, name: &str) -> Option<&Prefix> {
+        (0..=name.len())
+            .rev()
+            .filter(|&end| name.is_char_boundary(end))
+            .find_map(|end| self.templates.get_key_value(&name[..end]).map(|(prefix, _)| prefix))
+    }
+
+    /// The template that a lock of this name would be made from, if it may be made now.
+    pub(super) fn instance_of(&self, name: &LockName) -> Result<Prefix, Rejection> {
+        if let Some(closed) = self.closed_names.get(name) {
+            return Err(Rejection::NameClosed(closed.until - self.now()));
+        }
+        let prefix = self
+            .matching_template(name.as_str())
+            .ok_or(Rejection::UnknownLock)?
+            .clone();
+        if self.locks.len() >= LOCKS_MAX {
+            return Err(Rejection::Full {
+                what: "locks of the server",
+                max: LOCKS_MAX as u64,
+            });
+        }
+        if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
+            return Err(Rejection::Full {
+                what: "instances of a template",
+                max: TEMPLATE_INSTANCES_MAX as u64,
+            });
+        }
+        Ok(prefix)
+    }
+
+    /// Makes the lock that a template describes. The caller has looked at the bounds.
+    pub(super) fn make_instance(&mut self, at: At<'_>, name: &LockName, prefix: &Prefix) {
+        let template = self.templates.get_mut(prefix).expect("matched by name");
+        template.instances += 1;
+        let values = FileValues {
+            settings: template.record.settings.clone(),
+            paused: template.record.paused,
+        };
+        self.insert_lock(
+            at,
+            name,
+            values.settings.clone(),
+            values.paused,
+            Some(values),
+            Some(prefix.clone()),
+        );
+    }
+
+    /// Adds a lock that is not there.
+    pub(super) fn insert_lock(
+        &mut self,
+        at: At<'_>,
+        name: &LockName,
+        settings: crate::Settings,
+        paused: bool,
+        file: Option<FileValues>,
+        template: Option<Prefix>,
+    ) {
+        let pause = paused.then(|| Pause {
+            reason: Arc::from("size 0 in the configuration"),
+            until: None,
+        });
+        let revision = self.next_revision();
+        let (name, retiring) = (name.clone(), false);
+        let mut lock = Lock::new(LockRecord {
+            name,
+            settings,
+            file,
+            template,
+            retiring,
+            pause,
+            slot_names: Vec::new(),
+            revision,
+        });
+        lock.record.slot_names = lock.slots.names();
+        let name = lock.record.name.clone();
+        self.locks.insert(name.clone(), lock);
+        self.mark(Key::Lock(name.clone()));
+        self.tell(at, &name, What::LockCreated);
+        self.settle(at, &name);
+    }
+
+    fn make_ticket(&mut self, at: At<'_>, new: &NewTicket) {
+        assert!(
+            !self.tickets.contains_key(&new.id),
+            "ticket ids are random and given once"
+        );
+        self.meta.last_seq += 1;
+        self.meta.last_number += 1;
+        let record = TicketRecord {
+            id: new.id,
+            number: self.meta.last_number,
+            lock: new.lock.clone(),
+            owner: new.caller.owner.clone(),
+            from: new.caller.from.clone(),
+            info: new.info.clone(),
+            permits: new.permits,
+            priority: new.priority,
+            seq: self.meta.last_seq,
+            request: new.request_key(),
+            holder: new.holder.clone(),
+            lease: self.cap_lease(&new.lock, new.lease),
+            queue_lease: new.queue_lease,
+            max_hold: new.max_hold,
+            state: State::Queued { dormant: false },
+            token: None,
+            slots: Vec::new(),
+            slot_names: Vec::new(),
+            hold_until: None,
+            created_at: at.wall,
+            granted_at: None,
+            held_at: None,
+            ended_at: None,
+        };
+        let ticket = Ticket {
+            record,
+            lease_until: None,
+            waiting: 0,
+            stamp: 0,
+            restored: false,
+        };
+        if let Some(scope) = ticket.scope() {
+            self.requests.insert(scope, new.id);
+        }
+        if let Some(holder) = &new.holder {
+            self.holders.insert((new.lock.clone(), holder.clone()), new.id);
+        }
+        *self.makers.entry(ticket.maker()).or_default() += 1;
+        self.numbers.insert(ticket.number, new.id);
+        let (place, wants) = (ticket.place(), ticket.wants());
+        self.tickets.insert(new.id, Box::new(ticket));
+        let lock = self.lock_mut(&new.lock);
+        lock.queue.push(place, new.id, wants, false);
+        lock.statistics.queries += 1;
+        self.stop_idle_timer(&new.lock);
+        self.arm(new.id);
+        self.mark(Key::Ticket(new.id));
+        self.tell_step(at, new.id, Step::Queued);
+    }
+
+    /// Rule 4: a lease asked for is capped by the lock's `max_ttl`.
+    pub(super) fn cap_lease(&self, lock: &LockName, lease: Lease) -> Lease {
+        match lease {
+            Lease::Given(ttl) => Lease::Given(ttl.min(self.lock(lock).record.settings.max_ttl_ms())),
+            other => other,
+        }
+    }
+}
+
+impl NewTicket {
+    fn scope(&self) -> Option<RequestScope> {
+        let id = self.request_id.clone()?;
+        Some(RequestScope {
+            lock: self.lock.clone(),
+            owner: self.caller.owner.clone(),
+            id,
+        })
+    }
+
+    fn request_key(&self) -> Option<RequestKey> {
+        let id = self.request_id.clone()?;
+        Some(RequestKey {
+            id,
+            asked_ttl: given(self.lease),
+            asked_max_hold: self.max_hold,
+        })
+    }
+
+    /// Whether it asks for what the ticket was made for.
+    fn equals(&self, ticket: &Ticket) -> bool {
+        ticket.request == self.request_key()
+            && (ticket.permits, ticket.priority, &ticket.info) == (self.permits, self.priority, &self.info)
+            && ticket.holder == self.holder
+    }
+}
+
+fn given(lease: Lease) -> Option<Ms> {
+    match lease {
+        Lease::Given(ttl) => Some(ttl),
+        _ => None,
+    }
+}
+
+/// A lease that a client may ask for.
+pub(super) fn check_ttl(ttl: Ms) -> Result<(), Rejection> {
+    if (TTL_MIN_MS..=TTL_MAX_MS).contains(&ttl) {
+        return Ok(());
+    }
+    Err(Rejection::Invalid(format!(
+        "ttl must be from 1 s to {} s",
+        TTL_MAX_MS / 1000
+    )))
+}
+
+/// A `request_id` as rule 6 has it.
+pub(super) fn check_request_id(id: &str) -> Result<(), Rejection> {
+    if (REQUEST_ID_CHARS_MIN..=REQUEST_ID_CHARS_MAX).contains(&id.chars().count()) && !id.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Rejection::Invalid(format!(
+        "request_id must have {REQUEST_ID_CHARS_MIN} to {REQUEST_ID_CHARS_MAX} characters, none of them a control character"
+    )))
+}
+
+fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
+    let invalid = |text: String| Err(Rejection::Invalid(text));
+    if let Permits::Count(count) = new.permits
+        && !(1..=PERMITS_MAX).contains(&count)
+    {
+        return invalid(format!("permits must be from 1 to {PERMITS_MAX}, or all"));
+    }
+    if !(PRIORITY_MIN..=PRIORITY_MAX).contains(&new.priority) {
+        return invalid(format!("priority must be from {PRIORITY_MIN} to {PRIORITY_MAX}"));
+    }
+    if new.info.len() > INFO_BYTES_MAX {
+        return invalid(format!(
+            "info has {} bytes, {INFO_BYTES_MAX} are allowed",
+            new.info.len()
+        ));
+    }
+    if let Some(holder) = &new.holder
+        && (holder.is_empty() || holder.len() > HOLDER_BYTES_MAX)
+    {
+        return invalid(format!("the holder's name must have 1 to {HOLDER_BYTES_MAX} bytes"));
+    }
+    if let Some(max_hold) = new.max_hold
+        && !(TTL_MIN_MS..=TTL_MAX_MS).contains(&max_hold)
+    {
+        return invalid(format!("max_hold must be from 1 s to {} s", TTL_MAX_MS / 1000));
+    }
+    if let Some(id) = &new.request_id {
+        check_request_id(id)?;
+    }
+    given(new.lease).map_or(Ok(()), check_ttl)
+}

@@ -1,0 +1,376 @@
+//! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
+
+use super::{At, Table, Timer};
+use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
+use crate::event::What;
+use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
+use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId};
+use std::collections::BTreeSet;
+
+/// Tickets that a refusal shows.
+const SHOWN_TICKETS: usize = 20;
+
+impl Table {
+    pub(super) fn put_lock(
+        &mut self,
+        at: At<'_>,
+        name: &LockName,
+        settings: &Settings,
+        precondition: Precondition,
+        force: Force,
+    ) -> Result<Outcome, Rejection> {
+        check_settings(settings)?;
+        self.check_precondition(name, precondition)?;
+        if self.locks.contains_key(name) {
+            self.check_shrink(name, &settings.capacity, force)?;
+            self.set_settings(at, name, settings.clone());
+            return Ok(self.lock_outcome(name));
+        }
+        if let Some(closed) = self.closed_names.get(name) {
+            return Err(Rejection::NameClosed(closed.until - self.now()));
+        }
+        if self.locks.len() >= LOCKS_MAX {
+            return Err(Rejection::Full {
+                what: "locks of the server",
+                max: LOCKS_MAX as u64,
+            });
+        }
+        self.insert_lock(at, name, settings.clone(), false, None, None);
+        Ok(self.lock_outcome(name))
+    }
+
+    pub(super) fn patch_lock(
+        &mut self,
+        at: At<'_>,
+        name: &LockName,
+        patch: &Patch,
+        precondition: Precondition,
+        force: Force,
+    ) -> Result<Outcome, Rejection> {
+        let prefix = match self.locks.get(name) {
+            Some(_) => None,
+            None => Some(self.instance_of(name)?),
+        };
+        let before = match &prefix {
+            Some(prefix) => &self.templates[prefix].record.settings,
+            None => &self.lock(name).record.settings,
+        };
+        let settings = patch.applied_to(before);
+        check_settings(&settings)?;
+        if let Some(Some((reason, until))) = &patch.pause {
+            check_text("the reason", reason)?;
+            if until.is_some_and(|until| until > TTL_MAX_MS) {
+                return Err(Rejection::Invalid(format!(
+                    "a pause lasts at most {} s",
+                    TTL_MAX_MS / 1000
+                )));
+            }
+        }
+        self.check_precondition(name, precondition)?;
+        match prefix {
+            // An administrative change of a fitting name makes the lock (rule 12).
+            Some(prefix) => self.make_instance(at, name, &prefix),
+            None => self.check_shrink(name, &settings.capacity, force)?,
+        }
+        if let Some(pause) = &patch.pause {
+            self.set_pause(
+                name,
+                pause.as_ref().map(|(reason, lasts)| Pause {
+                    reason: reason.clone(),
+                    until: lasts.map(|lasts| self.now() + lasts),
+                }),
+            );
+        }
+        self.set_settings(at, name, settings);
+        Ok(self.lock_outcome(name))
+    }
+
+    pub(super) fn delete_lock(
+        &mut self,
+        at: At<'_>,
+        name: &LockName,
+        precondition: Precondition,
+        force: Force,
+    ) -> Result<Outcome, Rejection> {
+        if !self.locks.contains_key(name) {
+            return Err(Rejection::UnknownLock);
+        }
+        if !self.lock(name).deleting {
+            self.check_precondition(name, precondition)?;
+            if !self.lock(name).is_idle() {
+                let hit: Vec<TicketId> = self.live_tickets(name).collect();
+                self.check_force(hit.len() as u64, &hit, force)?;
+            }
+        }
+        self.lock_mut(name).deleting = true;
+        // The end of its last ticket removes it.
+        while let Some(id) = self
+            .locks
+            .contains_key(name)
+            .then(|| self.live_tickets(name).next())
+            .flatten()
+        {
+            if !self.may_end() {
+                return Ok(Outcome::Again);
+            }
+            self.close_name(name, id);
+            self.end(at, id, EndedAs::LockDeleted, None);
+        }
+        if self.locks.contains_key(name) {
+            self.remove_lock(at, name);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The name of a lock that is deleted while permits are out stays closed as long as those permits would (rule 7).
+    fn close_name(&mut self, name: &LockName, id: TicketId) {
+        let delay = self.lock(name).record.settings.lock_delay;
+        if self.ticket(id).is_active() && delay > 0 {
+            self.close_name_until(name, self.now() + delay);
+        }
+    }
+
+    fn close_name_until(&mut self, name: &LockName, until: crate::Ms) {
+        let before = self.closed_names.get(name).map(|closed| closed.until);
+        if before.is_some_and(|before| before >= until) {
+            return;
+        }
+        if let Some(before) = before {
+            self.timers.remove(&(before, Timer::ClosedName(name.clone())));
+        }
+        self.timers.insert((until, Timer::ClosedName(name.clone())));
+        self.closed_names.insert(
+            name.clone(),
+            ClosedName {
+                name: name.clone(),
+                until,
+            },
+        );
+        self.mark(Key::ClosedName(name.clone()));
+    }
+
+    /// Removes a lock without live tickets. Permits that are still closed keep its name closed.
+    pub(super) fn remove_lock(&mut self, at: At<'_>, name: &LockName) {
+        let numbers: Vec<u64> = self.lock(name).closures.iter().copied().collect();
+        for number in numbers {
+            let closure = self
+                .closures
+                .remove(&number)
+                .expect("a number from the table's own lists");
+            self.timers.remove(&(closure.until, Timer::Closure(number)));
+            self.mark(Key::Closure(number));
+            self.close_name_until(name, closure.until);
+        }
+        self.set_pause(name, None);
+        self.stop_idle_timer(name);
+        let lock = self.locks.remove(name).expect("the caller looked");
+        assert_eq!(lock.live(), 0, "a lock with tickets is removed");
+        if let Some(prefix) = &lock.record.template
+            && let Some(template) = self.templates.get_mut(prefix)
+        {
+            template.instances -= 1;
+        }
+        self.oversized.remove(name);
+        self.mark(Key::Lock(name.clone()));
+        self.tell(at, name, What::LockDeleted);
+    }
+
+    /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.
+    pub(super) fn settle(&mut self, at: At<'_>, name: &LockName) {
+        let lock = self.lock(name);
+        if lock.live() > 0 {
+            return;
+        }
+        if lock.deleting || (lock.record.retiring && lock.is_idle()) {
+            self.remove_lock(at, name);
+        } else if lock.is_idle() && lock.record.template.is_some() {
+            self.stop_idle_timer(name);
+            let until = self.now() + INSTANCE_IDLE_MS;
+            self.lock_mut(name).idle_until = Some(until);
+            self.timers.insert((until, Timer::Instance(name.clone())));
+        }
+    }
+
+    pub(super) fn stop_idle_timer(&mut self, name: &LockName) {
+        if let Some(until) = self.lock_mut(name).idle_until.take() {
+            self.timers.remove(&(until, Timer::Instance(name.clone())));
+        }
+    }
+
+    /// Rule 12: an instance goes when it has been idle for a minute, if it says nothing that its template does not.
+    pub(super) fn drop_idle_instance(&mut self, at: At<'_>, name: &LockName) {
+        let lock = self.lock_mut(name);
+        lock.idle_until = None;
+        let template = lock
+            .record
+            .template
+            .clone()
+            .and_then(|prefix| self.templates.get(&prefix));
+        let record = &self.lock(name).record;
+        let equal = template.is_some_and(|template| {
+            template.record.settings == record.settings && template.record.paused == record.pause.is_some()
+        });
+        if equal && self.lock(name).is_idle() {
+            self.remove_lock(at, name);
+        }
+    }
+
+    pub(super) fn open(&mut self, at: At<'_>, name: &LockName, number: Option<u64>) -> Result<Outcome, Rejection> {
+        let lock = self.locks.get(name).ok_or(Rejection::UnknownLock)?;
+        let numbers: Vec<u64> = match number {
+            Some(number) if lock.closures.contains(&number) => vec![number],
+            Some(_) => return Err(Rejection::UnknownTicket),
+            None => lock.closures.iter().copied().collect(),
+        };
+        for number in numbers {
+            self.open_closure(at, number);
+        }
+        Ok(self.lock_outcome(name))
+    }
+
+    /// Ends a pause whose time has come.
+    pub(super) fn resume(&mut self, at: At<'_>, name: &LockName) {
+        self.set_pause(name, None);
+        let revision = self.next_revision();
+        self.lock_mut(name).record.revision = revision;
+        self.tell(at, name, What::LockChanged);
+        self.grant(at, name);
+        self.settle(at, name);
+    }
+
+    pub(super) fn set_pause(&mut self, name: &LockName, pause: Option<Pause>) {
+        let until = pause.as_ref().and_then(|pause| pause.until);
+        let before = std::mem::replace(&mut self.lock_mut(name).record.pause, pause);
+        if let Some(until) = before.and_then(|pause| pause.until) {
+            self.timers.remove(&(until, Timer::Pause(name.clone())));
+        }
+        if let Some(until) = until {
+            self.timers.insert((until, Timer::Pause(name.clone())));
+        }
+        self.mark(Key::Lock(name.clone()));
+    }
+
+    /// Sets everything, ends what has become impossible and grants what has become possible.
+    pub(super) fn set_settings(&mut self, at: At<'_>, name: &LockName, settings: Settings) {
+        let revision = self.next_revision();
+        let lock = self.lock_mut(name);
+        if lock.record.settings.capacity != settings.capacity {
+            lock.slots.set_capacity(&settings.capacity);
+            lock.record.slot_names = lock.slots.names();
+        }
+        lock.record.settings = settings;
+        lock.record.revision = revision;
+        self.mark(Key::Lock(name.clone()));
+        self.tell(at, name, What::LockChanged);
+        self.after_resize(at, name);
+        if self.locks.contains_key(name) {
+            self.settle(at, name);
+        }
+    }
+
+    pub(super) fn next_revision(&mut self) -> u64 {
+        self.meta.last_revision += 1;
+        self.meta.last_revision
+    }
+
+    fn check_precondition(&self, name: &LockName, precondition: Precondition) -> Result<(), Rejection> {
+        let revision = self.locks.get(name).map(|lock| lock.record.revision);
+        match (precondition, revision) {
+            (Precondition::Absent, Some(_)) => Err(Rejection::Exists),
+            (Precondition::Revision(_), None) => Err(Rejection::UnknownLock),
+            (Precondition::Revision(wanted), Some(is)) if wanted != is => Err(Rejection::Changed(is)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_shrink(&self, name: &LockName, capacity: &Capacity, force: Force) -> Result<(), Rejection> {
+        let hit: Vec<TicketId> = self.lock(name).queue.all_oversized(capacity.size()).collect();
+        if hit.is_empty() {
+            Ok(())
+        } else {
+            self.check_force(hit.len() as u64, &hit, force)
+        }
+    }
+
+    fn check_force(&self, tickets: u64, hit: &[TicketId], force: Force) -> Result<(), Rejection> {
+        let expected = force.expect_tickets.is_none_or(|expected| expected == tickets);
+        if force.force && expected {
+            return Ok(());
+        }
+        let some = hit.iter().take(SHOWN_TICKETS).map(|&id| self.view_ticket(id)).collect();
+        Err(Rejection::WouldEnd { tickets, some })
+    }
+
+    fn live_tickets(&self, name: &LockName) -> impl Iterator<Item = TicketId> + '_ {
+        let lock = self.lock(name);
+        lock.active.values().copied().chain(lock.queue.iter().map(|(_, id)| id))
+    }
+}
+
+impl Patch {
+    fn applied_to(&self, before: &Settings) -> Settings {
+        Settings {
+            capacity: self.capacity.clone().unwrap_or_else(|| before.capacity.clone()),
+            grace: self.grace.unwrap_or(before.grace),
+            expiration: self.expiration.unwrap_or(before.expiration),
+            max_lock: self.max_lock.unwrap_or(before.max_lock),
+            max_hold: self.max_hold.unwrap_or(before.max_hold),
+            max_ttl: self.max_ttl.unwrap_or(before.max_ttl),
+            lock_delay: self.lock_delay.unwrap_or(before.lock_delay),
+            max_queue: self.max_queue.unwrap_or(before.max_queue),
+            description: self.description.clone().unwrap_or_else(|| before.description.clone()),
+        }
+    }
+}
+
+/// A text for people, within its bound.
+pub(super) fn check_text(what: &str, text: &str) -> Result<(), Rejection> {
+    if text.len() <= TEXT_BYTES_MAX && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(Rejection::Invalid(format!(
+        "{what} must have at most {TEXT_BYTES_MAX} bytes and no control characters"
+    )))
+}
+
+/// Settings within their bounds.
+pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
+    match &settings.capacity {
+        Capacity::Size(size) if !(1..=PERMITS_MAX).contains(size) => {
+            return Err(Rejection::Invalid(format!("size must be from 1 to {PERMITS_MAX}")));
+        }
+        Capacity::Named(names) if !(1..=SLOT_NAMES_MAX).contains(&names.len()) => {
+            return Err(Rejection::Invalid(format!(
+                "a lock has 1 to {SLOT_NAMES_MAX} slots with names"
+            )));
+        }
+        Capacity::Named(names) => {
+            let mut seen = BTreeSet::new();
+            if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+                return Err(Rejection::Invalid(format!(
+                    "the slot name {:?} is given twice",
+                    twice.as_str()
+                )));
+            }
+        }
+        Capacity::Size(_) => {}
+    }
+    let times = [
+        ("grace", Some(settings.grace)),
+        ("expiration", settings.expiration),
+        ("max_lock", settings.max_lock),
+        ("max_hold", settings.max_hold),
+        ("max_ttl", settings.max_ttl),
+        ("lock_delay", Some(settings.lock_delay)),
+    ];
+    if let Some((name, _)) = times
+        .iter()
+        .find(|(_, time)| time.is_some_and(|time| time > TTL_MAX_MS))
+    {
+        return Err(Rejection::Invalid(format!(
+            "{name} must be at most {} s",
+            TTL_MAX_MS / 1000
+        )));
+    }
+    check_text("the description", &settings.description)
+}

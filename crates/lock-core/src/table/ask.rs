@@ -1,0 +1,277 @@
+//! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
+
+use super::acquire::{check_request_id, check_ttl};
+use super::{At, Table, Timer};
+use crate::command::{Caller, Outcome, Rejection, ReleaseTarget};
+use crate::limits::{ENDED_MEMORY_MS, WITHDRAWN_MAX};
+use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, State, TicketId, TicketRecord, Withdrawn};
+use std::sync::Arc;
+
+/// Whether this caller's word counts for the ticket: one made without a key needs its id only.
+pub(super) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
+    ticket.owner.is_none() || caller.admin || ticket.owner == caller.owner
+}
+
+impl Table {
+    /// The ticket of that id, if the caller may use it; another key's ticket looks like none.
+    fn usable(&self, id: TicketId, caller: &Caller) -> Result<(), Rejection> {
+        if may_use(self.find(id)?, caller) {
+            Ok(())
+        } else {
+            Err(Rejection::UnknownTicket)
+        }
+    }
+
+    pub(super) fn get(
+        &mut self,
+        at: At<'_>,
+        lock: Option<&LockName>,
+        id: TicketId,
+        caller: &Caller,
+        renew: bool,
+        wait: bool,
+    ) -> Result<Outcome, Rejection> {
+        if let Some(name) = lock
+            && !self.locks.contains_key(name)
+            && self.matching_template(name.as_str()).is_none()
+        {
+            return Err(Rejection::UnknownLock);
+        }
+        self.usable(id, caller)?;
+        if lock.is_some_and(|lock| *lock != self.ticket(id).lock) {
+            return Err(Rejection::UnknownTicket);
+        }
+        if self.is_ended(id) {
+            return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
+        }
+        if renew || wait {
+            self.touch_by_caller(at, id);
+        }
+        self.told(at, id, true, wait)
+    }
+
+    /// The answer about a live ticket: picks it up, or begins to wait, or just tells.
+    pub(super) fn told(&mut self, at: At<'_>, id: TicketId, pick_up: bool, wait: bool) -> Result<Outcome, Rejection> {
+        let mut picked_up = false;
+        match self.ticket(id).state {
+            State::Granted if pick_up => {
+                self.pick_up(at, id);
+                picked_up = true;
+            }
+            State::Queued { .. } if wait => {
+                self.ticket_mut(id).waiting += 1;
+                self.arm(id);
+                return Ok(Outcome::Waiting(Box::new(self.view_ticket(id))));
+            }
+            _ => {}
+        }
+        let ticket = self.ticket(id);
+        if ticket.state == State::Held {
+            let lock = ticket.lock.clone();
+            self.lock_mut(&lock).statistics.got += 1;
+        }
+        let mut view = self.view_ticket(id);
+        view.picked_up = picked_up;
+        Ok(Outcome::Ticket(Box::new(view)))
+    }
+
+    pub(super) fn renew(
+        &mut self,
+        at: At<'_>,
+        id: TicketId,
+        caller: &Caller,
+        ttl: Option<Ms>,
+    ) -> Result<Outcome, Rejection> {
+        ttl.map_or(Ok(()), check_ttl)?;
+        self.usable(id, caller)?;
+        if self.is_ended(id) {
+            return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
+        }
+        if let Some(ttl) = ttl {
+            let lease = self.cap_lease(&self.ticket(id).lock, Lease::Given(ttl));
+            if self.ticket(id).lease != lease {
+                self.ticket_mut(id).lease = lease;
+                self.mark(Key::Ticket(id));
+            }
+        }
+        self.touch_by_caller(at, id);
+        self.told(at, id, true, false)
+    }
+
+    /// A sign of life by the very request that is being answered: its client is there, whatever became of others that
+    /// wait for the same ticket.
+    pub(super) fn touch_by_caller(&mut self, at: At<'_>, id: TicketId) {
+        let present = |other: TicketId| other == id || (at.present)(other);
+        self.touch(
+            At {
+                present: &present,
+                ..at
+            },
+            id,
+        );
+    }
+
+    /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
+    /// ticket is skipped, in its place, until its client is back (rule 5).
+    pub(super) fn end_wait(&mut self, at: At<'_>, id: TicketId, lost: bool) -> Outcome {
+        let Some(ticket) = self.tickets.get_mut(&id) else {
+            return Outcome::Done;
+        };
+        ticket.waiting = ticket.waiting.checked_sub(1).expect("each wait ends once");
+        let last = ticket.waiting == 0;
+        match ticket.state {
+            State::Queued { dormant } if last => {
+                self.arm(id);
+                if lost && !dormant {
+                    self.set_dormant(id, true);
+                    // It may have been the head that more permits were kept free for.
+                    let lock = self.ticket(id).lock.clone();
+                    self.grant(at, &lock);
+                }
+            }
+            _ => {}
+        }
+        Outcome::Ticket(Box::new(self.view_ticket(id)))
+    }
+
+    /// The requests that waited for this ticket have been answered with the returned view.
+    ///
+    /// # Panics
+    /// If there is no such ticket: the caller has the id from [`Table::take_served`] of this step.
+    pub fn answer_waiting(&mut self, id: TicketId) -> crate::view::TicketView {
+        self.ticket_mut(id).waiting = 0;
+        let mut view = self.view_ticket(id);
+        view.picked_up = view.is_held();
+        view
+    }
+
+    pub(super) fn undelivered(&mut self, at: At<'_>, id: TicketId, stamp: u64, made: bool) -> Outcome {
+        let Some(ticket) = self.tickets.get(&id) else {
+            return Outcome::Done;
+        };
+        if !ticket.is_live() || ticket.stamp != stamp {
+            return Outcome::Done;
+        }
+        if made && ticket.request.is_none() && ticket.holder.is_none() {
+            self.end(at, id, EndedAs::Cancelled, None);
+        } else if ticket.state == State::Held {
+            self.unpick(at, id);
+        }
+        Outcome::Done
+    }
+
+    pub(super) fn release(
+        &mut self,
+        at: At<'_>,
+        target: &ReleaseTarget,
+        caller: &Caller,
+        queued: bool,
+    ) -> Result<Outcome, Rejection> {
+        let id = match target {
+            ReleaseTarget::Id(lock, id) => {
+                if let Some(name) = lock
+                    && !self.locks.contains_key(name)
+                    && self.matching_template(name.as_str()).is_none()
+                {
+                    return Err(Rejection::UnknownLock);
+                }
+                self.usable(*id, caller)?;
+                if lock.as_ref().is_some_and(|lock| *lock != self.ticket(*id).lock) {
+                    return Err(Rejection::UnknownTicket);
+                }
+                *id
+            }
+            ReleaseTarget::Request(lock, request_id) => {
+                check_request_id(request_id)?;
+                let scope = RequestScope {
+                    lock: lock.clone(),
+                    owner: caller.owner.clone(),
+                    id: request_id.clone(),
+                };
+                match self.requests.get(&scope) {
+                    Some(&id) => id,
+                    None => return self.withdraw(scope),
+                }
+            }
+            ReleaseTarget::Holder(lock, holder) => match self.holders.get(&(lock.clone(), holder.clone())) {
+                Some(&id) if may_use(self.ticket(id), caller) => id,
+                Some(_) => return Err(Rejection::HolderTaken),
+                None => return Ok(Outcome::NothingHeld),
+            },
+        };
+        match self.ticket(id).state {
+            State::Ended { how, .. } if !how.by_owner() => {
+                return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
+            }
+            State::Ended { .. } => return Ok(Outcome::NothingHeld),
+            State::Queued { .. } if !queued => return Ok(Outcome::NothingHeld),
+            State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
+            State::Granted | State::Held => self.end(at, id, EndedAs::Released, None),
+        }
+        Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))
+    }
+
+    /// Remembers a `request_id` whose request never arrived, so that it takes nothing if it still does (rule 6).
+    fn withdraw(&mut self, scope: RequestScope) -> Result<Outcome, Rejection> {
+        if !self.locks.contains_key(&scope.lock) && self.matching_template(scope.lock.as_str()).is_none() {
+            return Err(Rejection::UnknownLock);
+        }
+        if self.withdrawn.contains_key(&scope) {
+            return Ok(Outcome::NothingHeld);
+        }
+        if self.withdrawn.len() >= WITHDRAWN_MAX {
+            return Err(Rejection::Full {
+                what: "cancelled request ids",
+                max: WITHDRAWN_MAX as u64,
+            });
+        }
+        let until = self.now() + ENDED_MEMORY_MS;
+        self.timers.insert((until, Timer::Withdrawn(scope.clone())));
+        self.withdrawn.insert(
+            scope.clone(),
+            Withdrawn {
+                scope: scope.clone(),
+                until,
+            },
+        );
+        self.mark(Key::Withdrawn(scope));
+        Ok(Outcome::NothingHeld)
+    }
+
+    pub(super) fn verify(&self, lock: &LockName, token: u64) -> Result<Outcome, Rejection> {
+        let Some(of) = self.locks.get(lock) else {
+            let known = self.matching_template(lock.as_str()).is_some();
+            return Err(if known {
+                Rejection::NotAHolder
+            } else {
+                Rejection::UnknownLock
+            });
+        };
+        match of.active.get(&token) {
+            Some(&id) if self.ticket(id).state == State::Held => Ok(Outcome::Ticket(Box::new(self.view_ticket(id)))),
+            _ => Err(Rejection::NotAHolder),
+        }
+    }
+
+    pub(super) fn revoke(
+        &mut self,
+        at: At<'_>,
+        lock: &LockName,
+        number: u64,
+        caller: &Caller,
+        reason: &Arc<str>,
+    ) -> Result<Outcome, Rejection> {
+        super::admin::check_text("the reason", reason)?;
+        let id = *self.numbers.get(&number).ok_or(Rejection::UnknownTicket)?;
+        let ticket = self.ticket(id);
+        if ticket.lock != *lock {
+            return Err(Rejection::UnknownTicket);
+        }
+        let own = caller.owner.is_some() && ticket.owner == caller.owner;
+        if !caller.admin && !own {
+            return Err(Rejection::NotAllowed);
+        }
+        self.end(at, id, EndedAs::Revoked, Some(reason.clone()));
+        Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))
+    }
+}

@@ -1,0 +1,102 @@
+//! What happens because time has passed (rule 4), at most so much in one step.
+
+use super::{At, Table, Timer};
+use crate::limits::ENDED_MEMORY_MS;
+use crate::{EndedAs, Key, LockName, State};
+
+impl Table {
+    /// Ends, lapses and opens what is due. What is over the step's bound is due in the next step.
+    pub fn expire(&mut self, at: At<'_>) {
+        if std::mem::take(&mut self.fresh) {
+            let names: Vec<LockName> = self.locks.keys().cloned().collect();
+            names.iter().for_each(|name| self.grant(at, name));
+        }
+        self.expire_leases(at);
+        self.fire_timers(at);
+        self.sweep_oversized(at);
+        let now = self.now();
+        while let Some(&(ended, _, id)) = self.ended.first()
+            && ended + ENDED_MEMORY_MS <= now
+            && self.may_end()
+        {
+            self.forget(id);
+        }
+    }
+
+    /// Counts against the step's bound.
+    pub(super) fn may_end(&mut self) -> bool {
+        let may = self.ends_left > 0;
+        self.ends_left = self.ends_left.saturating_sub(1);
+        may
+    }
+
+    fn expire_leases(&mut self, at: At<'_>) {
+        while let Some(&(until, id)) = self.leases.first()
+            && self.lease_end(until) <= self.now()
+            && self.may_end()
+        {
+            match self.ticket(id).state {
+                State::Queued { .. } => self.end(at, id, EndedAs::Expired, None),
+                State::Granted => self.lapse(at, id),
+                State::Held => self.end(at, id, EndedAs::Forgotten, None),
+                State::Ended { .. } => panic!("an ended ticket has a lease"),
+            }
+        }
+    }
+
+    fn fire_timers(&mut self, at: At<'_>) {
+        while let Some((until, _)) = self.timers.first()
+            && *until <= self.now()
+            && self.may_end()
+        {
+            let (_, timer) = self.timers.pop_first().expect("there is a first one");
+            match timer {
+                Timer::Hold(id) => self.end(at, id, EndedAs::Overdue, None),
+                Timer::Closure(number) => self.open_closure(at, number),
+                Timer::Pause(name) => self.resume(at, &name),
+                Timer::ClosedName(name) => {
+                    self.closed_names.remove(&name);
+                    self.mark(Key::ClosedName(name));
+                }
+                Timer::Withdrawn(scope) => {
+                    self.withdrawn.remove(&scope);
+                    self.mark(Key::Withdrawn(scope));
+                }
+                Timer::Instance(name) => self.drop_idle_instance(at, &name),
+            }
+        }
+    }
+
+    /// The size is durable, so which waiters have become impossible follows from it, however many there are and wherever
+    /// a crash fell.
+    fn sweep_oversized(&mut self, at: At<'_>) {
+        while let Some(name) = self.oversized.first().cloned() {
+            let lock = self.locks.get(&name);
+            let Some(id) = lock.and_then(|lock| lock.queue.oversized(lock.slots.size())) else {
+                self.oversized.remove(&name);
+                continue;
+            };
+            if !self.may_end() {
+                return;
+            }
+            self.end(at, id, EndedAs::Oversized, None);
+        }
+    }
+
+    /// Has the waiters of this lock that ask for more than its size ended, in this step as far as it may.
+    pub(super) fn note_oversized(&mut self, name: &LockName) {
+        let lock = self.lock(name);
+        if lock.queue.oversized(lock.slots.size()).is_some() {
+            self.oversized.insert(name.clone());
+        }
+    }
+
+    /// After settings changed within a step: ends what they made impossible, then grants what they made possible.
+    pub(super) fn after_resize(&mut self, at: At<'_>, name: &LockName) {
+        self.note_oversized(name);
+        self.sweep_oversized(at);
+        if self.locks.contains_key(name) {
+            self.grant(at, name);
+        }
+    }
+}

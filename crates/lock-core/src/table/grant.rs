@@ -1,0 +1,69 @@
+//! The grant (rules 1, 2, 3, 5): the only place where permits leave the lock.
+
+use super::{At, Table};
+use crate::event::Step;
+use crate::{Key, LockName, Permits, State, TicketId};
+
+impl Table {
+    /// Grants to the head of the queue as long as it fits. Called in the same step as whatever may have made that
+    /// possible: nothing waits for a timer (rule 3).
+    pub(super) fn grant(&mut self, at: At<'_>, name: &LockName) {
+        while let Some(id) = self.next_to_grant(name) {
+            // The last look before a permit is given away: is the client that waits for it still connected?
+            if self.ticket(id).waiting > 0 && !(at.present)(id) {
+                self.set_dormant(id, true);
+                continue;
+            }
+            self.give(at, name, id);
+        }
+    }
+
+    fn next_to_grant(&self, name: &LockName) -> Option<TicketId> {
+        let lock = self.lock(name);
+        let (_, id) = lock.queue.head()?;
+        self.fits(name, self.ticket(id).permits).then_some(id)
+    }
+
+    /// Whether a ticket at the head would get its permits now.
+    pub(super) fn fits(&self, name: &LockName, permits: Permits) -> bool {
+        let lock = self.lock(name);
+        let stopped = lock.record.pause.is_some() || lock.deleting || lock.exclusive;
+        !stopped
+            && match permits {
+                Permits::Count(count) => u64::from(count) <= lock.slots.room(),
+                Permits::All => lock.slots.out() == 0,
+            }
+    }
+
+    fn give(&mut self, at: At<'_>, name: &LockName, id: TicketId) {
+        self.meta.last_token += 1;
+        let token = self.meta.last_token;
+        let ticket = self.ticket(id);
+        let (place, wants, permits, waits) = (ticket.place(), ticket.wants(), ticket.permits, ticket.waiting);
+        let lock = self.lock_mut(name);
+        lock.queue.remove(place, wants);
+        let count = match permits {
+            Permits::Count(count) => u64::from(count),
+            Permits::All => lock.slots.room(),
+        };
+        let (slots, slot_names) = lock.slots.take(count);
+        lock.active.insert(token, id);
+        lock.exclusive = permits == Permits::All;
+        lock.statistics.grants += 1;
+        let ticket = self.ticket_mut(id);
+        ticket.state = State::Granted;
+        ticket.token = Some(token);
+        ticket.slots = slots;
+        ticket.slot_names = slot_names;
+        ticket.granted_at = Some(at.wall);
+        let waited = at.wall.saturating_sub(ticket.created_at);
+        self.arm(id);
+        self.mark(Key::Ticket(id));
+        self.tell_step(at, id, Step::Granted { token, waited });
+        if waits > 0 {
+            self.pick_up(at, id);
+            self.lock_mut(name).statistics.got += u64::from(waits);
+            self.served.push(id);
+        }
+    }
+}

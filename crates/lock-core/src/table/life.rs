@@ -1,0 +1,291 @@
+//! The steps of a ticket's life: signs of life, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
+
+use super::{At, Table, Timer};
+use crate::event::{Step, What};
+use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
+use crate::{Closure, EndedAs, Key, Lease, Ms, QueueLease, State, TicketId};
+use std::sync::Arc;
+
+impl Table {
+    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires.
+    /// What else its command does follows when it is applied.
+    pub fn sign_of_life(&mut self, id: TicketId, caller: &crate::command::Caller) {
+        let Some(ticket) = self.tickets.get_mut(&id) else {
+            return;
+        };
+        if !ticket.is_live() || !super::ask::may_use(ticket, caller) {
+            return;
+        }
+        ticket.restored = false;
+        self.arm(id);
+    }
+
+    /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
+    pub(super) fn touch(&mut self, at: At<'_>, id: TicketId) {
+        let ticket = self.ticket_mut(id);
+        ticket.stamp += 1;
+        ticket.restored = false;
+        self.arm(id);
+        if matches!(self.ticket(id).state, State::Queued { dormant: true }) {
+            self.set_dormant(id, false);
+            let lock = self.ticket(id).lock.clone();
+            self.grant(at, &lock);
+        }
+    }
+
+    /// The lease of a ticket in its present state; `None` for never. A queued ticket with a waiting request has none.
+    pub(crate) fn lease_of(&self, id: TicketId) -> Option<Ms> {
+        let ticket = self.ticket(id);
+        let settings = || &self.lock(&ticket.lock).record.settings;
+        match (&ticket.state, ticket.lease) {
+            (State::Granted, _) if ticket.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
+            (State::Granted, _) => Some(settings().grace_ms()),
+            (State::Ended { .. }, _) | (_, Lease::Never) => None,
+            (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
+            (State::Held, Lease::OfLock) => settings().max_lock,
+            (State::Queued { .. }, Lease::OfLock) => match ticket.queue_lease {
+                QueueLease::Minute => Some(QUEUE_LEASE_MS),
+                QueueLease::Expiration => settings().expiration,
+            },
+        }
+    }
+
+    /// Starts the ticket's lease again, in full.
+    pub(super) fn arm(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
+        let until = if waits {
+            None
+        } else {
+            self.lease_of(id).map(|lease| self.now() + lease)
+        };
+        let before = std::mem::replace(&mut self.ticket_mut(id).lease_until, until);
+        if before != until {
+            if let Some(before) = before {
+                self.leases.remove(&(before, id));
+            }
+            if let Some(until) = until {
+                self.leases.insert((until, id));
+            }
+        }
+    }
+
+    pub(super) fn set_dormant(&mut self, id: TicketId, dormant: bool) {
+        let ticket = self.ticket_mut(id);
+        ticket.state = State::Queued { dormant };
+        let (place, lock) = (ticket.place(), ticket.lock.clone());
+        self.lock_mut(&lock).queue.set_dormant(place, dormant);
+        self.mark(Key::Ticket(id));
+    }
+
+    /// Granted -> held: its client is being told (rule 5).
+    pub(super) fn pick_up(&mut self, at: At<'_>, id: TicketId) {
+        let ticket = self.ticket(id);
+        assert_eq!(ticket.state, State::Granted, "only a granted ticket is picked up");
+        let lock = ticket.lock.clone();
+        let max_hold = match (ticket.max_hold, self.lock(&lock).record.settings.max_hold) {
+            (Some(own), Some(locks)) => Some(own.min(locks)),
+            (own, locks) => own.or(locks),
+        };
+        let until = max_hold.map(|max_hold| self.now() + max_hold);
+        let ticket = self.ticket_mut(id);
+        ticket.state = State::Held;
+        ticket.held_at = Some(at.wall);
+        ticket.hold_until = until;
+        ticket.stamp += 1;
+        ticket.restored = false;
+        if let Some(until) = until {
+            self.timers.insert((until, Timer::Hold(id)));
+        }
+        self.arm(id);
+        self.mark(Key::Ticket(id));
+        self.tell_step(at, id, Step::Held);
+    }
+
+    /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
+    pub(super) fn unpick(&mut self, at: At<'_>, id: TicketId) {
+        self.drop_hold_timer(id);
+        let ticket = self.ticket_mut(id);
+        ticket.state = State::Granted;
+        ticket.held_at = None;
+        ticket.hold_until = None;
+        self.arm(id);
+        self.mark(Key::Ticket(id));
+        self.tell_step(at, id, Step::Undelivered);
+    }
+
+    /// Granted -> queued: nobody picked it up in time. It goes to the end of its priority and is skipped until it shows
+    /// life (rule 4).
+    pub(super) fn lapse(&mut self, at: At<'_>, id: TicketId) {
+        self.take_from_active(id);
+        self.meta.last_seq += 1;
+        let seq = self.meta.last_seq;
+        let ticket = self.ticket_mut(id);
+        let (slots, names) = (
+            std::mem::take(&mut ticket.slots),
+            std::mem::take(&mut ticket.slot_names),
+        );
+        ticket.state = State::Queued { dormant: true };
+        ticket.seq = seq;
+        ticket.token = None;
+        ticket.granted_at = None;
+        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
+        let of = self.lock_mut(&lock);
+        of.slots.put_back(&slots, &names);
+        of.queue.push(place, id, wants, true);
+        of.statistics.lapsed += 1;
+        self.arm(id);
+        self.mark(Key::Ticket(id));
+        self.tell_step(at, id, Step::Lapsed);
+        self.note_oversized(&lock);
+        self.grant(at, &lock);
+    }
+
+    /// Ends a live ticket, frees or closes its permits, and grants what that makes possible (rules 3, 4, 8).
+    pub(super) fn end(&mut self, at: At<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
+        let name = self.ticket(id).lock.clone();
+        if self.ticket(id).is_active() {
+            self.take_from_active(id);
+            self.free_or_close(id, how);
+        } else {
+            let (place, wants) = (self.ticket(id).place(), self.ticket(id).wants());
+            self.lock_mut(&name).queue.remove(place, wants);
+        }
+        let now = self.now();
+        let ticket = self.ticket_mut(id);
+        let held = ticket.held_at.map(|since| at.wall.saturating_sub(since));
+        ticket.state = State::Ended {
+            how,
+            at: now,
+            reason: reason.clone(),
+        };
+        ticket.ended_at = Some(at.wall);
+        let (number, holder, maker, waited) =
+            (ticket.number, ticket.holder.clone(), ticket.maker(), ticket.waiting > 0);
+        self.arm(id);
+        self.numbers.remove(&number);
+        if let Some(holder) = holder {
+            self.holders.remove(&(name.clone(), holder));
+        }
+        let count = self.makers.get_mut(&maker).expect("counts each live ticket");
+        *count -= 1;
+        if *count == 0 {
+            self.makers.remove(&maker);
+        }
+        if waited {
+            self.served.push(id);
+        }
+        self.ended.insert((now, number, id));
+        if self.ended.len() > ENDED_TICKETS_MAX {
+            let (.., oldest) = *self.ended.first().expect("over its bound");
+            self.forget(oldest);
+        }
+        self.mark(Key::Ticket(id));
+        self.lock_mut(&name).statistics.ended[how as usize] += 1;
+        self.tell_step(at, id, Step::Ended { how, reason, held });
+        self.grant(at, &name);
+        self.settle(at, &name);
+    }
+
+    fn take_from_active(&mut self, id: TicketId) {
+        self.drop_hold_timer(id);
+        let ticket = self.ticket(id);
+        let (token, lock) = (
+            ticket.token.expect("a ticket with permits has a token"),
+            ticket.lock.clone(),
+        );
+        let of = self.lock_mut(&lock);
+        of.active.remove(&token).expect("a ticket with permits is listed");
+        of.exclusive = false;
+    }
+
+    fn drop_hold_timer(&mut self, id: TicketId) {
+        if let Some(until) = self.ticket(id).hold_until {
+            self.timers.remove(&(until, Timer::Hold(id)));
+        }
+    }
+
+    /// After `forgotten`, `overdue` and `revoked` the client may still be at work: the permits stay closed for a while.
+    fn free_or_close(&mut self, id: TicketId, how: EndedAs) {
+        let ticket = self.ticket(id);
+        let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
+        let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
+        let delay = self.lock(&lock).record.settings.lock_delay;
+        if delay == 0 || !matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked) {
+            self.lock_mut(&lock).slots.put_back(&slots, &names);
+            return;
+        }
+        let until = self.now() + delay;
+        let of = self.lock_mut(&lock);
+        of.closures.insert(number);
+        of.exclusive = all;
+        self.timers.insert((until, Timer::Closure(number)));
+        self.closures.insert(
+            number,
+            Closure {
+                number,
+                lock,
+                slots,
+                slot_names: names,
+                all,
+                how,
+                until,
+            },
+        );
+        self.mark(Key::Closure(number));
+    }
+
+    /// Opens closed permits, at the end of their time or by an administrator.
+    pub(super) fn open_closure(&mut self, at: At<'_>, number: u64) {
+        let closure = self
+            .closures
+            .remove(&number)
+            .expect("a number from the table's own lists");
+        self.timers.remove(&(closure.until, Timer::Closure(number)));
+        let of = self.lock_mut(&closure.lock);
+        of.closures.remove(&number);
+        of.slots.put_back(&closure.slots, &closure.slot_names);
+        if closure.all {
+            of.exclusive = false;
+        }
+        self.mark(Key::Closure(number));
+        self.tell(at, &closure.lock, What::PermitsOpened);
+        self.grant(at, &closure.lock);
+        self.settle(at, &closure.lock);
+    }
+
+    /// Forgets an ended ticket (rule 8).
+    pub(super) fn forget(&mut self, id: TicketId) {
+        let ticket = self.tickets.remove(&id).expect("an id from the table's own lists");
+        let State::Ended { at, .. } = ticket.state else {
+            panic!("a live ticket is forgotten")
+        };
+        self.ended.remove(&(at, ticket.number, id));
+        if let Some(scope) = ticket.scope()
+            && self.requests.get(&scope) == Some(&id)
+        {
+            self.requests.remove(&scope);
+        }
+        self.mark(Key::Ticket(id));
+    }
+
+    pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
+        let ticket = self.ticket(id);
+        let (lock, number, info, owner) = (
+            ticket.lock.clone(),
+            ticket.number,
+            ticket.info.clone(),
+            ticket.owner.clone(),
+        );
+        self.tell(
+            at,
+            &lock,
+            What::Ticket {
+                number,
+                info,
+                owner,
+                step,
+            },
+        );
+    }
+}

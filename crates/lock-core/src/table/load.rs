@@ -1,0 +1,239 @@
+//! From a store's snapshot to a table, and back (rules 8, 9, 10).
+
+use super::{Lock, Table, Template, Ticket, Timer};
+use crate::queue::Place;
+use crate::{Key, Meta, Permits, Snapshot, State, TicketId, TicketRecord, limits};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What in a store contradicts itself. The store is damaged, or was written by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored table contradicts itself: {0}")]
+pub struct LoadError(String);
+
+fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> {
+    if holds { Ok(()) } else { Err(LoadError(what())) }
+}
+
+impl Table {
+    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9).
+    /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
+    ///
+    /// # Errors
+    /// If the records contradict each other.
+    pub fn load(snapshot: Snapshot, wall_us: u64) -> Result<Self, LoadError> {
+        let mut table = Self::empty(snapshot.meta);
+        if snapshot.restart_counters {
+            table.restart_counters(wall_us);
+        }
+        for template in snapshot.templates {
+            table.templates.insert(
+                template.prefix.clone(),
+                Template {
+                    record: template,
+                    instances: 0,
+                },
+            );
+        }
+        for record in snapshot.locks {
+            table.load_lock(record)?;
+        }
+        for closed in snapshot.closed_names {
+            table
+                .timers
+                .insert((closed.until, Timer::ClosedName(closed.name.clone())));
+            table.closed_names.insert(closed.name.clone(), closed);
+        }
+        for withdrawn in snapshot.withdrawn {
+            table
+                .timers
+                .insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
+            table.withdrawn.insert(withdrawn.scope.clone(), withdrawn);
+        }
+        for closure in snapshot.closures {
+            table.load_closure(closure)?;
+        }
+        let mut queued: Vec<(Place, TicketId)> = Vec::new();
+        for record in snapshot.tickets {
+            if matches!(record.state, State::Queued { .. }) {
+                queued.push((Place::new(record.priority, record.seq), record.id));
+            }
+            table.load_ticket(record)?;
+        }
+        queued.sort_unstable();
+        for (place, id) in queued {
+            let ticket = table.ticket(id);
+            let (dormant, wants, lock) = (
+                ticket.state == State::Queued { dormant: true },
+                ticket.wants(),
+                ticket.lock.clone(),
+            );
+            table.lock_mut(&lock).queue.push(place, id, wants, dormant);
+        }
+        table.start_timers();
+        crate::invariants::check_consistent(&table).map_err(LoadError)?;
+        Ok(table)
+    }
+
+    fn empty(meta: Meta) -> Self {
+        Self {
+            meta,
+            locks: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            makers: BTreeMap::new(),
+            closures: BTreeMap::new(),
+            closed_names: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            leases: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            floor: 0,
+            ends_left: limits::STEP_ENDS_MAX,
+            oversized: BTreeSet::new(),
+            fresh: true,
+            dirty: BTreeSet::new(),
+            served: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn restart_counters(&mut self, wall_us: u64) {
+        for counter in [&mut self.meta.last_token, &mut self.meta.last_number] {
+            *counter = (*counter).max(wall_us.min(limits::COUNTER_MAX / 2));
+        }
+        self.mark(Key::Meta);
+    }
+
+    fn load_lock(&mut self, record: crate::LockRecord) -> Result<(), LoadError> {
+        let name = record.name.clone();
+        super::admin::check_settings(&record.settings).map_err(|why| LoadError(format!("lock {name}: {why}")))?;
+        if let Some(template) = record
+            .template
+            .as_ref()
+            .and_then(|prefix| self.templates.get_mut(prefix))
+        {
+            template.instances += 1;
+        }
+        if let Some(until) = record.pause.as_ref().and_then(|pause| pause.until) {
+            self.timers.insert((until, Timer::Pause(name.clone())));
+        }
+        self.locks.insert(name, Lock::new(record));
+        Ok(())
+    }
+
+    fn load_closure(&mut self, closure: crate::Closure) -> Result<(), LoadError> {
+        let number = closure.number;
+        let lock = self.locks.get_mut(&closure.lock);
+        let lock = lock.ok_or_else(|| LoadError(format!("closed permits {number} are of no lock")))?;
+        let clash = || {
+            format!(
+                "slots of closed permits {number} of lock {} are given twice",
+                closure.lock
+            )
+        };
+        require(lock.slots.restore(&closure.slots, &closure.slot_names), clash)?;
+        lock.closures.insert(number);
+        lock.exclusive |= closure.all;
+        self.timers.insert((closure.until, Timer::Closure(number)));
+        self.closures.insert(number, closure);
+        Ok(())
+    }
+
+    fn load_ticket(&mut self, record: TicketRecord) -> Result<(), LoadError> {
+        let (id, number) = (record.id, record.number);
+        let (meta, late) = (self.meta, record.seq.max(record.number));
+        require(record.number <= meta.last_number && record.seq <= meta.last_seq, || {
+            format!("ticket {number} has a number or place ({late}) that was never given")
+        })?;
+        let ticket = Ticket {
+            record,
+            lease_until: None,
+            waiting: 0,
+            stamp: 0,
+            restored: true,
+        };
+        let scope = ticket.scope();
+        if ticket.is_live() {
+            let lock = self.locks.get_mut(&ticket.lock);
+            let lock = lock.ok_or_else(|| LoadError(format!("live ticket {number} is of no lock")))?;
+            if ticket.is_active() {
+                let token = ticket.token.filter(|&token| token <= meta.last_token);
+                let token =
+                    token.ok_or_else(|| LoadError(format!("ticket {number} has permits and no given token")))?;
+                let free = !ticket.slots.is_empty() && lock.slots.restore(&ticket.slots, &ticket.slot_names);
+                require(free, || format!("slots of ticket {number} are given twice"))?;
+                lock.exclusive |= ticket.permits == Permits::All;
+                require(lock.active.insert(token, id).is_none(), || {
+                    format!("token {token} is given twice")
+                })?;
+            }
+            require(self.numbers.insert(number, id).is_none(), || {
+                format!("ticket number {number} is given twice")
+            })?;
+            if let Some(holder) = &ticket.holder {
+                let key = (ticket.lock.clone(), holder.clone());
+                require(self.holders.insert(key, id).is_none(), || {
+                    format!("holder {holder} has two tickets")
+                })?;
+            }
+            *self.makers.entry(ticket.maker()).or_default() += 1;
+        }
+        if let State::Ended { at, .. } = ticket.state {
+            self.ended.insert((at, number, id));
+        }
+        if let Some(scope) = scope {
+            // A live ticket wins over a remembered one.
+            let live = ticket.is_live();
+            if live || !self.requests.contains_key(&scope) {
+                self.requests.insert(scope, id);
+            }
+        }
+        self.tickets.insert(id, Box::new(ticket));
+        Ok(())
+    }
+
+    fn start_timers(&mut self) {
+        let live: Vec<TicketId> = self.numbers.values().copied().collect();
+        for id in live {
+            let hold = self.ticket(id).hold_until;
+            if let Some(until) = hold {
+                self.timers.insert((until, Timer::Hold(id)));
+            }
+            self.arm(id);
+        }
+        let names: Vec<crate::LockName> = self.locks.keys().cloned().collect();
+        for name in names {
+            self.note_oversized(&name);
+            let idle = self.lock(&name).is_idle();
+            if idle && self.lock(&name).record.template.is_some() {
+                let until = self.now() + limits::INSTANCE_IDLE_MS;
+                self.lock_mut(&name).idle_until = Some(until);
+                self.timers.insert((until, Timer::Instance(name)));
+            }
+        }
+    }
+
+    /// Everything durable, as a store that got every change gives it back. Sorted.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            meta: self.meta,
+            locks: self.locks.values().map(|lock| lock.record.clone()).collect(),
+            templates: self
+                .templates
+                .values()
+                .map(|template| template.record.clone())
+                .collect(),
+            tickets: self.tickets.values().map(|ticket| ticket.record.clone()).collect(),
+            closures: self.closures.values().cloned().collect(),
+            closed_names: self.closed_names.values().cloned().collect(),
+            withdrawn: self.withdrawn.values().cloned().collect(),
+            restart_counters: false,
+        };
+        snapshot.sort();
+        snapshot
+    }
+}

@@ -1,0 +1,412 @@
+//! The table: every lock, ticket and timer, and the only code that changes them.
+
+mod acquire;
+mod admin;
+mod ask;
+mod configure;
+mod expire;
+mod grant;
+mod life;
+mod list;
+mod load;
+
+use crate::command::{Command, Outcome, Rejection};
+use crate::event::{Event, What};
+use crate::queue::{Place, Queue};
+use crate::slots::Slots;
+use crate::view::Statistics;
+use crate::{
+    Change, ClosedName, Closure, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, State, TemplateRecord,
+    TicketId, TicketRecord, WallMs, Withdrawn, limits,
+};
+pub use load::LoadError;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+/// When and before whom a step happens: the core asks neither clock nor socket.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// Service time. Never goes back.
+    pub now: Ms,
+    /// Wall time, only to be shown.
+    pub wall: WallMs,
+    /// Whether the connection of a request that waits for this ticket is open (rule 5). Asked just before a grant.
+    pub present: &'a dyn Fn(TicketId) -> bool,
+}
+
+/// The locks and tickets of a server, and the rules of section 3 of the design.
+///
+/// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
+///
+/// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
+/// 2. [`Table::sign_of_life`] for each command of the batch that is one, *before* anything expires (rule 9);
+/// 3. [`Table::expire`];
+/// 4. [`Table::apply`] for each command;
+/// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
+/// 6. [`Table::take_served`]: requests that waited for these tickets are answered now; and [`Table::take_events`].
+///
+/// After a step that could not be made durable the table is ahead of the store: drop it and load another one.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) meta: Meta,
+    pub(crate) locks: BTreeMap<LockName, Lock>,
+    pub(crate) templates: BTreeMap<Prefix, Template>,
+    pub(crate) tickets: BTreeMap<TicketId, Box<Ticket>>,
+    /// Live tickets by number.
+    pub(crate) numbers: BTreeMap<u64, TicketId>,
+    /// Tickets with a `request_id`, ended ones that are remembered included.
+    pub(crate) requests: BTreeMap<RequestScope, TicketId>,
+    /// Live tickets whose protocol names the holder.
+    pub(crate) holders: BTreeMap<(LockName, Arc<str>), TicketId>,
+    /// Live tickets of each key or, without one, address.
+    pub(crate) makers: BTreeMap<Maker, usize>,
+    pub(crate) closures: BTreeMap<u64, Closure>,
+    pub(crate) closed_names: BTreeMap<LockName, ClosedName>,
+    pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawn>,
+    /// Ended tickets by the time and order of their end.
+    pub(crate) ended: BTreeSet<(Ms, u64, TicketId)>,
+    /// Leases by the moment they end: queued, grace and held.
+    pub(crate) leases: BTreeSet<(Ms, TicketId)>,
+    /// Everything that ends by the clock whatever anybody says.
+    pub(crate) timers: BTreeSet<(Ms, Timer)>,
+    /// No lease ends before this: the process stood still (rule 9).
+    floor: Ms,
+    /// How many more tickets this step may end because of timers.
+    ends_left: usize,
+    /// Locks with waiters that ask for more than the size; swept within the step's bound.
+    oversized: BTreeSet<LockName>,
+    /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
+    fresh: bool,
+    dirty: BTreeSet<Key>,
+    served: Vec<TicketId>,
+    events: Vec<Event>,
+}
+
+/// A ticket and what of it is not durable.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    record: TicketRecord,
+    /// The end of its lease, as it stands in `leases`.
+    pub(crate) lease_until: Option<Ms>,
+    /// Requests that wait on the server for it.
+    pub(crate) waiting: u32,
+    /// Rises with each sign of life.
+    pub(crate) stamp: u64,
+    /// Restored from the store and not heard of since: its client may still be looking for the server.
+    pub(crate) restored: bool,
+}
+
+impl Deref for Ticket {
+    type Target = TicketRecord;
+
+    fn deref(&self) -> &TicketRecord {
+        &self.record
+    }
+}
+
+impl DerefMut for Ticket {
+    fn deref_mut(&mut self) -> &mut TicketRecord {
+        &mut self.record
+    }
+}
+
+impl Ticket {
+    pub(crate) fn place(&self) -> Place {
+        Place::new(self.priority, self.seq)
+    }
+
+    /// Permits it asks for, for the list of those that a smaller size makes impossible. "All" never is.
+    pub(crate) fn wants(&self) -> u32 {
+        match self.permits {
+            crate::Permits::Count(count) => count,
+            crate::Permits::All => 1,
+        }
+    }
+
+    pub(crate) fn maker(&self) -> Maker {
+        Maker::of(self.owner.as_ref(), &self.from)
+    }
+
+    pub(crate) fn scope(&self) -> Option<RequestScope> {
+        let id = self.request.as_ref()?.id.clone();
+        Some(RequestScope {
+            lock: self.lock.clone(),
+            owner: self.owner.clone(),
+            id,
+        })
+    }
+}
+
+/// Whose tickets are counted together (section 10).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Maker {
+    Key(Arc<str>),
+    Address(Arc<str>),
+}
+
+impl Maker {
+    pub(crate) fn of(owner: Option<&Arc<str>>, from: &Arc<str>) -> Self {
+        owner.map_or_else(|| Self::Address(from.clone()), |owner| Self::Key(owner.clone()))
+    }
+}
+
+/// A lock and what of it is derived.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    pub(crate) record: LockRecord,
+    pub(crate) slots: Slots,
+    pub(crate) queue: Queue,
+    /// Tickets with permits, by fencing token: in the order of their grants.
+    pub(crate) active: BTreeMap<u64, TicketId>,
+    /// Closed permits, by ticket number.
+    pub(crate) closures: BTreeSet<u64>,
+    /// A ticket for all permits, or its closure, is out: nothing else is granted.
+    pub(crate) exclusive: bool,
+    /// Being deleted: no grants, no new tickets; gone with its last ticket.
+    pub(crate) deleting: bool,
+    /// When an idle instance of a template goes, as it stands in `timers`.
+    pub(crate) idle_until: Option<Ms>,
+    pub(crate) statistics: Statistics,
+}
+
+impl Lock {
+    pub(crate) fn new(record: LockRecord) -> Self {
+        Self {
+            slots: Slots::new(&record.settings.capacity, &record.slot_names),
+            record,
+            queue: Queue::default(),
+            active: BTreeMap::new(),
+            closures: BTreeSet::new(),
+            exclusive: false,
+            deleting: false,
+            idle_until: None,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Tickets that have not ended.
+    pub(crate) fn live(&self) -> usize {
+        self.queue.len() + self.active.len()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.live() == 0 && self.closures.is_empty()
+    }
+}
+
+/// A template and the number of its instances.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) record: TemplateRecord,
+    pub(crate) instances: usize,
+}
+
+/// What ends by the clock, beside leases.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A hold becomes overdue.
+    Hold(TicketId),
+    /// Closed permits open.
+    Closure(u64),
+    /// A pause ends.
+    Pause(LockName),
+    /// The name of a deleted lock opens.
+    ClosedName(LockName),
+    /// A withdrawn request id is forgotten.
+    Withdrawn(RequestScope),
+    /// An instance of a template has been idle for its time.
+    Instance(LockName),
+}
+
+impl Table {
+    /// Begins a step at this time.
+    ///
+    /// # Panics
+    /// If service time goes back.
+    pub fn begin_step(&mut self, now: Ms) {
+        assert!(
+            now >= self.meta.service_ms,
+            "service time went back: {now} after {}",
+            self.meta.service_ms
+        );
+        self.meta.service_ms = now;
+        self.ends_left = limits::STEP_ENDS_MAX;
+    }
+
+    /// Service time of the present step.
+    #[must_use]
+    pub fn now(&self) -> Ms {
+        self.meta.service_ms
+    }
+
+    /// The process stood still for longer than the service clock counts: every lease has at least 5 s left (rule 9).
+    pub fn after_gap(&mut self) {
+        self.floor = self.now() + limits::LEASE_AFTER_GAP_MS;
+    }
+
+    /// Applies one command. On a rejection nothing has changed.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn apply(&mut self, at: At<'_>, command: &Command) -> Result<Outcome, Rejection> {
+        debug_assert_eq!(at.now, self.now(), "a step has one time");
+        match command {
+            Command::Acquire(new) => self.acquire(at, new),
+            Command::Get {
+                lock,
+                id,
+                caller,
+                renew,
+                wait,
+            } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
+            Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
+            Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
+            Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
+            Command::Undelivered { id, stamp, made } => Ok(self.undelivered(at, *id, *stamp, *made)),
+            Command::PutLock {
+                name,
+                settings,
+                precondition,
+                force,
+            } => self.put_lock(at, name, settings, *precondition, *force),
+            Command::PatchLock {
+                name,
+                patch,
+                precondition,
+                force,
+            } => self.patch_lock(at, name, patch, *precondition, *force),
+            Command::DeleteLock {
+                name,
+                precondition,
+                force,
+            } => self.delete_lock(at, name, *precondition, *force),
+            Command::Revoke {
+                lock,
+                number,
+                caller,
+                reason,
+            } => self.revoke(at, lock, *number, caller, reason),
+            Command::Open { lock, number } => self.open(at, lock, *number),
+            Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
+            Command::ListLocks { tickets } => Ok(self.list_locks(*tickets)),
+            Command::ViewLock { name, tickets } => self.view_lock(name, *tickets),
+            Command::ListMine { caller, tickets } => Ok(self.list_mine(caller, *tickets)),
+            Command::Verify { lock, token } => self.verify(lock, *token),
+        }
+    }
+
+    /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut changes: Vec<Change> = dirty.into_iter().map(|key| self.change_of(key)).collect();
+        if !changes.is_empty() {
+            changes.push(Change::Meta(self.meta));
+        }
+        changes
+    }
+
+    /// The clock alone, to be saved now and then while anything is timed (rule 9).
+    #[must_use]
+    pub fn clock_change(&self) -> Change {
+        Change::Meta(self.meta)
+    }
+
+    /// Whether the passing of time matters to anything.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        !(self.leases.is_empty() && self.timers.is_empty() && self.ended.is_empty())
+    }
+
+    fn change_of(&self, key: Key) -> Change {
+        match key {
+            Key::Meta => Change::Meta(self.meta),
+            Key::Lock(name) => match self.locks.get(&name) {
+                Some(lock) => Change::PutLock(lock.record.clone()),
+                None => Change::DeleteLock(name),
+            },
+            Key::Template(prefix) => match self.templates.get(&prefix) {
+                Some(template) => Change::PutTemplate(template.record.clone()),
+                None => Change::DeleteTemplate(prefix),
+            },
+            Key::Ticket(id) => match self.tickets.get(&id) {
+                Some(ticket) => Change::PutTicket(ticket.record.clone()),
+                None => Change::DeleteTicket(id),
+            },
+            Key::Closure(number) => match self.closures.get(&number) {
+                Some(closure) => Change::PutClosure(closure.clone()),
+                None => Change::DeleteClosure(number),
+            },
+            Key::ClosedName(name) => match self.closed_names.get(&name) {
+                Some(closed) => Change::PutClosedName(closed.clone()),
+                None => Change::DeleteClosedName(name),
+            },
+            Key::Withdrawn(scope) => match self.withdrawn.get(&scope) {
+                Some(withdrawn) => Change::PutWithdrawn(withdrawn.clone()),
+                None => Change::DeleteWithdrawn(scope),
+            },
+        }
+    }
+
+    /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
+    pub fn take_served(&mut self) -> Vec<TicketId> {
+        std::mem::take(&mut self.served)
+    }
+
+    /// What happened in this step.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Service time at which [`Table::expire`] has something to do, if no command comes before.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Ms> {
+        let lease = self.leases.first().map(|(at, _)| (*at).max(self.floor));
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
+        let sweep = (!self.oversized.is_empty()).then_some(self.now());
+        [lease, timer, memory, sweep].into_iter().flatten().min()
+    }
+
+    fn mark(&mut self, key: Key) {
+        self.dirty.insert(key);
+    }
+
+    fn tell(&mut self, at: At<'_>, lock: &LockName, what: What) {
+        self.events.push(Event {
+            at: at.wall,
+            lock: lock.clone(),
+            what,
+        });
+    }
+
+    pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {
+        self.tickets.get(&id).expect("an id from the table's own lists")
+    }
+
+    fn ticket_mut(&mut self, id: TicketId) -> &mut Ticket {
+        self.tickets.get_mut(&id).expect("an id from the table's own lists")
+    }
+
+    pub(crate) fn lock(&self, name: &LockName) -> &Lock {
+        self.locks.get(name).expect("a live ticket's lock exists")
+    }
+
+    fn lock_mut(&mut self, name: &LockName) -> &mut Lock {
+        self.locks.get_mut(name).expect("a live ticket's lock exists")
+    }
+
+    /// When a lease ends that stands in the table as ending then.
+    fn lease_end(&self, until: Ms) -> Ms {
+        until.max(self.floor)
+    }
+
+    /// How a ticket's client finds it: live or remembered.
+    fn find(&self, id: TicketId) -> Result<&Ticket, Rejection> {
+        self.tickets.get(&id).map(Box::as_ref).ok_or(Rejection::UnknownTicket)
+    }
+
+    fn is_ended(&self, id: TicketId) -> bool {
+        matches!(self.ticket(id).state, State::Ended { .. })
+    }
+}

@@ -1,0 +1,93 @@
+//! What is shown of tickets and locks.
+
+use crate::{Closure, EndedAs, LockRecord, Ms, State, TicketRecord};
+
+/// A ticket as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketView {
+    /// All that is durable of it. A face shows the id to the ticket's maker only.
+    pub ticket: TicketRecord,
+    /// Tickets before it in the queue; 0 unless it is queued.
+    pub ahead: u64,
+    /// Time until its lease ends without another sign of life; `None` for never, or while a request waits for it.
+    pub expires_in: Option<Ms>,
+    /// The lease it has in its present state.
+    pub ttl: Option<Ms>,
+    /// Changes with each sign of life; goes back in [`crate::Command::Undelivered`].
+    pub stamp: u64,
+    /// This answer is the one that picked it up.
+    pub picked_up: bool,
+}
+
+impl TicketView {
+    /// How it ended.
+    #[must_use]
+    pub fn ended(&self) -> Option<EndedAs> {
+        match self.ticket.state {
+            State::Ended { how, .. } => Some(how),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ended_word(&self) -> &'static str {
+        self.ended().map_or("not at all", EndedAs::as_str)
+    }
+
+    /// Whether it has its permits and its client knows.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.ticket.state == State::Held
+    }
+}
+
+/// Counts since the lock was made or loaded. Not durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Tickets made.
+    pub queries: u64,
+    /// Grants.
+    pub grants: u64,
+    /// Answers that said "you have it": pick-ups and renewals.
+    pub got: u64,
+    /// Grants that nobody picked up in time.
+    pub lapsed: u64,
+    /// Ends, by [`EndedAs`] in its order.
+    pub ended: [u64; 8],
+}
+
+impl Statistics {
+    /// Tickets that ended so.
+    #[must_use]
+    pub fn ended_as(&self, how: EndedAs) -> u64 {
+        self.ended[how as usize]
+    }
+}
+
+/// A lock as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockView {
+    /// All that is durable of it.
+    pub lock: LockRecord,
+    /// Permits that could be given now.
+    pub free: u64,
+    /// Permits that are granted or held.
+    pub in_use: u64,
+    /// Permits that are closed.
+    pub closed: u64,
+    /// Tickets with permits.
+    pub holding: u64,
+    /// Tickets in the queue, dormant ones included.
+    pub queued: u64,
+    /// Closed permits.
+    pub closures: Vec<Closure>,
+    /// Tickets with permits in the order of their grants; bounded as asked.
+    pub holders: Vec<TicketView>,
+    /// The queue in its order; bounded as asked.
+    pub queue: Vec<TicketView>,
+    /// Counts.
+    pub statistics: Statistics,
+    /// Time until a pause ends by itself.
+    pub pause_ends_in: Option<Ms>,
+    /// Names of the settings that were changed live since the file set them.
+    pub overridden: Vec<&'static str>,
+}
