@@ -1,0 +1,183 @@
+//! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads.
+
+use super::handle::{Answer, Failure};
+use super::waiters::Waiter;
+use lock_core::{Caller, Command};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Requests that each lane holds.
+const LANE_MAX: usize = 10_000;
+/// Requests of one step, at most.
+const BATCH_MAX: usize = 5000;
+
+/// What is asked of the engine.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A command, answered in its step unless it waits.
+    Command(Command),
+    /// The request with this number waits no longer.
+    EndWait {
+        /// [`Waiter::number`].
+        number: u64,
+        /// Its client is gone.
+        lost: bool,
+    },
+}
+
+/// One request on its way to the engine.
+#[derive(Debug)]
+pub struct Request {
+    pub(crate) work: Work,
+    pub(crate) reply: Option<oneshot::Sender<Answer>>,
+    /// Who waits, if it may.
+    pub(crate) waiter: Option<Waiter>,
+    /// One step was not enough for it.
+    pub(crate) resumed: bool,
+}
+
+impl Request {
+    /// A command and where its answer goes.
+    #[must_use]
+    pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
+        let (reply, answer) = oneshot::channel();
+        (
+            Self {
+                work: Work::Command(command),
+                reply: Some(reply),
+                waiter: None,
+                resumed: false,
+            },
+            answer,
+        )
+    }
+
+    pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
+        self.waiter = Some(waiter);
+        self
+    }
+
+    /// Whose request a command is, if the core asks.
+    pub(crate) fn caller(command: &Command) -> Option<&Caller> {
+        match command {
+            Command::Acquire(new) => Some(&new.caller),
+            Command::Get { caller, .. } | Command::Renew { caller, .. } | Command::Release { caller, .. } => {
+                Some(caller)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    urgent: VecDeque<Request>,
+    ordinary: VecDeque<Request>,
+    closed: bool,
+}
+
+/// The two lanes.
+#[derive(Debug)]
+pub struct Lanes {
+    queues: Mutex<Queues>,
+    arrived: Condvar,
+    /// Room in the urgent lane: who finds none waits for it, and nothing is shed.
+    urgent_room: Semaphore,
+}
+
+impl Lanes {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            queues: Mutex::default(),
+            arrived: Condvar::new(),
+            urgent_room: Semaphore::new(LANE_MAX),
+        })
+    }
+
+    fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
+        // Nothing in here can panic half-way.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a request that overload may shed.
+    pub(crate) fn push_ordinary(&self, request: Request) -> Result<(), Failure> {
+        let mut queues = self.queues();
+        if queues.closed {
+            return Err(Failure::ShuttingDown);
+        }
+        if queues.ordinary.len() >= LANE_MAX {
+            return Err(Failure::Overloaded);
+        }
+        queues.ordinary.push_back(request);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Sends a request that is never shed; waits for room if there is none.
+    pub(crate) async fn push_urgent(&self, request: Request) -> Result<(), Failure> {
+        let Ok(room) = self.urgent_room.acquire().await else {
+            return Err(Failure::ShuttingDown);
+        };
+        let mut queues = self.queues();
+        if queues.closed {
+            return Err(Failure::ShuttingDown);
+        }
+        room.forget();
+        queues.urgent.push_back(request);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Sends what nobody waits for an answer to, from anywhere. There is at most one such report for each answer and each
+    /// waiting request, so those bound it.
+    pub(crate) fn report(&self, command: Command) {
+        self.push_report(Work::Command(command));
+    }
+
+    pub(crate) fn push_report(&self, work: Work) {
+        let mut queues = self.queues();
+        if !queues.closed {
+            queues.urgent.push_back(Request {
+                work,
+                reply: None,
+                waiter: None,
+                resumed: false,
+            });
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits until something has arrived, at most this long, and takes what fits a step. `None` once the lanes are closed
+    /// and empty.
+    pub fn take(&self, timeout: Duration) -> Option<Vec<Request>> {
+        let empty = |queues: &mut Queues| queues.urgent.is_empty() && queues.ordinary.is_empty() && !queues.closed;
+        let (mut queues, _) = self
+            .arrived
+            .wait_timeout_while(self.queues(), timeout, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        if queues.closed && queues.urgent.is_empty() && queues.ordinary.is_empty() {
+            return None;
+        }
+        let urgent = queues.urgent.len().min(BATCH_MAX);
+        let mut batch: Vec<Request> = queues.urgent.drain(..urgent).collect();
+        let ordinary = queues.ordinary.len().min(BATCH_MAX - urgent);
+        batch.extend(queues.ordinary.drain(..ordinary));
+        drop(queues);
+        let taken = batch
+            .iter()
+            .take(urgent)
+            .filter(|request| request.reply.is_some())
+            .count();
+        self.urgent_room.add_permits(taken);
+        Some(batch)
+    }
+
+    /// Nothing more is taken in; what is there is still answered.
+    pub(crate) fn close(&self) {
+        self.queues().closed = true;
+        self.urgent_room.close();
+        self.arrived.notify_all();
+    }
+}

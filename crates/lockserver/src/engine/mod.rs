@@ -1,0 +1,27 @@
+//! The engine: one thread that owns the table and the store, and the async face in front of it.
+//!
+//! A request goes `Handle` -> `lanes` -> `thread` -> `step` -> store -> reply. The rule that holds the whole together,
+//! *nobody is told what is not durable*, is the function `Engine::conclude` in `step.rs`.
+//!
+//! Nothing in here is async but `Handle` and `Wait`: the engine itself is plain code that is given the time and a batch,
+//! so that the simulation can drive it step by step.
+
+mod clock;
+mod events;
+mod handle;
+mod lanes;
+mod receipt;
+mod step;
+mod term;
+mod thread;
+mod waiters;
+
+pub use clock::Tick;
+pub use events::{EventId, Events, Reset};
+pub use handle::{Answer, Failure, Handle, Told, Wait};
+pub use lanes::{Lanes, Request};
+pub use receipt::Receipt;
+pub use step::Engine;
+pub use term::{Fatal, Status};
+pub use thread::{Running, start};
+pub use waiters::Presence;

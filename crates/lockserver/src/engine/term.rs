@@ -1,0 +1,144 @@
+//! Terms: from a load of the store to the first commit that fails.
+
+use super::clock::Tick;
+use super::lanes::{Request, Work};
+use super::step::Engine;
+use super::waiters::Registered;
+use crate::store::StoreError;
+use lock_core::{Command, ConfigureMode, Outcome, Table, TicketId};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// First pause before the store is loaded again.
+const BACK_OFF_MIN_MS: u64 = 100;
+/// Longest pause.
+const BACK_OFF_MAX_MS: u64 = 2000;
+
+/// The engine cannot go on: the store is damaged. The process ends with exit code 74.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Fatal(pub String);
+
+/// How the engine is, for `/readyz`, the page and the status.
+#[derive(Debug, Default)]
+pub struct Status {
+    trouble: Mutex<Option<Arc<str>>>,
+}
+
+impl Status {
+    /// Why the engine does not serve now; `None` if it does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<Arc<str>>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// While there is no term.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) reason: Arc<str>,
+    pub(crate) retry_at_ms: u64,
+    pub(crate) back_off_ms: u64,
+}
+
+impl Engine {
+    /// The store failed: the table may be ahead of it and is dropped. Who waits goes on waiting.
+    pub(crate) fn end_term(&mut self, tick: Tick, error: StoreError) -> Result<(), Fatal> {
+        let reason: Arc<str> = match error {
+            StoreError::Damaged(text) => return Err(Fatal(text)),
+            StoreError::Unavailable(text) => Arc::from(text),
+        };
+        let back_off_ms = match &self.pending {
+            Some(pending) => (pending.back_off_ms * 2).min(BACK_OFF_MAX_MS),
+            None => BACK_OFF_MIN_MS,
+        };
+        if self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
+            tracing::error!("the store cannot be used, trying again: {reason}");
+        }
+        self.table = None;
+        self.status.set_trouble(Some(reason.clone()));
+        self.pending = Some(Pending {
+            reason,
+            retry_at_ms: tick.mono_ms + back_off_ms,
+            back_off_ms,
+        });
+        Ok(())
+    }
+
+    /// Loads the store and proves that it can be written before anybody is served from it.
+    pub(crate) fn begin_term(&mut self, tick: Tick) -> Result<(), Fatal> {
+        let (restart, loaded) = match self.store.load() {
+            Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
+            Err(error) => return self.end_term(tick, error),
+        };
+        let table = loaded.map_err(|error| Fatal(error.to_string()))?;
+        if let Err(error) = self.store.commit(&[table.clock_change()]) {
+            return self.end_term(tick, error);
+        }
+        if restart {
+            tracing::warn!("the store is new, forgetful or a copy: tokens and ticket numbers begin at the Unix time");
+        }
+        // Wall time tells the lives of a server apart; two within a microsecond it does not have.
+        self.term = tick.wall_us.max(self.term + 1);
+        self.table = Some(table);
+        self.saved_at = 0;
+        self.events.begin_term(self.term);
+        if self.pending.take().is_some() {
+            tracing::warn!("the store works again");
+        }
+        self.status.set_trouble(None);
+        let batch = self.first_batch();
+        self.run(tick, 0, false, batch)
+    }
+
+    /// A term begins with the configuration, and with those who waited through the time without one.
+    fn first_batch(&mut self) -> Vec<Request> {
+        let (definitions, mode) = self.definitions.clone();
+        let (configure, _) = Request::new(Command::Configure { definitions, mode });
+        let waiting = self.waiters.take_all().into_iter().map(|(id, one)| again(id, one));
+        std::iter::once(configure).chain(waiting).collect()
+    }
+
+    pub(crate) fn remember_configuration(&mut self, command: &Command, outcome: &Outcome) {
+        if let (Command::Configure { definitions, mode }, Outcome::Configured(report)) = (command, outcome) {
+            self.definitions = (definitions.clone(), *mode);
+            for (what, names) in [
+                ("made", &report.created),
+                ("changed", &report.changed),
+                ("retired", &report.retired),
+            ] {
+                if !names.is_empty() {
+                    tracing::debug!("{what} by the configuration: {}", names.join(", "));
+                }
+            }
+            for refused in &report.refused {
+                tracing::error!("not applied from the configuration: {refused}");
+            }
+        }
+    }
+
+    /// What a term begins with, before the first configuration arrives.
+    pub(crate) fn no_definitions() -> (Vec<lock_core::Definition>, ConfigureMode) {
+        (Vec::new(), ConfigureMode::CreateMissing)
+    }
+}
+
+/// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
+fn again(id: TicketId, one: Registered) -> Request {
+    let command = Command::Get {
+        lock: None,
+        id,
+        caller: one.caller,
+        renew: true,
+        wait: true,
+    };
+    Request {
+        work: Work::Command(command),
+        reply: Some(one.reply),
+        waiter: Some(one.waiter),
+        resumed: false,
+    }
+}

@@ -1,0 +1,98 @@
+//! The engine's thread: takes what has arrived, looks at the clock, makes a step.
+
+use super::clock::Tick;
+use super::handle::{Handle, Told};
+use super::lanes::Request;
+use super::step::Engine;
+use super::term::Fatal;
+use crate::store::{Store, StoreError};
+use lock_core::{Command, ConfigureMode, Definition};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
+
+/// The clock is looked at this often (rule 9).
+const LOOK_MS: u64 = 250;
+
+/// The engine's thread.
+#[derive(Debug)]
+pub struct Running {
+    ended: oneshot::Receiver<Result<(), Fatal>>,
+}
+
+impl Running {
+    /// Resolves when the engine has ended: after [`Handle::close`], or because it cannot go on.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    pub async fn ended(&mut self) -> Result<(), Fatal> {
+        let panicked = || {
+            Err(Fatal(
+                "the engine stopped at an impossible state; the log says which".to_owned(),
+            ))
+        };
+        (&mut self.ended).await.unwrap_or_else(|_| panicked())
+    }
+}
+
+struct Clocks {
+    begin: Instant,
+}
+
+impl Clocks {
+    fn tick(&self) -> Tick {
+        let mono_ms = u64::try_from(self.begin.elapsed().as_millis()).expect("the process is younger than that");
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Tick {
+            mono_ms,
+            wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Loads the store, applies the configuration, and starts the thread.
+///
+/// # Errors
+/// If the store cannot be used; it is never replaced by memory.
+pub fn start(
+    store: Box<dyn Store>,
+    definitions: Vec<Definition>,
+    mode: ConfigureMode,
+) -> Result<(Handle, Running), StoreError> {
+    let (mut engine, handle) = Engine::new(store);
+    let clocks = Clocks { begin: Instant::now() };
+    let (request, mut report) = Request::new(Command::Configure { definitions, mode });
+    engine
+        .step(clocks.tick(), vec![request])
+        .map_err(|Fatal(text)| StoreError::Damaged(text))?;
+    if let Some(reason) = handle.status().trouble() {
+        return Err(StoreError::Unavailable(reason.to_string()));
+    }
+    let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
+    assert!(
+        configured.is_some(),
+        "a term has begun, so the configuration was answered"
+    );
+    let (end, ended) = oneshot::channel();
+    let lanes = handle.lanes.clone();
+    let run = move || {
+        let result = run(&mut engine, &lanes, &clocks);
+        // Nobody may be told anything by an engine that has ended.
+        lanes.close();
+        drop(end.send(result));
+    };
+    std::thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(run)
+        .map_err(|error| StoreError::Unavailable(format!("the engine's thread cannot be started: {error}")))?;
+    Ok((handle, Running { ended }))
+}
+
+fn run(engine: &mut Engine, lanes: &super::lanes::Lanes, clocks: &Clocks) -> Result<(), Fatal> {
+    loop {
+        let due = engine.due_in_ms().unwrap_or(LOOK_MS).min(LOOK_MS);
+        let Some(batch) = lanes.take(Duration::from_millis(due)) else {
+            return Ok(());
+        };
+        engine.step(clocks.tick(), batch)?;
+    }
+}

@@ -1,0 +1,109 @@
+//! Requests that wait on the server, by the ticket they wait for.
+
+use super::handle::Answer;
+use lock_core::{Caller, TicketId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+
+/// Knows whether a client is still connected. Asked on the engine's thread, just before a permit is given away.
+pub trait Presence: Send + Sync {
+    /// Whether the client could still be told.
+    fn is_open(&self) -> bool;
+}
+
+/// One waiting request.
+#[derive(Clone)]
+pub(crate) struct Waiter {
+    /// Never given twice while the process runs.
+    pub(crate) number: u64,
+    pub(crate) presence: Arc<dyn Presence>,
+    /// The face has given up, even if the engine has not heard of it yet.
+    pub(crate) given_up: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Waiter {
+    pub(crate) fn is_open(&self) -> bool {
+        !self.has_given_up() && self.presence.is_open()
+    }
+
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+}
+
+/// A waiter that the core knows of.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) waiter: Waiter,
+    pub(crate) caller: Caller,
+    /// Its request made the ticket, and nothing but its answer names it.
+    pub(crate) made: bool,
+    pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+/// All waiters.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    by_ticket: HashMap<TicketId, Vec<Registered>>,
+    tickets: HashMap<u64, TicketId>,
+}
+
+impl Waiters {
+    pub(crate) fn add(&mut self, id: TicketId, waiter: Registered) {
+        self.tickets.insert(waiter.waiter.number, id);
+        self.by_ticket.entry(id).or_default().push(waiter);
+    }
+
+    /// Whether a client that waits for the ticket is connected.
+    pub(crate) fn any_open(&self, id: TicketId) -> bool {
+        self.by_ticket
+            .get(&id)
+            .is_some_and(|all| all.iter().any(|one| one.waiter.is_open()))
+    }
+
+    /// Takes one out by its number.
+    pub(crate) fn remove(&mut self, number: u64) -> Option<(TicketId, Registered)> {
+        let id = self.tickets.remove(&number)?;
+        let all = self.by_ticket.get_mut(&id)?;
+        let index = all.iter().position(|one| one.waiter.number == number)?;
+        let one = all.swap_remove(index);
+        if all.is_empty() {
+            self.by_ticket.remove(&id);
+        }
+        Some((id, one))
+    }
+
+    /// Takes all of a ticket out.
+    pub(crate) fn take(&mut self, id: TicketId) -> Vec<Registered> {
+        let all = self.by_ticket.remove(&id).unwrap_or_default();
+        for one in &all {
+            self.tickets.remove(&one.waiter.number);
+        }
+        all
+    }
+
+    /// Takes everybody out, tickets in order.
+    pub(crate) fn take_all(&mut self) -> Vec<(TicketId, Registered)> {
+        self.tickets.clear();
+        let mut all: Vec<_> = self.by_ticket.drain().collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter()
+            .flat_map(|(id, waiters)| waiters.into_iter().map(move |one| (id, one)))
+            .collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tickets.len()
+    }
+}
