@@ -66,6 +66,14 @@ pub const WAIT_MAX_MS: Ms = 60_000;
 pub const WAITING_REQUESTS_MAX: usize = 2000;
 /// Largest request body, in bytes, compressed or not.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of values in an XML-RPC call; a parameter has depth 1.
+pub const XMLRPC_DEPTH_MAX: usize = 16;
+/// Most values in an XML-RPC call, arrays and structs included; a multicall of 500 calls fits.
+pub const XMLRPC_VALUES_MAX: usize = 5000;
+/// Most attributes of an XML-RPC element. Real clients send a namespace or two, on the root.
+pub const XMLRPC_ATTRIBUTES_MAX: usize = 32;
+/// Longest name of an XML-RPC method, in bytes of UTF-8.
+pub const METHOD_NAME_BYTES_MAX: usize = 200;
 /// How long a request's headers may take from their first byte.
 pub const HEADER_TIME_MAX_MS: Ms = 10_000;
 /// How long a request's body may take from the end of its headers.

@@ -1,0 +1,2 @@
+//! The faces of lockserver: HTTP protocols in front of the engine.
+pub mod xmlrpc;

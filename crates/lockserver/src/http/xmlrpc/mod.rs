@@ -1,0 +1,2 @@
+//! The XML-RPC face: what clients of 0.36 speak.
+pub mod codec;
