@@ -1,5 +1,14 @@
 //! The lockserver daemon: a library with every part, and a thin binary.
+//!
+//! A request goes from `http` (a face decodes it) to `engine` (one thread applies it to the table of `lock-core`), to
+//! `store` (the commit), and back. `daemon` starts and stops all that; `config` says with which settings.
 
+pub mod cli;
+pub mod config;
+pub mod daemon;
 pub mod engine;
+pub mod exit;
 pub mod http;
+pub mod log;
+pub mod os;
 pub mod store;

@@ -13,10 +13,16 @@ const BACK_OFF_MIN_MS: u64 = 100;
 /// Longest pause.
 const BACK_OFF_MAX_MS: u64 = 2000;
 
-/// The engine cannot go on: the store is damaged. The process ends with exit code 74.
+/// The engine cannot go on, and the process ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Fatal(pub String);
+pub enum Fatal {
+    /// The store is damaged, or its device fails: exit code 74.
+    #[error("{0}")]
+    Damaged(String),
+    /// The engine's thread met an impossible state: exit code 70.
+    #[error("{0}")]
+    Impossible(String),
+}
 
 /// How the engine is, for `/readyz`, the page and the status.
 #[derive(Debug, Default)]
@@ -48,7 +54,7 @@ impl Engine {
     /// The store failed: the table may be ahead of it and is dropped. Who waits goes on waiting.
     pub(crate) fn end_term(&mut self, tick: Tick, error: StoreError) -> Result<(), Fatal> {
         let reason: Arc<str> = match error {
-            StoreError::Damaged(text) => return Err(Fatal(text)),
+            StoreError::Damaged(text) => return Err(Fatal::Damaged(text)),
             StoreError::Unavailable(text) => Arc::from(text),
         };
         let back_off_ms = match &self.pending {
@@ -74,7 +80,7 @@ impl Engine {
             Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
             Err(error) => return self.end_term(tick, error),
         };
-        let table = loaded.map_err(|error| Fatal(error.to_string()))?;
+        let table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if let Err(error) = self.store.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }

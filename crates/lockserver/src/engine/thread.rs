@@ -63,7 +63,7 @@ pub fn start(
     let (request, mut report) = Request::new(Command::Configure { definitions, mode });
     engine
         .step(clocks.tick(), vec![request])
-        .map_err(|Fatal(text)| StoreError::Damaged(text))?;
+        .map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
     if let Some(reason) = handle.status().trouble() {
         return Err(StoreError::Unavailable(reason.to_string()));
     }

@@ -1,2 +1,14 @@
 //! The faces of lockserver: HTTP protocols in front of the engine.
+//!
+//! `connection` owns the sockets, `router` shows every route on one screen, and each face has a folder or file of its own.
+//! A face decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
+
+mod app;
+pub mod connection;
+mod health;
+mod page;
+mod router;
 pub mod xmlrpc;
+
+pub use app::{App, Live};
+pub use router::router;

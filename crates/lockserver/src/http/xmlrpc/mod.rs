@@ -1,2 +1,112 @@
 //! The XML-RPC face: what clients of 0.36 speak.
+//!
+//! An unmodified client dies of any fault and of any status but 200, so nothing transient is one: it is answered as "not
+//! yet" or "server busy, try again" (design, section 6). Faults are for what will never work.
+
 pub mod codec;
+mod lock_methods;
+mod request;
+mod system_methods;
+
+use super::app::{App, attach, caller};
+use super::connection::Connection;
+use crate::engine::Receipt;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, body::Body};
+use codec::{MethodCall, Value};
+use lock_core::Caller;
+use std::sync::Arc;
+
+/// One call on its way: who sent it, and what must be told when its answer has arrived.
+pub(super) struct Call<'a> {
+    app: &'a App,
+    connection: &'a Arc<Connection>,
+    caller: Caller,
+    receipts: Vec<Arc<Receipt>>,
+    /// Inside a multicall nothing waits.
+    in_multicall: bool,
+}
+
+/// What will never work. Becomes a fault with faultCode 1, as in 0.36.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault(String);
+
+/// `POST /RPC2`.
+pub(super) async fn call(
+    State(app): State<App>,
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request<Body>,
+) -> Response {
+    let call = match request::read(request).await {
+        Ok(call) => call,
+        Err(request::Unreadable::TooSlow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
+    };
+    let caller = caller(&connection);
+    let mut on_its_way =
+        Call { app: &app, connection: &connection, caller, receipts: Vec::new(), in_multicall: false };
+    let text = match on_its_way.dispatch(call).await {
+        Ok(value) => codec::encode_response(&value),
+        Err(Fault(text)) => codec::encode_fault(1, &text),
+    };
+    let mut response = xml(text);
+    for receipt in on_its_way.receipts {
+        attach(&mut response, receipt);
+    }
+    response
+}
+
+fn xml(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+impl Call<'_> {
+    async fn dispatch(&mut self, call: MethodCall) -> Result<Value, Fault> {
+        let MethodCall { method, params } = call;
+        match method.as_str() {
+            "query_lock" => {
+                let [name, info] = arguments("query_lock", params, 1)?;
+                Ok(self.query_lock(name, info).await)
+            }
+            "get_lock" => {
+                let [name, id] = arguments("get_lock", params, 2)?;
+                Ok(self.get_lock(name, id).await)
+            }
+            "release_lock" => {
+                let [name, id] = arguments("release_lock", params, 2)?;
+                Ok(self.release_lock(name, id).await)
+            }
+            "system.multicall" if self.in_multicall => Err(Fault("a multicall cannot contain another one".to_owned())),
+            "system.multicall" => {
+                let [calls] = arguments("system.multicall", params, 1)?;
+                self.multicall(calls).await
+            }
+            "system.listMethods" => {
+                let [] = arguments("system.listMethods", params, 0)?;
+                Ok(system_methods::list())
+            }
+            "system.methodHelp" => {
+                let [name] = arguments("system.methodHelp", params, 1)?;
+                system_methods::help(&name)
+            }
+            "system.methodSignature" => {
+                let [name] = arguments("system.methodSignature", params, 1)?;
+                system_methods::signature(&name)
+            }
+            other => Err(Fault(format!("method \"{other}\" is not supported; system.listMethods lists those that are"))),
+        }
+    }
+}
+
+/// The parameters as an array, missing optional ones empty.
+fn arguments<const N: usize>(method: &str, mut params: Vec<Value>, required: usize) -> Result<[Value; N], Fault> {
+    let given = params.len();
+    if given < required || given > N {
+        let takes = if required == N { N.to_string() } else { format!("{required} to {N}") };
+        return Err(Fault(format!("{method} takes {takes} arguments, {given} were given")));
+    }
+    params.resize(N, Value::String(String::new()));
+    Ok(params.try_into().expect("resized to N"))
+}

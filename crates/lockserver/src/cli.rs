@@ -1,0 +1,72 @@
+//! The command line: what was typed, nothing executed.
+
+use crate::config::{Overrides, Sources};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Caps how many of anything run at once, across machines.
+#[derive(Debug, Parser)]
+#[command(name = "lockserver", version, max_term_width = 100, subcommand_negates_reqs = true)]
+#[command(after_help = "Exit status: 0 stopped in order, 64 usage, 69 address not available, 70 internal error, \
+    74 store not usable, 78 configuration not usable.\nSIGHUP reads the configuration again and reopens the log; \
+    SIGTERM and SIGINT stop the server in order.")]
+pub struct Cli {
+    /// Read this configuration file instead of those in /etc
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Address to listen on, as SERVER in the file
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    pub server: Option<String>,
+    /// Port to listen on, as PORT in the file; 0 picks one
+    #[arg(long, value_name = "PORT", global = true)]
+    pub port: Option<u16>,
+    /// Where locks and tickets are kept, as STORE in the file: sqlite:PATH or memory
+    #[arg(long, value_name = "STORE", global = true)]
+    pub store: Option<String>,
+    /// Least important lines to log: superdebug, debug, info, warning, error
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log_level: Option<String>,
+    /// Log to this file instead of standard error
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log_file: Option<PathBuf>,
+    /// Without a command the server runs
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the configuration, print every problem and what would be in force, and exit
+    CheckConfig,
+}
+
+impl Cli {
+    /// Everything that the configuration is read from.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        Sources {
+            root: PathBuf::from("/"),
+            config: self.config.clone(),
+            environment: std::env::vars_os().collect(),
+            overrides: Overrides {
+                server: self.server.clone(),
+                port: self.port,
+                store: self.store.clone(),
+                log_level: self.log_level.clone(),
+                log_file: self.log_file.clone(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

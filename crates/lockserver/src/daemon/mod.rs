@@ -1,0 +1,132 @@
+//! The life of the server: start, reload, orderly stop.
+
+mod reload;
+mod signals;
+
+use crate::config::{Config, Loaded, Sources};
+use crate::engine::{self, Fatal, Handle, Running};
+use crate::http::connection::{self, Limits, Listener};
+use crate::http::{App, Live, router};
+use crate::log::{self, LogHandle};
+use crate::{exit, os, store};
+use lock_core::ConfigureMode;
+use reload::Reload;
+use signals::{Signal, Signals};
+use std::io::Write as _;
+use tokio::sync::watch;
+
+/// What ended the server before its time, with its exit code. Everything was said already.
+struct Ended(u8);
+
+/// Serves until it is told to stop. Returns the exit code.
+#[must_use]
+pub fn run(sources: &Sources) -> u8 {
+    let Loaded { config, warnings } = match sources.load() {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprintln!("{problems}");
+            eprintln!("lockserver: the configuration cannot be used; 'lockserver check-config' checks it without starting");
+            return exit::CONFIG;
+        }
+    };
+    let log = log::init(config.log.file.as_deref(), config.log.level, config.log.format);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let open_files = os::raise_open_files().unwrap_or_else(|error| {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+        1024
+    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("the threads of the server cannot be started: {error}");
+            return exit::IMPOSSIBLE;
+        }
+    };
+    match runtime.block_on(serve(sources, config, log, open_files)) {
+        Ok(()) => exit::OK,
+        Err(Ended(code)) => code,
+    }
+}
+
+async fn serve(sources: &Sources, config: Config, log: LogHandle, open_files: u64) -> Result<(), Ended> {
+    // Before anything is announced: a signal that comes from now on is not lost.
+    let mut signals = Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
+    let listener = Listener::open(&config.server, config.port).await;
+    let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
+    let address = listener.local_addr();
+    let (handle, mut running) = start_engine(&config)?;
+
+    let (stop, stopping) = watch::channel(false);
+    let live = Live { long_poll: config.long_poll, max_waiting: config.max_waiting };
+    let (live, live_now) = watch::channel(live);
+    let app = App::new(handle.clone(), live_now, stopping.clone());
+    let limits = Limits::default().with_open_files(open_files);
+    let mut serving = tokio::spawn(connection::serve(listener, router(app), limits, stopping));
+
+    tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
+    announce(&address);
+
+    let mut reload = Reload::new(sources.clone(), config, handle.clone(), live, log);
+    let result = loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Reload => reload.run().await,
+                Signal::Stop(name) => {
+                    tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
+                    break Ok(());
+                }
+            },
+            ended = running.ended() => break Err(engine_ended(ended)),
+            cut = &mut serving => {
+                tracing::error!("the connections ended by themselves: {cut:?}");
+                break Err(Ended(exit::IMPOSSIBLE));
+            }
+        }
+    };
+    stop.send_replace(true);
+    if result.is_ok() {
+        match serving.await {
+            Ok(0) => {}
+            Ok(cut) => tracing::warn!("{cut} connections did not take their answer in time and were cut"),
+            Err(error) => tracing::error!("the connections ended by themselves: {error}"),
+        }
+        handle.close();
+        running.ended().await.map_err(|fatal| engine_ended(Err(fatal)))?;
+        tracing::info!("stopped");
+    }
+    result
+}
+
+fn start_engine(config: &Config) -> Result<(Handle, Running), Ended> {
+    let store = store::open(&config.store).map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
+    engine::start(store, config.definitions.clone(), ConfigureMode::Apply)
+        .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))
+}
+
+fn ended(code: u8, what: &str, error: &dyn std::error::Error) -> Ended {
+    tracing::error!("{what}: {error}");
+    Ended(code)
+}
+
+fn engine_ended(result: Result<(), Fatal>) -> Ended {
+    match result {
+        Err(Fatal::Damaged(text)) => {
+            tracing::error!("the store is damaged or its device fails, nothing more is written: {text}");
+            Ended(exit::STORE)
+        }
+        Err(Fatal::Impossible(text)) => {
+            tracing::error!("{text}");
+            Ended(exit::IMPOSSIBLE)
+        }
+        Ok(()) => Ended(exit::IMPOSSIBLE),
+    }
+}
+
+/// The one line on standard output, for whoever started the server and waits for it.
+fn announce(address: &std::net::SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may be reading any more.
+    drop(writeln!(out, "lockserver ready on http://{address}").and_then(|()| out.flush()));
+}

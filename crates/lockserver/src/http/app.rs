@@ -1,0 +1,105 @@
+//! What every handler is given.
+
+use super::connection::{self, Connection};
+use crate::engine::{Handle, Presence, Receipt};
+use axum::http::Response;
+use lock_core::Caller;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Settings that a reload changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// How long `get_lock` waits for its grant.
+    pub long_poll: Duration,
+    /// Requests that may wait at a time for one address.
+    pub max_waiting: usize,
+}
+
+/// The engine, the settings, and the word that the server stops. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The way to the engine.
+    pub engine: Handle,
+    /// Settings as they are now.
+    pub live: watch::Receiver<Live>,
+    /// True once the server stops: nobody waits any longer.
+    pub stop: watch::Receiver<bool>,
+    waiting: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+}
+
+impl App {
+    /// An app in front of this engine.
+    #[must_use]
+    pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>) -> Self {
+        Self { engine, live, stop, waiting: Arc::default() }
+    }
+
+    /// Settings as they are now.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        *self.live.borrow()
+    }
+
+    /// Resolves when the server stops.
+    pub async fn stopping(&self) {
+        // The sender lives as long as the server; without it there is nothing to wait for either.
+        drop(self.stop.clone().wait_for(|stop| *stop).await);
+    }
+
+    /// A place among the waiting requests of this caller, unless all are taken.
+    #[must_use]
+    pub fn may_wait(&self, caller: &Caller) -> Option<WaitingPlace> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let who = caller.owner.as_ref().unwrap_or(&caller.from);
+        let count = waiting.entry(who.clone()).or_default();
+        if *count >= self.live().max_waiting {
+            return None;
+        }
+        *count += 1;
+        Some(WaitingPlace { who: who.clone(), waiting: self.waiting.clone() })
+    }
+}
+
+/// Given back when dropped.
+#[derive(Debug)]
+pub struct WaitingPlace {
+    who: Arc<str>,
+    waiting: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+}
+
+impl Drop for WaitingPlace {
+    fn drop(&mut self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = waiting.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.who);
+            }
+        }
+    }
+}
+
+/// The engine looks at a connection just before it gives its client a permit.
+impl Presence for Connection {
+    fn is_open(&self) -> bool {
+        Self::is_open(self)
+    }
+}
+
+/// Who sent a request. Without keys that is the address.
+pub(super) fn caller(connection: &Connection) -> Caller {
+    Caller::anonymous(&connection.peer().ip().to_string())
+}
+
+/// Has the engine's receipt confirmed once the response has reached its client, and dropped otherwise.
+pub(super) fn attach<B>(response: &mut Response<B>, receipt: Arc<Receipt>) {
+    let hear = move |reached: bool| {
+        if reached {
+            receipt.confirm();
+        }
+    };
+    connection::attach(response, connection::Receipt::new(hear));
+}

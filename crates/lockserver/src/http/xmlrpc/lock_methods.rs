@@ -1,0 +1,235 @@
+//! `query_lock`, `get_lock` and `release_lock`: 0.36's three calls, answered with 0.36's words.
+
+use super::super::app::WaitingPlace;
+use super::codec::Value;
+use super::Call;
+use crate::engine::{Answer, Failure};
+use lock_core::limits::INFO_BYTES_MAX;
+use lock_core::{
+    Command, EndedAs, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
+    TicketId, TicketView,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+use uuid::Uuid;
+
+/// How long a call is tried again while the server cannot serve it.
+const TRY_TIME: Duration = Duration::from_secs(5);
+/// Pause between two tries.
+const TRY_PAUSE: Duration = Duration::from_millis(100);
+/// Ends an `info` that was too long.
+const CUT_MARK: &str = " [cut]";
+
+const NO_SUCH_LOCK: &str = "lock does not exist";
+const BUSY: &str = "server busy, try again";
+
+fn pair(success: bool, value: Value) -> Value {
+    Value::Array(vec![Value::Boolean(success), value])
+}
+
+fn refused(text: &str) -> Value {
+    pair(false, Value::String(text.to_owned()))
+}
+
+fn done(value: bool) -> Value {
+    pair(true, Value::Boolean(value))
+}
+
+/// A name that no lock can have is the name of no lock.
+fn lock_name(value: &Value) -> Option<LockName> {
+    match value {
+        Value::String(text) => LockName::new(text).ok(),
+        _ => None,
+    }
+}
+
+/// What is no id is the id of no ticket: ids are random, so nobody has this one.
+fn ticket_id(value: &Value) -> TicketId {
+    match value {
+        Value::String(text) => TicketId(Uuid::try_parse(text).unwrap_or_default().as_u128()),
+        _ => TicketId(0),
+    }
+}
+
+impl Call<'_> {
+    /// Makes a ticket. `[true, id]`, or `[false, why]`.
+    pub(super) async fn query_lock(&mut self, name: Value, info: Value) -> Value {
+        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+        let info: Arc<str> = Arc::from(cut(info.to_text()));
+        let until = Instant::now() + TRY_TIME;
+        let mut unsure: Option<TicketId> = None;
+        loop {
+            // A try whose outcome is unknown may have made its ticket.
+            if let Some(id) = unsure
+                && let Some(view) = self.look(&lock, id).await
+                && view.ended().is_none()
+            {
+                return pair(true, Value::String(Uuid::from_u128(id.0).to_string()));
+            }
+            let id = TicketId(Uuid::new_v4().as_u128());
+            let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(&lock, id, &info))).await;
+            match self.told(answer) {
+                Ok(_) => return pair(true, Value::String(Uuid::from_u128(id.0).to_string())),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(Rejection::Full { .. })) | Err(Failure::ShuttingDown) => return refused(BUSY),
+                Err(Failure::Rejected(why)) => return refused(&why.to_string()),
+                Err(Failure::Unavailable { may_have_taken_effect: true, .. }) => unsure = Some(id),
+                Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
+            }
+            if !self.try_again(until).await {
+                return refused(BUSY);
+            }
+        }
+    }
+
+    fn new_ticket(&self, lock: &LockName, id: TicketId, info: &Arc<str>) -> NewTicket {
+        NewTicket {
+            lock: lock.clone(),
+            id,
+            caller: self.caller.clone(),
+            permits: Permits::Count(1),
+            priority: 0,
+            info: info.clone(),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Expiration,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: false,
+        }
+    }
+
+    /// Claims or renews. `[true, true]` if the ticket has its permit, `[true, false]` if not; waits for the grant of a
+    /// queued ticket at most LONG_POLL.
+    pub(super) async fn get_lock(&mut self, name: Value, id: Value) -> Value {
+        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+        let id = ticket_id(&id);
+        let begin = Instant::now();
+        let (until, long_poll) = (begin + TRY_TIME, self.app.live().long_poll);
+        loop {
+            let answer = self.get_once(&lock, id, begin + long_poll).await;
+            match self.told(answer) {
+                Ok(Outcome::Ticket(view)) => return done(view.is_held()),
+                Ok(_) => return done(false),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(_) | Failure::ShuttingDown) => return done(false),
+                Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
+            }
+            if !self.try_again(until).await {
+                return done(false);
+            }
+        }
+    }
+
+    async fn get_once(&self, lock: &LockName, id: TicketId, until: Instant) -> Answer {
+        let place = self.waiting_place(until);
+        let wait = place.is_some();
+        let command = Command::Get { lock: Some(lock.clone()), id, caller: self.caller.clone(), renew: true, wait };
+        if !wait {
+            return self.app.engine.submit(command).await;
+        }
+        let mut waiting = self.app.engine.submit_waiting(command, self.connection.clone()).await?;
+        let lost = tokio::select! {
+            answer = waiting.answer() => return answer,
+            // The answer is written all the same: a client that only closed its sending side asks again and is served
+            // in its old place.
+            () = self.connection.closed() => true,
+            () = sleep_until(until) => false,
+            () = self.app.stopping() => false,
+        };
+        waiting.give_up(lost).await
+    }
+
+    /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
+    fn waiting_place(&self, until: Instant) -> Option<WaitingPlace> {
+        let may = !self.in_multicall && Instant::now() < until && !*self.app.stop.borrow();
+        may.then(|| self.app.may_wait(&self.caller)).flatten()
+    }
+
+    /// Gives the permit back. `[true, true]` if the ticket had one; a queued ticket stays queued, as in 0.36.
+    pub(super) async fn release_lock(&mut self, name: Value, id: Value) -> Value {
+        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+        let id = ticket_id(&id);
+        let until = Instant::now() + TRY_TIME;
+        let mut unsure = false;
+        loop {
+            let target = ReleaseTarget::Id(Some(lock.clone()), id);
+            let command = Command::Release { target, caller: self.caller.clone(), queued: false };
+            let answer = self.app.engine.submit(command).await;
+            match self.told(answer) {
+                Ok(Outcome::Ticket(_)) => return done(true),
+                // A try whose outcome was unknown may have released it.
+                Ok(_) if unsure => {
+                    let view = self.look(&lock, id).await;
+                    return done(view.is_some_and(|view| view.ended() == Some(EndedAs::Released)));
+                }
+                Ok(_) => return done(false),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(_)) => return done(false),
+                Err(Failure::ShuttingDown) => return refused(BUSY),
+                Err(Failure::Unavailable { may_have_taken_effect, .. }) => unsure |= may_have_taken_effect,
+                Err(Failure::Overloaded) => {}
+            }
+            if !self.try_again(until).await {
+                return refused(BUSY);
+            }
+        }
+    }
+
+    /// The ticket as it is, if it can be had; no sign of life.
+    async fn look(&mut self, lock: &LockName, id: TicketId) -> Option<Box<TicketView>> {
+        let (lock, caller) = (Some(lock.clone()), self.caller.clone());
+        let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;
+        match self.told(answer) {
+            Ok(Outcome::Ticket(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// Keeps the receipt of an answer for the moment when it has been written.
+    fn told(&mut self, answer: Answer) -> Result<Outcome, Failure> {
+        let told = answer?;
+        self.receipts.extend(told.receipt);
+        Ok(told.outcome)
+    }
+
+    /// Pauses before the next try; false if there is none.
+    async fn try_again(&self, until: Instant) -> bool {
+        if self.in_multicall || Instant::now() + TRY_PAUSE >= until {
+            return false;
+        }
+        tokio::select! {
+            () = sleep(TRY_PAUSE) => true,
+            () = self.app.stopping() => false,
+            () = self.connection.closed() => false,
+        }
+    }
+}
+
+/// `info` within its bound.
+fn cut(mut text: String) -> String {
+    if text.len() > INFO_BYTES_MAX {
+        let mut end = INFO_BYTES_MAX - CUT_MARK.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(CUT_MARK);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_info_that_is_too_long_is_cut_with_a_mark() {
+        assert_eq!(cut("short".to_owned()), "short");
+        assert_eq!(cut("x".repeat(INFO_BYTES_MAX)).len(), INFO_BYTES_MAX);
+        let long = cut("ä".repeat(INFO_BYTES_MAX));
+        assert!(long.len() <= INFO_BYTES_MAX && long.ends_with("ä [cut]"));
+    }
+}
