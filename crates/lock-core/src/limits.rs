@@ -80,6 +80,18 @@ pub const HEADER_TIME_MAX_MS: Ms = 10_000;
 pub const BODY_TIME_MAX_MS: Ms = 10_000;
 /// How long a connection may be idle.
 pub const IDLE_TIME_MAX_MS: Ms = 15 * 60 * 1000;
+/// How long a client may take no byte of an answer that is being written to it.
+pub const WRITE_TIME_MAX_MS: Ms = 10_000;
+/// How long a written answer may stay without acknowledgement by the client's machine before it counts as lost.
+pub const RECEIPT_TIME_MAX_MS: Ms = 10_000;
+/// How long a connection that the server ended is listened to, so that the last answer arrives undisturbed.
+pub const LINGER_TIME_MAX_MS: Ms = 2000;
+/// How long a stopping server waits for answers under way.
+pub const DRAIN_TIME_MAX_MS: Ms = 10_000;
+/// Largest head of a request (request line and headers), in bytes.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Most connections at a time, however many files may be open.
+pub const CONNECTIONS_MAX: usize = 200_000;
 /// Most tickets that a listing shows for each lock, holders and waiters apart.
 pub const LISTED_TICKETS_MAX: usize = 1000;
 /// Changes remembered for readers of the event stream.

@@ -26,7 +26,7 @@ impl Running {
     /// Why it cannot go on.
     pub async fn ended(&mut self) -> Result<(), Fatal> {
         let panicked = || {
-            Err(Fatal(
+            Err(Fatal::Impossible(
                 "the engine stopped at an impossible state; the log says which".to_owned(),
             ))
         };

@@ -1,0 +1,128 @@
+//! The accept loop: one task a connection, from the first to the last.
+
+use super::client::Connection;
+use super::drive::{Ending, drive};
+use super::slots::Slots;
+use super::{Limits, Listener};
+use axum::Router;
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+
+/// A silent peer is probed after this time without traffic...
+const PROBE_IDLE: Duration = Duration::from_secs(5);
+/// ...this often...
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// ...and given up after so many probes without answer: about 11 s after its last sign.
+const PROBE_COUNT: u32 = 3;
+/// Bytes sent that stay unacknowledged for so long end the connection, and probes too (tcp(7), `TCP_USER_TIMEOUT`).
+const PEER_TIME: Duration = Duration::from_secs(10);
+/// Pause after an error that concerns the server and not one connection: no file or memory left.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Such errors are logged at most this often.
+const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where connections come from.
+pub(super) trait Accept: Send {
+    /// The next connection.
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+/// Serves the router on the listener until `stop` says true (or its sender is gone), then stops accepting, closes idle
+/// connections at once, lets the others finish their answer, and returns: when all are gone, or [`Limits::drain_time`]
+/// later. Returns how many connections were cut off then. No error of a connection or of accepting ends it earlier.
+///
+/// Every request carries an `Arc<`[`Connection`]`>` among its extensions. A handler that waits must learn of the stop by
+/// itself.
+pub async fn serve(listener: Listener, router: Router, limits: Limits, stop: watch::Receiver<bool>) -> usize {
+    serve_from(listener, router, limits, stop).await
+}
+
+/// [`serve`], with any source of connections.
+pub(super) async fn serve_from(
+    source: impl Accept,
+    router: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) -> usize {
+    let slots = Arc::new(Slots::new(limits.connections));
+    let mut tasks = JoinSet::new();
+    let told = stop.clone();
+    let accepting = async {
+        let mut logged = None;
+        loop {
+            tokio::select! {
+                accepted = source.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        slots.take().await;
+                        prepare(&stream);
+                        let connection = Arc::new(Connection::new(stream, peer, Arc::clone(&slots)));
+                        tasks.spawn(drive(Ending::new(connection), router.clone(), limits, told.clone()));
+                    }
+                    Err(error) => pause_after(&error, &slots, &mut logged).await,
+                },
+                Some(ended) = tasks.join_next(), if !tasks.is_empty() => report(ended),
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = accepting => {}
+    }
+    // Nobody is to connect to a server that will not answer.
+    drop(source);
+    let drained = timeout(limits.drain_time, async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    });
+    if drained.await.is_ok() {
+        return 0;
+    }
+    let cut = tasks.len();
+    tasks.shutdown().await;
+    cut
+}
+
+/// Settings of a new connection. They fail only if it is gone already, which its task will see.
+fn prepare(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new()
+        .with_time(PROBE_IDLE)
+        .with_interval(PROBE_INTERVAL)
+        .with_retries(PROBE_COUNT);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&probes);
+    let _ = socket.set_tcp_user_timeout(Some(PEER_TIME));
+}
+
+/// After a failed accept. An error of the one connection (its client gave up in the queue) is over; anything else, such
+/// as running out of descriptors, needs time, and the descriptor of an idle connection, to go away.
+async fn pause_after(error: &io::Error, slots: &Slots, logged: &mut Option<Instant>) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        return;
+    }
+    let idle_closed = slots.evict();
+    if logged.is_none_or(|at| at.elapsed() >= ERROR_LOG_PAUSE) {
+        *logged = Some(Instant::now());
+        tracing::error!(%error, idle_closed, "cannot accept connections for the moment; is the open-file limit too low?");
+    }
+    sleep(ERROR_PAUSE).await;
+}
+
+/// A connection's task has ended. Panics of handlers are answered before they come here; this one was in an answer's body.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection was lost to a panic while its answer was written. Please report this as a bug");
+    }
+}

@@ -1,0 +1,89 @@
+//! From the listening socket to the router, and the knowledge whether a client is still there and whether an answer
+//! reached it.
+//!
+//! One task a connection drives HTTP/1 over the socket. What it does is kept in one small state (`flow`), fed by the
+//! socket's wrapper (`io`: bytes read, written, all written) and by the wrapper around the router (`answer`: head
+//! complete, answer complete). From it follow the deadlines, who is idle, and which receipts can be settled. HTTP runs
+//! with half-close: a client that has closed its sending side gets its answer; a handler that waits learns of it by
+//! [`Connection::closed`] and decides itself. Nothing here cancels a handler because of what the client does; only the
+//! end of the connection drops it: its reset while an answer is written, or [`Limits::drain_time`] of a stopping server.
+//!
+//! What is not bounded here: the time of a handler and of its reading the request's body (the routes do that), and the
+//! time of an answer that its client takes slowly but steadily.
+
+mod accept;
+mod answer;
+mod client;
+mod drive;
+mod flow;
+mod io;
+mod listener;
+mod receipt;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+pub use accept::serve;
+pub use client::Connection;
+pub use listener::{ListenError, Listener};
+pub use receipt::{Receipt, attach};
+
+use lock_core::limits;
+use std::time::Duration;
+
+/// The bounds of connections. The defaults are those of `lock_core::limits`, for 1024 open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most connections at a time. At the limit the connection that is idle longest is closed for a new one; while none
+    /// is idle the new one waits, unanswered, until one is: an unmodified client of 0.36 dies of any refusal.
+    pub connections: usize,
+    /// Largest head of a request, in bytes; at least 8192. A larger one is answered 431.
+    pub head_bytes: usize,
+    /// How long a request's head may take from its first byte.
+    pub header_time: Duration,
+    /// How long a connection may be idle.
+    pub idle_time: Duration,
+    /// How long a peer may take no byte of an answer that is being written.
+    pub write_time: Duration,
+    /// How long a written answer with receipts may stay unacknowledged.
+    pub receipt_time: Duration,
+    /// How long a connection is listened to after its last answer, so that bytes which the client still sends do not
+    /// make its kernel throw the answer away.
+    pub linger_time: Duration,
+    /// How long a stopping server waits for the answers under way.
+    pub drain_time: Duration,
+}
+
+/// The usual soft limit of open files.
+const OPEN_FILES_USUAL: u64 = 1024;
+/// Open files kept for everything but connections, at least: the store, logs, event queues, connections to other servers.
+const FILES_KEPT_MIN: u64 = 64;
+
+impl Limits {
+    /// As many connections as fit into `open_files` (see [`crate::os::raise_open_files`]) with a tenth kept back.
+    #[must_use]
+    pub fn with_open_files(self, open_files: u64) -> Self {
+        let kept = FILES_KEPT_MIN.max(open_files / 10);
+        let left = usize::try_from(open_files.saturating_sub(kept)).unwrap_or(usize::MAX);
+        Self {
+            connections: left.clamp(1, limits::CONNECTIONS_MAX),
+            ..self
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let unsized_limits = Self {
+            connections: 1,
+            head_bytes: limits::HEAD_BYTES_MAX,
+            header_time: Duration::from_millis(limits::HEADER_TIME_MAX_MS),
+            idle_time: Duration::from_millis(limits::IDLE_TIME_MAX_MS),
+            write_time: Duration::from_millis(limits::WRITE_TIME_MAX_MS),
+            receipt_time: Duration::from_millis(limits::RECEIPT_TIME_MAX_MS),
+            linger_time: Duration::from_millis(limits::LINGER_TIME_MAX_MS),
+            drain_time: Duration::from_millis(limits::DRAIN_TIME_MAX_MS),
+        };
+        unsized_limits.with_open_files(OPEN_FILES_USUAL)
+    }
+}

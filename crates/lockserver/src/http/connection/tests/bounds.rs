@@ -1,0 +1,165 @@
+//! The bounds: time of a head, time without requests, number of connections, errors of accepting.
+
+use super::super::accept::{Accept, serve_from};
+use super::*;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Mutex;
+
+#[tokio::test]
+async fn a_slow_head_is_cut_and_an_idle_connection_stays() {
+    let limits = Limits {
+        header_time: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let server = Server::start(limits).await;
+    let mut idle = server.client().await;
+    idle.expect("/hello", "hello").await;
+    let untouched = server.client().await;
+
+    let mut slow = server.client().await;
+    let began = Instant::now();
+    slow.send("GET /hello HTTP/1.1\r\n").await;
+    // A byte now and then does not help.
+    let mut byte = [0];
+    loop {
+        let end = tokio::time::timeout(Duration::from_millis(10), slow.0.read(&mut byte)).await;
+        match end {
+            Ok(Ok(0) | Err(_)) => break,
+            Ok(Ok(_)) => panic!("an answer to half a request"),
+            Err(_) => drop(slow.0.write_all(b"x").await),
+        }
+        assert!(began.elapsed() < PATIENCE);
+    }
+    assert!(began.elapsed() >= Duration::from_millis(100));
+
+    idle.expect("/hello", "hello").await;
+    // Line ends alone are no request (older clients send some after a body), so no clock runs.
+    let mut untouched = untouched;
+    untouched.send("\r\n").await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    untouched.expect("/hello", "hello").await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_in_time() {
+    let limits = Limits {
+        idle_time: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let mut server = Server::start(limits).await;
+    let mut silent = server.client().await;
+    assert_eq!(silent.rest().await, "");
+    // A request that waits is not idle.
+    let (mut waiting, _) = server.waiting().await;
+    let early = tokio::time::timeout(Duration::from_millis(500), waiting.0.read_u8()).await;
+    assert!(early.is_err());
+    server.go.add_permits(1);
+    assert!(waiting.rest().await.ends_with("waited"));
+}
+
+#[tokio::test]
+async fn at_the_limit_the_one_idle_longest_leaves() {
+    let limits = Limits {
+        connections: 3,
+        ..Limits::default()
+    };
+    let mut server = Server::start(limits).await;
+    let (mut first, mut second) = (server.client().await, server.client().await);
+    first.expect("/hello", "hello").await;
+    second.expect("/hello", "hello").await;
+    // The first one is used again, so the second is idle for longer now.
+    first.expect("/hello", "hello").await;
+    let (mut waiting, _) = server.waiting().await;
+    let mut newcomer = server.client().await;
+    newcomer.expect("/hello", "hello").await;
+    assert_eq!(second.rest().await, "");
+    first.expect("/hello", "hello").await;
+    newcomer.expect("/hello", "hello").await;
+    server.go.add_permits(1);
+    assert_eq!(waiting.answer().await.1, "waited");
+}
+
+#[tokio::test]
+async fn without_an_idle_one_the_new_connection_waits() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let mut server = Server::start(limits).await;
+    let (mut waiting, _) = server.waiting().await;
+    let mut newcomer = server.client().await;
+    newcomer.get("/hello").await;
+    let early = tokio::time::timeout(Duration::from_millis(50), newcomer.0.read_u8()).await;
+    assert!(early.is_err(), "there is no slot");
+    server.go.add_permits(1);
+    assert_eq!(waiting.answer().await.1, "waited");
+    assert_eq!(newcomer.answer().await.1, "hello");
+    assert_eq!(waiting.rest().await, "", "it was idle, and left");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_idle_connections_disturb_nobody() {
+    let open_files = crate::os::raise_open_files().expect("raise");
+    assert!(
+        open_files >= 3000,
+        "this test needs 3000 open files, the hard limit is {open_files}"
+    );
+    let limits = Limits::default().with_open_files(open_files);
+    let server = Server::start(limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..1000 {
+        idle.push(server.client().await);
+    }
+    let mut busy = server.client().await;
+    for _ in 0..200 {
+        busy.expect("/hello", "hello").await;
+    }
+    for client in idle.iter_mut().step_by(100) {
+        client.expect("/hello", "hello").await;
+    }
+}
+
+/// A listener whose accepting fails a few times first.
+struct Failing {
+    errors: Mutex<VecDeque<i32>>,
+    listener: Listener,
+}
+
+impl Accept for Failing {
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let error = self.errors.lock().expect("lock").pop_front();
+        match error {
+            Some(error) => Err(io::Error::from_raw_os_error(error)),
+            None => self.listener.accept().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_accepting_neither_end_the_loop_nor_spin_it() {
+    let listener = Listener::bind("127.0.0.1", 0).await.expect("bind");
+    let address = listener.local_addr();
+    let errors = [
+        libc::EMFILE,
+        libc::ECONNABORTED,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::EPERM,
+    ]
+    .into();
+    let source = Failing {
+        errors: Mutex::new(errors),
+        listener,
+    };
+    let (_stop, stopped) = watch::channel(false);
+    let began = Instant::now();
+    let serving = tokio::spawn(serve_from(source, router().0, Limits::default(), stopped));
+    let mut client = Client(within(TcpStream::connect(address)).await.expect("connect"));
+    client.expect("/hello", "hello").await;
+    assert!(
+        began.elapsed() >= Duration::from_millis(400),
+        "four of the errors need time to go away"
+    );
+    serving.abort();
+}

@@ -1,0 +1,205 @@
+//! The few calls to the operating system that no safe library offers: the open-file limit, two looks at a TCP socket, and
+//! its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// More open files than this are never asked for, however high the hard limit is.
+const OPEN_FILES_MAX: libc::rlim_t = 1 << 20;
+
+/// Raises the soft limit of open files to the hard one, and says what the soft limit is now.
+///
+/// # Errors
+/// When the system refuses to tell or to change the limit; the old limit then stays.
+pub fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    #[expect(unsafe_code, reason = "getrlimit has no safe wrapper among the dependencies")]
+    // SAFETY: `limit` is a valid, writable rlimit for the duration of the call.
+    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if got != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let wanted = limit.rlim_max.min(OPEN_FILES_MAX);
+    if wanted > limit.rlim_cur {
+        limit.rlim_cur = wanted;
+        #[expect(unsafe_code, reason = "setrlimit has no safe wrapper among the dependencies")]
+        // SAFETY: `limit` is a valid rlimit; the call only reads it.
+        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        if set != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// What a look at a connected socket shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// There are bytes to read, or the end of them, or an error.
+    pub readable: bool,
+    /// The peer closed its side, wholly or only for sending (FIN), or `failed`.
+    pub closed: bool,
+    /// The connection is over: reset (RST), timed out, or closed on both sides.
+    pub failed: bool,
+}
+
+/// Looks at a socket without waiting, without reading, and without taking a pending error away from its reader.
+///
+/// # Errors
+/// When poll(2) itself fails.
+pub fn look(socket: &impl AsFd) -> io::Result<Look> {
+    let descriptor = socket.as_fd();
+    let mut entry = libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN | libc::POLLRDHUP,
+        revents: 0,
+    };
+    loop {
+        #[expect(unsafe_code, reason = "poll has no safe wrapper among the dependencies")]
+        // SAFETY: one valid, writable entry; its descriptor stays open as long as `descriptor` is borrowed.
+        let found = unsafe { libc::poll(&raw mut entry, 1, 0) };
+        if found >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let seen = |bits: libc::c_short| entry.revents & bits != 0;
+    let failed = seen(libc::POLLERR | libc::POLLHUP | libc::POLLNVAL);
+    Ok(Look {
+        readable: seen(libc::POLLIN) || failed,
+        closed: seen(libc::POLLRDHUP) || failed,
+        failed,
+    })
+}
+
+/// Bytes given to the kernel for a TCP socket that the peer's kernel has not acknowledged yet (tcp(7), `SIOCOUTQ`). A
+/// FIN of ours counts as one. A reset does not lower the number: what was not acknowledged then never will be.
+///
+/// # Errors
+/// When the socket is no TCP socket.
+pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u64> {
+    let descriptor = socket.as_fd();
+    let mut bytes: libc::c_int = 0;
+    #[expect(unsafe_code, reason = "ioctl has no safe wrapper among the dependencies")]
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, to `bytes`; the descriptor is borrowed, so open.
+    let done = unsafe { libc::ioctl(descriptor.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// Ends a TCP connection at once with a reset (RST), and drops what the kernel still had to deliver, whoever else has the
+/// socket open. connect(2): connecting to `AF_UNSPEC` dissolves the association.
+///
+/// # Errors
+/// When the kernel refuses; a socket that is closed already is no error.
+pub fn reset(socket: &impl AsFd) -> io::Result<()> {
+    let descriptor = socket.as_fd();
+    let nowhere = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
+    };
+    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+    #[expect(
+        unsafe_code,
+        reason = "connecting to no address has no safe wrapper among the dependencies"
+    )]
+    // SAFETY: `nowhere` is a valid sockaddr of `length` bytes that the call only reads; the descriptor is borrowed, so open.
+    let done = unsafe { libc::connect(descriptor.as_raw_fd(), &raw const nowhere, length) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let near = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        (near, listener.accept().expect("accept").0)
+    }
+
+    /// Waits until a look shows this: a busy machine delivers late even to itself.
+    fn await_look(socket: &TcpStream, what: &str, shows: impl Fn(Look) -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !shows(look(socket).expect("look")) {
+            assert!(std::time::Instant::now() < deadline, "never seen: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn the_open_file_limit_is_raised_once_and_never_lowered() {
+        let first = raise_open_files().expect("raise");
+        assert!(first > 0);
+        assert_eq!(raise_open_files().expect("raise again"), first);
+    }
+
+    #[test]
+    fn a_look_tells_quiet_bytes_end_and_reset_apart() {
+        let (near, mut far) = pair();
+        let quiet = Look {
+            readable: false,
+            closed: false,
+            failed: false,
+        };
+        assert_eq!(look(&near).expect("look"), quiet);
+        far.write_all(b"x").expect("write");
+        await_look(&near, "a byte", |look| {
+            look == Look {
+                readable: true,
+                ..quiet
+            }
+        });
+        far.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        let ended = Look {
+            readable: true,
+            closed: true,
+            failed: false,
+        };
+        await_look(&near, "the end", |look| look == ended);
+
+        let (near, far) = pair();
+        socket2::SockRef::from(&far)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .expect("linger");
+        drop(far);
+        await_look(&near, "a reset", |look| look.failed);
+        let mut near = near;
+        assert!(near.read(&mut [0]).is_err(), "the look left the error to the reader");
+    }
+
+    #[test]
+    fn unacknowledged_bytes_stay_unacknowledged_after_a_reset() {
+        let (mut near, far) = pair();
+        assert_eq!(unacknowledged(&near).expect("count"), 0);
+        drop(far);
+        near.write_all(b"nobody reads this")
+            .expect("the first write after a FIN succeeds");
+        await_look(&near, "a reset", |look| look.failed);
+        assert_eq!(unacknowledged(&near).expect("count"), 17);
+    }
+
+    #[test]
+    fn a_reset_takes_the_connection_from_everybody() {
+        let (near, mut far) = pair();
+        let kept = near.try_clone().expect("clone");
+        reset(&near).expect("reset");
+        let error = far.read(&mut [0]).expect_err("the peer sees a reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert!(look(&kept).expect("look").failed);
+        reset(&near).expect("a second reset is no error");
+    }
+}
