@@ -1,0 +1,77 @@
+//! The house rules that a machine can keep: module lines, the paths in ARCHITECTURE.md, a first line in every file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Code without comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_source_file_says_what_it_is() {
+    for folder in ["crates", "fuzz"] {
+        for path in sources(&root().join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("//! "), "{} does not begin with a //! line", path.display());
+        }
+    }
+}
+
+#[test]
+fn modules_know_only_whom_they_may_know() {
+    let lines: [(&str, &[&str]); 6] = [
+        ("crates/lockserver/src/engine", &["crate::http", "crate::config", "crate::daemon", "crate::cli", "crate::log"]),
+        ("crates/lockserver/src/store", &["crate::engine", "crate::http", "crate::config", "crate::daemon", "crate::log"]),
+        ("crates/lockserver/src/http", &["crate::store", "crate::config", "crate::daemon", "crate::log", "rusqlite"]),
+        ("crates/lockserver/src/config", &["crate::engine", "crate::http", "crate::daemon", "rusqlite"]),
+        ("crates/lockserver/src/log", &["crate::engine", "crate::http", "crate::store", "crate::daemon"]),
+        ("crates/lock-core/src", &["std::time", "std::net", "std::fs", "std::thread", "std::sync::mpsc", "SystemTime", "Instant"]),
+    ];
+    for (folder, forbidden) in lines {
+        for path in sources(&root().join(folder)) {
+            let code = code(&path);
+            for name in forbidden {
+                assert!(!code.contains(name), "{} uses {name}", path.display());
+            }
+        }
+    }
+    let manifest = fs::read_to_string(root().join("crates/lock-core/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
+    let names: Vec<&str> = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).collect();
+    assert_eq!(names, ["thiserror"], "lock-core depends on thiserror only");
+}
+
+#[test]
+fn every_path_in_the_documentation_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    // Paths stand in backquotes and contain a slash; short names stand beside the folder they are in.
+    let quoted = text.split('`').skip(1).step_by(2).filter(|name| name.contains('/') && !name.contains(' '));
+    let paths: Vec<&str> = quoted.filter(|name| !name.starts_with('/')).collect();
+    assert!(paths.len() > 15, "the page names its paths");
+    for path in paths {
+        let known = root().join(path).exists() || root().join("crates/lock-core/src").join(path).exists();
+        assert!(known, "ARCHITECTURE.md names {path}, which does not exist");
+    }
+    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(root().join(link).exists(), "ARCHITECTURE.md links to {link}, which does not exist");
+    }
+}
