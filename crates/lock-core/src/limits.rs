@@ -96,3 +96,17 @@ pub const CONNECTIONS_MAX: usize = 200_000;
 pub const LISTED_TICKETS_MAX: usize = 1000;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
+/// Largest configuration file, in bytes.
+pub const CONFIG_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most bytes of all configuration files together.
+pub const CONFIG_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most lines of a configuration file.
+pub const CONFIG_FILE_LINES_MAX: usize = 500_000;
+/// Most configuration files.
+pub const CONFIG_FILES_MAX: usize = 1000;
+/// Longest value of a setting, once what it refers to is filled in, in bytes.
+pub const CONFIG_VALUE_BYTES_MAX: usize = 512 * 1024;
+/// Most errors, and most warnings, that one look at the configuration reports.
+pub const CONFIG_PROBLEMS_MAX: usize = 1000;
+/// Most requests waiting for one key or address that the configuration may ask for.
+pub const WAITING_REQUESTS_SETTABLE_MAX: usize = 100_000;

@@ -1,0 +1,131 @@
+//! What `lockserver check-config` prints.
+
+use super::value::seconds_text;
+use super::{Config, Loaded, Problems};
+use lock_core::limits::LOCK_TICKETS_MAX;
+use lock_core::{Capacity, Definition, Ms, Target};
+use std::fmt::Write as _;
+
+/// Every error and warning; then, if the server would start, the effective settings and locks in the file's own syntax; last a
+/// line that sums up.
+#[must_use]
+pub fn check_report(result: &Result<Loaded, Problems>) -> String {
+    let (errors, warnings) = match result {
+        Ok(loaded) => (&[][..], &loaded.warnings[..]),
+        Err(problems) => (&problems.errors[..], &problems.warnings[..]),
+    };
+    let mut out = String::new();
+    for error in errors {
+        line(&mut out, format_args!("error: {error}"));
+    }
+    for warning in warnings {
+        line(&mut out, format_args!("warning: {warning}"));
+    }
+    if let Ok(loaded) = result {
+        config(&mut out, &loaded.config);
+    }
+    let verdict = if result.is_ok() {
+        "the configuration is good"
+    } else {
+        "the server does not start like this"
+    };
+    let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len(), "warning"));
+    line(&mut out, format_args!("# {counts}: {verdict}"));
+    out
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Writing into a string does not fail.
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+    out.push('\n');
+}
+
+fn config(out: &mut String, config: &Config) {
+    let Config {
+        server,
+        port,
+        store,
+        log,
+        long_poll,
+        max_waiting,
+        definitions,
+        files,
+    } = config;
+    for file in files {
+        line(out, format_args!("# read {}", file.display()));
+    }
+    if files.is_empty() {
+        line(out, format_args!("# no file was found: these are the defaults"));
+    }
+    line(out, format_args!("[general]"));
+    line(out, format_args!("SERVER={server}"));
+    line(out, format_args!("PORT={port}"));
+    line(out, format_args!("STORE={store}"));
+    match &log.file {
+        Some(file) => line(out, format_args!("LOG_FILE={}", file.display())),
+        None => line(out, format_args!("LOG_FILE=")),
+    }
+    line(out, format_args!("LOGLEVEL={}", log.level.name()));
+    line(out, format_args!("LOG_FORMAT={}", log.format.name()));
+    line(
+        out,
+        format_args!(
+            "LONG_POLL={}",
+            seconds_text(Ms::try_from(long_poll.as_millis()).unwrap_or(Ms::MAX))
+        ),
+    );
+    line(out, format_args!("MAX_WAITING={max_waiting}"));
+    // The sections below say everything about the lock of DEFAULT_LOCK, but for its pause.
+    let paused = definitions.iter().find(|definition| definition.paused);
+    match paused.map(|definition| &definition.target) {
+        Some(Target::Lock(name)) => line(out, format_args!("DEFAULT_LOCK={name}\nDEFAULT_LOCK_SIZE=0")),
+        _ => line(out, format_args!("DEFAULT_LOCK=")),
+    }
+    for definition in definitions {
+        lock(out, definition);
+    }
+    line(out, format_args!(""));
+}
+
+fn lock(out: &mut String, definition: &Definition) {
+    let Definition {
+        target,
+        settings,
+        paused,
+    } = definition;
+    match target {
+        Target::Lock(name) => line(out, format_args!("\n[lock {name}]")),
+        Target::Template(prefix) => line(out, format_args!("\n[lock {}]", prefix.pattern())),
+    }
+    let never = |ms: Option<Ms>| seconds_text(ms.unwrap_or(0));
+    match &settings.capacity {
+        _ if *paused => line(out, format_args!("# size 1, and starts paused")),
+        Capacity::Size(size) => line(out, format_args!("SIZE={size}")),
+        Capacity::Named(names) => {
+            let names: Vec<&str> = names.iter().map(lock_core::SlotName::as_str).collect();
+            line(out, format_args!("SLOTS={}", names.join(", ")));
+        }
+    }
+    line(out, format_args!("GRACE_TIME={}", seconds_text(settings.grace)));
+    line(out, format_args!("EXPIRATION_TIME={}", never(settings.expiration)));
+    line(out, format_args!("MAX_LOCK_TIME={}", never(settings.max_lock)));
+    if let Some(max_hold) = settings.max_hold {
+        line(out, format_args!("MAX_HOLD_TIME={}", seconds_text(max_hold)));
+    }
+    if let Some(max_ttl) = settings.max_ttl {
+        line(out, format_args!("MAX_TTL={}", seconds_text(max_ttl)));
+    }
+    if settings.lock_delay > 0 {
+        line(out, format_args!("LOCK_DELAY={}", seconds_text(settings.lock_delay)));
+    }
+    if settings.max_queue as usize != LOCK_TICKETS_MAX {
+        line(out, format_args!("MAX_QUEUE={}", settings.max_queue));
+    }
+    if !settings.description.is_empty() {
+        line(out, format_args!("DESCRIPTION={}", settings.description));
+    }
+}

@@ -1,0 +1,71 @@
+//! What all files say together: raw settings, each with its place, before anything is checked.
+
+use super::ini::{self, Content, Lenient};
+use super::names;
+use super::problem::{Place, Report};
+use lock_core::Target;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// A value as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    /// The text; of a file's `[general]` with its comments and references.
+    pub(super) text: String,
+    /// Where it stands.
+    pub(super) place: Place,
+    /// From the environment or a flag: no comments, no references.
+    pub(super) plain: bool,
+}
+
+/// The options of one `[lock NAME]`, by their documented names.
+pub(super) type LockOptions = BTreeMap<&'static str, Raw>;
+
+/// What the files say together: option by option, the later file wins.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// Options of `[general]` by lower-case name, unknown ones included: others may refer to them.
+    pub(super) general: BTreeMap<String, Raw>,
+    /// Options of `[DEFAULT]`, which `ConfigParser` puts beneath every section. Only `[general]` has them here.
+    pub(super) defaults: BTreeMap<String, Raw>,
+    /// Some file has a `[general]`.
+    pub(super) has_general: bool,
+    /// Lock sections.
+    pub(super) locks: BTreeMap<Target, LockOptions>,
+}
+
+impl Document {
+    /// Adds a file. The caller bounds its size.
+    pub(super) fn add(&mut self, file: &Path, bytes: &[u8], report: &mut Report) {
+        let Content {
+            general,
+            defaults,
+            has_general,
+            locks,
+        } = ini::read(file, bytes, report);
+        self.has_general |= has_general;
+        self.general.extend(latest(general, report));
+        self.defaults.extend(latest(defaults, report));
+        for (target, (_, options)) in locks {
+            self.locks.entry(target).or_default().extend(options);
+        }
+    }
+}
+
+/// The last of the settings of each name; an earlier one of a known name is warned of.
+fn latest(settings: Vec<Lenient>, report: &mut Report) -> HashMap<String, Raw> {
+    let mut last: HashMap<String, Raw> = HashMap::new();
+    for Lenient { name, raw, .. } in settings {
+        if let Some(first) = last.get(&name)
+            && names::general_name(&name).is_some()
+        {
+            let text = format!(
+                "set before in line {}; this later value counts",
+                first.place.line.unwrap_or(0)
+            );
+            report.warn(&raw.place, text);
+        }
+        last.insert(name, raw);
+    }
+    last
+}

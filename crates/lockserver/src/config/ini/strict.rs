@@ -1,0 +1,104 @@
+//! `[lock NAME]` and the settings below it: what is not understood is an error.
+
+use super::{Reader, Section, split_setting};
+use crate::config::document::{LockOptions, Raw};
+use crate::config::names;
+use crate::config::value::{cut_comment, quote, second_setting};
+use lock_core::{LockName, Prefix, Target};
+
+impl Reader<'_> {
+    /// A header whose first word is `lock`, with its brackets.
+    pub(super) fn lock_header(&mut self, number: usize, trimmed: &str) {
+        // A lock's name may contain a ']': the first one closes the section that nothing but a comment follows.
+        let ends = || trimmed.match_indices(']').map(|(at, _)| at);
+        let Some(end) = ends()
+            .find(|at| ends_header(&trimmed[at + 1..]))
+            .or_else(|| ends().next())
+        else {
+            return;
+        };
+        let (inside, after) = (&trimmed[1..end], &trimmed[end + 1..]);
+        let name = inside.trim().get("lock".len()..).unwrap_or("").trim();
+        self.after_header(number, after, true);
+        if name.is_empty() {
+            return self.error(number, "the section has no name; write [lock NAME]");
+        }
+        let target = if name.ends_with('*') {
+            Prefix::from_pattern(name).map(Target::Template)
+        } else {
+            LockName::new(name).map(Target::Lock)
+        };
+        let target = match target {
+            Ok(target) => target,
+            Err(error) => {
+                let hint = if name.contains('*') {
+                    "; a template's only '*' is its last character"
+                } else {
+                    ""
+                };
+                return self.error(number, format!("[lock {}]: {error}{hint}", quote(name)));
+            }
+        };
+        if let Some((first, _)) = self.content.locks.get(&target) {
+            let text = format!(
+                "[lock {name}] stands in line {} before; put its settings there",
+                first.line.unwrap_or(0)
+            );
+            return self.error(number, text);
+        }
+        let place = self.place(number, "");
+        self.content.locks.insert(target.clone(), (place, LockOptions::new()));
+        self.section = Section::Lock(target);
+    }
+
+    /// A line that is no comment.
+    pub(super) fn strict(&mut self, number: usize, trimmed: &str, target: &Target) {
+        let Some((name, value)) = split_setting(trimmed) else {
+            return self.error(number, format!("{} is not a setting; write NAME=value", quote(trimmed)));
+        };
+        let Some(known) = names::lock_name(name) else {
+            if name.eq_ignore_ascii_case("paused") {
+                let text = "PAUSED cannot be set in the file: a lock is paused and resumed while the server runs";
+                return self.error(number, text);
+            }
+            let text = format!(
+                "unknown name {} in a lock section{}",
+                quote(name),
+                names::did_you_mean_lock(name)
+            );
+            return self.error(number, text);
+        };
+        let place = self.place(number, known);
+        let value = cut_comment(value);
+        if let Some(second) = second_setting(value, names::lock_name) {
+            return self.report.error(
+                &place,
+                format!("the value contains ' {second}='; write one setting a line"),
+            );
+        }
+        let Some((_, options)) = self.content.locks.get_mut(target) else {
+            return;
+        };
+        if let Some(first) = options.get(known) {
+            let text = format!(
+                "set before in line {}; remove one of the two",
+                first.place.line.unwrap_or(0)
+            );
+            return self.report.error(&place, text);
+        }
+        options.insert(
+            known,
+            Raw {
+                text: value.to_owned(),
+                place,
+                plain: false,
+            },
+        );
+    }
+}
+
+/// Nothing, or blanks and a comment. Looks no further than it must: a line may be long.
+fn ends_header(after: &str) -> bool {
+    let rest = after.trim_start();
+    rest.is_empty() || rest.len() < after.len() && rest.starts_with(['#', ';'])
+}

@@ -1,0 +1,154 @@
+//! Files, environment and flags to one checked [`Config`].
+//!
+//! [`Sources::load`] reads everything and reports every problem at once: a server never starts, and never reloads, on a part
+//! of its configuration. `[general]` is read as leniently as 0.36 read it; sections that 0.36 had not are strict. The words
+//! for people are in `docs/configuration.md`.
+
+mod check;
+mod default_lock;
+mod document;
+mod general;
+mod ini;
+mod lock;
+mod names;
+mod problem;
+mod sources;
+mod store;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::check_report;
+pub use problem::{Problem, Problems};
+pub use sources::{Overrides, Sources};
+pub use store::StoreChoice;
+
+use lock_core::Definition;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the server runs with. Every value is checked and within its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Address or host name to listen on; IPv6 without brackets.
+    pub server: String,
+    /// Port to listen on; 0 picks one.
+    pub port: u16,
+    /// Where the table is kept.
+    pub store: StoreChoice,
+    /// The log.
+    pub log: LogConfig,
+    /// How long `get_lock` may wait for its grant; zero answers at once.
+    pub long_poll: Duration,
+    /// Requests that may wait at a time, for one key or address.
+    pub max_waiting: usize,
+    /// Locks and templates, sorted by target, none twice.
+    pub definitions: Vec<Definition>,
+    /// The files that were read, in that order.
+    pub files: Vec<PathBuf>,
+}
+
+/// A checked configuration, and what should be looked at all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// For the log, one each.
+    pub warnings: Vec<Problem>,
+}
+
+/// Where and how to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Standard error if `None`. Whether it can be opened is not looked at here.
+    pub file: Option<PathBuf>,
+    /// The least important lines that are logged.
+    pub level: LogLevel,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// 0.36's log levels, the most talkative first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Superdebug,
+    /// What each ticket does.
+    Debug,
+    /// What happens to locks and to the server.
+    Info,
+    /// What should be looked at.
+    Warning,
+    /// What does not work.
+    Error,
+}
+
+impl LogLevel {
+    const ALL: [Self; 5] = [Self::Superdebug, Self::Debug, Self::Info, Self::Warning, Self::Error];
+    const CHOICES: &str = "write superdebug, debug, info, warning or error";
+
+    /// As `LOGLEVEL` writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Superdebug => "superdebug",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// The level of this name, whatever its case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|level| level.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// 0.36's line: `[INFO] 2026-11-23 02:14:18,512 text`.
+    Classic,
+    /// An object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// As `LOG_FORMAT` writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of this name, whatever its case.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Classic, Self::Json]
+            .into_iter()
+            .find(|format| format.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// What a reload cannot apply, one warning each: all else of the new configuration is applied.
+#[must_use]
+pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
+    let changes = [
+        ("SERVER", old.server.clone(), new.server.clone()),
+        ("PORT", old.port.to_string(), new.port.to_string()),
+        ("STORE", old.store.to_string(), new.store.to_string()),
+    ];
+    let changed = changes.into_iter().filter(|(_, old, new)| old != new);
+    changed
+        .map(|(name, old, new)| {
+            format!("{name}: '{new}' needs a restart of the server; until then '{old}' stays. All else is applied")
+        })
+        .collect()
+}

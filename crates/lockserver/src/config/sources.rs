@@ -1,0 +1,268 @@
+//! Files, environment, flags: where settings come from, and which of them wins.
+
+use super::document::{Document, Raw};
+use super::general::{self, General};
+use super::problem::{Place, Problems, Report};
+use super::store::{StoreText, default_store};
+use super::{Config, Loaded, LogLevel, lock, names};
+use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// What the command line says; it wins over everything else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--server`: as `SERVER`.
+    pub server: Option<String>,
+    /// `--port`: as `PORT`.
+    pub port: Option<u16>,
+    /// `--store`: as `STORE`.
+    pub store: Option<String>,
+    /// `--log-level`: as `LOGLEVEL`, but an unknown level is an error.
+    pub log_level: Option<String>,
+    /// `--log-file`: as `LOG_FILE`; empty for standard error.
+    pub log_file: Option<PathBuf>,
+}
+
+/// Everything that a configuration is read from. Kept by a running server, which reads it again at a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// The root of the file system, `/`; another one for tests. Paths that settings give are not below it.
+    pub root: PathBuf,
+    /// `--config`: this file and no other.
+    pub config: Option<PathBuf>,
+    /// The environment, as [`std::env::vars_os`] gives it.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The flags.
+    pub overrides: Overrides,
+}
+
+const FILES: [&str; 2] = ["etc/lockserver/lockserver.conf", "etc/lockserver.conf"];
+const DIRECTORY: &str = "etc/lockserver/conf.d";
+const PREFIX: &str = "LOCKSERVER_";
+
+impl Sources {
+    /// Reads and checks everything. A later source wins option by option: the files in their order, the environment, the
+    /// flags. Without any file these are 0.36's defaults, but on 127.0.0.1.
+    ///
+    /// # Errors
+    /// Every problem that keeps the server from starting, not only the first, and the warnings.
+    pub fn load(&self) -> Result<Loaded, Problems> {
+        let mut report = Report::default();
+        let mut document = Document::default();
+        let files = self.read_files(&mut document, &mut report);
+        self.read_environment(&mut document, &mut report);
+        self.read_overrides(&mut document, &mut report);
+        if document.has_general && !document.general.contains_key("server") && !document.defaults.contains_key("server")
+        {
+            let text = format!(
+                "SERVER is not set: listening on {} only, where 0.36 listened on all addresses; write SERVER=0.0.0.0 for all",
+                general::SERVER_DEFAULT
+            );
+            report.warn(&Place::elsewhere(""), text);
+        }
+        let General {
+            server,
+            port,
+            store,
+            store_place,
+            log,
+            long_poll,
+            max_waiting,
+            default_lock,
+        } = general::check(&document, &mut report);
+        let definitions = lock::check(default_lock, &document, &mut report);
+        let store = match store {
+            StoreText::Is(store) => Ok(store),
+            StoreText::Default => default_store(&self.root, &self.environment),
+        };
+        let store = store.map_err(|error| report.error(&store_place, error));
+        let warnings = report.finish()?;
+        let Ok(store) = store else {
+            unreachable!("a store that is not there was reported")
+        };
+        let config = Config {
+            server,
+            port,
+            store,
+            log,
+            long_poll,
+            max_waiting,
+            definitions,
+            files,
+        };
+        Ok(Loaded { config, warnings })
+    }
+
+    /// Reads the files into the document, and says which they were.
+    fn read_files(&self, document: &mut Document, report: &mut Report) -> Vec<PathBuf> {
+        let candidates = match &self.config {
+            Some(config) => vec![config.clone()],
+            None => self.default_files(report),
+        };
+        let mut files = Vec::new();
+        let mut room = CONFIG_BYTES_MAX;
+        for path in candidates {
+            let place = Place::whole_file(&path);
+            match read_file(&path, self.config.is_some()) {
+                Ok(None) => {}
+                Ok(Some(bytes)) if bytes.len() > CONFIG_FILE_BYTES_MAX => {
+                    report.error(&place, format!("the file has more than {CONFIG_FILE_BYTES_MAX} bytes"));
+                }
+                Ok(Some(bytes)) if bytes.len() > room => {
+                    report.error(
+                        &place,
+                        format!("with it, the files have more than {CONFIG_BYTES_MAX} bytes together"),
+                    );
+                    break;
+                }
+                Ok(Some(bytes)) => {
+                    room -= bytes.len();
+                    document.add(&path, &bytes, report);
+                    files.push(path);
+                }
+                Err(error) => {
+                    let hint = if self.config.is_some() {
+                        "; check what --config says"
+                    } else {
+                        ""
+                    };
+                    report.error(&place, format!("cannot be read: {error}{hint}"));
+                }
+            }
+        }
+        files
+    }
+
+    fn default_files(&self, report: &mut Report) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = FILES.iter().map(|file| self.root.join(file)).collect();
+        let directory = self.root.join(DIRECTORY);
+        let place = Place::whole_file(&directory);
+        match list(&directory) {
+            Ok(mut more) if more.len() <= CONFIG_FILES_MAX => {
+                more.sort();
+                files.append(&mut more);
+            }
+            Ok(_) => report.error(
+                &place,
+                format!("the directory has more than {CONFIG_FILES_MAX} files *.conf"),
+            ),
+            Err(error) if is_missing(&error) => {}
+            Err(error) => report.error(&place, format!("cannot be read: {error}")),
+        }
+        files
+    }
+
+    fn read_environment(&self, document: &mut Document, report: &mut Report) {
+        for (variable, value) in &self.environment {
+            let Some(name) = variable.to_str().and_then(|variable| variable.strip_prefix(PREFIX)) else {
+                continue;
+            };
+            let place = Place::elsewhere(format!("{PREFIX}{name} in the environment"));
+            let Some(known) = names::general_name(name).filter(|known| *known == name) else {
+                if let Some(meant) = names::almost_general(name) {
+                    report.warn(
+                        &place,
+                        format!("unknown name: passed over; did you mean {PREFIX}{meant}?"),
+                    );
+                }
+                continue;
+            };
+            match value.to_str() {
+                // Kubernetes sets this one beside every service that is called lockserver.
+                Some(value) if known == "PORT" && value.contains("://") => {}
+                Some(value) => set(document, known, value, place),
+                None => report.error(&place, "the value is not UTF-8"),
+            }
+        }
+    }
+
+    fn read_overrides(&self, document: &mut Document, report: &mut Report) {
+        let Overrides {
+            server,
+            port,
+            store,
+            log_level,
+            log_file,
+        } = &self.overrides;
+        if let Some(server) = server {
+            set(document, "SERVER", server, Place::elsewhere("--server"));
+        }
+        if let Some(port) = port {
+            set(document, "PORT", &port.to_string(), Place::elsewhere("--port"));
+        }
+        if let Some(store) = store {
+            set(document, "STORE", store, Place::elsewhere("--store"));
+        }
+        if let Some(level) = log_level {
+            let place = Place::elsewhere("--log-level");
+            if LogLevel::from_name(level).is_some() {
+                set(document, "LOGLEVEL", level, place);
+            } else {
+                report.error(
+                    &place,
+                    format!("{} is no log level; {}", super::value::quote(level), LogLevel::CHOICES),
+                );
+            }
+        }
+        if let Some(file) = log_file {
+            let place = Place::elsewhere("--log-file");
+            match file.to_str() {
+                Some(file) => set(document, "LOG_FILE", file, place),
+                None => report.error(&place, "the path is not UTF-8"),
+            }
+        }
+    }
+}
+
+fn set(document: &mut Document, name: &str, value: &str, place: Place) {
+    document.general.insert(
+        name.to_lowercase(),
+        Raw {
+            text: value.to_owned(),
+            place,
+            plain: true,
+        },
+    );
+}
+
+/// Names of a directory's `*.conf`, hidden ones left out. A file more than allowed is enough to see that.
+fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        if !hidden && Path::new(&name).extension() == Some(OsStr::new("conf")) {
+            files.push(directory.join(name));
+            if files.len() > CONFIG_FILES_MAX {
+                break;
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// At most one byte more than the bound. `None` if a file that need not be there is not.
+fn read_file(path: &Path, required: bool) -> io::Result<Option<Vec<u8>>> {
+    if !required {
+        match fs::metadata(path) {
+            // A link that leads nowhere is a file that somebody wanted to be read.
+            Err(error) if is_missing(&error) && fs::symlink_metadata(path).is_err() => return Ok(None),
+            Err(error) => return Err(error),
+            // A pipe in the place of a file would hang the start.
+            Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("it is not a file")),
+            Ok(_) => {}
+        }
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(CONFIG_FILE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}

@@ -1,0 +1,111 @@
+//! `STORE`: what it says, and where the table lives when nothing says it.
+
+use super::value::quote;
+use rustix::fs::{Access, access};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The file's name in the directory that was found.
+const FILE: &str = "lockserver.db";
+
+/// Where the table is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In memory: a restart forgets it, as 0.36 did.
+    Memory,
+    /// In a SQLite file.
+    Sqlite(PathBuf),
+}
+
+impl std::fmt::Display for StoreChoice {
+    /// As `STORE` is written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+/// What `STORE` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum StoreText {
+    /// Nothing, or `sqlite` without a path.
+    Default,
+    Is(StoreChoice),
+}
+
+impl StoreText {
+    /// Reads the value of `STORE`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let choices = "write memory or sqlite:/absolute/path";
+        let (kind, path) = text
+            .split_once(':')
+            .map_or((text, None), |(kind, path)| (kind, Some(path)));
+        match (kind.to_lowercase().as_str(), path) {
+            ("memory", None) => Ok(Self::Is(StoreChoice::Memory)),
+            ("sqlite", None) => Ok(Self::Default),
+            ("sqlite", Some(path)) => sqlite_path(path).map(|path| Self::Is(StoreChoice::Sqlite(path))),
+            ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
+            _ if text.starts_with('/') => Err(format!(
+                "{} has no kind; did you mean {}?",
+                quote(text),
+                quote(&format!("sqlite:{text}"))
+            )),
+            _ => Err(format!("{} is no store; {choices}", quote(text))),
+        }
+    }
+}
+
+fn sqlite_path(text: &str) -> Result<PathBuf, String> {
+    if text == ":memory:" {
+        return Err("write STORE=memory to keep nothing on disk".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err(format!("{} contains control characters", quote(text)));
+    }
+    // A service's working directory is nobody's choice, and the same table must be found again.
+    if !text.starts_with('/') {
+        return Err(format!(
+            "{} is not an absolute path; write sqlite:/absolute/path",
+            quote(text)
+        ));
+    }
+    if text.ends_with('/') {
+        return Err(format!("{} is a directory; add a file name", quote(text)));
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The store without `STORE`: in `$STATE_DIRECTORY` (systemd.exec(5)), else in `/var/lib/lockserver` if that can be
+/// written, else in `$XDG_STATE_HOME/lockserver` (XDG Base Directory Specification 0.8).
+pub(super) fn default_store(root: &Path, environment: &[(OsString, OsString)]) -> Result<StoreChoice, String> {
+    let variable = |name: &str| -> Option<&OsStr> {
+        let (_, value) = environment.iter().rev().find(|(key, _)| key == name)?;
+        Some(value.as_os_str())
+    };
+    let absolute = |value: &OsStr| Path::new(value).is_absolute().then(|| PathBuf::from(value));
+    let given = variable("STATE_DIRECTORY").and_then(first_directory);
+    let system = root.join("var/lib/lockserver");
+    let directory = if let Some(given) = given {
+        given
+    } else if system.is_dir() && access(&system, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        system
+    } else if let Some(state) = variable("XDG_STATE_HOME").and_then(absolute) {
+        state.join("lockserver")
+    } else if let Some(home) = variable("HOME").and_then(absolute) {
+        home.join(".local/state/lockserver")
+    } else {
+        return Err(format!(
+            "{} cannot be written and HOME is not set; write STORE=sqlite:/absolute/path or STORE=memory",
+            system.display()
+        ));
+    };
+    Ok(StoreChoice::Sqlite(directory.join(FILE)))
+}
+
+/// systemd sets several directories with colons between them.
+fn first_directory(value: &OsStr) -> Option<PathBuf> {
+    let first = std::env::split_paths(value).next()?;
+    first.is_absolute().then_some(first)
+}

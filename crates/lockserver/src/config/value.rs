@@ -1,0 +1,232 @@
+//! Texts to values: numbers, times, addresses, and the comments and references around them.
+//!
+//! Every function gives the error as a text for people; the caller knows the place.
+
+use lock_core::Ms;
+use lock_core::limits::CONFIG_VALUE_BYTES_MAX;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// A text between quotes for a message: control characters escaped, the end of a long one left off.
+pub(super) fn quote(text: &str) -> String {
+    const CHARS_MAX: usize = 60;
+    let mut out = String::from("'");
+    for (index, c) in text.chars().enumerate() {
+        if index == CHARS_MAX {
+            out.push('…');
+            break;
+        }
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// Cuts a comment off: `#` or `;` at the beginning or after a blank.
+pub(super) fn cut_comment(text: &str) -> &str {
+    let mut after_blank = true;
+    for (index, c) in text.char_indices() {
+        if after_blank && matches!(c, '#' | ';') {
+            return text[..index].trim();
+        }
+        after_blank = c.is_whitespace();
+    }
+    text.trim()
+}
+
+/// A second `NAME=` of a known name in a value, after a blank: two settings that share a line.
+pub(super) fn second_setting(value: &str, known: impl Fn(&str) -> Option<&'static str>) -> Option<&'static str> {
+    let mut pieces = value.split('=');
+    let _the_rest_is_no_name = pieces.next_back();
+    pieces.find_map(|piece| {
+        let (_, word) = piece.trim_end().rsplit_once(char::is_whitespace)?;
+        known(word)
+    })
+}
+
+/// A whole number from 0.
+pub(super) fn whole(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(match text.strip_prefix('-') {
+            Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("{} is negative; write a whole number from 0", quote(text))
+            }
+            _ if text.is_empty() => "the value is empty; write a whole number, or remove the line".to_owned(),
+            _ => format!("{} is not a whole number", quote(text)),
+        });
+    }
+    // What does not fit is larger than every bound; the caller's check names the bound.
+    Ok(digits.parse().unwrap_or(u64::MAX))
+}
+
+/// Seconds, with up to three decimals, in milliseconds.
+pub(super) fn seconds(text: &str) -> Result<Ms, String> {
+    if text.is_empty() {
+        return Err("the value is empty; write a number of seconds, or remove the line".to_owned());
+    }
+    let (number, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = number.strip_prefix(['+', '-']).unwrap_or(number);
+    if !is_number(unsigned) || !is_number(fraction) {
+        return Err(format!(
+            "{} is not a number of seconds{}",
+            quote(text),
+            in_seconds(text)
+        ));
+    }
+    if number.starts_with('-') {
+        return Err(format!("{} is negative; write a number of seconds from 0", quote(text)));
+    }
+    if fraction.len() > 3 {
+        return Err(format!(
+            "{} is finer than a millisecond; three decimals are allowed",
+            quote(text)
+        ));
+    }
+    let whole: u64 = unsigned.parse().unwrap_or(u64::MAX);
+    let thousandths: u64 = format!("{fraction:0<3}").parse().unwrap_or(0);
+    Ok(whole.saturating_mul(1000).saturating_add(thousandths))
+}
+
+/// `; write 300` for `5m`: other programs take units.
+fn in_seconds(text: &str) -> String {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match text[split..].trim().to_lowercase().as_str() {
+        "s" | "sec" | "second" | "seconds" => 1,
+        "m" | "min" | "minute" | "minutes" => 60,
+        "h" | "hour" | "hours" => 3600,
+        "d" | "day" | "days" => 86_400,
+        _ => return String::new(),
+    };
+    let number: Option<u64> = text[..split].parse().ok();
+    number
+        .and_then(|n| n.checked_mul(factor))
+        .map_or_else(String::new, |seconds| format!("; units are not written: {seconds}"))
+}
+
+/// Milliseconds as the file writes them.
+pub(super) fn seconds_text(ms: Ms) -> String {
+    let thousandths = ms % 1000;
+    if thousandths == 0 {
+        return (ms / 1000).to_string();
+    }
+    format!("{}.{thousandths:03}", ms / 1000)
+        .trim_end_matches('0')
+        .to_owned()
+}
+
+/// Where to listen: an IPv4 or IPv6 address (brackets are taken off) or a host name.
+pub(super) fn server(text: &str) -> Result<String, String> {
+    let no_host = || format!("{} is not an address or a host name", quote(text));
+    if text.contains("://") {
+        return Err(format!(
+            "{}; write it without its scheme, and the port in PORT",
+            no_host()
+        ));
+    }
+    if text == "*" {
+        return Err("'*' is not an address; for all addresses write 0.0.0.0, or :: with IPv6".to_owned());
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (inside, after) = rest
+            .split_once(']')
+            .ok_or_else(|| format!("{}; its ']' is missing", no_host()))?;
+        if after.starts_with(':') {
+            return Err(format!("{}; write the port in PORT", no_host()));
+        }
+        if !after.is_empty() || !is_ipv6(inside) {
+            return Err(no_host());
+        }
+        return Ok(inside.to_owned());
+    }
+    if text.parse::<Ipv4Addr>().is_ok() || is_ipv6(text) {
+        return Ok(text.to_owned());
+    }
+    if is_host_name(text) {
+        return Ok(text.to_owned());
+    }
+    let has_port = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.contains(':') && port.bytes().all(|b| b.is_ascii_digit()));
+    Err(no_host() + if has_port { "; write the port in PORT" } else { "" })
+}
+
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').unwrap_or((text, "0"));
+    let zone_is_good = !zone.is_empty() && zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    zone_is_good && address.parse::<Ipv6Addr>().is_ok()
+}
+
+/// RFC 1123 names, and the underscores that container networks put into theirs. All digits and dots is a mistyped address.
+fn is_host_name(text: &str) -> bool {
+    let labels = text.strip_suffix('.').unwrap_or(text);
+    labels.len() <= 253
+        && !labels.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && labels.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+/// Fills `%(name)s` in, as 0.36's parser did (Python 2's `ConfigParser`, "basic interpolation"): the raw values of the
+/// same section, ten levels deep; `%%` is a percent sign, but only in a value that refers to something.
+pub(super) fn interpolate<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a str>) -> Result<String, String> {
+    const DEPTH_MAX: usize = 10;
+    let mut value = text.to_owned();
+    for _ in 0..DEPTH_MAX {
+        if !value.contains("%(") {
+            return Ok(value);
+        }
+        value = interpolate_once(&value, &lookup)?;
+    }
+    if value.contains("%(") {
+        return Err(format!(
+            "the references in {} go in circles; write the value out",
+            quote(text)
+        ));
+    }
+    Ok(value)
+}
+
+fn interpolate_once<'a>(text: &str, lookup: &impl Fn(&str) -> Option<&'a str>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix('%') {
+            out.push('%');
+            rest = after;
+            continue;
+        }
+        let reference = after.strip_prefix('(').and_then(|after| after.split_once(")s"));
+        let Some((name, after)) = reference else {
+            return Err(format!(
+                "{} is neither '%%' nor '%(name)s'; beside a reference write % as %%",
+                quote(after)
+            ));
+        };
+        let Some(found) = lookup(&name.to_lowercase()) else {
+            return Err(format!(
+                "the reference to {} finds no such setting; write the value out",
+                quote(name)
+            ));
+        };
+        out.push_str(found);
+        rest = after;
+        if out.len() > CONFIG_VALUE_BYTES_MAX {
+            return Err(format!(
+                "with its references filled in the value is longer than {CONFIG_VALUE_BYTES_MAX} bytes"
+            ));
+        }
+    }
+    out.push_str(rest);
+    Ok(out)
+}
