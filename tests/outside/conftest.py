@@ -1,0 +1,98 @@
+"""Fixtures of the tests from outside: servers that are stopped and judged, and clients in processes of their own."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.script import Script  # noqa: E402
+from harness.server import Server  # noqa: E402
+from harness.wire import Connection  # noqa: E402
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Make servers, each in a directory of its own; at the end each must stop cleanly, without a panic in its log."""
+    servers = []
+
+    def make(config=None, sections="", **options):
+        directory = tmp_path / f"server{len(servers)}"
+        directory.mkdir()
+        server = Server(directory, config, sections, **options)
+        servers.append(server)
+        return server
+
+    yield make
+    errors = []
+    for server in servers:
+        for judge in (server.stop, server.check_log):
+            try:
+                judge()
+            except AssertionError as error:
+                errors.append(str(error))
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def server(make_server):
+    """A server with DefaultLock of size 1, started."""
+    return make_server().start()
+
+
+@pytest.fixture
+def connect():
+    """Open connections that are closed at the end."""
+    connections = []
+
+    def connect(server, **options):
+        connection = Connection(server.at, **options)
+        connections.append(connection)
+        return connection
+
+    yield connect
+    for connection in connections:
+        connection.close()
+
+
+@pytest.fixture
+def run_client():
+    """Start scripts of tests/outside/clients as processes; what still runs at the end is killed."""
+    scripts = []
+
+    def run(*arguments, **options):
+        scripts.append(Script(*arguments, **options))
+        return scripts[-1]
+
+    yield run
+    for script in scripts:
+        script.close()
+
+
+@pytest.fixture
+def report(record_property, capsys):
+    """Tell a measured number to whoever reads the run."""
+    def tell(text):
+        record_property("measured", text)
+        with capsys.disabled():
+            print(f"\n    measured: {text}")
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The measured numbers once more, together: workers of a parallel run cannot print."""
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.getreports(kind)]
+    lines = [(one.nodeid, value) for one in reports for name, value in one.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+        for node, value in lines:
+            terminalreporter.write_line(f"{node}: {value}")
+
+
+@pytest.fixture
+def as_root():
+    """Fail, and say how, where a test needs root for mounts or network namespaces."""
+    if os.geteuid() != 0:
+        pytest.fail("needs root for a mount or a network namespace: run it through scripts/as-root")

@@ -1,0 +1,48 @@
+"""What `make run` prints to try works at the first try."""
+
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+
+from harness.paths import ROOT, binary
+from harness.server import READY
+from harness.wait import until
+
+
+def free_port():
+    """A port that was free a moment ago; scripts/run prints it before the server could choose one."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def running(tmp_path):
+    """scripts/run with the built binary; what it printed."""
+    env = {**os.environ, "LOCKSERVER_BIN": binary(), "PORT": str(free_port()), "STATE": str(tmp_path / "state")}
+    with open(tmp_path / "out", "wb") as out, open(tmp_path / "err", "wb") as err:
+        process = subprocess.Popen([str(ROOT / "scripts" / "run")], env=env, stdout=out, stderr=err)
+    try:
+        said = until(lambda: (tmp_path / "out").read_text() if READY.search((tmp_path / "out").read_text())
+                     or process.poll() is not None else "", 20, "the ready line")
+        assert READY.search(said), said + (tmp_path / "err").read_text()
+        yield said
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_three_things_to_try(running):
+    commands = re.findall(r"^\d\. .*:\n +(.+)$", running, re.M)
+    assert len(commands) == 3
+    outs = []
+    for command in commands:
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (command, done.stderr)
+        outs.append(done.stdout)
+    page, held, asked = outs
+    assert 'Lock "DefaultLock"' in page and 'Lock "san-ssh"' in page
+    assert re.fullmatch(r"[0-9a-f-]{36} \[True, True\]\n", held)
+    assert "<boolean>1</boolean>" in asked

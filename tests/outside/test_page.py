@@ -1,0 +1,98 @@
+"""The status page: 0.36's labels, the same as plain text for curl, everything escaped, no secret in it."""
+
+import html
+import re
+import subprocess
+
+import pytest
+
+from harness.wire import get, http, request
+
+BROWSER = ["User-Agent: Mozilla/5.0", "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]
+LABELS = ["LOCKS", "QUEUE", "STATS"]
+NASTY = "<script>alert(1)</script> & \"co\" \u00e9\nnew line"
+
+
+@pytest.fixture
+def busy(make_server, connect):
+    """A lock with one holder and one waiter, a second lock, and counters that are not all alike."""
+    server = make_server({"DEFAULT_LOCK_SIZE": 1}, sections="[lock other]\nSIZE=2\n").start()
+    connection = connect(server)
+    for _ in range(2):
+        assert connection.release(connection.take("over"))
+    server.holder, server.waiter = connection.take("i hold"), connection.query(NASTY)
+    assert connection.get(server.holder)
+    return server
+
+
+def browse(server):
+    """What a browser gets."""
+    response = http(server.at, request(b"", BROWSER, "GET", "/", length=False))
+    assert response.status == 200 and response.headers["content-type"].startswith("text/html")
+    return response.text
+
+
+def visible(page):
+    """What a person reads of a page."""
+    without = re.sub(r"<(style|script|title)\b.*?</\1>", "", page, flags=re.S | re.I)
+    return html.unescape(re.sub(r"<[^>]*>", "", without))
+
+
+def section(text, lock):
+    """The part of a page about one lock."""
+    return text.split(f'Lock "{lock}"', 1)[1].split('\nLock "', 1)[0]
+
+
+def check_content(text, server):
+    """What the page must say, whatever its form."""
+    mine = section(text, "DefaultLock")
+    assert [label for label in LABELS if label in mine] == LABELS
+    holders, queue = mine.split("QUEUE", 1)
+    queue, stats = queue.split("STATS", 1)
+    assert f"[Lock {server.holder[:8]}\u2026] (i hold)" in holders
+    assert f"[Lock {server.waiter[:8]}\u2026] (<script>alert(1)</script> & \"co\" \u00e9" in queue
+    assert server.holder[:8] not in queue and server.waiter[:8] not in holders
+    for line in ("Query locks: 4", "Locks got: 4", "Locks released: 2", "Locks expired: 0", "Locks forgotten: 0"):
+        assert line in stats, stats
+    assert "Query locks: 0" in section(text, "other")
+
+
+def test_a_browser_gets_html(busy):
+    page = browse(busy)
+    assert "<script>alert" not in page
+    check_content(visible(page), busy)
+
+
+def test_curl_gets_text(busy):
+    text = subprocess.run(["curl", "-sS", "--fail", f"http://{busy.address}:{busy.port}/"], capture_output=True,
+                          check=True, timeout=30).stdout.decode()
+    check_content(text, busy)
+    assert text.startswith('Lock "') or '\nLock "' in text
+    # One entry is one line, whatever a client wrote into its info.
+    assert [line for line in text.splitlines() if line.startswith("new line")] == []
+
+
+def test_accept_text_plain_gets_text(busy):
+    headers = ["User-Agent: Mozilla/5.0", "Accept: text/plain"]
+    response = http(busy.at, request(b"", headers, "GET", "/", length=False))
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "utf-8" in response.headers["content-type"].lower()
+    assert response.text == get(busy.at).text
+
+
+def test_no_id_can_be_read_from_it(busy):
+    for page in (browse(busy), get(busy.at).text):
+        for ticket in (busy.holder, busy.waiter):
+            assert ticket not in page and ticket[:9] not in page and ticket[9:] not in page
+
+
+def test_names_are_escaped(make_server):
+    server = make_server({"DEFAULT_LOCK": "a<b>&c"}).start()
+    page = browse(server)
+    assert "a<b>" not in page
+    assert 'Lock "a<b>&c"' in visible(page)
+
+
+def test_no_cache_keeps_it(busy):
+    response = get(busy.at)
+    assert "no-store" in response.headers["cache-control"]
