@@ -76,3 +76,5 @@ pub const IDLE_TIME_MAX_MS: Ms = 15 * 60 * 1000;
 pub const LISTED_TICKETS_MAX: usize = 1000;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
+/// Longest message, and longest value of a field, in a line of the log, in bytes; longer ones are cut with a mark.
+pub const LOG_TEXT_BYTES_MAX: usize = 8 * 1024;
