@@ -110,3 +110,5 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 512 * 1024;
 pub const CONFIG_PROBLEMS_MAX: usize = 1000;
 /// Most requests waiting for one key or address that the configuration may ask for.
 pub const WAITING_REQUESTS_SETTABLE_MAX: usize = 100_000;
+/// Longest message, and longest value of a field, in a line of the log, in bytes; longer ones are cut with a mark.
+pub const LOG_TEXT_BYTES_MAX: usize = 8 * 1024;

@@ -6,7 +6,7 @@ use super::names;
 use super::problem::{Place, Report};
 use super::store::StoreText;
 use super::value::{cut_comment, interpolate, quote, second_setting, seconds, server, whole};
-use super::{LogConfig, LogFormat, LogLevel};
+use super::{LOG_LEVELS, LogConfig, LogFormat, LogLevel};
 use lock_core::Ms;
 use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_MAX, WAITING_REQUESTS_SETTABLE_MAX};
 use std::path::PathBuf;
@@ -183,7 +183,7 @@ impl Reader<'_> {
             let problem = format!(
                 "{} is no log level and means debug, as in 0.36; {}",
                 quote(&text),
-                LogLevel::CHOICES
+                LOG_LEVELS
             );
             self.report.warn(&place, problem);
             LogLevel::Debug

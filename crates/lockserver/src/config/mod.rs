@@ -22,6 +22,7 @@ mod tests;
 pub use check::check_report;
 pub use problem::{Problem, Problems};
 pub use sources::{Overrides, Sources};
+pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use store::StoreChoice;
 
 use lock_core::Definition;
@@ -69,73 +70,8 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
-/// 0.36's log levels, the most talkative first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Everything.
-    Superdebug,
-    /// What each ticket does.
-    Debug,
-    /// What happens to locks and to the server.
-    Info,
-    /// What should be looked at.
-    Warning,
-    /// What does not work.
-    Error,
-}
-
-impl LogLevel {
-    const ALL: [Self; 5] = [Self::Superdebug, Self::Debug, Self::Info, Self::Warning, Self::Error];
-    const CHOICES: &str = "write superdebug, debug, info, warning or error";
-
-    /// As `LOGLEVEL` writes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Superdebug => "superdebug",
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-
-    /// The level of this name, whatever its case.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|level| level.name().eq_ignore_ascii_case(name))
-    }
-}
-
-/// How a line of the log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// 0.36's line: `[INFO] 2026-11-23 02:14:18,512 text`.
-    Classic,
-    /// An object a line.
-    Json,
-}
-
-impl LogFormat {
-    /// As `LOG_FORMAT` writes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Json => "json",
-        }
-    }
-
-    /// The format of this name, whatever its case.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Classic, Self::Json]
-            .into_iter()
-            .find(|format| format.name().eq_ignore_ascii_case(name))
-    }
-}
+/// For messages about `LOGLEVEL`.
+const LOG_LEVELS: &str = "write superdebug, debug, info, warning or error";
 
 /// What a reload cannot apply, one warning each: all else of the new configuration is applied.
 #[must_use]

@@ -4,7 +4,7 @@ use super::document::{Document, Raw};
 use super::general::{self, General};
 use super::problem::{Place, Problems, Report};
 use super::store::{StoreText, default_store};
-use super::{Config, Loaded, LogLevel, lock, names};
+use super::{Config, LOG_LEVELS, Loaded, LogLevel, lock, names};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -203,7 +203,7 @@ impl Sources {
             } else {
                 report.error(
                     &place,
-                    format!("{} is no log level; {}", super::value::quote(level), LogLevel::CHOICES),
+                    format!("{} is no log level; {}", super::value::quote(level), LOG_LEVELS),
                 );
             }
         }

@@ -8,24 +8,7 @@ use std::path::{Path, PathBuf};
 /// The file's name in the directory that was found.
 const FILE: &str = "lockserver.db";
 
-/// Where the table is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// In memory: a restart forgets it, as 0.36 did.
-    Memory,
-    /// In a SQLite file.
-    Sqlite(PathBuf),
-}
-
-impl std::fmt::Display for StoreChoice {
-    /// As `STORE` is written.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Memory => f.write_str("memory"),
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-        }
-    }
-}
+pub use crate::store::StoreChoice;
 
 /// What `STORE` says.
 #[derive(Debug, PartialEq, Eq)]

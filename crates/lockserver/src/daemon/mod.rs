@@ -29,7 +29,7 @@ pub fn run(sources: &Sources) -> u8 {
             return exit::CONFIG;
         }
     };
-    let log = log::init(config.log.file.as_deref(), config.log.level, config.log.format);
+    let log = log::init(config.log.level, config.log.format, config.log.file.as_deref());
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

@@ -1,15 +1,27 @@
 //! Where the table survives: a trait of two methods, and its implementations.
 
+#[cfg(test)]
+pub(crate) mod contract;
+mod memory;
+mod sqlite;
+
+pub use memory::MemoryStore;
+pub use sqlite::{OpenError, SqliteStore};
+
 use lock_core::{Change, Snapshot};
+use std::path::PathBuf;
 
 /// A durable home of the table. The engine is its only caller, from one thread.
 ///
 /// # What correctness needs
 /// - `commit` returns `Ok` only when *all* changes of the batch survive a power loss; a batch is never applied in part.
 /// - After an `Err` the outcome is unknown: the batch may be there as a whole or not at all. The engine then drops its
-///   table and calls `load`, which must show one of the two, and the same one ever after.
+///   table and calls `load`, which must show one of the two, and the same one ever after: what `load` shows is durable,
+///   even if the process that wrote it was killed between the writing and the flushing.
 /// - `load` gives back exactly what the committed batches wrote.
 /// - Only one server at a time has the store open; a second one is refused when it opens.
+///
+/// `contract::test_all` checks as much of this as a test can; every store passes it.
 pub trait Store: Send {
     /// Everything that is stored. The order of records does not matter.
     ///
@@ -20,7 +32,7 @@ pub trait Store: Send {
     /// Makes a batch durable. At most one change for each key.
     ///
     /// # Errors
-    /// See [`StoreError`]; the outcome is then unknown.
+    /// See [`StoreError`]; the outcome is then unknown, and the store takes no other batch before the next `load`.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
 }
 
@@ -33,4 +45,34 @@ pub enum StoreError {
     /// The store is damaged or its device fails: going on would make it worse. Ends the process with exit code 74.
     #[error("{0}")]
     Damaged(String),
+}
+
+/// Which store, as configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// Forgets everything with the process, as lockserver 0.36 did.
+    Memory,
+    /// An SQLite database in this file; made if it is missing, its directory too.
+    Sqlite(PathBuf),
+}
+
+impl std::fmt::Display for StoreChoice {
+    /// As the setting `STORE` is written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+        }
+    }
+}
+
+/// Opens a store for this process alone.
+///
+/// # Errors
+/// Why it cannot be used; the text says what, where and what to do. Never falls back to another store.
+pub fn open(choice: &StoreChoice) -> Result<Box<dyn Store>, OpenError> {
+    Ok(match choice {
+        StoreChoice::Memory => Box::new(MemoryStore::default()),
+        StoreChoice::Sqlite(path) => Box::new(SqliteStore::open(path)?),
+    })
 }

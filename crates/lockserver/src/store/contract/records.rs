@@ -1,0 +1,514 @@
+//! Records at the ends of what they may hold.
+
+use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
+use lock_core::{
+    Capacity, Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, Pause, Permits,
+    Prefix, QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, State, TemplateRecord, TicketId,
+    TicketRecord, Withdrawn,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Texts that break careless stores. None is a valid name of everything, so names have their own below.
+pub(super) fn texts() -> Vec<Arc<str>> {
+    let long = "ä".repeat(INFO_BYTES_MAX / 2);
+    [
+        "",
+        " ",
+        "a",
+        "NULL",
+        "0",
+        "-1",
+        "'",
+        "''",
+        "\"",
+        "`",
+        "\\",
+        "a'; DROP TABLE tickets; --",
+        "a\nb\r\n\tc",
+        "a\0b",
+        "\0",
+        "größe \u{1f512} \u{202e}",
+        "e\u{301}",
+        "\u{feff}",
+        "\u{10ffff}",
+        "{\"a\":[1,2]}",
+        "%s?1:a@b$c",
+        &long,
+    ]
+    .map(Arc::from)
+    .to_vec()
+}
+
+/// Names of locks.
+fn names() -> Vec<LockName> {
+    [
+        "a",
+        "A",
+        "0",
+        "DefaultLock",
+        "san ssh",
+        "o'neill\"s",
+        "a=b,c",
+        "größe",
+        "a\\b",
+        &"x".repeat(200),
+    ]
+    .map(|name| LockName::new(name).unwrap())
+    .to_vec()
+}
+
+fn slot_name(text: &str) -> SlotName {
+    SlotName::new(text).unwrap()
+}
+
+/// Slot names with what other syntaxes use.
+pub(super) fn slot_names() -> Vec<SlotName> {
+    vec![
+        slot_name("port a"),
+        slot_name("a=b"),
+        slot_name("x/*?'\""),
+        slot_name("größe"),
+        slot_name(&"y".repeat(200)),
+    ]
+}
+
+fn many_ranges() -> SlotRanges {
+    (0..10_000).map(|range| (range * 3, range * 3 + range % 2)).collect()
+}
+
+fn settings() -> Vec<Settings> {
+    let none = Settings {
+        capacity: Capacity::Size(1),
+        grace: 0,
+        expiration: None,
+        max_lock: None,
+        max_hold: None,
+        max_ttl: None,
+        lock_delay: 0,
+        max_queue: 0,
+        description: Arc::from(""),
+    };
+    let most = Settings {
+        capacity: Capacity::Size(PERMITS_MAX),
+        grace: TTL_MAX_MS,
+        expiration: Some(COUNTER_MAX),
+        max_lock: Some(COUNTER_MAX),
+        max_hold: Some(COUNTER_MAX),
+        max_ttl: Some(COUNTER_MAX),
+        lock_delay: COUNTER_MAX,
+        max_queue: u32::MAX,
+        description: Arc::from("a\nb 'c'"),
+    };
+    // All different, so that no two columns can be mixed up.
+    let distinct = Settings {
+        capacity: Capacity::Named(slot_names()),
+        grace: 11,
+        expiration: Some(12),
+        max_lock: Some(13),
+        max_hold: Some(14),
+        max_ttl: Some(15),
+        lock_delay: 16,
+        max_queue: 17,
+        description: Arc::from("18"),
+    };
+    let zeros = Settings {
+        expiration: Some(0),
+        max_lock: Some(0),
+        max_hold: Some(0),
+        max_ttl: Some(0),
+        ..none.clone()
+    };
+    let one_name = Settings {
+        capacity: Capacity::Named(vec![slot_name("0")]),
+        ..none.clone()
+    };
+    vec![none, most, distinct, zeros, one_name]
+}
+
+fn locks() -> Vec<LockRecord> {
+    let plain = LockRecord {
+        name: names()[0].clone(),
+        settings: settings()[0].clone(),
+        file: None,
+        template: None,
+        retiring: false,
+        pause: None,
+        slot_names: Vec::new(),
+        revision: 0,
+    };
+    let pause = |reason: &str, until| {
+        Some(Pause {
+            reason: Arc::from(reason),
+            until,
+        })
+    };
+    let mut locks = vec![plain.clone()];
+    for (number, name) in (1..).zip(names()) {
+        locks.push(LockRecord {
+            name,
+            revision: number,
+            ..plain.clone()
+        });
+    }
+    for settings in settings() {
+        locks.push(LockRecord {
+            settings: settings.clone(),
+            ..plain.clone()
+        });
+        let file = Some(FileValues { settings, paused: true });
+        locks.push(LockRecord {
+            file,
+            retiring: true,
+            revision: COUNTER_MAX,
+            ..plain.clone()
+        });
+    }
+    for (pause, template) in [
+        (pause("", None), Some("*")),
+        (pause("it's\nbroken", Some(0)), Some("deploy-*")),
+        (pause("x", Some(COUNTER_MAX)), Some("o'neill-*")),
+        (None, None),
+    ] {
+        let template = template.map(|pattern| Prefix::from_pattern(pattern).unwrap());
+        let file = Some(FileValues {
+            settings: settings()[2].clone(),
+            paused: false,
+        });
+        let slot_names = (0..).step_by(7).zip(slot_names()).collect();
+        locks.push(LockRecord {
+            pause,
+            template,
+            file,
+            slot_names,
+            ..plain.clone()
+        });
+    }
+    locks
+}
+
+/// A ticket like most.
+pub(super) fn plain_ticket(number: u64) -> TicketRecord {
+    TicketRecord {
+        id: TicketId(u128::from(number) << 64 | 0x5eed),
+        number,
+        lock: names()[0].clone(),
+        owner: None,
+        from: Arc::from("127.0.0.1:1234"),
+        info: Arc::from("host1 job 7"),
+        permits: Permits::Count(1),
+        priority: 0,
+        seq: number,
+        request: None,
+        holder: None,
+        lease: Lease::OfLock,
+        queue_lease: QueueLease::Minute,
+        max_hold: None,
+        state: State::Queued { dormant: false },
+        token: None,
+        slots: Vec::new(),
+        slot_names: Vec::new(),
+        hold_until: None,
+        created_at: 1_790_000_000_000,
+        granted_at: None,
+        held_at: None,
+        ended_at: None,
+    }
+}
+
+fn states() -> Vec<State> {
+    let mut states = vec![
+        State::Queued { dormant: false },
+        State::Queued { dormant: true },
+        State::Granted,
+        State::Held,
+    ];
+    for how in EndedAs::ALL {
+        states.push(State::Ended {
+            how,
+            at: 0,
+            reason: None,
+        });
+        states.push(State::Ended {
+            how,
+            at: COUNTER_MAX,
+            reason: Some(Arc::from("")),
+        });
+    }
+    states
+}
+
+fn tickets() -> Vec<TicketRecord> {
+    // All different, so that no two columns can be mixed up.
+    let distinct = TicketRecord {
+        owner: Some(Arc::from("owner")),
+        from: Arc::from("from"),
+        permits: Permits::Count(21),
+        priority: 22,
+        seq: 23,
+        request: Some(RequestKey {
+            id: Arc::from("request"),
+            asked_ttl: Some(24),
+            asked_max_hold: Some(25),
+        }),
+        holder: Some(Arc::from("holder")),
+        lease: Lease::Given(26),
+        queue_lease: QueueLease::Expiration,
+        max_hold: Some(27),
+        state: State::Ended {
+            how: EndedAs::Revoked,
+            at: 28,
+            reason: Some(Arc::from("reason")),
+        },
+        token: Some(29),
+        slots: vec![(0, 3), (7, 7)],
+        slot_names: slot_names(),
+        hold_until: Some(30),
+        created_at: 31,
+        granted_at: Some(32),
+        held_at: Some(33),
+        ended_at: Some(34),
+        ..plain_ticket(20)
+    };
+    let most = TicketRecord {
+        id: TicketId(u128::MAX),
+        permits: Permits::Count(PERMITS_MAX),
+        priority: i8::MAX,
+        seq: COUNTER_MAX,
+        request: Some(RequestKey {
+            id: Arc::from(""),
+            asked_ttl: None,
+            asked_max_hold: Some(COUNTER_MAX),
+        }),
+        lease: Lease::Given(COUNTER_MAX),
+        max_hold: Some(COUNTER_MAX),
+        token: Some(COUNTER_MAX),
+        slots: vec![(0, PERMITS_MAX - 1)],
+        hold_until: Some(COUNTER_MAX),
+        created_at: COUNTER_MAX,
+        granted_at: Some(COUNTER_MAX),
+        held_at: Some(COUNTER_MAX),
+        ended_at: Some(COUNTER_MAX),
+        ..plain_ticket(COUNTER_MAX)
+    };
+    let least = TicketRecord {
+        id: TicketId(0),
+        permits: Permits::Count(0),
+        priority: i8::MIN,
+        request: Some(RequestKey {
+            id: Arc::from("r"),
+            asked_ttl: Some(0),
+            asked_max_hold: None,
+        }),
+        lease: Lease::Given(0),
+        max_hold: Some(0),
+        token: Some(0),
+        slots: vec![(0, 0), (2, u32::MAX)],
+        hold_until: Some(0),
+        created_at: 0,
+        granted_at: Some(0),
+        held_at: Some(0),
+        ended_at: Some(0),
+        ..plain_ticket(0)
+    };
+    let all = TicketRecord {
+        permits: Permits::All,
+        lease: Lease::Never,
+        slots: many_ranges(),
+        ..plain_ticket(21)
+    };
+    let mut tickets = vec![distinct, most, least, all];
+    for (number, state) in (100..).zip(states()) {
+        tickets.push(TicketRecord {
+            state,
+            ..plain_ticket(number)
+        });
+    }
+    for (number, text) in (200..).zip(texts()) {
+        let request = Some(RequestKey {
+            id: text.clone(),
+            asked_ttl: None,
+            asked_max_hold: None,
+        });
+        let state = State::Ended {
+            how: EndedAs::Revoked,
+            at: 1,
+            reason: Some(text.clone()),
+        };
+        tickets.push(TicketRecord {
+            owner: Some(text.clone()),
+            from: text.clone(),
+            info: text.clone(),
+            holder: Some(text),
+            request,
+            state,
+            ..plain_ticket(number)
+        });
+    }
+    for (number, lock) in (300..).zip(names()) {
+        tickets.push(TicketRecord {
+            lock,
+            ..plain_ticket(number)
+        });
+    }
+    tickets
+}
+
+/// A closure by that end.
+pub(super) fn closure(how: EndedAs) -> Closure {
+    Closure {
+        number: 9,
+        lock: names()[0].clone(),
+        slots: vec![(1, 2)],
+        slot_names: Vec::new(),
+        all: false,
+        how,
+        until: 5,
+    }
+}
+
+fn scope(owner: Option<&str>, id: &str) -> RequestScope {
+    RequestScope {
+        lock: names()[0].clone(),
+        owner: owner.map(Arc::from),
+        id: Arc::from(id),
+    }
+}
+
+/// Every kind of record, at its ends; several may have the same key.
+pub(super) fn all() -> Vec<Change> {
+    let metas = [
+        Meta::default(),
+        Meta {
+            service_ms: 1,
+            last_token: 2,
+            last_number: 3,
+            last_seq: 4,
+            last_revision: 5,
+        },
+        Meta {
+            service_ms: COUNTER_MAX,
+            last_token: COUNTER_MAX,
+            last_number: COUNTER_MAX,
+            last_seq: COUNTER_MAX,
+            last_revision: COUNTER_MAX,
+        },
+    ];
+    let mut all: Vec<Change> = metas.map(Change::Meta).to_vec();
+    all.extend(locks().into_iter().map(Change::PutLock));
+    for (number, settings) in (0..).zip(settings()) {
+        let prefix = Prefix::from_pattern(["*", "a*", "b-*", "o'neill *", "größe.*"][number]).unwrap();
+        all.push(Change::PutTemplate(TemplateRecord {
+            prefix,
+            settings,
+            paused: number % 2 == 1,
+        }));
+    }
+    all.extend(tickets().into_iter().map(Change::PutTicket));
+    for (number, how) in (0..).zip(EndedAs::ALL) {
+        all.push(Change::PutClosure(Closure {
+            number,
+            all: number % 2 == 0,
+            ..closure(how)
+        }));
+    }
+    let wide = Closure {
+        number: COUNTER_MAX,
+        slots: many_ranges(),
+        slot_names: slot_names(),
+        ..closure(EndedAs::Overdue)
+    };
+    all.push(Change::PutClosure(Closure {
+        until: COUNTER_MAX,
+        ..wide
+    }));
+    for (until, name) in [0, COUNTER_MAX].into_iter().cycle().zip(names()) {
+        all.push(Change::PutClosedName(ClosedName { name, until }));
+    }
+    for text in texts() {
+        all.push(Change::PutWithdrawn(Withdrawn {
+            scope: scope(None, &text),
+            until: 0,
+        }));
+        all.push(Change::PutWithdrawn(Withdrawn {
+            scope: scope(Some(&text), &text),
+            until: COUNTER_MAX,
+        }));
+    }
+    all
+}
+
+/// Records whose keys a careless store takes for the same.
+pub(super) fn alike() -> Vec<Change> {
+    let mut all = Vec::new();
+    for (until, (owner, id)) in (0..).zip([
+        (None, "a"),
+        (Some(""), "a"),
+        (Some("a"), "a"),
+        (Some("A"), "a"),
+        (Some("a\0"), "a"),
+        (None, "a\0"),
+    ]) {
+        all.push(Change::PutWithdrawn(Withdrawn {
+            scope: scope(owner, id),
+            until,
+        }));
+    }
+    for (until, name) in (0..).zip(["a", "A", "ä", "a\u{308}", "Ä", "a.", "0", "00", "0.0", "1e3", "1000"]) {
+        let name = LockName::new(name).unwrap();
+        all.push(Change::PutClosedName(ClosedName {
+            name: name.clone(),
+            until,
+        }));
+        all.push(Change::PutLock(LockRecord {
+            name,
+            ..locks()[0].clone()
+        }));
+    }
+    for pattern in ["*", "a*", "A*", "%*", "_*"] {
+        let prefix = Prefix::from_pattern(pattern).unwrap();
+        all.push(Change::PutTemplate(TemplateRecord {
+            prefix,
+            settings: settings()[0].clone(),
+            paused: false,
+        }));
+    }
+    all
+}
+
+/// The last change of each key.
+pub(super) fn one_of_each_key(changes: &[Change]) -> Vec<Change> {
+    let last: BTreeMap<Key, &Change> = changes.iter().map(|change| (change.key(), change)).collect();
+    last.into_values().cloned().collect()
+}
+
+/// The change that undoes a put; counters cannot be deleted.
+pub(super) fn deletion(put: &Change) -> Option<Change> {
+    Some(match put.key() {
+        Key::Meta => return None,
+        Key::Lock(name) => Change::DeleteLock(name),
+        Key::Template(prefix) => Change::DeleteTemplate(prefix),
+        Key::Ticket(id) => Change::DeleteTicket(id),
+        Key::Closure(number) => Change::DeleteClosure(number),
+        Key::ClosedName(name) => Change::DeleteClosedName(name),
+        Key::Withdrawn(scope) => Change::DeleteWithdrawn(scope),
+    })
+}
+
+/// The same values for one key of each kind.
+pub(super) fn with_the_same_key(put: &Change) -> Change {
+    let mut put = put.clone();
+    match &mut put {
+        Change::PutLock(lock) => lock.name = names()[0].clone(),
+        Change::PutTemplate(template) => template.prefix = Prefix::from_pattern("a*").unwrap(),
+        Change::PutTicket(ticket) => {
+            ticket.id = TicketId(1);
+            ticket.number = 1;
+        }
+        Change::PutClosure(closure) => closure.number = 1,
+        Change::PutClosedName(closed) => closed.name = names()[0].clone(),
+        Change::PutWithdrawn(withdrawn) => withdrawn.scope = scope(None, "a"),
+        _ => {}
+    }
+    put
+}

@@ -1,0 +1,91 @@
+//! The database file as a file: where it is, making it, and telling it from another one.
+
+use super::OpenError;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Which file this is, as long as nobody copies or replaces it: `device:inode`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity(pub(super) String);
+
+impl Identity {
+    /// Of whatever has this path now. `None` if there is nothing, or it cannot be asked.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|found| Self::from_metadata(&found))
+    }
+
+    pub(super) fn from_metadata(found: &fs::Metadata) -> Self {
+        Self(format!("{}:{}", found.dev(), found.ino()))
+    }
+}
+
+/// Makes the directory if it is missing (mode 0700, durable), and gives the path of the database without symbolic links:
+/// the guard's file must be the same whichever way the database is named.
+pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
+    let no_file = || OpenError::io(path, "used as a file", io::Error::from(io::ErrorKind::IsADirectory));
+    if let Ok(real) = path.canonicalize() {
+        return if real.is_dir() { Err(no_file()) } else { Ok(real) };
+    }
+    let name = path.file_name().ok_or_else(no_file)?;
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+        .collect();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| OpenError::io(directory, "created", error))?;
+    for made in missing {
+        sync_directory_of(made)?;
+    }
+    let directory = directory
+        .canonicalize()
+        .map_err(|error| OpenError::io(directory, "opened", error))?;
+    Ok(directory.join(name))
+}
+
+/// Makes the file if it is missing (mode 0600, durable) and checks that it may be read and written. To be called before
+/// SQLite has the file open: closing any descriptor of a file drops all POSIX locks that the process has on it.
+pub(super) fn make(path: &Path) -> Result<(), OpenError> {
+    let created = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Ok(file) => {
+            file.sync_all().map_err(|error| OpenError::io(path, "written", error))?;
+            sync_directory_of(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_writable(path),
+        Err(error) => Err(OpenError::io(path, "created", error)),
+    }
+}
+
+/// Checks that the file is there and may be read and written, for an error that says why not. As [`make`], only while
+/// SQLite does not have it open.
+pub(super) fn check_writable(path: &Path) -> Result<(), OpenError> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(OpenError::io(path, "opened for reading and writing", error)),
+    }
+}
+
+/// Makes the entry of `path` in its directory durable.
+pub(super) fn sync_directory_of(path: &Path) -> Result<(), OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| OpenError::io(directory, "flushed", error))
+}
