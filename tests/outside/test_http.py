@@ -103,7 +103,7 @@ def test_encodings(server, name):
     done, ticket = http(server.at, request(ENCODINGS[name](call).encode(codec))).value()
     assert done is True
     page = http(server.at, request(b"", ["Accept: text/plain"], "GET", "/", length=False)).text
-    assert f"[Lock {ticket[:8]}\u2026] (caf\u00e9)" in page
+    assert f"[Lock {ticket[:8]}] (caf\u00e9)" in page
 
 
 def test_the_answer_says_what_it_is(server):

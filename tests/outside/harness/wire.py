@@ -53,7 +53,8 @@ class Response:
             value = self.value()
         except xmlrpc.client.Fault as fault:
             assert fault.faultCode == 1 and fault.faultString.strip(), fault
-            assert "<" not in fault.faultString, f"not plain: {fault.faultString!r}"
+            for foreign in ("<type", "<class", "Traceback", "Error("):
+                assert foreign not in fault.faultString, f"not plain English: {fault.faultString!r}"
             return fault.faultString
         raise AssertionError(f"expected a fault, got {value!r}")
 
