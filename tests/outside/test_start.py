@@ -94,7 +94,7 @@ def test_a_store_that_cannot_be_used_is_no_reason_for_memory(make_server, tmp_pa
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 1000)
     for place in (tmp_path / "garbage.db" / "below-a-file" / "x.db", tmp_path / "garbage.db"):
         done = run("--config", server.config_path, "--port", 0, "--store", f"sqlite:{place}")
-        assert done.returncode == STORE and place.name in done.stderr and "panicked" not in done.stderr
+        assert done.returncode == STORE and "garbage.db" in done.stderr and "panicked" not in done.stderr
 
 
 def test_etcd_is_refused_for_now(make_server):
