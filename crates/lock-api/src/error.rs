@@ -1,0 +1,226 @@
+//! Errors on the wire: RFC 9457 with stable codes.
+
+use crate::{Ticket, ticket::EndedAs};
+use serde::{Deserialize, Serialize};
+
+/// Media type of a [`Problem`].
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What went wrong, for programs. Codes are never renamed; new ones may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not free now, and the request did not want to wait.
+    Busy,
+    /// The request is wrong; `detail` says where.
+    Invalid,
+    /// A bound is reached.
+    LimitReached,
+    /// There is such a lock already.
+    LockExists,
+    /// The lock's settings are not those that If-Match names.
+    LockChanged,
+    /// The lock is being removed and takes no new tickets.
+    LockRetiring,
+    /// The method is not for this path.
+    MethodNotAllowed,
+    /// The name of a lock that was deleted while in use is still closed.
+    NameClosed,
+    /// The token is not a holder's now.
+    NotAHolder,
+    /// The caller's rights do not reach so far.
+    NotAllowed,
+    /// There is nothing at this path.
+    NotFound,
+    /// Too much to do; nothing was done.
+    Overloaded,
+    /// The request's body is too large.
+    PayloadTooLarge,
+    /// The `request_id` was used with other parameters.
+    RequestIdReused,
+    /// The server is being stopped; nothing was done.
+    ShuttingDown,
+    /// Not free within the time that the request wanted to wait.
+    TimedOut,
+    /// The lock has fewer permits than were asked for.
+    TooManyPermits,
+    /// The ticket has ended; `ended_as` says how.
+    Gone,
+    /// The caller did not say who it is, or not rightly.
+    Unauthorized,
+    /// The store does not do its work now.
+    Unavailable,
+    /// No such lock.
+    UnknownLock,
+    /// No such ticket, or one that ended more than 10 minutes ago.
+    UnknownTicket,
+    /// The body is of another media type.
+    UnsupportedMediaType,
+    /// Tickets would end; `force` is needed.
+    WouldEndTickets,
+    /// A code that this client does not know yet.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ErrorCode {
+    /// The HTTP status that goes with it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            Self::Unauthorized => 401,
+            Self::NotAllowed => 403,
+            Self::NotFound | Self::UnknownLock | Self::UnknownTicket => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Busy
+            | Self::LockExists
+            | Self::LockRetiring
+            | Self::NameClosed
+            | Self::NotAHolder
+            | Self::TimedOut
+            | Self::WouldEndTickets => 409,
+            Self::Gone => 410,
+            Self::LockChanged => 412,
+            Self::PayloadTooLarge => 413,
+            Self::UnsupportedMediaType => 415,
+            Self::RequestIdReused | Self::TooManyPermits => 422,
+            Self::LimitReached => 429,
+            Self::Unknown => 500,
+            Self::Overloaded | Self::ShuttingDown | Self::Unavailable => 503,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Busy
+            | Self::LimitReached
+            | Self::NameClosed
+            | Self::Overloaded
+            | Self::ShuttingDown
+            | Self::TimedOut
+            | Self::Unavailable => true,
+            Self::Invalid
+            | Self::LockExists
+            | Self::LockChanged
+            | Self::LockRetiring
+            | Self::MethodNotAllowed
+            | Self::NotAHolder
+            | Self::NotAllowed
+            | Self::NotFound
+            | Self::PayloadTooLarge
+            | Self::RequestIdReused
+            | Self::TooManyPermits
+            | Self::Gone
+            | Self::Unauthorized
+            | Self::UnknownLock
+            | Self::UnknownTicket
+            | Self::UnsupportedMediaType
+            | Self::WouldEndTickets
+            | Self::Unknown => false,
+        }
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Invalid => "invalid",
+            Self::LimitReached => "limit_reached",
+            Self::LockExists => "lock_exists",
+            Self::LockChanged => "lock_changed",
+            Self::LockRetiring => "lock_retiring",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NameClosed => "name_closed",
+            Self::NotAHolder => "not_a_holder",
+            Self::NotAllowed => "not_allowed",
+            Self::NotFound => "not_found",
+            Self::Overloaded => "overloaded",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::RequestIdReused => "request_id_reused",
+            Self::ShuttingDown => "shutting_down",
+            Self::TimedOut => "timed_out",
+            Self::TooManyPermits => "too_many_permits",
+            Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
+            Self::Unavailable => "unavailable",
+            Self::UnknownLock => "unknown_lock",
+            Self::UnknownTicket => "unknown_ticket",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::WouldEndTickets => "would_end_tickets",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Body of every answer that is no success (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// `about:blank`: the code says it all.
+    #[serde(rename = "type", default = "about_blank")]
+    pub kind: String,
+    /// The code in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here, and what to do.
+    #[serde(default)]
+    pub detail: String,
+    /// What happened, for programs.
+    pub code: ErrorCode,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// The request may be in effect all the same: ask before repeating it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_taken_effect: bool,
+    /// How the ticket ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_as: Option<EndedAs>,
+    /// How many tickets would end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_end: Option<u64>,
+    /// Some of the tickets that this is about, without their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<Ticket>,
+}
+
+fn about_blank() -> String {
+    "about:blank".to_owned()
+}
+
+impl Problem {
+    /// A problem of this code.
+    #[must_use]
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: about_blank(),
+            title: code.as_str().replace('_', " "),
+            status: code.status(),
+            detail: detail.into(),
+            code,
+            retryable: code.is_retryable(),
+            may_have_taken_effect: false,
+            ended_as: None,
+            would_end: None,
+            tickets: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_code_is_its_name_on_the_wire() {
+        for code in [ErrorCode::Busy, ErrorCode::RequestIdReused, ErrorCode::NotAHolder, ErrorCode::WouldEndTickets] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+        assert_eq!(serde_json::from_str::<ErrorCode>("\"of_the_future\"").unwrap(), ErrorCode::Unknown);
+    }
+}

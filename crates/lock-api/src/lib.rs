@@ -1,0 +1,21 @@
+//! The JSON types, error codes and paths of lockserver's HTTP API, version 1. Shared by server and clients; it knows neither
+//! the rules nor any transport.
+//!
+//! Durations are in seconds, as numbers with at most three decimals, in fields whose names end in `_s`. Times are RFC 3339 in
+//! UTC. Unknown fields of a request are refused, unknown fields of an answer are passed over.
+
+mod error;
+mod event;
+mod lock;
+mod seconds;
+mod status;
+mod ticket;
+
+pub mod routes;
+
+pub use error::{ErrorCode, PROBLEM_JSON, Problem};
+pub use event::{Event, EventKind};
+pub use lock::{Closure, Lock, LockPatch, LockSettings, Locks, Statistics};
+pub use seconds::Seconds;
+pub use status::{ConfigurationStatus, Status};
+pub use ticket::{Acquire, EndedAs, Permits, Renew, Ticket, TicketState, Tickets};

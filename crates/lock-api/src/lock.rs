@@ -1,0 +1,204 @@
+//! Locks: how they are set, and how they are.
+
+use crate::{EndedAs, Seconds, Ticket};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Settings of a lock. `size` and `slots` exclude each other; times that are `null` are never.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct LockSettings {
+    /// Permits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Names of the permits; their number is the size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<String>>,
+    /// How long a grant waits to be picked up.
+    pub grace_time_s: Seconds,
+    /// Lease of queued tickets made over XML-RPC.
+    pub expiration_time_s: Option<Seconds>,
+    /// Lease of holders that asked for none.
+    pub max_lock_time_s: Option<Seconds>,
+    /// Longest hold, whatever is renewed.
+    pub max_hold_time_s: Option<Seconds>,
+    /// Longest lease that may be asked for; `null` for the default, the larger of `max_lock_time_s` and an hour.
+    pub max_ttl_s: Option<Seconds>,
+    /// How long permits stay closed after a holder was forgotten, overdue or revoked.
+    pub lock_delay_s: Seconds,
+    /// Longest queue.
+    pub max_queue: u32,
+    /// For people.
+    pub description: String,
+}
+
+impl Default for LockSettings {
+    fn default() -> Self {
+        Self {
+            size: None,
+            slots: None,
+            grace_time_s: Seconds::from_ms(10_000),
+            expiration_time_s: Some(Seconds::from_ms(300_000)),
+            max_lock_time_s: Some(Seconds::from_ms(300_000)),
+            max_hold_time_s: None,
+            max_ttl_s: None,
+            lock_delay_s: Seconds::from_ms(0),
+            max_queue: 100_000,
+            description: String::new(),
+        }
+    }
+}
+
+/// A field of a merge patch (RFC 7396) that may be `null`: absent is `None`, `null` is `Some(None)`.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A merge patch of a lock (RFC 7396): what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct LockPatch {
+    /// Permits; takes away names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u32>,
+    /// Names of the permits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<String>>,
+    /// How long a grant waits to be picked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_time_s: Option<Seconds>,
+    /// Lease of queued tickets made over XML-RPC.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub expiration_time_s: Option<Option<Seconds>>,
+    /// Lease of holders that asked for none.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub max_lock_time_s: Option<Option<Seconds>>,
+    /// Longest hold.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub max_hold_time_s: Option<Option<Seconds>>,
+    /// Longest lease.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub max_ttl_s: Option<Option<Seconds>>,
+    /// How long permits stay closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock_delay_s: Option<Seconds>,
+    /// Longest queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_queue: Option<u32>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Stop grants, or let them go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// Why it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The pause ends by itself after this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_s: Option<Seconds>,
+}
+
+/// Permits that nobody may have yet, because their last holder may still be at work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Closure {
+    /// Number of the ticket that had them.
+    pub number: u64,
+    /// The slots.
+    pub slots: Vec<u32>,
+    /// Their names, if they have any.
+    pub slot_names: Vec<String>,
+    /// How the ticket ended.
+    pub ended_as: EndedAs,
+    /// Time until they open by themselves.
+    pub opens_in_s: Seconds,
+}
+
+/// Counts since the server started or made the lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Statistics {
+    /// Tickets made.
+    pub queries: u64,
+    /// Grants.
+    pub grants: u64,
+    /// Answers that said "you have it".
+    pub got: u64,
+    /// Grants that nobody picked up.
+    pub lapsed: u64,
+    /// Tickets released.
+    pub released: u64,
+    /// Tickets cancelled.
+    pub cancelled: u64,
+    /// Tickets expired.
+    pub expired: u64,
+    /// Tickets forgotten.
+    pub forgotten: u64,
+    /// Tickets overdue.
+    pub overdue: u64,
+    /// Tickets revoked.
+    pub revoked: u64,
+    /// Tickets oversized.
+    pub oversized: u64,
+    /// Tickets that ended with their lock.
+    pub lock_deleted: u64,
+}
+
+/// A lock as it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Lock {
+    /// Its name.
+    pub name: String,
+    /// Permits.
+    pub size: u32,
+    /// Permits that could be given now.
+    pub free: u64,
+    /// Permits granted or held.
+    pub in_use: u64,
+    /// Permits closed.
+    pub closed: u64,
+    /// Tickets with permits.
+    pub holding: u64,
+    /// Tickets in the queue.
+    pub queued: u64,
+    /// Grants are stopped.
+    pub paused: bool,
+    /// Why.
+    pub pause_reason: Option<String>,
+    /// When the pause ends by itself.
+    pub pause_ends_in_s: Option<Seconds>,
+    /// Its section is gone from the configuration: no new tickets, and it goes with its last one.
+    pub retiring: bool,
+    /// The template it is an instance of, as written: `deploy-*`.
+    pub template: Option<String>,
+    /// Everything that can be set.
+    pub settings: LockSettings,
+    /// Settings that were changed live since the configuration set them.
+    pub overridden: Vec<String>,
+    /// Revision of the settings, as in the ETag.
+    pub revision: u64,
+    /// Tickets with permits in the order of their grants, at most 1,000.
+    pub holders: Vec<Ticket>,
+    /// The queue in its order, at most 1,000.
+    pub queue: Vec<Ticket>,
+    /// Closed permits.
+    pub closures: Vec<Closure>,
+    /// Counts.
+    pub statistics: Statistics,
+    /// The last event that this includes; a valid Last-Event-ID.
+    pub as_of: String,
+}
+
+/// All locks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Locks {
+    /// In the order of their names.
+    pub locks: Vec<Lock>,
+    /// The last event that this includes.
+    pub as_of: String,
+}

@@ -1,0 +1,36 @@
+//! Paths of the API. `{lock}`, `{id}` and `{number}` are to be filled in, percent-encoded.
+
+/// All locks.
+pub const LOCKS: &str = "/v1/locks";
+/// One lock.
+pub const LOCK: &str = "/v1/locks/{lock}";
+/// Tickets of a lock: make one, end one by its `request_id`.
+pub const LOCK_TICKETS: &str = "/v1/locks/{lock}/tickets";
+/// A ticket by its public number: end it.
+pub const LOCK_TICKET: &str = "/v1/locks/{lock}/tickets/{number}";
+/// Closed permits of a lock: open them. `?number=` for those of one ticket.
+pub const LOCK_CLOSURES: &str = "/v1/locks/{lock}/closures";
+/// Is this token a holder's now?
+pub const VERIFY: &str = "/v1/locks/{lock}/verify";
+/// The caller's tickets.
+pub const TICKETS: &str = "/v1/tickets";
+/// One ticket by its id.
+pub const TICKET: &str = "/v1/tickets/{id}";
+/// A sign of life.
+pub const RENEW: &str = "/v1/tickets/{id}/renew";
+/// Server-Sent Events.
+pub const EVENTS: &str = "/v1/events";
+/// The state of the server.
+pub const STATUS: &str = "/v1/status";
+/// Read the configuration again.
+pub const RELOAD: &str = "/v1/reload";
+/// This API, described.
+pub const OPENAPI: &str = "/openapi.json";
+/// Metrics for Prometheus.
+pub const METRICS: &str = "/metrics";
+/// FleetLock: take.
+pub const FLEETLOCK_LOCK: &str = "/v1/pre-reboot";
+/// FleetLock: give back.
+pub const FLEETLOCK_UNLOCK: &str = "/v1/steady-state";
+/// Terraform and OpenTofu state locks.
+pub const TERRAFORM: &str = "/v1/terraform/{lock}";

@@ -1,0 +1,40 @@
+//! The state of the server.
+
+use crate::Seconds;
+use serde::{Deserialize, Serialize};
+
+/// Outcome of the last reading of the configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConfigurationStatus {
+    /// The files it was read from.
+    pub files: Vec<String>,
+    /// When it was last applied.
+    pub loaded_at: String,
+    /// Why the last reload was refused; what was in force before still is.
+    pub refused: Option<String>,
+}
+
+/// The state of the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Status {
+    /// Version of the server.
+    pub version: String,
+    /// How long it has been up.
+    pub uptime_s: Seconds,
+    /// `leader`; a server alone is its own.
+    pub role: String,
+    /// Where locks and tickets are kept.
+    pub store: String,
+    /// It serves; if not, `trouble` says why.
+    pub ready: bool,
+    /// Why it does not serve now.
+    pub trouble: Option<String>,
+    /// The configuration.
+    pub configuration: ConfigurationStatus,
+    /// What an operator should look at.
+    pub warnings: Vec<String>,
+    /// Bounds by name.
+    pub limits: std::collections::BTreeMap<String, u64>,
+}

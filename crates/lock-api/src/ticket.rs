@@ -1,0 +1,218 @@
+//! Tickets: what a client asks for, and what it is told.
+
+use crate::Seconds;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// How many permits: a number from 1, or `"all"` for every permit and nobody beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permits {
+    /// That many.
+    Count(u32),
+    /// Every one, alone.
+    All,
+}
+
+impl Default for Permits {
+    fn default() -> Self {
+        Self::Count(1)
+    }
+}
+
+impl fmt::Display for Permits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(f),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl Serialize for Permits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => serializer.serialize_u32(*count),
+            Self::All => serializer.serialize_str("all"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Permits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PermitsVisitor)
+    }
+}
+
+struct PermitsVisitor;
+
+impl Visitor<'_> for PermitsVisitor {
+    type Value = Permits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of permits from 1, or \"all\"")
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Permits, E> {
+        match u32::try_from(value) {
+            Ok(count) if count > 0 => Ok(Permits::Count(count)),
+            _ => Err(E::invalid_value(Unexpected::Unsigned(value), &self)),
+        }
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Permits, E> {
+        if value == "all" { Ok(Permits::All) } else { Err(E::invalid_value(Unexpected::Str(value), &self)) }
+    }
+}
+
+#[cfg(feature = "openapi")]
+mod schema {
+    use super::Permits;
+    use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Type, schema::Schema};
+
+    impl utoipa::PartialSchema for Permits {
+        fn schema() -> RefOr<Schema> {
+            let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1_000_000));
+            let all = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"]));
+            OneOfBuilder::new().item(count).item(all).into()
+        }
+    }
+
+    impl utoipa::ToSchema for Permits {}
+}
+
+/// Body of a request for permits; every field is optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Acquire {
+    /// How many permits.
+    pub permits: Permits,
+    /// How long to wait on the server for the grant, at most 60.
+    pub wait_s: Seconds,
+    /// How long the ticket lives without a sign of life; capped by the lock's `max_ttl_s`, the answer tells the one given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<Seconds>,
+    /// Who or what this is for, shown to everybody who looks.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub info: String,
+    /// -100 to 100, higher goes first.
+    pub priority: i8,
+    /// 16 to 128 random characters that make the request safe to repeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Longest time to hold, whatever is renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_hold_s: Option<Seconds>,
+    /// Keep the place in the queue when the wait is over without a grant.
+    pub queue: bool,
+}
+
+/// Body of a renewal; may be left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Renew {
+    /// A new lease from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<Seconds>,
+}
+
+/// Where a ticket is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TicketState {
+    /// In the queue.
+    Queued,
+    /// Has its permits; its client has not been told yet.
+    Granted,
+    /// Has its permits, and its client knows.
+    Held,
+    /// Over; see `ended_as`.
+    Ended,
+}
+
+/// How a ticket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EndedAs {
+    /// Given back by its client.
+    Released,
+    /// Withdrawn by its client.
+    Cancelled,
+    /// No sign of life while queued.
+    Expired,
+    /// No sign of life while held.
+    Forgotten,
+    /// Held too long.
+    Overdue,
+    /// Ended by an administrator.
+    Revoked,
+    /// The lock shrank below what it asked for.
+    Oversized,
+    /// The lock was deleted.
+    LockDeleted,
+}
+
+/// A ticket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Ticket {
+    /// Secret: with it the ticket is renewed and released. Only its maker is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Public number, never given twice.
+    pub number: u64,
+    /// The lock.
+    pub lock: String,
+    /// Where it is in its life.
+    pub state: TicketState,
+    /// What it asked for.
+    pub permits: Permits,
+    /// The slots it was given.
+    pub slots: Vec<u32>,
+    /// Their names, if the lock's slots have names.
+    pub slot_names: Vec<String>,
+    /// Fencing token of the grant.
+    pub token: Option<u64>,
+    /// Tickets before it in the queue.
+    pub ahead: u64,
+    /// The queue passes it over until its client shows life.
+    pub dormant: bool,
+    /// Higher goes first.
+    pub priority: i8,
+    /// The client's words.
+    pub info: String,
+    /// Name of the key it was made with.
+    pub owner: Option<String>,
+    /// Address of its client.
+    pub from: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it got its permits.
+    pub granted_at: Option<String>,
+    /// When its client was told.
+    pub held_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// When its lease ends without another sign of life; `null` for never, or while a request waits for it.
+    pub expires_at: Option<String>,
+    /// The same as a duration from now, which needs no common clock.
+    pub expires_in_s: Option<Seconds>,
+    /// Its lease; `null` for never.
+    pub ttl_s: Option<Seconds>,
+    /// How it ended.
+    pub ended_as: Option<EndedAs>,
+    /// An administrator's words about its end.
+    pub reason: Option<String>,
+}
+
+/// A list of tickets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Tickets {
+    /// The tickets, without their ids.
+    pub tickets: Vec<Ticket>,
+}

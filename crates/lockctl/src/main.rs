@@ -1,0 +1,3 @@
+//! The `lockctl` binary.
+
+fn main() {}
