@@ -17,12 +17,8 @@ use std::sync::Arc;
 
 impl Table {
     pub(super) fn acquire(&mut self, at: At<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
-        check_bounds(new)?;
         let wait = new.if_busy == IfBusy::Wait;
-        if let Some(id) = self
-            .same_request(new)?
-            .map_or_else(|| self.same_holder(new), |id| Ok(Some(id)))?
-        {
+        if let Some(id) = self.repeated(new)? {
             self.touch_by_caller(at, id);
             return self.told(at, id, new.pick_up, wait);
         }
@@ -33,6 +29,15 @@ impl Table {
         self.make_ticket(at, new);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.pick_up, wait)
+    }
+
+    /// The live ticket that this asks for once more.
+    pub(super) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        check_bounds(new)?;
+        match self.same_request(new)? {
+            Some(id) => Ok(Some(id)),
+            None => self.same_holder(new),
+        }
     }
 
     /// A repetition of a request that made a ticket.

@@ -40,7 +40,7 @@ pub struct At<'a> {
 /// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
-/// 2. [`Table::sign_of_life`] for each command of the batch that is one, *before* anything expires (rule 9);
+/// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
