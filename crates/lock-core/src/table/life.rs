@@ -37,10 +37,10 @@ impl Table {
         match (&ticket.state, ticket.lease) {
             (State::Granted, _) if ticket.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
             (State::Granted, _) => Some(settings().grace_ms()),
-            (State::Ended { .. }, _) | (_, Lease::Never) => None,
+            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
             (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
             (State::Held, Lease::OfLock) => settings().max_lock,
-            (State::Queued { .. }, Lease::OfLock) => match ticket.queue_lease {
+            (State::Queued { .. }, Lease::OfLock | Lease::Never) => match ticket.queue_lease {
                 QueueLease::Minute => Some(QUEUE_LEASE_MS),
                 QueueLease::Expiration => settings().expiration,
             },
