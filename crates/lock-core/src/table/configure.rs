@@ -66,21 +66,22 @@ pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> 
 impl Table {
     pub(super) fn configure(&mut self, at: At<'_>, definitions: &[Definition], mode: ConfigureMode) -> Outcome {
         let mut report = ConfigureReport::default();
+        // A section that cannot be applied is there nevertheless: what it names is left alone and does not retire.
         let mut named = (BTreeSet::new(), BTreeSet::new());
-        let fine: Vec<&Definition> = definitions
-            .iter()
-            .filter(|definition| match super::admin::check_settings(&definition.settings) {
-                Ok(()) => true,
-                Err(why) => {
-                    report.refused.push(format!("{}: {why}", name_of(&definition.target)));
-                    false
-                }
-            })
-            .collect();
+        let mut fine: Vec<&Definition> = Vec::new();
+        for definition in definitions {
+            match &definition.target {
+                Target::Template(prefix) => named.0.insert(prefix.clone()),
+                Target::Lock(name) => named.1.insert(name.clone()),
+            };
+            match super::admin::check_settings(&definition.settings) {
+                Ok(()) => fine.push(definition),
+                Err(why) => report.refused.push(format!("{}: {why}", name_of(&definition.target))),
+            }
+        }
         // Templates first: a lock whose section is gone may fit one.
         for definition in &fine {
             if let Target::Template(prefix) = &definition.target {
-                named.0.insert(prefix.clone());
                 self.configure_template(prefix, definition, mode, &mut report);
             }
         }
@@ -89,7 +90,6 @@ impl Table {
         }
         for definition in &fine {
             if let Target::Lock(name) = &definition.target {
-                named.1.insert(name.clone());
                 self.configure_lock(at, name, definition, mode, &mut report);
             }
         }
