@@ -175,7 +175,9 @@ impl Table {
         }
         self.insert_lock(at, name, file.settings.clone(), file.paused, Some(file), None);
         // A lock of this name was deleted a moment ago: its holders may still be at work, so nobody is let in yet.
-        if let Some(closed) = self.closed_names.get(name).cloned() {
+        if !definition.paused
+            && let Some(closed) = self.closed_names.get(name).cloned()
+        {
             let reason = Arc::from("a lock of this name was deleted while in use");
             self.set_pause(
                 name,
