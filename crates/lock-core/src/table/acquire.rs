@@ -179,28 +179,21 @@ impl Table {
         file: Option<FileValues>,
         template: Option<Prefix>,
     ) {
-        let pause = paused.then(|| Pause {
-            reason: Arc::from("size 0 in the configuration"),
-            until: None,
-        });
         let revision = self.next_revision();
-        let (name, retiring) = (name.clone(), false);
-        let mut lock = Lock::new(LockRecord {
-            name,
+        let lock = Lock::new(LockRecord {
+            name: name.clone(),
             settings,
             file,
             template,
-            retiring,
-            pause,
+            retiring: false,
+            pause: paused.then(file_pause),
             slot_names: Vec::new(),
             revision,
         });
-        lock.record.slot_names = lock.slots.names();
-        let name = lock.record.name.clone();
         self.locks.insert(name.clone(), lock);
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, &name, What::LockCreated);
-        self.settle(at, &name);
+        self.tell(at, name, What::LockCreated);
+        self.settle(at, name);
     }
 
     fn make_ticket(&mut self, at: At<'_>, new: &NewTicket) {
@@ -294,6 +287,14 @@ impl NewTicket {
         ticket.request == self.request_key()
             && (ticket.permits, ticket.priority, &ticket.info) == (self.permits, self.priority, &self.info)
             && ticket.holder == self.holder
+    }
+}
+
+/// The pause of a lock that has size 0 in the file.
+pub(super) fn file_pause() -> Pause {
+    Pause {
+        reason: Arc::from("size 0 in the configuration"),
+        until: None,
     }
 }
 

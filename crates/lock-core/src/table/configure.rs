@@ -234,13 +234,7 @@ impl Table {
             self.mark(Key::Lock(name.clone()));
         }
         if pauses {
-            self.set_pause(
-                name,
-                Some(Pause {
-                    reason: Arc::from("size 0 in the configuration"),
-                    until: None,
-                }),
-            );
+            self.set_pause(name, Some(super::acquire::file_pause()));
         }
         if changed || back || pauses {
             report.changed.push(name.to_string());

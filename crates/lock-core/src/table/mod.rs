@@ -171,9 +171,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn new(record: LockRecord) -> Self {
+    /// A lock of which nothing is out. Names without a slot of their own are given one.
+    pub(crate) fn new(mut record: LockRecord) -> Self {
+        let slots = Slots::new(&record.settings.capacity, &record.slot_names);
+        record.slot_names = slots.names();
         Self {
-            slots: Slots::new(&record.settings.capacity, &record.slot_names),
+            slots,
             record,
             queue: Queue::default(),
             active: BTreeMap::new(),
