@@ -301,12 +301,11 @@ impl Table {
 
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let mut changes: Vec<Change> = dirty.into_iter().map(|key| self.change_of(key)).collect();
-        if !changes.is_empty() {
-            changes.push(Change::Meta(self.meta));
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if !dirty.is_empty() {
+            dirty.insert(Key::Meta);
         }
-        changes
+        dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
