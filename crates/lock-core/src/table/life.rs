@@ -172,11 +172,12 @@ impl Table {
         if waited {
             self.served.push(id);
         }
-        self.ended.insert((now, number, id));
-        if self.ended.len() > ENDED_TICKETS_MAX {
-            let (.., oldest) = *self.ended.first().expect("over its bound");
+        // Makes room first: what ends now is remembered, also when everything remembered ended in this millisecond.
+        if self.ended.len() >= ENDED_TICKETS_MAX {
+            let (.., oldest) = *self.ended.first().expect("at its bound");
             self.forget(oldest);
         }
+        self.ended.insert((now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });
