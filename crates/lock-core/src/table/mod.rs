@@ -351,7 +351,10 @@ impl Table {
     }
 
     /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
+    /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {
+        let mut seen = BTreeSet::new();
+        self.served.retain(|id| seen.insert(*id));
         std::mem::take(&mut self.served)
     }
 
