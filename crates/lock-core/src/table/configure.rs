@@ -1,6 +1,6 @@
 //! The configuration file against live changes (design, section 5).
 
-use super::{At, Table, Template};
+use super::{At, Lock, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::What;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
@@ -126,7 +126,10 @@ impl Table {
                 report.changed.push(prefix.pattern());
             }
             None => {
-                self.templates.insert(prefix.clone(), Template { record, instances: 0 });
+                // One that returns may find locks that were left alone meanwhile.
+                let of_it = |lock: &&Lock| lock.record.template.as_ref() == Some(prefix);
+                let instances = self.locks.values().filter(of_it).count();
+                self.templates.insert(prefix.clone(), Template { record, instances });
                 report.created.push(prefix.pattern());
             }
         }
