@@ -17,12 +17,8 @@ use std::sync::Arc;
 
 impl Table {
     pub(super) fn acquire(&mut self, at: At<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
-        check_bounds(new)?;
         let wait = new.if_busy == IfBusy::Wait;
-        if let Some(id) = self
-            .same_request(new)?
-            .map_or_else(|| self.same_holder(new), |id| Ok(Some(id)))?
-        {
+        if let Some(id) = self.repeated(new)? {
             self.touch_by_caller(at, id);
             return self.told(at, id, new.pick_up, wait);
         }
@@ -33,6 +29,15 @@ impl Table {
         self.make_ticket(at, new);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.pick_up, wait)
+    }
+
+    /// The live ticket that this asks for once more.
+    pub(super) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        check_bounds(new)?;
+        match self.same_request(new)? {
+            Some(id) => Ok(Some(id)),
+            None => self.same_holder(new),
+        }
     }
 
     /// A repetition of a request that made a ticket.
@@ -174,28 +179,21 @@ impl Table {
         file: Option<FileValues>,
         template: Option<Prefix>,
     ) {
-        let pause = paused.then(|| Pause {
-            reason: Arc::from("size 0 in the configuration"),
-            until: None,
-        });
         let revision = self.next_revision();
-        let (name, retiring) = (name.clone(), false);
-        let mut lock = Lock::new(LockRecord {
-            name,
+        let lock = Lock::new(LockRecord {
+            name: name.clone(),
             settings,
             file,
             template,
-            retiring,
-            pause,
+            retiring: false,
+            pause: paused.then(file_pause),
             slot_names: Vec::new(),
             revision,
         });
-        lock.record.slot_names = lock.slots.names();
-        let name = lock.record.name.clone();
         self.locks.insert(name.clone(), lock);
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, &name, What::LockCreated);
-        self.settle(at, &name);
+        self.tell(at, name, What::LockCreated);
+        self.settle(at, name);
     }
 
     fn make_ticket(&mut self, at: At<'_>, new: &NewTicket) {
@@ -289,6 +287,14 @@ impl NewTicket {
         ticket.request == self.request_key()
             && (ticket.permits, ticket.priority, &ticket.info) == (self.permits, self.priority, &self.info)
             && ticket.holder == self.holder
+    }
+}
+
+/// The pause of a lock that has size 0 in the file.
+pub(super) fn file_pause() -> Pause {
+    Pause {
+        reason: Arc::from("size 0 in the configuration"),
+        until: None,
     }
 }
 

@@ -183,8 +183,7 @@ impl Table {
         }
         if lock.deleting || (lock.record.retiring && lock.is_idle()) {
             self.remove_lock(at, name);
-        } else if lock.is_idle() && lock.record.template.is_some() {
-            self.stop_idle_timer(name);
+        } else if lock.is_idle() && lock.idle_until.is_none() && lock.record.template.is_some() {
             let until = self.now() + INSTANCE_IDLE_MS;
             self.lock_mut(name).idle_until = Some(until);
             self.timers.insert((until, Timer::Instance(name.clone())));

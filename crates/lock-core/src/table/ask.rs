@@ -1,8 +1,8 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{At, Table, Timer};
-use crate::command::{Caller, Outcome, Rejection, ReleaseTarget};
+use super::{At, Table, Ticket, Timer};
+use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
@@ -13,12 +13,51 @@ pub(super) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
 }
 
 impl Table {
-    /// The ticket of that id, if the caller may use it; another key's ticket looks like none.
-    fn usable(&self, id: TicketId, caller: &Caller) -> Result<(), Rejection> {
-        if may_use(self.find(id)?, caller) {
-            Ok(())
+    /// The ticket of that id and, if one is named, that lock, if the caller may use it; another key's ticket looks like
+    /// none.
+    fn usable(&self, lock: Option<&LockName>, id: TicketId, caller: &Caller) -> Result<&Ticket, Rejection> {
+        if let Some(name) = lock
+            && !self.locks.contains_key(name)
+            && self.matching_template(name.as_str()).is_none()
+        {
+            return Err(Rejection::UnknownLock);
+        }
+        let ticket = self.find(id)?;
+        if may_use(ticket, caller) && lock.is_none_or(|lock| *lock == ticket.lock) {
+            Ok(ticket)
         } else {
             Err(Rejection::UnknownTicket)
+        }
+    }
+
+    /// The live ticket that this command is a sign of life of (rule 5).
+    pub(super) fn shows_life(&self, command: &Command) -> Option<TicketId> {
+        let alive = |ticket: &Ticket| ticket.is_live().then_some(ticket.id);
+        match command {
+            Command::Get {
+                lock,
+                id,
+                caller,
+                renew,
+                wait,
+            } => {
+                let ticket = self.usable(lock.as_ref(), *id, caller).ok()?;
+                let counts = match ticket.state {
+                    State::Queued { .. } => *renew || *wait,
+                    // It will be picked up.
+                    State::Granted => true,
+                    // Only a queued ticket is waited for.
+                    State::Held => *renew,
+                    State::Ended { .. } => false,
+                };
+                counts.then_some(*id)
+            }
+            Command::Renew { id, caller, ttl } => {
+                ttl.map_or(Ok(()), check_ttl).ok()?;
+                alive(self.usable(None, *id, caller).ok()?)
+            }
+            Command::Acquire(new) => self.repeated(new).ok()?,
+            _ => None,
         }
     }
 
@@ -31,20 +70,12 @@ impl Table {
         renew: bool,
         wait: bool,
     ) -> Result<Outcome, Rejection> {
-        if let Some(name) = lock
-            && !self.locks.contains_key(name)
-            && self.matching_template(name.as_str()).is_none()
-        {
-            return Err(Rejection::UnknownLock);
-        }
-        self.usable(id, caller)?;
-        if lock.is_some_and(|lock| *lock != self.ticket(id).lock) {
-            return Err(Rejection::UnknownTicket);
-        }
-        if self.is_ended(id) {
+        let state = &self.usable(lock, id, caller)?.state;
+        if matches!(state, State::Ended { .. }) {
             return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
         }
-        if renew || wait {
+        // A read renews while it waits, and only a queued ticket is waited for (rule 5).
+        if renew || (wait && matches!(state, State::Queued { .. })) {
             self.touch_by_caller(at, id);
         }
         self.told(at, id, true, wait)
@@ -83,7 +114,7 @@ impl Table {
         ttl: Option<Ms>,
     ) -> Result<Outcome, Rejection> {
         ttl.map_or(Ok(()), check_ttl)?;
-        self.usable(id, caller)?;
+        self.usable(None, id, caller)?;
         if self.is_ended(id) {
             return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
         }
@@ -169,16 +200,7 @@ impl Table {
     ) -> Result<Outcome, Rejection> {
         let id = match target {
             ReleaseTarget::Id(lock, id) => {
-                if let Some(name) = lock
-                    && !self.locks.contains_key(name)
-                    && self.matching_template(name.as_str()).is_none()
-                {
-                    return Err(Rejection::UnknownLock);
-                }
-                self.usable(*id, caller)?;
-                if lock.as_ref().is_some_and(|lock| *lock != self.ticket(*id).lock) {
-                    return Err(Rejection::UnknownTicket);
-                }
+                self.usable(lock.as_ref(), *id, caller)?;
                 *id
             }
             ReleaseTarget::Request(lock, request_id) => {

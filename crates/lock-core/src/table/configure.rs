@@ -1,6 +1,6 @@
 //! The configuration file against live changes (design, section 5).
 
-use super::{At, Table, Template};
+use super::{At, Lock, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::What;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
@@ -66,21 +66,22 @@ pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> 
 impl Table {
     pub(super) fn configure(&mut self, at: At<'_>, definitions: &[Definition], mode: ConfigureMode) -> Outcome {
         let mut report = ConfigureReport::default();
+        // A section that cannot be applied is there nevertheless: what it names is left alone and does not retire.
         let mut named = (BTreeSet::new(), BTreeSet::new());
-        let fine: Vec<&Definition> = definitions
-            .iter()
-            .filter(|definition| match super::admin::check_settings(&definition.settings) {
-                Ok(()) => true,
-                Err(why) => {
-                    report.refused.push(format!("{}: {why}", name_of(&definition.target)));
-                    false
-                }
-            })
-            .collect();
+        let mut fine: Vec<&Definition> = Vec::new();
+        for definition in definitions {
+            match &definition.target {
+                Target::Template(prefix) => named.0.insert(prefix.clone()),
+                Target::Lock(name) => named.1.insert(name.clone()),
+            };
+            match super::admin::check_settings(&definition.settings) {
+                Ok(()) => fine.push(definition),
+                Err(why) => report.refused.push(format!("{}: {why}", name_of(&definition.target))),
+            }
+        }
         // Templates first: a lock whose section is gone may fit one.
         for definition in &fine {
             if let Target::Template(prefix) = &definition.target {
-                named.0.insert(prefix.clone());
                 self.configure_template(prefix, definition, mode, &mut report);
             }
         }
@@ -89,7 +90,6 @@ impl Table {
         }
         for definition in &fine {
             if let Target::Lock(name) = &definition.target {
-                named.1.insert(name.clone());
                 self.configure_lock(at, name, definition, mode, &mut report);
             }
         }
@@ -126,7 +126,10 @@ impl Table {
                 report.changed.push(prefix.pattern());
             }
             None => {
-                self.templates.insert(prefix.clone(), Template { record, instances: 0 });
+                // One that returns may find locks that were left alone meanwhile.
+                let of_it = |lock: &&Lock| lock.record.template.as_ref() == Some(prefix);
+                let instances = self.locks.values().filter(of_it).count();
+                self.templates.insert(prefix.clone(), Template { record, instances });
                 report.created.push(prefix.pattern());
             }
         }
@@ -175,7 +178,9 @@ impl Table {
         }
         self.insert_lock(at, name, file.settings.clone(), file.paused, Some(file), None);
         // A lock of this name was deleted a moment ago: its holders may still be at work, so nobody is let in yet.
-        if let Some(closed) = self.closed_names.get(name).cloned() {
+        if !definition.paused
+            && let Some(closed) = self.closed_names.get(name).cloned()
+        {
             let reason = Arc::from("a lock of this name was deleted while in use");
             self.set_pause(
                 name,
@@ -232,13 +237,7 @@ impl Table {
             self.mark(Key::Lock(name.clone()));
         }
         if pauses {
-            self.set_pause(
-                name,
-                Some(Pause {
-                    reason: Arc::from("size 0 in the configuration"),
-                    until: None,
-                }),
-            );
+            self.set_pause(name, Some(super::acquire::file_pause()));
         }
         if changed || back || pauses {
             report.changed.push(name.to_string());

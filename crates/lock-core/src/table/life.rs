@@ -1,23 +1,20 @@
 //! The steps of a ticket's life: signs of life, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
 
 use super::{At, Table, Timer};
+use crate::command::Command;
 use crate::event::{Step, What};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
 use crate::{Closure, EndedAs, Key, Lease, Ms, QueueLease, State, TicketId};
 use std::sync::Arc;
 
 impl Table {
-    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires.
-    /// What else its command does follows when it is applied.
-    pub fn sign_of_life(&mut self, id: TicketId, caller: &crate::command::Caller) {
-        let Some(ticket) = self.tickets.get_mut(&id) else {
-            return;
-        };
-        if !ticket.is_live() || !super::ask::may_use(ticket, caller) {
-            return;
+    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires. Call it with every
+    /// command of the batch. What else the command does follows when it is applied.
+    pub fn sign_of_life(&mut self, command: &Command) {
+        if let Some(id) = self.shows_life(command) {
+            self.ticket_mut(id).restored = false;
+            self.arm(id);
         }
-        ticket.restored = false;
-        self.arm(id);
     }
 
     /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
@@ -40,10 +37,10 @@ impl Table {
         match (&ticket.state, ticket.lease) {
             (State::Granted, _) if ticket.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
             (State::Granted, _) => Some(settings().grace_ms()),
-            (State::Ended { .. }, _) | (_, Lease::Never) => None,
+            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
             (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
             (State::Held, Lease::OfLock) => settings().max_lock,
-            (State::Queued { .. }, Lease::OfLock) => match ticket.queue_lease {
+            (State::Queued { .. }, Lease::OfLock | Lease::Never) => match ticket.queue_lease {
                 QueueLease::Minute => Some(QUEUE_LEASE_MS),
                 QueueLease::Expiration => settings().expiration,
             },
@@ -175,11 +172,12 @@ impl Table {
         if waited {
             self.served.push(id);
         }
-        self.ended.insert((now, number, id));
-        if self.ended.len() > ENDED_TICKETS_MAX {
-            let (.., oldest) = *self.ended.first().expect("over its bound");
+        // Makes room first: what ends now is remembered, also when everything remembered ended in this millisecond.
+        if self.ended.len() >= ENDED_TICKETS_MAX {
+            let (.., oldest) = *self.ended.first().expect("at its bound");
             self.forget(oldest);
         }
+        self.ended.insert((now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });

@@ -101,7 +101,7 @@ impl Table {
             file: None,
             template: Some(prefix.clone()),
             retiring: false,
-            pause: None,
+            pause: template.paused.then(super::acquire::file_pause),
             slot_names: Vec::new(),
             revision: 0,
         };

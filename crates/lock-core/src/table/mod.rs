@@ -40,7 +40,7 @@ pub struct At<'a> {
 /// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
-/// 2. [`Table::sign_of_life`] for each command of the batch that is one, *before* anything expires (rule 9);
+/// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
@@ -171,9 +171,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn new(record: LockRecord) -> Self {
+    /// A lock of which nothing is out. Names without a slot of their own are given one.
+    pub(crate) fn new(mut record: LockRecord) -> Self {
+        let slots = Slots::new(&record.settings.capacity, &record.slot_names);
+        record.slot_names = slots.names();
         Self {
-            slots: Slots::new(&record.settings.capacity, &record.slot_names),
+            slots,
             record,
             queue: Queue::default(),
             active: BTreeMap::new(),
@@ -298,12 +301,11 @@ impl Table {
 
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let mut changes: Vec<Change> = dirty.into_iter().map(|key| self.change_of(key)).collect();
-        if !changes.is_empty() {
-            changes.push(Change::Meta(self.meta));
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if !dirty.is_empty() {
+            dirty.insert(Key::Meta);
         }
-        changes
+        dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
@@ -349,7 +351,10 @@ impl Table {
     }
 
     /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
+    /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {
+        let mut seen = BTreeSet::new();
+        self.served.retain(|id| seen.insert(*id));
         std::mem::take(&mut self.served)
     }
 
