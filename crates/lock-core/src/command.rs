@@ -19,11 +19,7 @@ impl Caller {
     /// A client without a key.
     #[must_use]
     pub fn anonymous(from: &str) -> Self {
-        Self {
-            owner: None,
-            admin: false,
-            from: Arc::from(from),
-        }
+        Self { owner: None, admin: false, from: Arc::from(from) }
     }
 }
 

@@ -21,29 +21,17 @@ struct Shop {
 
 impl Shop {
     fn at(&self) -> At<'static> {
-        At {
-            now: self.now,
-            wall: self.now,
-            present: &|_| true,
-        }
+        At { now: self.now, wall: self.now, present: &|_| true }
     }
 
     fn open(queued: usize) -> Self {
         let table = Table::load(Snapshot::default(), 0).expect("an empty store");
-        let mut shop = Self {
-            table,
-            now: 0,
-            ids: 0,
-            turns: VecDeque::new(),
-        };
+        let mut shop = Self { table, now: 0, ids: 0, turns: VecDeque::new() };
         let put = Command::PutLock {
             name: LockName::new("san").expect("a name"),
             settings: Settings::new(1),
             precondition: Precondition::None,
-            force: Force {
-                force: false,
-                expect_tickets: None,
-            },
+            force: Force { force: false, expect_tickets: None },
         };
         shop.table.apply(shop.at(), &put).expect("a lock");
         (0..=queued).for_each(|_| shop.ask());
@@ -75,9 +63,7 @@ impl Shop {
             pick_up: true,
         };
         self.turns.push_back(new.id);
-        self.table
-            .apply(self.at(), &Command::Acquire(new))
-            .expect("there is room");
+        self.table.apply(self.at(), &Command::Acquire(new)).expect("there is room");
     }
 
     /// The holder goes, the next one is granted and picks up, somebody in the middle shows life, and a new one comes.
@@ -87,20 +73,12 @@ impl Shop {
         self.table.expire(self.at());
         let caller = self.caller(0);
         let first = self.turns.pop_front().expect("a holder");
-        let release = Command::Release {
-            target: ReleaseTarget::Id(None, first),
-            caller: caller.clone(),
-            queued: false,
-        };
+        let release =
+            Command::Release { target: ReleaseTarget::Id(None, first), caller: caller.clone(), queued: false };
         self.table.apply(self.at(), &release).expect("it held");
         for (place, held) in [(0, true), (self.turns.len() / 2, false)] {
-            let get = Command::Get {
-                lock: None,
-                id: self.turns[place],
-                caller: caller.clone(),
-                renew: true,
-                wait: false,
-            };
+            let get =
+                Command::Get { lock: None, id: self.turns[place], caller: caller.clone(), renew: true, wait: false };
             match self.table.apply(self.at(), &get) {
                 Ok(Outcome::Ticket(view)) => assert_eq!(view.is_held(), held),
                 other => panic!("{other:?}"),

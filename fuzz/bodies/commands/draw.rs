@@ -23,9 +23,8 @@ impl Choices<'_> {
     }
 }
 
-const TIMES: [Ms; 20] = [
-    0, 0, 0, 0, 0, 0, 1, 500, 999, 1000, 4999, 5000, 9999, 10_000, 15_000, 29_999, 30_000, 60_000, 300_000, 600_000,
-];
+const TIMES: [Ms; 20] =
+    [0, 0, 0, 0, 0, 0, 1, 500, 999, 1000, 4999, 5000, 9999, 10_000, 15_000, 29_999, 30_000, 60_000, 300_000, 600_000];
 const LOCKS: [&str; 6] = ["a", "b", "t-1", "t-x1", "t-2", "zz"];
 const REQUESTS: [&str; 3] = ["request-id-number-1", "request-id-number-2", "request-id-number-3"];
 
@@ -90,10 +89,7 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
 
 fn force(choices: &mut Choices<'_>) -> Force {
     let choice = choices.below(4);
-    Force {
-        force: choice > 0,
-        expect_tickets: (choice == 3).then_some(1),
-    }
+    Force { force: choice > 0, expect_tickets: (choice == 3).then_some(1) }
 }
 
 fn precondition(choices: &mut Choices<'_>) -> Precondition {
@@ -220,29 +216,19 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             precondition: precondition(choices),
             force: force(choices),
         },
-        56 => Command::DeleteLock {
-            name: lock(choices),
-            precondition: precondition(choices),
-            force: force(choices),
-        },
+        56 => Command::DeleteLock { name: lock(choices), precondition: precondition(choices), force: force(choices) },
         57..=58 => {
             let (lock, number, _) = told(choices, world);
             Command::Revoke {
                 lock,
                 number,
-                caller: Caller {
-                    admin: choices.below(4) > 0,
-                    ..caller(choices)
-                },
+                caller: Caller { admin: choices.below(4) > 0, ..caller(choices) },
                 reason: Arc::from("enough"),
             }
         }
         59 => {
             let (lock, number, _) = told(choices, world);
-            Command::Open {
-                lock,
-                number: (choices.below(2) == 0).then_some(number),
-            }
+            Command::Open { lock, number: (choices.below(2) == 0).then_some(number) }
         }
         60..=61 => Command::Configure {
             definitions: definitions(choices),
@@ -252,14 +238,8 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             let (lock, _, token) = told(choices, world);
             Command::Verify { lock, token }
         }
-        63 => Command::ListMine {
-            caller: caller(choices),
-            tickets: 10,
-        },
-        _ => Command::ViewLock {
-            name: lock(choices),
-            tickets: 10,
-        },
+        63 => Command::ListMine { caller: caller(choices), tickets: 10 },
+        _ => Command::ViewLock { name: lock(choices), tickets: 10 },
     };
     Act::Command(Box::new(command))
 }
@@ -277,10 +257,5 @@ pub(crate) fn step(bytes: &[u8], world: &mut World) -> Step {
     }
     // The bytes of one act after those of the other: what is left is for the second.
     let acts = 1 + usize::from(kind % 4 == 3);
-    Step {
-        passed,
-        restart: kind >= 248,
-        gap: kind == 247,
-        acts: (0..acts).map(|_| act(choices, world)).collect(),
-    }
+    Step { passed, restart: kind >= 248, gap: kind == 247, acts: (0..acts).map(|_| act(choices, world)).collect() }
 }

@@ -56,10 +56,7 @@ pub(crate) fn beginning() -> Vec<Command> {
         name: LockName::new(name).expect("a name"),
         settings,
         precondition: Precondition::None,
-        force: Force {
-            force: false,
-            expect_tickets: None,
-        },
+        force: Force { force: false, expect_tickets: None },
     };
     let template = Definition {
         target: Target::Template(Prefix::from_pattern("t-*").expect("a pattern")),
@@ -69,10 +66,7 @@ pub(crate) fn beginning() -> Vec<Command> {
     vec![
         put("a", Settings::new(2)),
         put("b", Settings::new(3)),
-        Command::Configure {
-            definitions: vec![template],
-            mode: ConfigureMode::Apply,
-        },
+        Command::Configure { definitions: vec![template], mode: ConfigureMode::Apply },
     ]
 }
 
@@ -88,9 +82,7 @@ pub(crate) fn told(outcome: &Result<Outcome, Rejection>) -> Option<&TicketView> 
 pub(crate) fn note(world: &mut World, command: &Command, outcome: &Result<Outcome, Rejection>) {
     let Some(view) = told(outcome) else { return };
     let ticket = &view.ticket;
-    world
-        .told
-        .push((ticket.lock.clone(), ticket.number, ticket.token.unwrap_or(0)));
+    world.told.push((ticket.lock.clone(), ticket.number, ticket.token.unwrap_or(0)));
     if matches!(outcome, Ok(Outcome::Waiting(_))) {
         world.waits.push(view.ticket.id);
         world.absent.retain(|id| *id != view.ticket.id);
@@ -108,11 +100,7 @@ pub(crate) fn note_served(world: &mut World, view: &TicketView) {
     let id = view.ticket.id;
     world.waits.retain(|other| *other != id);
     world.absent.retain(|other| *other != id);
-    world.answers.push(Answer {
-        id,
-        stamp: view.stamp,
-        made: false,
-    });
+    world.answers.push(Answer { id, stamp: view.stamp, made: false });
 }
 
 /// Runs the steps that these bytes describe and checks what is true after each.
@@ -124,11 +112,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
     let mut table = Table::load(Snapshot::default(), 0).expect("an empty store");
     let (mut now, everybody) = (0, |_| true);
     for command in beginning() {
-        let at = At {
-            now,
-            wall: now,
-            present: &everybody,
-        };
+        let at = At { now, wall: now, present: &everybody };
         table.apply(at, &command).expect("a first lock");
     }
     for bytes in data.chunks(STEP_BYTES).take(2000) {
@@ -160,11 +144,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
             .collect();
         commands.iter().for_each(|command| table.sign_of_life(command));
         let absent: BTreeSet<TicketId> = world.absent.iter().copied().collect();
-        let at = At {
-            now,
-            wall: now,
-            present: &|id| !absent.contains(&id),
-        };
+        let at = At { now, wall: now, present: &|id| !absent.contains(&id) };
         table.expire(at);
         for command in &commands {
             let outcome = table.apply(at, command);

@@ -34,13 +34,7 @@ impl Table {
     pub(super) fn shows_life(&self, command: &Command) -> Option<TicketId> {
         let alive = |ticket: &Ticket| ticket.is_live().then_some(ticket.id);
         match command {
-            Command::Get {
-                lock,
-                id,
-                caller,
-                renew,
-                wait,
-            } => {
+            Command::Get { lock, id, caller, renew, wait } => {
                 let ticket = self.usable(lock.as_ref(), *id, caller).ok()?;
                 let counts = match ticket.state {
                     State::Queued { .. } => *renew || *wait,
@@ -133,13 +127,7 @@ impl Table {
     /// wait for the same ticket.
     pub(super) fn touch_by_caller(&mut self, at: At<'_>, id: TicketId) {
         let present = |other: TicketId| other == id || (at.present)(other);
-        self.touch(
-            At {
-                present: &present,
-                ..at
-            },
-            id,
-        );
+        self.touch(At { present: &present, ..at }, id);
     }
 
     /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
@@ -205,11 +193,7 @@ impl Table {
             }
             ReleaseTarget::Request(lock, request_id) => {
                 check_request_id(request_id)?;
-                let scope = RequestScope {
-                    lock: lock.clone(),
-                    owner: caller.owner.clone(),
-                    id: request_id.clone(),
-                };
+                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: request_id.clone() };
                 match self.requests.get(&scope) {
                     Some(&id) => id,
                     None => return self.withdraw(scope),
@@ -242,20 +226,11 @@ impl Table {
             return Ok(Outcome::NothingHeld);
         }
         if self.withdrawn.len() >= WITHDRAWN_MAX {
-            return Err(Rejection::Full {
-                what: "cancelled request ids",
-                max: WITHDRAWN_MAX as u64,
-            });
+            return Err(Rejection::Full { what: "cancelled request ids", max: WITHDRAWN_MAX as u64 });
         }
         let until = self.now() + ENDED_MEMORY_MS;
         self.timers.insert((until, Timer::Withdrawn(scope.clone())));
-        self.withdrawn.insert(
-            scope.clone(),
-            Withdrawn {
-                scope: scope.clone(),
-                until,
-            },
-        );
+        self.withdrawn.insert(scope.clone(), Withdrawn { scope: scope.clone(), until });
         self.mark(Key::Withdrawn(scope));
         Ok(Outcome::NothingHeld)
     }
@@ -263,11 +238,7 @@ impl Table {
     pub(super) fn verify(&self, lock: &LockName, token: u64) -> Result<Outcome, Rejection> {
         let Some(of) = self.locks.get(lock) else {
             let known = self.matching_template(lock.as_str()).is_some();
-            return Err(if known {
-                Rejection::NotAHolder
-            } else {
-                Rejection::UnknownLock
-            });
+            return Err(if known { Rejection::NotAHolder } else { Rejection::UnknownLock });
         };
         match of.active.get(&token) {
             Some(&id) if self.ticket(id).state == State::Held => Ok(Outcome::Ticket(Box::new(self.view_ticket(id)))),

@@ -20,17 +20,8 @@ fn merge<T: PartialEq + Clone>(live: &mut T, before: Option<&T>, file: &T) -> bo
 
 /// Merges every setting. Destructured, so that a new one cannot be forgotten.
 fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Settings) -> bool {
-    let Settings {
-        capacity,
-        grace,
-        expiration,
-        max_lock,
-        max_hold,
-        max_ttl,
-        lock_delay,
-        max_queue,
-        description,
-    } = live;
+    let Settings { capacity, grace, expiration, max_lock, max_hold, max_ttl, lock_delay, max_queue, description } =
+        live;
     let changed = [
         merge(capacity, before.map(|b| &b.capacity), &file.capacity),
         merge(grace, before.map(|b| &b.grace), &file.grace),
@@ -94,12 +85,7 @@ impl Table {
             }
         }
         if mode == ConfigureMode::Apply {
-            let others: Vec<LockName> = self
-                .locks
-                .keys()
-                .filter(|name| !named.1.contains(*name))
-                .cloned()
-                .collect();
+            let others: Vec<LockName> = self.locks.keys().filter(|name| !named.1.contains(*name)).cloned().collect();
             for name in others {
                 self.configure_unnamed(at, &name, &mut report);
             }
@@ -114,11 +100,8 @@ impl Table {
         mode: ConfigureMode,
         report: &mut ConfigureReport,
     ) {
-        let record = TemplateRecord {
-            prefix: prefix.clone(),
-            settings: definition.settings.clone(),
-            paused: definition.paused,
-        };
+        let record =
+            TemplateRecord { prefix: prefix.clone(), settings: definition.settings.clone(), paused: definition.paused };
         match self.templates.get_mut(prefix) {
             Some(template) if template.record == record || mode == ConfigureMode::CreateMissing => return,
             Some(template) => {
@@ -137,12 +120,7 @@ impl Table {
     }
 
     fn drop_templates(&mut self, named: &BTreeSet<Prefix>, report: &mut ConfigureReport) {
-        let gone: Vec<Prefix> = self
-            .templates
-            .keys()
-            .filter(|prefix| !named.contains(*prefix))
-            .cloned()
-            .collect();
+        let gone: Vec<Prefix> = self.templates.keys().filter(|prefix| !named.contains(*prefix)).cloned().collect();
         for prefix in gone {
             self.templates.remove(&prefix);
             self.mark(Key::Template(prefix.clone()));
@@ -158,10 +136,7 @@ impl Table {
         mode: ConfigureMode,
         report: &mut ConfigureReport,
     ) {
-        let file = FileValues {
-            settings: definition.settings.clone(),
-            paused: definition.paused,
-        };
+        let file = FileValues { settings: definition.settings.clone(), paused: definition.paused };
         if self.locks.contains_key(name) {
             if mode == ConfigureMode::Apply {
                 self.apply_file(at, name, file, None, report);
@@ -169,10 +144,7 @@ impl Table {
             return;
         }
         if self.locks.len() >= LOCKS_MAX {
-            let full = Rejection::Full {
-                what: "locks of the server",
-                max: LOCKS_MAX as u64,
-            };
+            let full = Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 };
             report.refused.push(format!("{name}: {full}"));
             return;
         }
@@ -182,13 +154,7 @@ impl Table {
             && let Some(closed) = self.closed_names.get(name).cloned()
         {
             let reason = Arc::from("a lock of this name was deleted while in use");
-            self.set_pause(
-                name,
-                Some(Pause {
-                    reason,
-                    until: Some(closed.until.min(self.now() + TTL_MAX_MS)),
-                }),
-            );
+            self.set_pause(name, Some(Pause { reason, until: Some(closed.until.min(self.now() + TTL_MAX_MS)) }));
         }
         report.created.push(name.to_string());
     }
@@ -200,10 +166,7 @@ impl Table {
         }
         if let Some(prefix) = self.matching_template(name.as_str()).cloned() {
             let template = &self.templates[&prefix].record;
-            let file = FileValues {
-                settings: template.settings.clone(),
-                paused: template.paused,
-            };
+            let file = FileValues { settings: template.settings.clone(), paused: template.paused };
             self.apply_file(at, name, file, Some(prefix), report);
             return;
         }

@@ -51,11 +51,7 @@ impl Table {
     pub(super) fn arm(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        let until = if waits {
-            None
-        } else {
-            self.lease_of(id).map(|lease| self.now() + lease)
-        };
+        let until = if waits { None } else { self.lease_of(id).map(|lease| self.now() + lease) };
         let before = std::mem::replace(&mut self.ticket_mut(id).lease_until, until);
         if before != until {
             if let Some(before) = before {
@@ -118,10 +114,7 @@ impl Table {
         self.meta.last_seq += 1;
         let seq = self.meta.last_seq;
         let ticket = self.ticket_mut(id);
-        let (slots, names) = (
-            std::mem::take(&mut ticket.slots),
-            std::mem::take(&mut ticket.slot_names),
-        );
+        let (slots, names) = (std::mem::take(&mut ticket.slots), std::mem::take(&mut ticket.slot_names));
         ticket.state = State::Queued { dormant: true };
         ticket.seq = seq;
         ticket.token = None;
@@ -151,11 +144,7 @@ impl Table {
         let now = self.now();
         let ticket = self.ticket_mut(id);
         let held = ticket.held_at.map(|since| at.wall.saturating_sub(since));
-        ticket.state = State::Ended {
-            how,
-            at: now,
-            reason: reason.clone(),
-        };
+        ticket.state = State::Ended { how, at: now, reason: reason.clone() };
         ticket.ended_at = Some(at.wall);
         let (number, holder, maker, waited) =
             (ticket.number, ticket.holder.clone(), ticket.maker(), ticket.waiting > 0);
@@ -188,10 +177,7 @@ impl Table {
     fn take_from_active(&mut self, id: TicketId) {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);
-        let (token, lock) = (
-            ticket.token.expect("a ticket with permits has a token"),
-            ticket.lock.clone(),
-        );
+        let (token, lock) = (ticket.token.expect("a ticket with permits has a token"), ticket.lock.clone());
         let of = self.lock_mut(&lock);
         of.active.remove(&token).expect("a ticket with permits is listed");
         of.exclusive = false;
@@ -218,27 +204,13 @@ impl Table {
         of.closures.insert(number);
         of.exclusive = all;
         self.timers.insert((until, Timer::Closure(number)));
-        self.closures.insert(
-            number,
-            Closure {
-                number,
-                lock,
-                slots,
-                slot_names: names,
-                all,
-                how,
-                until,
-            },
-        );
+        self.closures.insert(number, Closure { number, lock, slots, slot_names: names, all, how, until });
         self.mark(Key::Closure(number));
     }
 
     /// Opens closed permits, at the end of their time or by an administrator.
     pub(super) fn open_closure(&mut self, at: At<'_>, number: u64) {
-        let closure = self
-            .closures
-            .remove(&number)
-            .expect("a number from the table's own lists");
+        let closure = self.closures.remove(&number).expect("a number from the table's own lists");
         self.timers.remove(&(closure.until, Timer::Closure(number)));
         let of = self.lock_mut(&closure.lock);
         of.closures.remove(&number);
@@ -255,9 +227,7 @@ impl Table {
     /// Forgets an ended ticket (rule 8).
     pub(super) fn forget(&mut self, id: TicketId) {
         let ticket = self.tickets.remove(&id).expect("an id from the table's own lists");
-        let State::Ended { at, .. } = ticket.state else {
-            panic!("a live ticket is forgotten")
-        };
+        let State::Ended { at, .. } = ticket.state else { panic!("a live ticket is forgotten") };
         self.ended.remove(&(at, ticket.number, id));
         if let Some(scope) = ticket.scope()
             && self.requests.get(&scope) == Some(&id)
@@ -269,21 +239,8 @@ impl Table {
 
     pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
         let ticket = self.ticket(id);
-        let (lock, number, info, owner) = (
-            ticket.lock.clone(),
-            ticket.number,
-            ticket.info.clone(),
-            ticket.owner.clone(),
-        );
-        self.tell(
-            at,
-            &lock,
-            What::Ticket {
-                number,
-                info,
-                owner,
-                step,
-            },
-        );
+        let (lock, number, info, owner) =
+            (ticket.lock.clone(), ticket.number, ticket.info.clone(), ticket.owner.clone());
+        self.tell(at, &lock, What::Ticket { number, info, owner, step });
     }
 }

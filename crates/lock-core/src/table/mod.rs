@@ -130,11 +130,7 @@ impl Ticket {
 
     pub(crate) fn scope(&self) -> Option<RequestScope> {
         let id = self.request.as_ref()?.id.clone();
-        Some(RequestScope {
-            lock: self.lock.clone(),
-            owner: self.owner.clone(),
-            id,
-        })
+        Some(RequestScope { lock: self.lock.clone(), owner: self.owner.clone(), id })
     }
 }
 
@@ -228,11 +224,7 @@ impl Table {
     /// # Panics
     /// If service time goes back.
     pub fn begin_step(&mut self, now: Ms) {
-        assert!(
-            now >= self.meta.service_ms,
-            "service time went back: {now} after {}",
-            self.meta.service_ms
-        );
+        assert!(now >= self.meta.service_ms, "service time went back: {now} after {}", self.meta.service_ms);
         self.meta.service_ms = now;
         self.ends_left = limits::STEP_ENDS_MAX;
     }
@@ -256,40 +248,19 @@ impl Table {
         debug_assert_eq!(at.now, self.now(), "a step has one time");
         match command {
             Command::Acquire(new) => self.acquire(at, new),
-            Command::Get {
-                lock,
-                id,
-                caller,
-                renew,
-                wait,
-            } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
+            Command::Get { lock, id, caller, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
             Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
             Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
             Command::Undelivered { id, stamp, made } => Ok(self.undelivered(at, *id, *stamp, *made)),
-            Command::PutLock {
-                name,
-                settings,
-                precondition,
-                force,
-            } => self.put_lock(at, name, settings, *precondition, *force),
-            Command::PatchLock {
-                name,
-                patch,
-                precondition,
-                force,
-            } => self.patch_lock(at, name, patch, *precondition, *force),
-            Command::DeleteLock {
-                name,
-                precondition,
-                force,
-            } => self.delete_lock(at, name, *precondition, *force),
-            Command::Revoke {
-                lock,
-                number,
-                caller,
-                reason,
-            } => self.revoke(at, lock, *number, caller, reason),
+            Command::PutLock { name, settings, precondition, force } => {
+                self.put_lock(at, name, settings, *precondition, *force)
+            }
+            Command::PatchLock { name, patch, precondition, force } => {
+                self.patch_lock(at, name, patch, *precondition, *force)
+            }
+            Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
+            Command::Revoke { lock, number, caller, reason } => self.revoke(at, lock, *number, caller, reason),
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
             Command::ListLocks { tickets } => Ok(self.list_locks(*tickets)),
@@ -378,11 +349,7 @@ impl Table {
     }
 
     fn tell(&mut self, at: At<'_>, lock: &LockName, what: What) {
-        self.events.push(Event {
-            at: at.wall,
-            lock: lock.clone(),
-            what,
-        });
+        self.events.push(Event { at: at.wall, lock: lock.clone(), what });
     }
 
     pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {

@@ -28,18 +28,12 @@ impl Mirror {
                 put => drop(self.records.insert(key, put)),
             }
         }
-        assert!(
-            keys.is_empty() || keys.contains(&Key::Meta),
-            "a commit without the clock and the counters"
-        );
+        assert!(keys.is_empty() || keys.contains(&Key::Meta), "a commit without the clock and the counters");
     }
 
     /// What is stored, sorted.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot {
-            meta: self.meta,
-            ..Snapshot::default()
-        };
+        let mut snapshot = Snapshot { meta: self.meta, ..Snapshot::default() };
         for record in self.records.values().cloned() {
             match record {
                 Change::PutLock(lock) => snapshot.locks.push(lock),

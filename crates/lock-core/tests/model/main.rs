@@ -31,10 +31,7 @@ struct Run {
 fn words(outcome: &Result<Outcome, Rejection>) -> Words {
     let ticket = |view: &TicketView| {
         let ticket = &view.ticket;
-        format!(
-            "ticket {} {:?} {:?} ahead {}",
-            ticket.number, ticket.state, ticket.slots, view.ahead
-        )
+        format!("ticket {} {:?} {:?} ahead {}", ticket.number, ticket.state, ticket.slots, view.ahead)
     };
     match outcome {
         Ok(Outcome::Ticket(view)) => ticket(view),
@@ -163,24 +160,14 @@ impl Run {
         let command = Command::Undelivered { id, stamp, made };
         let got = words(&self.table.apply(at(&self.model, &present), &command));
         let expected = self.model.undelivered(id, self.lives[index], made);
-        if got == expected {
-            Ok(())
-        } else {
-            Err(format!("undelivered: {got}, not {expected}"))
-        }
+        if got == expected { Ok(()) } else { Err(format!("undelivered: {got}, not {expected}")) }
     }
 
     /// Requests that waited are answered: those whose tickets do not queue any more.
     fn answer_waiting(&mut self) -> Result<(), String> {
         let served: BTreeSet<TicketId> = self.table.take_served().into_iter().collect();
         let over = |ticket: &&naive::Ticket| ticket.waiting > 0 && !matches!(ticket.rec.state, State::Queued { .. });
-        let expected: BTreeSet<TicketId> = self
-            .model
-            .tickets
-            .iter()
-            .filter(over)
-            .map(|ticket| ticket.rec.id)
-            .collect();
+        let expected: BTreeSet<TicketId> = self.model.tickets.iter().filter(over).map(|ticket| ticket.rec.id).collect();
         if !expected.is_subset(&served) {
             return Err(format!("{expected:?} should be answered, {served:?} are"));
         }
@@ -212,12 +199,8 @@ impl Run {
         for lock in locks {
             let name = lock.lock.name.clone();
             let out = self.model.out(&name).len() as u64;
-            let closed: u64 = self
-                .model
-                .closures_of(&name)
-                .iter()
-                .map(|closure| naive::listed(&closure.slots).len() as u64)
-                .sum();
+            let closed: u64 =
+                self.model.closures_of(&name).iter().map(|closure| naive::listed(&closure.slots).len() as u64).sum();
             let free = match self.model.exclusive(&name) {
                 true => 0,
                 false => u64::from(lock.lock.settings.size()).saturating_sub(out),
@@ -230,9 +213,7 @@ impl Run {
             )?;
             let row = |ticket: &naive::Ticket| {
                 let queued = matches!(ticket.rec.state, State::Queued { .. });
-                let left = ticket
-                    .until
-                    .map(|until| until.max(self.model.floor).saturating_sub(self.model.now()));
+                let left = ticket.until.map(|until| until.max(self.model.floor).saturating_sub(self.model.now()));
                 let ahead = if queued { self.model.ahead(ticket.rec.id) } else { 0 };
                 (ticket.rec.number, ahead, left, self.model.lease(ticket.rec.id))
             };
@@ -241,23 +222,14 @@ impl Run {
             equal(&name, "queue", &queue, &lock.queue.iter().map(seen).collect())?;
             let holders: Vec<_> = self.model.active(&name).into_iter().map(row).collect();
             equal(&name, "holders", &holders, &lock.holders.iter().map(seen).collect())?;
-            equal(
-                &name,
-                "counts",
-                &(holders.len() as u64, queue.len() as u64),
-                &(lock.holding, lock.queued),
-            )?;
+            equal(&name, "counts", &(holders.len() as u64, queue.len() as u64), &(lock.holding, lock.queued))?;
         }
         Ok(())
     }
 }
 
 fn at<'a>(model: &Naive, present: &'a dyn Fn(TicketId) -> bool) -> At<'a> {
-    At {
-        now: model.now(),
-        wall: model.wall,
-        present,
-    }
+    At { now: model.now(), wall: model.wall, present }
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(

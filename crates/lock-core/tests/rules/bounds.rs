@@ -16,11 +16,7 @@ struct Crowd {
 }
 
 fn at(now: u64) -> At<'static> {
-    At {
-        now,
-        wall: now,
-        present: &|_| true,
-    }
+    At { now, wall: now, present: &|_| true }
 }
 
 fn name(text: &str) -> LockName {
@@ -29,11 +25,7 @@ fn name(text: &str) -> LockName {
 
 impl Crowd {
     fn new() -> Self {
-        Self {
-            table: Table::load(Snapshot::default(), 0).unwrap(),
-            now: 0,
-            ids: 0,
-        }
+        Self { table: Table::load(Snapshot::default(), 0).unwrap(), now: 0, ids: 0 }
     }
 
     fn put(&mut self, lock: &str, settings: Settings) -> Result<Outcome, Rejection> {
@@ -41,10 +33,7 @@ impl Crowd {
             name: name(lock),
             settings,
             precondition: Precondition::None,
-            force: Force {
-                force: true,
-                expect_tickets: None,
-            },
+            force: Force { force: true, expect_tickets: None },
         };
         self.table.apply(at(self.now), &command)
     }
@@ -54,11 +43,7 @@ impl Crowd {
         let new = NewTicket {
             lock: name(lock),
             id: TicketId(self.ids),
-            caller: Caller {
-                owner: Some(Arc::from(format!("key-{owner}"))),
-                admin: false,
-                from: Arc::from("host"),
-            },
+            caller: Caller { owner: Some(Arc::from(format!("key-{owner}"))), admin: false, from: Arc::from("host") },
             permits: Permits::Count(1),
             priority: 0,
             info: Arc::from(""),
@@ -70,18 +55,13 @@ impl Crowd {
             if_busy: IfBusy::Queue,
             pick_up: true,
         };
-        self.table
-            .apply(at(self.now), &Command::Acquire(new))
-            .map(|_| TicketId(self.ids))
+        self.table.apply(at(self.now), &Command::Acquire(new)).map(|_| TicketId(self.ids))
     }
 
     fn release(&mut self, id: TicketId) {
         let command = Command::Release {
             target: ReleaseTarget::Id(None, id),
-            caller: Caller {
-                admin: true,
-                ..Caller::anonymous("host")
-            },
+            caller: Caller { admin: true, ..Caller::anonymous("host") },
             queued: true,
         };
         self.table.apply(at(self.now), &command).unwrap();
@@ -161,20 +141,7 @@ fn bounds_of_texts() {
 
 #[test]
 fn bounds_of_names() {
-    for bad in [
-        "",
-        ".",
-        "..",
-        " a",
-        "a ",
-        "a/b",
-        "a*",
-        "a?",
-        "a\nb",
-        "a\u{7f}",
-        "\u{a0}a",
-        &"x".repeat(201),
-    ] {
+    for bad in ["", ".", "..", " a", "a ", "a/b", "a*", "a?", "a\nb", "a\u{7f}", "\u{a0}a", &"x".repeat(201)] {
         assert!(LockName::new(bad).is_err(), "{bad:?}");
     }
     for good in ["a", "...", "a b", "größe", "a:b", &"x".repeat(200)] {
@@ -190,19 +157,13 @@ fn bound_of_the_instances_of_a_template() {
         settings: Settings::new(1),
         paused: false,
     };
-    let command = Command::Configure {
-        definitions: vec![definition],
-        mode: lock_core::ConfigureMode::Apply,
-    };
+    let command = Command::Configure { definitions: vec![definition], mode: lock_core::ConfigureMode::Apply };
     crowd.table.apply(at(0), &command).unwrap();
     let max = limits::TEMPLATE_INSTANCES_MAX;
     for number in 0..max {
         crowd.ask(&format!("job-{number}"), number % 2, Lease::Never).unwrap();
     }
-    assert_eq!(
-        crowd.ask("job-x", 3, Lease::Never),
-        Err(full("instances of a template", max))
-    );
+    assert_eq!(crowd.ask("job-x", 3, Lease::Never), Err(full("instances of a template", max)));
     crowd.ask("job-7", 3, Lease::Never).unwrap();
     lock_core::invariants::check(&crowd.table).unwrap();
 }
@@ -213,9 +174,7 @@ fn bounds_of_tickets_of_a_key_and_of_a_lock() {
     crowd.put("san", Settings::new(1)).unwrap();
     crowd.put("other", Settings::new(1)).unwrap();
     for number in 0..limits::LOCK_TICKETS_MAX {
-        crowd
-            .ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Given(3_600_000))
-            .unwrap();
+        crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Given(3_600_000)).unwrap();
     }
     let of_key = full("tickets of a key or address", limits::OWNER_TICKETS_MAX);
     assert_eq!(crowd.ask("other", 0, Lease::Never), Err(of_key));
@@ -234,9 +193,7 @@ fn bound_of_what_one_step_ends_by_the_clock() {
     crowd.put("san", Settings::new(1)).unwrap();
     let holder = crowd.ask("san", 0, Lease::Given(3_600_000)).unwrap();
     for number in 0..25_000 {
-        crowd
-            .ask("san", 1 + number / limits::OWNER_TICKETS_MAX, Lease::Given(60_000))
-            .unwrap();
+        crowd.ask("san", 1 + number / limits::OWNER_TICKETS_MAX, Lease::Given(60_000)).unwrap();
     }
     crowd.table.take_changes();
     assert_eq!(crowd.step(59_999), 0);
@@ -244,22 +201,8 @@ fn bound_of_what_one_step_ends_by_the_clock() {
     assert_eq!(crowd.table.next_timeout(), Some(60_000), "more is due at once");
     lock_core::invariants::check(&crowd.table).unwrap();
     // What is late shows life now and stays.
-    let late = crowd
-        .table
-        .snapshot()
-        .tickets
-        .iter()
-        .find(|t| t.is_live() && t.id != holder)
-        .unwrap()
-        .id;
-    let renew = Command::Renew {
-        id: late,
-        caller: Caller {
-            admin: true,
-            ..Caller::anonymous("host")
-        },
-        ttl: None,
-    };
+    let late = crowd.table.snapshot().tickets.iter().find(|t| t.is_live() && t.id != holder).unwrap().id;
+    let renew = Command::Renew { id: late, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
     crowd.now = 60_001;
     crowd.table.begin_step(60_001);
     crowd.table.sign_of_life(&renew);
@@ -273,28 +216,15 @@ fn bound_of_what_one_step_ends_by_the_clock() {
 #[test]
 fn bound_of_what_one_step_of_a_deletion_ends() {
     let mut crowd = Crowd::new();
-    crowd
-        .put(
-            "san",
-            Settings {
-                lock_delay: 30_000,
-                ..Settings::new(1)
-            },
-        )
-        .unwrap();
+    crowd.put("san", Settings { lock_delay: 30_000, ..Settings::new(1) }).unwrap();
     for number in 0..15_000 {
-        crowd
-            .ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never)
-            .unwrap();
+        crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never).unwrap();
     }
     crowd.table.take_changes();
     let delete = Command::DeleteLock {
         name: name("san"),
         precondition: Precondition::None,
-        force: Force {
-            force: true,
-            expect_tickets: Some(15_000),
-        },
+        force: Force { force: true, expect_tickets: Some(15_000) },
     };
     crowd.step(10);
     assert_eq!(crowd.table.apply(at(10), &delete), Ok(Outcome::Again));
@@ -378,9 +308,7 @@ fn rule_08_a_full_memory_takes_in_what_ends_now_whatever_its_number() {
     crowd.put("san", Settings::new(1_000_000)).unwrap();
     let early = crowd.ask("san", 99, Lease::Never).unwrap();
     for number in 0..limits::ENDED_TICKETS_MAX {
-        let id = crowd
-            .ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never)
-            .unwrap();
+        let id = crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never).unwrap();
         crowd.release(id);
     }
     crowd.release(early);

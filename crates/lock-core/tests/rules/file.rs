@@ -17,11 +17,7 @@ fn file_an_unchanged_value_leaves_a_live_change_alone_and_a_changed_one_wins() {
         ("description", "old", "new", "description"),
     ] {
         let (other, first) = if option == "size" { ("", "7") } else { ("size=3", "7") };
-        let size = if option == "size" {
-            [made, live, first]
-        } else {
-            ["3"; 3]
-        };
+        let size = if option == "size" { [made, live, first] } else { ["3"; 3] };
         let [before, changed, after] = size.map(|n| format!("size {n} free {n} in-use 0 closed 0 queued 0"));
         play(&format!(
             "file san {other} {option}={made} -> configured created san

@@ -78,9 +78,7 @@ pub(crate) fn play(script: &str) {
         if line.is_empty() {
             continue;
         }
-        let (left, right) = line
-            .split_once("->")
-            .map_or((line, None), |(left, right)| (left, Some(tidy(right))));
+        let (left, right) = line.split_once("->").map_or((line, None), |(left, right)| (left, Some(tidy(right))));
         let got = stage.step(left.trim());
         match right {
             Some(right) => assert_eq!(got, right, "\nline {number}: {line}\n"),
@@ -103,12 +101,8 @@ impl Stage {
             None => ("0", left),
         };
         self.now += parse::millis(pause);
-        let acts: Vec<Act> = rest
-            .split(" & ")
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-            .map(|text| self.parse(text))
-            .collect();
+        let acts: Vec<Act> =
+            rest.split(" & ").map(str::trim).filter(|text| !text.is_empty()).map(|text| self.parse(text)).collect();
 
         self.table.begin_step(self.now);
         if acts.iter().any(|act| matches!(act, Act::Gap)) {
@@ -120,11 +114,7 @@ impl Stage {
             }
         }
         let absent = self.absent.clone();
-        let at = At {
-            now: self.now,
-            wall: WALL + self.now,
-            present: &|id| !absent.contains(&id),
-        };
+        let at = At { now: self.now, wall: WALL + self.now, present: &|id| !absent.contains(&id) };
         self.table.expire(at);
         let mut happened = self.happened(None);
         let mut results = Vec::new();
@@ -262,22 +252,12 @@ impl Stage {
     }
 
     fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {
-        let at = At {
-            now: self.now,
-            wall: WALL,
-            present: &|_| false,
-        };
-        let command = Command::ViewLock {
-            name: lock.clone(),
-            tickets: 1000,
-        };
+        let at = At { now: self.now, wall: WALL, present: &|_| false };
+        let command = Command::ViewLock { name: lock.clone(), tickets: 1000 };
         match self.table.apply(at, &command) {
-            Ok(Outcome::Lock(view)) => view
-                .holders
-                .iter()
-                .chain(&view.queue)
-                .find(|ticket| ticket.ticket.id == id)
-                .cloned(),
+            Ok(Outcome::Lock(view)) => {
+                view.holders.iter().chain(&view.queue).find(|ticket| ticket.ticket.id == id).cloned()
+            }
             _ => None,
         }
     }

@@ -68,10 +68,7 @@ impl Stage {
                 });
             }
             "revoke" => {
-                let caller = Caller {
-                    admin: !rest(2).has("user"),
-                    ..caller(&rest(2))
-                };
+                let caller = Caller { admin: !rest(2).has("user"), ..caller(&rest(2)) };
                 return admin(Command::Revoke {
                     lock: lock(words[1]),
                     number: self.number(words[2]),
@@ -86,23 +83,14 @@ impl Stage {
                 });
             }
             "view" => {
-                return admin(Command::ViewLock {
-                    name: lock(words[1]),
-                    tickets: 1000,
-                });
+                return admin(Command::ViewLock { name: lock(words[1]), tickets: 1000 });
             }
             "locks" => return admin(Command::ListLocks { tickets: 10 }),
             "mine" => {
-                return admin(Command::ListMine {
-                    caller: caller(&rest(1)),
-                    tickets: 1000,
-                });
+                return admin(Command::ListMine { caller: caller(&rest(1)), tickets: 1000 });
             }
             "verify" => {
-                return admin(Command::Verify {
-                    lock: lock(words[1]),
-                    token: words[2].parse().expect("a token"),
-                });
+                return admin(Command::Verify { lock: lock(words[1]), token: words[2].parse().expect("a token") });
             }
             "file" | "file-of-many" => {
                 let mode = match words[0] {
@@ -146,16 +134,9 @@ impl Stage {
             "gets" => get(true, options.has("wait")),
             "reads" => get(false, false),
             "waits" => get(false, true),
-            "renews" => Command::Renew {
-                id,
-                caller,
-                ttl: options.time("ttl"),
-            },
+            "renews" => Command::Renew { id, caller, ttl: options.time("ttl") },
             "hangs-up" => return Act::HangUp(name.to_owned()),
-            "stops-waiting" => Command::EndWait {
-                id,
-                lost: options.has("lost"),
-            },
+            "stops-waiting" => Command::EndWait { id, lost: options.has("lost") },
             "releases" => Command::Release {
                 target: match (options.text("request"), options.text("holder")) {
                     (Some(request), _) => ReleaseTarget::Request(lock(first.expect("a lock")), request),
@@ -165,11 +146,9 @@ impl Stage {
                 caller,
                 queued: !options.has("only-held"),
             },
-            "undelivered" => Command::Undelivered {
-                id,
-                stamp: known.expect("has a ticket").stamp,
-                made: options.has("made"),
-            },
+            "undelivered" => {
+                Command::Undelivered { id, stamp: known.expect("has a ticket").stamp, made: options.has("made") }
+            }
             other => panic!("{other} is no verb"),
         };
         Act::Tell(name.to_owned(), Box::new(command))
@@ -221,10 +200,7 @@ fn capacity(options: &Options<'_>) -> Option<Capacity> {
         let name = |name| SlotName::new(name).unwrap_or_else(|why| panic!("{name}: {why}"));
         Capacity::Named(names.split('+').map(name).collect())
     };
-    options
-        .value("names")
-        .map(named)
-        .or_else(|| options.number("size").map(Capacity::Size))
+    options.value("names").map(named).or_else(|| options.number("size").map(Capacity::Size))
 }
 
 fn changes(options: &Options<'_>) -> Patch {
@@ -270,10 +246,7 @@ fn precondition(options: &Options<'_>) -> Precondition {
 }
 
 fn force(options: &Options<'_>) -> Force {
-    Force {
-        force: options.has("force"),
-        expect_tickets: options.number("expect"),
-    }
+    Force { force: options.has("force"), expect_tickets: options.number("expect") }
 }
 
 fn put(name: &str, options: &Options<'_>) -> Command {

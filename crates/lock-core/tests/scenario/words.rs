@@ -42,10 +42,7 @@ fn lock(view: &LockView) -> String {
         view.closed,
         view.queued
     );
-    for (is, word) in [
-        (view.lock.pause.is_some(), " paused"),
-        (view.lock.retiring, " retiring"),
-    ] {
+    for (is, word) in [(view.lock.pause.is_some(), " paused"), (view.lock.retiring, " retiring")] {
         if is {
             text.push_str(word);
         }

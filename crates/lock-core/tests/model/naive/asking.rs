@@ -8,40 +8,15 @@ impl Naive {
     pub(crate) fn apply(&mut self, command: &Command) -> Words {
         match command {
             Command::Acquire(new) => self.acquire(new),
-            Command::Get {
-                lock,
-                id,
-                caller,
-                renew,
-                wait,
-            } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
+            Command::Get { lock, id, caller, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
             Command::Renew { id, caller, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => self.end_wait(*id, *lost),
             Command::Release { target, caller, queued } => self.release(target, caller, *queued),
             Command::Undelivered { .. } => unreachable!("the driver knows which answer it was"),
-            Command::PutLock {
-                name,
-                settings,
-                precondition,
-                force,
-            } => self.put(name, settings, *precondition, *force),
-            Command::PatchLock {
-                name,
-                patch,
-                precondition,
-                force,
-            } => self.patch(name, patch, *precondition, *force),
-            Command::DeleteLock {
-                name,
-                precondition,
-                force,
-            } => self.delete(name, *precondition, *force),
-            Command::Revoke {
-                lock,
-                number,
-                caller,
-                reason,
-            } => self.revoke(lock, *number, caller, reason),
+            Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
+            Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
+            Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
+            Command::Revoke { lock, number, caller, reason } => self.revoke(lock, *number, caller, reason),
             Command::Open { lock, number } => self.open_all(lock, *number),
             Command::Configure { definitions, mode } => self.configure(definitions, *mode),
             Command::Verify { lock, token } => self.verify(lock, *token),
@@ -65,13 +40,7 @@ impl Naive {
     /// Rules 5 and 9: whether the command renews the lease of a live ticket, and of which.
     pub(crate) fn signs(&self, command: &Command) -> Option<TicketId> {
         let (id, counts) = match command {
-            Command::Get {
-                lock,
-                id,
-                caller,
-                renew,
-                wait,
-            } => {
+            Command::Get { lock, id, caller, renew, wait } => {
                 self.usable(lock.as_ref(), *id, caller).ok()?;
                 let counts = match self.find(*id)?.rec.state {
                     State::Queued { .. } => *renew || *wait,
@@ -173,11 +142,7 @@ impl Naive {
                 Err(why) => return why,
             },
             ReleaseTarget::Request(lock, id) => {
-                let scope = RequestScope {
-                    lock: lock.clone(),
-                    owner: caller.owner.clone(),
-                    id: id.clone(),
-                };
+                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: id.clone() };
                 match self.by_request(&scope) {
                     Some(ticket) => ticket.id,
                     None if !self.known(lock) => return "unknown lock".into(),
@@ -197,10 +162,7 @@ impl Naive {
             },
         };
         match self.ticket(id).rec.state {
-            State::Ended {
-                how: EndedAs::Released | EndedAs::Cancelled,
-                ..
-            } => return "nothing".into(),
+            State::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => return "nothing".into(),
             State::Ended { how, .. } => return format!("gone {}", how.as_str()),
             State::Queued { .. } if !queued => return "nothing".into(),
             State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),
@@ -248,10 +210,6 @@ impl Naive {
     }
 
     pub(super) fn shown(&self, lock: &LockName) -> Words {
-        if self.has_lock(lock) {
-            "lock".into()
-        } else {
-            "done".into()
-        }
+        if self.has_lock(lock) { "lock".into() } else { "done".into() }
     }
 }

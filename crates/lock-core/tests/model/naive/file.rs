@@ -24,24 +24,16 @@ impl Naive {
         }
         let names = |target: &Target| definitions.iter().any(|definition| definition.target == *target);
         if apply {
-            self.templates
-                .retain(|template| names(&Target::Template(template.prefix.clone())));
+            self.templates.retain(|template| names(&Target::Template(template.prefix.clone())));
         }
         for definition in definitions.iter().filter(fine) {
             let Target::Lock(name) = &definition.target else {
                 continue;
             };
-            let file = FileValues {
-                settings: definition.settings.clone(),
-                paused: definition.paused,
-            };
+            let file = FileValues { settings: definition.settings.clone(), paused: definition.paused };
             if !self.has_lock(name) {
                 self.insert(name, file.settings.clone(), file.paused, Some(file), None);
-                let closed = self
-                    .closed_names
-                    .iter()
-                    .find(|closed| closed.name == *name)
-                    .map(|closed| closed.until);
+                let closed = self.closed_names.iter().find(|closed| closed.name == *name).map(|closed| closed.until);
                 if let (Some(until), false) = (closed, definition.paused) {
                     self.lock(name).rec.pause = Some(Pause {
                         reason: Arc::from("a lock of this name was deleted while in use"),
@@ -66,10 +58,7 @@ impl Naive {
             return;
         }
         if let Some(template) = self.template_of(name).cloned() {
-            let file = FileValues {
-                settings: template.settings.clone(),
-                paused: template.paused,
-            };
+            let file = FileValues { settings: template.settings.clone(), paused: template.paused };
             self.follow(name, file, Some(&template));
             return;
         }
@@ -142,8 +131,5 @@ impl Naive {
 
 /// The pause of a lock that has size 0 in the file.
 pub(super) fn size_0() -> Pause {
-    Pause {
-        reason: Arc::from("size 0 in the configuration"),
-        until: None,
-    }
+    Pause { reason: Arc::from("size 0 in the configuration"), until: None }
 }

@@ -37,11 +37,7 @@ impl Naive {
         let ticket = self.ticket(id);
         ticket.rec.state = State::Held;
         ticket.rec.held_at = Some(wall);
-        ticket.rec.hold_until = [ticket.rec.max_hold, of_lock]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|hold| now + hold);
+        ticket.rec.hold_until = [ticket.rec.max_hold, of_lock].into_iter().flatten().min().map(|hold| now + hold);
         ticket.life += 1;
         ticket.restored = false;
         self.arm(id);
@@ -52,10 +48,7 @@ impl Naive {
         let ticket = self.ticket(id);
         ticket.life += 1;
         ticket.restored = false;
-        let (asleep, lock) = (
-            ticket.rec.state == State::Queued { dormant: true },
-            ticket.rec.lock.clone(),
-        );
+        let (asleep, lock) = (ticket.rec.state == State::Queued { dormant: true }, ticket.rec.lock.clone());
         if asleep {
             ticket.rec.state = State::Queued { dormant: false };
         }
@@ -111,11 +104,7 @@ impl Naive {
     /// Waiters that ask for more than the size.
     pub(crate) fn oversized(&self, name: &LockName, size: u32) -> Vec<TicketId> {
         let too_big = |ticket: &&Ticket| matches!(ticket.rec.permits, Permits::Count(count) if count > size);
-        self.queue(name)
-            .into_iter()
-            .filter(too_big)
-            .map(|ticket| ticket.rec.id)
-            .collect()
+        self.queue(name).into_iter().filter(too_big).map(|ticket| ticket.rec.id).collect()
     }
 
     pub(crate) fn end_oversized(&mut self, name: &LockName) {
@@ -132,10 +121,7 @@ impl Naive {
     pub(crate) fn expire(&mut self) {
         let now = self.now();
         loop {
-            let leases = self
-                .tickets
-                .iter()
-                .filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
+            let leases = self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
             let first = leases.min_by_key(|(until, id, _)| (*until, *id));
             let Some((_, id, state)) = first.filter(|(until, ..)| (*until).max(self.floor) <= now) else {
                 break;
@@ -147,31 +133,16 @@ impl Naive {
             }
         }
         while self.fire_one(now) {}
-        self.tickets
-            .retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
+        self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
     }
 
     pub(super) fn fire_one(&mut self, now: Ms) -> bool {
         let holds = self.tickets.iter().filter(|t| t.rec.state == State::Held);
-        let hold = holds
-            .filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None)))
-            .min();
-        let closure = self
-            .closures
-            .iter()
-            .map(|c| (c.until, 1, u128::from(c.number), None))
-            .min();
+        let hold = holds.filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None))).min();
+        let closure = self.closures.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
         let named = |kind, until: Option<Ms>, name: &LockName| until.map(|until| (until, kind, 0, Some(name.clone())));
-        let pause = self
-            .locks
-            .iter()
-            .filter_map(|l| named(2, l.rec.pause.as_ref()?.until, &l.rec.name))
-            .min();
-        let idle = self
-            .locks
-            .iter()
-            .filter_map(|l| named(5, l.idle_until, &l.rec.name))
-            .min();
+        let pause = self.locks.iter().filter_map(|l| named(2, l.rec.pause.as_ref()?.until, &l.rec.name)).min();
+        let idle = self.locks.iter().filter_map(|l| named(5, l.idle_until, &l.rec.name)).min();
         self.closed_names.retain(|closed| closed.until > now);
         self.withdrawn.retain(|withdrawn| withdrawn.until > now);
         let due = [hold, closure, pause, idle].into_iter().flatten().min();
@@ -188,11 +159,7 @@ impl Naive {
     }
 
     pub(crate) fn open(&mut self, number: u64) {
-        let at = self
-            .closures
-            .iter()
-            .position(|closure| closure.number == number)
-            .expect("closed permits");
+        let at = self.closures.iter().position(|closure| closure.number == number).expect("closed permits");
         let lock = self.closures.remove(at).lock;
         self.grant(&lock);
         self.settle(&lock);

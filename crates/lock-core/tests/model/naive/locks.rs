@@ -13,17 +13,8 @@ impl Naive {
     }
 
     pub(crate) fn make_instance(&mut self, name: &LockName, template: &TemplateRecord) {
-        let file = FileValues {
-            settings: template.settings.clone(),
-            paused: template.paused,
-        };
-        self.insert(
-            name,
-            template.settings.clone(),
-            template.paused,
-            Some(file),
-            Some(template),
-        );
+        let file = FileValues { settings: template.settings.clone(), paused: template.paused };
+        self.insert(name, template.settings.clone(), template.paused, Some(file), Some(template));
     }
 
     pub(super) fn insert(
@@ -57,16 +48,9 @@ impl Naive {
             self.lock(name).rec.slot_names.clear();
             return;
         };
-        let old: &[(u32, SlotName)] = if matches!(before, Capacity::Named(_)) {
-            &record.slot_names
-        } else {
-            &[]
-        };
+        let old: &[(u32, SlotName)] = if matches!(before, Capacity::Named(_)) { &record.slot_names } else { &[] };
         let was = |wanted: &SlotName| {
-            let of_holder = out
-                .iter()
-                .find(|(_, name)| name.as_ref() == Some(wanted))
-                .map(|(slot, _)| *slot);
+            let of_holder = out.iter().find(|(_, name)| name.as_ref() == Some(wanted)).map(|(slot, _)| *slot);
             of_holder.or_else(|| old.iter().find(|(_, name)| name == wanted).map(|(slot, _)| *slot))
         };
         let mut placed: Vec<(u32, SlotName)> = Vec::new();
@@ -114,26 +98,16 @@ impl Naive {
     }
 
     pub(super) fn close_name(&mut self, name: &LockName, until: Ms) {
-        let before = self
-            .closed_names
-            .iter()
-            .find(|closed| closed.name == *name)
-            .map(|closed| closed.until);
+        let before = self.closed_names.iter().find(|closed| closed.name == *name).map(|closed| closed.until);
         self.closed_names.retain(|closed| closed.name != *name);
         let until = before.map_or(until, |before| before.max(until));
-        self.closed_names.push(ClosedName {
-            name: name.clone(),
-            until,
-        });
+        self.closed_names.push(ClosedName { name: name.clone(), until });
     }
 
     pub(crate) fn drop_idle(&mut self, name: &LockName) {
         self.lock(name).idle_until = None;
         let lock = self.lock(name).rec.clone();
-        let template = self
-            .templates
-            .iter()
-            .find(|template| Some(&template.prefix) == lock.template.as_ref());
+        let template = self.templates.iter().find(|template| Some(&template.prefix) == lock.template.as_ref());
         if template.is_some_and(|t| t.settings == lock.settings && t.paused == lock.pause.is_some()) {
             self.remove(name);
         }
@@ -198,11 +172,7 @@ impl Naive {
     pub(super) fn shrink(&self, name: &LockName, settings: &Settings, force: Force) -> Result<(), Words> {
         let hit = self.oversized(name, settings.size()).len() as u64;
         let agreed = force.force && force.expect_tickets.is_none_or(|expected| expected == hit);
-        if hit == 0 || agreed {
-            Ok(())
-        } else {
-            Err(format!("would end {hit}"))
-        }
+        if hit == 0 || agreed { Ok(()) } else { Err(format!("would end {hit}")) }
     }
 
     pub(super) fn patch(&mut self, name: &LockName, patch: &Patch, precondition: Precondition, force: Force) -> Words {
@@ -213,10 +183,7 @@ impl Naive {
                 Err(why) => return why,
             },
         };
-        let mut settings = template
-            .as_ref()
-            .map_or_else(|| self.settings(name), |t| &t.settings)
-            .clone();
+        let mut settings = template.as_ref().map_or_else(|| self.settings(name), |t| &t.settings).clone();
         if let Some(capacity) = &patch.capacity {
             settings.capacity = capacity.clone();
         }
@@ -237,10 +204,9 @@ impl Naive {
         }
         let now = self.now();
         if let Some(pause) = &patch.pause {
-            self.lock(name).rec.pause = pause.as_ref().map(|(reason, lasts)| Pause {
-                reason: reason.clone(),
-                until: lasts.map(|lasts| now + lasts),
-            });
+            self.lock(name).rec.pause = pause
+                .as_ref()
+                .map(|(reason, lasts)| Pause { reason: reason.clone(), until: lasts.map(|lasts| now + lasts) });
         }
         self.set(name, settings);
         self.shown(name)
@@ -254,10 +220,7 @@ impl Naive {
             return why;
         }
         let live = self.live_of(name);
-        let agreed = force.force
-            && force
-                .expect_tickets
-                .is_none_or(|expected| expected == live.len() as u64);
+        let agreed = force.force && force.expect_tickets.is_none_or(|expected| expected == live.len() as u64);
         if !self.idle(name) && !agreed {
             return format!("would end {}", live.len());
         }

@@ -23,10 +23,8 @@ impl Naive {
                 Err(why) => return why,
             },
         };
-        let settings = template
-            .as_ref()
-            .map_or_else(|| self.settings(&new.lock), |template| &template.settings)
-            .clone();
+        let settings =
+            template.as_ref().map_or_else(|| self.settings(&new.lock), |template| &template.settings).clone();
         if matches!(new.permits, Permits::Count(count) if count > settings.size()) {
             return "too many permits".into();
         }
@@ -35,10 +33,7 @@ impl Naive {
             None => {
                 let awake = |t: &&Ticket| t.rec.state == State::Queued { dormant: false };
                 let queue = self.queue(&new.lock);
-                let first = queue
-                    .into_iter()
-                    .find(awake)
-                    .is_none_or(|head| head.rec.priority < new.priority);
+                let first = queue.into_iter().find(awake).is_none_or(|head| head.rec.priority < new.priority);
                 first && self.fits(&new.lock, new.permits)
             }
         };
@@ -65,19 +60,11 @@ impl Naive {
             return Err("invalid".into());
         }
         if let Some(id) = &new.request_id {
-            let scope = RequestScope {
-                lock: new.lock.clone(),
-                owner: new.caller.owner.clone(),
-                id: id.clone(),
-            };
+            let scope = RequestScope { lock: new.lock.clone(), owner: new.caller.owner.clone(), id: id.clone() };
             if self.withdrawn.iter().any(|withdrawn| withdrawn.scope == scope) {
                 return Err("withdrawn".into());
             }
-            let key = RequestKey {
-                id: id.clone(),
-                asked_ttl,
-                asked_max_hold: new.max_hold,
-            };
+            let key = RequestKey { id: id.clone(), asked_ttl, asked_max_hold: new.max_hold };
             if let Some(ticket) = self.by_request(&scope) {
                 let same = ticket.request.as_ref() == Some(&key)
                     && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
@@ -113,9 +100,7 @@ impl Naive {
 
     pub(crate) fn capped(&self, lock: &LockName, lease: Lease) -> Lease {
         let settings = self.settings(lock);
-        let default = settings
-            .max_lock
-            .map_or(2_592_000_000, |max_lock| max_lock.max(3_600_000));
+        let default = settings.max_lock.map_or(2_592_000_000, |max_lock| max_lock.max(3_600_000));
         match lease {
             Lease::Given(ttl) => Lease::Given(ttl.min(settings.max_ttl.unwrap_or(default))),
             other => other,
@@ -139,11 +124,7 @@ impl Naive {
             permits: new.permits,
             priority: new.priority,
             seq: self.meta.last_seq,
-            request: new.request_id.clone().map(|id| RequestKey {
-                id,
-                asked_ttl,
-                asked_max_hold: new.max_hold,
-            }),
+            request: new.request_id.clone().map(|id| RequestKey { id, asked_ttl, asked_max_hold: new.max_hold }),
             holder: new.holder.clone(),
             lease: self.capped(&new.lock, new.lease),
             queue_lease: new.queue_lease,
@@ -158,13 +139,7 @@ impl Naive {
             held_at: None,
             ended_at: None,
         };
-        self.tickets.push(Ticket {
-            rec,
-            until: None,
-            waiting: 0,
-            life: 0,
-            restored: false,
-        });
+        self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
         self.lock(&new.lock).idle_until = None;
         self.arm(new.id);
     }
@@ -184,14 +159,7 @@ impl Naive {
 
     pub(crate) fn describe(&self, id: TicketId) -> Words {
         let record = &self.find(id).expect("a ticket").rec;
-        let ahead = if matches!(record.state, State::Queued { .. }) {
-            self.ahead(id)
-        } else {
-            0
-        };
-        format!(
-            "ticket {} {:?} {:?} ahead {ahead}",
-            record.number, record.state, record.slots
-        )
+        let ahead = if matches!(record.state, State::Queued { .. }) { self.ahead(id) } else { 0 };
+        format!("ticket {} {:?} {:?} ahead {ahead}", record.number, record.state, record.slots)
     }
 }

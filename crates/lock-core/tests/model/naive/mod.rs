@@ -71,10 +71,7 @@ impl Naive {
     }
 
     pub(crate) fn lock(&mut self, name: &LockName) -> &mut Lock {
-        self.locks
-            .iter_mut()
-            .find(|lock| lock.rec.name == *name)
-            .expect("a lock")
+        self.locks.iter_mut().find(|lock| lock.rec.name == *name).expect("a lock")
     }
 
     pub(crate) fn has_lock(&self, name: &LockName) -> bool {
@@ -97,10 +94,7 @@ impl Naive {
     }
 
     pub(crate) fn ticket(&mut self, id: TicketId) -> &mut Ticket {
-        self.tickets
-            .iter_mut()
-            .find(|ticket| ticket.rec.id == id)
-            .expect("a ticket")
+        self.tickets.iter_mut().find(|ticket| ticket.rec.id == id).expect("a ticket")
     }
 
     pub(crate) fn find(&self, id: TicketId) -> Option<&Ticket> {
@@ -142,19 +136,14 @@ impl Naive {
         held.chain(closed)
             .flat_map(|(slots, names)| {
                 let names = names.clone();
-                listed(slots)
-                    .into_iter()
-                    .enumerate()
-                    .map(move |(at, slot)| (slot, names.get(at).cloned()))
+                listed(slots).into_iter().enumerate().map(move |(at, slot)| (slot, names.get(at).cloned()))
             })
             .collect()
     }
 
     /// Whether "all" is out.
     pub(crate) fn exclusive(&self, name: &LockName) -> bool {
-        self.active(name)
-            .iter()
-            .any(|ticket| ticket.rec.permits == Permits::All)
+        self.active(name).iter().any(|ticket| ticket.rec.permits == Permits::All)
             || self.closures_of(name).iter().any(|closure| closure.all)
     }
 
@@ -194,18 +183,9 @@ impl Naive {
                 Permits::Count(count) => count as usize,
                 Permits::All => slots.len(),
             };
-            let taken: Vec<u32> = slots
-                .into_iter()
-                .filter(|slot| !out.contains(slot))
-                .take(count)
-                .collect();
-            let name_of = |slot: &u32| {
-                record
-                    .slot_names
-                    .iter()
-                    .find(|(at, _)| at == slot)
-                    .map(|(_, name)| name.clone())
-            };
+            let taken: Vec<u32> = slots.into_iter().filter(|slot| !out.contains(slot)).take(count).collect();
+            let name_of =
+                |slot: &u32| record.slot_names.iter().find(|(at, _)| at == slot).map(|(_, name)| name.clone());
             self.meta.last_token += 1;
             let (token, wall) = (self.meta.last_token, self.wall);
             let ticket = self.ticket(id);
