@@ -19,11 +19,7 @@ impl Caller {
     /// A client without a key.
     #[must_use]
     pub fn anonymous(from: &str) -> Self {
-        Self {
-            owner: None,
-            admin: false,
-            from: Arc::from(from),
-        }
+        Self { owner: None, admin: false, from: Arc::from(from) }
     }
 }
 
@@ -271,22 +267,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// The ticket that this is a sign of life of; such commands are looked at before leases expire (rule 9).
-    #[must_use]
-    pub fn sign_of_life(&self) -> Option<(TicketId, &Caller)> {
-        match self {
-            Self::Get {
-                id,
-                caller,
-                renew,
-                wait,
-                ..
-            } if *renew || *wait => Some((*id, caller)),
-            Self::Renew { id, caller, .. } => Some((*id, caller)),
-            _ => None,
-        }
-    }
-
     /// Whether overload may shed it: new tickets and reads. Everything else keeps permits where they belong.
     #[must_use]
     pub fn may_be_shed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
 use crate::table::{Lock, Maker, Table};
-use crate::{Permits, SlotRanges, State, TicketId, limits, ranges};
+use crate::{Lease, Permits, QueueLease, SlotRanges, State, TicketId, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -18,9 +18,7 @@ pub fn check(table: &Table) -> Result<(), String> {
         rule_2_no_permit_idle(table, lock)?;
         let size = lock.slots.size();
         let swept = lock.queue.oversized(size).is_none() || table.next_timeout() <= Some(table.now());
-        require(swept, || {
-            format!("{}: an impossible waiter is left alone", lock.record.name)
-        })?;
+        require(swept, || format!("{}: an impossible waiter is left alone", lock.record.name))?;
     }
     Ok(())
 }
@@ -50,41 +48,26 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
         out += ranges::count(slots);
         seen.extend(slots.iter());
         for slot_name in *slot_names {
-            require(names.insert(slot_name), || {
-                format!("{name}: rule 11: two tickets have the name {slot_name}")
-            })?;
+            require(names.insert(slot_name), || format!("{name}: rule 11: two tickets have the name {slot_name}"))?;
         }
     }
     seen.sort_unstable();
     let twice = seen.windows(2).find(|pair| pair[0].1 >= pair[1].0);
-    require(twice.is_none(), || {
-        format!(
-            "{name}: rule 1: slot {} is out twice",
-            twice.map_or(0, |pair| pair[1].0)
-        )
-    })?;
-    require(out == lock.slots.out(), || {
-        format!("{name}: {out} permits are out, {} are counted", lock.slots.out())
-    })?;
+    require(twice.is_none(), || format!("{name}: rule 1: slot {} is out twice", twice.map_or(0, |pair| pair[1].0)))?;
+    require(out == lock.slots.out(), || format!("{name}: {out} permits are out, {} are counted", lock.slots.out()))?;
     // More than size is right only while a lock that shrank still has its old holders, and then there is no room.
     let room = u64::from(lock.slots.size()).saturating_sub(out);
-    require(lock.slots.room() == room, || {
-        format!("{name}: rule 1: room for {} instead of {room}", lock.slots.room())
-    })?;
+    require(lock.slots.room() == room, || format!("{name}: rule 1: room for {} instead of {room}", lock.slots.room()))?;
     for ticket in holders.clone() {
         let right = match ticket.permits {
             Permits::Count(count) => ranges::count(&ticket.slots) == u64::from(count),
             Permits::All => given.len() == 1,
         };
-        require(right, || {
-            format!("{name}: ticket {} has other permits than it asked for", ticket.number)
-        })?;
+        require(right, || format!("{name}: ticket {} has other permits than it asked for", ticket.number))?;
     }
     let all =
         holders.clone().any(|ticket| ticket.permits == Permits::All) || closures.clone().any(|closure| closure.all);
-    require(all == lock.exclusive, || {
-        format!("{name}: exclusive is {}", lock.exclusive)
-    })
+    require(all == lock.exclusive, || format!("{name}: exclusive is {}", lock.exclusive))
 }
 
 fn rule_2_no_permit_idle(table: &Table, lock: &Lock) -> Result<(), String> {
@@ -97,29 +80,19 @@ fn rule_2_no_permit_idle(table: &Table, lock: &Lock) -> Result<(), String> {
         Permits::Count(count) => u64::from(count) <= lock.slots.room(),
         Permits::All => lock.slots.out() == 0,
     };
-    require(stopped || !fits, || {
-        format!(
-            "{}: rule 3: ticket {} could be granted",
-            lock.record.name, ticket.number
-        )
-    })
+    require(stopped || !fits, || format!("{}: rule 3: ticket {} could be granted", lock.record.name, ticket.number))
 }
 
 fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
     let name = &lock.record.name;
     for (place, id) in lock.queue.iter() {
-        let ticket = table
-            .tickets
-            .get(&id)
-            .ok_or_else(|| format!("{name}: an unknown ticket queues"))?;
+        let ticket = table.tickets.get(&id).ok_or_else(|| format!("{name}: an unknown ticket queues"))?;
         let dormant = ticket.state == State::Queued { dormant: true };
         require(
             matches!(ticket.state, State::Queued { .. }) && ticket.place() == place && ticket.lock == *name,
             || format!("{name}: ticket {} is not where it queues", ticket.number),
         )?;
-        require(dormant != lock.queue.is_ready(place), || {
-            format!("{name}: ticket {}: dormant?", ticket.number)
-        })?;
+        require(dormant != lock.queue.is_ready(place), || format!("{name}: ticket {}: dormant?", ticket.number))?;
     }
     Ok(())
 }
@@ -141,20 +114,22 @@ fn indexes(table: &Table) -> Result<(), String> {
                 })?;
             }
         }
-        require(
-            table.numbers.get(&ticket.number) == ticket.is_live().then_some(&id),
-            || format!("ticket {} is not found by its number", ticket.number),
-        )?;
+        require(table.numbers.get(&ticket.number) == ticket.is_live().then_some(&id), || {
+            format!("ticket {} is not found by its number", ticket.number)
+        })?;
         if let Some(until) = ticket.lease_until {
             leases.insert((until, id));
         }
         let lease = ticket.is_live().then(|| table.lease_of(id)).flatten();
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        require(waits || lease.is_some() == ticket.lease_until.is_some(), || {
-            format!(
-                "rule 4: ticket {} has a lease of {lease:?} that ends at {:?}",
-                ticket.number, ticket.lease_until
-            )
+        // A lease that the lock gives runs as it was told: other settings count from the next sign of life on.
+        let of_lock = match ticket.state {
+            State::Held => ticket.lease == Lease::OfLock,
+            State::Queued { .. } => ticket.queue_lease == QueueLease::Expiration,
+            _ => false,
+        };
+        require(waits || of_lock || lease.is_some() == ticket.lease_until.is_some(), || {
+            format!("rule 4: ticket {} has a lease of {lease:?} that ends at {:?}", ticket.number, ticket.lease_until)
         })?;
         if ticket.is_live() {
             *makers.entry(ticket.maker()).or_default() += 1;
@@ -163,22 +138,12 @@ fn indexes(table: &Table) -> Result<(), String> {
     for (name, lock) in &table.locks {
         let counted = (lock.queue.len(), lock.active.len());
         let real = live.remove(name.as_str()).unwrap_or_default();
-        require(real == counted, || {
-            format!("{name}: {real:?} tickets queue and hold, {counted:?} are counted")
-        })?;
+        require(real == counted, || format!("{name}: {real:?} tickets queue and hold, {counted:?} are counted"))?;
     }
-    require(live.values().all(|counts| *counts == (0, 0)), || {
-        "live tickets of a lock that is gone".to_owned()
-    })?;
-    require(leases == table.leases, || {
-        "leases differ from those of the tickets".to_owned()
-    })?;
-    require(makers == table.makers, || {
-        "tickets of keys and addresses are miscounted".to_owned()
-    })?;
-    require(ended == table.ended.len() && ended <= limits::ENDED_TICKETS_MAX, || {
-        format!("{ended} ended tickets")
-    })
+    require(live.values().all(|counts| *counts == (0, 0)), || "live tickets of a lock that is gone".to_owned())?;
+    require(leases == table.leases, || "leases differ from those of the tickets".to_owned())?;
+    require(makers == table.makers, || "tickets of keys and addresses are miscounted".to_owned())?;
+    require(ended == table.ended.len() && ended <= limits::ENDED_TICKETS_MAX, || format!("{ended} ended tickets"))
 }
 
 fn counters(table: &Table) -> Result<(), String> {
@@ -186,24 +151,11 @@ fn counters(table: &Table) -> Result<(), String> {
         let given = ticket.number <= table.meta.last_number
             && ticket.seq <= table.meta.last_seq
             && ticket.token.is_none_or(|token| token <= table.meta.last_token);
-        require(given, || {
-            format!(
-                "rule 10: ticket {} has a number, place or token never given",
-                ticket.number
-            )
-        })?;
+        require(given, || format!("rule 10: ticket {} has a number, place or token never given", ticket.number))?;
     }
     for (prefix, template) in &table.templates {
-        let instances = table
-            .locks
-            .values()
-            .filter(|lock| lock.record.template.as_ref() == Some(prefix))
-            .count();
-        require(instances == template.instances, || {
-            format!("rule 12: {prefix:?} counts {}", template.instances)
-        })?;
+        let instances = table.locks.values().filter(|lock| lock.record.template.as_ref() == Some(prefix)).count();
+        require(instances == template.instances, || format!("rule 12: {prefix:?} counts {}", template.instances))?;
     }
-    require(table.meta.last_token < limits::COUNTER_MAX, || {
-        "rule 10: a counter is too large".to_owned()
-    })
+    require(table.meta.last_token < limits::COUNTER_MAX, || "rule 10: a counter is too large".to_owned())
 }

@@ -172,30 +172,10 @@ mod tests {
 
     #[test]
     fn lock_names() {
-        for good in [
-            "a",
-            "DefaultLock",
-            "san ssh",
-            "größe",
-            "a.b",
-            "...",
-            "a*b".replace('*', "-").as_str(),
-        ] {
+        for good in ["a", "DefaultLock", "san ssh", "größe", "a.b", "...", "a*b".replace('*', "-").as_str()] {
             assert!(LockName::new(good).is_ok(), "{good:?}");
         }
-        for bad in [
-            "",
-            " a",
-            "a ",
-            "a/b",
-            "a*",
-            "what?",
-            "a\nb",
-            ".",
-            "..",
-            "\u{7f}",
-            &"x".repeat(201),
-        ] {
+        for bad in ["", " a", "a ", "a/b", "a*", "what?", "a\nb", ".", "..", "\u{7f}", &"x".repeat(201)] {
             assert!(LockName::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -13,10 +13,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(priority: i8, seq: u64) -> Self {
-        Self {
-            priority: Reverse(priority),
-            seq,
-        }
+        Self { priority: Reverse(priority), seq }
     }
 }
 
@@ -64,16 +61,9 @@ impl Queue {
 
     /// Skips a ticket, or not any more; its place stays.
     pub(crate) fn set_dormant(&mut self, place: Place, dormant: bool) {
-        let changed = if dormant {
-            self.ready.remove(&place)
-        } else {
-            self.ready.insert(place)
-        };
+        let changed = if dormant { self.ready.remove(&place) } else { self.ready.insert(place) };
         if changed {
-            self.ranks
-                .get_mut(&place.priority)
-                .expect("has this place")
-                .set_ready(place.seq, !dormant);
+            self.ranks.get_mut(&place.priority).expect("has this place").set_ready(place.seq, !dormant);
         }
     }
 
@@ -85,28 +75,17 @@ impl Queue {
     /// How many tickets that are not dormant are before this place.
     pub(crate) fn ahead(&self, place: Place) -> u64 {
         let higher: u64 = self.ranks.range(..place.priority).map(|(_, ranks)| ranks.ready()).sum();
-        higher
-            + self
-                .ranks
-                .get(&place.priority)
-                .map_or(0, |ranks| ranks.ready_before(place.seq))
+        higher + self.ranks.get(&place.priority).map_or(0, |ranks| ranks.ready_before(place.seq))
     }
 
     /// A ticket that asks for more permits than this.
     pub(crate) fn oversized(&self, size: u32) -> Option<TicketId> {
-        self.wants
-            .last()
-            .filter(|(permits, _)| *permits > size)
-            .map(|(_, place)| self.order[place])
+        self.wants.last().filter(|(permits, _)| *permits > size).map(|(_, place)| self.order[place])
     }
 
     /// All tickets that ask for more permits than this.
     pub(crate) fn all_oversized(&self, size: u32) -> impl Iterator<Item = TicketId> + '_ {
-        self.wants
-            .iter()
-            .rev()
-            .take_while(move |(permits, _)| *permits > size)
-            .map(|(_, place)| self.order[place])
+        self.wants.iter().rev().take_while(move |(permits, _)| *permits > size).map(|(_, place)| self.order[place])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, TicketId)> + '_ {
@@ -137,10 +116,7 @@ enum Mark {
 
 impl Ranks {
     fn push(&mut self, seq: u64) {
-        assert!(
-            self.places.last().is_none_or(|&(last, _)| last < seq),
-            "places only grow"
-        );
+        assert!(self.places.last().is_none_or(|&(last, _)| last < seq), "places only grow");
         self.places.push((seq, Mark::Dormant));
         self.live += 1;
         let at = self.places.len();
@@ -151,9 +127,7 @@ impl Ranks {
     }
 
     fn index(&self, seq: u64) -> usize {
-        self.places
-            .binary_search_by_key(&seq, |&(seq, _)| seq)
-            .expect("a queued ticket has a rank")
+        self.places.binary_search_by_key(&seq, |&(seq, _)| seq).expect("a queued ticket has a rank")
     }
 
     fn set_ready(&mut self, seq: u64, ready: bool) {

@@ -17,10 +17,7 @@ impl RangeSet {
     }
 
     pub(crate) fn contains(&self, slot: u32) -> bool {
-        self.ranges
-            .range(..=slot)
-            .next_back()
-            .is_some_and(|(_, &end)| slot <= end)
+        self.ranges.range(..=slot).next_back().is_some_and(|(_, &end)| slot <= end)
     }
 
     /// Adds a range of which nothing is in the set yet.
@@ -45,12 +42,7 @@ impl RangeSet {
 
     /// Removes what of the range is in the set, and returns it.
     pub(crate) fn remove(&mut self, (start, end): (u32, u32)) -> SlotRanges {
-        let from = self
-            .ranges
-            .range(..=start)
-            .next_back()
-            .filter(|&(_, &e)| e >= start)
-            .map_or(start, |(&s, _)| s);
+        let from = self.ranges.range(..=start).next_back().filter(|&(_, &e)| e >= start).map_or(start, |(&s, _)| s);
         let hit: SlotRanges = self.ranges.range(from..=end).map(|(&s, &e)| (s, e)).collect();
         let mut removed = SlotRanges::new();
         for (s, e) in hit {

@@ -105,11 +105,11 @@ pub enum Lease {
     OfLock,
     /// That long; given to the client in the answer.
     Given(Ms),
-    /// For ever: the protocol has no renewal (FleetLock, Terraform).
+    /// For ever once it is held: the protocol has no renewal (FleetLock, Terraform). It queues like any other.
     Never,
 }
 
-/// Queue lease of a ticket with [`Lease::OfLock`].
+/// Queue lease of a ticket that has no [`Lease::Given`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueLease {
     /// A minute.

@@ -73,9 +73,7 @@ impl Settings {
     /// Longest lease that a client may ask for: as set, else the larger of `max_lock` and an hour (rule 4).
     #[must_use]
     pub fn max_ttl_ms(&self) -> Ms {
-        let default = self
-            .max_lock
-            .map_or(TTL_MAX_MS, |max_lock| max_lock.max(MAX_TTL_DEFAULT_MS));
+        let default = self.max_lock.map_or(TTL_MAX_MS, |max_lock| max_lock.max(MAX_TTL_DEFAULT_MS));
         self.max_ttl.unwrap_or(default).min(TTL_MAX_MS)
     }
 

@@ -49,11 +49,7 @@ impl Slots {
 
     /// Gives the lowest free slots; the caller has looked at [`Slots::room`].
     pub(crate) fn take(&mut self, wanted: u64) -> (SlotRanges, Vec<SlotName>) {
-        assert!(
-            wanted <= self.room(),
-            "{wanted} permits taken, {} can be given",
-            self.room()
-        );
+        assert!(wanted <= self.room(), "{wanted} permits taken, {} can be given", self.room());
         let taken = self.free.take_lowest(wanted);
         let names: Vec<SlotName> = match &self.names {
             Some(names) => ranges::slots(&taken).map(|slot| names[&slot].clone()).collect(),
@@ -149,11 +145,7 @@ impl Slots {
 
     /// Names in force by slot, as they are saved.
     pub(crate) fn names(&self) -> Vec<(u32, SlotName)> {
-        self.names
-            .iter()
-            .flatten()
-            .map(|(&slot, name)| (slot, name.clone()))
-            .collect()
+        self.names.iter().flatten().map(|(&slot, name)| (slot, name.clone())).collect()
     }
 }
 
@@ -162,21 +154,13 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Capacity {
-        Capacity::Named(
-            text.split_whitespace()
-                .map(|name| SlotName::new(name).unwrap())
-                .collect(),
-        )
+        Capacity::Named(text.split_whitespace().map(|name| SlotName::new(name).unwrap()).collect())
     }
 
     fn taken(slots: &mut Slots, wanted: u64) -> String {
         let (ranges, names) = slots.take(wanted);
         let slots: Vec<String> = ranges::slots(&ranges).map(|slot| slot.to_string()).collect();
-        format!(
-            "{} {}",
-            slots.join(","),
-            names.iter().map(SlotName::as_str).collect::<Vec<_>>().join(",")
-        )
+        format!("{} {}", slots.join(","), names.iter().map(SlotName::as_str).collect::<Vec<_>>().join(","))
     }
 
     #[test]

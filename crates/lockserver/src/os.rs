@@ -12,10 +12,7 @@ const OPEN_FILES_MAX: libc::rlim_t = 1 << 20;
 /// # Errors
 /// When the system refuses to tell or to change the limit; the old limit then stays.
 pub fn raise_open_files() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[expect(unsafe_code, reason = "getrlimit has no safe wrapper among the dependencies")]
     // SAFETY: `limit` is a valid, writable rlimit for the duration of the call.
     let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
@@ -52,11 +49,7 @@ pub struct Look {
 /// When poll(2) itself fails.
 pub fn look(socket: &impl AsFd) -> io::Result<Look> {
     let descriptor = socket.as_fd();
-    let mut entry = libc::pollfd {
-        fd: descriptor.as_raw_fd(),
-        events: libc::POLLIN | libc::POLLRDHUP,
-        revents: 0,
-    };
+    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN | libc::POLLRDHUP, revents: 0 };
     loop {
         #[expect(unsafe_code, reason = "poll has no safe wrapper among the dependencies")]
         // SAFETY: one valid, writable entry; its descriptor stays open as long as `descriptor` is borrowed.
@@ -71,11 +64,7 @@ pub fn look(socket: &impl AsFd) -> io::Result<Look> {
     }
     let seen = |bits: libc::c_short| entry.revents & bits != 0;
     let failed = seen(libc::POLLERR | libc::POLLHUP | libc::POLLNVAL);
-    Ok(Look {
-        readable: seen(libc::POLLIN) || failed,
-        closed: seen(libc::POLLRDHUP) || failed,
-        failed,
-    })
+    Ok(Look { readable: seen(libc::POLLIN) || failed, closed: seen(libc::POLLRDHUP) || failed, failed })
 }
 
 /// Bytes given to the kernel for a TCP socket that the peer's kernel has not acknowledged yet (tcp(7), `SIOCOUTQ`). A
@@ -102,15 +91,9 @@ pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u64> {
 /// When the kernel refuses; a socket that is closed already is no error.
 pub fn reset(socket: &impl AsFd) -> io::Result<()> {
     let descriptor = socket.as_fd();
-    let nowhere = libc::sockaddr {
-        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
-        sa_data: [0; 14],
-    };
+    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
     let length = size_of::<libc::sockaddr>() as libc::socklen_t;
-    #[expect(
-        unsafe_code,
-        reason = "connecting to no address has no safe wrapper among the dependencies"
-    )]
+    #[expect(unsafe_code, reason = "connecting to no address has no safe wrapper among the dependencies")]
     // SAFETY: `nowhere` is a valid sockaddr of `length` bytes that the call only reads; the descriptor is borrowed, so open.
     let done = unsafe { libc::connect(descriptor.as_raw_fd(), &raw const nowhere, length) };
     if done != 0 {
@@ -150,31 +133,16 @@ mod tests {
     #[test]
     fn a_look_tells_quiet_bytes_end_and_reset_apart() {
         let (near, mut far) = pair();
-        let quiet = Look {
-            readable: false,
-            closed: false,
-            failed: false,
-        };
+        let quiet = Look { readable: false, closed: false, failed: false };
         assert_eq!(look(&near).expect("look"), quiet);
         far.write_all(b"x").expect("write");
-        await_look(&near, "a byte", |look| {
-            look == Look {
-                readable: true,
-                ..quiet
-            }
-        });
+        await_look(&near, "a byte", |look| look == Look { readable: true, ..quiet });
         far.shutdown(std::net::Shutdown::Write).expect("shutdown");
-        let ended = Look {
-            readable: true,
-            closed: true,
-            failed: false,
-        };
+        let ended = Look { readable: true, closed: true, failed: false };
         await_look(&near, "the end", |look| look == ended);
 
         let (near, far) = pair();
-        socket2::SockRef::from(&far)
-            .set_linger(Some(std::time::Duration::ZERO))
-            .expect("linger");
+        socket2::SockRef::from(&far).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
         drop(far);
         await_look(&near, "a reset", |look| look.failed);
         let mut near = near;
@@ -186,8 +154,7 @@ mod tests {
         let (mut near, far) = pair();
         assert_eq!(unacknowledged(&near).expect("count"), 0);
         drop(far);
-        near.write_all(b"nobody reads this")
-            .expect("the first write after a FIN succeeds");
+        near.write_all(b"nobody reads this").expect("the first write after a FIN succeeds");
         await_look(&near, "a reset", |look| look.failed);
         assert_eq!(unacknowledged(&near).expect("count"), 17);
     }

@@ -34,18 +34,12 @@ fn check(target: &str, rounds: u64, body: impl Fn(&[u8])) {
 
 fn run(body: &impl Fn(&[u8]), input: &[u8], origin: &str) {
     if catch_unwind(AssertUnwindSafe(|| body(input))).is_err() {
-        panic!(
-            "{origin} of {} bytes broke it: \"{}\"",
-            input.len(),
-            input.escape_ascii()
-        );
+        panic!("{origin} of {} bytes broke it: \"{}\"", input.len(), input.escape_ascii());
     }
 }
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fuzz/seeds")
-        .join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut seeds: Vec<_> = entries
         .map(|entry| {
@@ -63,11 +57,7 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 fn mutate(rng: &mut StdRng, seeds: &[(String, Vec<u8>)]) -> Vec<u8> {
     let pick = |rng: &mut StdRng| &seeds[rng.random_range(0..seeds.len())].1;
     let mut input = pick(rng).clone();
-    for _ in 0..rng
-        .random_range(1..=8)
-        .min(rng.random_range(1..=8))
-        .min(rng.random_range(1..=8))
-    {
+    for _ in 0..rng.random_range(1..=8).min(rng.random_range(1..=8)).min(rng.random_range(1..=8)) {
         let at = rng.random_range(0..=input.len());
         match rng.random_range(0..9) {
             // Another byte; a flipped bit; a neighbour, which is often of the same kind.
@@ -109,11 +99,6 @@ fn piece(rng: &mut StdRng, input: &[u8]) -> std::ops::Range<usize> {
     if rng.random() {
         return start..end;
     }
-    let tag = |from: usize| {
-        input[from..]
-            .iter()
-            .position(|byte| *byte == b'<')
-            .map_or(input.len(), |at| from + at)
-    };
+    let tag = |from: usize| input[from..].iter().position(|byte| *byte == b'<').map_or(input.len(), |at| from + at);
     tag(start)..tag(end)
 }

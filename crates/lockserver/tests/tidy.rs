@@ -39,12 +39,21 @@ fn every_source_file_says_what_it_is() {
 #[test]
 fn modules_know_only_whom_they_may_know() {
     let lines: [(&str, &[&str]); 6] = [
-        ("crates/lockserver/src/engine", &["crate::http", "crate::config", "crate::daemon", "crate::cli", "crate::log"]),
-        ("crates/lockserver/src/store", &["crate::engine", "crate::http", "crate::config", "crate::daemon", "crate::log"]),
+        (
+            "crates/lockserver/src/engine",
+            &["crate::http", "crate::config", "crate::daemon", "crate::cli", "crate::log"],
+        ),
+        (
+            "crates/lockserver/src/store",
+            &["crate::engine", "crate::http", "crate::config", "crate::daemon", "crate::log"],
+        ),
         ("crates/lockserver/src/http", &["crate::store", "crate::config", "crate::daemon", "crate::log", "rusqlite"]),
         ("crates/lockserver/src/config", &["crate::engine", "crate::http", "crate::daemon", "rusqlite"]),
         ("crates/lockserver/src/log", &["crate::engine", "crate::http", "crate::store", "crate::daemon"]),
-        ("crates/lock-core/src", &["std::time", "std::net", "std::fs", "std::thread", "std::sync::mpsc", "SystemTime", "Instant"]),
+        (
+            "crates/lock-core/src",
+            &["std::time", "std::net", "std::fs", "std::thread", "std::sync::mpsc", "SystemTime", "Instant"],
+        ),
     ];
     for (folder, forbidden) in lines {
         for path in sources(&root().join(folder)) {
@@ -56,7 +65,11 @@ fn modules_know_only_whom_they_may_know() {
     }
     let manifest = fs::read_to_string(root().join("crates/lock-core/Cargo.toml")).unwrap();
     let dependencies = manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
-    let names: Vec<&str> = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty()).collect();
+    let names: Vec<&str> = dependencies
+        .lines()
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .filter(|name| !name.is_empty())
+        .collect();
     assert_eq!(names, ["thiserror"], "lock-core depends on thiserror only");
 }
 

@@ -17,12 +17,8 @@ use std::sync::Arc;
 
 impl Table {
     pub(super) fn acquire(&mut self, at: At<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
-        check_bounds(new)?;
         let wait = new.if_busy == IfBusy::Wait;
-        if let Some(id) = self
-            .same_request(new)?
-            .map_or_else(|| self.same_holder(new), |id| Ok(Some(id)))?
-        {
+        if let Some(id) = self.repeated(new)? {
             self.touch_by_caller(at, id);
             return self.told(at, id, new.pick_up, wait);
         }
@@ -33,6 +29,15 @@ impl Table {
         self.make_ticket(at, new);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.pick_up, wait)
+    }
+
+    /// The live ticket that this asks for once more.
+    pub(super) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        check_bounds(new)?;
+        match self.same_request(new)? {
+            Some(id) => Ok(Some(id)),
+            None => self.same_holder(new),
+        }
     }
 
     /// A repetition of a request that made a ticket.
@@ -48,11 +53,7 @@ impl Table {
         if !new.equals(ticket) {
             return Err(Rejection::RequestIdReused);
         }
-        if self.is_ended(id) {
-            Err(Rejection::Gone(Box::new(self.view_ticket(id))))
-        } else {
-            Ok(Some(id))
-        }
+        if self.is_ended(id) { Err(Rejection::Gone(Box::new(self.view_ticket(id)))) } else { Ok(Some(id)) }
     }
 
     fn same_holder(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
@@ -80,10 +81,7 @@ impl Table {
         if let Permits::Count(asked) = new.permits
             && asked > settings.size()
         {
-            return Err(Rejection::TooManyPermits {
-                asked,
-                size: settings.size(),
-            });
+            return Err(Rejection::TooManyPermits { asked, size: settings.size() });
         }
         let would_wait = match lock {
             Some(lock) => !self.would_be_granted(&new.lock, lock, new),
@@ -127,21 +125,12 @@ impl Table {
         if let Some(closed) = self.closed_names.get(name) {
             return Err(Rejection::NameClosed(closed.until - self.now()));
         }
-        let prefix = self
-            .matching_template(name.as_str())
-            .ok_or(Rejection::UnknownLock)?
-            .clone();
+        let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
         if self.locks.len() >= LOCKS_MAX {
-            return Err(Rejection::Full {
-                what: "locks of the server",
-                max: LOCKS_MAX as u64,
-            });
+            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
-            return Err(Rejection::Full {
-                what: "instances of a template",
-                max: TEMPLATE_INSTANCES_MAX as u64,
-            });
+            return Err(Rejection::Full { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
         }
         Ok(prefix)
     }
@@ -150,18 +139,8 @@ impl Table {
     pub(super) fn make_instance(&mut self, at: At<'_>, name: &LockName, prefix: &Prefix) {
         let template = self.templates.get_mut(prefix).expect("matched by name");
         template.instances += 1;
-        let values = FileValues {
-            settings: template.record.settings.clone(),
-            paused: template.record.paused,
-        };
-        self.insert_lock(
-            at,
-            name,
-            values.settings.clone(),
-            values.paused,
-            Some(values),
-            Some(prefix.clone()),
-        );
+        let values = FileValues { settings: template.record.settings.clone(), paused: template.record.paused };
+        self.insert_lock(at, name, values.settings.clone(), values.paused, Some(values), Some(prefix.clone()));
     }
 
     /// Adds a lock that is not there.
@@ -174,35 +153,25 @@ impl Table {
         file: Option<FileValues>,
         template: Option<Prefix>,
     ) {
-        let pause = paused.then(|| Pause {
-            reason: Arc::from("size 0 in the configuration"),
-            until: None,
-        });
         let revision = self.next_revision();
-        let (name, retiring) = (name.clone(), false);
-        let mut lock = Lock::new(LockRecord {
-            name,
+        let lock = Lock::new(LockRecord {
+            name: name.clone(),
             settings,
             file,
             template,
-            retiring,
-            pause,
+            retiring: false,
+            pause: paused.then(file_pause),
             slot_names: Vec::new(),
             revision,
         });
-        lock.record.slot_names = lock.slots.names();
-        let name = lock.record.name.clone();
         self.locks.insert(name.clone(), lock);
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, &name, What::LockCreated);
-        self.settle(at, &name);
+        self.tell(at, name, What::LockCreated);
+        self.settle(at, name);
     }
 
     fn make_ticket(&mut self, at: At<'_>, new: &NewTicket) {
-        assert!(
-            !self.tickets.contains_key(&new.id),
-            "ticket ids are random and given once"
-        );
+        assert!(!self.tickets.contains_key(&new.id), "ticket ids are random and given once");
         self.meta.last_seq += 1;
         self.meta.last_number += 1;
         let record = TicketRecord {
@@ -230,13 +199,7 @@ impl Table {
             held_at: None,
             ended_at: None,
         };
-        let ticket = Ticket {
-            record,
-            lease_until: None,
-            waiting: 0,
-            stamp: 0,
-            restored: false,
-        };
+        let ticket = Ticket { record, lease_until: None, waiting: 0, stamp: 0, restored: false };
         if let Some(scope) = ticket.scope() {
             self.requests.insert(scope, new.id);
         }
@@ -268,20 +231,12 @@ impl Table {
 impl NewTicket {
     fn scope(&self) -> Option<RequestScope> {
         let id = self.request_id.clone()?;
-        Some(RequestScope {
-            lock: self.lock.clone(),
-            owner: self.caller.owner.clone(),
-            id,
-        })
+        Some(RequestScope { lock: self.lock.clone(), owner: self.caller.owner.clone(), id })
     }
 
     fn request_key(&self) -> Option<RequestKey> {
         let id = self.request_id.clone()?;
-        Some(RequestKey {
-            id,
-            asked_ttl: given(self.lease),
-            asked_max_hold: self.max_hold,
-        })
+        Some(RequestKey { id, asked_ttl: given(self.lease), asked_max_hold: self.max_hold })
     }
 
     /// Whether it asks for what the ticket was made for.
@@ -290,6 +245,11 @@ impl NewTicket {
             && (ticket.permits, ticket.priority, &ticket.info) == (self.permits, self.priority, &self.info)
             && ticket.holder == self.holder
     }
+}
+
+/// The pause of a lock that has size 0 in the file.
+pub(super) fn file_pause() -> Pause {
+    Pause { reason: Arc::from("size 0 in the configuration"), until: None }
 }
 
 fn given(lease: Lease) -> Option<Ms> {
@@ -304,10 +264,7 @@ pub(super) fn check_ttl(ttl: Ms) -> Result<(), Rejection> {
     if (TTL_MIN_MS..=TTL_MAX_MS).contains(&ttl) {
         return Ok(());
     }
-    Err(Rejection::Invalid(format!(
-        "ttl must be from 1 s to {} s",
-        TTL_MAX_MS / 1000
-    )))
+    Err(Rejection::Invalid(format!("ttl must be from 1 s to {} s", TTL_MAX_MS / 1000)))
 }
 
 /// A `request_id` as rule 6 has it.
@@ -331,10 +288,7 @@ fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
         return invalid(format!("priority must be from {PRIORITY_MIN} to {PRIORITY_MAX}"));
     }
     if new.info.len() > INFO_BYTES_MAX {
-        return invalid(format!(
-            "info has {} bytes, {INFO_BYTES_MAX} are allowed",
-            new.info.len()
-        ));
+        return invalid(format!("info has {} bytes, {INFO_BYTES_MAX} are allowed", new.info.len()));
     }
     if let Some(holder) = &new.holder
         && (holder.is_empty() || holder.len() > HOLDER_BYTES_MAX)

@@ -30,10 +30,7 @@ impl Table {
             return Err(Rejection::NameClosed(closed.until - self.now()));
         }
         if self.locks.len() >= LOCKS_MAX {
-            return Err(Rejection::Full {
-                what: "locks of the server",
-                max: LOCKS_MAX as u64,
-            });
+            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         self.insert_lock(at, name, settings.clone(), false, None, None);
         Ok(self.lock_outcome(name))
@@ -60,10 +57,7 @@ impl Table {
         if let Some(Some((reason, until))) = &patch.pause {
             check_text("the reason", reason)?;
             if until.is_some_and(|until| until > TTL_MAX_MS) {
-                return Err(Rejection::Invalid(format!(
-                    "a pause lasts at most {} s",
-                    TTL_MAX_MS / 1000
-                )));
+                return Err(Rejection::Invalid(format!("a pause lasts at most {} s", TTL_MAX_MS / 1000)));
             }
         }
         self.check_precondition(name, precondition)?;
@@ -104,12 +98,7 @@ impl Table {
         }
         self.lock_mut(name).deleting = true;
         // The end of its last ticket removes it.
-        while let Some(id) = self
-            .locks
-            .contains_key(name)
-            .then(|| self.live_tickets(name).next())
-            .flatten()
-        {
+        while let Some(id) = self.locks.contains_key(name).then(|| self.live_tickets(name).next()).flatten() {
             if !self.may_end() {
                 return Ok(Outcome::Again);
             }
@@ -139,13 +128,7 @@ impl Table {
             self.timers.remove(&(before, Timer::ClosedName(name.clone())));
         }
         self.timers.insert((until, Timer::ClosedName(name.clone())));
-        self.closed_names.insert(
-            name.clone(),
-            ClosedName {
-                name: name.clone(),
-                until,
-            },
-        );
+        self.closed_names.insert(name.clone(), ClosedName { name: name.clone(), until });
         self.mark(Key::ClosedName(name.clone()));
     }
 
@@ -153,10 +136,7 @@ impl Table {
     pub(super) fn remove_lock(&mut self, at: At<'_>, name: &LockName) {
         let numbers: Vec<u64> = self.lock(name).closures.iter().copied().collect();
         for number in numbers {
-            let closure = self
-                .closures
-                .remove(&number)
-                .expect("a number from the table's own lists");
+            let closure = self.closures.remove(&number).expect("a number from the table's own lists");
             self.timers.remove(&(closure.until, Timer::Closure(number)));
             self.mark(Key::Closure(number));
             self.close_name_until(name, closure.until);
@@ -183,8 +163,7 @@ impl Table {
         }
         if lock.deleting || (lock.record.retiring && lock.is_idle()) {
             self.remove_lock(at, name);
-        } else if lock.is_idle() && lock.record.template.is_some() {
-            self.stop_idle_timer(name);
+        } else if lock.is_idle() && lock.idle_until.is_none() && lock.record.template.is_some() {
             let until = self.now() + INSTANCE_IDLE_MS;
             self.lock_mut(name).idle_until = Some(until);
             self.timers.insert((until, Timer::Instance(name.clone())));
@@ -201,11 +180,7 @@ impl Table {
     pub(super) fn drop_idle_instance(&mut self, at: At<'_>, name: &LockName) {
         let lock = self.lock_mut(name);
         lock.idle_until = None;
-        let template = lock
-            .record
-            .template
-            .clone()
-            .and_then(|prefix| self.templates.get(&prefix));
+        let template = lock.record.template.clone().and_then(|prefix| self.templates.get(&prefix));
         let record = &self.lock(name).record;
         let equal = template.is_some_and(|template| {
             template.record.settings == record.settings && template.record.paused == record.pause.is_some()
@@ -285,11 +260,7 @@ impl Table {
 
     fn check_shrink(&self, name: &LockName, capacity: &Capacity, force: Force) -> Result<(), Rejection> {
         let hit: Vec<TicketId> = self.lock(name).queue.all_oversized(capacity.size()).collect();
-        if hit.is_empty() {
-            Ok(())
-        } else {
-            self.check_force(hit.len() as u64, &hit, force)
-        }
+        if hit.is_empty() { Ok(()) } else { self.check_force(hit.len() as u64, &hit, force) }
     }
 
     fn check_force(&self, tickets: u64, hit: &[TicketId], force: Force) -> Result<(), Rejection> {
@@ -328,9 +299,7 @@ pub(super) fn check_text(what: &str, text: &str) -> Result<(), Rejection> {
     if text.len() <= TEXT_BYTES_MAX && !text.contains(char::is_control) {
         return Ok(());
     }
-    Err(Rejection::Invalid(format!(
-        "{what} must have at most {TEXT_BYTES_MAX} bytes and no control characters"
-    )))
+    Err(Rejection::Invalid(format!("{what} must have at most {TEXT_BYTES_MAX} bytes and no control characters")))
 }
 
 /// Settings within their bounds.
@@ -340,17 +309,12 @@ pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
             return Err(Rejection::Invalid(format!("size must be from 1 to {PERMITS_MAX}")));
         }
         Capacity::Named(names) if !(1..=SLOT_NAMES_MAX).contains(&names.len()) => {
-            return Err(Rejection::Invalid(format!(
-                "a lock has 1 to {SLOT_NAMES_MAX} slots with names"
-            )));
+            return Err(Rejection::Invalid(format!("a lock has 1 to {SLOT_NAMES_MAX} slots with names")));
         }
         Capacity::Named(names) => {
             let mut seen = BTreeSet::new();
             if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
-                return Err(Rejection::Invalid(format!(
-                    "the slot name {:?} is given twice",
-                    twice.as_str()
-                )));
+                return Err(Rejection::Invalid(format!("the slot name {:?} is given twice", twice.as_str())));
             }
         }
         Capacity::Size(_) => {}
@@ -363,14 +327,8 @@ pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
         ("max_ttl", settings.max_ttl),
         ("lock_delay", Some(settings.lock_delay)),
     ];
-    if let Some((name, _)) = times
-        .iter()
-        .find(|(_, time)| time.is_some_and(|time| time > TTL_MAX_MS))
-    {
-        return Err(Rejection::Invalid(format!(
-            "{name} must be at most {} s",
-            TTL_MAX_MS / 1000
-        )));
+    if let Some((name, _)) = times.iter().find(|(_, time)| time.is_some_and(|time| time > TTL_MAX_MS)) {
+        return Err(Rejection::Invalid(format!("{name} must be at most {} s", TTL_MAX_MS / 1000)));
     }
     check_text("the description", &settings.description)
 }

@@ -1,8 +1,8 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{At, Table, Timer};
-use crate::command::{Caller, Outcome, Rejection, ReleaseTarget};
+use super::{At, Table, Ticket, Timer};
+use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
@@ -13,12 +13,45 @@ pub(super) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
 }
 
 impl Table {
-    /// The ticket of that id, if the caller may use it; another key's ticket looks like none.
-    fn usable(&self, id: TicketId, caller: &Caller) -> Result<(), Rejection> {
-        if may_use(self.find(id)?, caller) {
-            Ok(())
+    /// The ticket of that id and, if one is named, that lock, if the caller may use it; another key's ticket looks like
+    /// none.
+    fn usable(&self, lock: Option<&LockName>, id: TicketId, caller: &Caller) -> Result<&Ticket, Rejection> {
+        if let Some(name) = lock
+            && !self.locks.contains_key(name)
+            && self.matching_template(name.as_str()).is_none()
+        {
+            return Err(Rejection::UnknownLock);
+        }
+        let ticket = self.find(id)?;
+        if may_use(ticket, caller) && lock.is_none_or(|lock| *lock == ticket.lock) {
+            Ok(ticket)
         } else {
             Err(Rejection::UnknownTicket)
+        }
+    }
+
+    /// The live ticket that this command is a sign of life of (rule 5).
+    pub(super) fn shows_life(&self, command: &Command) -> Option<TicketId> {
+        let alive = |ticket: &Ticket| ticket.is_live().then_some(ticket.id);
+        match command {
+            Command::Get { lock, id, caller, renew, wait } => {
+                let ticket = self.usable(lock.as_ref(), *id, caller).ok()?;
+                let counts = match ticket.state {
+                    State::Queued { .. } => *renew || *wait,
+                    // It will be picked up.
+                    State::Granted => true,
+                    // Only a queued ticket is waited for.
+                    State::Held => *renew,
+                    State::Ended { .. } => false,
+                };
+                counts.then_some(*id)
+            }
+            Command::Renew { id, caller, ttl } => {
+                ttl.map_or(Ok(()), check_ttl).ok()?;
+                alive(self.usable(None, *id, caller).ok()?)
+            }
+            Command::Acquire(new) => self.repeated(new).ok()?,
+            _ => None,
         }
     }
 
@@ -31,20 +64,12 @@ impl Table {
         renew: bool,
         wait: bool,
     ) -> Result<Outcome, Rejection> {
-        if let Some(name) = lock
-            && !self.locks.contains_key(name)
-            && self.matching_template(name.as_str()).is_none()
-        {
-            return Err(Rejection::UnknownLock);
-        }
-        self.usable(id, caller)?;
-        if lock.is_some_and(|lock| *lock != self.ticket(id).lock) {
-            return Err(Rejection::UnknownTicket);
-        }
-        if self.is_ended(id) {
+        let state = &self.usable(lock, id, caller)?.state;
+        if matches!(state, State::Ended { .. }) {
             return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
         }
-        if renew || wait {
+        // A read renews while it waits, and only a queued ticket is waited for (rule 5).
+        if renew || (wait && matches!(state, State::Queued { .. })) {
             self.touch_by_caller(at, id);
         }
         self.told(at, id, true, wait)
@@ -83,7 +108,7 @@ impl Table {
         ttl: Option<Ms>,
     ) -> Result<Outcome, Rejection> {
         ttl.map_or(Ok(()), check_ttl)?;
-        self.usable(id, caller)?;
+        self.usable(None, id, caller)?;
         if self.is_ended(id) {
             return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
         }
@@ -102,13 +127,7 @@ impl Table {
     /// wait for the same ticket.
     pub(super) fn touch_by_caller(&mut self, at: At<'_>, id: TicketId) {
         let present = |other: TicketId| other == id || (at.present)(other);
-        self.touch(
-            At {
-                present: &present,
-                ..at
-            },
-            id,
-        );
+        self.touch(At { present: &present, ..at }, id);
     }
 
     /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
@@ -169,25 +188,12 @@ impl Table {
     ) -> Result<Outcome, Rejection> {
         let id = match target {
             ReleaseTarget::Id(lock, id) => {
-                if let Some(name) = lock
-                    && !self.locks.contains_key(name)
-                    && self.matching_template(name.as_str()).is_none()
-                {
-                    return Err(Rejection::UnknownLock);
-                }
-                self.usable(*id, caller)?;
-                if lock.as_ref().is_some_and(|lock| *lock != self.ticket(*id).lock) {
-                    return Err(Rejection::UnknownTicket);
-                }
+                self.usable(lock.as_ref(), *id, caller)?;
                 *id
             }
             ReleaseTarget::Request(lock, request_id) => {
                 check_request_id(request_id)?;
-                let scope = RequestScope {
-                    lock: lock.clone(),
-                    owner: caller.owner.clone(),
-                    id: request_id.clone(),
-                };
+                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: request_id.clone() };
                 match self.requests.get(&scope) {
                     Some(&id) => id,
                     None => return self.withdraw(scope),
@@ -220,20 +226,11 @@ impl Table {
             return Ok(Outcome::NothingHeld);
         }
         if self.withdrawn.len() >= WITHDRAWN_MAX {
-            return Err(Rejection::Full {
-                what: "cancelled request ids",
-                max: WITHDRAWN_MAX as u64,
-            });
+            return Err(Rejection::Full { what: "cancelled request ids", max: WITHDRAWN_MAX as u64 });
         }
         let until = self.now() + ENDED_MEMORY_MS;
         self.timers.insert((until, Timer::Withdrawn(scope.clone())));
-        self.withdrawn.insert(
-            scope.clone(),
-            Withdrawn {
-                scope: scope.clone(),
-                until,
-            },
-        );
+        self.withdrawn.insert(scope.clone(), Withdrawn { scope: scope.clone(), until });
         self.mark(Key::Withdrawn(scope));
         Ok(Outcome::NothingHeld)
     }
@@ -241,11 +238,7 @@ impl Table {
     pub(super) fn verify(&self, lock: &LockName, token: u64) -> Result<Outcome, Rejection> {
         let Some(of) = self.locks.get(lock) else {
             let known = self.matching_template(lock.as_str()).is_some();
-            return Err(if known {
-                Rejection::NotAHolder
-            } else {
-                Rejection::UnknownLock
-            });
+            return Err(if known { Rejection::NotAHolder } else { Rejection::UnknownLock });
         };
         match of.active.get(&token) {
             Some(&id) if self.ticket(id).state == State::Held => Ok(Outcome::Ticket(Box::new(self.view_ticket(id)))),

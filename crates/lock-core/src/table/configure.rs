@@ -1,6 +1,6 @@
 //! The configuration file against live changes (design, section 5).
 
-use super::{At, Table, Template};
+use super::{At, Lock, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::What;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
@@ -20,17 +20,8 @@ fn merge<T: PartialEq + Clone>(live: &mut T, before: Option<&T>, file: &T) -> bo
 
 /// Merges every setting. Destructured, so that a new one cannot be forgotten.
 fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Settings) -> bool {
-    let Settings {
-        capacity,
-        grace,
-        expiration,
-        max_lock,
-        max_hold,
-        max_ttl,
-        lock_delay,
-        max_queue,
-        description,
-    } = live;
+    let Settings { capacity, grace, expiration, max_lock, max_hold, max_ttl, lock_delay, max_queue, description } =
+        live;
     let changed = [
         merge(capacity, before.map(|b| &b.capacity), &file.capacity),
         merge(grace, before.map(|b| &b.grace), &file.grace),
@@ -66,21 +57,22 @@ pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> 
 impl Table {
     pub(super) fn configure(&mut self, at: At<'_>, definitions: &[Definition], mode: ConfigureMode) -> Outcome {
         let mut report = ConfigureReport::default();
+        // A section that cannot be applied is there nevertheless: what it names is left alone and does not retire.
         let mut named = (BTreeSet::new(), BTreeSet::new());
-        let fine: Vec<&Definition> = definitions
-            .iter()
-            .filter(|definition| match super::admin::check_settings(&definition.settings) {
-                Ok(()) => true,
-                Err(why) => {
-                    report.refused.push(format!("{}: {why}", name_of(&definition.target)));
-                    false
-                }
-            })
-            .collect();
+        let mut fine: Vec<&Definition> = Vec::new();
+        for definition in definitions {
+            match &definition.target {
+                Target::Template(prefix) => named.0.insert(prefix.clone()),
+                Target::Lock(name) => named.1.insert(name.clone()),
+            };
+            match super::admin::check_settings(&definition.settings) {
+                Ok(()) => fine.push(definition),
+                Err(why) => report.refused.push(format!("{}: {why}", name_of(&definition.target))),
+            }
+        }
         // Templates first: a lock whose section is gone may fit one.
         for definition in &fine {
             if let Target::Template(prefix) = &definition.target {
-                named.0.insert(prefix.clone());
                 self.configure_template(prefix, definition, mode, &mut report);
             }
         }
@@ -89,17 +81,11 @@ impl Table {
         }
         for definition in &fine {
             if let Target::Lock(name) = &definition.target {
-                named.1.insert(name.clone());
                 self.configure_lock(at, name, definition, mode, &mut report);
             }
         }
         if mode == ConfigureMode::Apply {
-            let others: Vec<LockName> = self
-                .locks
-                .keys()
-                .filter(|name| !named.1.contains(*name))
-                .cloned()
-                .collect();
+            let others: Vec<LockName> = self.locks.keys().filter(|name| !named.1.contains(*name)).cloned().collect();
             for name in others {
                 self.configure_unnamed(at, &name, &mut report);
             }
@@ -114,11 +100,8 @@ impl Table {
         mode: ConfigureMode,
         report: &mut ConfigureReport,
     ) {
-        let record = TemplateRecord {
-            prefix: prefix.clone(),
-            settings: definition.settings.clone(),
-            paused: definition.paused,
-        };
+        let record =
+            TemplateRecord { prefix: prefix.clone(), settings: definition.settings.clone(), paused: definition.paused };
         match self.templates.get_mut(prefix) {
             Some(template) if template.record == record || mode == ConfigureMode::CreateMissing => return,
             Some(template) => {
@@ -126,7 +109,10 @@ impl Table {
                 report.changed.push(prefix.pattern());
             }
             None => {
-                self.templates.insert(prefix.clone(), Template { record, instances: 0 });
+                // One that returns may find locks that were left alone meanwhile.
+                let of_it = |lock: &&Lock| lock.record.template.as_ref() == Some(prefix);
+                let instances = self.locks.values().filter(of_it).count();
+                self.templates.insert(prefix.clone(), Template { record, instances });
                 report.created.push(prefix.pattern());
             }
         }
@@ -134,12 +120,7 @@ impl Table {
     }
 
     fn drop_templates(&mut self, named: &BTreeSet<Prefix>, report: &mut ConfigureReport) {
-        let gone: Vec<Prefix> = self
-            .templates
-            .keys()
-            .filter(|prefix| !named.contains(*prefix))
-            .cloned()
-            .collect();
+        let gone: Vec<Prefix> = self.templates.keys().filter(|prefix| !named.contains(*prefix)).cloned().collect();
         for prefix in gone {
             self.templates.remove(&prefix);
             self.mark(Key::Template(prefix.clone()));
@@ -155,10 +136,7 @@ impl Table {
         mode: ConfigureMode,
         report: &mut ConfigureReport,
     ) {
-        let file = FileValues {
-            settings: definition.settings.clone(),
-            paused: definition.paused,
-        };
+        let file = FileValues { settings: definition.settings.clone(), paused: definition.paused };
         if self.locks.contains_key(name) {
             if mode == ConfigureMode::Apply {
                 self.apply_file(at, name, file, None, report);
@@ -166,24 +144,17 @@ impl Table {
             return;
         }
         if self.locks.len() >= LOCKS_MAX {
-            let full = Rejection::Full {
-                what: "locks of the server",
-                max: LOCKS_MAX as u64,
-            };
+            let full = Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 };
             report.refused.push(format!("{name}: {full}"));
             return;
         }
         self.insert_lock(at, name, file.settings.clone(), file.paused, Some(file), None);
         // A lock of this name was deleted a moment ago: its holders may still be at work, so nobody is let in yet.
-        if let Some(closed) = self.closed_names.get(name).cloned() {
+        if !definition.paused
+            && let Some(closed) = self.closed_names.get(name).cloned()
+        {
             let reason = Arc::from("a lock of this name was deleted while in use");
-            self.set_pause(
-                name,
-                Some(Pause {
-                    reason,
-                    until: Some(closed.until.min(self.now() + TTL_MAX_MS)),
-                }),
-            );
+            self.set_pause(name, Some(Pause { reason, until: Some(closed.until.min(self.now() + TTL_MAX_MS)) }));
         }
         report.created.push(name.to_string());
     }
@@ -195,10 +166,7 @@ impl Table {
         }
         if let Some(prefix) = self.matching_template(name.as_str()).cloned() {
             let template = &self.templates[&prefix].record;
-            let file = FileValues {
-                settings: template.settings.clone(),
-                paused: template.paused,
-            };
+            let file = FileValues { settings: template.settings.clone(), paused: template.paused };
             self.apply_file(at, name, file, Some(prefix), report);
             return;
         }
@@ -232,13 +200,7 @@ impl Table {
             self.mark(Key::Lock(name.clone()));
         }
         if pauses {
-            self.set_pause(
-                name,
-                Some(Pause {
-                    reason: Arc::from("size 0 in the configuration"),
-                    until: None,
-                }),
-            );
+            self.set_pause(name, Some(super::acquire::file_pause()));
         }
         if changed || back || pauses {
             report.changed.push(name.to_string());

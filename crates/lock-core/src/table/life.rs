@@ -1,23 +1,20 @@
 //! The steps of a ticket's life: signs of life, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
 
 use super::{At, Table, Timer};
+use crate::command::Command;
 use crate::event::{Step, What};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
 use crate::{Closure, EndedAs, Key, Lease, Ms, QueueLease, State, TicketId};
 use std::sync::Arc;
 
 impl Table {
-    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires.
-    /// What else its command does follows when it is applied.
-    pub fn sign_of_life(&mut self, id: TicketId, caller: &crate::command::Caller) {
-        let Some(ticket) = self.tickets.get_mut(&id) else {
-            return;
-        };
-        if !ticket.is_live() || !super::ask::may_use(ticket, caller) {
-            return;
+    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires. Call it with every
+    /// command of the batch. What else the command does follows when it is applied.
+    pub fn sign_of_life(&mut self, command: &Command) {
+        if let Some(id) = self.shows_life(command) {
+            self.ticket_mut(id).restored = false;
+            self.arm(id);
         }
-        ticket.restored = false;
-        self.arm(id);
     }
 
     /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
@@ -40,10 +37,10 @@ impl Table {
         match (&ticket.state, ticket.lease) {
             (State::Granted, _) if ticket.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
             (State::Granted, _) => Some(settings().grace_ms()),
-            (State::Ended { .. }, _) | (_, Lease::Never) => None,
+            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
             (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
             (State::Held, Lease::OfLock) => settings().max_lock,
-            (State::Queued { .. }, Lease::OfLock) => match ticket.queue_lease {
+            (State::Queued { .. }, Lease::OfLock | Lease::Never) => match ticket.queue_lease {
                 QueueLease::Minute => Some(QUEUE_LEASE_MS),
                 QueueLease::Expiration => settings().expiration,
             },
@@ -54,11 +51,7 @@ impl Table {
     pub(super) fn arm(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        let until = if waits {
-            None
-        } else {
-            self.lease_of(id).map(|lease| self.now() + lease)
-        };
+        let until = if waits { None } else { self.lease_of(id).map(|lease| self.now() + lease) };
         let before = std::mem::replace(&mut self.ticket_mut(id).lease_until, until);
         if before != until {
             if let Some(before) = before {
@@ -121,10 +114,7 @@ impl Table {
         self.meta.last_seq += 1;
         let seq = self.meta.last_seq;
         let ticket = self.ticket_mut(id);
-        let (slots, names) = (
-            std::mem::take(&mut ticket.slots),
-            std::mem::take(&mut ticket.slot_names),
-        );
+        let (slots, names) = (std::mem::take(&mut ticket.slots), std::mem::take(&mut ticket.slot_names));
         ticket.state = State::Queued { dormant: true };
         ticket.seq = seq;
         ticket.token = None;
@@ -154,11 +144,7 @@ impl Table {
         let now = self.now();
         let ticket = self.ticket_mut(id);
         let held = ticket.held_at.map(|since| at.wall.saturating_sub(since));
-        ticket.state = State::Ended {
-            how,
-            at: now,
-            reason: reason.clone(),
-        };
+        ticket.state = State::Ended { how, at: now, reason: reason.clone() };
         ticket.ended_at = Some(at.wall);
         let (number, holder, maker, waited) =
             (ticket.number, ticket.holder.clone(), ticket.maker(), ticket.waiting > 0);
@@ -175,11 +161,12 @@ impl Table {
         if waited {
             self.served.push(id);
         }
-        self.ended.insert((now, number, id));
-        if self.ended.len() > ENDED_TICKETS_MAX {
-            let (.., oldest) = *self.ended.first().expect("over its bound");
+        // Makes room first: what ends now is remembered, also when everything remembered ended in this millisecond.
+        if self.ended.len() >= ENDED_TICKETS_MAX {
+            let (.., oldest) = *self.ended.first().expect("at its bound");
             self.forget(oldest);
         }
+        self.ended.insert((now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });
@@ -190,10 +177,7 @@ impl Table {
     fn take_from_active(&mut self, id: TicketId) {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);
-        let (token, lock) = (
-            ticket.token.expect("a ticket with permits has a token"),
-            ticket.lock.clone(),
-        );
+        let (token, lock) = (ticket.token.expect("a ticket with permits has a token"), ticket.lock.clone());
         let of = self.lock_mut(&lock);
         of.active.remove(&token).expect("a ticket with permits is listed");
         of.exclusive = false;
@@ -220,27 +204,13 @@ impl Table {
         of.closures.insert(number);
         of.exclusive = all;
         self.timers.insert((until, Timer::Closure(number)));
-        self.closures.insert(
-            number,
-            Closure {
-                number,
-                lock,
-                slots,
-                slot_names: names,
-                all,
-                how,
-                until,
-            },
-        );
+        self.closures.insert(number, Closure { number, lock, slots, slot_names: names, all, how, until });
         self.mark(Key::Closure(number));
     }
 
     /// Opens closed permits, at the end of their time or by an administrator.
     pub(super) fn open_closure(&mut self, at: At<'_>, number: u64) {
-        let closure = self
-            .closures
-            .remove(&number)
-            .expect("a number from the table's own lists");
+        let closure = self.closures.remove(&number).expect("a number from the table's own lists");
         self.timers.remove(&(closure.until, Timer::Closure(number)));
         let of = self.lock_mut(&closure.lock);
         of.closures.remove(&number);
@@ -257,9 +227,7 @@ impl Table {
     /// Forgets an ended ticket (rule 8).
     pub(super) fn forget(&mut self, id: TicketId) {
         let ticket = self.tickets.remove(&id).expect("an id from the table's own lists");
-        let State::Ended { at, .. } = ticket.state else {
-            panic!("a live ticket is forgotten")
-        };
+        let State::Ended { at, .. } = ticket.state else { panic!("a live ticket is forgotten") };
         self.ended.remove(&(at, ticket.number, id));
         if let Some(scope) = ticket.scope()
             && self.requests.get(&scope) == Some(&id)
@@ -271,21 +239,8 @@ impl Table {
 
     pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
         let ticket = self.ticket(id);
-        let (lock, number, info, owner) = (
-            ticket.lock.clone(),
-            ticket.number,
-            ticket.info.clone(),
-            ticket.owner.clone(),
-        );
-        self.tell(
-            at,
-            &lock,
-            What::Ticket {
-                number,
-                info,
-                owner,
-                step,
-            },
-        );
+        let (lock, number, info, owner) =
+            (ticket.lock.clone(), ticket.number, ticket.info.clone(), ticket.owner.clone());
+        self.tell(at, &lock, What::Ticket { number, info, owner, step });
     }
 }

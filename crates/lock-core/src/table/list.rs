@@ -9,16 +9,10 @@ impl Table {
     pub(crate) fn view_ticket(&self, id: TicketId) -> TicketView {
         let ticket = self.ticket(id);
         let queued = matches!(ticket.state, State::Queued { .. });
-        let ahead = if queued {
-            self.lock(&ticket.lock).queue.ahead(ticket.place())
-        } else {
-            0
-        };
+        let ahead = if queued { self.lock(&ticket.lock).queue.ahead(ticket.place()) } else { 0 };
         TicketView {
             ahead,
-            expires_in: ticket
-                .lease_until
-                .map(|until| self.lease_end(until).saturating_sub(self.now())),
+            expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
             ttl: self.lease_of(id),
             stamp: ticket.stamp,
             picked_up: false,
@@ -35,11 +29,7 @@ impl Table {
     }
 
     fn view(&self, lock: &Lock, tickets: usize) -> LockView {
-        let closed = lock
-            .closures
-            .iter()
-            .map(|number| crate::ranges::count(&self.closures[number].slots))
-            .sum();
+        let closed = lock.closures.iter().map(|number| crate::ranges::count(&self.closures[number].slots)).sum();
         let pause = lock.record.pause.as_ref();
         LockView {
             free: if lock.exclusive { 0 } else { lock.slots.room() },
@@ -47,42 +37,22 @@ impl Table {
             closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
-            closures: lock
-                .closures
-                .iter()
-                .map(|number| self.closures[number].clone())
-                .collect(),
-            holders: lock
-                .active
-                .values()
-                .take(tickets)
-                .map(|&id| self.view_ticket(id))
-                .collect(),
-            queue: lock
-                .queue
-                .iter()
-                .take(tickets)
-                .map(|(_, id)| self.view_ticket(id))
-                .collect(),
+            closures: lock.closures.iter().map(|number| self.closures[number].clone()).collect(),
+            holders: lock.active.values().take(tickets).map(|&id| self.view_ticket(id)).collect(),
+            queue: lock.queue.iter().take(tickets).map(|(_, id)| self.view_ticket(id)).collect(),
             statistics: lock.statistics,
-            pause_ends_in: pause
-                .and_then(|pause| pause.until)
-                .map(|until| until.saturating_sub(self.now())),
-            overridden: lock.record.file.as_ref().map_or_else(Vec::new, |file| {
-                super::configure::overridden(&lock.record.settings, &file.settings)
-            }),
+            pause_ends_in: pause.and_then(|pause| pause.until).map(|until| until.saturating_sub(self.now())),
+            overridden: lock
+                .record
+                .file
+                .as_ref()
+                .map_or_else(Vec::new, |file| super::configure::overridden(&lock.record.settings, &file.settings)),
             lock: lock.record.clone(),
         }
     }
 
     pub(super) fn list_locks(&self, tickets: usize) -> Outcome {
-        Outcome::Locks(
-            self.locks
-                .values()
-                .filter(|lock| !lock.deleting)
-                .map(|lock| self.view(lock, tickets))
-                .collect(),
-        )
+        Outcome::Locks(self.locks.values().filter(|lock| !lock.deleting).map(|lock| self.view(lock, tickets)).collect())
     }
 
     /// A name that only fits a template answers as an idle lock.
@@ -101,7 +71,7 @@ impl Table {
             file: None,
             template: Some(prefix.clone()),
             retiring: false,
-            pause: None,
+            pause: template.paused.then(super::acquire::file_pause),
             slot_names: Vec::new(),
             revision: 0,
         };
@@ -109,14 +79,10 @@ impl Table {
     }
 
     pub(super) fn list_mine(&self, caller: &Caller, tickets: usize) -> Outcome {
-        let mine = self
-            .numbers
-            .values()
-            .map(|&id| self.ticket(id))
-            .filter(|ticket| match &caller.owner {
-                Some(_) => ticket.owner == caller.owner,
-                None => ticket.owner.is_none() && ticket.from == caller.from,
-            });
+        let mine = self.numbers.values().map(|&id| self.ticket(id)).filter(|ticket| match &caller.owner {
+            Some(_) => ticket.owner == caller.owner,
+            None => ticket.owner.is_none() && ticket.from == caller.from,
+        });
         Outcome::Tickets(mine.take(tickets).map(|ticket| self.view_ticket(ticket.id)).collect())
     }
 }

@@ -26,27 +26,17 @@ impl Table {
             table.restart_counters(wall_us);
         }
         for template in snapshot.templates {
-            table.templates.insert(
-                template.prefix.clone(),
-                Template {
-                    record: template,
-                    instances: 0,
-                },
-            );
+            table.templates.insert(template.prefix.clone(), Template { record: template, instances: 0 });
         }
         for record in snapshot.locks {
             table.load_lock(record)?;
         }
         for closed in snapshot.closed_names {
-            table
-                .timers
-                .insert((closed.until, Timer::ClosedName(closed.name.clone())));
+            table.timers.insert((closed.until, Timer::ClosedName(closed.name.clone())));
             table.closed_names.insert(closed.name.clone(), closed);
         }
         for withdrawn in snapshot.withdrawn {
-            table
-                .timers
-                .insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
+            table.timers.insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
             table.withdrawn.insert(withdrawn.scope.clone(), withdrawn);
         }
         for closure in snapshot.closures {
@@ -62,11 +52,8 @@ impl Table {
         queued.sort_unstable();
         for (place, id) in queued {
             let ticket = table.ticket(id);
-            let (dormant, wants, lock) = (
-                ticket.state == State::Queued { dormant: true },
-                ticket.wants(),
-                ticket.lock.clone(),
-            );
+            let (dormant, wants, lock) =
+                (ticket.state == State::Queued { dormant: true }, ticket.wants(), ticket.lock.clone());
             table.lock_mut(&lock).queue.push(place, id, wants, dormant);
         }
         table.start_timers();
@@ -101,7 +88,7 @@ impl Table {
     }
 
     fn restart_counters(&mut self, wall_us: u64) {
-        for counter in [&mut self.meta.last_token, &mut self.meta.last_number] {
+        for counter in [&mut self.meta.last_token, &mut self.meta.last_number, &mut self.meta.last_revision] {
             *counter = (*counter).max(wall_us.min(limits::COUNTER_MAX / 2));
         }
         self.mark(Key::Meta);
@@ -110,11 +97,7 @@ impl Table {
     fn load_lock(&mut self, record: crate::LockRecord) -> Result<(), LoadError> {
         let name = record.name.clone();
         super::admin::check_settings(&record.settings).map_err(|why| LoadError(format!("lock {name}: {why}")))?;
-        if let Some(template) = record
-            .template
-            .as_ref()
-            .and_then(|prefix| self.templates.get_mut(prefix))
-        {
+        if let Some(template) = record.template.as_ref().and_then(|prefix| self.templates.get_mut(prefix)) {
             template.instances += 1;
         }
         if let Some(until) = record.pause.as_ref().and_then(|pause| pause.until) {
@@ -128,12 +111,7 @@ impl Table {
         let number = closure.number;
         let lock = self.locks.get_mut(&closure.lock);
         let lock = lock.ok_or_else(|| LoadError(format!("closed permits {number} are of no lock")))?;
-        let clash = || {
-            format!(
-                "slots of closed permits {number} of lock {} are given twice",
-                closure.lock
-            )
-        };
+        let clash = || format!("slots of closed permits {number} of lock {} are given twice", closure.lock);
         require(lock.slots.restore(&closure.slots, &closure.slot_names), clash)?;
         lock.closures.insert(number);
         lock.exclusive |= closure.all;
@@ -148,13 +126,7 @@ impl Table {
         require(record.number <= meta.last_number && record.seq <= meta.last_seq, || {
             format!("ticket {number} has a number or place ({late}) that was never given")
         })?;
-        let ticket = Ticket {
-            record,
-            lease_until: None,
-            waiting: 0,
-            stamp: 0,
-            restored: true,
-        };
+        let ticket = Ticket { record, lease_until: None, waiting: 0, stamp: 0, restored: true };
         let scope = ticket.scope();
         if ticket.is_live() {
             let lock = self.locks.get_mut(&ticket.lock);
@@ -166,18 +138,12 @@ impl Table {
                 let free = !ticket.slots.is_empty() && lock.slots.restore(&ticket.slots, &ticket.slot_names);
                 require(free, || format!("slots of ticket {number} are given twice"))?;
                 lock.exclusive |= ticket.permits == Permits::All;
-                require(lock.active.insert(token, id).is_none(), || {
-                    format!("token {token} is given twice")
-                })?;
+                require(lock.active.insert(token, id).is_none(), || format!("token {token} is given twice"))?;
             }
-            require(self.numbers.insert(number, id).is_none(), || {
-                format!("ticket number {number} is given twice")
-            })?;
+            require(self.numbers.insert(number, id).is_none(), || format!("ticket number {number} is given twice"))?;
             if let Some(holder) = &ticket.holder {
                 let key = (ticket.lock.clone(), holder.clone());
-                require(self.holders.insert(key, id).is_none(), || {
-                    format!("holder {holder} has two tickets")
-                })?;
+                require(self.holders.insert(key, id).is_none(), || format!("holder {holder} has two tickets"))?;
             }
             *self.makers.entry(ticket.maker()).or_default() += 1;
         }
@@ -222,11 +188,7 @@ impl Table {
         let mut snapshot = Snapshot {
             meta: self.meta,
             locks: self.locks.values().map(|lock| lock.record.clone()).collect(),
-            templates: self
-                .templates
-                .values()
-                .map(|template| template.record.clone())
-                .collect(),
+            templates: self.templates.values().map(|template| template.record.clone()).collect(),
             tickets: self.tickets.values().map(|ticket| ticket.record.clone()).collect(),
             closures: self.closures.values().cloned().collect(),
             closed_names: self.closed_names.values().cloned().collect(),

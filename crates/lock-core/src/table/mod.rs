@@ -40,7 +40,7 @@ pub struct At<'a> {
 /// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
-/// 2. [`Table::sign_of_life`] for each command of the batch that is one, *before* anything expires (rule 9);
+/// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
@@ -130,11 +130,7 @@ impl Ticket {
 
     pub(crate) fn scope(&self) -> Option<RequestScope> {
         let id = self.request.as_ref()?.id.clone();
-        Some(RequestScope {
-            lock: self.lock.clone(),
-            owner: self.owner.clone(),
-            id,
-        })
+        Some(RequestScope { lock: self.lock.clone(), owner: self.owner.clone(), id })
     }
 }
 
@@ -171,9 +167,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) fn new(record: LockRecord) -> Self {
+    /// A lock of which nothing is out. Names without a slot of their own are given one.
+    pub(crate) fn new(mut record: LockRecord) -> Self {
+        let slots = Slots::new(&record.settings.capacity, &record.slot_names);
+        record.slot_names = slots.names();
         Self {
-            slots: Slots::new(&record.settings.capacity, &record.slot_names),
+            slots,
             record,
             queue: Queue::default(),
             active: BTreeMap::new(),
@@ -225,11 +224,7 @@ impl Table {
     /// # Panics
     /// If service time goes back.
     pub fn begin_step(&mut self, now: Ms) {
-        assert!(
-            now >= self.meta.service_ms,
-            "service time went back: {now} after {}",
-            self.meta.service_ms
-        );
+        assert!(now >= self.meta.service_ms, "service time went back: {now} after {}", self.meta.service_ms);
         self.meta.service_ms = now;
         self.ends_left = limits::STEP_ENDS_MAX;
     }
@@ -253,40 +248,19 @@ impl Table {
         debug_assert_eq!(at.now, self.now(), "a step has one time");
         match command {
             Command::Acquire(new) => self.acquire(at, new),
-            Command::Get {
-                lock,
-                id,
-                caller,
-                renew,
-                wait,
-            } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
+            Command::Get { lock, id, caller, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
             Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
             Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
             Command::Undelivered { id, stamp, made } => Ok(self.undelivered(at, *id, *stamp, *made)),
-            Command::PutLock {
-                name,
-                settings,
-                precondition,
-                force,
-            } => self.put_lock(at, name, settings, *precondition, *force),
-            Command::PatchLock {
-                name,
-                patch,
-                precondition,
-                force,
-            } => self.patch_lock(at, name, patch, *precondition, *force),
-            Command::DeleteLock {
-                name,
-                precondition,
-                force,
-            } => self.delete_lock(at, name, *precondition, *force),
-            Command::Revoke {
-                lock,
-                number,
-                caller,
-                reason,
-            } => self.revoke(at, lock, *number, caller, reason),
+            Command::PutLock { name, settings, precondition, force } => {
+                self.put_lock(at, name, settings, *precondition, *force)
+            }
+            Command::PatchLock { name, patch, precondition, force } => {
+                self.patch_lock(at, name, patch, *precondition, *force)
+            }
+            Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
+            Command::Revoke { lock, number, caller, reason } => self.revoke(at, lock, *number, caller, reason),
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
             Command::ListLocks { tickets } => Ok(self.list_locks(*tickets)),
@@ -298,12 +272,11 @@ impl Table {
 
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let mut changes: Vec<Change> = dirty.into_iter().map(|key| self.change_of(key)).collect();
-        if !changes.is_empty() {
-            changes.push(Change::Meta(self.meta));
+        let mut dirty = std::mem::take(&mut self.dirty);
+        if !dirty.is_empty() {
+            dirty.insert(Key::Meta);
         }
-        changes
+        dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
@@ -349,7 +322,10 @@ impl Table {
     }
 
     /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
+    /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {
+        let mut seen = BTreeSet::new();
+        self.served.retain(|id| seen.insert(*id));
         std::mem::take(&mut self.served)
     }
 
@@ -373,11 +349,7 @@ impl Table {
     }
 
     fn tell(&mut self, at: At<'_>, lock: &LockName, what: What) {
-        self.events.push(Event {
-            at: at.wall,
-            lock: lock.clone(),
-            what,
-        });
+        self.events.push(Event { at: at.wall, lock: lock.clone(), what });
     }
 
     pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {

@@ -24,11 +24,7 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     if let Ok(loaded) = result {
         config(&mut out, &loaded.config);
     }
-    let verdict = if result.is_ok() {
-        "the configuration is good"
-    } else {
-        "the server does not start like this"
-    };
+    let verdict = if result.is_ok() { "the configuration is good" } else { "the server does not start like this" };
     let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len(), "warning"));
     line(&mut out, format_args!("# {counts}: {verdict}"));
     out
@@ -45,16 +41,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn config(out: &mut String, config: &Config) {
-    let Config {
-        server,
-        port,
-        store,
-        log,
-        long_poll,
-        max_waiting,
-        definitions,
-        files,
-    } = config;
+    let Config { server, port, store, log, long_poll, max_waiting, definitions, files } = config;
     for file in files {
         line(out, format_args!("# read {}", file.display()));
     }
@@ -71,13 +58,7 @@ fn config(out: &mut String, config: &Config) {
     }
     line(out, format_args!("LOGLEVEL={}", log.level.name()));
     line(out, format_args!("LOG_FORMAT={}", log.format.name()));
-    line(
-        out,
-        format_args!(
-            "LONG_POLL={}",
-            seconds_text(Ms::try_from(long_poll.as_millis()).unwrap_or(Ms::MAX))
-        ),
-    );
+    line(out, format_args!("LONG_POLL={}", seconds_text(Ms::try_from(long_poll.as_millis()).unwrap_or(Ms::MAX))));
     line(out, format_args!("MAX_WAITING={max_waiting}"));
     // The sections below say everything about the lock of DEFAULT_LOCK, but for its pause.
     let paused = definitions.iter().find(|definition| definition.paused);
@@ -92,11 +73,7 @@ fn config(out: &mut String, config: &Config) {
 }
 
 fn lock(out: &mut String, definition: &Definition) {
-    let Definition {
-        target,
-        settings,
-        paused,
-    } = definition;
+    let Definition { target, settings, paused } = definition;
     match target {
         Target::Lock(name) => line(out, format_args!("\n[lock {name}]")),
         Target::Template(prefix) => line(out, format_args!("\n[lock {}]", prefix.pattern())),

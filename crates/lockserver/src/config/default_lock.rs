@@ -33,15 +33,13 @@ impl Reader<'_> {
         }
         if let Some((ms, place)) = self.old_time("DEFAULT_LOCK_GRACE_TIME") {
             if ms < GRACE_MIN_MS {
-                self.report
-                    .warn(&place, "a grant waits at least 1 second to be picked up: 1 counts");
+                self.report.warn(&place, "a grant waits at least 1 second to be picked up: 1 counts");
             }
             settings.grace = ms.max(GRACE_MIN_MS);
         }
         if let Some((ms, place)) = self.old_time("DEFAULT_LOCK_EXPIRATION_TIME") {
             if ms == 0 {
-                self.report
-                    .warn(&place, "0 means that a query in the queue never expires");
+                self.report.warn(&place, "0 means that a query in the queue never expires");
             }
             settings.expiration = (ms > 0).then_some(ms);
         }
@@ -52,12 +50,7 @@ impl Reader<'_> {
             settings.max_lock = (ms > 0).then_some(ms);
         }
         let name = self.default_name()?;
-        Some(DefaultLock {
-            name,
-            settings,
-            paused,
-            paused_place,
-        })
+        Some(DefaultLock { name, settings, paused, paused_place })
     }
 
     fn default_name(&mut self) -> Option<LockName> {
@@ -67,25 +60,15 @@ impl Reader<'_> {
         if text.is_empty() {
             return None;
         }
-        let hint = if text.ends_with('*') {
-            "; for a template write a section [lock NAME*]"
-        } else {
-            ""
-        };
-        self.checked(
-            &place,
-            LockName::new(&text).map_err(|error| format!("{}: {error}{hint}", quote(&text))),
-        )
+        let hint = if text.ends_with('*') { "; for a template write a section [lock NAME*]" } else { "" };
+        self.checked(&place, LockName::new(&text).map_err(|error| format!("{}: {error}{hint}", quote(&text))))
     }
 
     /// 0 is left to the caller; what is over the bound becomes the bound, which is as good as endless.
     fn default_size(&mut self, text: &str, place: &Place) -> Option<u32> {
         let size = self.checked(place, whole(text))?;
         if size > u64::from(PERMITS_MAX) {
-            self.report.warn(
-                place,
-                format!("{} is more than a lock can have: {PERMITS_MAX} counts", quote(text)),
-            );
+            self.report.warn(place, format!("{} is more than a lock can have: {PERMITS_MAX} counts", quote(text)));
         }
         Some(u32::try_from(size).unwrap_or(PERMITS_MAX).min(PERMITS_MAX))
     }
@@ -95,10 +78,7 @@ impl Reader<'_> {
         let ms = self.checked(&place, seconds(&text))?;
         if ms > TTL_MAX_MS {
             let max = TTL_MAX_MS / 1000;
-            let problem = format!(
-                "{} is longer than 30 days: {max} counts; write 0 for never",
-                quote(&text)
-            );
+            let problem = format!("{} is longer than 30 days: {max} counts; write 0 for never", quote(&text));
             self.report.warn(&place, problem);
         }
         Some((ms.min(TTL_MAX_MS), place))

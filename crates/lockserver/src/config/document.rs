@@ -37,12 +37,7 @@ pub(super) struct Document {
 impl Document {
     /// Adds a file. The caller bounds its size.
     pub(super) fn add(&mut self, file: &Path, bytes: &[u8], report: &mut Report) {
-        let Content {
-            general,
-            defaults,
-            has_general,
-            locks,
-        } = ini::read(file, bytes, report);
+        let Content { general, defaults, has_general, locks } = ini::read(file, bytes, report);
         self.has_general |= has_general;
         self.general.extend(latest(general, report));
         self.defaults.extend(latest(defaults, report));
@@ -59,10 +54,7 @@ fn latest(settings: Vec<Lenient>, report: &mut Report) -> HashMap<String, Raw> {
         if let Some(first) = last.get(&name)
             && names::general_name(&name).is_some()
         {
-            let text = format!(
-                "set before in line {}; this later value counts",
-                first.place.line.unwrap_or(0)
-            );
+            let text = format!("set before in line {}; this later value counts", first.place.line.unwrap_or(0));
             report.warn(&raw.place, text);
         }
         last.insert(name, raw);

@@ -40,11 +40,7 @@ pub(super) fn check(document: &Document, report: &mut Report) -> General {
         port: reader.port(),
         store,
         store_place,
-        log: LogConfig {
-            file: reader.log_file(),
-            level: reader.log_level(),
-            format: reader.log_format(),
-        },
+        log: LogConfig { file: reader.log_file(), level: reader.log_level(), format: reader.log_format() },
         long_poll: reader.long_poll(),
         max_waiting: reader.max_waiting(),
         default_lock,
@@ -84,12 +80,7 @@ impl Reader<'_> {
             return Some((text.trim().to_owned(), place));
         }
         let Document { general, defaults, .. } = self.document;
-        let found = |other: &str| {
-            general
-                .get(other)
-                .or_else(|| defaults.get(other))
-                .map(|raw| raw.text.as_str())
-        };
+        let found = |other: &str| general.get(other).or_else(|| defaults.get(other)).map(|raw| raw.text.as_str());
         let text = match interpolate(&text, found) {
             Ok(text) => text,
             Err(error) => {
@@ -97,17 +88,10 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let text = if names::is_old(name) {
-            text.split('#').next().unwrap_or("").trim()
-        } else {
-            cut_comment(&text)
-        };
+        let text = if names::is_old(name) { text.split('#').next().unwrap_or("").trim() } else { cut_comment(&text) };
         // 0.36 took `DEFAULT_LOCK=a PORT=1` as a strange name; nobody meant that.
         if let Some(second) = second_setting(text, names::general_name) {
-            self.report.error(
-                &place,
-                format!("the value contains ' {second}='; write one setting a line"),
-            );
+            self.report.error(&place, format!("the value contains ' {second}='; write one setting a line"));
             return None;
         }
         Some((text.to_owned(), place))
@@ -119,10 +103,8 @@ impl Reader<'_> {
         let Some((first, _)) = text.split_once('\n') else {
             return Some((text, place));
         };
-        let problem = format!(
-            "the value has several lines, since the indented ones below continue it; {} counts",
-            quote(first)
-        );
+        let problem =
+            format!("the value has several lines, since the indented ones below continue it; {} counts", quote(first));
         self.report.warn(&place, problem);
         Some((first.trim().to_owned(), place))
     }
@@ -138,10 +120,7 @@ impl Reader<'_> {
             return default();
         };
         if text.is_empty() {
-            self.report.warn(
-                &place,
-                "empty: listening on all addresses, as 0.36 did; write SERVER=0.0.0.0",
-            );
+            self.report.warn(&place, "empty: listening on all addresses, as 0.36 did; write SERVER=0.0.0.0");
             return "0.0.0.0".to_owned();
         }
         self.checked(&place, server(&text)).unwrap_or_else(default)
@@ -169,8 +148,7 @@ impl Reader<'_> {
     fn log_file(&mut self) -> Option<PathBuf> {
         let (text, place) = self.first_line("LOG_FILE")?;
         if text.chars().any(char::is_control) {
-            self.report
-                .error(&place, format!("{} contains control characters", quote(&text)));
+            self.report.error(&place, format!("{} contains control characters", quote(&text)));
         }
         (!text.is_empty()).then(|| PathBuf::from(text))
     }
@@ -180,11 +158,7 @@ impl Reader<'_> {
             return LogLevel::Info;
         };
         LogLevel::from_name(&text).unwrap_or_else(|| {
-            let problem = format!(
-                "{} is no log level and means debug, as in 0.36; {}",
-                quote(&text),
-                LOG_LEVELS
-            );
+            let problem = format!("{} is no log level and means debug, as in 0.36; {}", quote(&text), LOG_LEVELS);
             self.report.warn(&place, problem);
             LogLevel::Debug
         })
@@ -203,11 +177,7 @@ impl Reader<'_> {
         let wait = self.text("LONG_POLL").and_then(|(text, place)| {
             let wait = seconds(&text).and_then(|ms| {
                 let max = WAIT_MAX_MS / 1000;
-                if ms > WAIT_MAX_MS {
-                    Err(format!("{} is too long; 0 to {max} seconds", quote(&text)))
-                } else {
-                    Ok(ms)
-                }
+                if ms > WAIT_MAX_MS { Err(format!("{} is too long; 0 to {max} seconds", quote(&text))) } else { Ok(ms) }
             });
             self.checked(&place, wait)
         });
@@ -220,10 +190,7 @@ impl Reader<'_> {
         };
         let max = whole(&text).and_then(|n| match usize::try_from(n) {
             Ok(n) if (1..=WAITING_REQUESTS_SETTABLE_MAX).contains(&n) => Ok(n),
-            _ => Err(format!(
-                "{} is out of bounds; 1 to {WAITING_REQUESTS_SETTABLE_MAX}",
-                quote(&text)
-            )),
+            _ => Err(format!("{} is out of bounds; 1 to {WAITING_REQUESTS_SETTABLE_MAX}", quote(&text))),
         });
         self.checked(&place, max).unwrap_or(WAITING_REQUESTS_MAX)
     }
@@ -234,10 +201,7 @@ impl Reader<'_> {
             return;
         };
         if let Err(error) = seconds(&text) {
-            self.report.warn(
-                &place,
-                format!("{error}; the setting is not needed any more: remove it"),
-            );
+            self.report.warn(&place, format!("{error}; the setting is not needed any more: remove it"));
         }
     }
 }

@@ -29,36 +29,16 @@ pub(super) fn check(default_lock: Option<DefaultLock>, document: &Document, repo
             settings = default_lock.settings;
         }
         Section { options, report }.apply(&mut settings);
-        definitions.push(Definition {
-            target: target.clone(),
-            settings,
-            paused,
-        });
+        definitions.push(Definition { target: target.clone(), settings, paused });
     }
-    for (
-        target,
-        DefaultLock {
-            settings,
-            paused,
-            paused_place,
-            ..
-        },
-    ) in base
-    {
+    for (target, DefaultLock { settings, paused, paused_place, .. }) in base {
         if paused {
             warn_of_pause(&paused_place, report);
         }
-        definitions.push(Definition {
-            target,
-            settings,
-            paused,
-        });
+        definitions.push(Definition { target, settings, paused });
     }
     if definitions.len() > LOCKS_MAX {
-        let text = format!(
-            "{} locks are too many; a server has at most {LOCKS_MAX}",
-            definitions.len()
-        );
+        let text = format!("{} locks are too many; a server has at most {LOCKS_MAX}", definitions.len());
         report.error(&Place::elsewhere(""), text);
     }
     definitions.sort_by(|a, b| a.target.cmp(&b.target));
@@ -66,10 +46,7 @@ pub(super) fn check(default_lock: Option<DefaultLock>, document: &Document, repo
 }
 
 fn warn_of_pause(place: &Place, report: &mut Report) {
-    report.warn(
-        place,
-        "0: the lock has size 1 and starts paused, so it grants nothing until it is resumed",
-    );
+    report.warn(place, "0: the lock has size 1 and starts paused, so it grants nothing until it is resumed");
 }
 
 struct Section<'a> {
@@ -139,11 +116,9 @@ impl Section<'_> {
         let days = TTL_MAX_MS / 86_400_000;
         let result = seconds(&raw.text).and_then(|ms| match ms {
             _ if ms < min => Err(format!("{} is too short; {why}", quote(&raw.text))),
-            _ if ms > TTL_MAX_MS => Err(format!(
-                "{} is too long; at most {} seconds ({days} days)",
-                quote(&raw.text),
-                TTL_MAX_MS / 1000
-            )),
+            _ if ms > TTL_MAX_MS => {
+                Err(format!("{} is too long; at most {} seconds ({days} days)", quote(&raw.text), TTL_MAX_MS / 1000))
+            }
             _ => Ok(ms),
         });
         result.map_err(|error| self.report.error(&raw.place, error)).ok()
@@ -168,8 +143,7 @@ impl Section<'_> {
             return None;
         }
         if raw.text.chars().any(char::is_control) {
-            self.report
-                .error(&raw.place, format!("{} contains control characters", quote(&raw.text)));
+            self.report.error(&raw.place, format!("{} contains control characters", quote(&raw.text)));
             return None;
         }
         Some(Arc::from(raw.text.as_str()))
@@ -198,9 +172,7 @@ fn slot_names(text: &str) -> Result<Vec<SlotName>, String> {
         }
         names.push(slot);
         if names.len() > SLOT_NAMES_MAX {
-            return Err(format!(
-                "there are more than {SLOT_NAMES_MAX} names; without names write SIZE instead"
-            ));
+            return Err(format!("there are more than {SLOT_NAMES_MAX} names; without names write SIZE instead"));
         }
     }
     Ok(names)

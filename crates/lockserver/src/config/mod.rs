@@ -19,10 +19,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use check::check_report;
 pub use problem::{Problem, Problems};
 pub use sources::{Overrides, Sources};
-pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use store::StoreChoice;
 
 use lock_core::Definition;

@@ -64,10 +64,7 @@ pub(super) fn did_you_mean_general(text: &str) -> String {
 /// `; did you mean X?` for a name that `[lock NAME]` does not have, or nothing.
 pub(super) fn did_you_mean_lock(text: &str) -> String {
     let upper = text.to_uppercase();
-    let meant = upper
-        .strip_prefix("DEFAULT_LOCK_")
-        .and_then(lock_name)
-        .or_else(|| nearest(&upper, &LOCK));
+    let meant = upper.strip_prefix("DEFAULT_LOCK_").and_then(lock_name).or_else(|| nearest(&upper, &LOCK));
     question(meant.map(str::to_owned))
 }
 

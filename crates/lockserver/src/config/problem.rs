@@ -65,29 +65,17 @@ pub(super) struct Place {
 impl Place {
     /// A line of a file.
     pub(super) fn in_file(file: &Arc<Path>, line: usize, label: impl Into<String>) -> Self {
-        Self {
-            file: Some(Arc::clone(file)),
-            line: Some(line),
-            label: label.into(),
-        }
+        Self { file: Some(Arc::clone(file)), line: Some(line), label: label.into() }
     }
 
     /// A file as a whole.
     pub(super) fn whole_file(file: &Path) -> Self {
-        Self {
-            file: Some(Arc::from(file)),
-            line: None,
-            label: String::new(),
-        }
+        Self { file: Some(Arc::from(file)), line: None, label: String::new() }
     }
 
     /// Something that is in no file.
     pub(super) fn elsewhere(label: impl Into<String>) -> Self {
-        Self {
-            file: None,
-            line: None,
-            label: label.into(),
-        }
+        Self { file: None, line: None, label: label.into() }
     }
 
     /// How another message points at this place.
@@ -103,11 +91,7 @@ impl Place {
         Problem {
             file: self.file.as_deref().map(Path::to_path_buf),
             line: self.line,
-            text: if self.label.is_empty() {
-                text.to_owned()
-            } else {
-                format!("{}: {text}", self.label)
-            },
+            text: if self.label.is_empty() { text.to_owned() } else { format!("{}: {text}", self.label) },
         }
     }
 }
@@ -136,11 +120,7 @@ impl Report {
     pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
         let errors = close(self.errors, self.more_errors, "errors");
         let warnings = close(self.warnings, self.more_warnings, "warnings");
-        if errors.is_empty() {
-            Ok(warnings)
-        } else {
-            Err(Problems { errors, warnings })
-        }
+        if errors.is_empty() { Ok(warnings) } else { Err(Problems { errors, warnings }) }
     }
 }
 
@@ -154,11 +134,7 @@ fn push(list: &mut Vec<Problem>, more: &mut usize, place: &Place, text: &str) {
 
 fn close(mut list: Vec<Problem>, more: usize, what: &str) -> Vec<Problem> {
     if more > 0 {
-        list.push(Problem {
-            file: None,
-            line: None,
-            text: format!("{more} more {what} are not shown"),
-        });
+        list.push(Problem { file: None, line: None, text: format!("{more} more {what} are not shown") });
     }
     list
 }

@@ -63,16 +63,8 @@ impl Sources {
             );
             report.warn(&Place::elsewhere(""), text);
         }
-        let General {
-            server,
-            port,
-            store,
-            store_place,
-            log,
-            long_poll,
-            max_waiting,
-            default_lock,
-        } = general::check(&document, &mut report);
+        let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock } =
+            general::check(&document, &mut report);
         let definitions = lock::check(default_lock, &document, &mut report);
         let store = match store {
             StoreText::Is(store) => Ok(store),
@@ -80,19 +72,8 @@ impl Sources {
         };
         let store = store.map_err(|error| report.error(&store_place, error));
         let warnings = report.finish()?;
-        let Ok(store) = store else {
-            unreachable!("a store that is not there was reported")
-        };
-        let config = Config {
-            server,
-            port,
-            store,
-            log,
-            long_poll,
-            max_waiting,
-            definitions,
-            files,
-        };
+        let Ok(store) = store else { unreachable!("a store that is not there was reported") };
+        let config = Config { server, port, store, log, long_poll, max_waiting, definitions, files };
         Ok(Loaded { config, warnings })
     }
 
@@ -112,10 +93,8 @@ impl Sources {
                     report.error(&place, format!("the file has more than {CONFIG_FILE_BYTES_MAX} bytes"));
                 }
                 Ok(Some(bytes)) if bytes.len() > room => {
-                    report.error(
-                        &place,
-                        format!("with it, the files have more than {CONFIG_BYTES_MAX} bytes together"),
-                    );
+                    report
+                        .error(&place, format!("with it, the files have more than {CONFIG_BYTES_MAX} bytes together"));
                     break;
                 }
                 Ok(Some(bytes)) => {
@@ -124,11 +103,7 @@ impl Sources {
                     files.push(path);
                 }
                 Err(error) => {
-                    let hint = if self.config.is_some() {
-                        "; check what --config says"
-                    } else {
-                        ""
-                    };
+                    let hint = if self.config.is_some() { "; check what --config says" } else { "" };
                     report.error(&place, format!("cannot be read: {error}{hint}"));
                 }
             }
@@ -145,10 +120,7 @@ impl Sources {
                 more.sort();
                 files.append(&mut more);
             }
-            Ok(_) => report.error(
-                &place,
-                format!("the directory has more than {CONFIG_FILES_MAX} files *.conf"),
-            ),
+            Ok(_) => report.error(&place, format!("the directory has more than {CONFIG_FILES_MAX} files *.conf")),
             Err(error) if is_missing(&error) => {}
             Err(error) => report.error(&place, format!("cannot be read: {error}")),
         }
@@ -163,10 +135,7 @@ impl Sources {
             let place = Place::elsewhere(format!("{PREFIX}{name} in the environment"));
             let Some(known) = names::general_name(name).filter(|known| *known == name) else {
                 if let Some(meant) = names::almost_general(name) {
-                    report.warn(
-                        &place,
-                        format!("unknown name: passed over; did you mean {PREFIX}{meant}?"),
-                    );
+                    report.warn(&place, format!("unknown name: passed over; did you mean {PREFIX}{meant}?"));
                 }
                 continue;
             };
@@ -180,13 +149,7 @@ impl Sources {
     }
 
     fn read_overrides(&self, document: &mut Document, report: &mut Report) {
-        let Overrides {
-            server,
-            port,
-            store,
-            log_level,
-            log_file,
-        } = &self.overrides;
+        let Overrides { server, port, store, log_level, log_file } = &self.overrides;
         if let Some(server) = server {
             set(document, "SERVER", server, Place::elsewhere("--server"));
         }
@@ -201,10 +164,7 @@ impl Sources {
             if LogLevel::from_name(level).is_some() {
                 set(document, "LOGLEVEL", level, place);
             } else {
-                report.error(
-                    &place,
-                    format!("{} is no log level; {}", super::value::quote(level), LOG_LEVELS),
-                );
+                report.error(&place, format!("{} is no log level; {}", super::value::quote(level), LOG_LEVELS));
             }
         }
         if let Some(file) = log_file {
@@ -218,14 +178,7 @@ impl Sources {
 }
 
 fn set(document: &mut Document, name: &str, value: &str, place: Place) {
-    document.general.insert(
-        name.to_lowercase(),
-        Raw {
-            text: value.to_owned(),
-            place,
-            plain: true,
-        },
-    );
+    document.general.insert(name.to_lowercase(), Raw { text: value.to_owned(), place, plain: true });
 }
 
 /// Names of a directory's `*.conf`, hidden ones left out. A file more than allowed is enough to see that.
@@ -257,9 +210,7 @@ fn read_file(path: &Path, required: bool) -> io::Result<Option<Vec<u8>>> {
         }
     }
     let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(CONFIG_FILE_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    fs::File::open(path)?.take(CONFIG_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

@@ -22,19 +22,15 @@ impl StoreText {
     /// Reads the value of `STORE`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let choices = "write memory or sqlite:/absolute/path";
-        let (kind, path) = text
-            .split_once(':')
-            .map_or((text, None), |(kind, path)| (kind, Some(path)));
+        let (kind, path) = text.split_once(':').map_or((text, None), |(kind, path)| (kind, Some(path)));
         match (kind.to_lowercase().as_str(), path) {
             ("memory", None) => Ok(Self::Is(StoreChoice::Memory)),
             ("sqlite", None) => Ok(Self::Default),
             ("sqlite", Some(path)) => sqlite_path(path).map(|path| Self::Is(StoreChoice::Sqlite(path))),
             ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
-            _ if text.starts_with('/') => Err(format!(
-                "{} has no kind; did you mean {}?",
-                quote(text),
-                quote(&format!("sqlite:{text}"))
-            )),
+            _ if text.starts_with('/') => {
+                Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
+            }
             _ => Err(format!("{} is no store; {choices}", quote(text))),
         }
     }
@@ -49,10 +45,7 @@ fn sqlite_path(text: &str) -> Result<PathBuf, String> {
     }
     // A service's working directory is nobody's choice, and the same table must be found again.
     if !text.starts_with('/') {
-        return Err(format!(
-            "{} is not an absolute path; write sqlite:/absolute/path",
-            quote(text)
-        ));
+        return Err(format!("{} is not an absolute path; write sqlite:/absolute/path", quote(text)));
     }
     if text.ends_with('/') {
         return Err(format!("{} is a directory; add a file name", quote(text)));

@@ -72,20 +72,13 @@ pub(super) fn seconds(text: &str) -> Result<Ms, String> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let unsigned = number.strip_prefix(['+', '-']).unwrap_or(number);
     if !is_number(unsigned) || !is_number(fraction) {
-        return Err(format!(
-            "{} is not a number of seconds{}",
-            quote(text),
-            in_seconds(text)
-        ));
+        return Err(format!("{} is not a number of seconds{}", quote(text), in_seconds(text)));
     }
     if number.starts_with('-') {
         return Err(format!("{} is negative; write a number of seconds from 0", quote(text)));
     }
     if fraction.len() > 3 {
-        return Err(format!(
-            "{} is finer than a millisecond; three decimals are allowed",
-            quote(text)
-        ));
+        return Err(format!("{} is finer than a millisecond; three decimals are allowed", quote(text)));
     }
     let whole: u64 = unsigned.parse().unwrap_or(u64::MAX);
     let thousandths: u64 = format!("{fraction:0<3}").parse().unwrap_or(0);
@@ -114,27 +107,20 @@ pub(super) fn seconds_text(ms: Ms) -> String {
     if thousandths == 0 {
         return (ms / 1000).to_string();
     }
-    format!("{}.{thousandths:03}", ms / 1000)
-        .trim_end_matches('0')
-        .to_owned()
+    format!("{}.{thousandths:03}", ms / 1000).trim_end_matches('0').to_owned()
 }
 
 /// Where to listen: an IPv4 or IPv6 address (brackets are taken off) or a host name.
 pub(super) fn server(text: &str) -> Result<String, String> {
     let no_host = || format!("{} is not an address or a host name", quote(text));
     if text.contains("://") {
-        return Err(format!(
-            "{}; write it without its scheme, and the port in PORT",
-            no_host()
-        ));
+        return Err(format!("{}; write it without its scheme, and the port in PORT", no_host()));
     }
     if text == "*" {
         return Err("'*' is not an address; for all addresses write 0.0.0.0, or :: with IPv6".to_owned());
     }
     if let Some(rest) = text.strip_prefix('[') {
-        let (inside, after) = rest
-            .split_once(']')
-            .ok_or_else(|| format!("{}; its ']' is missing", no_host()))?;
+        let (inside, after) = rest.split_once(']').ok_or_else(|| format!("{}; its ']' is missing", no_host()))?;
         if after.starts_with(':') {
             return Err(format!("{}; write the port in PORT", no_host()));
         }
@@ -168,9 +154,7 @@ fn is_host_name(text: &str) -> bool {
         && !labels.bytes().all(|b| b.is_ascii_digit() || b == b'.')
         && labels.split('.').all(|label| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         })
@@ -188,10 +172,7 @@ pub(super) fn interpolate<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a st
         value = interpolate_once(&value, &lookup)?;
     }
     if value.contains("%(") {
-        return Err(format!(
-            "the references in {} go in circles; write the value out",
-            quote(text)
-        ));
+        return Err(format!("the references in {} go in circles; write the value out", quote(text)));
     }
     Ok(value)
 }
@@ -208,16 +189,10 @@ fn interpolate_once<'a>(text: &str, lookup: &impl Fn(&str) -> Option<&'a str>) -
         }
         let reference = after.strip_prefix('(').and_then(|after| after.split_once(")s"));
         let Some((name, after)) = reference else {
-            return Err(format!(
-                "{} is neither '%%' nor '%(name)s'; beside a reference write % as %%",
-                quote(after)
-            ));
+            return Err(format!("{} is neither '%%' nor '%(name)s'; beside a reference write % as %%", quote(after)));
         };
         let Some(found) = lookup(&name.to_lowercase()) else {
-            return Err(format!(
-                "the reference to {} finds no such setting; write the value out",
-                quote(name)
-            ));
+            return Err(format!("the reference to {} finds no such setting; write the value out", quote(name)));
         };
         out.push_str(found);
         rest = after;

@@ -25,7 +25,9 @@ pub fn run(sources: &Sources) -> u8 {
         Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
-            eprintln!("lockserver: the configuration cannot be used; 'lockserver check-config' checks it without starting");
+            eprintln!(
+                "lockserver: the configuration cannot be used; 'lockserver check-config' checks it without starting"
+            );
             return exit::CONFIG;
         }
     };
@@ -52,7 +54,8 @@ pub fn run(sources: &Sources) -> u8 {
 
 async fn serve(sources: &Sources, config: Config, log: LogHandle, open_files: u64) -> Result<(), Ended> {
     // Before anything is announced: a signal that comes from now on is not lost.
-    let mut signals = Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
+    let mut signals =
+        Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
     let listener = Listener::open(&config.server, config.port).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let address = listener.local_addr();

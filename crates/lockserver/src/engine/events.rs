@@ -45,11 +45,7 @@ struct Ring {
 impl Default for Events {
     fn default() -> Self {
         Self {
-            ring: Mutex::new(Ring {
-                term: 0,
-                sequence: 0,
-                events: VecDeque::new(),
-            }),
+            ring: Mutex::new(Ring { term: 0, sequence: 0, events: VecDeque::new() }),
             last: watch::channel(EventId { term: 0, sequence: 0 }).0,
         }
     }
@@ -63,11 +59,7 @@ impl Events {
     /// A new term: its events have nothing to do with those before.
     pub(crate) fn begin_term(&self, term: u64) {
         let mut ring = self.ring();
-        *ring = Ring {
-            term,
-            sequence: 0,
-            events: VecDeque::new(),
-        };
+        *ring = Ring { term, sequence: 0, events: VecDeque::new() };
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
@@ -85,10 +77,7 @@ impl Events {
                 ring.events.pop_front();
             }
         }
-        self.last.send_replace(EventId {
-            term: ring.term,
-            sequence: ring.sequence,
-        });
+        self.last.send_replace(EventId { term: ring.term, sequence: ring.sequence });
     }
 
     /// The newest event's id.
@@ -115,17 +104,7 @@ impl Events {
         }
         let skip = usize::try_from(id.sequence - oldest).expect("at most EVENTS_MAX");
         let numbered = ring.events.iter().skip(skip).take(max).zip(id.sequence + 1..);
-        Ok(numbered
-            .map(|(event, sequence)| {
-                (
-                    EventId {
-                        term: ring.term,
-                        sequence,
-                    },
-                    event.clone(),
-                )
-            })
-            .collect())
+        Ok(numbered.map(|(event, sequence)| (EventId { term: ring.term, sequence }, event.clone())).collect())
     }
 }
 
@@ -147,18 +126,12 @@ fn log(event: &Event) {
             Step::Undelivered => {
                 tracing::info!("ticket {number} of lock {lock} could not be told of its grant ({info})")
             }
-            Step::Ended {
-                how: EndedAs::Released | EndedAs::Cancelled,
-                ..
-            } => {
+            Step::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => {
                 tracing::debug!("ticket {number} of lock {lock} ended ({info})");
             }
             Step::Ended { how, reason, .. } => {
                 let reason = reason.as_deref().unwrap_or("no reason given");
-                tracing::warn!(
-                    "ticket {number} of lock {lock} ended as {}, {reason} ({info})",
-                    how.as_str()
-                );
+                tracing::warn!("ticket {number} of lock {lock} ended as {}, {reason} ({info})", how.as_str());
             }
         },
     }
@@ -170,11 +143,7 @@ mod tests {
     use lock_core::LockName;
 
     fn event(at: u64) -> Event {
-        Event {
-            at,
-            lock: LockName::new("x").unwrap(),
-            what: What::LockChanged,
-        }
+        Event { at, lock: LockName::new("x").unwrap(), what: What::LockChanged }
     }
 
     #[test]
@@ -187,23 +156,11 @@ mod tests {
         let known = EventId { term: 7, sequence: 5 };
         let read = events.after(known, 3).unwrap();
         assert_eq!(
-            read.iter()
-                .map(|(id, event)| (id.sequence, event.at))
-                .collect::<Vec<_>>(),
+            read.iter().map(|(id, event)| (id.sequence, event.at)).collect::<Vec<_>>(),
             [(6, 5), (7, 6), (8, 7)]
         );
         assert_eq!(events.after(events.last(), 3).unwrap(), []);
-        assert_eq!(
-            events.after(
-                EventId {
-                    term: 7,
-                    sequence: 99_999
-                },
-                3
-            ),
-            Err(Reset),
-            "from the future"
-        );
+        assert_eq!(events.after(EventId { term: 7, sequence: 99_999 }, 3), Err(Reset), "from the future");
         events.begin_term(8);
         assert_eq!(events.after(known, 3), Err(Reset), "of another term");
     }

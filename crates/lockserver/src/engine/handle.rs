@@ -74,27 +74,13 @@ impl Handle {
         let given_up = Arc::new(AtomicBool::new(false));
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
-        let request = request.with_waiter(Waiter {
-            number,
-            presence,
-            given_up: given_up.clone(),
-        });
+        let request = request.with_waiter(Waiter { number, presence, given_up: given_up.clone() });
         self.push(request, shed).await?;
-        Ok(Wait {
-            number,
-            given_up,
-            answer,
-            over: false,
-            lanes: self.lanes.clone(),
-        })
+        Ok(Wait { number, given_up, answer, over: false, lanes: self.lanes.clone() })
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), Failure> {
-        if shed {
-            self.lanes.push_ordinary(request)
-        } else {
-            self.lanes.push_urgent(request).await
-        }
+        if shed { self.lanes.push_ordinary(request) } else { self.lanes.push_urgent(request).await }
     }
 
     /// How the engine is.
@@ -148,10 +134,7 @@ impl Wait {
     fn end(&mut self, lost: bool) {
         self.over = true;
         self.given_up.store(true, Ordering::Release);
-        self.lanes.push_report(Work::EndWait {
-            number: self.number,
-            lost,
-        });
+        self.lanes.report(Work::EndWait { number: self.number, lost });
     }
 }
 

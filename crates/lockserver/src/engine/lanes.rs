@@ -2,7 +2,7 @@
 
 use super::handle::{Answer, Failure};
 use super::waiters::Waiter;
-use lock_core::{Caller, Command};
+use lock_core::{Caller, Command, TicketId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +25,17 @@ pub(crate) enum Work {
         /// Its client is gone.
         lost: bool,
     },
+    /// An answer of this term could not be delivered.
+    Undelivered {
+        /// The term that gave the answer.
+        term: u64,
+        /// As in [`Command::Undelivered`].
+        id: TicketId,
+        /// As there.
+        stamp: u64,
+        /// As there.
+        made: bool,
+    },
 }
 
 /// One request on its way to the engine.
@@ -43,15 +54,7 @@ impl Request {
     #[must_use]
     pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (
-            Self {
-                work: Work::Command(command),
-                reply: Some(reply),
-                waiter: None,
-                resumed: false,
-            },
-            answer,
-        )
+        (Self { work: Work::Command(command), reply: Some(reply), waiter: None, resumed: false }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -89,11 +92,7 @@ pub struct Lanes {
 
 impl Lanes {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            queues: Mutex::default(),
-            arrived: Condvar::new(),
-            urgent_room: Semaphore::new(LANE_MAX),
-        })
+        Arc::new(Self { queues: Mutex::default(), arrived: Condvar::new(), urgent_room: Semaphore::new(LANE_MAX) })
     }
 
     fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
@@ -132,19 +131,10 @@ impl Lanes {
 
     /// Sends what nobody waits for an answer to, from anywhere. There is at most one such report for each answer and each
     /// waiting request, so those bound it.
-    pub(crate) fn report(&self, command: Command) {
-        self.push_report(Work::Command(command));
-    }
-
-    pub(crate) fn push_report(&self, work: Work) {
+    pub(crate) fn report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            queues.urgent.push_back(Request {
-                work,
-                reply: None,
-                waiter: None,
-                resumed: false,
-            });
+            queues.urgent.push_back(Request { work, reply: None, waiter: None, resumed: false });
             self.arrived.notify_one();
         }
     }
@@ -153,10 +143,8 @@ impl Lanes {
     /// and empty.
     pub fn take(&self, timeout: Duration) -> Option<Vec<Request>> {
         let empty = |queues: &mut Queues| queues.urgent.is_empty() && queues.ordinary.is_empty() && !queues.closed;
-        let (mut queues, _) = self
-            .arrived
-            .wait_timeout_while(self.queues(), timeout, empty)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut queues, _) =
+            self.arrived.wait_timeout_while(self.queues(), timeout, empty).unwrap_or_else(PoisonError::into_inner);
         if queues.closed && queues.urgent.is_empty() && queues.ordinary.is_empty() {
             return None;
         }
@@ -165,11 +153,7 @@ impl Lanes {
         let ordinary = queues.ordinary.len().min(BATCH_MAX - urgent);
         batch.extend(queues.ordinary.drain(..ordinary));
         drop(queues);
-        let taken = batch
-            .iter()
-            .take(urgent)
-            .filter(|request| request.reply.is_some())
-            .count();
+        let taken = batch.iter().take(urgent).filter(|request| request.reply.is_some()).count();
         self.urgent_room.add_permits(taken);
         Some(batch)
     }

@@ -1,7 +1,7 @@
 //! Whether an answer that told of a ticket was delivered (rules 5 and 6).
 
-use super::lanes::Lanes;
-use lock_core::{Command, TicketId};
+use super::lanes::{Lanes, Work};
+use lock_core::{TicketId, TicketView};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 /// engine hears that the ticket's client does not know.
 #[derive(Debug)]
 pub struct Receipt {
+    term: u64,
     id: TicketId,
     stamp: u64,
     made: bool,
@@ -18,14 +19,9 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, stamp: u64, made: bool) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            stamp,
-            made,
-            delivered: AtomicBool::new(false),
-            lanes: Arc::downgrade(lanes),
-        })
+    pub(crate) fn new(lanes: &Arc<Lanes>, term: u64, view: &TicketView, made: bool) -> Arc<Self> {
+        let (id, stamp, lanes) = (view.ticket.id, view.stamp, Arc::downgrade(lanes));
+        Arc::new(Self { term, id, stamp, made, delivered: AtomicBool::new(false), lanes })
     }
 
     /// The answer has reached its client.
@@ -39,11 +35,7 @@ impl Drop for Receipt {
         if !*self.delivered.get_mut()
             && let Some(lanes) = self.lanes.upgrade()
         {
-            lanes.report(Command::Undelivered {
-                id: self.id,
-                stamp: self.stamp,
-                made: self.made,
-            });
+            lanes.report(Work::Undelivered { term: self.term, id: self.id, stamp: self.stamp, made: self.made });
         }
     }
 }

@@ -50,12 +50,7 @@ impl Engine {
     pub fn new(store: Box<dyn Store>) -> (Self, Handle) {
         let (lanes, events, status) = (Lanes::new(), Arc::new(Events::default()), Arc::new(Status::default()));
         let next_waiter = Arc::new(AtomicU64::new(1));
-        let handle = Handle {
-            lanes: lanes.clone(),
-            status: status.clone(),
-            events: events.clone(),
-            next_waiter,
-        };
+        let handle = Handle { lanes: lanes.clone(), status: status.clone(), events: events.clone(), next_waiter };
         let engine = Self {
             store,
             table: None,
@@ -79,12 +74,7 @@ impl Engine {
     /// If the store is damaged.
     pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
         let (passed, gap) = self.clock.advance(tick);
-        if self.table.is_none()
-            && self
-                .pending
-                .as_ref()
-                .is_none_or(|pending| pending.retry_at_ms <= tick.mono_ms)
-        {
+        if self.table.is_none() && self.pending.as_ref().is_none_or(|pending| pending.retry_at_ms <= tick.mono_ms) {
             self.begin_term(tick)?;
         }
         if self.table.is_none() {
@@ -119,19 +109,13 @@ impl Engine {
             table.after_gap();
         }
         for request in &batch {
-            if let Work::Command(command) = &request.work
-                && let Some((id, caller)) = command.sign_of_life()
-            {
-                table.sign_of_life(id, caller);
+            if let Work::Command(command) = &request.work {
+                table.sign_of_life(command);
             }
         }
         {
             let present = |id| self.waiters.any_open(id);
-            let at = At {
-                now: table.now(),
-                wall: tick.wall_us / 1000,
-                present: &present,
-            };
+            let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &present };
             table.expire(at);
         }
         let mut replies = Vec::with_capacity(batch.len());
@@ -143,11 +127,7 @@ impl Engine {
 
     fn apply(&self, table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
         let present = |id| self.waiters.any_open(id);
-        let at = At {
-            now: table.now(),
-            wall: tick.wall_us / 1000,
-            present: &present,
-        };
+        let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &present };
         Ok(table.apply(at, command)?)
     }
 
@@ -155,55 +135,31 @@ impl Engine {
         let command = match request.work {
             Work::Command(command) => command,
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
+            // What an earlier term told is no business of this one's tickets.
+            Work::Undelivered { term, .. } if term != self.term => return,
+            Work::Undelivered { id, stamp, made, .. } => Command::Undelivered { id, stamp, made },
         };
         let made = matches!(&command, Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none());
         match self.apply(table, tick, &command) {
             Ok(Outcome::Waiting(view)) => {
-                let waiter = request
-                    .waiter
-                    .expect("only Handle::submit_waiting sends commands that wait");
+                let waiter = request.waiter.expect("only Handle::submit_waiting sends commands that wait");
                 let reply = request.reply.expect("a waiting request has an answer");
-                let caller = Request::caller(&command)
-                    .expect("a waiting command has a caller")
-                    .clone();
-                self.register(
-                    view.ticket.id,
-                    Registered {
-                        waiter,
-                        caller,
-                        made,
-                        reply,
-                    },
-                    table,
-                    tick,
-                    replies,
-                );
+                let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
+                self.register(view.ticket.id, Registered { waiter, caller, made, reply }, table, tick, replies);
             }
             Ok(Outcome::Again) => {
                 let work = Work::Command(command);
-                self.unfinished.push(Request {
-                    work,
-                    resumed: true,
-                    ..request
-                });
+                self.unfinished.push(Request { work, resumed: true, ..request });
             }
             // What is to be deleted went by itself between two steps.
             Err(Failure::Rejected(Rejection::UnknownLock)) if request.resumed => {
-                replies.push(Reply {
-                    to: request.reply,
-                    answer: Ok(Outcome::Done),
-                    made,
-                });
+                replies.push(Reply { to: request.reply, answer: Ok(Outcome::Done), made });
             }
             answer => {
                 if let Ok(outcome) = &answer {
                     self.remember_configuration(&command, outcome);
                 }
-                replies.push(Reply {
-                    to: request.reply,
-                    answer,
-                    made,
-                });
+                replies.push(Reply { to: request.reply, answer, made });
             }
         }
     }
@@ -226,28 +182,16 @@ impl Engine {
             // Granted in this very step: this answer is the one that tells.
             view.picked_up = view.is_held();
         }
-        replies.push(Reply {
-            to: Some(one.reply),
-            answer,
-            made: one.made,
-        });
+        replies.push(Reply { to: Some(one.reply), answer, made: one.made });
     }
 
     /// While there is no term.
     fn refuse(&mut self, batch: Vec<Request>) {
-        let reason = self
-            .pending
-            .as_ref()
-            .expect("no table, so the store failed")
-            .reason
-            .clone();
-        let failure = Failure::Unavailable {
-            reason,
-            may_have_taken_effect: false,
-        };
+        let reason = self.pending.as_ref().expect("no table, so the store failed").reason.clone();
+        let failure = Failure::Unavailable { reason, may_have_taken_effect: false };
         for request in batch {
             let to = match request.work {
-                Work::Command(_) => request.reply,
+                Work::Command(_) | Work::Undelivered { .. } => request.reply,
                 Work::EndWait { number, .. } => self.waiters.remove(number).map(|(_, one)| one.reply),
             };
             tell(to, Err(failure.clone()));
@@ -276,9 +220,9 @@ impl Engine {
         if view.ended().is_some() {
             None
         } else if made {
-            Some(Receipt::new(&self.lanes, id, view.stamp, true))
+            Some(Receipt::new(&self.lanes, self.term, view, true))
         } else if view.picked_up {
-            let new = || Receipt::new(&self.lanes, id, view.stamp, false);
+            let new = || Receipt::new(&self.lanes, self.term, view, false);
             Some(receipts.entry(id).or_insert_with(new).clone())
         } else {
             receipts.get(&id).cloned()
@@ -295,13 +239,8 @@ impl Engine {
         if !changes.is_empty() {
             if let Err(error) = self.store.commit(&changes) {
                 let reason = Arc::from(error.to_string());
-                let failure = Failure::Unavailable {
-                    reason,
-                    may_have_taken_effect: true,
-                };
-                replies
-                    .into_iter()
-                    .for_each(|reply| tell(reply.to, Err(failure.clone())));
+                let failure = Failure::Unavailable { reason, may_have_taken_effect: true };
+                replies.into_iter().for_each(|reply| tell(reply.to, Err(failure.clone())));
                 return self.end_term(tick, error);
             }
             self.saved_at = table.now();
@@ -313,14 +252,7 @@ impl Engine {
                 let view = table.answer_waiting(id);
                 for one in waiting {
                     let outcome = Ok(Outcome::Ticket(Box::new(view.clone())));
-                    self.answer(
-                        Reply {
-                            to: Some(one.reply),
-                            answer: outcome,
-                            made: one.made,
-                        },
-                        &mut receipts,
-                    );
+                    self.answer(Reply { to: Some(one.reply), answer: outcome, made: one.made }, &mut receipts);
                 }
             }
         }

@@ -66,11 +66,7 @@ impl Engine {
         }
         self.table = None;
         self.status.set_trouble(Some(reason.clone()));
-        self.pending = Some(Pending {
-            reason,
-            retry_at_ms: tick.mono_ms + back_off_ms,
-            back_off_ms,
-        });
+        self.pending = Some(Pending { reason, retry_at_ms: tick.mono_ms + back_off_ms, back_off_ms });
         Ok(())
     }
 
@@ -111,11 +107,8 @@ impl Engine {
     pub(crate) fn remember_configuration(&mut self, command: &Command, outcome: &Outcome) {
         if let (Command::Configure { definitions, mode }, Outcome::Configured(report)) = (command, outcome) {
             self.definitions = (definitions.clone(), *mode);
-            for (what, names) in [
-                ("made", &report.created),
-                ("changed", &report.changed),
-                ("retired", &report.retired),
-            ] {
+            for (what, names) in [("made", &report.created), ("changed", &report.changed), ("retired", &report.retired)]
+            {
                 if !names.is_empty() {
                     tracing::debug!("{what} by the configuration: {}", names.join(", "));
                 }
@@ -134,17 +127,6 @@ impl Engine {
 
 /// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
 fn again(id: TicketId, one: Registered) -> Request {
-    let command = Command::Get {
-        lock: None,
-        id,
-        caller: one.caller,
-        renew: true,
-        wait: true,
-    };
-    Request {
-        work: Work::Command(command),
-        reply: Some(one.reply),
-        waiter: Some(one.waiter),
-        resumed: false,
-    }
+    let command = Command::Get { lock: None, id, caller: one.caller, renew: true, wait: true };
+    Request { work: Work::Command(command), reply: Some(one.reply), waiter: Some(one.waiter), resumed: false }
 }

@@ -25,11 +25,8 @@ impl Running {
     /// # Errors
     /// Why it cannot go on.
     pub async fn ended(&mut self) -> Result<(), Fatal> {
-        let panicked = || {
-            Err(Fatal::Impossible(
-                "the engine stopped at an impossible state; the log says which".to_owned(),
-            ))
-        };
+        let panicked =
+            || Err(Fatal::Impossible("the engine stopped at an impossible state; the log says which".to_owned()));
         (&mut self.ended).await.unwrap_or_else(|_| panicked())
     }
 }
@@ -42,10 +39,7 @@ impl Clocks {
     fn tick(&self) -> Tick {
         let mono_ms = u64::try_from(self.begin.elapsed().as_millis()).expect("the process is younger than that");
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Tick {
-            mono_ms,
-            wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
-        }
+        Tick { mono_ms, wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX) }
     }
 }
 
@@ -61,17 +55,12 @@ pub fn start(
     let (mut engine, handle) = Engine::new(store);
     let clocks = Clocks { begin: Instant::now() };
     let (request, mut report) = Request::new(Command::Configure { definitions, mode });
-    engine
-        .step(clocks.tick(), vec![request])
-        .map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
+    engine.step(clocks.tick(), vec![request]).map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
     if let Some(reason) = handle.status().trouble() {
         return Err(StoreError::Unavailable(reason.to_string()));
     }
     let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
-    assert!(
-        configured.is_some(),
-        "a term has begun, so the configuration was answered"
-    );
+    assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     let (end, ended) = oneshot::channel();
     let lanes = handle.lanes.clone();
     let run = move || {

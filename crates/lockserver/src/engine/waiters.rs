@@ -26,9 +26,7 @@ pub(crate) struct Waiter {
 
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter")
-            .field("number", &self.number)
-            .finish_non_exhaustive()
+        f.debug_struct("Waiter").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
@@ -67,9 +65,7 @@ impl Waiters {
 
     /// Whether a client that waits for the ticket is connected.
     pub(crate) fn any_open(&self, id: TicketId) -> bool {
-        self.by_ticket
-            .get(&id)
-            .is_some_and(|all| all.iter().any(|one| one.waiter.is_open()))
+        self.by_ticket.get(&id).is_some_and(|all| all.iter().any(|one| one.waiter.is_open()))
     }
 
     /// Takes one out by its number.
@@ -98,12 +94,6 @@ impl Waiters {
         self.tickets.clear();
         let mut all: Vec<_> = self.by_ticket.drain().collect();
         all.sort_unstable_by_key(|(id, _)| *id);
-        all.into_iter()
-            .flat_map(|(id, waiters)| waiters.into_iter().map(move |one| (id, one)))
-            .collect()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.tickets.len()
+        all.into_iter().flat_map(|(id, waiters)| waiters.into_iter().map(move |one| (id, one))).collect()
     }
 }

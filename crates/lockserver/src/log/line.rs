@@ -25,15 +25,9 @@ impl Clock {
     pub(super) fn now(&self) -> Time {
         match self {
             // The zone may change while the server runs; `jiff` caches it.
-            Self::System => Time {
-                at: Timestamp::now(),
-                zone: TimeZone::system(),
-            },
+            Self::System => Time { at: Timestamp::now(), zone: TimeZone::system() },
             #[cfg(test)]
-            Self::Fixed(at, zone) => Time {
-                at: *at,
-                zone: zone.clone(),
-            },
+            Self::Fixed(at, zone) => Time { at: *at, zone: zone.clone() },
         }
     }
 }
@@ -67,13 +61,7 @@ impl Record {
     pub(super) fn new(time: Time, event: &Event<'_>) -> Self {
         let metadata = event.metadata();
         let target = Cow::Owned(metadata.target().to_owned());
-        let mut record = Self {
-            time,
-            level: *metadata.level(),
-            target,
-            message: String::new(),
-            fields: Vec::new(),
-        };
+        let mut record = Self { time, level: *metadata.level(), target, message: String::new(), fields: Vec::new() };
         event.record(&mut record);
         record
     }
@@ -81,13 +69,7 @@ impl Record {
     /// A warning of the log about itself, which cannot go through `tracing`.
     pub(super) fn warning(time: Time, message: String) -> Self {
         let target = Cow::Borrowed(module_path!());
-        Self {
-            time,
-            level: Level::WARN,
-            target,
-            message,
-            fields: Vec::new(),
-        }
+        Self { time, level: Level::WARN, target, message, fields: Vec::new() }
     }
 
     /// The line, with its end.
@@ -191,14 +173,7 @@ impl Visit for Record {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no infinity and no "not a number".
         let text = value.to_string();
-        self.add(
-            field,
-            if value.is_finite() {
-                Value::Plain(text)
-            } else {
-                Value::Text(text)
-            },
-        );
+        self.add(field, if value.is_finite() { Value::Plain(text) } else { Value::Text(text) });
     }
 
     fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {

@@ -108,10 +108,7 @@ impl Format {
 /// Whether a target belongs to the product.
 fn is_ours(target: &str) -> bool {
     let name = target.split_once("::").map_or(target, |(name, _)| name);
-    matches!(
-        name,
-        "lockserver" | "lock_core" | "lock_api" | "lock_client" | "lockctl"
-    )
+    matches!(name, "lockserver" | "lock_core" | "lock_api" | "lock_client" | "lockctl")
 }
 
 /// Logs for the whole process from now on. A file that cannot be opened costs one warning: standard error is used
@@ -142,11 +139,7 @@ fn with_clock(
 ) -> (LogLayer, LogHandle) {
     let mut output = Output::new(standard_error, clock.clone(), format);
     output.open(file);
-    let shared = Arc::new(Shared {
-        level: AtomicU8::new(level as u8),
-        output: Mutex::new(output),
-        clock,
-    });
+    let shared = Arc::new(Shared { level: AtomicU8::new(level as u8), output: Mutex::new(output), clock });
     (LogLayer(shared.clone()), LogHandle(shared))
 }
 
@@ -160,10 +153,7 @@ struct Shared {
 
 impl Shared {
     fn level(&self) -> Level {
-        Level::ALL
-            .get(usize::from(self.level.load(Ordering::Relaxed)))
-            .copied()
-            .unwrap_or(Level::Info)
+        Level::ALL.get(usize::from(self.level.load(Ordering::Relaxed))).copied().unwrap_or(Level::Info)
     }
 
     /// A thread that panicked while it wrote has at worst left half a line.
@@ -179,11 +169,7 @@ pub struct LogLayer(Arc<Shared>);
 impl<S: Subscriber> Layer<S> for LogLayer {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         // Asked again after each change of the level, see `LogHandle::set`.
-        if self.0.level().shows(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.0.level().shows(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {

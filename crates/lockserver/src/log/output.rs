@@ -27,26 +27,14 @@ pub(super) struct Output {
 
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output")
-            .field("path", &self.path)
-            .field("lost", &self.lost)
-            .finish_non_exhaustive()
+        f.debug_struct("Output").field("path", &self.path).field("lost", &self.lost).finish_non_exhaustive()
     }
 }
 
 impl Output {
     pub(super) fn new(standard_error: Box<dyn Write + Send>, clock: Clock, format: Format) -> Self {
         let failure = String::new();
-        Self {
-            standard_error,
-            clock,
-            format,
-            path: None,
-            file: None,
-            lost: 0,
-            failure,
-            torn: false,
-        }
+        Self { standard_error, clock, format, path: None, file: None, lost: 0, failure, torn: false }
     }
 
     pub(super) fn set_format(&mut self, format: Format) {
@@ -77,11 +65,7 @@ impl Output {
                 self.torn = false;
             }
             Err(error) => {
-                let instead = if self.file.is_some() {
-                    "the file that was open before"
-                } else {
-                    "standard error"
-                };
+                let instead = if self.file.is_some() { "the file that was open before" } else { "standard error" };
                 self.warn(format!(
                     "the log file {} cannot be opened ({error}): logging to {instead}; check its directory and that the \
                      server may write to it, then reload",
@@ -142,10 +126,5 @@ impl Output {
 /// Always at the end of the file, wherever that is: logrotate's `copytruncate` cuts the file while it is open. A pipe that
 /// nobody reads must not stop the server, so nothing is waited for.
 fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }

@@ -78,10 +78,7 @@ fn json() -> (Log, impl Fn(&Log) -> serde_json::Value) {
 fn a_classic_line_is_0_36s() {
     let log = classic();
     tracing::info!("lock created with name {}", "DefaultLock");
-    assert_eq!(
-        log.screen.take(),
-        "[INFO] 2026-11-23 02:14:18,512 lock created with name DefaultLock\n"
-    );
+    assert_eq!(log.screen.take(), "[INFO] 2026-11-23 02:14:18,512 lock created with name DefaultLock\n");
 }
 
 #[test]
@@ -152,10 +149,7 @@ fn a_client_cannot_forge_a_line() {
     let line = log.screen.take();
     let forged =
         "x\\n[INFO] 2026-11-23 02:14:18,512 released\\r\\u{1b}[2K\\u{0}\\u{7f}\\u{85}\\u{2028}\\u{202e}\\u{9b}";
-    assert_eq!(
-        line,
-        format!("[INFO] 2026-11-23 02:14:18,512 queued {forged} info=\"{forged}\"\n")
-    );
+    assert_eq!(line, format!("[INFO] 2026-11-23 02:14:18,512 queued {forged} info=\"{forged}\"\n"));
 
     // Nor a field of another one's.
     tracing::info!(info = "x owner=root", owner = "ci", "queued");
@@ -166,14 +160,7 @@ fn a_client_cannot_forge_a_line() {
 
     let (log, read) = json();
     tracing::info!(info = bad, "queued {bad}");
-    assert!(
-        !log.screen
-            .text
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|byte| *byte < b'\n' || *byte == 0x1b || *byte == 0x7f)
-    );
+    assert!(!log.screen.text.lock().unwrap().iter().any(|byte| *byte < b'\n' || *byte == 0x1b || *byte == 0x7f));
     assert_eq!(read(&log)["info"], bad);
 }
 
@@ -186,11 +173,7 @@ fn long_values_are_cut_with_a_mark() {
     for name in ["info", "debug", "message"] {
         let text = line[name].as_str().unwrap();
         assert!(text.ends_with("ä…"), "{name}");
-        assert!(
-            text.len() <= lock_core::limits::LOG_TEXT_BYTES_MAX + '…'.len_utf8(),
-            "{name}: {}",
-            text.len()
-        );
+        assert!(text.len() <= lock_core::limits::LOG_TEXT_BYTES_MAX + '…'.len_utf8(), "{name}: {}", text.len());
     }
 }
 
@@ -205,13 +188,7 @@ fn levels_show_what_they_should() {
         (Level::Error, "E", "E"),
     ] {
         let log = log(level, Format::Classic, None);
-        let shown = || -> String {
-            log.screen
-                .take()
-                .lines()
-                .map(|line| line.chars().last().unwrap())
-                .collect()
-        };
+        let shown = || -> String { log.screen.take().lines().map(|line| line.chars().last().unwrap()).collect() };
         macro_rules! all {
             ($target:literal) => {{
                 tracing::trace!(target: $target, "T");
@@ -237,11 +214,7 @@ fn directory() -> (TempDir, PathBuf) {
 }
 
 fn messages(path: &Path) -> Vec<String> {
-    fs::read_to_string(path)
-        .unwrap()
-        .lines()
-        .map(|line| line.split_once(",512 ").unwrap().1.to_owned())
-        .collect()
+    fs::read_to_string(path).unwrap().lines().map(|line| line.split_once(",512 ").unwrap().1.to_owned()).collect()
 }
 
 #[test]
@@ -279,12 +252,7 @@ fn a_file_may_be_cut_while_it_is_open() {
         tracing::info!("before");
     }
     // As copytruncate does.
-    fs::OpenOptions::new()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(0)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
     tracing::info!("after");
     assert_eq!(fs::read(&path).unwrap(), b"[INFO] 2026-11-23 02:14:18,512 after\n");
 }
@@ -299,10 +267,7 @@ fn a_renamed_file_is_let_go_when_asked() {
     tracing::info!("two");
     log.handle.reopen();
     tracing::info!("three");
-    assert_eq!(
-        (messages(&old), messages(&path)),
-        (vec!["one".to_owned(), "two".to_owned()], vec!["three".to_owned()])
-    );
+    assert_eq!((messages(&old), messages(&path)), (vec!["one".to_owned(), "two".to_owned()], vec!["three".to_owned()]));
 
     // A reload with the same file does it too.
     fs::rename(&path, &old).unwrap();
@@ -321,10 +286,7 @@ fn a_file_that_cannot_be_opened_again_is_kept() {
     log.handle.reopen();
     tracing::info!("still here");
     let lines = messages(&old);
-    assert!(
-        lines[0].contains("lockserver.log cannot be opened (") && lines[0].contains("open before"),
-        "{lines:?}"
-    );
+    assert!(lines[0].contains("lockserver.log cannot be opened (") && lines[0].contains("open before"), "{lines:?}");
     assert_eq!(lines[1..], ["still here"]);
     assert_eq!(log.screen.take(), "");
 }
@@ -349,22 +311,13 @@ fn a_file_that_cannot_be_opened_costs_one_warning() {
     fs::create_dir(path.parent().unwrap()).unwrap();
     log.handle.reopen();
     tracing::info!("three");
-    assert_eq!(
-        (messages(&path), log.screen.take()),
-        (vec!["three".to_owned()], String::new())
-    );
+    assert_eq!((messages(&path), log.screen.take()), (vec!["three".to_owned()], String::new()));
 }
 
 #[test]
 fn a_pipe_that_nobody_reads_does_not_stop_the_server() {
     let (_directory, path) = directory();
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     let log = log(Level::Info, Format::Classic, Some(&path));
     tracing::info!("here");
     let text = log.screen.take();
@@ -385,15 +338,10 @@ fn lost_lines_are_counted_and_reported_once() {
     tracing::info!("three");
     assert_eq!(log.handle.lost_lines(), 0);
     let text = log.screen.take();
-    let lines: Vec<&str> = text
-        .lines()
-        .map(|line| line.split_once(",512 ").map_or(line, |(_, message)| message))
-        .collect();
+    let lines: Vec<&str> =
+        text.lines().map(|line| line.split_once(",512 ").map_or(line, |(_, message)| message)).collect();
     assert_eq!(lines.len(), 5, "{text}");
-    assert_eq!(
-        (lines[0], lines[1], lines[3], lines[4]),
-        ("one", "[INFO", "two", "three")
-    );
+    assert_eq!((lines[0], lines[1], lines[3], lines[4]), ("one", "[INFO", "two", "three"));
     assert!(lines[2].starts_with("3 lines of the log were lost: "), "{text}");
 }
 
@@ -408,10 +356,7 @@ fn a_full_file_system_loses_lines_only() {
     log.handle.set(Level::Info, Format::Classic, None);
     tracing::info!("three");
     let text = log.screen.take();
-    assert!(
-        text.contains("2 lines of the log were lost: ") && text.ends_with(" three\n"),
-        "{text}"
-    );
+    assert!(text.contains("2 lines of the log were lost: ") && text.ends_with(" three\n"), "{text}");
 }
 
 #[test]
@@ -432,14 +377,9 @@ fn many_threads_do_not_mix_their_lines() {
         }
     });
     let text = fs::read_to_string(&path).unwrap();
-    let read = |line| {
-        serde_json::from_str::<serde_json::Value>(line).unwrap()["thread"]
-            .as_u64()
-            .unwrap()
-    };
+    let read = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["thread"].as_u64().unwrap();
     let mut counts = [0; 4];
-    text.lines()
-        .for_each(|line| counts[usize::try_from(read(line)).unwrap()] += 1);
+    text.lines().for_each(|line| counts[usize::try_from(read(line)).unwrap()] += 1);
     assert_eq!(counts, [200; 4]);
 }
 

@@ -92,12 +92,7 @@ mod tests {
     fn counters_always_restart() {
         let mut store = MemoryStore::default();
         assert!(store.load().unwrap().restart_counters);
-        store
-            .commit(&[Change::Meta(Meta {
-                last_token: 7,
-                ..Meta::default()
-            })])
-            .unwrap();
+        store.commit(&[Change::Meta(Meta { last_token: 7, ..Meta::default() })]).unwrap();
         let again = store.load().unwrap();
         assert!(again.restart_counters);
         assert_eq!(again.meta.last_token, 7);

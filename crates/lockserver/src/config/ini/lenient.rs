@@ -12,17 +12,11 @@ impl Reader<'_> {
     pub(super) fn lenient(&mut self, number: usize, indent: usize, trimmed: &str) {
         let (file, in_general) = (Arc::clone(&self.file), matches!(self.section, Section::General));
         let continues = self.continues;
-        let settings = if in_general {
-            &mut self.content.general
-        } else {
-            &mut self.content.defaults
-        };
+        let settings = if in_general { &mut self.content.general } else { &mut self.content.defaults };
         let setting = split_setting(trimmed);
         let known = setting.and_then(|(name, _)| names::general_name(name));
         let previous = settings.last_mut().filter(|last| continues && indent > last.indent);
-        let continued = previous
-            .as_ref()
-            .map(|last| (last.raw.place.label.clone(), last.raw.place.line.unwrap_or(0)));
+        let continued = previous.as_ref().map(|last| (last.raw.place.label.clone(), last.raw.place.line.unwrap_or(0)));
         if let Some(last) = previous
             && known.is_none()
         {
@@ -43,33 +37,18 @@ impl Reader<'_> {
         }
         if known.is_none() && in_general {
             let place = Place::in_file(&file, number, "");
-            let text = format!(
-                "unknown name {} in [general]: passed over{}",
-                quote(name),
-                names::did_you_mean_general(name)
-            );
+            let text =
+                format!("unknown name {} in [general]: passed over{}", quote(name), names::did_you_mean_general(name));
             self.report.warn(&place, text);
         }
-        let raw = Raw {
-            text: cut_old_comment(value).to_owned(),
-            place,
-            plain: false,
-        };
-        settings_of(&mut self.content, in_general).push(Lenient {
-            name: name.to_lowercase(),
-            raw,
-            indent,
-        });
+        let raw = Raw { text: cut_old_comment(value).to_owned(), place, plain: false };
+        settings_of(&mut self.content, in_general).push(Lenient { name: name.to_lowercase(), raw, indent });
         self.continues = true;
     }
 }
 
 fn settings_of(content: &mut Content, general: bool) -> &mut Vec<Lenient> {
-    if general {
-        &mut content.general
-    } else {
-        &mut content.defaults
-    }
+    if general { &mut content.general } else { &mut content.defaults }
 }
 
 /// Python 2's `ConfigParser`: a value's first `;` begins a comment, if a blank is before it; `""` is empty.

@@ -37,20 +37,14 @@ pub(super) struct Content {
 pub(super) fn read(file: &Path, bytes: &[u8], report: &mut Report) -> Content {
     let file: Arc<Path> = Arc::from(file);
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        report.error(
-            &Place::whole_file(&file),
-            "the file is written in UTF-16; save it as UTF-8",
-        );
+        report.error(&Place::whole_file(&file), "the file is written in UTF-16; save it as UTF-8");
         return Content::default();
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut reader = Reader::new(file, report);
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
         if index == CONFIG_FILE_LINES_MAX {
-            reader.error(
-                index + 1,
-                format!("the file has more than {CONFIG_FILE_LINES_MAX} lines"),
-            );
+            reader.error(index + 1, format!("the file has more than {CONFIG_FILE_LINES_MAX} lines"));
             break;
         }
         reader.line(index + 1, line);
@@ -82,14 +76,7 @@ struct Reader<'r> {
 impl<'r> Reader<'r> {
     fn new(file: Arc<Path>, report: &'r mut Report) -> Self {
         let section = Section::None;
-        Self {
-            file,
-            report,
-            content: Content::default(),
-            section,
-            continues: false,
-            homeless: false,
-        }
+        Self { file, report, content: Content::default(), section, continues: false, homeless: false }
     }
 
     fn place(&self, line: usize, label: &str) -> Place {
@@ -154,15 +141,9 @@ impl<'r> Reader<'r> {
         self.continues = false;
         self.section = Section::Skipped;
         let Some((inside, after)) = trimmed[1..].split_once(']') else {
-            return self.error(
-                number,
-                format!("{} begins a section, but its ']' is missing", quote(trimmed)),
-            );
+            return self.error(number, format!("{} begins a section, but its ']' is missing", quote(trimmed)));
         };
-        let (word, name) = inside
-            .trim()
-            .split_once(char::is_whitespace)
-            .unwrap_or_else(|| (inside.trim(), ""));
+        let (word, name) = inside.trim().split_once(char::is_whitespace).unwrap_or_else(|| (inside.trim(), ""));
         match word.to_lowercase().as_str() {
             "lock" => self.lock_header(number, trimmed),
             "general" if name.is_empty() => {
@@ -189,11 +170,7 @@ impl<'r> Reader<'r> {
             }
             _ => match names::almost_section(word) {
                 Some(meant) => {
-                    let text = format!(
-                        "unknown section {}; did you mean [{}]?",
-                        quote(inside.trim()),
-                        like(meant)
-                    );
+                    let text = format!("unknown section {}; did you mean [{}]?", quote(inside.trim()), like(meant));
                     self.error(number, text);
                 }
                 None => self.warn(number, format!("unknown section {}: passed over", quote(inside))),
@@ -207,10 +184,7 @@ impl<'r> Reader<'r> {
         if after.is_empty() {
             return;
         }
-        let text = format!(
-            "{} follows the section's ']'; write it on a line of its own",
-            quote(after)
-        );
+        let text = format!("{} follows the section's ']'; write it on a line of its own", quote(after));
         if strict {
             self.error(number, text);
         } else {

@@ -11,10 +11,7 @@ impl Reader<'_> {
     pub(super) fn lock_header(&mut self, number: usize, trimmed: &str) {
         // A lock's name may contain a ']': the first one closes the section that nothing but a comment follows.
         let ends = || trimmed.match_indices(']').map(|(at, _)| at);
-        let Some(end) = ends()
-            .find(|at| ends_header(&trimmed[at + 1..]))
-            .or_else(|| ends().next())
-        else {
+        let Some(end) = ends().find(|at| ends_header(&trimmed[at + 1..])).or_else(|| ends().next()) else {
             return;
         };
         let (inside, after) = (&trimmed[1..end], &trimmed[end + 1..]);
@@ -31,19 +28,13 @@ impl Reader<'_> {
         let target = match target {
             Ok(target) => target,
             Err(error) => {
-                let hint = if name.contains('*') {
-                    "; a template's only '*' is its last character"
-                } else {
-                    ""
-                };
+                let hint = if name.contains('*') { "; a template's only '*' is its last character" } else { "" };
                 return self.error(number, format!("[lock {}]: {error}{hint}", quote(name)));
             }
         };
         if let Some((first, _)) = self.content.locks.get(&target) {
-            let text = format!(
-                "[lock {name}] stands in line {} before; put its settings there",
-                first.line.unwrap_or(0)
-            );
+            let text =
+                format!("[lock {name}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
             return self.error(number, text);
         }
         let place = self.place(number, "");
@@ -61,39 +52,22 @@ impl Reader<'_> {
                 let text = "PAUSED cannot be set in the file: a lock is paused and resumed while the server runs";
                 return self.error(number, text);
             }
-            let text = format!(
-                "unknown name {} in a lock section{}",
-                quote(name),
-                names::did_you_mean_lock(name)
-            );
+            let text = format!("unknown name {} in a lock section{}", quote(name), names::did_you_mean_lock(name));
             return self.error(number, text);
         };
         let place = self.place(number, known);
         let value = cut_comment(value);
         if let Some(second) = second_setting(value, names::lock_name) {
-            return self.report.error(
-                &place,
-                format!("the value contains ' {second}='; write one setting a line"),
-            );
+            return self.report.error(&place, format!("the value contains ' {second}='; write one setting a line"));
         }
         let Some((_, options)) = self.content.locks.get_mut(target) else {
             return;
         };
         if let Some(first) = options.get(known) {
-            let text = format!(
-                "set before in line {}; remove one of the two",
-                first.place.line.unwrap_or(0)
-            );
+            let text = format!("set before in line {}; remove one of the two", first.place.line.unwrap_or(0));
             return self.report.error(&place, text);
         }
-        options.insert(
-            known,
-            Raw {
-                text: value.to_owned(),
-                place,
-                plain: false,
-            },
-        );
+        options.insert(known, Raw { text: value.to_owned(), place, plain: false });
     }
 }
 

@@ -8,14 +8,8 @@ fn summary(config: &Config) -> String {
     let lock = config.definitions.first().map_or_else(
         || "-".to_owned(),
         |definition| {
-            let Target::Lock(name) = &definition.target else {
-                panic!("a template")
-            };
-            format!(
-                "{name}/{}{}",
-                definition.settings.size(),
-                if definition.paused { " paused" } else { "" }
-            )
+            let Target::Lock(name) = &definition.target else { panic!("a template") };
+            format!("{name}/{}{}", definition.settings.size(), if definition.paused { " paused" } else { "" })
         },
     );
     format!("{}:{} {lock} {}", config.server, config.port, config.log.level.name())
@@ -36,12 +30,8 @@ fn its_own_files_load_as_they_are() {
             assert_eq!(config.log.file.as_deref(), Some(Path::new("/var/log/lockserver.log")));
             assert_eq!(config.log.level, LogLevel::Debug);
             assert_eq!(config.definitions.len(), 1);
-            let expected = Settings {
-                expiration: Some(1_200_000),
-                max_lock: Some(1_200_000),
-                grace: 10_000,
-                ..Settings::new(6)
-            };
+            let expected =
+                Settings { expiration: Some(1_200_000), max_lock: Some(1_200_000), grace: 10_000, ..Settings::new(6) };
             assert_eq!(lock(&config, name), Some(expected));
         }
     }
@@ -54,10 +44,7 @@ fn what_0_36_read_is_read_to_the_same_effect() {
         ("", "h:9090 DefaultLock/1 info"),
         ("port: 1\n", "h:1 DefaultLock/1 info"),
         ("Default_Lock_Size = 3\nport=7", "h:7 DefaultLock/3 info"),
-        (
-            "PORT=1\n; c\nrem x\nREM PORT=4\n#z\n;PORT=5\n",
-            "h:1 DefaultLock/1 info",
-        ),
+        ("PORT=1\n; c\nrem x\nREM PORT=4\n#z\n;PORT=5\n", "h:1 DefaultLock/1 info"),
         ("DEFAULT_LOCK=a ; b\n", "h:9090 a/1 info"),
         ("DEFAULT_LOCK=a;b ; c\n", "h:9090 a;b ; c/1 info"),
         ("DEFAULT_LOCK=a#b\n", "h:9090 a/1 info"),
@@ -198,26 +185,16 @@ fn zeros_and_long_times_warn_what_they_mean() {
             "/etc/lockserver.conf:5: DEFAULT_LOCK_MAX_LOCK_TIME: 0 means that a held lock is never taken back",
         ]
     );
-    let expected = Settings {
-        grace: 1000,
-        expiration: None,
-        max_lock: None,
-        ..Settings::new(1)
-    };
+    let expected = Settings { grace: 1000, expiration: None, max_lock: None, ..Settings::new(1) };
     assert_eq!(lock(&host.config(), "DefaultLock"), Some(expected));
 
     let host = super::host("[general]\nSERVER=h\nDEFAULT_LOCK_MAX_LOCK_TIME=99999999\n");
     assert_eq!(
         host.warnings(),
-        [
-            "/etc/lockserver.conf:3: DEFAULT_LOCK_MAX_LOCK_TIME: '99999999' is longer than 30 days: 2592000 counts; \
-          write 0 for never"
-        ]
+        ["/etc/lockserver.conf:3: DEFAULT_LOCK_MAX_LOCK_TIME: '99999999' is longer than 30 days: 2592000 counts; \
+          write 0 for never"]
     );
-    assert_eq!(
-        lock(&host.config(), "DefaultLock").unwrap().max_lock,
-        Some(2_592_000_000)
-    );
+    assert_eq!(lock(&host.config(), "DefaultLock").unwrap().max_lock, Some(2_592_000_000));
 }
 
 #[test]
@@ -248,19 +225,13 @@ fn the_section_wins_over_the_default_lock() {
     assert_eq!(config.definitions.len(), 1);
     assert!(config.definitions[0].paused);
     assert_eq!(host.warnings().len(), 1, "{:?}", host.warnings());
-    let expected = Settings {
-        grace: 20_000,
-        max_lock: Some(40_000),
-        ..Settings::new(1)
-    };
+    let expected = Settings { grace: 20_000, max_lock: Some(40_000), ..Settings::new(1) };
     assert_eq!(lock(&config, "san"), Some(expected));
 
     let host = super::host(format!("{text}SLOTS=a, b\n"));
     assert_eq!(host.warnings(), [""; 0]);
     let config = host.config();
     assert!(!config.definitions[0].paused);
-    let Capacity::Named(names) = lock(&config, "san").unwrap().capacity else {
-        panic!("no names")
-    };
+    let Capacity::Named(names) = lock(&config, "san").unwrap().capacity else { panic!("no names") };
     assert_eq!(names.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }

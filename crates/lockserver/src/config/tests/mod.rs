@@ -52,10 +52,7 @@ impl Host {
     /// Its problems as lines, without the part of the paths that differs from run to run.
     fn lines(&self, problems: &[Problem]) -> Vec<String> {
         let root = self.root.path().display().to_string();
-        problems
-            .iter()
-            .map(|problem| problem.to_string().replace(&root, ""))
-            .collect()
+        problems.iter().map(|problem| problem.to_string().replace(&root, "")).collect()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -82,9 +79,5 @@ fn template(config: &Config, pattern: &str) -> Option<Settings> {
 }
 
 fn definition(config: &Config, target: &Target) -> Option<Definition> {
-    config
-        .definitions
-        .iter()
-        .find(|definition| definition.target == *target)
-        .cloned()
+    config.definitions.iter().find(|definition| definition.target == *target).cloned()
 }

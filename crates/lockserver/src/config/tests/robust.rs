@@ -18,10 +18,8 @@ fn the_documented_example_loads_without_warnings() {
 fn the_documented_example_with_everything_switched_on() {
     // Its settings that are commented out are good too.
     let text = EXAMPLE.replace("\n#[", "\n[");
-    let text: Vec<&str> = text
-        .lines()
-        .map(|line| line.strip_prefix('#').filter(|_| is_setting(line)).unwrap_or(line))
-        .collect();
+    let text: Vec<&str> =
+        text.lines().map(|line| line.strip_prefix('#').filter(|_| is_setting(line)).unwrap_or(line)).collect();
     let host = host(text.join("\n"));
     assert_eq!(host.warnings(), [""; 0]);
     assert_ne!(host.config().definitions, super::host(EXAMPLE).config().definitions);
@@ -30,14 +28,7 @@ fn the_documented_example_with_everything_switched_on() {
 /// Half a megabyte takes some milliseconds; with a quadratic step anywhere it would take a minute.
 #[test]
 fn large_files_of_rubbish() {
-    let starts = [
-        "",
-        "[general]\n",
-        "[lock a]\n",
-        "[general]\nDEFAULT_LOCK=",
-        "[lock a]\nSLOTS=",
-        "[lock a",
-    ];
+    let starts = ["", "[general]\n", "[lock a]\n", "[general]\nDEFAULT_LOCK=", "[lock a]\nSLOTS=", "[lock a"];
     let pieces = [
         "]",
         "] ",
@@ -63,10 +54,7 @@ fn large_files_of_rubbish() {
             let host = host([start, &middle, end].concat());
             let begun = Instant::now();
             let _ = check_report(&host.load());
-            assert!(
-                begun.elapsed() < Duration::from_secs(15),
-                "{start:?} and many {piece:?}"
-            );
+            assert!(begun.elapsed() < Duration::from_secs(15), "{start:?} and many {piece:?}");
         }
     }
 }
@@ -125,10 +113,7 @@ fn check(host: &Host) {
     match result {
         Err(problems) => assert!(!problems.errors.is_empty()),
         Ok(Loaded { config, .. }) => {
-            let mut again = super::host(&report[report.find("[general]").unwrap()..])
-                .load()
-                .unwrap()
-                .config;
+            let mut again = super::host(&report[report.find("[general]").unwrap()..]).load().unwrap().config;
             again.files.clone_from(&config.files);
             assert_eq!(again, config, "{report}");
         }

@@ -12,11 +12,7 @@ fn without_any_file() {
         server: "127.0.0.1".to_owned(),
         port: 9090,
         store: StoreChoice::Sqlite("/state/lockserver.db".into()),
-        log: LogConfig {
-            file: None,
-            level: LogLevel::Info,
-            format: LogFormat::Classic,
-        },
+        log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
         definitions: vec![Definition {
@@ -39,14 +35,7 @@ fn the_new_options() {
     assert_eq!(config.server, "::1");
     assert_eq!(config.store, StoreChoice::Sqlite("/a#b.db".into()));
     assert_eq!(config.long_poll, Duration::from_millis(500));
-    assert_eq!(
-        config.log,
-        LogConfig {
-            file: None,
-            level: LogLevel::Info,
-            format: LogFormat::Json
-        }
-    );
+    assert_eq!(config.log, LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Json });
     assert_eq!(config.max_waiting, 7);
 }
 
@@ -71,10 +60,7 @@ fn later_sources_win_option_by_option() {
             "etc/lockserver/lockserver.conf",
             "[general]\nSERVER=a\nPORT=1\nLONG_POLL=1\nSTORE=memory\nMAX_WAITING=1\n",
         )
-        .file(
-            "etc/lockserver.conf",
-            "[general]\nPORT=2\nLONG_POLL=2\nMAX_WAITING=2\n[lock x]\nSIZE=2\nGRACE_TIME=2\n",
-        )
+        .file("etc/lockserver.conf", "[general]\nPORT=2\nLONG_POLL=2\nMAX_WAITING=2\n[lock x]\nSIZE=2\nGRACE_TIME=2\n")
         .file("etc/lockserver/conf.d/20.conf", "[lock x]\nSIZE=20\n")
         .file(
             "etc/lockserver/conf.d/10.conf",
@@ -90,23 +76,11 @@ fn later_sources_win_option_by_option() {
     assert_eq!(config.store, StoreChoice::Memory);
     assert_eq!((config.long_poll, config.max_waiting), (Duration::from_secs(10), 50));
     assert_eq!(config.log.level, LogLevel::Error);
-    let expected = Settings {
-        grace: 2000,
-        max_ttl: Some(10_000),
-        ..Settings::new(20)
-    };
+    let expected = Settings { grace: 2000, max_ttl: Some(10_000), ..Settings::new(20) };
     assert_eq!(lock(&config, "x"), Some(expected));
-    let read: Vec<_> = config
-        .files
-        .iter()
-        .map(|file| file.strip_prefix(host.root.path()).unwrap())
-        .collect();
-    let files = [
-        "lockserver/lockserver.conf",
-        "lockserver.conf",
-        "lockserver/conf.d/10.conf",
-        "lockserver/conf.d/20.conf",
-    ];
+    let read: Vec<_> = config.files.iter().map(|file| file.strip_prefix(host.root.path()).unwrap()).collect();
+    let files =
+        ["lockserver/lockserver.conf", "lockserver.conf", "lockserver/conf.d/10.conf", "lockserver/conf.d/20.conf"];
     assert_eq!(read, files.map(|file| Path::new("etc").join(file)));
 
     host.sources.overrides = Overrides {
@@ -119,10 +93,7 @@ fn later_sources_win_option_by_option() {
     let config = host.config();
     assert_eq!((config.server.as_str(), config.port), ("::1", 0));
     assert_eq!(config.store, StoreChoice::Sqlite("/x.db".into()));
-    assert_eq!(
-        (config.log.level, config.log.file),
-        (LogLevel::Debug, Some("/x#y;z.log".into()))
-    );
+    assert_eq!((config.log.level, config.log.file), (LogLevel::Debug, Some("/x#y;z.log".into())));
 }
 
 #[test]
@@ -143,10 +114,7 @@ fn an_explicit_file_replaces_the_others() {
         ["/none: cannot be read: No such file or directory (os error 2); check what --config says"]
     );
     host.sources.config = Some(host.root.path().to_owned());
-    assert_eq!(
-        host.errors(),
-        [": cannot be read: Is a directory (os error 21); check what --config says"]
-    );
+    assert_eq!(host.errors(), [": cannot be read: Is a directory (os error 21); check what --config says"]);
 }
 
 #[test]
@@ -223,23 +191,14 @@ fn the_default_store() {
     host = host.file("etc/lockserver.conf", "[general]\nSERVER=h\nSTORE=sqlite\n");
     assert_eq!(host.errors(), [format!("/etc/lockserver.conf:3: STORE: {message}")]);
     host = host.env("HOME", "/home/me");
-    assert_eq!(
-        store(&host).unwrap(),
-        "sqlite:/home/me/.local/state/lockserver/lockserver.db"
-    );
+    assert_eq!(store(&host).unwrap(), "sqlite:/home/me/.local/state/lockserver/lockserver.db");
     host = host.env("XDG_STATE_HOME", "relative");
-    assert_eq!(
-        store(&host).unwrap(),
-        "sqlite:/home/me/.local/state/lockserver/lockserver.db"
-    );
+    assert_eq!(store(&host).unwrap(), "sqlite:/home/me/.local/state/lockserver/lockserver.db");
     host = host.env("XDG_STATE_HOME", "/xdg");
     assert_eq!(store(&host).unwrap(), "sqlite:/xdg/lockserver/lockserver.db");
     let system = host.root.path().join("var/lib/lockserver");
     fs::create_dir_all(&system).unwrap();
-    assert_eq!(
-        store(&host).unwrap(),
-        format!("sqlite:{}/lockserver.db", system.display())
-    );
+    assert_eq!(store(&host).unwrap(), format!("sqlite:{}/lockserver.db", system.display()));
     host = host.env("STATE_DIRECTORY", "/var/lib/a:/var/lib/b");
     assert_eq!(store(&host).unwrap(), "sqlite:/var/lib/a/lockserver.db");
 }
@@ -270,17 +229,11 @@ fn bounds() {
     assert!(host("#".repeat(CONFIG_FILE_BYTES_MAX)).load().is_ok());
 
     let errors = host("\n".repeat(CONFIG_FILE_LINES_MAX)).errors();
-    assert_eq!(
-        errors,
-        ["/etc/lockserver.conf:500001: the file has more than 500000 lines"]
-    );
+    assert_eq!(errors, ["/etc/lockserver.conf:500001: the file has more than 500000 lines"]);
 
     let mut many = Host::new();
     for n in 0..5 {
-        many = many.file(
-            &format!("etc/lockserver/conf.d/{n}.conf"),
-            "#".repeat(CONFIG_FILE_BYTES_MAX),
-        );
+        many = many.file(&format!("etc/lockserver/conf.d/{n}.conf"), "#".repeat(CONFIG_FILE_BYTES_MAX));
     }
     assert_eq!(
         many.errors(),
@@ -291,16 +244,10 @@ fn bounds() {
     for n in 0..=CONFIG_FILES_MAX {
         many = many.file(&format!("etc/lockserver/conf.d/{n}.conf"), "");
     }
-    assert_eq!(
-        many.errors(),
-        ["/etc/lockserver/conf.d: the directory has more than 1000 files *.conf"]
-    );
+    assert_eq!(many.errors(), ["/etc/lockserver/conf.d: the directory has more than 1000 files *.conf"]);
 
     let locks = |n: usize| (0..n).map(|n| format!("[lock {n}]\n")).collect::<String>();
-    assert_eq!(
-        host(locks(LOCKS_MAX)).errors(),
-        ["100001 locks are too many; a server has at most 100000"]
-    );
+    assert_eq!(host(locks(LOCKS_MAX)).errors(), ["100001 locks are too many; a server has at most 100000"]);
     assert!(host(locks(LOCKS_MAX - 1)).load().is_ok());
 
     let slots = |n: usize| (0..n).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
@@ -313,13 +260,8 @@ fn bounds() {
 
 #[test]
 fn references_cannot_grow_without_end() {
-    let doubled = (1..12)
-        .map(|n| format!("a{n}={}\n", format!("%(a{})s", n - 1).repeat(50)))
-        .collect::<String>();
-    let host = host(format!(
-        "[general]\na0={}\n{doubled}DEFAULT_LOCK=%(a11)s\n",
-        "x".repeat(100)
-    ));
+    let doubled = (1..12).map(|n| format!("a{n}={}\n", format!("%(a{})s", n - 1).repeat(50))).collect::<String>();
+    let host = host(format!("[general]\na0={}\n{doubled}DEFAULT_LOCK=%(a11)s\n", "x".repeat(100)));
     assert_eq!(
         host.errors(),
         ["/etc/lockserver.conf:14: DEFAULT_LOCK: with its references filled in the value is longer than 524288 bytes"]
@@ -330,10 +272,7 @@ fn references_cannot_grow_without_end() {
 fn what_needs_a_restart() {
     let config = |text: &str| host(format!("[general]\n{text}")).config();
     let old = config("SERVER=a\nPORT=1\nSTORE=memory\nLONG_POLL=1\n");
-    assert_eq!(
-        restart_needed(&old, &config("SERVER=a\nPORT=1\nSTORE=memory\nLONG_POLL=2\n[lock x]\n")),
-        [""; 0]
-    );
+    assert_eq!(restart_needed(&old, &config("SERVER=a\nPORT=1\nSTORE=memory\nLONG_POLL=2\n[lock x]\n")), [""; 0]);
     assert_eq!(
         restart_needed(&old, &config("SERVER=b\nPORT=2\nSTORE=sqlite:/x\n")),
         [

@@ -54,38 +54,20 @@ fn slots_and_a_size_that_agree() {
 /// Text, and the only error, without `/etc/lockserver.conf:`.
 const BAD: &[(&str, &str)] = &[
     // [general]
-    (
-        "PORT=9090",
-        "1: 'PORT=9090' stands before any section; write [general] above it",
-    ),
+    ("PORT=9090", "1: 'PORT=9090' stands before any section; write [general] above it"),
     ("[general", "1: '[general' begins a section, but its ']' is missing"),
     ("[general]\nPORT", "2: 'PORT' is not a setting; write NAME=value"),
     ("[general]\n=5", "2: '=5' is not a setting; write NAME=value"),
     ("[general]\nPORT=abc", "2: PORT: 'abc' is not a whole number"),
-    (
-        "[general]\nPORT=",
-        "2: PORT: the value is empty; write a whole number, or remove the line",
-    ),
-    (
-        "[general]\nPORT=-1",
-        "2: PORT: '-1' is negative; write a whole number from 0",
-    ),
-    (
-        "[general]\nPORT=65536",
-        "2: PORT: '65536' is not a port; ports are 1 to 65535, and 0 picks one",
-    ),
-    (
-        "[general]\nPORT=9090 PORT=9091",
-        "2: PORT: the value contains ' PORT='; write one setting a line",
-    ),
+    ("[general]\nPORT=", "2: PORT: the value is empty; write a whole number, or remove the line"),
+    ("[general]\nPORT=-1", "2: PORT: '-1' is negative; write a whole number from 0"),
+    ("[general]\nPORT=65536", "2: PORT: '65536' is not a port; ports are 1 to 65535, and 0 picks one"),
+    ("[general]\nPORT=9090 PORT=9091", "2: PORT: the value contains ' PORT='; write one setting a line"),
     (
         "[general]\nPORT=1\n  2",
         "2: PORT: the value has several lines, since the indented ones below continue it; begin them without blanks",
     ),
-    (
-        "[general]\nPORT=%(none)s",
-        "2: PORT: the reference to 'none' finds no such setting; write the value out",
-    ),
+    ("[general]\nPORT=%(none)s", "2: PORT: the reference to 'none' finds no such setting; write the value out"),
     (
         "[general]\nDEFAULT_LOCK=%(default_lock)s",
         "2: DEFAULT_LOCK: the references in '%(default_lock)s' go in circles; write the value out",
@@ -94,38 +76,17 @@ const BAD: &[(&str, &str)] = &[
         "[general]\nx=1\nDEFAULT_LOCK=%(x)s%d",
         "3: DEFAULT_LOCK: 'd' is neither '%%' nor '%(name)s'; beside a reference write % as %%",
     ),
-    (
-        "[general]\nSERVER=*",
-        "2: SERVER: '*' is not an address; for all addresses write 0.0.0.0, or :: with IPv6",
-    ),
-    (
-        "[general]\nSERVER=a b",
-        "2: SERVER: 'a b' is not an address or a host name",
-    ),
-    (
-        "[general]\nSERVER=10.0.0.300",
-        "2: SERVER: '10.0.0.300' is not an address or a host name",
-    ),
-    (
-        "[general]\nSERVER=h:9090",
-        "2: SERVER: 'h:9090' is not an address or a host name; write the port in PORT",
-    ),
-    (
-        "[general]\nSERVER=[::1]:90",
-        "2: SERVER: '[::1]:90' is not an address or a host name; write the port in PORT",
-    ),
-    (
-        "[general]\nSERVER=[::1",
-        "2: SERVER: '[::1' is not an address or a host name; its ']' is missing",
-    ),
+    ("[general]\nSERVER=*", "2: SERVER: '*' is not an address; for all addresses write 0.0.0.0, or :: with IPv6"),
+    ("[general]\nSERVER=a b", "2: SERVER: 'a b' is not an address or a host name"),
+    ("[general]\nSERVER=10.0.0.300", "2: SERVER: '10.0.0.300' is not an address or a host name"),
+    ("[general]\nSERVER=h:9090", "2: SERVER: 'h:9090' is not an address or a host name; write the port in PORT"),
+    ("[general]\nSERVER=[::1]:90", "2: SERVER: '[::1]:90' is not an address or a host name; write the port in PORT"),
+    ("[general]\nSERVER=[::1", "2: SERVER: '[::1' is not an address or a host name; its ']' is missing"),
     (
         "[general]\nSERVER=http://h",
         "2: SERVER: 'http://h' is not an address or a host name; write it without its scheme, and the port in PORT",
     ),
-    (
-        "[general]\nDEFAULT_LOCK=a/b",
-        "2: DEFAULT_LOCK: 'a/b': the name contains '/', which no name may contain",
-    ),
+    ("[general]\nDEFAULT_LOCK=a/b", "2: DEFAULT_LOCK: 'a/b': the name contains '/', which no name may contain"),
     (
         "[general]\nDEFAULT_LOCK=a*",
         "2: DEFAULT_LOCK: 'a*': the name contains '*', which no name may contain; \
@@ -135,10 +96,7 @@ const BAD: &[(&str, &str)] = &[
         "[general]\nDEFAULT_LOCK=a DEFAULT_LOCK_SIZE=6",
         "2: DEFAULT_LOCK: the value contains ' DEFAULT_LOCK_SIZE='; write one setting a line",
     ),
-    (
-        "[general]\nDEFAULT_LOCK_SIZE=-1",
-        "2: DEFAULT_LOCK_SIZE: '-1' is negative; write a whole number from 0",
-    ),
+    ("[general]\nDEFAULT_LOCK_SIZE=-1", "2: DEFAULT_LOCK_SIZE: '-1' is negative; write a whole number from 0"),
     (
         "[general]\nDEFAULT_LOCK_GRACE_TIME=-1",
         "2: DEFAULT_LOCK_GRACE_TIME: '-1' is negative; write a number of seconds from 0",
@@ -147,54 +105,21 @@ const BAD: &[(&str, &str)] = &[
         "[general]\nDEFAULT_LOCK_EXPIRATION_TIME=5m",
         "2: DEFAULT_LOCK_EXPIRATION_TIME: '5m' is not a number of seconds; units are not written: 300",
     ),
-    (
-        "[general]\nLOG_FILE=/a\u{1}b",
-        "2: LOG_FILE: '/a\\u{1}b' contains control characters",
-    ),
-    (
-        "[general]\nSTORE=redis",
-        "2: STORE: 'redis' is no store; write memory or sqlite:/absolute/path",
-    ),
-    (
-        "[general]\nSTORE=",
-        "2: STORE: '' is no store; write memory or sqlite:/absolute/path",
-    ),
+    ("[general]\nLOG_FILE=/a\u{1}b", "2: LOG_FILE: '/a\\u{1}b' contains control characters"),
+    ("[general]\nSTORE=redis", "2: STORE: 'redis' is no store; write memory or sqlite:/absolute/path"),
+    ("[general]\nSTORE=", "2: STORE: '' is no store; write memory or sqlite:/absolute/path"),
     (
         "[general]\nSTORE=etcd:http://h1:2379",
         "2: STORE: this version does not have the etcd store yet; write memory or sqlite:/absolute/path",
     ),
-    (
-        "[general]\nSTORE=/var/x.db",
-        "2: STORE: '/var/x.db' has no kind; did you mean 'sqlite:/var/x.db'?",
-    ),
-    (
-        "[general]\nSTORE=sqlite:x.db",
-        "2: STORE: 'x.db' is not an absolute path; write sqlite:/absolute/path",
-    ),
-    (
-        "[general]\nSTORE=sqlite:/var/",
-        "2: STORE: '/var/' is a directory; add a file name",
-    ),
-    (
-        "[general]\nSTORE=sqlite::memory:",
-        "2: STORE: write STORE=memory to keep nothing on disk",
-    ),
-    (
-        "[general]\nLONG_POLL=61",
-        "2: LONG_POLL: '61' is too long; 0 to 60 seconds",
-    ),
-    (
-        "[general]\nLOG_FORMAT=xml",
-        "2: LOG_FORMAT: 'xml' is no log format; write classic or json",
-    ),
-    (
-        "[general]\nMAX_WAITING=0",
-        "2: MAX_WAITING: '0' is out of bounds; 1 to 100000",
-    ),
-    (
-        "[general]\nSTORE=memory PORT=1",
-        "2: STORE: the value contains ' PORT='; write one setting a line",
-    ),
+    ("[general]\nSTORE=/var/x.db", "2: STORE: '/var/x.db' has no kind; did you mean 'sqlite:/var/x.db'?"),
+    ("[general]\nSTORE=sqlite:x.db", "2: STORE: 'x.db' is not an absolute path; write sqlite:/absolute/path"),
+    ("[general]\nSTORE=sqlite:/var/", "2: STORE: '/var/' is a directory; add a file name"),
+    ("[general]\nSTORE=sqlite::memory:", "2: STORE: write STORE=memory to keep nothing on disk"),
+    ("[general]\nLONG_POLL=61", "2: LONG_POLL: '61' is too long; 0 to 60 seconds"),
+    ("[general]\nLOG_FORMAT=xml", "2: LOG_FORMAT: 'xml' is no log format; write classic or json"),
+    ("[general]\nMAX_WAITING=0", "2: MAX_WAITING: '0' is out of bounds; 1 to 100000"),
+    ("[general]\nSTORE=memory PORT=1", "2: STORE: the value contains ' PORT='; write one setting a line"),
     // sections
     (
         "[key ci]\nSECRET_HASH=sha256:1",
@@ -222,127 +147,58 @@ const BAD: &[(&str, &str)] = &[
     ("[genaral]", "1: unknown section 'genaral'; did you mean [general]?"),
     ("[general x]", "1: unknown section 'general x'; did you mean [general]?"),
     ("[lock]", "1: the section has no name; write [lock NAME]"),
-    (
-        "[lock a/b]",
-        "1: [lock 'a/b']: the name contains '/', which no name may contain",
-    ),
+    ("[lock a/b]", "1: [lock 'a/b']: the name contains '/', which no name may contain"),
     (
         "[lock a*b]",
         "1: [lock 'a*b']: the name contains '*', which no name may contain; a template's only '*' is its last character",
     ),
     ("[lock ..]", "1: [lock '..']: '.' and '..' are no names"),
-    (
-        "[lock a] SIZE=5",
-        "1: 'SIZE=5' follows the section's ']'; write it on a line of its own",
-    ),
-    (
-        "[lock a]\n[lock b]\n[ lock  a ]",
-        "3: [lock a] stands in line 1 before; put its settings there",
-    ),
+    ("[lock a] SIZE=5", "1: 'SIZE=5' follows the section's ']'; write it on a line of its own"),
+    ("[lock a]\n[lock b]\n[ lock  a ]", "3: [lock a] stands in line 1 before; put its settings there"),
     // [lock NAME]
     ("[lock a]\nSIZE", "2: 'SIZE' is not a setting; write NAME=value"),
-    (
-        "[lock a]\nrem is no comment here",
-        "2: 'rem is no comment here' is not a setting; write NAME=value",
-    ),
-    (
-        "[lock a]\nSIEZ=5",
-        "2: unknown name 'SIEZ' in a lock section; did you mean SIZE?",
-    ),
-    (
-        "[lock a]\nGRACETIME=5",
-        "2: unknown name 'GRACETIME' in a lock section; did you mean GRACE_TIME?",
-    ),
-    (
-        "[lock a]\nMAX_HOLD=5",
-        "2: unknown name 'MAX_HOLD' in a lock section; did you mean MAX_HOLD_TIME?",
-    ),
-    (
-        "[lock a]\nDEFAULT_LOCK_SIZE=5",
-        "2: unknown name 'DEFAULT_LOCK_SIZE' in a lock section; did you mean SIZE?",
-    ),
+    ("[lock a]\nrem is no comment here", "2: 'rem is no comment here' is not a setting; write NAME=value"),
+    ("[lock a]\nSIEZ=5", "2: unknown name 'SIEZ' in a lock section; did you mean SIZE?"),
+    ("[lock a]\nGRACETIME=5", "2: unknown name 'GRACETIME' in a lock section; did you mean GRACE_TIME?"),
+    ("[lock a]\nMAX_HOLD=5", "2: unknown name 'MAX_HOLD' in a lock section; did you mean MAX_HOLD_TIME?"),
+    ("[lock a]\nDEFAULT_LOCK_SIZE=5", "2: unknown name 'DEFAULT_LOCK_SIZE' in a lock section; did you mean SIZE?"),
     ("[lock a]\nCOLOUR=blue", "2: unknown name 'COLOUR' in a lock section"),
-    (
-        "[lock a]\nPAUSED=yes",
-        "2: PAUSED cannot be set in the file: a lock is paused and resumed while the server runs",
-    ),
-    (
-        "[lock a]\nSIZE=1\n\nsize=2",
-        "4: SIZE: set before in line 2; remove one of the two",
-    ),
-    (
-        "[lock a]\nSIZE=5 GRACE_TIME = 3",
-        "2: SIZE: the value contains ' GRACE_TIME='; write one setting a line",
-    ),
-    (
-        "[lock a]\nDESCRIPTION=x size=3",
-        "2: DESCRIPTION: the value contains ' SIZE='; write one setting a line",
-    ),
-    (
-        "[lock a]\nSIZE=",
-        "2: SIZE: the value is empty; write a whole number, or remove the line",
-    ),
+    ("[lock a]\nPAUSED=yes", "2: PAUSED cannot be set in the file: a lock is paused and resumed while the server runs"),
+    ("[lock a]\nSIZE=1\n\nsize=2", "4: SIZE: set before in line 2; remove one of the two"),
+    ("[lock a]\nSIZE=5 GRACE_TIME = 3", "2: SIZE: the value contains ' GRACE_TIME='; write one setting a line"),
+    ("[lock a]\nDESCRIPTION=x size=3", "2: DESCRIPTION: the value contains ' SIZE='; write one setting a line"),
+    ("[lock a]\nSIZE=", "2: SIZE: the value is empty; write a whole number, or remove the line"),
     ("[lock a]\nSIZE=5#x", "2: SIZE: '5#x' is not a whole number"),
     ("[lock a]\nSIZE=1.5", "2: SIZE: '1.5' is not a whole number"),
-    (
-        "[lock a]\nSIZE=1000001",
-        "2: SIZE: '1000001' is too large; 1 to 1000000",
-    ),
+    ("[lock a]\nSIZE=1000001", "2: SIZE: '1000001' is too large; 1 to 1000000"),
     (
         "[lock a]\nSIZE=0",
         "2: SIZE: '0' is too small; 1 to 1000000; to stop all grants, pause the lock while the server runs",
     ),
-    (
-        "[lock a]\nGRACE_TIME=0.5",
-        "2: GRACE_TIME: '0.5' is too short; a grant waits at least 1 second",
-    ),
-    (
-        "[lock a]\nGRACE_TIME=",
-        "2: GRACE_TIME: the value is empty; write a number of seconds, or remove the line",
-    ),
-    (
-        "[lock a]\nMAX_TTL=0",
-        "2: MAX_TTL: '0' is too short; a lease has at least 1 second",
-    ),
+    ("[lock a]\nGRACE_TIME=0.5", "2: GRACE_TIME: '0.5' is too short; a grant waits at least 1 second"),
+    ("[lock a]\nGRACE_TIME=", "2: GRACE_TIME: the value is empty; write a number of seconds, or remove the line"),
+    ("[lock a]\nMAX_TTL=0", "2: MAX_TTL: '0' is too short; a lease has at least 1 second"),
     (
         "[lock a]\nMAX_LOCK_TIME=1.2345",
         "2: MAX_LOCK_TIME: '1.2345' is finer than a millisecond; three decimals are allowed",
     ),
-    (
-        "[lock a]\nMAX_HOLD_TIME=2h",
-        "2: MAX_HOLD_TIME: '2h' is not a number of seconds; units are not written: 7200",
-    ),
-    (
-        "[lock a]\nLOCK_DELAY=-0.1",
-        "2: LOCK_DELAY: '-0.1' is negative; write a number of seconds from 0",
-    ),
+    ("[lock a]\nMAX_HOLD_TIME=2h", "2: MAX_HOLD_TIME: '2h' is not a number of seconds; units are not written: 7200"),
+    ("[lock a]\nLOCK_DELAY=-0.1", "2: LOCK_DELAY: '-0.1' is negative; write a number of seconds from 0"),
     (
         "[lock a]\nEXPIRATION_TIME=2592001",
         "2: EXPIRATION_TIME: '2592001' is too long; at most 2592000 seconds (30 days)",
     ),
     ("[lock a]\nMAX_QUEUE=0", "2: MAX_QUEUE: '0' is too small; 1 to 100000"),
-    (
-        "[lock a]\nMAX_QUEUE=100001",
-        "2: MAX_QUEUE: '100001' is too large; 1 to 100000",
-    ),
-    (
-        "[lock a]\nSLOTS=",
-        "2: SLOTS: the value is empty; write names with commas between them, or SIZE instead",
-    ),
-    (
-        "[lock a]\nSLOTS=a,,b",
-        "2: SLOTS: there is a comma without a name; write names with one comma between them",
-    ),
+    ("[lock a]\nMAX_QUEUE=100001", "2: MAX_QUEUE: '100001' is too large; 1 to 100000"),
+    ("[lock a]\nSLOTS=", "2: SLOTS: the value is empty; write names with commas between them, or SIZE instead"),
+    ("[lock a]\nSLOTS=a,,b", "2: SLOTS: there is a comma without a name; write names with one comma between them"),
     ("[lock a]\nSLOTS=a,b,a", "2: SLOTS: 'a' is there twice; remove one"),
     ("[lock a]\nSLOTS=a,.", "2: SLOTS: '.': '.' and '..' are no names"),
     (
         "[lock a]\nSLOTS=a,b\nSIZE=3",
         "3: SIZE: 3 does not fit the 2 names of SLOTS (/etc/lockserver.conf:2); SLOTS alone sets the size: remove SIZE",
     ),
-    (
-        "[lock a]\nDESCRIPTION=a\u{7}b",
-        "2: DESCRIPTION: 'a\\u{7}b' contains control characters",
-    ),
+    ("[lock a]\nDESCRIPTION=a\u{7}b", "2: DESCRIPTION: 'a\\u{7}b' contains control characters"),
 ];
 
 #[test]
@@ -388,10 +244,7 @@ fn not_utf8_is_an_error_but_in_a_comment() {
     );
     for start in [b"\xff\xfe", b"\xfe\xff"] {
         let errors = super::host(start).errors();
-        assert_eq!(
-            errors,
-            ["/etc/lockserver.conf: the file is written in UTF-16; save it as UTF-8"]
-        );
+        assert_eq!(errors, ["/etc/lockserver.conf: the file is written in UTF-16; save it as UTF-8"]);
     }
 }
 
@@ -403,10 +256,7 @@ fn every_problem_is_reported_at_once() {
     assert_eq!(problems.warnings.len(), 2);
     assert_eq!(problems.to_string().lines().count(), 5);
 
-    let many = host
-        .file("etc/lockserver.conf", format!("[lock a]\n{}", "x\n".repeat(1500)))
-        .load()
-        .unwrap_err();
+    let many = host.file("etc/lockserver.conf", format!("[lock a]\n{}", "x\n".repeat(1500))).load().unwrap_err();
     assert_eq!(many.errors.len(), 1001);
     assert_eq!(many.errors[1000].to_string(), "500 more errors are not shown");
 }

@@ -94,10 +94,7 @@ pub(super) async fn serve_from(
 /// Settings of a new connection. They fail only if it is gone already, which its task will see.
 fn prepare(stream: &TcpStream) {
     let socket = SockRef::from(stream);
-    let probes = TcpKeepalive::new()
-        .with_time(PROBE_IDLE)
-        .with_interval(PROBE_INTERVAL)
-        .with_retries(PROBE_COUNT);
+    let probes = TcpKeepalive::new().with_time(PROBE_IDLE).with_interval(PROBE_INTERVAL).with_retries(PROBE_COUNT);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&probes);
     let _ = socket.set_tcp_user_timeout(Some(PEER_TIME));

@@ -38,12 +38,7 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
             let mut response = answer.await?.map(Body::new);
             let receipts = receipt::detach(&mut response);
             let bodiless = head_only || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-            Ok(response.map(|body| Followed {
-                body,
-                ended: bodiless,
-                connection,
-                receipts,
-            }))
+            Ok(response.map(|body| Followed { body, ended: bodiless, connection, receipts }))
         })
     }
 }
@@ -51,15 +46,11 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
 /// The answer for a handler that panicked. (A router is infallible and always ready, so nothing else can go wrong here.)
 fn after_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let what = panic.downcast_ref::<&str>().copied();
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
     tracing::error!("a request's handler panicked ({what}); its client gets status 500. Please report this as a bug");
     let mut response = Response::new(Body::from("internal error: the server's log has more\n"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 

@@ -70,11 +70,7 @@ impl Connection {
             // there is nothing to read, so that `ready` below waits for the next event instead of spinning.
             let looked = self.stream.try_io(Interest::READABLE, || {
                 let look = os::look(&self.stream)?;
-                if look.readable || look.closed {
-                    Ok(look)
-                } else {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
+                if look.readable || look.closed { Ok(look) } else { Err(io::ErrorKind::WouldBlock.into()) }
             });
             match looked {
                 Ok(look) if !look.closed => tokio::time::sleep(LOOK_PAUSE).await,
@@ -165,8 +161,6 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("Connection").field("peer", &self.peer).finish_non_exhaustive()
     }
 }

@@ -33,10 +33,7 @@ pub(super) struct Ending {
 
 impl Ending {
     pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self {
-            connection,
-            reset: false,
-        }
+        Self { connection, reset: false }
     }
 }
 
@@ -76,10 +73,7 @@ async fn serve_http(
     limits: &Limits,
     mut stop: watch::Receiver<bool>,
 ) -> End {
-    let answering = Answering {
-        router,
-        connection: Arc::clone(connection),
-    };
+    let answering = Answering { router, connection: Arc::clone(connection) };
     let mut http = pin!(
         http1::Builder::new()
             .half_close(true)
@@ -168,12 +162,7 @@ fn poll_clock(
         {
             return Poll::Ready(why);
         }
-        let wake = deadline
-            .map(|(at, _)| at)
-            .into_iter()
-            .chain(look)
-            .min()
-            .unwrap_or(now + NO_DEADLINE);
+        let wake = deadline.map(|(at, _)| at).into_iter().chain(look).min().unwrap_or(now + NO_DEADLINE);
         if alarm.is_elapsed() || wake < alarm.deadline() {
             alarm.as_mut().reset(wake);
         }

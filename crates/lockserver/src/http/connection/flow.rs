@@ -111,11 +111,7 @@ impl Flow {
         if receipts.is_empty() {
             return false;
         }
-        self.unacknowledged.push_back(Unacknowledged {
-            mark: self.written,
-            since: now,
-            receipts,
-        });
+        self.unacknowledged.push_back(Unacknowledged { mark: self.written, since: now, receipts });
         self.pause = LOOK_FIRST;
         self.next_look = now;
         true
@@ -131,10 +127,7 @@ impl Flow {
     /// the receipts that are settled by it, with their outcome.
     pub(super) fn acknowledged(&mut self, bytes: u64, failed: bool, now: Instant) -> Vec<(Receipt, bool)> {
         let mut settled = Vec::new();
-        while let Some(answer) = self
-            .unacknowledged
-            .pop_front_if(|answer| failed || answer.mark <= bytes)
-        {
+        while let Some(answer) = self.unacknowledged.pop_front_if(|answer| failed || answer.mark <= bytes) {
             let reached = answer.mark <= bytes;
             settled.extend(answer.receipts.into_iter().map(|receipt| (receipt, reached)));
         }
@@ -180,9 +173,6 @@ impl Flow {
         let stalled = self.stalled.map(|since| (since + limits.write_time, Overdue::Stalled));
         let first = self.unacknowledged.front();
         let receipt = first.map(|answer| (answer.since + limits.receipt_time, Overdue::Unacknowledged));
-        [phase, stalled, receipt]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        [phase, stalled, receipt].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }

@@ -108,13 +108,9 @@ impl Listener {
 
     /// Makes a listener of a socket that somebody else made.
     fn adopt(socket: std::net::TcpListener) -> Result<Self, ListenError> {
-        let refuse = |error: io::Error| ListenError::Inherited {
-            what: format!("a socket that fails ({error})"),
-        };
+        let refuse = |error: io::Error| ListenError::Inherited { what: format!("a socket that fails ({error})") };
         if !SockRef::from(&socket).is_listener().map_err(refuse)? {
-            return Err(ListenError::Inherited {
-                what: "a socket that does not listen".to_owned(),
-            });
+            return Err(ListenError::Inherited { what: "a socket that does not listen".to_owned() });
         }
         socket.set_nonblocking(true).map_err(refuse)?;
         let address = socket.local_addr().map_err(refuse)?;
@@ -128,20 +124,11 @@ impl Listener {
     /// # Errors
     /// What is wrong, with the address and what to do.
     pub async fn bind(server: &str, port: u16) -> Result<Self, ListenError> {
-        let unresolved = |why: String| ListenError::Unresolved {
-            server: server.to_owned(),
-            why,
-        };
-        let bare = server
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(server);
+        let unresolved = |why: String| ListenError::Unresolved { server: server.to_owned(), why };
+        let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
         let mut addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => lookup_host((bare, port))
-                .await
-                .map_err(|error| unresolved(error.to_string()))?
-                .collect(),
+            Err(_) => lookup_host((bare, port)).await.map_err(|error| unresolved(error.to_string()))?.collect(),
         };
         // Clients of 0.36 know IPv4 only, and `localhost` often has both.
         addresses.sort_by_key(SocketAddr::is_ipv6);
@@ -170,11 +157,7 @@ impl Accept for Listener {
 }
 
 fn listen(address: SocketAddr) -> io::Result<Listener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_cloexec(true)?;
     // A restart must not wait for old connections to be forgotten.
     socket.set_reuse_address(true)?;

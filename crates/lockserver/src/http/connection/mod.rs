@@ -65,10 +65,7 @@ impl Limits {
     pub fn with_open_files(self, open_files: u64) -> Self {
         let kept = FILES_KEPT_MIN.max(open_files / 10);
         let left = usize::try_from(open_files.saturating_sub(kept)).unwrap_or(usize::MAX);
-        Self {
-            connections: left.clamp(1, limits::CONNECTIONS_MAX),
-            ..self
-        }
+        Self { connections: left.clamp(1, limits::CONNECTIONS_MAX), ..self }
     }
 }
 

@@ -28,11 +28,7 @@ struct Table {
 
 impl Slots {
     pub(super) fn new(max: usize) -> Self {
-        Self {
-            max: max.max(1),
-            table: Mutex::default(),
-            changed: Notify::new(),
-        }
+        Self { max: max.max(1), table: Mutex::default(), changed: Notify::new() }
     }
 
     /// Waits for a slot, and takes it. When there is none, the connection that is idle longest is asked to leave; when

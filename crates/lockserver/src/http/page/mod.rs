@@ -23,11 +23,8 @@ pub(super) async fn show(State(app): State<App>, headers: HeaderMap) -> Response
         Err(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("The locks cannot be shown now: {failure}\n")),
     };
     let plain = wants_plain_text(&headers);
-    let (kind, body) = if plain {
-        ("text/plain; charset=utf-8", text)
-    } else {
-        ("text/html; charset=utf-8", text::html(&text))
-    };
+    let (kind, body) =
+        if plain { ("text/plain; charset=utf-8", text) } else { ("text/html; charset=utf-8", text::html(&text)) };
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-store"),

@@ -1,8 +1,8 @@
 //! `query_lock`, `get_lock` and `release_lock`: 0.36's three calls, answered with 0.36's words.
 
 use super::super::app::WaitingPlace;
-use super::codec::Value;
 use super::Call;
+use super::codec::Value;
 use crate::engine::{Answer, Failure};
 use lock_core::limits::INFO_BYTES_MAX;
 use lock_core::{

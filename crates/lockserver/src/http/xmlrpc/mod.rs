@@ -45,8 +45,7 @@ pub(super) async fn call(
         Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
     };
     let caller = caller(&connection);
-    let mut on_its_way =
-        Call { app: &app, connection: &connection, caller, receipts: Vec::new(), in_multicall: false };
+    let mut on_its_way = Call { app: &app, connection: &connection, caller, receipts: Vec::new(), in_multicall: false };
     let text = match on_its_way.dispatch(call).await {
         Ok(value) => codec::encode_response(&value),
         Err(Fault(text)) => codec::encode_fault(1, &text),
@@ -95,7 +94,9 @@ impl Call<'_> {
                 let [name] = arguments("system.methodSignature", params, 1)?;
                 system_methods::signature(&name)
             }
-            other => Err(Fault(format!("method \"{other}\" is not supported; system.listMethods lists those that are"))),
+            other => {
+                Err(Fault(format!("method \"{other}\" is not supported; system.listMethods lists those that are")))
+            }
         }
     }
 }

@@ -60,7 +60,9 @@ pub(super) fn signature(name: &Value) -> Result<Value, Fault> {
 impl Call<'_> {
     /// Each call in turn; a fault of one does not keep the others from being made.
     pub(super) async fn multicall(&mut self, calls: Value) -> Result<Value, Fault> {
-        let Value::Array(calls) = calls else { return Err(Fault("system.multicall takes an array of calls".to_owned())) };
+        let Value::Array(calls) = calls else {
+            return Err(Fault("system.multicall takes an array of calls".to_owned()));
+        };
         if calls.len() > MULTICALL_MAX {
             return Err(Fault(format!("a multicall makes at most {MULTICALL_MAX} calls")));
         }

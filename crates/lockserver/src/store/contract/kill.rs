@@ -48,11 +48,7 @@ pub(crate) fn test(test: &str, open: &dyn Fn(&Path) -> Box<dyn Store>) {
 }
 
 fn batch(number: u64) -> Vec<Change> {
-    let mut changes = vec![Change::Meta(Meta {
-        service_ms: number,
-        last_number: number,
-        ..Meta::default()
-    })];
+    let mut changes = vec![Change::Meta(Meta { service_ms: number, last_number: number, ..Meta::default() })];
     for ticket in 0..TICKETS {
         let mut record = plain_ticket(number * TICKETS + ticket);
         // Several pages of the log, so that a batch can be torn.
@@ -72,8 +68,7 @@ fn commit_for_ever(store: &mut dyn Store) -> ! {
     let mut out = std::io::stdout();
     for number in done + 1.. {
         store.commit(&batch(number)).expect("a batch that can be committed");
-        out.write_all(format!("\ncommitted {number}\n").as_bytes())
-            .expect("a parent that reads");
+        out.write_all(format!("\ncommitted {number}\n").as_bytes()).expect("a parent that reads");
         out.flush().expect("a parent that reads");
     }
     unreachable!("killed before")
@@ -89,20 +84,13 @@ fn run_and_kill(test: &str, place: &Path) -> Option<u64> {
             .spawn()
             .unwrap(),
     );
-    let mut lines = BufReader::new(child.0.stdout.take().unwrap())
-        .lines()
-        .map(|line| line.expect("readable output"));
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(|line| line.expect("readable output"));
     let mut last = None;
-    let mut confirmed = |line: String| {
-        line.strip_prefix("committed ")
-            .map(|number| last = Some(number.parse().unwrap()))
-    };
+    let mut confirmed =
+        |line: String| line.strip_prefix("committed ").map(|number| last = Some(number.parse().unwrap()));
     let batches = rand::random_range(1..40);
     for _ in 0..batches {
-        lines
-            .by_ref()
-            .find_map(&mut confirmed)
-            .expect("a child that goes on until it is killed");
+        lines.by_ref().find_map(&mut confirmed).expect("a child that goes on until it is killed");
     }
     for _ in 0..rand::random_range(0..200_000) {
         std::hint::spin_loop();

@@ -76,10 +76,7 @@ fn every_record_comes_back_as_it_was(make: Make<'_>) {
         }
     }
     let mut store = check(&mut *place, store, &model, "every record deleted");
-    let meta_only = Snapshot {
-        meta: model.snapshot().meta,
-        ..Snapshot::default()
-    };
+    let meta_only = Snapshot { meta: model.snapshot().meta, ..Snapshot::default() };
     assert_eq!(load(&mut *store), meta_only, "nothing is left but the counters");
     let mut once = records::one_of_each_key(&all);
     commit(&mut *store, &mut model, &once);
@@ -106,15 +103,10 @@ fn deleting_what_is_not_there_does_nothing(make: Make<'_>) {
     let mut place = make();
     let mut store = place.open();
     let mut model = Model::default();
-    let deletions: Vec<Change> = records::one_of_each_key(&records::all())
-        .iter()
-        .filter_map(records::deletion)
-        .collect();
+    let deletions: Vec<Change> =
+        records::one_of_each_key(&records::all()).iter().filter_map(records::deletion).collect();
     commit(&mut *store, &mut model, &deletions);
-    let kept = Change::PutClosure(Closure {
-        number: 1,
-        ..records::closure(EndedAs::Revoked)
-    });
+    let kept = Change::PutClosure(Closure { number: 1, ..records::closure(EndedAs::Revoked) });
     commit(&mut *store, &mut model, &[kept, Change::DeleteTicket(TicketId(7))]);
     let mut store = check(&mut *place, store, &model, "deleting what is not there");
     commit(&mut *store, &mut model, &deletions);
@@ -138,14 +130,7 @@ fn an_empty_commit_changes_nothing(make: Make<'_>) {
     let mut place = make();
     let mut store = place.open();
     let mut model = Model::default();
-    commit(
-        &mut *store,
-        &mut model,
-        &[Change::Meta(Meta {
-            service_ms: 1,
-            ..Meta::default()
-        })],
-    );
+    commit(&mut *store, &mut model, &[Change::Meta(Meta { service_ms: 1, ..Meta::default() })]);
     commit(&mut *store, &mut model, &[]);
     check(&mut *place, store, &model, "an empty commit");
 }
@@ -154,9 +139,7 @@ fn a_large_commit_is_kept(make: Make<'_>) {
     let mut place = make();
     let mut store = place.open();
     let mut model = Model::default();
-    let puts: Vec<Change> = (0..10_000)
-        .map(|number| Change::PutTicket(records::plain_ticket(number)))
-        .collect();
+    let puts: Vec<Change> = (0..10_000).map(|number| Change::PutTicket(records::plain_ticket(number))).collect();
     commit(&mut *store, &mut model, &puts);
     let mut store = check(&mut *place, store, &model, "10,000 tickets in one commit");
     let deletions: Vec<Change> = puts.iter().filter_map(records::deletion).collect();

@@ -18,11 +18,7 @@ enum Step {
 }
 
 pub(super) fn any_sequence_gives_what_a_map_would(make: Make<'_>) {
-    let config = Config {
-        cases: 32,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: 32, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&proptest::collection::vec(step(), 1..24), |steps| {
         let mut place = make();
         let mut store = place.open();
@@ -31,9 +27,7 @@ pub(super) fn any_sequence_gives_what_a_map_would(make: Make<'_>) {
             match step {
                 Step::Commit(changes) => {
                     let changes = records::one_of_each_key(&changes);
-                    store
-                        .commit(&changes)
-                        .map_err(|error| TestCaseError::fail(error.to_string()))?;
+                    store.commit(&changes).map_err(|error| TestCaseError::fail(error.to_string()))?;
                     model.apply(&changes);
                 }
                 Step::Load => prop_assert_eq!(load(&mut *store), model.snapshot()),
@@ -97,56 +91,37 @@ fn state() -> impl Strategy<Value = State> {
 
 fn ticket() -> impl Strategy<Value = TicketRecord> {
     let option = || proptest::option::of(number());
-    let texts = (
-        text(),
-        text(),
-        proptest::option::of(text()),
-        proptest::option::of(text()),
-    );
+    let texts = (text(), text(), proptest::option::of(text()), proptest::option::of(text()));
     let permits = prop_oneof![Just(Permits::All), any::<u32>().prop_map(Permits::Count)];
     let lease = prop_oneof![Just(Lease::OfLock), Just(Lease::Never), number().prop_map(Lease::Given)];
-    let ranges = proptest::collection::btree_set(0_u32..2000, 0..20).prop_map(|starts| {
-        starts
-            .into_iter()
-            .map(|start| (start * 3, start * 3 + start % 2))
-            .collect::<Vec<_>>()
-    });
+    let ranges = proptest::collection::btree_set(0_u32..2000, 0..20)
+        .prop_map(|starts| starts.into_iter().map(|start| (start * 3, start * 3 + start % 2)).collect::<Vec<_>>());
     let times = (option(), option(), option(), option(), option(), option());
-    (
-        1_u64..20,
-        texts,
-        permits,
-        lease,
-        state(),
-        ranges,
-        times,
-        (any::<i8>(), number(), 0..slot_names().len()),
+    (1_u64..20, texts, permits, lease, state(), ranges, times, (any::<i8>(), number(), 0..slot_names().len())).prop_map(
+        |(key, (from, info, owner, holder), permits, lease, state, slots, times, (priority, seq, names))| {
+            let (max_hold, token, hold_until, granted_at, held_at, ended_at) = times;
+            TicketRecord {
+                id: TicketId(key.into()),
+                from,
+                info,
+                owner,
+                holder,
+                permits,
+                lease,
+                state,
+                slots,
+                priority,
+                seq,
+                slot_names: slot_names()[..names].to_vec(),
+                max_hold,
+                token,
+                hold_until,
+                granted_at,
+                held_at,
+                ended_at,
+                // Away from the numbers of the fixed tickets: no two tickets have the same one.
+                ..plain_ticket(1_000_000 + key)
+            }
+        },
     )
-        .prop_map(
-            |(key, (from, info, owner, holder), permits, lease, state, slots, times, (priority, seq, names))| {
-                let (max_hold, token, hold_until, granted_at, held_at, ended_at) = times;
-                TicketRecord {
-                    id: TicketId(key.into()),
-                    from,
-                    info,
-                    owner,
-                    holder,
-                    permits,
-                    lease,
-                    state,
-                    slots,
-                    priority,
-                    seq,
-                    slot_names: slot_names()[..names].to_vec(),
-                    max_hold,
-                    token,
-                    hold_until,
-                    granted_at,
-                    held_at,
-                    ended_at,
-                    // Away from the numbers of the fixed tickets: no two tickets have the same one.
-                    ..plain_ticket(1_000_000 + key)
-                }
-            },
-        )
 }

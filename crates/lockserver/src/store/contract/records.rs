@@ -42,20 +42,9 @@ pub(super) fn texts() -> Vec<Arc<str>> {
 
 /// Names of locks.
 fn names() -> Vec<LockName> {
-    [
-        "a",
-        "A",
-        "0",
-        "DefaultLock",
-        "san ssh",
-        "o'neill\"s",
-        "a=b,c",
-        "größe",
-        "a\\b",
-        &"x".repeat(200),
-    ]
-    .map(|name| LockName::new(name).unwrap())
-    .to_vec()
+    ["a", "A", "0", "DefaultLock", "san ssh", "o'neill\"s", "a=b,c", "größe", "a\\b", &"x".repeat(200)]
+        .map(|name| LockName::new(name).unwrap())
+        .to_vec()
 }
 
 fn slot_name(text: &str) -> SlotName {
@@ -64,13 +53,7 @@ fn slot_name(text: &str) -> SlotName {
 
 /// Slot names with what other syntaxes use.
 pub(super) fn slot_names() -> Vec<SlotName> {
-    vec![
-        slot_name("port a"),
-        slot_name("a=b"),
-        slot_name("x/*?'\""),
-        slot_name("größe"),
-        slot_name(&"y".repeat(200)),
-    ]
+    vec![slot_name("port a"), slot_name("a=b"), slot_name("x/*?'\""), slot_name("größe"), slot_name(&"y".repeat(200))]
 }
 
 fn many_ranges() -> SlotRanges {
@@ -112,17 +95,9 @@ fn settings() -> Vec<Settings> {
         max_queue: 17,
         description: Arc::from("18"),
     };
-    let zeros = Settings {
-        expiration: Some(0),
-        max_lock: Some(0),
-        max_hold: Some(0),
-        max_ttl: Some(0),
-        ..none.clone()
-    };
-    let one_name = Settings {
-        capacity: Capacity::Named(vec![slot_name("0")]),
-        ..none.clone()
-    };
+    let zeros =
+        Settings { expiration: Some(0), max_lock: Some(0), max_hold: Some(0), max_ttl: Some(0), ..none.clone() };
+    let one_name = Settings { capacity: Capacity::Named(vec![slot_name("0")]), ..none.clone() };
     vec![none, most, distinct, zeros, one_name]
 }
 
@@ -137,32 +112,15 @@ fn locks() -> Vec<LockRecord> {
         slot_names: Vec::new(),
         revision: 0,
     };
-    let pause = |reason: &str, until| {
-        Some(Pause {
-            reason: Arc::from(reason),
-            until,
-        })
-    };
+    let pause = |reason: &str, until| Some(Pause { reason: Arc::from(reason), until });
     let mut locks = vec![plain.clone()];
     for (number, name) in (1..).zip(names()) {
-        locks.push(LockRecord {
-            name,
-            revision: number,
-            ..plain.clone()
-        });
+        locks.push(LockRecord { name, revision: number, ..plain.clone() });
     }
     for settings in settings() {
-        locks.push(LockRecord {
-            settings: settings.clone(),
-            ..plain.clone()
-        });
+        locks.push(LockRecord { settings: settings.clone(), ..plain.clone() });
         let file = Some(FileValues { settings, paused: true });
-        locks.push(LockRecord {
-            file,
-            retiring: true,
-            revision: COUNTER_MAX,
-            ..plain.clone()
-        });
+        locks.push(LockRecord { file, retiring: true, revision: COUNTER_MAX, ..plain.clone() });
     }
     for (pause, template) in [
         (pause("", None), Some("*")),
@@ -171,18 +129,9 @@ fn locks() -> Vec<LockRecord> {
         (None, None),
     ] {
         let template = template.map(|pattern| Prefix::from_pattern(pattern).unwrap());
-        let file = Some(FileValues {
-            settings: settings()[2].clone(),
-            paused: false,
-        });
+        let file = Some(FileValues { settings: settings()[2].clone(), paused: false });
         let slot_names = (0..).step_by(7).zip(slot_names()).collect();
-        locks.push(LockRecord {
-            pause,
-            template,
-            file,
-            slot_names,
-            ..plain.clone()
-        });
+        locks.push(LockRecord { pause, template, file, slot_names, ..plain.clone() });
     }
     locks
 }
@@ -217,23 +166,11 @@ pub(super) fn plain_ticket(number: u64) -> TicketRecord {
 }
 
 fn states() -> Vec<State> {
-    let mut states = vec![
-        State::Queued { dormant: false },
-        State::Queued { dormant: true },
-        State::Granted,
-        State::Held,
-    ];
+    let mut states =
+        vec![State::Queued { dormant: false }, State::Queued { dormant: true }, State::Granted, State::Held];
     for how in EndedAs::ALL {
-        states.push(State::Ended {
-            how,
-            at: 0,
-            reason: None,
-        });
-        states.push(State::Ended {
-            how,
-            at: COUNTER_MAX,
-            reason: Some(Arc::from("")),
-        });
+        states.push(State::Ended { how, at: 0, reason: None });
+        states.push(State::Ended { how, at: COUNTER_MAX, reason: Some(Arc::from("")) });
     }
     states
 }
@@ -246,20 +183,12 @@ fn tickets() -> Vec<TicketRecord> {
         permits: Permits::Count(21),
         priority: 22,
         seq: 23,
-        request: Some(RequestKey {
-            id: Arc::from("request"),
-            asked_ttl: Some(24),
-            asked_max_hold: Some(25),
-        }),
+        request: Some(RequestKey { id: Arc::from("request"), asked_ttl: Some(24), asked_max_hold: Some(25) }),
         holder: Some(Arc::from("holder")),
         lease: Lease::Given(26),
         queue_lease: QueueLease::Expiration,
         max_hold: Some(27),
-        state: State::Ended {
-            how: EndedAs::Revoked,
-            at: 28,
-            reason: Some(Arc::from("reason")),
-        },
+        state: State::Ended { how: EndedAs::Revoked, at: 28, reason: Some(Arc::from("reason")) },
         token: Some(29),
         slots: vec![(0, 3), (7, 7)],
         slot_names: slot_names(),
@@ -275,11 +204,7 @@ fn tickets() -> Vec<TicketRecord> {
         permits: Permits::Count(PERMITS_MAX),
         priority: i8::MAX,
         seq: COUNTER_MAX,
-        request: Some(RequestKey {
-            id: Arc::from(""),
-            asked_ttl: None,
-            asked_max_hold: Some(COUNTER_MAX),
-        }),
+        request: Some(RequestKey { id: Arc::from(""), asked_ttl: None, asked_max_hold: Some(COUNTER_MAX) }),
         lease: Lease::Given(COUNTER_MAX),
         max_hold: Some(COUNTER_MAX),
         token: Some(COUNTER_MAX),
@@ -295,11 +220,7 @@ fn tickets() -> Vec<TicketRecord> {
         id: TicketId(0),
         permits: Permits::Count(0),
         priority: i8::MIN,
-        request: Some(RequestKey {
-            id: Arc::from("r"),
-            asked_ttl: Some(0),
-            asked_max_hold: None,
-        }),
+        request: Some(RequestKey { id: Arc::from("r"), asked_ttl: Some(0), asked_max_hold: None }),
         lease: Lease::Given(0),
         max_hold: Some(0),
         token: Some(0),
@@ -311,30 +232,14 @@ fn tickets() -> Vec<TicketRecord> {
         ended_at: Some(0),
         ..plain_ticket(0)
     };
-    let all = TicketRecord {
-        permits: Permits::All,
-        lease: Lease::Never,
-        slots: many_ranges(),
-        ..plain_ticket(21)
-    };
+    let all = TicketRecord { permits: Permits::All, lease: Lease::Never, slots: many_ranges(), ..plain_ticket(21) };
     let mut tickets = vec![distinct, most, least, all];
     for (number, state) in (100..).zip(states()) {
-        tickets.push(TicketRecord {
-            state,
-            ..plain_ticket(number)
-        });
+        tickets.push(TicketRecord { state, ..plain_ticket(number) });
     }
     for (number, text) in (200..).zip(texts()) {
-        let request = Some(RequestKey {
-            id: text.clone(),
-            asked_ttl: None,
-            asked_max_hold: None,
-        });
-        let state = State::Ended {
-            how: EndedAs::Revoked,
-            at: 1,
-            reason: Some(text.clone()),
-        };
+        let request = Some(RequestKey { id: text.clone(), asked_ttl: None, asked_max_hold: None });
+        let state = State::Ended { how: EndedAs::Revoked, at: 1, reason: Some(text.clone()) };
         tickets.push(TicketRecord {
             owner: Some(text.clone()),
             from: text.clone(),
@@ -346,10 +251,7 @@ fn tickets() -> Vec<TicketRecord> {
         });
     }
     for (number, lock) in (300..).zip(names()) {
-        tickets.push(TicketRecord {
-            lock,
-            ..plain_ticket(number)
-        });
+        tickets.push(TicketRecord { lock, ..plain_ticket(number) });
     }
     tickets
 }
@@ -368,24 +270,14 @@ pub(super) fn closure(how: EndedAs) -> Closure {
 }
 
 fn scope(owner: Option<&str>, id: &str) -> RequestScope {
-    RequestScope {
-        lock: names()[0].clone(),
-        owner: owner.map(Arc::from),
-        id: Arc::from(id),
-    }
+    RequestScope { lock: names()[0].clone(), owner: owner.map(Arc::from), id: Arc::from(id) }
 }
 
 /// Every kind of record, at its ends; several may have the same key.
 pub(super) fn all() -> Vec<Change> {
     let metas = [
         Meta::default(),
-        Meta {
-            service_ms: 1,
-            last_token: 2,
-            last_number: 3,
-            last_seq: 4,
-            last_revision: 5,
-        },
+        Meta { service_ms: 1, last_token: 2, last_number: 3, last_seq: 4, last_revision: 5 },
         Meta {
             service_ms: COUNTER_MAX,
             last_token: COUNTER_MAX,
@@ -398,42 +290,21 @@ pub(super) fn all() -> Vec<Change> {
     all.extend(locks().into_iter().map(Change::PutLock));
     for (number, settings) in (0..).zip(settings()) {
         let prefix = Prefix::from_pattern(["*", "a*", "b-*", "o'neill *", "größe.*"][number]).unwrap();
-        all.push(Change::PutTemplate(TemplateRecord {
-            prefix,
-            settings,
-            paused: number % 2 == 1,
-        }));
+        all.push(Change::PutTemplate(TemplateRecord { prefix, settings, paused: number % 2 == 1 }));
     }
     all.extend(tickets().into_iter().map(Change::PutTicket));
     for (number, how) in (0..).zip(EndedAs::ALL) {
-        all.push(Change::PutClosure(Closure {
-            number,
-            all: number % 2 == 0,
-            ..closure(how)
-        }));
+        all.push(Change::PutClosure(Closure { number, all: number % 2 == 0, ..closure(how) }));
     }
-    let wide = Closure {
-        number: COUNTER_MAX,
-        slots: many_ranges(),
-        slot_names: slot_names(),
-        ..closure(EndedAs::Overdue)
-    };
-    all.push(Change::PutClosure(Closure {
-        until: COUNTER_MAX,
-        ..wide
-    }));
+    let wide =
+        Closure { number: COUNTER_MAX, slots: many_ranges(), slot_names: slot_names(), ..closure(EndedAs::Overdue) };
+    all.push(Change::PutClosure(Closure { until: COUNTER_MAX, ..wide }));
     for (until, name) in [0, COUNTER_MAX].into_iter().cycle().zip(names()) {
         all.push(Change::PutClosedName(ClosedName { name, until }));
     }
     for text in texts() {
-        all.push(Change::PutWithdrawn(Withdrawn {
-            scope: scope(None, &text),
-            until: 0,
-        }));
-        all.push(Change::PutWithdrawn(Withdrawn {
-            scope: scope(Some(&text), &text),
-            until: COUNTER_MAX,
-        }));
+        all.push(Change::PutWithdrawn(Withdrawn { scope: scope(None, &text), until: 0 }));
+        all.push(Change::PutWithdrawn(Withdrawn { scope: scope(Some(&text), &text), until: COUNTER_MAX }));
     }
     all
 }
@@ -441,37 +312,19 @@ pub(super) fn all() -> Vec<Change> {
 /// Records whose keys a careless store takes for the same.
 pub(super) fn alike() -> Vec<Change> {
     let mut all = Vec::new();
-    for (until, (owner, id)) in (0..).zip([
-        (None, "a"),
-        (Some(""), "a"),
-        (Some("a"), "a"),
-        (Some("A"), "a"),
-        (Some("a\0"), "a"),
-        (None, "a\0"),
-    ]) {
-        all.push(Change::PutWithdrawn(Withdrawn {
-            scope: scope(owner, id),
-            until,
-        }));
+    for (until, (owner, id)) in
+        (0..).zip([(None, "a"), (Some(""), "a"), (Some("a"), "a"), (Some("A"), "a"), (Some("a\0"), "a"), (None, "a\0")])
+    {
+        all.push(Change::PutWithdrawn(Withdrawn { scope: scope(owner, id), until }));
     }
     for (until, name) in (0..).zip(["a", "A", "ä", "a\u{308}", "Ä", "a.", "0", "00", "0.0", "1e3", "1000"]) {
         let name = LockName::new(name).unwrap();
-        all.push(Change::PutClosedName(ClosedName {
-            name: name.clone(),
-            until,
-        }));
-        all.push(Change::PutLock(LockRecord {
-            name,
-            ..locks()[0].clone()
-        }));
+        all.push(Change::PutClosedName(ClosedName { name: name.clone(), until }));
+        all.push(Change::PutLock(LockRecord { name, ..locks()[0].clone() }));
     }
     for pattern in ["*", "a*", "A*", "%*", "_*"] {
         let prefix = Prefix::from_pattern(pattern).unwrap();
-        all.push(Change::PutTemplate(TemplateRecord {
-            prefix,
-            settings: settings()[0].clone(),
-            paused: false,
-        }));
+        all.push(Change::PutTemplate(TemplateRecord { prefix, settings: settings()[0].clone(), paused: false }));
     }
     all
 }

@@ -24,10 +24,7 @@ impl Table {
     pub(super) fn put(&self) -> String {
         let columns: Vec<&str> = self.columns.split(", ").collect();
         let values: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
-        let updates: Vec<String> = columns
-            .iter()
-            .map(|column| format!("{column} = excluded.{column}"))
-            .collect();
+        let updates: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
         format!(
             "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
             self.name,
@@ -70,8 +67,7 @@ impl<'a> Writer<'a> {
         if i64::try_from(number).is_err() {
             self.too_large = Some(number);
         }
-        self.cells
-            .push(ToSqlOutput::Owned(Value::Integer(number.cast_signed())));
+        self.cells.push(ToSqlOutput::Owned(Value::Integer(number.cast_signed())));
     }
 
     pub(super) fn number_or_null(&mut self, number: Option<u64>) {
@@ -247,10 +243,7 @@ pub(super) fn read_all<T>(
                     ValueRef::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
                     other => format!("{:?}", other.data_type()),
                 };
-                return Err(Fault::Value(format!(
-                    "table {}, row {key} = {first}, {what}",
-                    table.name
-                )));
+                return Err(Fault::Value(format!("table {}, row {key} = {first}, {what}", table.name)));
             }
         }
     }

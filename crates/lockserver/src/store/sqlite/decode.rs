@@ -18,9 +18,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
         read_all(connection, &FILE_VALUES, file_values)?.into_iter().collect();
     let locks = read_all(connection, &LOCKS, |row| lock(row, &mut files))?;
     if let Some(name) = files.keys().next() {
-        return Err(Fault::Value(format!(
-            "table file_values, row lock = {name:?}: there is no such lock"
-        )));
+        return Err(Fault::Value(format!("table file_values, row lock = {name:?}: there is no such lock")));
     }
     let tickets = read_all(connection, &TICKETS, ticket)?;
     // The index that keeps the ids apart may itself be damaged.
@@ -57,8 +55,7 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
         };
         Ok((meta, row.text()?.to_owned()))
     })?;
-    rows.pop()
-        .ok_or_else(|| Fault::Value("table meta has no row".to_owned()))
+    rows.pop().ok_or_else(|| Fault::Value("table meta has no row".to_owned()))
 }
 
 fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
@@ -82,13 +79,7 @@ fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
 }
 
 fn file_values(row: &mut Reader<'_>) -> Result<(LockName, FileValues), Unreadable> {
-    Ok((
-        row.lock_name()?,
-        FileValues {
-            settings: settings(row)?,
-            paused: row.flag()?,
-        },
-    ))
+    Ok((row.lock_name()?, FileValues { settings: settings(row)?, paused: row.flag()? }))
 }
 
 fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Result<LockRecord, Unreadable> {
@@ -100,31 +91,16 @@ fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Resu
         (true, Some(reason), until) => Some(Pause { reason, until }),
         (false, None, None) => None,
         _ => {
-            return Err("paused, pause_reason and pause_until_service_ms contradict each other"
-                .to_owned()
-                .into());
+            return Err("paused, pause_reason and pause_until_service_ms contradict each other".to_owned().into());
         }
     };
     let slot_names = row.word(slot_names_from_text)?;
     let revision = row.number()?;
-    Ok(LockRecord {
-        file: files.remove(&name),
-        name,
-        settings,
-        template,
-        retiring,
-        pause,
-        slot_names,
-        revision,
-    })
+    Ok(LockRecord { file: files.remove(&name), name, settings, template, retiring, pause, slot_names, revision })
 }
 
 fn template(row: &mut Reader<'_>) -> Result<TemplateRecord, Unreadable> {
-    Ok(TemplateRecord {
-        prefix: row.word(prefix)?,
-        settings: settings(row)?,
-        paused: row.flag()?,
-    })
+    Ok(TemplateRecord { prefix: row.word(prefix)?, settings: settings(row)?, paused: row.flag()? })
 }
 
 fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
@@ -167,18 +143,12 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
 /// out of the error.
 fn read_ticket_id(text: &str) -> Result<TicketId, String> {
     let id = uuid::Uuid::try_parse(text).map(|uuid| TicketId(uuid.as_u128()));
-    id.ok()
-        .filter(|id| ticket_id(*id) == text)
-        .ok_or_else(|| "not a UUID in lower case with hyphens".to_owned())
+    id.ok().filter(|id| ticket_id(*id) == text).ok_or_else(|| "not a UUID in lower case with hyphens".to_owned())
 }
 
 fn request(row: &mut Reader<'_>) -> Result<Option<RequestKey>, Unreadable> {
     match (row.shared_or_null()?, row.number_or_null()?, row.number_or_null()?) {
-        (Some(id), asked_ttl, asked_max_hold) => Ok(Some(RequestKey {
-            id,
-            asked_ttl,
-            asked_max_hold,
-        })),
+        (Some(id), asked_ttl, asked_max_hold) => Ok(Some(RequestKey { id, asked_ttl, asked_max_hold })),
         (None, None, None) => Ok(None),
         _ => Err("asked_ttl_ms or asked_max_hold_ms without request_id".to_owned().into()),
     }
@@ -194,13 +164,7 @@ fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
         _ => Err(format!("{word:?} is no state of a ticket")),
     })?;
     let dormant = row.flag()?;
-    match (
-        word.as_str(),
-        dormant,
-        row.word_or_null(ended_as)?,
-        row.number_or_null()?,
-        row.shared_or_null()?,
-    ) {
+    match (word.as_str(), dormant, row.word_or_null(ended_as)?, row.number_or_null()?, row.shared_or_null()?) {
         ("queued", dormant, None, None, None) => Ok(State::Queued { dormant }),
         ("granted", false, None, None, None) => Ok(State::Granted),
         ("held", false, None, None, None) => Ok(State::Held),
@@ -222,16 +186,10 @@ fn closure(row: &mut Reader<'_>) -> Result<Closure, Unreadable> {
 }
 
 fn closed_name(row: &mut Reader<'_>) -> Result<ClosedName, Unreadable> {
-    Ok(ClosedName {
-        name: row.lock_name()?,
-        until: row.number()?,
-    })
+    Ok(ClosedName { name: row.lock_name()?, until: row.number()? })
 }
 
 fn withdrawn(row: &mut Reader<'_>) -> Result<Withdrawn, Unreadable> {
     let (lock, owner, id) = (row.lock_name()?, row.shared_or_null()?, row.shared()?);
-    Ok(Withdrawn {
-        scope: RequestScope { lock, owner, id },
-        until: row.number()?,
-    })
+    Ok(Withdrawn { scope: RequestScope { lock, owner, id }, until: row.number()? })
 }

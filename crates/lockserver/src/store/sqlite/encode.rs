@@ -28,16 +28,10 @@ pub(super) const LOCKS: Table = Table {
         "template, retiring, paused, pause_reason, pause_until_service_ms, slot_names, revision"
     ),
 };
-pub(super) const FILE_VALUES: Table = Table {
-    name: "file_values",
-    key: "lock",
-    columns: with_settings!("lock", "paused"),
-};
-pub(super) const TEMPLATES: Table = Table {
-    name: "templates",
-    key: "pattern",
-    columns: with_settings!("pattern", "paused"),
-};
+pub(super) const FILE_VALUES: Table =
+    Table { name: "file_values", key: "lock", columns: with_settings!("lock", "paused") };
+pub(super) const TEMPLATES: Table =
+    Table { name: "templates", key: "pattern", columns: with_settings!("pattern", "paused") };
 pub(super) const TICKETS: Table = Table {
     name: "tickets",
     key: "id",
@@ -51,11 +45,7 @@ pub(super) const CLOSURES: Table = Table {
     key: "number",
     columns: "number, lock, slots, slot_names, all_permits, ended_as, until_service_ms",
 };
-pub(super) const CLOSED_NAMES: Table = Table {
-    name: "closed_names",
-    key: "name",
-    columns: "name, until_service_ms",
-};
+pub(super) const CLOSED_NAMES: Table = Table { name: "closed_names", key: "name", columns: "name, until_service_ms" };
 pub(super) const WITHDRAWALS: Table = Table {
     name: "withdrawals",
     key: "lock, request_id, owner IS NULL, ifnull(owner, '')",
@@ -124,10 +114,7 @@ impl Encoder {
                 row.execute(connection, &self.put_closed_name)
             }
             Change::DeleteClosedName(name) => delete_text(connection, &self.delete_closed_name, name.as_str()),
-            Change::PutWithdrawn(Withdrawn {
-                scope: RequestScope { lock, owner, id },
-                until,
-            }) => {
+            Change::PutWithdrawn(Withdrawn { scope: RequestScope { lock, owner, id }, until }) => {
                 let mut row = Writer::default();
                 row.text(lock.as_str());
                 row.text_or_null(owner.as_deref());
@@ -140,10 +127,7 @@ impl Encoder {
                 row.text(lock.as_str());
                 row.text_or_null(owner.as_deref());
                 row.text(id);
-                row.execute(
-                    connection,
-                    "DELETE FROM withdrawals WHERE lock = ?1 AND owner IS ?2 AND request_id = ?3",
-                )
+                row.execute(connection, "DELETE FROM withdrawals WHERE lock = ?1 AND owner IS ?2 AND request_id = ?3")
             }
         }
     }
@@ -191,13 +175,7 @@ fn delete_text(connection: &Connection, sql: &str, key: &str) -> Result<(), Faul
 
 fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
     let mut row = Writer::default();
-    for number in [
-        meta.service_ms,
-        meta.last_token,
-        meta.last_number,
-        meta.last_seq,
-        meta.last_revision,
-    ] {
+    for number in [meta.service_ms, meta.last_token, meta.last_number, meta.last_seq, meta.last_revision] {
         row.number(number);
     }
     row.execute(

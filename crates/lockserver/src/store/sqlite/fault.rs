@@ -116,10 +116,7 @@ fn meaning(error: ffi::Error, errno: i32) -> Meaning {
 
 /// The system's error number behind the last I/O error or failed opening of this connection.
 fn system_errno(connection: &Connection) -> i32 {
-    #[expect(
-        unsafe_code,
-        reason = "rusqlite has no safe function for it; the handle is valid while it is borrowed"
-    )]
+    #[expect(unsafe_code, reason = "rusqlite has no safe function for it; the handle is valid while it is borrowed")]
     unsafe {
         ffi::sqlite3_system_errno(connection.handle())
     }
@@ -153,11 +150,7 @@ mod tests {
             (ffi::SQLITE_ERROR, 0, Meaning::Content),
             (ffi::SQLITE_CONSTRAINT_PRIMARYKEY, 0, Meaning::Content),
         ] {
-            assert_eq!(
-                meaning(ffi::Error::new(code), errno),
-                expected,
-                "code {code}, errno {errno}"
-            );
+            assert_eq!(meaning(ffi::Error::new(code), errno), expected, "code {code}, errno {errno}");
         }
     }
 }

@@ -33,10 +33,8 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let missing: Vec<&Path> = directory
-        .ancestors()
-        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-        .collect();
+    let missing: Vec<&Path> =
+        directory.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -45,21 +43,14 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
     for made in missing {
         sync_directory_of(made)?;
     }
-    let directory = directory
-        .canonicalize()
-        .map_err(|error| OpenError::io(directory, "opened", error))?;
+    let directory = directory.canonicalize().map_err(|error| OpenError::io(directory, "opened", error))?;
     Ok(directory.join(name))
 }
 
 /// Makes the file if it is missing (mode 0600, durable) and checks that it may be read and written. To be called before
 /// SQLite has the file open: closing any descriptor of a file drops all POSIX locks that the process has on it.
 pub(super) fn make(path: &Path) -> Result<(), OpenError> {
-    let created = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
     match created {
         Ok(file) => {
             file.sync_all().map_err(|error| OpenError::io(path, "written", error))?;

@@ -49,13 +49,8 @@ impl Guard {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
-                    let process = content
-                        .process
-                        .map_or_else(String::new, |id| format!(" (process {id})"));
-                    return Err(OpenError::InUse {
-                        path: database.to_owned(),
-                        process,
-                    });
+                    let process = content.process.map_or_else(String::new, |id| format!(" (process {id})"));
+                    return Err(OpenError::InUse { path: database.to_owned(), process });
                 }
                 Err(TryLockError::Error(error)) => return Err(OpenError::io(&path, "locked", error)),
             }
@@ -63,12 +58,7 @@ impl Guard {
             let identity = Identity::from_metadata(&held);
             // Somebody may have removed the file between the opening and the locking.
             if Identity::of(&path).as_ref() == Some(&identity) {
-                let guard = Self {
-                    path,
-                    file,
-                    identity,
-                    mark: read_mark(&content),
-                };
+                let guard = Self { path, file, identity, mark: read_mark(&content) };
                 guard.write();
                 return Ok(guard);
             }
@@ -116,13 +106,7 @@ impl Guard {
     /// Every line has the same length for every value, so that one write replaces the whole content. A failure is passed
     /// over: the mark is a second line of defence, and the commit it belongs to is durable.
     fn write(&self) {
-        let Meta {
-            last_token,
-            last_number,
-            last_seq,
-            last_revision,
-            ..
-        } = self.mark;
+        let Meta { last_token, last_number, last_seq, last_revision, .. } = self.mark;
         let text = format!(
             "process {:020}\nlast_token {last_token:020}\nlast_number {last_number:020}\nlast_seq {last_seq:020}\n\
              last_revision {last_revision:020}\n",
@@ -168,13 +152,7 @@ fn read(file: &File) -> Content {
 }
 
 fn read_mark(content: &Content) -> Meta {
-    let value = |name| {
-        content
-            .values
-            .iter()
-            .find(|(found, _)| found == name)
-            .map_or(0, |(_, value)| *value)
-    };
+    let value = |name| content.values.iter().find(|(found, _)| found == name).map_or(0, |(_, value)| *value);
     Meta {
         service_ms: 0,
         last_token: value("last_token"),
@@ -202,31 +180,13 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let database = place.path().join("a.db");
         let mut guard = Guard::take(&database).unwrap();
-        guard.set_mark(&Meta {
-            last_token: 7,
-            last_number: 9,
-            ..Meta::default()
-        });
-        guard.set_mark(&Meta {
-            last_token: 6,
-            last_number: 10,
-            ..Meta::default()
-        });
+        guard.set_mark(&Meta { last_token: 7, last_number: 9, ..Meta::default() });
+        guard.set_mark(&Meta { last_token: 6, last_number: 10, ..Meta::default() });
         let refused = Guard::take(&database).unwrap_err().to_string();
-        assert!(
-            refused.contains(&format!("(process {})", std::process::id())),
-            "{refused}"
-        );
+        assert!(refused.contains(&format!("(process {})", std::process::id())), "{refused}");
         drop(guard);
         let again = Guard::take(&database).unwrap();
-        assert_eq!(
-            *again.mark(),
-            Meta {
-                last_token: 7,
-                last_number: 10,
-                ..Meta::default()
-            }
-        );
+        assert_eq!(*again.mark(), Meta { last_token: 7, last_number: 10, ..Meta::default() });
     }
 
     #[test]
@@ -235,10 +195,7 @@ mod tests {
         let database = place.path().join("a.db");
         let file = place.path().join("a.db.lock");
         let mut guard = Guard::take(&database).unwrap();
-        guard.set_mark(&Meta {
-            last_token: 7,
-            ..Meta::default()
-        });
+        guard.set_mark(&Meta { last_token: 7, ..Meta::default() });
         fs::remove_file(&file).unwrap();
         guard.check(&database).unwrap();
         assert_eq!(guard.mark().last_token, 7);

@@ -91,11 +91,7 @@ pub enum OpenError {
 
 impl OpenError {
     fn io(path: &Path, act: &'static str, error: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            act,
-            error,
-        }
+        Self::Io { path: path.to_owned(), act, error }
     }
 
     /// The same during the run: only what the store itself calls damage ends the process, all else waits for the operator.
@@ -186,9 +182,7 @@ impl SqliteStore {
             self.apply_pages_max();
         }
         // `insert` cannot be used above: the borrow would last over the errors.
-        self.connection
-            .as_mut()
-            .ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))
+        self.connection.as_mut().ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))
     }
 
     /// Ends the connection after a failure, so that nothing of it lingers; the next load makes a new one.
@@ -287,9 +281,7 @@ fn settle(connection: &Connection) -> Result<(), Fault> {
 
 /// Moves the write-ahead log into the database and empties it. `true`: another program's reading kept it from that.
 fn checkpoint(connection: &Connection) -> Result<bool, Fault> {
-    Ok(connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-        .map(|busy| busy != 0)?)
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).map(|busy| busy != 0)?)
 }
 
 #[cfg(test)]
@@ -303,9 +295,7 @@ impl SqliteStore {
     fn apply_pages_max(&self) {
         if let Some(connection) = &self.connection {
             let pages = self.pages_max.unwrap_or(u32::MAX - 1);
-            connection
-                .pragma_update(None, "max_page_count", pages)
-                .expect("a bound for the test");
+            connection.pragma_update(None, "max_page_count", pages).expect("a bound for the test");
         }
     }
 }

@@ -80,20 +80,8 @@ fn prepare(connection: &mut Connection, path: &Path, empty: Empty) -> Result<(),
     let version = check_owner(connection, path, empty)?;
     set(connection, path, "journal_mode", "WAL", "wal")?;
     set(connection, path, "synchronous", "FULL", "2")?;
-    set(
-        connection,
-        path,
-        "wal_autocheckpoint",
-        &WAL_PAGES.to_string(),
-        &WAL_PAGES.to_string(),
-    )?;
-    set(
-        connection,
-        path,
-        "journal_size_limit",
-        &WAL_BYTES_MAX.to_string(),
-        &WAL_BYTES_MAX.to_string(),
-    )?;
+    set(connection, path, "wal_autocheckpoint", &WAL_PAGES.to_string(), &WAL_PAGES.to_string())?;
+    set(connection, path, "journal_size_limit", &WAL_BYTES_MAX.to_string(), &WAL_BYTES_MAX.to_string())?;
     set(connection, path, "trusted_schema", "OFF", "0")?;
     set(connection, path, "cell_size_check", "ON", "1")?;
     for (from, migration) in (0..).zip(MIGRATIONS).skip(usize::try_from(version).unwrap_or(0)) {
@@ -114,24 +102,20 @@ fn check_owner(connection: &Connection, path: &Path, empty: Empty) -> Result<i32
     match (application, version) {
         (0, 0) if objects == 0 && empty == Empty::Make => Ok(0),
         (APPLICATION_ID, 1..=SCHEMA) => Ok(version),
-        (APPLICATION_ID, found) if found > SCHEMA => Err(Refusal::Open(OpenError::Newer {
-            path,
-            found,
-            known: SCHEMA,
-        })),
+        (APPLICATION_ID, found) if found > SCHEMA => {
+            Err(Refusal::Open(OpenError::Newer { path, found, known: SCHEMA }))
+        }
         _ => Err(Refusal::Open(OpenError::Foreign { path })),
     }
 }
 
 /// Sets a pragma and reads it back: SQLite passes over what it cannot do.
 fn set(connection: &Connection, path: &Path, setting: &'static str, value: &str, wanted: &str) -> Result<(), Refusal> {
-    connection
-        .pragma_update_and_check(None, setting, value, |_| Ok(()))
-        .or_else(|error| match error {
-            // Some pragmas answer with the new value, some with nothing.
-            rusqlite::Error::QueryReturnedNoRows => Ok(()),
-            error => Err(error),
-        })?;
+    connection.pragma_update_and_check(None, setting, value, |_| Ok(())).or_else(|error| match error {
+        // Some pragmas answer with the new value, some with nothing.
+        rusqlite::Error::QueryReturnedNoRows => Ok(()),
+        error => Err(error),
+    })?;
     let found = connection.pragma_query_value(None, setting, |row| {
         Ok(match row.get_ref(0)? {
             rusqlite::types::ValueRef::Integer(number) => number.to_string(),
@@ -141,12 +125,7 @@ fn set(connection: &Connection, path: &Path, setting: &'static str, value: &str,
     if found == wanted {
         return Ok(());
     }
-    Err(Refusal::Open(OpenError::Setting {
-        path: path.to_owned(),
-        setting,
-        wanted: wanted.to_owned(),
-        found,
-    }))
+    Err(Refusal::Open(OpenError::Setting { path: path.to_owned(), setting, wanted: wanted.to_owned(), found }))
 }
 
 fn migrate(connection: &mut Connection, path: &Path, from: i32, migration: &str) -> Result<(), Refusal> {

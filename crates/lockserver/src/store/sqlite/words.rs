@@ -24,9 +24,7 @@ pub(super) fn slots_from_text(text: &str) -> Result<SlotRanges, String> {
     for part in parts(text) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last) = (slot(first)?, slot(last)?);
-        let follows = slots
-            .last()
-            .is_none_or(|(_, before)| u64::from(first) > u64::from(*before) + 1);
+        let follows = slots.last().is_none_or(|(_, before)| u64::from(first) > u64::from(*before) + 1);
         if first > last || !follows {
             return Err(format!("{part:?} is not a range of slots above the one before it"));
         }
@@ -47,20 +45,14 @@ pub(super) fn names_from_text(text: &str) -> Result<Vec<SlotName>, String> {
 
 /// `0=port-a,1=port-b`.
 pub(super) fn slot_names_to_text(names: &[(u32, SlotName)]) -> String {
-    names
-        .iter()
-        .map(|(slot, name)| format!("{slot}={name}"))
-        .collect::<Vec<_>>()
-        .join(",")
+    names.iter().map(|(slot, name)| format!("{slot}={name}")).collect::<Vec<_>>().join(",")
 }
 
 /// The slots and names of `0=port-a,1=port-b`. A name may contain `=`.
 pub(super) fn slot_names_from_text(text: &str) -> Result<Vec<(u32, SlotName)>, String> {
     parts(text)
         .map(|part| {
-            let (number, name) = part
-                .split_once('=')
-                .ok_or_else(|| format!("{part:?} is not 'slot=name'"))?;
+            let (number, name) = part.split_once('=').ok_or_else(|| format!("{part:?} is not 'slot=name'"))?;
             Ok((slot(number)?, slot_name(name)?))
         })
         .collect()
@@ -71,8 +63,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn slot(text: &str) -> Result<u32, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is not the number of a slot"))
+    text.parse().map_err(|_| format!("{text:?} is not the number of a slot"))
 }
 
 fn slot_name(text: &str) -> Result<SlotName, String> {
@@ -95,20 +86,7 @@ mod tests {
             assert_eq!(slots_to_text(&slots), text);
             assert_eq!(slots_from_text(text), Ok(slots));
         }
-        for bad in [
-            ",",
-            "0,",
-            "a",
-            "3-1",
-            "0-3,3",
-            "0-3,4",
-            "7,1",
-            "-1",
-            "1-",
-            "0-4294967296",
-            "0- 3",
-            "1,,3",
-        ] {
+        for bad in [",", "0,", "a", "3-1", "0-3,3", "0-3,4", "7,1", "-1", "1-", "0-4294967296", "0- 3", "1,,3"] {
             assert!(slots_from_text(bad).is_err(), "{bad:?}");
         }
     }

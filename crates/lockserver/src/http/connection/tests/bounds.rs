@@ -8,10 +8,7 @@ use std::sync::Mutex;
 
 #[tokio::test]
 async fn a_slow_head_is_cut_and_an_idle_connection_stays() {
-    let limits = Limits {
-        header_time: Duration::from_millis(100),
-        ..Limits::default()
-    };
+    let limits = Limits { header_time: Duration::from_millis(100), ..Limits::default() };
     let server = Server::start(limits).await;
     let mut idle = server.client().await;
     idle.expect("/hello", "hello").await;
@@ -43,10 +40,7 @@ async fn a_slow_head_is_cut_and_an_idle_connection_stays() {
 
 #[tokio::test]
 async fn an_idle_connection_ends_in_time() {
-    let limits = Limits {
-        idle_time: Duration::from_millis(300),
-        ..Limits::default()
-    };
+    let limits = Limits { idle_time: Duration::from_millis(300), ..Limits::default() };
     let mut server = Server::start(limits).await;
     let mut silent = server.client().await;
     assert_eq!(silent.rest().await, "");
@@ -60,10 +54,7 @@ async fn an_idle_connection_ends_in_time() {
 
 #[tokio::test]
 async fn at_the_limit_the_one_idle_longest_leaves() {
-    let limits = Limits {
-        connections: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 3, ..Limits::default() };
     let mut server = Server::start(limits).await;
     let (mut first, mut second) = (server.client().await, server.client().await);
     first.expect("/hello", "hello").await;
@@ -82,10 +73,7 @@ async fn at_the_limit_the_one_idle_longest_leaves() {
 
 #[tokio::test]
 async fn without_an_idle_one_the_new_connection_waits() {
-    let limits = Limits {
-        connections: 1,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 1, ..Limits::default() };
     let mut server = Server::start(limits).await;
     let (mut waiting, _) = server.waiting().await;
     let mut newcomer = server.client().await;
@@ -101,10 +89,7 @@ async fn without_an_idle_one_the_new_connection_waits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_idle_connections_disturb_nobody() {
     let open_files = crate::os::raise_open_files().expect("raise");
-    assert!(
-        open_files >= 3000,
-        "this test needs 3000 open files, the hard limit is {open_files}"
-    );
+    assert!(open_files >= 3000, "this test needs 3000 open files, the hard limit is {open_files}");
     let limits = Limits::default().with_open_files(open_files);
     let server = Server::start(limits).await;
     let mut idle = Vec::new();
@@ -140,26 +125,13 @@ impl Accept for Failing {
 async fn errors_of_accepting_neither_end_the_loop_nor_spin_it() {
     let listener = Listener::bind("127.0.0.1", 0).await.expect("bind");
     let address = listener.local_addr();
-    let errors = [
-        libc::EMFILE,
-        libc::ECONNABORTED,
-        libc::ENFILE,
-        libc::ENOMEM,
-        libc::EPERM,
-    ]
-    .into();
-    let source = Failing {
-        errors: Mutex::new(errors),
-        listener,
-    };
+    let errors = [libc::EMFILE, libc::ECONNABORTED, libc::ENFILE, libc::ENOMEM, libc::EPERM].into();
+    let source = Failing { errors: Mutex::new(errors), listener };
     let (_stop, stopped) = watch::channel(false);
     let began = Instant::now();
     let serving = tokio::spawn(serve_from(source, router().0, Limits::default(), stopped));
     let mut client = Client(within(TcpStream::connect(address)).await.expect("connect"));
     client.expect("/hello", "hello").await;
-    assert!(
-        began.elapsed() >= Duration::from_millis(400),
-        "four of the errors need time to go away"
-    );
+    assert!(began.elapsed() >= Duration::from_millis(400), "four of the errors need time to go away");
     serving.abort();
 }

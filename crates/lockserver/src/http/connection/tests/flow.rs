@@ -20,28 +20,18 @@ fn each_phase_has_its_deadline() {
     assert!(flow.is_idle(), "line ends are no request");
     flow.read(b"GET", began + 10 * MS);
     flow.read(b" /", began + 500 * MS);
-    assert_eq!(
-        deadline(&flow, began),
-        Some((limits.header_time + 10 * MS, Overdue::Head)),
-        "from the first byte"
-    );
+    assert_eq!(deadline(&flow, began), Some((limits.header_time + 10 * MS, Overdue::Head)), "from the first byte");
     flow.request();
     assert_eq!(deadline(&flow, began), None, "handlers have their own bounds");
     flow.blocked(began + 600 * MS);
     flow.blocked(began + 700 * MS);
-    assert_eq!(
-        deadline(&flow, began),
-        Some((limits.write_time + 600 * MS, Overdue::Stalled))
-    );
+    assert_eq!(deadline(&flow, began), Some((limits.write_time + 600 * MS, Overdue::Stalled)));
     flow.wrote(10);
     assert_eq!(deadline(&flow, began), None, "it moves on");
     assert!(!flow.flushed(began + 800 * MS), "the answer goes on");
     flow.answered(Vec::new());
     assert!(!flow.flushed(began + 900 * MS), "nobody waits for a receipt");
-    assert_eq!(
-        deadline(&flow, began),
-        Some((limits.idle_time + 900 * MS, Overdue::Idle))
-    );
+    assert_eq!(deadline(&flow, began), Some((limits.idle_time + 900 * MS, Overdue::Idle)));
 }
 
 #[test]
@@ -55,9 +45,7 @@ fn receipts_are_settled_by_what_was_acknowledged_and_no_more() {
         vec![Receipt::new(hear)]
     };
     let settle = |flow: &mut Flow, bytes, failed, now| {
-        flow.acknowledged(bytes, failed, now)
-            .into_iter()
-            .for_each(|(receipt, reached)| receipt.settle(reached));
+        flow.acknowledged(bytes, failed, now).into_iter().for_each(|(receipt, reached)| receipt.settle(reached));
         told.try_iter().collect::<Vec<_>>()
     };
     let began = Clock::now();
@@ -69,10 +57,7 @@ fn receipts_are_settled_by_what_was_acknowledged_and_no_more() {
         assert!(flow.flushed(began), "{name}");
     }
     assert!(!flow.is_idle(), "it owes receipts");
-    assert_eq!(
-        deadline(&flow, began),
-        Some((Limits::default().receipt_time, Overdue::Unacknowledged))
-    );
+    assert_eq!(deadline(&flow, began), Some((Limits::default().receipt_time, Overdue::Unacknowledged)));
     assert_eq!(settle(&mut flow, 99, false, began), []);
     assert_eq!(settle(&mut flow, 150, false, began), [("a", true), ("b", true)]);
     assert_eq!(settle(&mut flow, 199, true, began), [("c", false)]);
@@ -108,18 +93,7 @@ fn looks_for_an_acknowledgement_become_rarer() {
 
 #[test]
 fn connections_leave_room_for_other_files() {
-    for (open_files, connections) in [
-        (0, 1),
-        (64, 1),
-        (100, 36),
-        (1024, 922),
-        (20_000, 18_000),
-        (u64::MAX, 200_000),
-    ] {
-        assert_eq!(
-            Limits::default().with_open_files(open_files).connections,
-            connections,
-            "{open_files}"
-        );
+    for (open_files, connections) in [(0, 1), (64, 1), (100, 36), (1024, 922), (20_000, 18_000), (u64::MAX, 200_000)] {
+        assert_eq!(Limits::default().with_open_files(open_files).connections, connections, "{open_files}");
     }
 }

@@ -9,14 +9,10 @@ async fn a_connection_serves_many_requests() {
     for _ in 0..3 {
         client.expect("/hello", "hello").await;
     }
-    client
-        .send("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody")
-        .await;
+    client.send("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody").await;
     assert_eq!(client.answer().await.1, "body");
     client.expect("/from", "127.0.0.1").await;
-    client
-        .send("GET /hello HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-        .await;
+    client.send("GET /hello HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
     assert!(client.rest().await.ends_with("hello"));
 }
 
@@ -25,9 +21,7 @@ async fn pipelined_requests_are_answered_in_order() {
     let mut server = Server::start(Limits::default()).await;
     let mut client = server.client().await;
     let one = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
-    client
-        .send(&["/hello", "/receipt", "/from", "/empty", "/hello"].map(one).concat())
-        .await;
+    client.send(&["/hello", "/receipt", "/from", "/empty", "/hello"].map(one).concat()).await;
     for body in ["hello", "sent", "127.0.0.1", "", "hello"] {
         assert_eq!(client.answer().await.1, body);
     }
@@ -38,9 +32,7 @@ async fn pipelined_requests_are_answered_in_order() {
 async fn http_1_0_closes_unless_asked_to_stay() {
     let server = Server::start(Limits::default()).await;
     let mut client = server.client().await;
-    client
-        .send("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        .await;
+    client.send("GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
     let (head, body) = client.answer().await;
     assert!(head.contains("connection: keep-alive"), "{head}");
     assert_eq!(body, "hello");
@@ -52,10 +44,7 @@ async fn http_1_0_closes_unless_asked_to_stay() {
 #[tokio::test]
 async fn a_half_closed_client_gets_its_answer_with_a_receipt() {
     let mut server = Server::start(Limits::default()).await;
-    for request in [
-        "GET /receipt HTTP/1.0\r\n\r\n",
-        "GET /receipt HTTP/1.1\r\nHost: t\r\n\r\n",
-    ] {
+    for request in ["GET /receipt HTTP/1.0\r\n\r\n", "GET /receipt HTTP/1.1\r\nHost: t\r\n\r\n"] {
         let mut client = server.client().await;
         client.send(request).await;
         client.half_close().await;
@@ -97,9 +86,7 @@ async fn what_is_no_http_is_refused_and_closed() {
 async fn an_answer_before_the_end_of_the_request_arrives_whole() {
     let mut server = Server::start(Limits::default()).await;
     let mut client = server.client().await;
-    client
-        .send("POST /ignore HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n")
-        .await;
+    client.send("POST /ignore HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n").await;
     let (head, body) = client.answer().await;
     assert!(head.contains("200 ok"), "{head}");
     // The rest of the request meets nobody, and must not destroy what was answered.
@@ -114,10 +101,7 @@ async fn a_panicking_handler_is_answered_500_and_harms_nobody() {
     let mut client = server.client().await;
     client.get("/panic").await;
     let (head, body) = client.answer().await;
-    assert!(
-        head.starts_with("http/1.1 500 ") && head.contains("text/plain"),
-        "{head}"
-    );
+    assert!(head.starts_with("http/1.1 500 ") && head.contains("text/plain"), "{head}");
     assert!(body.starts_with("internal error"), "{body}");
     assert!(!server.receipt().await, "what the handler held is lost");
     client.expect("/hello", "hello").await;

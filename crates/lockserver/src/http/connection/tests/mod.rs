@@ -68,19 +68,10 @@ struct Server {
     go: Arc<Semaphore>,
 }
 
-fn router() -> (
-    Router,
-    Props,
-    mpsc::UnboundedReceiver<Arc<Connection>>,
-    mpsc::UnboundedReceiver<bool>,
-) {
+fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::UnboundedReceiver<bool>) {
     let (seen, seen_end) = mpsc::unbounded_channel();
     let (receipts, receipts_end) = mpsc::unbounded_channel();
-    let props = Props {
-        seen,
-        receipts,
-        go: Arc::new(Semaphore::new(0)),
-    };
+    let props = Props { seen, receipts, go: Arc::new(Semaphore::new(0)) };
     let receipted = |text: &'static str| {
         move |State(props): State<Props>| async move {
             let mut response = Response::new(Body::from(text));
@@ -90,10 +81,7 @@ fn router() -> (
     };
     let router = Router::new()
         .route("/hello", get(|| async { "hello" }))
-        .route(
-            "/from",
-            get(|Extension(from): Extension<Arc<Connection>>| async move { from.peer().ip().to_string() }),
-        )
+        .route("/from", get(|Extension(from): Extension<Arc<Connection>>| async move { from.peer().ip().to_string() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/receipt", get(receipted("sent")).head(receipted("head only")))
         .route("/empty", get(receipted("")))
@@ -138,14 +126,7 @@ impl Server {
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
         let done = tokio::spawn(serve(listener, router, limits, stopped));
-        Self {
-            address,
-            stop,
-            done,
-            seen,
-            receipts,
-            go: props.go,
-        }
+        Self { address, stop, done, seen, receipts, go: props.go }
     }
 
     async fn client(&self) -> Client {
@@ -193,10 +174,7 @@ impl Client {
             head.push(within(self.0.read_u8()).await.expect("a head"));
         }
         let head = String::from_utf8(head).expect("text").to_ascii_lowercase();
-        let length = head
-            .split("content-length: ")
-            .nth(1)
-            .and_then(|rest| rest.split("\r\n").next());
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
         let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
         within(self.0.read_exact(&mut body)).await.expect("a body");
         (head, String::from_utf8(body).expect("text"))
@@ -219,9 +197,7 @@ impl Client {
 
     /// Closes with a reset.
     fn reset(self) {
-        socket2::SockRef::from(&self.0)
-            .set_linger(Some(Duration::ZERO))
-            .expect("linger");
+        socket2::SockRef::from(&self.0).set_linger(Some(Duration::ZERO)).expect("linger");
     }
 
     /// Closes only the sending side.

@@ -37,10 +37,7 @@ async fn nobody_is_closed_who_is_there() {
     });
     let early = tokio::time::timeout(Duration::from_millis(50), counted).await;
     assert!(early.is_err(), "nothing has happened");
-    assert!(
-        polls <= 3,
-        "it waits for an event, and does not look again and again: {polls}"
-    );
+    assert!(polls <= 3, "it waits for an event, and does not look again and again: {polls}");
     server.go.add_permits(1);
     assert_eq!(client.answer().await.1, "waited");
     assert!(connection.is_open());
@@ -51,10 +48,8 @@ async fn unread_bytes_do_not_hide_that_the_client_left() {
     let mut server = Server::start(Limits::default()).await;
     let (mut client, connection) = server.waiting().await;
     client.get("/hello").await;
-    until("the second request has arrived", || {
-        crate::os::look(&connection.stream).is_ok_and(|look| look.readable)
-    })
-    .await;
+    until("the second request has arrived", || crate::os::look(&connection.stream).is_ok_and(|look| look.readable))
+        .await;
     let early = tokio::time::timeout(Duration::from_millis(50), connection.closed()).await;
     assert!(early.is_err(), "a second request is no end");
     drop(client);
@@ -64,10 +59,7 @@ async fn unread_bytes_do_not_hide_that_the_client_left() {
 
 #[tokio::test]
 async fn a_connection_that_the_server_ended_is_closed_to_all() {
-    let limits = Limits {
-        idle_time: Duration::from_millis(300),
-        ..Limits::default()
-    };
+    let limits = Limits { idle_time: Duration::from_millis(300), ..Limits::default() };
     let mut server = Server::start(limits).await;
     let (mut client, connection) = server.waiting().await;
     server.go.add_permits(1);
@@ -83,10 +75,6 @@ async fn a_connection_that_the_server_ended_is_closed_to_all() {
 #[tokio::test]
 async fn an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() {
     let server = Server::start_at("::", Limits::default()).await;
-    let mut client = Client(
-        within(TcpStream::connect(("127.0.0.1", server.address.port())))
-            .await
-            .expect("connect"),
-    );
+    let mut client = Client(within(TcpStream::connect(("127.0.0.1", server.address.port()))).await.expect("connect"));
     client.expect("/from", "127.0.0.1").await;
 }

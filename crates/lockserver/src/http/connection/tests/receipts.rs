@@ -57,10 +57,7 @@ async fn an_answer_that_the_client_leaves_in_the_middle_is_lost() {
 
 #[tokio::test]
 async fn an_answer_that_the_client_does_not_take_is_lost_in_time() {
-    let limits = Limits {
-        write_time: Duration::from_millis(100),
-        ..Limits::default()
-    };
+    let limits = Limits { write_time: Duration::from_millis(100), ..Limits::default() };
     let mut server = Server::start(limits).await;
     let mut client = server.client().await;
     client.get("/large").await;

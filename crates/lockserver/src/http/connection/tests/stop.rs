@@ -12,10 +12,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     server.stop.send_replace(true);
     assert_eq!(idle.rest().await, "", "idle connections are closed at once");
     assert_eq!(fresh.rest().await, "");
-    until("nobody listens any more", || {
-        std::net::TcpStream::connect(server.address).is_err()
-    })
-    .await;
+    until("nobody listens any more", || std::net::TcpStream::connect(server.address).is_err()).await;
     assert!(!server.done.is_finished());
     server.go.add_permits(1);
     let (head, body) = waiting.answer().await;
@@ -29,10 +26,7 @@ async fn a_stopping_server_finishes_what_it_began() {
 
 #[tokio::test]
 async fn a_stopping_server_does_not_wait_for_ever() {
-    let limits = Limits {
-        drain_time: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { drain_time: Duration::from_millis(50), ..Limits::default() };
     let mut server = Server::start(limits).await;
     let (mut waiting, connection) = server.waiting().await;
     let mut half = server.client().await;

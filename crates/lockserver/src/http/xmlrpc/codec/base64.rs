@@ -8,11 +8,7 @@ pub(super) fn encode(bytes: &[u8], out: &mut String) {
         let word = group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         for place in 0..4 {
             let sextet = word >> (18 - 6 * place) & 63;
-            let letter = if place <= group.len() {
-                ALPHABET[sextet as usize]
-            } else {
-                b'='
-            };
+            let letter = if place <= group.len() { ALPHABET[sextet as usize] } else { b'=' };
             out.push(char::from(letter));
         }
     }
@@ -73,14 +69,9 @@ mod tests {
 
     #[test]
     fn the_vectors_of_rfc_4648_and_every_length() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
             let mut out = String::new();
             encode(plain.as_bytes(), &mut out);
             assert_eq!(out, coded);
@@ -98,18 +89,7 @@ mod tests {
     #[test]
     fn blanks_are_nothing_and_damage_is_refused() {
         assert_eq!(decode(" Z\r\nm\t8\n=\n").unwrap(), b"fo");
-        for bad in [
-            "Z",
-            "Zg=",
-            "Zg===",
-            "Zm9v=",
-            "=",
-            "Zg==Zg==",
-            "Zm9-",
-            "Zm9\u{e9}",
-            "====",
-            "Z===",
-        ] {
+        for bad in ["Z", "Zg=", "Zg===", "Zm9v=", "=", "Zg==Zg==", "Zm9-", "Zm9\u{e9}", "====", "Z==="] {
             assert!(decode(bad).is_err(), "{bad}");
         }
     }

@@ -63,9 +63,7 @@ fn declared_encoding(body: &[u8]) -> Option<String> {
 fn strict(encoding: &'static Encoding, body: &[u8], mark: usize) -> Result<String, DecodeError> {
     let bytes = body.get(mark..).unwrap_or_default();
     let mut decoder = encoding.new_decoder_without_bom_handling();
-    let room = decoder
-        .max_utf8_buffer_length_without_replacement(bytes.len())
-        .unwrap_or(bytes.len());
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len()).unwrap_or(bytes.len());
     let mut text = String::with_capacity(room);
     let (result, read) = decoder.decode_to_string_without_replacement(bytes, &mut text, true);
     let at = match result {
@@ -73,10 +71,7 @@ fn strict(encoding: &'static Encoding, body: &[u8], mark: usize) -> Result<Strin
         DecoderResult::OutputFull => read,
         DecoderResult::Malformed(length, after) => read.saturating_sub(usize::from(length) + usize::from(after)),
     };
-    Err(DecodeError::NotText {
-        encoding: encoding.name(),
-        byte: mark + at,
-    })
+    Err(DecodeError::NotText { encoding: encoding.name(), byte: mark + at })
 }
 
 #[cfg(test)]
@@ -84,9 +79,7 @@ mod tests {
     use super::*;
 
     fn utf16(text: &str, big: bool) -> Vec<u8> {
-        text.encode_utf16()
-            .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
-            .collect()
+        text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
     }
 
     #[test]
@@ -97,43 +90,23 @@ mod tests {
             ("\u{feff}<é>".as_bytes(), Some("iso-8859-1"), "<é>"),
             (b"<\xe9>", Some("ISO-8859-1"), "<é>"),
             (b"<\xe9>", Some(" \"latin1\" "), "<é>"),
-            (
-                b"<?xml version='1.0' encoding='koi8-r'?>\xc1",
-                None,
-                "<?xml version='1.0' encoding='koi8-r'?>а",
-            ),
+            (b"<?xml version='1.0' encoding='koi8-r'?>\xc1", None, "<?xml version='1.0' encoding='koi8-r'?>а"),
             (
                 b"<?xml version='1.0' encoding=\"KOI8-R\" ?>\xc1",
                 Some("windows-1252"),
                 "<?xml version='1.0' encoding=\"KOI8-R\" ?>Á",
             ),
             // The header lies: what the document says of itself fits.
-            (
-                b"<?xml version='1.0' encoding='koi8-r'?>\xc1",
-                Some("utf-8"),
-                "<?xml version='1.0' encoding='koi8-r'?>а",
-            ),
+            (b"<?xml version='1.0' encoding='koi8-r'?>\xc1", Some("utf-8"), "<?xml version='1.0' encoding='koi8-r'?>а"),
             (
                 b"<?xml version='1.0' encoding='koi8-r'?>\xc1",
                 Some("nonsense"),
                 "<?xml version='1.0' encoding='koi8-r'?>а",
             ),
-            (
-                b"<?xml version='1.0' encoding='nonsense'?>",
-                Some("utf-8"),
-                "<?xml version='1.0' encoding='nonsense'?>",
-            ),
-            (
-                "<?xml version='1.0' encoding='utf-16'?>é".as_bytes(),
-                None,
-                "<?xml version='1.0' encoding='utf-16'?>é",
-            ),
+            (b"<?xml version='1.0' encoding='nonsense'?>", Some("utf-8"), "<?xml version='1.0' encoding='nonsense'?>"),
+            ("<?xml version='1.0' encoding='utf-16'?>é".as_bytes(), None, "<?xml version='1.0' encoding='utf-16'?>é"),
             ("<é>".as_bytes(), Some("utf-16"), "<é>"),
-            (
-                b"<?xml-stylesheet encoding='koi8-r'?>\xc3\xa9",
-                None,
-                "<?xml-stylesheet encoding='koi8-r'?>é",
-            ),
+            (b"<?xml-stylesheet encoding='koi8-r'?>\xc3\xa9", None, "<?xml-stylesheet encoding='koi8-r'?>é"),
         ];
         for (body, charset, text) in cases {
             assert_eq!(to_text(body, *charset).as_deref(), Ok(*text), "{body:?} {charset:?}");
@@ -141,18 +114,11 @@ mod tests {
         for big in [false, true] {
             for text in ["<é>", "\u{feff}<é>"] {
                 for charset in [None, Some("utf-8"), Some("utf-16")] {
-                    assert_eq!(
-                        to_text(&utf16(text, big), charset).as_deref(),
-                        Ok("<é>"),
-                        "{big} {text:?} {charset:?}"
-                    );
+                    assert_eq!(to_text(&utf16(text, big), charset).as_deref(), Ok("<é>"), "{big} {text:?} {charset:?}");
                 }
             }
         }
-        assert_eq!(
-            to_text(&utf16("\n<é>", false), Some("utf-16le")).as_deref(),
-            Ok("\n<é>")
-        );
+        assert_eq!(to_text(&utf16("\n<é>", false), Some("utf-16le")).as_deref(), Ok("\n<é>"));
     }
 
     #[test]
@@ -164,13 +130,7 @@ mod tests {
         assert_eq!(to_text(b"<\0a", None), not("UTF-16LE", 2));
         assert_eq!(to_text(b"<a>\xff", Some("shift_jis")), not("Shift_JIS", 3));
         let unknown = b"<?xml version='1.0' encoding='EBCDIC-X'?>";
-        assert_eq!(
-            to_text(unknown, None),
-            Err(DecodeError::UnknownEncoding("EBCDIC-X".to_owned()))
-        );
-        assert_eq!(
-            to_text(unknown, Some("x-none")),
-            Err(DecodeError::UnknownEncoding("EBCDIC-X".to_owned()))
-        );
+        assert_eq!(to_text(unknown, None), Err(DecodeError::UnknownEncoding("EBCDIC-X".to_owned())));
+        assert_eq!(to_text(unknown, Some("x-none")), Err(DecodeError::UnknownEncoding("EBCDIC-X".to_owned())));
     }
 }

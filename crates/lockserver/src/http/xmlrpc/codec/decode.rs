@@ -15,10 +15,7 @@ use super::{MethodCall, Value, base64, charset, is_xml_space};
 /// See [`DecodeError`].
 pub fn decode(body: &[u8], charset: Option<&str>) -> Result<MethodCall, DecodeError> {
     if body.len() > BODY_BYTES_MAX {
-        return Err(DecodeError::TooLong {
-            bytes: body.len(),
-            max: BODY_BYTES_MAX,
-        });
+        return Err(DecodeError::TooLong { bytes: body.len(), max: BODY_BYTES_MAX });
     }
     decode_text(&charset::to_text(body, charset)?)
 }
@@ -28,10 +25,7 @@ pub(super) fn decode_text(text: &str) -> Result<MethodCall, DecodeError> {
     if text.chars().all(is_xml_space) {
         return Err(DecodeError::Empty);
     }
-    let mut parser = Parser {
-        lexer: Lexer::new(text)?,
-        values: 0,
-    };
+    let mut parser = Parser { lexer: Lexer::new(text)?, values: 0 };
     match parser.outside()? {
         Token::Open(name) if name == "methodCall" => {}
         Token::Open(name) => return Err(DecodeError::NotMethodCall(quote(&name))),
@@ -98,10 +92,7 @@ impl Parser<'_> {
             }
         }
         match method {
-            Some(method) => Ok(MethodCall {
-                method,
-                params: params.unwrap_or_default(),
-            }),
+            Some(method) => Ok(MethodCall { method, params: params.unwrap_or_default() }),
             None => Err(self.wrong("the <methodCall> has no <methodName>")),
         }
     }
@@ -241,10 +232,7 @@ impl Parser<'_> {
     }
 
     fn wrong(&self, what: impl Into<String>) -> DecodeError {
-        DecodeError::NotXmlRpc {
-            at: self.lexer.position(),
-            what: what.into(),
-        }
+        DecodeError::NotXmlRpc { at: self.lexer.position(), what: what.into() }
     }
 
     fn misplaced(&self, name: &str, parent: &str) -> DecodeError {
@@ -252,14 +240,10 @@ impl Parser<'_> {
     }
 
     fn over(&self, what: String) -> DecodeError {
-        DecodeError::OverBound {
-            at: self.lexer.position(),
-            what,
-        }
+        DecodeError::OverBound { at: self.lexer.position(), what }
     }
 
     fn cut_off(&self, parent: &str) -> DecodeError {
-        self.lexer
-            .not_well_formed(format!("the document ends within <{parent}>"))
+        self.lexer.not_well_formed(format!("the document ends within <{parent}>"))
     }
 }

@@ -21,13 +21,7 @@ pub fn encode_response(value: &Value) -> String {
 pub fn encode_fault(code: i64, text: &str) -> String {
     let mut out = String::from(HEAD);
     out.push_str("<fault>\n");
-    push_struct(
-        &mut out,
-        [
-            ("faultCode", &Value::Int(code)),
-            ("faultString", &Value::String(text.to_owned())),
-        ],
-    );
+    push_struct(&mut out, [("faultCode", &Value::Int(code)), ("faultString", &Value::String(text.to_owned()))]);
     out.push_str("</fault>\n");
     out.push_str(FOOT);
     out
@@ -114,9 +108,7 @@ fn double(number: f64) -> String {
     let text = format!("{number:?}");
     match text.split_once('e') {
         Some((digits, exponent)) => {
-            let (sign, exponent) = exponent
-                .strip_prefix('-')
-                .map_or(('+', exponent), |exponent| ('-', exponent));
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
             format!("{digits}e{sign}{exponent:0>2}")
         }
         None => text.to_ascii_lowercase(),

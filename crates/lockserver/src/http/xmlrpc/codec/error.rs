@@ -18,10 +18,7 @@ impl Position {
         let start = before.rfind(['\n', '\r']).map_or(0, |at| at + 1);
         // A carriage return counts unless a line feed follows: DOS, Unix and old Mac line ends are one line end each.
         let returns = before.matches('\r').count() - before.matches("\r\n").count();
-        Self {
-            line: 1 + before.matches('\n').count() + returns,
-            column: before[start..].chars().count(),
-        }
+        Self { line: 1 + before.matches('\n').count() + returns, column: before[start..].chars().count() }
     }
 }
 
@@ -95,11 +92,7 @@ pub enum DecodeError {
 /// What a message quotes: at most the first 80 characters, in one line, so that nobody can write a line of our log.
 pub(super) fn quote(text: &str) -> String {
     const MAX: usize = 80;
-    let mut out: String = text
-        .chars()
-        .take(MAX)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut out: String = text.chars().take(MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MAX).is_some() {
         out.push_str("...");
     }

@@ -13,24 +13,14 @@ use super::{MethodCall, Value, decode, encode_fault, encode_response, gunzip, is
 /// # Panics
 /// If something does not hold that must hold.
 pub fn fuzz(data: &[u8]) {
-    for charset in [
-        None,
-        Some("utf-8"),
-        Some("iso-8859-1"),
-        Some("utf-16"),
-        Some("shift_jis"),
-        Some("no such"),
-    ] {
+    for charset in [None, Some("utf-8"), Some("iso-8859-1"), Some("utf-16"), Some("shift_jis"), Some("no such")] {
         match decode(data, charset) {
             Ok(call) => check_call(&call),
             // The text of an error goes into a fault, and quotes the request.
             Err(error) => {
                 let text = error.to_string();
                 let one_line = !text.contains(char::is_control);
-                assert!(
-                    one_line && text.len() < 1000,
-                    "an error's text is one line, and bounded: {text:?}"
-                );
+                assert!(one_line && text.len() < 1000, "an error's text is one line, and bounded: {text:?}");
                 check_answer(&encode_fault(1, &text));
             }
         }
@@ -54,23 +44,14 @@ fn check_call(call: &MethodCall) {
         check_answer(&encode_response(value));
         let text = value.to_text();
         let bounded = !matches!(value, Value::String(_) | Value::DateTime(_));
-        assert!(
-            !bounded || text.len() < 2 * INFO_BYTES_MAX,
-            "the work for a text is bounded"
-        );
+        assert!(!bounded || text.len() < 2 * INFO_BYTES_MAX, "the work for a text is bounded");
     }
 }
 
 /// The request of a call. Answers leave carriage returns as they are, and parsers make line feeds of them.
 fn request(call: &MethodCall) -> String {
     let mut out = String::from("<methodCall>\n<methodName>");
-    out.push_str(
-        &call
-            .method
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;"),
-    );
+    out.push_str(&call.method.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
     out.push_str("</methodName>\n");
     push_params(&mut out, &call.params);
     out.push_str("</methodCall>\n");
@@ -107,9 +88,7 @@ mod tests {
     fn text() -> impl Strategy<Value = String> {
         let c = prop_oneof![
             any::<char>().prop_filter("a character of XML", |c| is_xml_char(*c)),
-            prop::sample::select(vec![
-                '&', '<', '>', '"', '\'', ']', '\r', '\n', '\t', ' ', ';', '#', 'x'
-            ]),
+            prop::sample::select(vec!['&', '<', '>', '"', '\'', ']', '\r', '\n', '\t', ' ', ';', '#', 'x']),
         ];
         vec(c, 0..20).prop_map(String::from_iter)
     }

@@ -25,19 +25,13 @@ pub enum GunzipError {
 /// See [`GunzipError`].
 pub fn gunzip(body: &[u8], max: usize) -> Result<Vec<u8>, GunzipError> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
-    if body.starts_with(GZIP) {
-        unpack(MultiGzDecoder::new(body), max)
-    } else {
-        unpack(ZlibDecoder::new(body), max)
-    }
+    if body.starts_with(GZIP) { unpack(MultiGzDecoder::new(body), max) } else { unpack(ZlibDecoder::new(body), max) }
 }
 
 fn unpack(packed: impl Read, max: usize) -> Result<Vec<u8>, GunzipError> {
     let mut out = Vec::new();
     let mut bounded = packed.take(u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1));
-    bounded
-        .read_to_end(&mut out)
-        .map_err(|error| GunzipError::Damaged(reason(&error)))?;
+    bounded.read_to_end(&mut out).map_err(|error| GunzipError::Damaged(reason(&error)))?;
     if out.len() > max {
         return Err(GunzipError::TooLong { max });
     }
@@ -71,16 +65,9 @@ mod tests {
         let plain = b"<methodCall/>".repeat(20);
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(&plain).unwrap();
-        for packed in [
-            gzip(&plain),
-            zlib.finish().unwrap(),
-            [gzip(&plain[..5]), gzip(&plain[5..])].concat(),
-        ] {
+        for packed in [gzip(&plain), zlib.finish().unwrap(), [gzip(&plain[..5]), gzip(&plain[5..])].concat()] {
             assert_eq!(gunzip(&packed, plain.len()).unwrap(), plain);
-            assert_eq!(
-                gunzip(&packed, plain.len() - 1),
-                Err(GunzipError::TooLong { max: plain.len() - 1 })
-            );
+            assert_eq!(gunzip(&packed, plain.len() - 1), Err(GunzipError::TooLong { max: plain.len() - 1 }));
             assert_eq!(gunzip(&packed, 0), Err(GunzipError::TooLong { max: 0 }));
         }
         assert_eq!(gunzip(&gzip(b""), 0).unwrap(), b"");

@@ -46,15 +46,10 @@ impl<'a> Lexer<'a> {
     /// A lexer for a document without a byte order mark.
     pub(super) fn new(text: &'a str) -> Result<Self, DecodeError> {
         // A mark here would be a second one, which quick-xml would pass over without counting it.
-        let forbidden = text
-            .char_indices()
-            .find(|(at, c)| !is_xml_char(*c) || (*at == 0 && *c == '\u{feff}'));
+        let forbidden = text.char_indices().find(|(at, c)| !is_xml_char(*c) || (*at == 0 && *c == '\u{feff}'));
         if let Some((at, c)) = forbidden {
             let what = format!("the character U+{:04X} is not allowed there", u32::from(c));
-            return Err(DecodeError::NotWellFormed {
-                at: Position::of(text, at),
-                what,
-            });
+            return Err(DecodeError::NotWellFormed { at: Position::of(text, at), what });
         }
         let mut reader = Reader::from_str(text);
         let config = reader.config_mut();
@@ -70,10 +65,7 @@ impl<'a> Lexer<'a> {
 
     /// An error at the last token: not XML.
     pub(super) fn not_well_formed(&self, what: impl Into<String>) -> DecodeError {
-        DecodeError::NotWellFormed {
-            at: self.position(),
-            what: what.into(),
-        }
+        DecodeError::NotWellFormed { at: self.position(), what: what.into() }
     }
 
     /// The next token.
@@ -82,10 +74,7 @@ impl<'a> Lexer<'a> {
             self.at = offset(self.reader.buffer_position());
             let event = self.reader.read_event().map_err(|error| {
                 let at = Position::of(self.text, offset(self.reader.error_position()));
-                DecodeError::NotWellFormed {
-                    at,
-                    what: quote(&reason(&error)),
-                }
+                DecodeError::NotWellFormed { at, what: quote(&reason(&error)) }
             })?;
             return Ok(match event {
                 Event::Start(start) => {
@@ -97,19 +86,10 @@ impl<'a> Lexer<'a> {
                     if text.contains("]]>") {
                         return Err(self.not_well_formed("']]>' within text; write it as ']]&gt;'"));
                     }
-                    Token::Text {
-                        chars: text.xml10_content().into_owned(),
-                        plain: true,
-                    }
+                    Token::Text { chars: text.xml10_content().into_owned(), plain: true }
                 }
-                Event::CData(text) => Token::Text {
-                    chars: text.xml10_content().into_owned(),
-                    plain: false,
-                },
-                Event::GeneralRef(reference) => Token::Text {
-                    chars: self.resolve(&reference)?.into(),
-                    plain: false,
-                },
+                Event::CData(text) => Token::Text { chars: text.xml10_content().into_owned(), plain: false },
+                Event::GeneralRef(reference) => Token::Text { chars: self.resolve(&reference)?.into(), plain: false },
                 Event::Decl(declaration) => {
                     self.check_declaration(&declaration)?;
                     continue;
@@ -135,10 +115,9 @@ impl<'a> Lexer<'a> {
             "gt" => Ok('>'),
             "quot" => Ok('"'),
             "apos" => Ok('\''),
-            name => Err(self.not_well_formed(format!(
-                "unknown entity '&{};'; a bare '&' is written '&amp;'",
-                quote(name)
-            ))),
+            name => {
+                Err(self.not_well_formed(format!("unknown entity '&{};'; a bare '&' is written '&amp;'", quote(name))))
+            }
         }
     }
 
@@ -147,10 +126,7 @@ impl<'a> Lexer<'a> {
         for (i, attribute) in start.attributes().enumerate() {
             if i == XMLRPC_ATTRIBUTES_MAX {
                 let what = format!("an element may have {XMLRPC_ATTRIBUTES_MAX} attributes");
-                return Err(DecodeError::OverBound {
-                    at: self.position(),
-                    what,
-                });
+                return Err(DecodeError::OverBound { at: self.position(), what });
             }
             let attribute = attribute.map_err(|error| self.not_well_formed(quote(&error.to_string())))?;
             if attribute.value.contains('<') {
@@ -167,10 +143,7 @@ impl<'a> Lexer<'a> {
                 self.not_well_formed("an XML declaration must be the very beginning, without a blank before it")
             );
         }
-        declaration
-            .version()
-            .map(drop)
-            .map_err(|error| self.not_well_formed(quote(&reason(&error))))
+        declaration.version().map(drop).map_err(|error| self.not_well_formed(quote(&reason(&error))))
     }
 }
 

@@ -161,10 +161,7 @@ mod tests {
             (
                 Value::Struct(vec![
                     ("host".to_owned(), text("n\"1\n")),
-                    (
-                        "jobs".to_owned(),
-                        Value::Array(vec![Value::Int(1), Value::Nil, Value::Base64(vec![1])]),
-                    ),
+                    ("jobs".to_owned(), Value::Array(vec![Value::Int(1), Value::Nil, Value::Base64(vec![1])])),
                     ("at".to_owned(), Value::DateTime("2026".to_owned())),
                 ]),
                 r#"{"host":"n\"1\n","jobs":[1,null,"AQ=="],"at":"2026"}"#,

@@ -11,12 +11,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 fn big_tickets(first: u64, count: u64) -> Vec<Change> {
-    let big = |number| {
-        Change::PutTicket(TicketRecord {
-            info: Arc::from("x".repeat(4000)),
-            ..ticket(number)
-        })
-    };
+    let big = |number| Change::PutTicket(TicketRecord { info: Arc::from("x".repeat(4000)), ..ticket(number) });
     (first..first + count).map(big).collect()
 }
 
@@ -34,18 +29,13 @@ fn a_full_database_recovers_by_itself() {
         })
         .expect("a bound of 60 pages");
     let said = unavailable(error);
-    assert!(
-        said.contains("no space left") && said.contains(place.path().to_str().unwrap()),
-        "{said}"
-    );
+    assert!(said.contains("no space left") && said.contains(place.path().to_str().unwrap()), "{said}");
     // Still full: what was confirmed is there, what failed is not, and shrinking works.
     let found = store.load().unwrap();
     assert_eq!(found.tickets.len(), 1 + stored);
     unavailable(store.commit(&big_tickets(900, 8)).unwrap_err());
     store.load().unwrap();
-    store
-        .commit(&[Change::DeleteTicket(ticket(7).id), Change::DeleteTicket(ticket(100).id)])
-        .unwrap();
+    store.commit(&[Change::DeleteTicket(ticket(7).id), Change::DeleteTicket(ticket(100).id)]).unwrap();
     store.limit_pages(None);
     store.commit(&big_tickets(900, 8)).unwrap();
     assert_eq!(store.load().unwrap().tickets.len(), 1 + stored - 2 + 8);
@@ -60,10 +50,7 @@ fn a_write_that_the_system_refuses_is_unavailable_and_recovers() {
     }
     let place = Directory::filled();
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "store::sqlite::tests::limits::a_write_that_the_system_refuses_is_unavailable_and_recovers",
-            "--exact",
-        ])
+        .args(["store::sqlite::tests::limits::a_write_that_the_system_refuses_is_unavailable_and_recovers", "--exact"])
         .env(PLACE, place.path())
         .output()
         .unwrap();
@@ -76,9 +63,7 @@ fn fill_until_refused(path: &std::path::Path) {
     let mut store = SqliteStore::open(path).unwrap();
     store.load().unwrap();
     limit_files_to(300_000);
-    let error = (0..100)
-        .find_map(|_| store.commit(&big_tickets(100, 100)).err())
-        .expect("files of 300 kB at most");
+    let error = (0..100).find_map(|_| store.commit(&big_tickets(100, 100)).err()).expect("files of 300 kB at most");
     let said = unavailable(error);
     assert!(said.contains("no space left"), "{said}");
     assert_eq!(store.load().unwrap().tickets.len(), 1);
@@ -89,14 +74,8 @@ fn fill_until_refused(path: &std::path::Path) {
 }
 
 fn limit_files_to(bytes: libc::rlim_t) {
-    let limit = libc::rlimit {
-        rlim_cur: bytes,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    #[expect(
-        unsafe_code,
-        reason = "nothing in the standard library sets limits; both calls only change this process"
-    )]
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+    #[expect(unsafe_code, reason = "nothing in the standard library sets limits; both calls only change this process")]
     let done = unsafe {
         // Otherwise the first refused write ends the process.
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
@@ -127,9 +106,7 @@ fn a_reading_program_does_not_disturb() {
     store.commit(&[meta(8)]).unwrap();
     assert_eq!(store.load().unwrap().meta.last_token, 8);
     store.commit(&[meta(9)]).unwrap();
-    let seen: i64 = operator
-        .query_row("SELECT last_token FROM meta", [], |row| row.get(0))
-        .unwrap();
+    let seen: i64 = operator.query_row("SELECT last_token FROM meta", [], |row| row.get(0)).unwrap();
     assert_eq!(seen, 7, "the reader sees what was when it began");
 }
 
@@ -137,17 +114,9 @@ fn a_reading_program_does_not_disturb() {
 fn a_read_only_database_is_unavailable() {
     let place = Directory::filled();
     let mut store = place.open();
-    store
-        .connection
-        .as_ref()
-        .unwrap()
-        .pragma_update(None, "query_only", true)
-        .unwrap();
+    store.connection.as_ref().unwrap().pragma_update(None, "query_only", true).unwrap();
     let error = store.commit(&[meta(8)]).unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Unavailable(text) if text.contains("cannot be written")),
-        "{error:?}"
-    );
+    assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("cannot be written")), "{error:?}");
     assert_eq!(store.load().unwrap().meta.last_token, 7);
 }
 
@@ -160,11 +129,7 @@ fn the_write_ahead_log_stays_small() {
     let bound = u64::try_from(WAL_BYTES_MAX).unwrap();
     // One commit beyond the bound, as a mass expiry may be.
     store.commit(&big_tickets(0, 3000)).unwrap();
-    assert!(
-        size() > bound,
-        "{} bytes: the commit was too small to show anything",
-        size()
-    );
+    assert!(size() > bound, "{} bytes: the commit was too small to show anything", size());
     let mut largest_after = 0;
     for round in 0..3000 {
         let first = round % 100;

@@ -34,10 +34,7 @@ impl Directory {
     /// Makes a store with a lock, a ticket and counters, and closes it.
     fn filled() -> Self {
         let place = Self::new();
-        place
-            .open()
-            .commit(&[meta(7), Change::PutLock(lock()), Change::PutTicket(ticket(7))])
-            .unwrap();
+        place.open().commit(&[meta(7), Change::PutLock(lock()), Change::PutTicket(ticket(7))]).unwrap();
         place
     }
 
@@ -72,10 +69,7 @@ fn lock() -> LockRecord {
     let names = ["port-a", "port-b"].map(|name| SlotName::new(name).unwrap());
     LockRecord {
         name: LockName::new("san-ssh").unwrap(),
-        settings: Settings {
-            capacity: Capacity::Named(names.to_vec()),
-            ..Settings::new(2)
-        },
+        settings: Settings { capacity: Capacity::Named(names.to_vec()), ..Settings::new(2) },
         file: None,
         template: None,
         retiring: false,
@@ -148,25 +142,15 @@ fn a_batch_that_fails_in_its_middle_leaves_nothing() {
     let place = Directory::filled();
     let mut store = place.open();
     // The second ticket claims the number of the first: the engine never does that.
-    let twice = TicketRecord {
-        id: TicketId(1),
-        ..ticket(8)
-    };
-    damaged(
-        store
-            .commit(&[meta(8), Change::PutTicket(ticket(8)), Change::PutTicket(twice)])
-            .unwrap_err(),
-    );
+    let twice = TicketRecord { id: TicketId(1), ..ticket(8) };
+    damaged(store.commit(&[meta(8), Change::PutTicket(ticket(8)), Change::PutTicket(twice)]).unwrap_err());
     unavailable(store.commit(&[meta(9)]).unwrap_err());
     let found = store.load().unwrap();
     assert_eq!((found.meta.last_number, found.tickets), (7, vec![ticket(7)]));
     store.commit(&[meta(9)]).unwrap();
     assert_eq!(store.load().unwrap().meta.last_number, 9);
 
-    let too_large = LockRecord {
-        revision: u64::MAX,
-        ..lock()
-    };
+    let too_large = LockRecord { revision: u64::MAX, ..lock() };
     let said = damaged(store.commit(&[meta(10), Change::PutLock(too_large)]).unwrap_err());
     assert!(said.contains("18446744073709551615"), "{said}");
     assert_eq!(store.load().unwrap().meta.last_number, 9);
@@ -176,27 +160,12 @@ fn a_batch_that_fails_in_its_middle_leaves_nothing() {
 fn operators_can_read_it_while_it_runs() {
     let place = Directory::new();
     let mut store = place.open();
-    let waiter = TicketRecord {
-        state: State::Queued { dormant: false },
-        slots: vec![],
-        slot_names: vec![],
-        ..ticket(8)
-    };
-    let ended = State::Ended {
-        how: EndedAs::LockDeleted,
-        at: 5,
-        reason: None,
-    };
-    let ended = TicketRecord {
-        state: ended,
-        permits: Permits::All,
-        slots: vec![(0, 3), (7, 7)],
-        ..ticket(9)
-    };
+    let waiter =
+        TicketRecord { state: State::Queued { dormant: false }, slots: vec![], slot_names: vec![], ..ticket(8) };
+    let ended = State::Ended { how: EndedAs::LockDeleted, at: 5, reason: None };
+    let ended = TicketRecord { state: ended, permits: Permits::All, slots: vec![(0, 3), (7, 7)], ..ticket(9) };
     let tickets = [ticket(7), waiter, ended].map(Change::PutTicket);
-    store
-        .commit(&[&[meta(9), Change::PutLock(lock())][..], &tickets].concat())
-        .unwrap();
+    store.commit(&[&[meta(9), Change::PutLock(lock())][..], &tickets].concat()).unwrap();
 
     let reader = Connection::open(place.path()).unwrap();
     let ask = |sql: &str| -> Vec<String> {
@@ -222,10 +191,7 @@ fn operators_can_read_it_while_it_runs() {
             "9|12345678-9abc-4def-8123-000000000009|ended|lock_deleted|all|60000|0-3,7",
         ]
     );
-    assert_eq!(
-        ask("SELECT name, size, names, slot_names FROM locks"),
-        ["san-ssh|2|port-a,port-b|0=port-a,1=port-b"]
-    );
+    assert_eq!(ask("SELECT name, size, names, slot_names FROM locks"), ["san-ssh|2|port-a,port-b|0=port-a,1=port-b"]);
     assert_eq!(
         ask("SELECT lock, number, slot_names, granted_at_utc FROM holders"),
         ["san-ssh|7|port-b|2026-09-21 14:13:21"]
@@ -238,24 +204,12 @@ fn operators_can_read_it_while_it_runs() {
 #[test]
 fn what_cannot_be_understood_is_damage_and_named() {
     for (sql, named) in [
-        (
-            "UPDATE tickets SET state = 'lost'",
-            "table tickets, row number = 7, column state: \"lost\"",
-        ),
-        (
-            "UPDATE tickets SET state = 'ended'",
-            "table tickets, row number = 7, dormant, ended_as",
-        ),
-        (
-            "UPDATE tickets SET state = 'ended', ended_as = 'x', ended_service_ms = 1",
-            "column ended_as: \"x\"",
-        ),
+        ("UPDATE tickets SET state = 'lost'", "table tickets, row number = 7, column state: \"lost\""),
+        ("UPDATE tickets SET state = 'ended'", "table tickets, row number = 7, dormant, ended_as"),
+        ("UPDATE tickets SET state = 'ended', ended_as = 'x', ended_service_ms = 1", "column ended_as: \"x\""),
         ("UPDATE tickets SET dormant = 1", "contradict state 'held'"),
         ("UPDATE tickets SET dormant = 2", "column dormant: neither 0 nor 1"),
-        (
-            "UPDATE tickets SET id = upper(id)",
-            "table tickets, row number = 7, column id: not a UUID",
-        ),
+        ("UPDATE tickets SET id = upper(id)", "table tickets, row number = 7, column id: not a UUID"),
         ("UPDATE tickets SET id = 'x'", "column id: not a UUID"),
         ("UPDATE tickets SET slots = '3-1'", "column slots: \"3-1\""),
         ("UPDATE tickets SET slot_names = 'a,,b'", "column slot_names"),
@@ -264,33 +218,15 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE tickets SET permits = -1", "column permits"),
         ("UPDATE tickets SET permits = x'00'", "column permits"),
         ("UPDATE tickets SET lease = 1.5", "column lease"),
-        (
-            "UPDATE tickets SET queue_lease = 'hour'",
-            "column queue_lease: \"hour\"",
-        ),
-        (
-            "UPDATE tickets SET priority = 128",
-            "column priority: 128 is out of range",
-        ),
+        ("UPDATE tickets SET queue_lease = 'hour'", "column queue_lease: \"hour\""),
+        ("UPDATE tickets SET priority = 128", "column priority: 128 is out of range"),
         ("UPDATE tickets SET seq = -1", "column seq: -1 is out of range"),
         ("UPDATE tickets SET asked_ttl_ms = 5", "without request_id"),
-        (
-            "UPDATE tickets SET info = CAST(x'ff' AS TEXT)",
-            "column info: not UTF-8",
-        ),
-        (
-            "UPDATE locks SET size = 3",
-            "table locks, row name = \"san-ssh\", size is 3, but names has 2",
-        ),
+        ("UPDATE tickets SET info = CAST(x'ff' AS TEXT)", "column info: not UTF-8"),
+        ("UPDATE locks SET size = 3", "table locks, row name = \"san-ssh\", size is 3, but names has 2"),
         ("UPDATE locks SET pause_reason = 'x'", "contradict each other"),
-        (
-            "UPDATE locks SET slot_names = 'port-a'",
-            "column slot_names: \"port-a\" is not 'slot=name'",
-        ),
-        (
-            "UPDATE locks SET template = 'deploy'",
-            "column template: no name of a template",
-        ),
+        ("UPDATE locks SET slot_names = 'port-a'", "column slot_names: \"port-a\" is not 'slot=name'"),
+        ("UPDATE locks SET template = 'deploy'", "column template: no name of a template"),
         ("UPDATE locks SET revision = -1", "column revision"),
         (
             "INSERT INTO file_values SELECT 'x', 1, NULL, 1, 1, 1, 1, 1, 1, 1, '', 0",
@@ -300,19 +236,10 @@ fn what_cannot_be_understood_is_damage_and_named() {
             "INSERT INTO closures VALUES (1, 'a', '0', '', 0, 'gone', 5)",
             "table closures, row number = 1, column ended_as",
         ),
-        (
-            "INSERT INTO closed_names VALUES ('', 5)",
-            "table closed_names, row name = \"\"",
-        ),
-        (
-            "INSERT INTO withdrawals VALUES ('a*', NULL, 'r', 5)",
-            "table withdrawals, row lock = \"a*\"",
-        ),
+        ("INSERT INTO closed_names VALUES ('', 5)", "table closed_names, row name = \"\""),
+        ("INSERT INTO withdrawals VALUES ('a*', NULL, 'r', 5)", "table withdrawals, row lock = \"a*\""),
         ("DELETE FROM meta", "table meta has no row"),
-        (
-            "UPDATE meta SET last_token = -1",
-            "column last_token: -1 is out of range",
-        ),
+        ("UPDATE meta SET last_token = -1", "column last_token: -1 is out of range"),
         ("DROP TABLE closures", "no such table: closures"),
     ] {
         let place = Directory::filled();
@@ -394,13 +321,5 @@ fn files_are_for_the_server_alone() {
         names.push(entry.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(
-        names,
-        [
-            "lockserver.db",
-            "lockserver.db-shm",
-            "lockserver.db-wal",
-            "lockserver.db.lock"
-        ]
-    );
+    assert_eq!(names, ["lockserver.db", "lockserver.db-shm", "lockserver.db-wal", "lockserver.db.lock"]);
 }

@@ -44,14 +44,9 @@ fn a_file_that_is_no_database_is_damage_and_left_alone() {
     fs::create_dir(place.path().parent().unwrap()).unwrap();
     let text = "my thesis, ".repeat(1000);
     fs::write(place.path(), &text).unwrap();
-    let OpenError::Store(error) = error_of(&place.path()) else {
-        panic!("refused for another reason")
-    };
+    let OpenError::Store(error) = error_of(&place.path()) else { panic!("refused for another reason") };
     let said = damaged(error);
-    assert!(
-        said.contains("is no database") && said.contains("move it away"),
-        "{said}"
-    );
+    assert!(said.contains("is no database") && said.contains("move it away"), "{said}");
     assert_eq!(fs::read_to_string(place.path()).unwrap(), text);
 }
 
@@ -69,16 +64,12 @@ fn a_damaged_file_is_damage() {
         content[page * 4096..][..64].fill(0xa5);
     }
     fs::write(place.path(), &content).unwrap();
-    let OpenError::Store(error) = error_of(&place.path()) else {
-        panic!("refused for another reason")
-    };
+    let OpenError::Store(error) = error_of(&place.path()) else { panic!("refused for another reason") };
     damaged(error);
 
     // Cut short, as a copy that was broken off.
     fs::write(place.path(), &content[..5 * 4096]).unwrap();
-    let OpenError::Store(error) = error_of(&place.path()) else {
-        panic!("refused for another reason")
-    };
+    let OpenError::Store(error) = error_of(&place.path()) else { panic!("refused for another reason") };
     damaged(error);
 }
 
@@ -86,13 +77,7 @@ fn a_damaged_file_is_damage() {
 fn damage_that_happens_while_it_runs_is_found_at_the_next_load() {
     let place = Directory::new();
     let mut store = place.open();
-    store
-        .commit(
-            &(1..2000)
-                .map(|number| Change::PutTicket(ticket(number)))
-                .collect::<Vec<_>>(),
-        )
-        .unwrap();
+    store.commit(&(1..2000).map(|number| Change::PutTicket(ticket(number))).collect::<Vec<_>>()).unwrap();
     store.load().unwrap();
     let file = fs::OpenOptions::new().write(true).open(place.path()).unwrap();
     let length = file.metadata().unwrap().len();
@@ -127,10 +112,7 @@ fn a_second_server_is_refused_from_another_process() {
     let place = Directory::filled();
     let second_is_refused = || {
         Command::new(std::env::current_exe().unwrap())
-            .args([
-                "store::sqlite::tests::places::a_second_server_is_refused_from_another_process",
-                "--exact",
-            ])
+            .args(["store::sqlite::tests::places::a_second_server_is_refused_from_another_process", "--exact"])
             .env(PLACE, place.path())
             .output()
             .unwrap()
@@ -138,10 +120,7 @@ fn a_second_server_is_refused_from_another_process() {
     let store = place.open();
     let output = second_is_refused();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert!(
-        String::from_utf8_lossy(&output.stdout).contains("1 passed"),
-        "the child ran no test"
-    );
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "the child ran no test");
     drop(store);
     assert!(!second_is_refused().status.success(), "refused although nobody has it");
 }
@@ -170,10 +149,7 @@ fn a_missing_directory_is_made_and_an_unusable_one_is_named() {
     let place = tempfile::tempdir().unwrap();
     let deep = place.path().join("a/b/c/lockserver.db");
     drop(open(&StoreChoice::Sqlite(deep.clone())).unwrap());
-    assert_eq!(
-        fs::metadata(place.path().join("a/b")).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(place.path().join("a/b")).unwrap().permissions().mode() & 0o777, 0o700);
 
     // The file of the database stands where a directory would have to be.
     let error = error_of(&deep.join("x.db"));
@@ -183,9 +159,7 @@ fn a_missing_directory_is_made_and_an_unusable_one_is_named() {
     assert!(matches!(error_of(Path::new("/")), OpenError::Io { .. }));
     let beside = fs::read_dir(place.path().parent().unwrap()).unwrap();
     let name = place.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let left = beside
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(&name))
-        .count();
+    let left = beside.filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().starts_with(&name)).count();
     assert_eq!(left, 1, "a lock file was left beside the directory");
 }
 
@@ -286,10 +260,5 @@ fn a_file_that_is_replaced_under_the_server_is_loaded_as_what_it_is() {
     unavailable(store.commit(&[meta(9)]).unwrap_err());
     let said = unavailable(store.load().unwrap_err());
     assert!(said.contains("not of lockserver"), "{said}");
-    assert_eq!(
-        Connection::open(place.path())
-            .unwrap()
-            .query_row("PRAGMA user_version", [], |row| row.get(0)),
-        Ok(0)
-    );
+    assert_eq!(Connection::open(place.path()).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)), Ok(0));
 }

@@ -1,0 +1,110 @@
+//! The work of an operation does not grow with the number of tickets. The only test that looks at a clock, and generously:
+//! a queue that is 10,000 times as long may make each turn 20 times as dear, where a linear search would make it 10,000.
+
+use lock_core::{
+    At, Caller, Command, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition, QueueLease,
+    ReleaseTarget, Settings, Snapshot, Table, TicketId, limits,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const TURNS: usize = 10_000;
+
+/// A lock of one permit, with its tickets in the order of their turns.
+struct Shop {
+    table: Table,
+    now: u64,
+    ids: u128,
+    turns: VecDeque<TicketId>,
+}
+
+impl Shop {
+    fn at(&self) -> At<'static> {
+        At { now: self.now, wall: self.now, present: &|_| true }
+    }
+
+    fn open(queued: usize) -> Self {
+        let table = Table::load(Snapshot::default(), 0).expect("an empty store");
+        let mut shop = Self { table, now: 0, ids: 0, turns: VecDeque::new() };
+        let put = Command::PutLock {
+            name: LockName::new("san").expect("a name"),
+            settings: Settings::new(1),
+            precondition: Precondition::None,
+            force: Force { force: false, expect_tickets: None },
+        };
+        shop.table.apply(shop.at(), &put).expect("a lock");
+        (0..=queued).for_each(|_| shop.ask());
+        shop.table.take_changes();
+        shop.table.take_events();
+        shop
+    }
+
+    fn caller(&self, number: usize) -> Caller {
+        // Callers take turns; each has a tenth of the longest queue, which is its bound.
+        Caller::anonymous(&format!("host-{}", number % 11))
+    }
+
+    fn ask(&mut self) {
+        self.ids += 1;
+        let new = NewTicket {
+            lock: LockName::new("san").expect("a name"),
+            id: TicketId(self.ids.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+            caller: self.caller(self.ids as usize),
+            permits: Permits::Count(1),
+            priority: 0,
+            info: Arc::from(""),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: true,
+        };
+        self.turns.push_back(new.id);
+        self.table.apply(self.at(), &Command::Acquire(new)).expect("there is room");
+    }
+
+    /// The holder goes, the next one is granted and picks up, somebody in the middle shows life, and a new one comes.
+    fn turn(&mut self) {
+        self.now += 1;
+        self.table.begin_step(self.now);
+        self.table.expire(self.at());
+        let caller = self.caller(0);
+        let first = self.turns.pop_front().expect("a holder");
+        let release =
+            Command::Release { target: ReleaseTarget::Id(None, first), caller: caller.clone(), queued: false };
+        self.table.apply(self.at(), &release).expect("it held");
+        for (place, held) in [(0, true), (self.turns.len() / 2, false)] {
+            let get =
+                Command::Get { lock: None, id: self.turns[place], caller: caller.clone(), renew: true, wait: false };
+            match self.table.apply(self.at(), &get) {
+                Ok(Outcome::Ticket(view)) => assert_eq!(view.is_held(), held),
+                other => panic!("{other:?}"),
+            }
+        }
+        self.ask();
+        self.table.take_changes();
+        self.table.take_events();
+    }
+
+    fn time_of_turns(&mut self) -> Duration {
+        let begin = Instant::now();
+        (0..TURNS).for_each(|_| self.turn());
+        begin.elapsed()
+    }
+}
+
+#[test]
+fn a_turn_costs_the_same_with_ten_and_with_a_hundred_thousand_in_the_queue() {
+    let mut short = Shop::open(10);
+    // One holds, and a new one comes before the count of tickets is looked at again.
+    let mut long = Shop::open(limits::LOCK_TICKETS_MAX - 2);
+    // The better of two each: somebody else may be using the machine.
+    let best = |shop: &mut Shop| (0..2).map(|_| shop.time_of_turns()).min().expect("two runs");
+    let (short, long) = (best(&mut short), best(&mut long));
+    let ratio = long.as_secs_f64() / short.as_secs_f64();
+    println!("{TURNS} turns: {short:?} with 10 queued, {long:?} with 100,000, ratio {ratio:.1}");
+    assert!(ratio < 20.0, "a turn costs {ratio:.1} times as much in the long queue");
+}

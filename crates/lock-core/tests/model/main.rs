@@ -1,0 +1,272 @@
+//! The table against a naive model of the rules: random commands of all kinds, times, lost connections and restarts, and
+//! after each step everything that can be observed is equal. `LOCKSERVER_MODEL_CASES` sets the number of runs.
+
+#[path = "../../../../fuzz/bodies/commands/mod.rs"]
+#[expect(dead_code, reason = "the loop of the fuzz target has a test of its own")]
+mod commands;
+#[path = "../mirror/mod.rs"]
+mod mirror;
+mod naive;
+
+use commands::{Act, World};
+use lock_core::{At, Command, Outcome, Rejection, Snapshot, State, Table, TicketId, TicketView};
+use mirror::Mirror;
+use naive::{Naive, Words};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Table, store and model side by side.
+struct Run {
+    table: Table,
+    store: Mirror,
+    model: Naive,
+    world: World,
+    /// Of each of the world's answers: the model's count of signs of life.
+    lives: Vec<u64>,
+    /// What was done, for the report of a failure.
+    trace: Vec<String>,
+}
+
+/// What an outcome says, in the model's words.
+fn words(outcome: &Result<Outcome, Rejection>) -> Words {
+    let ticket = |view: &TicketView| {
+        let ticket = &view.ticket;
+        format!("ticket {} {:?} {:?} ahead {}", ticket.number, ticket.state, ticket.slots, view.ahead)
+    };
+    match outcome {
+        Ok(Outcome::Ticket(view)) => ticket(view),
+        Ok(Outcome::Waiting(view)) => format!("waits {}", view.ahead),
+        Ok(Outcome::NothingHeld) => "nothing".into(),
+        Ok(Outcome::Lock(_)) => "lock".into(),
+        Ok(Outcome::Locks(_) | Outcome::Tickets(_)) => "seen".into(),
+        Ok(Outcome::Configured(_)) => "configured".into(),
+        Ok(Outcome::Done) => "done".into(),
+        Ok(Outcome::Again) => "again".into(),
+        Err(why) => match why {
+            Rejection::UnknownLock => "unknown lock".into(),
+            Rejection::UnknownTicket => "unknown ticket".into(),
+            Rejection::Gone(view) => format!("gone {}", view.ended().map_or("?", |how| how.as_str())),
+            Rejection::Withdrawn => "withdrawn".into(),
+            Rejection::RequestIdReused => "request_id reused".into(),
+            Rejection::HolderTaken => "holder taken".into(),
+            Rejection::Busy => "busy".into(),
+            Rejection::TooManyPermits { .. } => "too many permits".into(),
+            Rejection::Retiring => "retiring".into(),
+            Rejection::NameClosed(_) => "name closed".into(),
+            Rejection::Full { what, .. } => format!("full {what}"),
+            Rejection::Invalid(_) => "invalid".into(),
+            Rejection::Changed(_) => "changed".into(),
+            Rejection::Exists => "exists".into(),
+            Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
+            Rejection::NotAHolder => "not a holder".into(),
+            Rejection::NotAllowed => "not allowed".into(),
+        },
+    }
+}
+
+/// Revisions are the table's own affair; that they change with the settings is for the scripts.
+fn without_revisions(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.meta.last_revision = 0;
+    snapshot.locks.iter_mut().for_each(|lock| lock.revision = 0);
+    snapshot
+}
+
+impl Run {
+    fn new() -> Self {
+        let mut run = Self {
+            table: Table::load(Snapshot::default(), 0).expect("an empty store"),
+            store: Mirror::default(),
+            model: Naive::default(),
+            world: World::default(),
+            lives: Vec::new(),
+            trace: Vec::new(),
+        };
+        for command in commands::beginning() {
+            run.command(&command).expect("locks are made");
+        }
+        run.compare().expect("they are the same");
+        run
+    }
+
+    fn step(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let step = commands::step(bytes, &mut self.world);
+        self.trace.push(format!("{step:#?}"));
+        if step.restart {
+            self.table = Table::load(self.store.snapshot(), 0).map_err(|why| why.to_string())?;
+            self.model.restart();
+            self.lives.clear();
+        }
+        let now = self.model.now() + step.passed;
+        self.model.meta.service_ms = now;
+        self.model.wall = now + 1_000_000;
+        self.table.begin_step(now);
+        if step.gap {
+            self.table.after_gap();
+            self.model.floor = now + 5000;
+        }
+        for act in &step.acts {
+            if let Act::HangUp(id) = act {
+                self.world.absent.push(*id);
+            }
+        }
+        self.model.absent = self.world.absent.clone();
+        for act in &step.acts {
+            if let Act::Command(command) = act {
+                self.table.sign_of_life(command);
+                if let Some(id) = self.model.signs(command) {
+                    self.model.ticket(id).restored = false;
+                    self.model.arm(id);
+                }
+            }
+        }
+        let absent = self.world.absent.clone();
+        let present = |id| !absent.contains(&id);
+        self.table.expire(at(&self.model, &present));
+        self.model.expire();
+        for act in &step.acts {
+            match act {
+                Act::Command(command) => self.command(command)?,
+                Act::Undelivered(index) => self.undelivered(*index)?,
+                Act::HangUp(_) => {}
+            }
+        }
+        self.answer_waiting()?;
+        self.compare()
+    }
+
+    fn command(&mut self, command: &Command) -> Result<(), String> {
+        let absent = self.world.absent.clone();
+        let present = |id| !absent.contains(&id);
+        let outcome = self.table.apply(at(&self.model, &present), command);
+        let expected = self.model.apply(command);
+        let got = words(&outcome);
+        if got != expected {
+            return Err(format!("{command:?}\nshould say: {expected}\nand says:   {got}"));
+        }
+        let answers = self.world.answers.len();
+        commands::note(&mut self.world, command, &outcome);
+        self.model.absent = self.world.absent.clone();
+        if self.world.answers.len() > answers {
+            let id = self.world.answers[answers].id;
+            self.lives.push(self.model.ticket(id).life);
+        }
+        Ok(())
+    }
+
+    fn undelivered(&mut self, index: usize) -> Result<(), String> {
+        let commands::Answer { id, stamp, made } = self.world.answers[index].clone();
+        let absent = self.world.absent.clone();
+        let present = |id| !absent.contains(&id);
+        let command = Command::Undelivered { id, stamp, made };
+        let got = words(&self.table.apply(at(&self.model, &present), &command));
+        let expected = self.model.undelivered(id, self.lives[index], made);
+        if got == expected { Ok(()) } else { Err(format!("undelivered: {got}, not {expected}")) }
+    }
+
+    /// Requests that waited are answered: those whose tickets do not queue any more.
+    fn answer_waiting(&mut self) -> Result<(), String> {
+        let served: BTreeSet<TicketId> = self.table.take_served().into_iter().collect();
+        let over = |ticket: &&naive::Ticket| ticket.waiting > 0 && !matches!(ticket.rec.state, State::Queued { .. });
+        let expected: BTreeSet<TicketId> = self.model.tickets.iter().filter(over).map(|ticket| ticket.rec.id).collect();
+        if !expected.is_subset(&served) {
+            return Err(format!("{expected:?} should be answered, {served:?} are"));
+        }
+        for id in served {
+            let view = self.table.answer_waiting(id);
+            let ticket = self.model.ticket(id);
+            ticket.waiting = 0;
+            if matches!(ticket.rec.state, State::Queued { .. }) {
+                return Err(format!("{id:?} is answered and queues"));
+            }
+            self.lives.push(ticket.life);
+            commands::note_served(&mut self.world, &view);
+        }
+        Ok(())
+    }
+
+    /// Everything that can be seen.
+    fn compare(&mut self) -> Result<(), String> {
+        self.store.settle(&mut self.table)?;
+        let (expected, got) = (self.model.snapshot(), without_revisions(self.table.snapshot()));
+        if expected != got {
+            return Err(mirror::differs(&expected, &got));
+        }
+        let everybody = |_| true;
+        let list = Command::ListLocks { tickets: 1000 };
+        let Ok(Outcome::Locks(locks)) = self.table.apply(at(&self.model, &everybody), &list) else {
+            return Err("no list".into());
+        };
+        for lock in locks {
+            let name = lock.lock.name.clone();
+            let out = self.model.out(&name).len() as u64;
+            let closed: u64 =
+                self.model.closures_of(&name).iter().map(|closure| naive::listed(&closure.slots).len() as u64).sum();
+            let free = match self.model.exclusive(&name) {
+                true => 0,
+                false => u64::from(lock.lock.settings.size()).saturating_sub(out),
+            };
+            equal(
+                &name,
+                "free, in use, closed",
+                &(free, out - closed, closed),
+                &(lock.free, lock.in_use, lock.closed),
+            )?;
+            let row = |ticket: &naive::Ticket| {
+                let queued = matches!(ticket.rec.state, State::Queued { .. });
+                let left = ticket.until.map(|until| until.max(self.model.floor).saturating_sub(self.model.now()));
+                let ahead = if queued { self.model.ahead(ticket.rec.id) } else { 0 };
+                (ticket.rec.number, ahead, left, self.model.lease(ticket.rec.id))
+            };
+            let seen = |view: &TicketView| (view.ticket.number, view.ahead, view.expires_in, view.ttl);
+            let queue: Vec<_> = self.model.queue(&name).into_iter().map(row).collect();
+            equal(&name, "queue", &queue, &lock.queue.iter().map(seen).collect())?;
+            let holders: Vec<_> = self.model.active(&name).into_iter().map(row).collect();
+            equal(&name, "holders", &holders, &lock.holders.iter().map(seen).collect())?;
+            equal(&name, "counts", &(holders.len() as u64, queue.len() as u64), &(lock.holding, lock.queued))?;
+        }
+        Ok(())
+    }
+}
+
+fn at<'a>(model: &Naive, present: &'a dyn Fn(TicketId) -> bool) -> At<'a> {
+    At { now: model.now(), wall: model.wall, present }
+}
+
+fn equal<T: PartialEq + std::fmt::Debug>(
+    name: &lock_core::LockName,
+    what: &str,
+    expected: &T,
+    got: &T,
+) -> Result<(), String> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(format!("{name}: {what}: {expected:?} expected, it is {got:?}"))
+}
+
+fn cases() -> u32 {
+    let set = std::env::var("LOCKSERVER_MODEL_CASES").ok();
+    set.map_or(500, |cases| cases.parse().expect("LOCKSERVER_MODEL_CASES is a number"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        max_shrink_iters: 20_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_table_does_what_the_naive_rules_say(
+        steps in prop::collection::vec(prop::array::uniform::<_, { commands::STEP_BYTES }>(any::<u8>()), 1..150),
+    ) {
+        let mut run = Run::new();
+        for bytes in &steps {
+            if let Err(why) = run.step(bytes) {
+                let shown = run.trace.len().saturating_sub(12);
+                return Err(TestCaseError::fail(format!("{}\n{why}", run.trace[shown..].join("\n"))));
+            }
+        }
+    }
+}

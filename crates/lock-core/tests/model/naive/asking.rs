@@ -1,0 +1,215 @@
+//! What is asked of tickets (rules 5 and 6).
+
+use super::{Naive, Ticket, Words, may_use};
+use lock_core::*;
+use std::sync::Arc;
+
+impl Naive {
+    pub(crate) fn apply(&mut self, command: &Command) -> Words {
+        match command {
+            Command::Acquire(new) => self.acquire(new),
+            Command::Get { lock, id, caller, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
+            Command::Renew { id, caller, ttl } => self.renew(*id, caller, *ttl),
+            Command::EndWait { id, lost } => self.end_wait(*id, *lost),
+            Command::Release { target, caller, queued } => self.release(target, caller, *queued),
+            Command::Undelivered { .. } => unreachable!("the driver knows which answer it was"),
+            Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
+            Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
+            Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
+            Command::Revoke { lock, number, caller, reason } => self.revoke(lock, *number, caller, reason),
+            Command::Open { lock, number } => self.open_all(lock, *number),
+            Command::Configure { definitions, mode } => self.configure(definitions, *mode),
+            Command::Verify { lock, token } => self.verify(lock, *token),
+            Command::ViewLock { name, .. } if self.known(name) => "lock".into(),
+            Command::ViewLock { .. } => "unknown lock".into(),
+            Command::ListLocks { .. } | Command::ListMine { .. } => "seen".into(),
+        }
+    }
+
+    pub(super) fn usable(&self, lock: Option<&LockName>, id: TicketId, caller: &Caller) -> Result<(), Words> {
+        if lock.is_some_and(|lock| !self.known(lock)) {
+            return Err("unknown lock".into());
+        }
+        let fits = |ticket: &Ticket| may_use(&ticket.rec, caller) && lock.is_none_or(|lock| *lock == ticket.rec.lock);
+        match self.find(id) {
+            Some(ticket) if fits(ticket) => Ok(()),
+            _ => Err("unknown ticket".into()),
+        }
+    }
+
+    /// Rules 5 and 9: whether the command renews the lease of a live ticket, and of which.
+    pub(crate) fn signs(&self, command: &Command) -> Option<TicketId> {
+        let (id, counts) = match command {
+            Command::Get { lock, id, caller, renew, wait } => {
+                self.usable(lock.as_ref(), *id, caller).ok()?;
+                let counts = match self.find(*id)?.rec.state {
+                    State::Queued { .. } => *renew || *wait,
+                    State::Granted => true,
+                    _ => *renew,
+                };
+                (*id, counts)
+            }
+            Command::Renew { id, caller, ttl } => {
+                self.usable(None, *id, caller).ok()?;
+                (*id, ttl.is_none_or(|ttl| ttl >= 1000))
+            }
+            Command::Acquire(new) => (self.repeated(new).ok()??, true),
+            _ => return None,
+        };
+        (counts && self.find(id)?.rec.is_live()).then_some(id)
+    }
+
+    pub(super) fn get(
+        &mut self,
+        lock: Option<&LockName>,
+        id: TicketId,
+        caller: &Caller,
+        renew: bool,
+        wait: bool,
+    ) -> Words {
+        if let Err(why) = self.usable(lock, id, caller) {
+            return why;
+        }
+        let state = self.ticket(id).rec.state.clone();
+        match state {
+            State::Ended { .. } => return self.describe(id),
+            State::Queued { .. } if renew || wait => self.touch(id),
+            _ if renew => self.touch(id),
+            _ => {}
+        }
+        self.told(id, true, wait)
+    }
+
+    pub(super) fn renew(&mut self, id: TicketId, caller: &Caller, ttl: Option<Ms>) -> Words {
+        if ttl.is_some_and(|ttl| ttl < 1000) {
+            return "invalid".into();
+        }
+        if let Err(why) = self.usable(None, id, caller) {
+            return why;
+        }
+        let record = self.ticket(id).rec.clone();
+        if let State::Ended { how, .. } = record.state {
+            return format!("gone {}", how.as_str());
+        }
+        if let Some(ttl) = ttl {
+            self.ticket(id).rec.lease = self.capped(&record.lock, Lease::Given(ttl));
+        }
+        self.touch(id);
+        self.told(id, true, false)
+    }
+
+    pub(super) fn end_wait(&mut self, id: TicketId, lost: bool) -> Words {
+        if self.find(id).is_none() {
+            return "done".into();
+        }
+        let ticket = self.ticket(id);
+        ticket.waiting -= 1;
+        let (last, state, lock) = (ticket.waiting == 0, ticket.rec.state.clone(), ticket.rec.lock.clone());
+        if last && matches!(state, State::Queued { .. }) {
+            self.arm(id);
+            if lost {
+                self.ticket(id).rec.state = State::Queued { dormant: true };
+                self.grant(&lock);
+            }
+        }
+        self.describe(id)
+    }
+
+    /// `life`: signs of life up to the answer that was not delivered.
+    pub(crate) fn undelivered(&mut self, id: TicketId, life: u64, made: bool) -> Words {
+        let Some(ticket) = self.find(id) else {
+            return "done".into();
+        };
+        if !ticket.rec.is_live() || ticket.life != life {
+            return "done".into();
+        }
+        if made && ticket.rec.request.is_none() && ticket.rec.holder.is_none() {
+            self.end(id, EndedAs::Cancelled, None);
+        } else if ticket.rec.state == State::Held {
+            let ticket = self.ticket(id);
+            ticket.rec.state = State::Granted;
+            ticket.rec.held_at = None;
+            ticket.rec.hold_until = None;
+            self.arm(id);
+        }
+        "done".into()
+    }
+
+    pub(super) fn release(&mut self, target: &ReleaseTarget, caller: &Caller, queued: bool) -> Words {
+        let id = match target {
+            ReleaseTarget::Id(lock, id) => match self.usable(lock.as_ref(), *id, caller) {
+                Ok(()) => *id,
+                Err(why) => return why,
+            },
+            ReleaseTarget::Request(lock, id) => {
+                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: id.clone() };
+                match self.by_request(&scope) {
+                    Some(ticket) => ticket.id,
+                    None if !self.known(lock) => return "unknown lock".into(),
+                    None => {
+                        let until = self.now() + 600_000;
+                        if self.withdrawn.iter().all(|withdrawn| withdrawn.scope != scope) {
+                            self.withdrawn.push(Withdrawn { scope, until });
+                        }
+                        return "nothing".into();
+                    }
+                }
+            }
+            ReleaseTarget::Holder(lock, holder) => match self.by_holder(lock, holder) {
+                Some(ticket) if may_use(ticket, caller) => ticket.id,
+                Some(_) => return "holder taken".into(),
+                None => return "nothing".into(),
+            },
+        };
+        match self.ticket(id).rec.state {
+            State::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => return "nothing".into(),
+            State::Ended { how, .. } => return format!("gone {}", how.as_str()),
+            State::Queued { .. } if !queued => return "nothing".into(),
+            State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),
+            _ => self.end(id, EndedAs::Released, None),
+        }
+        self.describe(id)
+    }
+
+    pub(super) fn revoke(&mut self, lock: &LockName, number: u64, caller: &Caller, reason: &Arc<str>) -> Words {
+        let live = |ticket: &&Ticket| ticket.rec.number == number && ticket.rec.is_live();
+        let Some(ticket) = self.tickets.iter().find(live).filter(|ticket| ticket.rec.lock == *lock) else {
+            return "unknown ticket".into();
+        };
+        if !caller.admin && (caller.owner.is_none() || caller.owner != ticket.rec.owner) {
+            return "not allowed".into();
+        }
+        let id = ticket.rec.id;
+        self.end(id, EndedAs::Revoked, Some(reason.clone()));
+        self.describe(id)
+    }
+
+    pub(super) fn verify(&self, lock: &LockName, token: u64) -> Words {
+        if !self.known(lock) {
+            return "unknown lock".into();
+        }
+        let holds = |t: &&&Ticket| t.rec.token == Some(token) && t.rec.state == State::Held;
+        match self.active(lock).iter().find(holds) {
+            Some(ticket) => self.describe(ticket.rec.id),
+            None => "not a holder".into(),
+        }
+    }
+
+    pub(super) fn open_all(&mut self, lock: &LockName, number: Option<u64>) -> Words {
+        if !self.has_lock(lock) {
+            return "unknown lock".into();
+        }
+        let mut all: Vec<u64> = self.closures_of(lock).iter().map(|closure| closure.number).collect();
+        all.sort_unstable();
+        all.retain(|closed| number.is_none_or(|number| number == *closed));
+        if all.is_empty() && number.is_some() {
+            return "unknown ticket".into();
+        }
+        all.into_iter().for_each(|number| self.open(number));
+        self.shown(lock)
+    }
+
+    pub(super) fn shown(&self, lock: &LockName) -> Words {
+        if self.has_lock(lock) { "lock".into() } else { "done".into() }
+    }
+}

@@ -1,0 +1,167 @@
+//! Leases, picking up, ends, and what the clock does (rules 4, 5, 8, 9).
+
+use super::{Naive, Ticket};
+use lock_core::*;
+use std::sync::Arc;
+
+impl Naive {
+    pub(crate) fn lease(&self, id: TicketId) -> Option<Ms> {
+        let ticket = self.find(id).expect("a ticket");
+        let settings = self.settings(&ticket.rec.lock);
+        let grace = settings.grace.max(1000);
+        match (&ticket.rec.state, ticket.rec.lease) {
+            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
+            (State::Granted, _) => Some(if ticket.restored { grace.max(30_000) } else { grace }),
+            (_, Lease::Given(ttl)) => Some(ttl),
+            (State::Held, Lease::OfLock) => settings.max_lock,
+            (State::Queued { .. }, _) => match ticket.rec.queue_lease {
+                QueueLease::Minute => Some(60_000),
+                QueueLease::Expiration => settings.expiration,
+            },
+        }
+    }
+
+    pub(crate) fn arm(&mut self, id: TicketId) {
+        let now = self.now();
+        let ticket = self.find(id).expect("a ticket");
+        let waits = ticket.waiting > 0 && matches!(ticket.rec.state, State::Queued { .. });
+        let live = ticket.rec.is_live();
+        let lease = (live && !waits).then(|| self.lease(id)).flatten();
+        self.ticket(id).until = lease.map(|lease| now + lease);
+    }
+
+    pub(crate) fn pick_up(&mut self, id: TicketId) {
+        let (now, wall) = (self.now(), self.wall);
+        let lock = self.ticket(id).rec.lock.clone();
+        let of_lock = self.settings(&lock).max_hold;
+        let ticket = self.ticket(id);
+        ticket.rec.state = State::Held;
+        ticket.rec.held_at = Some(wall);
+        ticket.rec.hold_until = [ticket.rec.max_hold, of_lock].into_iter().flatten().min().map(|hold| now + hold);
+        ticket.life += 1;
+        ticket.restored = false;
+        self.arm(id);
+    }
+
+    /// A sign of life by the request that is being answered: its own client is there.
+    pub(crate) fn touch(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        ticket.life += 1;
+        ticket.restored = false;
+        let (asleep, lock) = (ticket.rec.state == State::Queued { dormant: true }, ticket.rec.lock.clone());
+        if asleep {
+            ticket.rec.state = State::Queued { dormant: false };
+        }
+        self.arm(id);
+        if asleep {
+            let absent = self.absent.clone();
+            self.absent.retain(|other| *other != id);
+            self.grant(&lock);
+            self.absent = absent;
+        }
+    }
+
+    pub(crate) fn end(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
+        let (now, wall) = (self.now(), self.wall);
+        let ticket = self.ticket(id).rec.clone();
+        let delay = self.settings(&ticket.lock).lock_delay;
+        let bad = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked);
+        if ticket.is_active() && delay > 0 && bad {
+            self.closures.push(Closure {
+                number: ticket.number,
+                lock: ticket.lock.clone(),
+                slots: ticket.slots.clone(),
+                slot_names: ticket.slot_names.clone(),
+                all: ticket.permits == Permits::All,
+                how,
+                until: now + delay,
+            });
+        }
+        let record = self.ticket(id);
+        record.rec.state = State::Ended { how, at: now, reason };
+        record.rec.ended_at = Some(wall);
+        record.until = None;
+        self.grant(&ticket.lock);
+        self.settle(&ticket.lock);
+    }
+
+    pub(crate) fn lapse(&mut self, id: TicketId) {
+        self.meta.last_seq += 1;
+        let seq = self.meta.last_seq;
+        let ticket = self.ticket(id);
+        let lock = ticket.rec.lock.clone();
+        ticket.rec.state = State::Queued { dormant: true };
+        ticket.rec.seq = seq;
+        ticket.rec.token = None;
+        ticket.rec.granted_at = None;
+        ticket.rec.slots.clear();
+        ticket.rec.slot_names.clear();
+        self.arm(id);
+        self.end_oversized(&lock);
+        self.grant(&lock);
+    }
+
+    /// Waiters that ask for more than the size.
+    pub(crate) fn oversized(&self, name: &LockName, size: u32) -> Vec<TicketId> {
+        let too_big = |ticket: &&Ticket| matches!(ticket.rec.permits, Permits::Count(count) if count > size);
+        self.queue(name).into_iter().filter(too_big).map(|ticket| ticket.rec.id).collect()
+    }
+
+    pub(crate) fn end_oversized(&mut self, name: &LockName) {
+        while self.has_lock(name) {
+            let size = self.settings(name).size();
+            let Some(id) = self.oversized(name, size).first().copied() else {
+                return;
+            };
+            self.end(id, EndedAs::Oversized, None);
+        }
+    }
+
+    /// Rule 4; of what is due at the same time, in the order of ids, then of kinds.
+    pub(crate) fn expire(&mut self) {
+        let now = self.now();
+        loop {
+            let leases = self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
+            let first = leases.min_by_key(|(until, id, _)| (*until, *id));
+            let Some((_, id, state)) = first.filter(|(until, ..)| (*until).max(self.floor) <= now) else {
+                break;
+            };
+            match state {
+                State::Queued { .. } => self.end(id, EndedAs::Expired, None),
+                State::Granted => self.lapse(id),
+                _ => self.end(id, EndedAs::Forgotten, None),
+            }
+        }
+        while self.fire_one(now) {}
+        self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
+    }
+
+    pub(super) fn fire_one(&mut self, now: Ms) -> bool {
+        let holds = self.tickets.iter().filter(|t| t.rec.state == State::Held);
+        let hold = holds.filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None))).min();
+        let closure = self.closures.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
+        let named = |kind, until: Option<Ms>, name: &LockName| until.map(|until| (until, kind, 0, Some(name.clone())));
+        let pause = self.locks.iter().filter_map(|l| named(2, l.rec.pause.as_ref()?.until, &l.rec.name)).min();
+        let idle = self.locks.iter().filter_map(|l| named(5, l.idle_until, &l.rec.name)).min();
+        self.closed_names.retain(|closed| closed.until > now);
+        self.withdrawn.retain(|withdrawn| withdrawn.until > now);
+        let due = [hold, closure, pause, idle].into_iter().flatten().min();
+        let Some((_, kind, key, name)) = due.filter(|(until, ..)| *until <= now) else {
+            return false;
+        };
+        match kind {
+            0 => self.end(TicketId(key), EndedAs::Overdue, None),
+            1 => self.open(u64::try_from(key).expect("a number")),
+            2 => self.resume(&name.expect("a lock")),
+            _ => self.drop_idle(&name.expect("a lock")),
+        }
+        true
+    }
+
+    pub(crate) fn open(&mut self, number: u64) {
+        let at = self.closures.iter().position(|closure| closure.number == number).expect("closed permits");
+        let lock = self.closures.remove(at).lock;
+        self.grant(&lock);
+        self.settle(&lock);
+    }
+}

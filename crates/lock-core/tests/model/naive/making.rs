@@ -1,0 +1,165 @@
+//! Making a ticket, and telling of it (rules 5 and 6).
+
+use super::{Naive, Ticket, Words};
+use lock_core::*;
+use std::sync::Arc;
+
+impl Naive {
+    /// Rule 6.
+    pub(crate) fn acquire(&mut self, new: &NewTicket) -> Words {
+        match self.repeated(new) {
+            Err(why) => return why,
+            Ok(Some(id)) => {
+                self.touch(id);
+                return self.told(id, new.pick_up, new.if_busy == IfBusy::Wait);
+            }
+            Ok(None) => {}
+        }
+        let template = match self.locks.iter().find(|lock| lock.rec.name == new.lock) {
+            Some(lock) if lock.rec.retiring => return "retiring".into(),
+            Some(_) => None,
+            None => match self.may_make(&new.lock) {
+                Ok(template) => Some(template),
+                Err(why) => return why,
+            },
+        };
+        let settings =
+            template.as_ref().map_or_else(|| self.settings(&new.lock), |template| &template.settings).clone();
+        if matches!(new.permits, Permits::Count(count) if count > settings.size()) {
+            return "too many permits".into();
+        }
+        let free = match &template {
+            Some(template) => !template.paused,
+            None => {
+                let awake = |t: &&Ticket| t.rec.state == State::Queued { dormant: false };
+                let queue = self.queue(&new.lock);
+                let first = queue.into_iter().find(awake).is_none_or(|head| head.rec.priority < new.priority);
+                first && self.fits(&new.lock, new.permits)
+            }
+        };
+        if !free && new.if_busy == IfBusy::Refuse {
+            return "busy".into();
+        }
+        if !free && self.queue(&new.lock).len() >= settings.max_queue as usize {
+            return "full max_queue".into();
+        }
+        if let Some(template) = template {
+            self.make_instance(&new.lock, &template);
+        }
+        self.make(new);
+        self.grant(&new.lock);
+        self.told(new.id, new.pick_up, new.if_busy == IfBusy::Wait)
+    }
+
+    pub(crate) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Words> {
+        let asked_ttl = match new.lease {
+            Lease::Given(ttl) => Some(ttl),
+            _ => None,
+        };
+        if asked_ttl.is_some_and(|ttl| ttl < 1000) || new.permits == Permits::Count(0) {
+            return Err("invalid".into());
+        }
+        if let Some(id) = &new.request_id {
+            let scope = RequestScope { lock: new.lock.clone(), owner: new.caller.owner.clone(), id: id.clone() };
+            if self.withdrawn.iter().any(|withdrawn| withdrawn.scope == scope) {
+                return Err("withdrawn".into());
+            }
+            let key = RequestKey { id: id.clone(), asked_ttl, asked_max_hold: new.max_hold };
+            if let Some(ticket) = self.by_request(&scope) {
+                let same = ticket.request.as_ref() == Some(&key)
+                    && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
+                        == (new.permits, new.priority, &new.info, &new.holder);
+                return match &ticket.state {
+                    _ if !same => Err("request_id reused".into()),
+                    State::Ended { how, .. } => Err(format!("gone {}", how.as_str())),
+                    _ => Ok(Some(ticket.id)),
+                };
+            }
+        }
+        let Some(holder) = &new.holder else { return Ok(None) };
+        match self.by_holder(&new.lock, holder) {
+            Some(ticket) if ticket.owner == new.caller.owner => Ok(Some(ticket.id)),
+            Some(_) => Err("holder taken".into()),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn by_request(&self, scope: &RequestScope) -> Option<&TicketRecord> {
+        let same = |ticket: &&TicketRecord| {
+            ticket.lock == scope.lock
+                && ticket.owner == scope.owner
+                && ticket.request.as_ref().is_some_and(|request| request.id == scope.id)
+        };
+        self.tickets.iter().map(|ticket| &ticket.rec).find(same)
+    }
+
+    pub(crate) fn by_holder(&self, lock: &LockName, holder: &Arc<str>) -> Option<&TicketRecord> {
+        let same = |t: &&TicketRecord| t.is_live() && t.lock == *lock && t.holder.as_ref() == Some(holder);
+        self.tickets.iter().map(|ticket| &ticket.rec).find(same)
+    }
+
+    pub(crate) fn capped(&self, lock: &LockName, lease: Lease) -> Lease {
+        let settings = self.settings(lock);
+        let default = settings.max_lock.map_or(2_592_000_000, |max_lock| max_lock.max(3_600_000));
+        match lease {
+            Lease::Given(ttl) => Lease::Given(ttl.min(settings.max_ttl.unwrap_or(default))),
+            other => other,
+        }
+    }
+
+    pub(super) fn make(&mut self, new: &NewTicket) {
+        self.meta.last_seq += 1;
+        self.meta.last_number += 1;
+        let asked_ttl = match new.lease {
+            Lease::Given(ttl) => Some(ttl),
+            _ => None,
+        };
+        let rec = TicketRecord {
+            id: new.id,
+            number: self.meta.last_number,
+            lock: new.lock.clone(),
+            owner: new.caller.owner.clone(),
+            from: new.caller.from.clone(),
+            info: new.info.clone(),
+            permits: new.permits,
+            priority: new.priority,
+            seq: self.meta.last_seq,
+            request: new.request_id.clone().map(|id| RequestKey { id, asked_ttl, asked_max_hold: new.max_hold }),
+            holder: new.holder.clone(),
+            lease: self.capped(&new.lock, new.lease),
+            queue_lease: new.queue_lease,
+            max_hold: new.max_hold,
+            state: State::Queued { dormant: false },
+            token: None,
+            slots: Vec::new(),
+            slot_names: Vec::new(),
+            hold_until: None,
+            created_at: self.wall,
+            granted_at: None,
+            held_at: None,
+            ended_at: None,
+        };
+        self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
+        self.lock(&new.lock).idle_until = None;
+        self.arm(new.id);
+    }
+
+    pub(crate) fn told(&mut self, id: TicketId, pick_up: bool, wait: bool) -> Words {
+        match self.ticket(id).rec.state {
+            State::Granted if pick_up => self.pick_up(id),
+            State::Queued { .. } if wait => {
+                self.ticket(id).waiting += 1;
+                self.arm(id);
+                return format!("waits {}", self.ahead(id));
+            }
+            _ => {}
+        }
+        self.describe(id)
+    }
+
+    pub(crate) fn describe(&self, id: TicketId) -> Words {
+        let record = &self.find(id).expect("a ticket").rec;
+        let ahead = if matches!(record.state, State::Queued { .. }) { self.ahead(id) } else { 0 };
+        format!("ticket {} {:?} {:?} ahead {ahead}", record.number, record.state, record.slots)
+    }
+}

@@ -1,0 +1,203 @@
+//! The rules once more, as plainly as they can be written: lists, searched from end to end, and everything counted anew
+//! each time. Slow and short; only the public records are shared with the real table.
+
+mod asking;
+mod file;
+mod life;
+mod locks;
+mod making;
+
+use lock_core::*;
+
+/// A refusal, or an answer, in a few words.
+pub(crate) type Words = String;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Lock {
+    pub(crate) rec: LockRecord,
+    /// An idle instance of a template is looked at then.
+    pub(crate) idle_until: Option<Ms>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    pub(crate) rec: TicketRecord,
+    /// End of its lease.
+    pub(crate) until: Option<Ms>,
+    pub(crate) waiting: u32,
+    /// Signs of life so far.
+    pub(crate) life: u64,
+    /// From the store, and not heard of since.
+    pub(crate) restored: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Naive {
+    pub(crate) meta: Meta,
+    pub(crate) wall: u64,
+    pub(crate) locks: Vec<Lock>,
+    pub(crate) templates: Vec<TemplateRecord>,
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) closures: Vec<Closure>,
+    pub(crate) closed_names: Vec<ClosedName>,
+    pub(crate) withdrawn: Vec<Withdrawn>,
+    pub(crate) floor: Ms,
+    /// Tickets whose waiting clients are gone.
+    pub(crate) absent: Vec<TicketId>,
+}
+
+pub(crate) fn listed(slots: &SlotRanges) -> Vec<u32> {
+    slots.iter().flat_map(|&(start, end)| start..=end).collect()
+}
+
+fn ranges(slots: &[u32]) -> SlotRanges {
+    let mut ranges: SlotRanges = Vec::new();
+    for &slot in slots {
+        match ranges.last_mut() {
+            Some(last) if last.1 + 1 == slot => last.1 = slot,
+            _ => ranges.push((slot, slot)),
+        }
+    }
+    ranges
+}
+
+pub(crate) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
+    ticket.owner.is_none() || caller.admin || ticket.owner == caller.owner
+}
+
+impl Naive {
+    pub(crate) fn now(&self) -> Ms {
+        self.meta.service_ms
+    }
+
+    pub(crate) fn lock(&mut self, name: &LockName) -> &mut Lock {
+        self.locks.iter_mut().find(|lock| lock.rec.name == *name).expect("a lock")
+    }
+
+    pub(crate) fn has_lock(&self, name: &LockName) -> bool {
+        self.locks.iter().any(|lock| lock.rec.name == *name)
+    }
+
+    pub(crate) fn known(&self, name: &LockName) -> bool {
+        self.has_lock(name) || self.template_of(name).is_some()
+    }
+
+    pub(crate) fn settings(&self, name: &LockName) -> &Settings {
+        let lock = self.locks.iter().find(|lock| lock.rec.name == *name);
+        &lock.expect("a lock").rec.settings
+    }
+
+    pub(crate) fn template_of(&self, name: &LockName) -> Option<&TemplateRecord> {
+        let fits = |template: &&TemplateRecord| name.as_str().starts_with(template.prefix.as_str());
+        let length = |template: &&TemplateRecord| template.prefix.as_str().len();
+        self.templates.iter().filter(fits).max_by_key(length)
+    }
+
+    pub(crate) fn ticket(&mut self, id: TicketId) -> &mut Ticket {
+        self.tickets.iter_mut().find(|ticket| ticket.rec.id == id).expect("a ticket")
+    }
+
+    pub(crate) fn find(&self, id: TicketId) -> Option<&Ticket> {
+        self.tickets.iter().find(|ticket| ticket.rec.id == id)
+    }
+
+    /// Tickets with permits, in the order of their grants.
+    pub(crate) fn active(&self, name: &LockName) -> Vec<&Ticket> {
+        let active = |ticket: &&Ticket| ticket.rec.lock == *name && ticket.rec.is_active();
+        let mut found: Vec<&Ticket> = self.tickets.iter().filter(active).collect();
+        found.sort_by_key(|ticket| ticket.rec.token);
+        found
+    }
+
+    /// The queue in its order (rule 2).
+    pub(crate) fn queue(&self, name: &LockName) -> Vec<&Ticket> {
+        let queued = |ticket: &&Ticket| ticket.rec.lock == *name && matches!(ticket.rec.state, State::Queued { .. });
+        let mut found: Vec<&Ticket> = self.tickets.iter().filter(queued).collect();
+        found.sort_by_key(|ticket| (-i32::from(ticket.rec.priority), ticket.rec.seq));
+        found
+    }
+
+    pub(crate) fn ahead(&self, id: TicketId) -> u64 {
+        let lock = &self.find(id).expect("a ticket").rec.lock;
+        let queue = self.queue(lock);
+        let before = queue.iter().take_while(|ticket| ticket.rec.id != id);
+        let awake = |ticket: &&&Ticket| ticket.rec.state == State::Queued { dormant: false };
+        before.filter(awake).count() as u64
+    }
+
+    pub(crate) fn closures_of(&self, name: &LockName) -> Vec<&Closure> {
+        self.closures.iter().filter(|closure| closure.lock == *name).collect()
+    }
+
+    /// Slots that are out, with the names their holders were told.
+    pub(crate) fn out(&self, name: &LockName) -> Vec<(u32, Option<SlotName>)> {
+        let held = self.active(name).into_iter().map(|t| (&t.rec.slots, &t.rec.slot_names));
+        let closed = self.closures_of(name).into_iter().map(|c| (&c.slots, &c.slot_names));
+        held.chain(closed)
+            .flat_map(|(slots, names)| {
+                let names = names.clone();
+                listed(slots).into_iter().enumerate().map(move |(at, slot)| (slot, names.get(at).cloned()))
+            })
+            .collect()
+    }
+
+    /// Whether "all" is out.
+    pub(crate) fn exclusive(&self, name: &LockName) -> bool {
+        self.active(name).iter().any(|ticket| ticket.rec.permits == Permits::All)
+            || self.closures_of(name).iter().any(|closure| closure.all)
+    }
+
+    pub(crate) fn fits(&mut self, name: &LockName, permits: Permits) -> bool {
+        let out = self.out(name).len() as u64;
+        let size = u64::from(self.settings(name).size());
+        let stopped = self.lock(name).rec.pause.is_some() || self.exclusive(name);
+        !stopped
+            && match permits {
+                Permits::Count(count) => out + u64::from(count) <= size,
+                Permits::All => out == 0,
+            }
+    }
+
+    /// Rules 2 and 3.
+    pub(crate) fn grant(&mut self, name: &LockName) {
+        loop {
+            let awake = |ticket: &&Ticket| ticket.rec.state == State::Queued { dormant: false };
+            let Some(head) = self.queue(name).into_iter().find(awake).cloned() else {
+                return;
+            };
+            if !self.fits(name, head.rec.permits) {
+                return;
+            }
+            let id = head.rec.id;
+            if head.waiting > 0 && self.absent.contains(&id) {
+                self.ticket(id).rec.state = State::Queued { dormant: true };
+                continue;
+            }
+            let out: Vec<u32> = self.out(name).into_iter().map(|(slot, _)| slot).collect();
+            let record = self.lock(name).rec.clone();
+            let slots: Vec<u32> = match record.settings.capacity {
+                Capacity::Size(size) => (0..size).collect(),
+                Capacity::Named(_) => record.slot_names.iter().map(|(slot, _)| *slot).collect(),
+            };
+            let count = match head.rec.permits {
+                Permits::Count(count) => count as usize,
+                Permits::All => slots.len(),
+            };
+            let taken: Vec<u32> = slots.into_iter().filter(|slot| !out.contains(slot)).take(count).collect();
+            let name_of =
+                |slot: &u32| record.slot_names.iter().find(|(at, _)| at == slot).map(|(_, name)| name.clone());
+            self.meta.last_token += 1;
+            let (token, wall) = (self.meta.last_token, self.wall);
+            let ticket = self.ticket(id);
+            ticket.rec.state = State::Granted;
+            ticket.rec.token = Some(token);
+            ticket.rec.slot_names = taken.iter().filter_map(name_of).collect();
+            ticket.rec.slots = ranges(&taken);
+            ticket.rec.granted_at = Some(wall);
+            self.arm(id);
+            if head.waiting > 0 {
+                self.pick_up(id);
+            }
+        }
+    }
+}

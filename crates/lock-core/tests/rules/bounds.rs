@@ -1,0 +1,328 @@
+//! Every bound of the table is refused with its name and changes nothing; what a step may do is bounded too.
+
+use crate::mirror::Mirror;
+use crate::scenario::play;
+use lock_core::{
+    At, Caller, Change, Command, EndedAs, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
+    QueueLease, Rejection, ReleaseTarget, Settings, Snapshot, State, Table, TicketId, limits,
+};
+use std::sync::Arc;
+
+/// A table whose changes go to a store only when asked: these tests make a hundred thousand tickets.
+struct Crowd {
+    table: Table,
+    now: u64,
+    ids: u128,
+}
+
+fn at(now: u64) -> At<'static> {
+    At { now, wall: now, present: &|_| true }
+}
+
+fn name(text: &str) -> LockName {
+    LockName::new(text).unwrap()
+}
+
+impl Crowd {
+    fn new() -> Self {
+        Self { table: Table::load(Snapshot::default(), 0).unwrap(), now: 0, ids: 0 }
+    }
+
+    fn put(&mut self, lock: &str, settings: Settings) -> Result<Outcome, Rejection> {
+        let command = Command::PutLock {
+            name: name(lock),
+            settings,
+            precondition: Precondition::None,
+            force: Force { force: true, expect_tickets: None },
+        };
+        self.table.apply(at(self.now), &command)
+    }
+
+    fn ask(&mut self, lock: &str, owner: usize, lease: Lease) -> Result<TicketId, Rejection> {
+        self.ids += 1;
+        let new = NewTicket {
+            lock: name(lock),
+            id: TicketId(self.ids),
+            caller: Caller { owner: Some(Arc::from(format!("key-{owner}"))), admin: false, from: Arc::from("host") },
+            permits: Permits::Count(1),
+            priority: 0,
+            info: Arc::from(""),
+            lease,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: true,
+        };
+        self.table.apply(at(self.now), &Command::Acquire(new)).map(|_| TicketId(self.ids))
+    }
+
+    fn release(&mut self, id: TicketId) {
+        let command = Command::Release {
+            target: ReleaseTarget::Id(None, id),
+            caller: Caller { admin: true, ..Caller::anonymous("host") },
+            queued: true,
+        };
+        self.table.apply(at(self.now), &command).unwrap();
+    }
+
+    /// One step at this time; gives the number of tickets that ended in it.
+    fn step(&mut self, now: u64) -> usize {
+        self.now = now;
+        self.table.begin_step(now);
+        self.table.expire(at(now));
+        self.ended()
+    }
+
+    fn ended(&mut self) -> usize {
+        let ended = |change: &Change| matches!(change, Change::PutTicket(t) if !t.is_live());
+        self.table.take_changes().iter().filter(|change| ended(change)).count()
+    }
+
+    fn live(&self) -> usize {
+        self.table.snapshot().tickets.iter().filter(|t| t.is_live()).count()
+    }
+}
+
+fn full(what: &'static str, max: usize) -> Rejection {
+    Rejection::Full { what, max: max as u64 }
+}
+
+#[test]
+fn bound_of_a_queue() {
+    play(
+        "lock san size=1 max_queue=2
+         a takes san -> held 0
+         b asks san -> queued ahead 0
+         c asks san -> queued ahead 1
+         d asks san -> refused: max_queue 2
+         d takes san try -> refused: busy
+         view san -> size 1 free 0 in-use 1 closed 0 queued 2
+         a releases -> released; b granted 0
+         d asks san -> queued ahead 1
+         patch san max_queue=0
+         c releases -> cancelled
+         d releases -> cancelled
+         e asks san -> refused: max_queue 0
+         b releases -> released
+         e takes san -> held 0",
+    );
+}
+
+#[test]
+fn bounds_of_texts() {
+    let info = |bytes: usize| "i".repeat(bytes);
+    play(&format!(
+        "lock san size=9
+         a takes san info={} -> held 0
+         b takes san info={} -> refused: invalid
+         c takes san holder={} -> held 1
+         d takes san holder={} -> refused: invalid
+         e takes san request={} -> held 2
+         f takes san request={} -> refused: invalid
+         patch san description={} -> refused: invalid
+         patch san pause={} -> refused: invalid
+         revoke san a reason={} -> refused: invalid
+         patch san pause=x for=2592001 -> refused: invalid
+         patch san delay=2592001 -> refused: invalid
+         view san -> size 9 free 6 in-use 3 closed 0 queued 0",
+        info(limits::INFO_BYTES_MAX),
+        info(limits::INFO_BYTES_MAX + 1),
+        info(limits::HOLDER_BYTES_MAX),
+        info(limits::HOLDER_BYTES_MAX + 1),
+        info(limits::REQUEST_ID_CHARS_MAX),
+        info(limits::REQUEST_ID_CHARS_MAX + 1),
+        info(limits::TEXT_BYTES_MAX + 1),
+        info(limits::TEXT_BYTES_MAX + 1),
+        info(limits::TEXT_BYTES_MAX + 1),
+    ));
+}
+
+#[test]
+fn bounds_of_names() {
+    for bad in ["", ".", "..", " a", "a ", "a/b", "a*", "a?", "a\nb", "a\u{7f}", "\u{a0}a", &"x".repeat(201)] {
+        assert!(LockName::new(bad).is_err(), "{bad:?}");
+    }
+    for good in ["a", "...", "a b", "größe", "a:b", &"x".repeat(200)] {
+        assert!(LockName::new(good).is_ok(), "{good:?}");
+    }
+}
+
+#[test]
+fn bound_of_the_instances_of_a_template() {
+    let mut crowd = Crowd::new();
+    let definition = lock_core::Definition {
+        target: lock_core::Target::Template(lock_core::Prefix::from_pattern("job-*").unwrap()),
+        settings: Settings::new(1),
+        paused: false,
+    };
+    let command = Command::Configure { definitions: vec![definition], mode: lock_core::ConfigureMode::Apply };
+    crowd.table.apply(at(0), &command).unwrap();
+    let max = limits::TEMPLATE_INSTANCES_MAX;
+    for number in 0..max {
+        crowd.ask(&format!("job-{number}"), number % 2, Lease::Never).unwrap();
+    }
+    assert_eq!(crowd.ask("job-x", 3, Lease::Never), Err(full("instances of a template", max)));
+    crowd.ask("job-7", 3, Lease::Never).unwrap();
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn bounds_of_tickets_of_a_key_and_of_a_lock() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    crowd.put("other", Settings::new(1)).unwrap();
+    for number in 0..limits::LOCK_TICKETS_MAX {
+        crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Given(3_600_000)).unwrap();
+    }
+    let of_key = full("tickets of a key or address", limits::OWNER_TICKETS_MAX);
+    assert_eq!(crowd.ask("other", 0, Lease::Never), Err(of_key));
+    let of_lock = full("tickets of a lock", limits::LOCK_TICKETS_MAX);
+    // max_queue has the same value by default and does not count the holder.
+    assert_eq!(crowd.ask("san", 99, Lease::Never), Err(of_lock));
+    crowd.ask("other", 99, Lease::Never).unwrap();
+    crowd.release(TicketId(5));
+    crowd.ask("other", 0, Lease::Never).unwrap();
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn bound_of_what_one_step_ends_by_the_clock() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    let holder = crowd.ask("san", 0, Lease::Given(3_600_000)).unwrap();
+    for number in 0..25_000 {
+        crowd.ask("san", 1 + number / limits::OWNER_TICKETS_MAX, Lease::Given(60_000)).unwrap();
+    }
+    crowd.table.take_changes();
+    assert_eq!(crowd.step(59_999), 0);
+    assert_eq!(crowd.step(60_000), 10_000);
+    assert_eq!(crowd.table.next_timeout(), Some(60_000), "more is due at once");
+    lock_core::invariants::check(&crowd.table).unwrap();
+    // What is late shows life now and stays.
+    let late = crowd.table.snapshot().tickets.iter().find(|t| t.is_live() && t.id != holder).unwrap().id;
+    let renew = Command::Renew { id: late, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
+    crowd.now = 60_001;
+    crowd.table.begin_step(60_001);
+    crowd.table.sign_of_life(&renew);
+    crowd.table.expire(at(60_001));
+    crowd.table.apply(at(60_001), &renew).unwrap();
+    assert_eq!(crowd.ended(), 10_000);
+    assert_eq!(crowd.step(60_001), 4_999);
+    assert_eq!(crowd.live(), 2);
+}
+
+#[test]
+fn bound_of_what_one_step_of_a_deletion_ends() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings { lock_delay: 30_000, ..Settings::new(1) }).unwrap();
+    for number in 0..15_000 {
+        crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never).unwrap();
+    }
+    crowd.table.take_changes();
+    let delete = Command::DeleteLock {
+        name: name("san"),
+        precondition: Precondition::None,
+        force: Force { force: true, expect_tickets: Some(15_000) },
+    };
+    crowd.step(10);
+    assert_eq!(crowd.table.apply(at(10), &delete), Ok(Outcome::Again));
+    assert_eq!(crowd.ended(), 10_000);
+    assert_eq!(crowd.ask("san", 9, Lease::Never), Err(Rejection::Retiring));
+    crowd.step(20);
+    assert_eq!(crowd.table.apply(at(20), &delete), Ok(Outcome::Done));
+    assert_eq!(crowd.ended(), 5_000);
+    assert_eq!(crowd.put("san", Settings::new(1)), Err(Rejection::NameClosed(29_990)));
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn bound_of_what_one_step_of_a_shrink_ends() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(2)).unwrap();
+    let mut store = Mirror::default();
+    store.settle(&mut crowd.table).unwrap();
+    crowd.ask("san", 0, Lease::Never).unwrap();
+    for number in 0..12_000_u128 {
+        let new = NewTicket {
+            lock: name("san"),
+            id: TicketId(1_000_000 + number),
+            caller: Caller::anonymous(&format!("host-{}", number / 10_000)),
+            permits: Permits::Count(2),
+            priority: 0,
+            info: Arc::from(""),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: false,
+        };
+        crowd.table.apply(at(0), &Command::Acquire(new)).unwrap();
+    }
+    crowd.table.begin_step(1);
+    crowd.now = 1;
+    crowd.put("san", Settings::new(1)).unwrap();
+    store.settle(&mut crowd.table).unwrap();
+    assert_eq!(crowd.live(), 2_001);
+    // A crash here: the size is stored, so the rest follows after the load.
+    crowd.table = Table::load(store.snapshot(), 0).unwrap();
+    assert_eq!(crowd.step(2), 2_000);
+    let oversized = |state: &State| matches!(state, State::Ended { how, .. } if *how == EndedAs::Oversized);
+    let tickets = crowd.table.snapshot().tickets;
+    assert_eq!(tickets.iter().filter(|t| oversized(&t.state)).count(), 12_000);
+}
+
+#[test]
+fn rule_08_at_most_100_000_ended_tickets_are_remembered_the_oldest_go() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1_000_000)).unwrap();
+    let first = crowd.ask("san", 0, Lease::Never).unwrap();
+    crowd.release(first);
+    let mut ids = Vec::new();
+    for number in 0..limits::ENDED_TICKETS_MAX {
+        ids.push(
+            crowd
+                .ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never)
+                .unwrap_or_else(|why| panic!("{number}: {why}")),
+        );
+    }
+    // All in the same millisecond, and the last to end is the first that was made.
+    crowd.step(1);
+    for id in ids.iter().rev() {
+        crowd.release(*id);
+    }
+    let again = crowd.ask("san", 0, Lease::Never).unwrap();
+    crowd.release(again);
+    let snapshot = crowd.table.snapshot();
+    assert_eq!(snapshot.tickets.len(), limits::ENDED_TICKETS_MAX);
+    assert!(snapshot.tickets.iter().all(|ticket| ticket.id != first));
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn rule_08_a_full_memory_takes_in_what_ends_now_whatever_its_number() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1_000_000)).unwrap();
+    let early = crowd.ask("san", 99, Lease::Never).unwrap();
+    for number in 0..limits::ENDED_TICKETS_MAX {
+        let id = crowd.ask("san", number / limits::OWNER_TICKETS_MAX, Lease::Never).unwrap();
+        crowd.release(id);
+    }
+    crowd.release(early);
+    let snapshot = crowd.table.snapshot();
+    assert_eq!(snapshot.tickets.len(), limits::ENDED_TICKETS_MAX);
+    assert!(snapshot.tickets.iter().any(|ticket| ticket.id == early));
+}
+
+#[test]
+fn rule_05_a_ticket_is_served_once_a_step_whatever_becomes_of_it() {
+    play(
+        "lock san size=1
+         a takes san -> held 0
+         b asks san wait -> waits ahead 0
+         a releases & b releases -> released & released; b served 0",
+    );
+}

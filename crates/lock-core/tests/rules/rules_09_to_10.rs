@@ -1,0 +1,213 @@
+//! Service time and counters.
+
+use crate::scenario::play;
+
+#[test]
+fn rule_09_signs_of_life_in_a_batch_count_before_expiry() {
+    play(
+        "lock san size=3 grace=10 max_lock=60
+         a takes san -> held 0
+         b asks san permits=3 -> queued ahead 0
+         +60 a renews & b gets -> held 0 & queued ahead 0
+         +60 a gets & b waits -> held 0 & waits ahead 0
+         +60 -> a forgotten; b served 0-2",
+    );
+}
+
+#[test]
+fn rule_09_a_pick_up_in_the_batch_counts_before_the_lapse() {
+    play(
+        "lock san size=4 grace=10
+         a asks san -> granted 0
+         b asks san -> granted 1
+         c asks san -> granted 2
+         d asks san request=1234567890abcdef -> granted 3
+         +10 a gets & b reads & c waits & d takes san request=1234567890abcdef -> held 0 & held 1 & held 2 & held 3",
+    );
+}
+
+#[test]
+fn rule_09_a_repeated_request_in_the_batch_counts_before_expiry() {
+    play(
+        "lock san size=1 max_lock=20
+         a takes san request=1234567890abcdef -> held 0
+         +20 a2 takes san request=1234567890abcdef -> held 0
+         show a left -> left 20
+         h asks san holder=me -> queued ahead 0
+         +60 h asks san holder=me -> granted 0; a forgotten; h granted 0",
+    );
+}
+
+#[test]
+fn rule_09_what_is_refused_is_no_sign_of_life() {
+    play(
+        "lock san size=1 max_lock=20
+         lock other size=1
+         a takes san key=ci -> held 0
+         +20 a renews key=thief -> refused: unknown ticket; a forgotten
+         b takes san -> held 0
+         +20 b gets lock=other -> refused: unknown ticket; b forgotten
+         c takes san request=1234567890abcdef -> held 0
+         +20 c2 takes san request=1234567890abcdef permits=2 -> refused: request_id reused; c forgotten
+         d takes san -> held 0
+         +20 d renews ttl=0.1 -> refused: invalid; d forgotten
+         e takes san -> held 0
+         +20 e reads -> forgotten; e forgotten",
+    );
+}
+
+#[test]
+fn rule_09_every_lease_starts_again_in_full_at_load() {
+    play(
+        "lock san size=2 grace=60 max_lock=100
+         a takes san -> held 0
+         g asks san -> granted 1
+         q asks san ttl=90 -> queued ahead 0
+         +50 restart
+         show a left -> left 100
+         show g left -> left 60
+         show q left -> left 90
+         +60 -> g lapsed; q granted 1
+         +40 -> a forgotten",
+    );
+}
+
+#[test]
+fn rule_09_grace_is_at_least_30_seconds_after_a_load() {
+    play(
+        "lock san size=1 grace=5
+         a asks san -> granted 0
+         b asks san ttl=600 -> queued ahead 0
+         +4 restart
+         show a left -> left 30
+         +29.999 ->
+         +0.001 -> a lapsed; b granted 0
+         b gets -> held 0
+         b releases -> released
+         a gets -> held 0
+         a undelivered -> done
+         show a left -> left 5",
+    );
+}
+
+#[test]
+fn rule_09_holds_and_closed_permits_continue_over_a_load() {
+    play(
+        "lock san size=2 delay=30 max_lock=50 max_hold=100
+         a takes san -> held 0
+         b takes san -> held 1
+         revoke san b -> revoked; b revoked
+         +20 a renews & restart -> held 0
+         show a left -> left 50
+         +9.999 ->
+         +0.001 -> san opened
+         +40 a renews & restart -> held 0
+         +29.999 a renews & restart -> held 0
+         +0.001 -> a overdue",
+    );
+}
+
+#[test]
+fn rule_09_a_gap_leaves_every_lease_at_least_five_seconds() {
+    play(
+        "lock san size=2 grace=10 max_lock=20 max_hold=21
+         a takes san -> held 0
+         +9 g asks san -> granted 1
+         q asks san ttl=1 -> queued ahead 0
+         +2 gap ->
+         show g left -> left 8
+         show q left -> left 5
+         +4.999 ->
+         +0.001 -> q expired
+         +2.999 ->
+         +0.001 -> g lapsed
+         +1 -> a forgotten",
+    );
+    play(
+        "lock san size=2 max_lock=20 max_hold=21
+         a takes san -> held 0
+         +19 b takes san -> held 1
+         +1.9 a gets & gap -> held 0
+         +0.1 -> a overdue",
+    );
+}
+
+#[test]
+fn rule_09_an_unfinished_wait_is_an_ordinary_queued_ticket_after_a_load() {
+    play(
+        "lock san size=1 grace=5
+         a takes san -> held 0
+         b asks san wait -> waits ahead 0
+         +50 restart
+         show b state left -> queued ahead 0 left 60
+         a releases -> released; b granted 0
+         b reads -> held 0",
+    );
+}
+
+#[test]
+fn rule_10_tokens_and_numbers_always_rise() {
+    play(
+        "lock san size=2
+         lock other size=1
+         a takes san -> held 0
+         b takes other -> held 0
+         c takes san -> held 1
+         show a token number -> token 1 number 1
+         show b token number -> token 2 number 2
+         show c token number -> token 3 number 3
+         a releases -> released
+         d takes san -> held 0
+         show d token number -> token 4 number 4
+         verify san 1 -> refused: not a holder
+         verify san 4 -> held 0
+         verify san 2 -> refused: not a holder
+         verify other 2 -> held 0
+         verify nowhere 2 -> refused: unknown lock",
+    );
+}
+
+#[test]
+fn rule_10_counters_are_never_derived_from_tickets() {
+    play(
+        "lock san size=1
+         a takes san -> held 0
+         a releases -> released
+         +600 a gets -> refused: unknown ticket
+         delete san -> done; san deleted
+         restart
+         lock san size=1
+         +1 b takes san -> held 0
+         show b token number seq -> token 2 number 2 seq 2",
+    );
+}
+
+#[test]
+fn rule_10_each_grant_has_its_own_token() {
+    play(
+        "lock san size=1 grace=10
+         a asks san -> granted 0
+         show a token -> token 1
+         +10 -> a lapsed
+         verify san 1 -> refused: not a holder
+         a gets -> held 0
+         show a token -> token 2
+         restart
+         +1 verify san 2 -> held 0",
+    );
+}
+
+#[test]
+fn rule_10_a_copied_store_begins_at_unix_time_if_that_is_higher() {
+    play(
+        "lock san size=3
+         a takes san -> held 0
+         restart copied=1700000000000000
+         +1 b takes san -> held 1
+         show b token number -> token 1700000000000001 number 1700000000000001
+         verify san 1 -> held 0
+         restart copied=5
+         +1 c takes san -> held 2
+         show c token number -> token 1700000000000002 number 1700000000000002",
+    );
+}

@@ -1,0 +1,264 @@
+//! Rules as scripts: a line is a step, `left -> right` says what is done and all that must come of it.
+//!
+//! ```text
+//! lock san size=2 grace=10            # makes a lock; what a line is not asked about is not checked
+//!      a asks san          -> granted 0
+//!      b asks san permits=2 -> queued ahead 0
+//! +5   a gets              -> held 0
+//! +1   a releases          -> released; b granted 0-1
+//! ```
+//!
+//! `+5` lets 5 s of service time pass before the step, ` & ` puts several commands into one batch (their results are
+//! separated by ` & ` too), and after `;` stands everything else that happened, in its order. A line without commands only
+//! lets time pass. After every line the invariants hold and a table loaded from the store equals this one.
+
+mod parse;
+mod words;
+
+use crate::mirror::Mirror;
+use lock_core::{At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, TicketId, What};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Wall time of service time 0, so that the two cannot be confused.
+const WALL: u64 = 1_700_000_000_000;
+
+/// A client and its last ticket.
+struct Actor {
+    caller: Caller,
+    id: TicketId,
+    /// Of the last answer about it.
+    stamp: u64,
+}
+
+struct Stage {
+    table: Table,
+    store: Mirror,
+    now: Ms,
+    actors: BTreeMap<String, Actor>,
+    /// Names of tickets by their number.
+    names: BTreeMap<u64, String>,
+    ids: u128,
+    /// Tickets whose waiting requests have lost their connection.
+    absent: BTreeSet<TicketId>,
+    waits: BTreeMap<TicketId, u32>,
+}
+
+/// What a script line asks for.
+enum Act {
+    /// A command, and the name of its client.
+    Tell(String, Box<Command>),
+    /// The client's connection is gone, and nobody has noticed yet.
+    HangUp(String),
+    /// The process stops after a commit and starts again from its store; a copy begins its counters at this Unix time in
+    /// microseconds.
+    Restart(Option<u64>),
+    /// The process stood still before this step.
+    Gap,
+    /// Some facts about a ticket, looked at from outside.
+    Show(String, Vec<String>),
+}
+
+/// Runs a script.
+///
+/// # Panics
+/// At the first line that does not come true, with what happened instead.
+pub(crate) fn play(script: &str) {
+    let mut stage = Stage {
+        table: Table::load(Snapshot::default(), 0).expect("an empty store"),
+        store: Mirror::default(),
+        now: 0,
+        actors: BTreeMap::new(),
+        names: BTreeMap::new(),
+        ids: 0,
+        absent: BTreeSet::new(),
+        waits: BTreeMap::new(),
+    };
+    for (number, line) in script.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let (left, right) = line.split_once("->").map_or((line, None), |(left, right)| (left, Some(tidy(right))));
+        let got = stage.step(left.trim());
+        match right {
+            Some(right) => assert_eq!(got, right, "\nline {number}: {line}\n"),
+            None => assert!(!got.contains("refused"), "\nline {number}: {line}\n{got}\n"),
+        }
+        if let Err(why) = stage.store.settle(&mut stage.table) {
+            panic!("\nline {number}: {line}\n{why}\n");
+        }
+    }
+}
+
+fn tidy(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Stage {
+    fn step(&mut self, left: &str) -> String {
+        let (pause, rest) = match left.strip_prefix('+') {
+            Some(timed) => timed.split_once(char::is_whitespace).unwrap_or((timed, "")),
+            None => ("0", left),
+        };
+        self.now += parse::millis(pause);
+        let acts: Vec<Act> =
+            rest.split(" & ").map(str::trim).filter(|text| !text.is_empty()).map(|text| self.parse(text)).collect();
+
+        self.table.begin_step(self.now);
+        if acts.iter().any(|act| matches!(act, Act::Gap)) {
+            self.table.after_gap();
+        }
+        for act in &acts {
+            if let Act::Tell(_, command) = act {
+                self.table.sign_of_life(command);
+            }
+        }
+        let absent = self.absent.clone();
+        let at = At { now: self.now, wall: WALL + self.now, present: &|id| !absent.contains(&id) };
+        self.table.expire(at);
+        let mut happened = self.happened(None);
+        let mut results = Vec::new();
+        for act in acts {
+            match act {
+                Act::Tell(name, command) => {
+                    let outcome = self.table.apply(at, &command);
+                    results.push(self.result(&name, &command, outcome));
+                    happened.extend(self.happened(Some(&name)));
+                }
+                Act::HangUp(name) => {
+                    self.absent.insert(self.actors[&name].id);
+                }
+                Act::Restart(copy) => self.restart(copy),
+                Act::Gap => {}
+                Act::Show(name, facts) => results.push(self.show(&name, &facts)),
+            }
+        }
+        let mut served = BTreeSet::new();
+        for id in self.table.take_served() {
+            assert!(served.insert(id), "a ticket is served twice in a step");
+            let stamp = self.table.answer_waiting(id).stamp;
+            self.waits.remove(&id);
+            if let Some(actor) = self.actors.values_mut().find(|actor| actor.id == id) {
+                actor.stamp = stamp;
+            }
+        }
+        let mut parts = vec![results.join(" & ")];
+        parts.extend(happened);
+        parts.retain(|part| !part.is_empty());
+        parts.join("; ")
+    }
+
+    fn restart(&mut self, copy: Option<u64>) {
+        self.store.settle(&mut self.table).expect("the table is sound");
+        let mut snapshot = self.store.snapshot();
+        snapshot.restart_counters = copy.is_some();
+        self.table = Table::load(snapshot, copy.unwrap_or(0)).expect("the store is sound");
+        self.waits.clear();
+        self.absent.clear();
+        self.table.begin_step(self.now);
+    }
+
+    /// The result of a command in words; keeps what later lines need.
+    fn result(&mut self, name: &str, command: &Command, outcome: Result<Outcome, Rejection>) -> String {
+        let view = match &outcome {
+            Ok(Outcome::Ticket(view) | Outcome::Waiting(view)) => Some(view.as_ref()),
+            Err(Rejection::Gone(view)) => Some(view.as_ref()),
+            _ => None,
+        };
+        if let Some(view) = view {
+            let id = view.ticket.id;
+            if let Command::Acquire(new) = command {
+                let caller = new.caller.clone();
+                let stamp = view.stamp;
+                self.actors.insert(name.to_owned(), Actor { caller, id, stamp });
+                self.names.entry(view.ticket.number).or_insert_with(|| name.to_owned());
+            }
+            if let Some(actor) = self.actors.get_mut(name) {
+                actor.stamp = view.stamp;
+            }
+            if matches!(outcome, Ok(Outcome::Waiting(_))) {
+                *self.waits.entry(id).or_default() += 1;
+                self.absent.remove(&id);
+            }
+        }
+        if let Command::EndWait { id, .. } = command {
+            *self.waits.get_mut(id).expect("a request waits") -= 1;
+        }
+        words::result(outcome)
+    }
+
+    /// Everything that happened since, but for what the acting client's result says anyway.
+    fn happened(&mut self, actor: Option<&str>) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        for event in self.table.take_events() {
+            match event.what {
+                What::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
+                What::LockDeleted => told.push(format!("{} deleted", event.lock)),
+                What::PermitsOpened if actor.is_none() => told.push(format!("{} opened", event.lock)),
+                What::Ticket { number, step, .. } => {
+                    let name = self.names.get(&number).cloned().unwrap_or_default();
+                    if actor.is_some_and(|actor| name.is_empty() || actor == name) {
+                        continue;
+                    }
+                    let granted = format!("{name} granted");
+                    match step {
+                        Step::Queued => {}
+                        Step::Granted { .. } => told.push(granted),
+                        Step::Held => match told.iter_mut().rfind(|text| **text == granted) {
+                            Some(text) => *text = format!("{name} served"),
+                            None => told.push(format!("{name} held")),
+                        },
+                        Step::Lapsed => told.push(format!("{name} lapsed")),
+                        Step::Undelivered => told.push(format!("{name} undelivered")),
+                        Step::Ended { how, .. } => told.push(format!("{name} {}", how.as_str())),
+                    }
+                }
+                _ => {}
+            }
+        }
+        // A grant is told with its slots.
+        let with_slots = |text: String| match text.split_once(' ') {
+            Some((name, "granted" | "served")) => format!("{text} {}", self.slots_of(name)),
+            _ => text,
+        };
+        told.into_iter().map(with_slots).collect()
+    }
+
+    fn record(&self, name: &str) -> lock_core::TicketRecord {
+        let id = self.actors[name].id;
+        let all = self.table.snapshot().tickets;
+        all.into_iter().find(|ticket| ticket.id == id).expect("is remembered")
+    }
+
+    fn slots_of(&self, name: &str) -> String {
+        words::slots(&self.record(name))
+    }
+
+    /// Looks at a ticket as a list does: that picks nothing up.
+    fn show(&mut self, name: &str, facts: &[String]) -> String {
+        let record = self.record(name);
+        let view = self.listed(&record.lock, record.id);
+        let left = |time: Option<Ms>| time.map_or_else(|| "never".to_owned(), words::seconds);
+        let fact = |fact: &String| match fact.as_str() {
+            "state" => words::state(&record, view.as_ref().map_or(0, |view| view.ahead)),
+            "token" => format!("token {}", record.token.unwrap_or(0)),
+            "number" => format!("number {}", record.number),
+            "seq" => format!("seq {}", record.seq),
+            "ttl" => format!("ttl {}", left(view.as_ref().and_then(|view| view.ttl))),
+            "left" => format!("left {}", left(view.as_ref().and_then(|view| view.expires_in))),
+            other => panic!("no fact {other}"),
+        };
+        facts.iter().map(fact).collect::<Vec<_>>().join(" ")
+    }
+
+    fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {
+        let at = At { now: self.now, wall: WALL, present: &|_| false };
+        let command = Command::ViewLock { name: lock.clone(), tickets: 1000 };
+        match self.table.apply(at, &command) {
+            Ok(Outcome::Lock(view)) => {
+                view.holders.iter().chain(&view.queue).find(|ticket| ticket.ticket.id == id).cloned()
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Outcomes in the words of the scripts.
+
+use lock_core::{LockView, Ms, Outcome, Rejection, State, TicketRecord};
+
+pub(super) fn seconds(time: Ms) -> String {
+    match time % 1000 {
+        0 => (time / 1000).to_string(),
+        rest => format!("{}.{rest:03}", time / 1000),
+    }
+}
+
+/// `0-1,4` and, if they have names, `a,b`.
+pub(super) fn slots(ticket: &TicketRecord) -> String {
+    let ranges: Vec<String> = ticket
+        .slots
+        .iter()
+        .map(|&(start, end)| match start == end {
+            true => start.to_string(),
+            false => format!("{start}-{end}"),
+        })
+        .collect();
+    let names: Vec<&str> = ticket.slot_names.iter().map(|name| name.as_str()).collect();
+    format!("{} {}", ranges.join(","), names.join(",")).trim().to_owned()
+}
+
+pub(super) fn state(ticket: &TicketRecord, ahead: u64) -> String {
+    match &ticket.state {
+        State::Queued { dormant: true } => format!("dormant ahead {ahead}"),
+        State::Queued { dormant: false } => format!("queued ahead {ahead}"),
+        State::Granted => format!("granted {}", slots(ticket)),
+        State::Held => format!("held {}", slots(ticket)),
+        State::Ended { how, .. } => how.as_str().to_owned(),
+    }
+}
+
+fn lock(view: &LockView) -> String {
+    let mut text = format!(
+        "size {} free {} in-use {} closed {} queued {}",
+        view.lock.settings.size(),
+        view.free,
+        view.in_use,
+        view.closed,
+        view.queued
+    );
+    for (is, word) in [(view.lock.pause.is_some(), " paused"), (view.lock.retiring, " retiring")] {
+        if is {
+            text.push_str(word);
+        }
+    }
+    if !view.lock.slot_names.is_empty() {
+        let names = view.lock.slot_names.iter().map(|(slot, name)| format!("{slot}={name}"));
+        text.push_str(&format!(" names {}", names.collect::<Vec<_>>().join(",")));
+    }
+    if !view.overridden.is_empty() {
+        text.push_str(&format!(" overridden {}", view.overridden.join(",")));
+    }
+    text
+}
+
+pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {
+    match outcome {
+        Ok(Outcome::Ticket(view)) => state(&view.ticket, view.ahead),
+        Ok(Outcome::Waiting(view)) => format!("waits ahead {}", view.ahead),
+        Ok(Outcome::NothingHeld) => "nothing".to_owned(),
+        Ok(Outcome::Lock(view)) => lock(&view),
+        Ok(Outcome::Locks(locks)) => {
+            let names: Vec<&str> = locks.iter().map(|lock| lock.lock.name.as_str()).collect();
+            format!("locks {}", names.join(",")).trim().to_owned()
+        }
+        Ok(Outcome::Tickets(tickets)) => format!("{} tickets", tickets.len()),
+        Ok(Outcome::Done) => "done".to_owned(),
+        Ok(Outcome::Again) => "again".to_owned(),
+        Ok(Outcome::Configured(report)) => {
+            let mut text = "configured".to_owned();
+            for (word, names) in [
+                ("created", report.created),
+                ("changed", report.changed),
+                ("retired", report.retired),
+                ("refused", report.refused),
+            ] {
+                if !names.is_empty() {
+                    text.push_str(&format!(" {word} {}", names.join(",")));
+                }
+            }
+            text
+        }
+        Err(why) => format!("refused: {}", rejection(&why)),
+    }
+}
+
+fn rejection(why: &Rejection) -> String {
+    match why {
+        Rejection::UnknownLock => "unknown lock".to_owned(),
+        Rejection::UnknownTicket => "unknown ticket".to_owned(),
+        Rejection::Gone(view) => format!("gone, {}", view.ended().map_or("alive?", |how| how.as_str())),
+        Rejection::Withdrawn => "withdrawn".to_owned(),
+        Rejection::RequestIdReused => "request_id reused".to_owned(),
+        Rejection::HolderTaken => "holder taken".to_owned(),
+        Rejection::Busy => "busy".to_owned(),
+        Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
+        Rejection::Retiring => "retiring".to_owned(),
+        Rejection::NameClosed(time) => format!("name closed for {}", seconds(*time)),
+        Rejection::Full { what, max } => format!("{what} {max}"),
+        Rejection::Invalid(_) => "invalid".to_owned(),
+        Rejection::Changed(_) => "changed since".to_owned(),
+        Rejection::Exists => "exists".to_owned(),
+        Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
+        Rejection::NotAHolder => "not a holder".to_owned(),
+        Rejection::NotAllowed => "not allowed".to_owned(),
+    }
+}

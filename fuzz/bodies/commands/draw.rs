@@ -1,0 +1,261 @@
+//! Bytes into choices, and choices into commands: a few locks, clients and times, so that they meet.
+
+use super::{Act, Step, World};
+use lock_core::*;
+use std::sync::Arc;
+
+/// Reads choices from bytes; zeros follow after the last one.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn byte(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        *first
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::from(self.byte()) % bound
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
+    }
+}
+
+const TIMES: [Ms; 20] =
+    [0, 0, 0, 0, 0, 0, 1, 500, 999, 1000, 4999, 5000, 9999, 10_000, 15_000, 29_999, 30_000, 60_000, 300_000, 600_000];
+const LOCKS: [&str; 6] = ["a", "b", "t-1", "t-x1", "t-2", "zz"];
+const REQUESTS: [&str; 3] = ["request-id-number-1", "request-id-number-2", "request-id-number-3"];
+
+fn lock(choices: &mut Choices<'_>) -> LockName {
+    LockName::new(choices.of(&LOCKS)).expect("a name")
+}
+
+fn caller(choices: &mut Choices<'_>) -> Caller {
+    let choice = choices.byte();
+    Caller {
+        owner: [None, None, Some("k1"), Some("k2")][usize::from(choice % 4)].map(Arc::from),
+        admin: choice >= 240,
+        from: Arc::from(if choice & 16 == 0 { "host-1" } else { "host-2" }),
+    }
+}
+
+fn ticket(choices: &mut Choices<'_>, world: &World) -> TicketId {
+    // The latest are the most interesting; past the first stands one that never was.
+    let back = choices.below(world.ids.len().min(12) + 1);
+    world.ids.iter().rev().nth(back).copied().unwrap_or(TicketId(7))
+}
+
+/// Lock, number and token of a ticket; now and then of none.
+fn told(choices: &mut Choices<'_>, world: &World) -> (LockName, u64, u64) {
+    let back = choices.below(world.told.len().min(12) + 1);
+    let known = world.told.iter().rev().nth(back).cloned();
+    known.unwrap_or_else(|| (lock(choices), 1, 1))
+}
+
+fn capacity(choices: &mut Choices<'_>) -> Capacity {
+    let named =
+        |names: &[&str]| Capacity::Named(names.iter().map(|name| SlotName::new(name).expect("a name")).collect());
+    match choices.below(16) {
+        0 => Capacity::Size(0),
+        1..=3 => Capacity::Size(1),
+        4..=6 => Capacity::Size(2),
+        7..=9 => Capacity::Size(3),
+        10 => Capacity::Size(5),
+        11 => named(&["red", "green"]),
+        12 => named(&["green", "blue", "red"]),
+        13 => named(&["blue", "green"]),
+        14 => named(&["red"]),
+        _ => named(&["x", "red", "y", "blue"]),
+    }
+}
+
+fn settings(choices: &mut Choices<'_>) -> Settings {
+    let capacity = capacity(choices);
+    let choice = usize::from(choices.byte());
+    Settings {
+        capacity,
+        grace: [10_000, 0, 5000][choice % 3],
+        expiration: [Some(20_000), None][choice / 3 % 2],
+        max_lock: [Some(60_000), Some(10_000), None][choice / 6 % 3],
+        max_hold: [None, Some(15_000)][choice / 18 % 2],
+        max_ttl: [None, Some(30_000)][choice / 36 % 2],
+        lock_delay: [0, 30_000, 5000][choice / 72 % 3],
+        max_queue: if choice > 250 { 2 } else { 1000 },
+        description: Arc::from(""),
+    }
+}
+
+fn force(choices: &mut Choices<'_>) -> Force {
+    let choice = choices.below(4);
+    Force { force: choice > 0, expect_tickets: (choice == 3).then_some(1) }
+}
+
+fn precondition(choices: &mut Choices<'_>) -> Precondition {
+    match choices.below(8) {
+        0 => Precondition::Absent,
+        _ => Precondition::None,
+    }
+}
+
+fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
+    // Ids are in no order, as random ones are.
+    let id = TicketId((world.ids.len() as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    world.ids.push(id);
+    NewTicket {
+        lock: lock(choices),
+        id,
+        caller: caller(choices),
+        permits: match choices.below(16) {
+            0 => Permits::All,
+            1 => Permits::Count(0),
+            2..=5 => Permits::Count(2),
+            6 => Permits::Count(3),
+            7 => Permits::Count(4),
+            _ => Permits::Count(1),
+        },
+        priority: [0, 0, 0, 1, -1][choices.below(5)],
+        info: Arc::from(""),
+        lease: match choices.below(12) {
+            0 => Lease::Given(500),
+            1 => Lease::Given(5000),
+            2..=4 => Lease::Given(120_000),
+            5 => Lease::Never,
+            _ => Lease::OfLock,
+        },
+        queue_lease: [QueueLease::Minute, QueueLease::Expiration][choices.below(2)],
+        max_hold: [None, None, None, Some(9999)][choices.below(4)],
+        request_id: [None, None, Some(0), Some(1), Some(2)][choices.below(5)].map(|at: usize| Arc::from(REQUESTS[at])),
+        holder: [None, None, None, Some("h1"), Some("h2")][choices.below(5)].map(Arc::from),
+        if_busy: [IfBusy::Queue, IfBusy::Wait, IfBusy::Refuse, IfBusy::Wait][choices.below(4)],
+        pick_up: choices.below(3) > 0,
+    }
+}
+
+fn definitions(choices: &mut Choices<'_>) -> Vec<Definition> {
+    let lock = |name| Target::Lock(LockName::new(name).expect("a name"));
+    let template = |pattern| Target::Template(Prefix::from_pattern(pattern).expect("a pattern"));
+    let targets = [lock("a"), lock("t-1"), template("t-*"), template("t-x*")];
+    let present = choices.byte();
+    let mut definitions = Vec::new();
+    for (at, target) in targets.into_iter().enumerate() {
+        if present >> at & 1 == 1 {
+            definitions.push(Definition {
+                target,
+                settings: settings(choices),
+                paused: present >> (at + 4) & 1 == 1 && present & 3 == 3,
+            });
+        }
+    }
+    definitions
+}
+
+fn patch(choices: &mut Choices<'_>) -> Patch {
+    let mut patch = Patch::default();
+    match choices.below(10) {
+        0..=3 => patch.capacity = Some(capacity(choices)),
+        4 => patch.pause = Some(Some((Arc::from("why"), None))),
+        5 => patch.pause = Some(Some((Arc::from("why"), Some(10_000)))),
+        6 => patch.pause = Some(None),
+        7 => patch.lock_delay = Some(choices.of(&[0, 5000, 30_000])),
+        8 => patch.max_hold = Some(choices.of(&[None, Some(15_000)])),
+        _ => patch.max_lock = Some(choices.of(&[None, Some(10_000), Some(60_000)])),
+    }
+    patch
+}
+
+fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
+    match choices.below(8) {
+        0 => ReleaseTarget::Request(lock(choices), Arc::from(choices.of(&REQUESTS))),
+        1 => ReleaseTarget::Holder(lock(choices), Arc::from(choices.of(&["h1", "h2"]))),
+        2 => ReleaseTarget::Id(Some(lock(choices)), ticket(choices, world)),
+        _ => ReleaseTarget::Id(None, ticket(choices, world)),
+    }
+}
+
+fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
+    let command = match choices.below(64) {
+        0..=23 => Command::Acquire(new_ticket(choices, world)),
+        24..=32 => Command::Get {
+            id: ticket(choices, world),
+            lock: (choices.below(8) == 0).then(|| lock(choices)),
+            caller: caller(choices),
+            renew: choices.below(2) == 0,
+            wait: choices.below(2) == 0,
+        },
+        33..=36 => Command::Renew {
+            id: ticket(choices, world),
+            caller: caller(choices),
+            ttl: choices.of(&[None, None, Some(20_000), Some(999), Some(1_000_000)]),
+        },
+        37..=40 if !world.waits.is_empty() => {
+            let id = world.waits.swap_remove(choices.below(world.waits.len()));
+            let lost = choices.below(2) == 0;
+            Command::EndWait { id, lost }
+        }
+        41..=42 if !world.waits.is_empty() => return Act::HangUp(choices.of(&world.waits)),
+        43..=48 => Command::Release {
+            target: release_target(choices, world),
+            caller: caller(choices),
+            queued: choices.below(4) > 0,
+        },
+        49..=50 if !world.answers.is_empty() => {
+            let back = choices.below(world.answers.len().min(8));
+            return Act::Undelivered(world.answers.len() - 1 - back);
+        }
+        51..=52 => Command::PutLock {
+            name: lock(choices),
+            settings: settings(choices),
+            precondition: precondition(choices),
+            force: force(choices),
+        },
+        53..=55 => Command::PatchLock {
+            name: lock(choices),
+            patch: patch(choices),
+            precondition: precondition(choices),
+            force: force(choices),
+        },
+        56 => Command::DeleteLock { name: lock(choices), precondition: precondition(choices), force: force(choices) },
+        57..=58 => {
+            let (lock, number, _) = told(choices, world);
+            Command::Revoke {
+                lock,
+                number,
+                caller: Caller { admin: choices.below(4) > 0, ..caller(choices) },
+                reason: Arc::from("enough"),
+            }
+        }
+        59 => {
+            let (lock, number, _) = told(choices, world);
+            Command::Open { lock, number: (choices.below(2) == 0).then_some(number) }
+        }
+        60..=61 => Command::Configure {
+            definitions: definitions(choices),
+            mode: [ConfigureMode::Apply, ConfigureMode::Apply, ConfigureMode::CreateMissing][choices.below(3)],
+        },
+        62 => {
+            let (lock, _, token) = told(choices, world);
+            Command::Verify { lock, token }
+        }
+        63 => Command::ListMine { caller: caller(choices), tickets: 10 },
+        _ => Command::ViewLock { name: lock(choices), tickets: 10 },
+    };
+    Act::Command(Box::new(command))
+}
+
+/// The step that these bytes describe.
+pub(crate) fn step(bytes: &[u8], world: &mut World) -> Step {
+    let mut choices = Choices(bytes);
+    let choices = &mut choices;
+    let (passed, kind) = (choices.of(&TIMES), choices.byte());
+    if kind >= 248 {
+        world.waits.clear();
+        world.absent.clear();
+        // The engine forgets its connections with its table.
+        world.answers.clear();
+    }
+    // The bytes of one act after those of the other: what is left is for the second.
+    let acts = 1 + usize::from(kind % 4 == 3);
+    Step { passed, restart: kind >= 248, gap: kind == 247, acts: (0..acts).map(|_| act(choices, world)).collect() }
+}
