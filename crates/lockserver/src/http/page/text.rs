@@ -25,6 +25,9 @@ fn write_lock(page: &mut String, lock: &LockView) -> std::fmt::Result {
     write_tickets(page, &lock.holders, lock.holding)?;
     writeln!(page, "{RULE}\nQUEUE\n{RULE}")?;
     write_tickets(page, &lock.queue, lock.queued)?;
+    if let Some(pause) = &lock.lock.pause {
+        writeln!(page, "\tNothing is granted: the lock is paused ({})", printable(&pause.reason))?;
+    }
     writeln!(page, "{RULE}\nSTATS\n{RULE}")?;
     let statistics = &lock.statistics;
     writeln!(page, "Query locks: {}", statistics.queries)?;
