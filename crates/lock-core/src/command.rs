@@ -271,7 +271,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// The ticket that this is a sign of life of; such commands are looked at before leases expire (rule 9).
+    /// The ticket whose id makes this a sign of life; such commands are looked at before leases expire (rule 9). See
+    /// also [`crate::Table::shows_life`].
     #[must_use]
     pub fn sign_of_life(&self) -> Option<(TicketId, &Caller)> {
         match self {

@@ -1,7 +1,7 @@
 //! Making a ticket (rule 6).
 
 use super::{At, Lock, Maker, Table, Ticket};
-use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
+use crate::command::{Caller, Command, IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{Step, What};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, LOCK_TICKETS_MAX, LOCKS_MAX, OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX,
@@ -33,6 +33,24 @@ impl Table {
         self.make_ticket(at, new);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.pick_up, wait)
+    }
+
+    /// The live ticket that this command is a sign of life of: by its id, or as a repetition of what made it.
+    #[must_use]
+    pub fn shows_life<'a>(&self, command: &'a Command) -> Option<(TicketId, &'a Caller)> {
+        let new = match command {
+            Command::Acquire(new) => new,
+            // It does not wait for what it has.
+            Command::Get { id, renew: false, .. } if self.find(*id).is_ok_and(|t| t.state == State::Held) => {
+                return None;
+            }
+            _ => return command.sign_of_life(),
+        };
+        let same = match self.same_request(new) {
+            Ok(None) => self.same_holder(new),
+            repeated => repeated,
+        };
+        Some((same.ok().flatten()?, &new.caller))
     }
 
     /// A repetition of a request that made a ticket.

@@ -40,7 +40,8 @@ pub struct At<'a> {
 /// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
-/// 2. [`Table::sign_of_life`] for each command of the batch that is one, *before* anything expires (rule 9);
+/// 2. [`Table::sign_of_life`] for each command of the batch that is one by [`Table::shows_life`], *before* anything
+///    expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
@@ -298,12 +299,11 @@ impl Table {
 
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        let dirty = std::mem::take(&mut self.dirty);
-        let mut changes: Vec<Change> = dirty.into_iter().map(|key| self.change_of(key)).collect();
-        if !changes.is_empty() {
-            changes.push(Change::Meta(self.meta));
+        if !self.dirty.is_empty() {
+            self.mark(Key::Meta);
         }
-        changes
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
@@ -345,6 +345,22 @@ impl Table {
                 Some(withdrawn) => Change::PutWithdrawn(withdrawn.clone()),
                 None => Change::DeleteWithdrawn(scope),
             },
+        }
+    }
+
+    /// The count of signs of life of each ticket, what [`crate::Command::Undelivered`] is held against. Ended ones are
+    /// among them: their end may not have become durable.
+    #[must_use]
+    pub fn stamps(&self) -> BTreeMap<TicketId, u64> {
+        self.tickets.iter().map(|(&id, ticket)| (id, ticket.stamp)).collect()
+    }
+
+    /// Continues the counts of the table that this one takes the place of: an answer that it gave may still get lost.
+    pub fn continue_stamps(&mut self, stamps: &BTreeMap<TicketId, u64>) {
+        for (id, &stamp) in stamps {
+            if let Some(ticket) = self.tickets.get_mut(id) {
+                ticket.stamp = stamp;
+            }
         }
     }
 
