@@ -34,8 +34,21 @@ pub struct Request {
     pub(crate) reply: Option<oneshot::Sender<Answer>>,
     /// Who waits, if it may.
     pub(crate) waiter: Option<Waiter>,
+    pub(crate) turn: Turn,
+}
+
+/// Why a request is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has arrived.
+    First,
     /// One step was not enough for it.
-    pub(crate) resumed: bool,
+    Resumed,
+    /// It waited as the last term ended.
+    Again {
+        /// [`Registered::made`](super::waiters::Registered).
+        made: bool,
+    },
 }
 
 impl Request {
@@ -48,7 +61,7 @@ impl Request {
                 work: Work::Command(command),
                 reply: Some(reply),
                 waiter: None,
-                resumed: false,
+                turn: Turn::First,
             },
             answer,
         )
@@ -143,7 +156,7 @@ impl Lanes {
                 work,
                 reply: None,
                 waiter: None,
-                resumed: false,
+                turn: Turn::First,
             });
             self.arrived.notify_one();
         }

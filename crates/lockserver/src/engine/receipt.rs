@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 use lock_core::{Command, TicketId};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Goes with every answer that makes a difference to its ticket: one that picked it up, or made it. All answers about one
@@ -11,7 +11,8 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub struct Receipt {
     id: TicketId,
-    stamp: u64,
+    /// Stamp of the latest of the answers.
+    stamp: AtomicU64,
     made: bool,
     delivered: AtomicBool,
     lanes: Weak<Lanes>,
@@ -21,11 +22,16 @@ impl Receipt {
     pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, stamp: u64, made: bool) -> Arc<Self> {
         Arc::new(Self {
             id,
-            stamp,
+            stamp: AtomicU64::new(stamp),
             made,
             delivered: AtomicBool::new(false),
             lanes: Arc::downgrade(lanes),
         })
+    }
+
+    /// It goes with this answer too.
+    pub(crate) fn extend(&self, stamp: u64) {
+        self.stamp.fetch_max(stamp, Ordering::AcqRel);
     }
 
     /// The answer has reached its client.
@@ -41,7 +47,7 @@ impl Drop for Receipt {
         {
             lanes.report(Command::Undelivered {
                 id: self.id,
-                stamp: self.stamp,
+                stamp: *self.stamp.get_mut(),
                 made: self.made,
             });
         }
