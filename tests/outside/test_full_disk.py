@@ -1,5 +1,6 @@
 """A disk without room: the answers say so, nobody is told a lie, and it recovers by itself."""
 
+import resource
 import subprocess
 
 import pytest
@@ -78,3 +79,13 @@ def test_it_says_so_and_recovers(as_root, make_server, connect, tmp_path):
             assert asker.release(ticket)
         assert get(server.at).status == 200
         server.stop()
+
+
+def test_a_file_size_limit_is_like_a_full_disk(make_server, connect):
+    """`ulimit -f`, or LimitFSIZE= of systemd: an answer, and not the signal that ends a process."""
+    limit = 200_000
+    server = make_server(preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))).start()
+    asker = connect(server, timeout=60)
+    answers = (asker.call("query_lock", "DefaultLock", "x" * 3000) for _ in range(1000))
+    assert next(value for done, value in answers if not done) == BUSY[1]
+    assert http(server.at, b"GET /healthz HTTP/1.0\r\n\r\n").status == 200

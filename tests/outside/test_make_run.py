@@ -21,7 +21,9 @@ def free_port():
 @pytest.fixture
 def running(tmp_path):
     """scripts/run with the built binary; what it printed."""
-    env = {**os.environ, "LOCKSERVER_BIN": binary(), "PORT": str(free_port()), "STATE": str(tmp_path / "state")}
+    # STATE is relative, as its default is.
+    state = os.path.relpath(tmp_path / "state", ROOT)
+    env = {**os.environ, "LOCKSERVER_BIN": binary(), "PORT": str(free_port()), "STATE": state}
     with open(tmp_path / "out", "wb") as out, open(tmp_path / "err", "wb") as err:
         process = subprocess.Popen([str(ROOT / "scripts" / "run")], env=env, stdout=out, stderr=err)
     try:

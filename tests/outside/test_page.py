@@ -96,3 +96,17 @@ def test_names_are_escaped(make_server):
 def test_no_cache_keeps_it(busy):
     response = get(busy.at)
     assert "no-store" in response.headers["cache-control"]
+
+
+def test_it_has_a_bound(make_server, connect):
+    """However many wait with however long an info, the page stays small, and says what it leaves out."""
+    sections = "".join(f"[lock l{number:02}]\n" for number in range(6))
+    server = make_server({"DEFAULT_LOCK": ""}, sections=sections, store="memory").start()
+    connection = connect(server)
+    for number in range(6):
+        for _ in range(12):
+            calls = [{"methodName": "query_lock", "params": [f"l{number:02}", "x" * 4000]}] * 15
+            assert all(result[0][0] for result in connection.call("system.multicall", calls))
+    text = get(server.at).text
+    assert len(text) < 3_000_000
+    assert "\t... and " in text and text.endswith("more locks\n")

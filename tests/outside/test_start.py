@@ -132,3 +132,13 @@ def test_the_environment_overrides_the_file(make_server):
     with Connection(server.at) as connection:
         assert connection.release(connection.take(lock="FromOutside"), lock="FromOutside")
         assert connection.call("query_lock", "DefaultLock", "") == [False, "lock does not exist"]
+
+
+def test_check_config_into_a_closed_pipe(tmp_path):
+    """`check-config | head` is no crash: the exit code is still the answer."""
+    many = tmp_path / "many.conf"
+    many.write_text("".join(f"[lock l{number}]\n" for number in range(5000)))
+    command = [binary(), "--config", str(many), "check-config"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.wait(30), process.stderr.read()) == (0, b"")

@@ -238,7 +238,8 @@ pub enum Command {
         /// How.
         mode: ConfigureMode,
     },
-    /// Every lock, in the order of names, at most `tickets` holders and waiters of each.
+    /// Every lock, in the order of names, at most `tickets` holders and waiters of each, and
+    /// [`limits::LISTED_TICKETS_ALL_MAX`](crate::limits::LISTED_TICKETS_ALL_MAX) or little more in all.
     ListLocks {
         /// Bound for each listing.
         tickets: usize,

@@ -1,7 +1,7 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
 use crate::table::{Lock, Maker, Table};
-use crate::{Lease, Permits, QueueLease, SlotRanges, State, TicketId, limits, ranges};
+use crate::{Permits, SlotRanges, State, TicketId, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -122,13 +122,7 @@ fn indexes(table: &Table) -> Result<(), String> {
         }
         let lease = ticket.is_live().then(|| table.lease_of(id)).flatten();
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        // A lease that the lock gives runs as it was told: other settings count from the next sign of life on.
-        let of_lock = match ticket.state {
-            State::Held => ticket.lease == Lease::OfLock,
-            State::Queued { .. } => ticket.queue_lease == QueueLease::Expiration,
-            _ => false,
-        };
-        require(waits || of_lock || lease.is_some() == ticket.lease_until.is_some(), || {
+        require(waits || lease.is_some() == ticket.lease_until.is_some(), || {
             format!("rule 4: ticket {} has a lease of {lease:?} that ends at {:?}", ticket.number, ticket.lease_until)
         })?;
         if ticket.is_live() {

@@ -94,6 +94,10 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const CONNECTIONS_MAX: usize = 200_000;
 /// Most tickets that a listing shows for each lock, holders and waiters apart.
 pub const LISTED_TICKETS_MAX: usize = 1000;
+/// Most tickets that a listing of all locks shows; the lock in which it is reached may exceed it by its own bound.
+pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
+/// Largest status page before it is made HTML, in bytes; what comes after it is counted, not shown.
+pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
 /// Largest configuration file, in bytes.

@@ -3,6 +3,7 @@
 use clap::Parser;
 use lockserver::cli::{Cli, Command};
 use lockserver::{config, daemon, exit};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     match cli.command {
         Some(Command::CheckConfig) => {
             let result = cli.sources().load();
-            print!("{}", config::check_report(&result));
+            // Whoever reads it may stop early (`| head`); the exit code is the answer.
+            drop(std::io::stdout().write_all(config::check_report(&result).as_bytes()));
             ExitCode::from(if result.is_ok() { exit::OK } else { exit::CONFIG })
         }
         None => ExitCode::from(daemon::run(&cli.sources())),

@@ -1,4 +1,4 @@
-//! The few calls to the operating system that no safe library offers: the open-file limit, two looks at a TCP socket, and
+//! The few calls to the operating system that no safe library offers: limits of files, two looks at a TCP socket, and
 //! its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
 
 use std::io;
@@ -30,6 +30,16 @@ pub fn raise_open_files() -> io::Result<u64> {
         }
     }
     Ok(limit.rlim_cur)
+}
+
+/// A write beyond the file size limit becomes an error (EFBIG) of that write, which the store and the log know how to
+/// live with, instead of SIGXFSZ, which ends the process.
+pub fn ignore_file_size_signal() {
+    #[expect(unsafe_code, reason = "signal has no safe wrapper among the dependencies")]
+    // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced that anybody relies on. It cannot fail.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
 }
 
 /// What a look at a connected socket shows.

@@ -233,13 +233,29 @@ impl Table {
             lock.slots.set_capacity(&settings.capacity);
             lock.record.slot_names = lock.slots.names();
         }
+        let endless = |of: &Settings| (of.expiration.is_none(), of.max_lock.is_none());
+        let leases_change = endless(&lock.record.settings) != endless(&settings);
         lock.record.settings = settings;
         lock.record.revision = revision;
+        if leases_change {
+            self.start_or_stop_leases(name);
+        }
         self.mark(Key::Lock(name.clone()));
         self.tell(at, name, What::LockChanged);
         self.after_resize(at, name);
         if self.locks.contains_key(name) {
             self.settle(at, name);
+        }
+    }
+
+    /// A lease that was endless begins now, one that has become endless stops: who sets a bound because of holders that
+    /// stay for ever means those too. Other leases are as long as they were told to be, until the next sign of life.
+    fn start_or_stop_leases(&mut self, name: &LockName) {
+        let tickets: Vec<TicketId> = self.live_tickets(name).collect();
+        for id in tickets {
+            if self.lease_of(id).is_some() != self.ticket(id).lease_until.is_some() {
+                self.arm(id);
+            }
         }
     }
 

@@ -90,8 +90,10 @@ impl Table {
             }
             _ => {}
         }
-        let ticket = self.ticket(id);
-        if ticket.state == State::Held {
+        if self.ticket(id).state == State::Held {
+            let ticket = self.ticket_mut(id);
+            // Its client may know now, so that the loss of an earlier answer must not take the permits away.
+            ticket.stamp += u64::from(!picked_up);
             let lock = ticket.lock.clone();
             self.lock_mut(&lock).statistics.got += 1;
         }
@@ -136,7 +138,8 @@ impl Table {
         let Some(ticket) = self.tickets.get_mut(&id) else {
             return Outcome::Done;
         };
-        ticket.waiting = ticket.waiting.checked_sub(1).expect("each wait ends once");
+        // None is counted if the wait began before the table was loaded.
+        ticket.waiting = ticket.waiting.saturating_sub(1);
         let last = ticket.waiting == 0;
         match ticket.state {
             State::Queued { dormant } if last => {

@@ -199,10 +199,13 @@ impl Table {
         if before.as_ref() != Some(&file) {
             self.mark(Key::Lock(name.clone()));
         }
-        if pauses {
-            self.set_pause(name, Some(super::acquire::file_pause()));
+        // Only the file's own pause ends with the file's size 0; an administrator's stays.
+        let of_file = self.lock(name).record.pause.as_ref() == Some(&super::acquire::file_pause());
+        let resumes = of_file && !file.paused && before.is_some_and(|before| before.paused);
+        if pauses || resumes {
+            self.set_pause(name, pauses.then(super::acquire::file_pause));
         }
-        if changed || back || pauses {
+        if changed || back || pauses || resumes {
             report.changed.push(name.to_string());
             self.set_settings(at, name, settings);
         } else {

@@ -52,7 +52,13 @@ impl Table {
     }
 
     pub(super) fn list_locks(&self, tickets: usize) -> Outcome {
-        Outcome::Locks(self.locks.values().filter(|lock| !lock.deleting).map(|lock| self.view(lock, tickets)).collect())
+        let mut left = crate::limits::LISTED_TICKETS_ALL_MAX;
+        let view = |lock| {
+            let view = self.view(lock, tickets.min(left));
+            left = left.saturating_sub(view.holders.len() + view.queue.len());
+            view
+        };
+        Outcome::Locks(self.locks.values().filter(|lock| !lock.deleting).map(view).collect())
     }
 
     /// A name that only fits a template answers as an idle lock.

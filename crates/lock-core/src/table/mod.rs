@@ -321,6 +321,22 @@ impl Table {
         }
     }
 
+    /// The count of signs of life of each ticket, what [`crate::Command::Undelivered`] is held against. Ended ones are
+    /// among them: their end may not have become durable.
+    #[must_use]
+    pub fn stamps(&self) -> BTreeMap<TicketId, u64> {
+        self.tickets.iter().map(|(&id, ticket)| (id, ticket.stamp)).collect()
+    }
+
+    /// Continues the counts of the table that this one takes the place of: an answer that it gave may still get lost.
+    pub fn continue_stamps(&mut self, stamps: &BTreeMap<TicketId, u64>) {
+        for (id, &stamp) in stamps {
+            if let Some(ticket) = self.tickets.get_mut(id) {
+                ticket.stamp = stamp;
+            }
+        }
+    }
+
     /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
     /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {

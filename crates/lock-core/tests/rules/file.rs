@@ -89,6 +89,20 @@ fn file_a_section_that_returns_brings_its_lock_back() {
 }
 
 #[test]
+fn file_a_size_after_0_ends_the_pause_that_the_file_made_and_no_other() {
+    play(
+        "file san size=1 paused -> configured created san
+         a asks san -> queued ahead 0
+         file san size=2 -> configured changed san; a granted 0
+         file san size=2 paused -> configured changed san
+         patch san resume
+         patch san pause=tapes
+         file san size=2 -> configured
+         view san -> size 2 free 1 in-use 1 closed 0 queued 0 paused",
+    );
+}
+
+#[test]
 fn file_size_0_starts_paused_and_a_reload_does_not_pause_again() {
     play(
         "file san size=1 paused -> configured created san

@@ -35,6 +35,7 @@ pub fn run(sources: &Sources) -> u8 {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    os::ignore_file_size_signal();
     let open_files = os::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("the limit of open files stays as it is: {error}");
         1024

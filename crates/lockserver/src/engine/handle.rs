@@ -4,10 +4,10 @@ use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
 use super::receipt::Receipt;
 use super::term::Status;
-use super::waiters::{Presence, Waiter};
+use super::waiters::{GivenUp, Presence, Waiter};
 use lock_core::{Command, Outcome, Rejection};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 /// What came of a command, and the receipt that goes with telling it.
@@ -41,6 +41,16 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// The engine ended with the request in its hands.
+    fn engine_ended() -> Self {
+        Self::Unavailable {
+            reason: Arc::from("the server stopped while it worked on the request"),
+            may_have_taken_effect: true,
+        }
+    }
+}
+
 /// The answer to a request.
 pub type Answer = Result<Told, Failure>;
 
@@ -62,7 +72,7 @@ impl Handle {
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
         self.push(request, shed).await?;
-        answer.await.unwrap_or(Err(Failure::ShuttingDown))
+        answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
     }
 
     /// Sends a command that may wait for its grant. `presence` is asked just before the grant.
@@ -71,7 +81,7 @@ impl Handle {
     /// See [`Failure`].
     pub async fn submit_waiting(&self, command: Command, presence: Arc<dyn Presence>) -> Result<Wait, Failure> {
         let number = self.next_waiter.fetch_add(1, Ordering::Relaxed);
-        let given_up = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::new(GivenUp::default());
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
         let request = request.with_waiter(Waiter { number, presence, given_up: given_up.clone() });
@@ -95,6 +105,12 @@ impl Handle {
         &self.events
     }
 
+    /// What has been sent and not yet taken by the engine: for a test that drives [`super::Engine`] itself.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
     /// Takes nothing more in; the engine answers what it has and ends.
     pub fn close(&self) {
         self.lanes.close();
@@ -105,7 +121,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Wait {
     number: u64,
-    given_up: Arc<AtomicBool>,
+    given_up: Arc<GivenUp>,
     answer: oneshot::Receiver<Answer>,
     over: bool,
     lanes: Arc<Lanes>,
@@ -119,7 +135,7 @@ impl Wait {
     pub async fn answer(&mut self) -> Answer {
         let answer = (&mut self.answer).await;
         self.over = true;
-        answer.unwrap_or(Err(Failure::ShuttingDown))
+        answer.unwrap_or_else(|_| Err(Failure::engine_ended()))
     }
 
     /// Waits no longer, and gives the ticket as it is now; a grant that came just before is not lost.
@@ -133,8 +149,8 @@ impl Wait {
 
     fn end(&mut self, lost: bool) {
         self.over = true;
-        self.given_up.store(true, Ordering::Release);
-        self.lanes.report(Work::EndWait { number: self.number, lost });
+        self.given_up.set(lost);
+        self.lanes.push_report(Work::EndWait { number: self.number, lost });
     }
 }
 

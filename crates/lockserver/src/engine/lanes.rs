@@ -2,7 +2,7 @@
 
 use super::handle::{Answer, Failure};
 use super::waiters::Waiter;
-use lock_core::{Caller, Command, TicketId};
+use lock_core::{Caller, Command};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,24 +17,13 @@ const BATCH_MAX: usize = 5000;
 #[derive(Debug)]
 pub(crate) enum Work {
     /// A command, answered in its step unless it waits.
-    Command(Command),
+    Command(Box<Command>),
     /// The request with this number waits no longer.
     EndWait {
         /// [`Waiter::number`].
         number: u64,
         /// Its client is gone.
         lost: bool,
-    },
-    /// An answer of this term could not be delivered.
-    Undelivered {
-        /// The term that gave the answer.
-        term: u64,
-        /// As in [`Command::Undelivered`].
-        id: TicketId,
-        /// As there.
-        stamp: u64,
-        /// As there.
-        made: bool,
     },
 }
 
@@ -45,8 +34,21 @@ pub struct Request {
     pub(crate) reply: Option<oneshot::Sender<Answer>>,
     /// Who waits, if it may.
     pub(crate) waiter: Option<Waiter>,
+    pub(crate) turn: Turn,
+}
+
+/// Why a request is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It has arrived.
+    First,
     /// One step was not enough for it.
-    pub(crate) resumed: bool,
+    Resumed,
+    /// It waited as the last term ended.
+    Again {
+        /// [`Registered::made`](super::waiters::Registered).
+        made: bool,
+    },
 }
 
 impl Request {
@@ -54,7 +56,7 @@ impl Request {
     #[must_use]
     pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Work::Command(command), reply: Some(reply), waiter: None, resumed: false }, answer)
+        (Self { work: Work::Command(Box::new(command)), reply: Some(reply), waiter: None, turn: Turn::First }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -131,10 +133,14 @@ impl Lanes {
 
     /// Sends what nobody waits for an answer to, from anywhere. There is at most one such report for each answer and each
     /// waiting request, so those bound it.
-    pub(crate) fn report(&self, work: Work) {
+    pub(crate) fn report(&self, command: Command) {
+        self.push_report(Work::Command(Box::new(command)));
+    }
+
+    pub(crate) fn push_report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            queues.urgent.push_back(Request { work, reply: None, waiter: None, resumed: false });
+            queues.urgent.push_back(Request { work, reply: None, waiter: None, turn: Turn::First });
             self.arrived.notify_one();
         }
     }

@@ -1,8 +1,8 @@
 //! Whether an answer that told of a ticket was delivered (rules 5 and 6).
 
-use super::lanes::{Lanes, Work};
-use lock_core::{TicketId, TicketView};
-use std::sync::atomic::{AtomicBool, Ordering};
+use super::lanes::Lanes;
+use lock_core::{Command, TicketId};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// Goes with every answer that makes a difference to its ticket: one that picked it up, or made it. All answers about one
@@ -10,18 +10,28 @@ use std::sync::{Arc, Weak};
 /// engine hears that the ticket's client does not know.
 #[derive(Debug)]
 pub struct Receipt {
-    term: u64,
     id: TicketId,
-    stamp: u64,
+    /// Stamp of the latest of the answers.
+    stamp: AtomicU64,
     made: bool,
     delivered: AtomicBool,
     lanes: Weak<Lanes>,
 }
 
 impl Receipt {
-    pub(crate) fn new(lanes: &Arc<Lanes>, term: u64, view: &TicketView, made: bool) -> Arc<Self> {
-        let (id, stamp, lanes) = (view.ticket.id, view.stamp, Arc::downgrade(lanes));
-        Arc::new(Self { term, id, stamp, made, delivered: AtomicBool::new(false), lanes })
+    pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, stamp: u64, made: bool) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            stamp: AtomicU64::new(stamp),
+            made,
+            delivered: AtomicBool::new(false),
+            lanes: Arc::downgrade(lanes),
+        })
+    }
+
+    /// It goes with this answer too.
+    pub(crate) fn extend(&self, stamp: u64) {
+        self.stamp.fetch_max(stamp, Ordering::AcqRel);
     }
 
     /// The answer has reached its client.
@@ -35,7 +45,7 @@ impl Drop for Receipt {
         if !*self.delivered.get_mut()
             && let Some(lanes) = self.lanes.upgrade()
         {
-            lanes.report(Work::Undelivered { term: self.term, id: self.id, stamp: self.stamp, made: self.made });
+            lanes.report(Command::Undelivered { id: self.id, stamp: *self.stamp.get_mut(), made: self.made });
         }
     }
 }

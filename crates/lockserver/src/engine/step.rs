@@ -3,13 +3,13 @@
 use super::clock::{ServiceClock, Tick};
 use super::events::Events;
 use super::handle::{Answer, Failure, Handle, Told};
-use super::lanes::{Lanes, Request, Work};
+use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
 use super::term::{Fatal, Pending, Status};
 use super::waiters::{Registered, Waiter, Waiters};
 use crate::store::Store;
 use lock_core::{At, Command, ConfigureMode, Definition, Outcome, Rejection, Table, TicketId, TicketView};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::oneshot;
@@ -33,15 +33,43 @@ pub struct Engine {
     clock: ServiceClock,
     lanes: Arc<Lanes>,
     /// Requests that need another step, ahead of all others.
-    unfinished: Vec<Request>,
+    pub(crate) unfinished: Vec<Request>,
+    /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
+    pub(crate) owed: Vec<Command>,
+    /// [`Table::stamps`] of the table that was dropped last.
+    pub(crate) stamps: BTreeMap<TicketId, u64>,
 }
 
 /// An answer that is told once its step is durable.
-struct Reply {
-    to: Option<oneshot::Sender<Answer>>,
-    answer: Result<Outcome, Failure>,
-    /// The answer to the request that made the ticket.
-    made: bool,
+pub(crate) struct Reply {
+    pub(crate) to: Option<oneshot::Sender<Answer>>,
+    pub(crate) answer: Result<Outcome, Failure>,
+    pub(crate) tells: Tells,
+}
+
+/// What an answer tells the client of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// Nothing: it is for somebody else.
+    Nothing,
+    /// How its ticket is.
+    Ticket,
+    /// That there is a ticket: its request made it, and nothing else names it.
+    Made,
+}
+
+impl Tells {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none() => Self::Made,
+            Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. } => Self::Ticket,
+            _ => Self::Nothing,
+        }
+    }
+
+    fn of_waiting(made: bool) -> Self {
+        if made { Self::Made } else { Self::Ticket }
+    }
 }
 
 impl Engine {
@@ -64,6 +92,8 @@ impl Engine {
             clock: ServiceClock::default(),
             lanes,
             unfinished: Vec::new(),
+            owed: Vec::new(),
+            stamps: BTreeMap::new(),
         };
         (engine, handle)
     }
@@ -133,33 +163,51 @@ impl Engine {
 
     fn handle(&mut self, table: &mut Table, tick: Tick, request: Request, replies: &mut Vec<Reply>) {
         let command = match request.work {
-            Work::Command(command) => command,
+            Work::Command(command) => *command,
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
-            // What an earlier term told is no business of this one's tickets.
-            Work::Undelivered { term, .. } if term != self.term => return,
-            Work::Undelivered { id, stamp, made, .. } => Command::Undelivered { id, stamp, made },
         };
-        let made = matches!(&command, Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none());
+        let tells = match request.turn {
+            Turn::Again { made } => Tells::of_waiting(made),
+            _ => Tells::of(&command),
+        };
+        if matches!(command, Command::Undelivered { .. } | Command::EndWait { .. }) {
+            self.owed.push(command.clone());
+        }
         match self.apply(table, tick, &command) {
             Ok(Outcome::Waiting(view)) => {
                 let waiter = request.waiter.expect("only Handle::submit_waiting sends commands that wait");
                 let reply = request.reply.expect("a waiting request has an answer");
                 let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
-                self.register(view.ticket.id, Registered { waiter, caller, made, reply }, table, tick, replies);
+                self.register(
+                    view.ticket.id,
+                    Registered { waiter, caller, made: tells == Tells::Made, reply },
+                    table,
+                    tick,
+                    replies,
+                );
             }
             Ok(Outcome::Again) => {
-                let work = Work::Command(command);
-                self.unfinished.push(Request { work, resumed: true, ..request });
+                let work = Work::Command(Box::new(command));
+                self.unfinished.push(Request { work, turn: Turn::Resumed, ..request });
             }
-            // What is to be deleted went by itself between two steps.
-            Err(Failure::Rejected(Rejection::UnknownLock)) if request.resumed => {
-                replies.push(Reply { to: request.reply, answer: Ok(Outcome::Done), made });
-            }
-            answer => {
-                if let Ok(outcome) = &answer {
-                    self.remember_configuration(&command, outcome);
+            mut answer => {
+                match (&mut answer, request.turn) {
+                    // What is to be deleted went by itself between two steps.
+                    (Err(Failure::Rejected(Rejection::UnknownLock)), Turn::Resumed) => answer = Ok(Outcome::Done),
+                    // Its ticket was made in the batch that failed, and did not become durable.
+                    (Err(Failure::Rejected(Rejection::UnknownTicket)), Turn::Again { .. }) => {
+                        answer = Err(Failure::Unavailable {
+                            reason: Arc::from("the store failed, and the request was not stored"),
+                            may_have_taken_effect: false,
+                        });
+                    }
+                    // Whoever waited has not been told, even if the store knows of the grant since the last term.
+                    (Ok(Outcome::Ticket(view)), Turn::Again { .. }) => view.picked_up = view.is_held(),
+                    (Ok(outcome), _) => self.remember_configuration(&command, outcome),
+                    _ => {}
                 }
-                replies.push(Reply { to: request.reply, answer, made });
+                let to = request.reply;
+                replies.push(Reply { to, answer, tells });
             }
         }
     }
@@ -168,8 +216,8 @@ impl Engine {
         let waiter: Waiter = one.waiter.clone();
         self.waiters.add(id, one);
         // Its face may have given up before the command came to its turn.
-        if waiter.has_given_up() {
-            self.end_wait(table, tick, waiter.number, !waiter.presence.is_open(), replies);
+        if let Some(lost) = waiter.given_up() {
+            self.end_wait(table, tick, waiter.number, lost, replies);
         }
     }
 
@@ -177,31 +225,21 @@ impl Engine {
         let Some((id, one)) = self.waiters.remove(number) else {
             return;
         };
+        if lost && !one.made {
+            self.owed.push(Command::EndWait { id, lost });
+        }
         let mut answer = self.apply(table, tick, &Command::EndWait { id, lost });
         if let Ok(Outcome::Ticket(view)) = &mut answer {
             // Granted in this very step: this answer is the one that tells.
             view.picked_up = view.is_held();
         }
-        replies.push(Reply { to: Some(one.reply), answer, made: one.made });
+        replies.push(Reply { to: Some(one.reply), answer, tells: Tells::of_waiting(one.made) });
     }
 
-    /// While there is no term.
-    fn refuse(&mut self, batch: Vec<Request>) {
-        let reason = self.pending.as_ref().expect("no table, so the store failed").reason.clone();
-        let failure = Failure::Unavailable { reason, may_have_taken_effect: false };
-        for request in batch {
-            let to = match request.work {
-                Work::Command(_) | Work::Undelivered { .. } => request.reply,
-                Work::EndWait { number, .. } => self.waiters.remove(number).map(|(_, one)| one.reply),
-            };
-            tell(to, Err(failure.clone()));
-        }
-    }
-
-    fn answer(&self, reply: Reply, receipts: &mut HashMap<TicketId, Arc<Receipt>>) {
+    fn answer(&self, reply: Reply, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
         let told = reply.answer.map(|outcome| {
             let receipt = match &outcome {
-                Outcome::Ticket(view) => self.receipt(view, reply.made, receipts),
+                Outcome::Ticket(view) => self.receipt(view, reply.tells, receipts),
                 _ => None,
             };
             Told { outcome, receipt }
@@ -209,23 +247,27 @@ impl Engine {
         tell(reply.to, told);
     }
 
-    /// All answers about one ticket share a receipt; one that made its ticket has its own.
+    /// All answers that tell of one grant share a receipt; one that made its ticket has its own.
     fn receipt(
         &self,
         view: &TicketView,
-        made: bool,
-        receipts: &mut HashMap<TicketId, Arc<Receipt>>,
+        tells: Tells,
+        receipts: &mut BTreeMap<TicketId, Arc<Receipt>>,
     ) -> Option<Arc<Receipt>> {
         let id = view.ticket.id;
-        if view.ended().is_some() {
+        if view.ended().is_some() || tells == Tells::Nothing {
             None
-        } else if made {
-            Some(Receipt::new(&self.lanes, self.term, view, true))
+        } else if tells == Tells::Made {
+            Some(Receipt::new(&self.lanes, id, view.stamp, true))
         } else if view.picked_up {
-            let new = || Receipt::new(&self.lanes, self.term, view, false);
-            Some(receipts.entry(id).or_insert_with(new).clone())
+            let new = || Receipt::new(&self.lanes, id, view.stamp, false);
+            let receipt = receipts.entry(id).or_insert_with(new);
+            receipt.extend(view.stamp);
+            Some(receipt.clone())
         } else {
-            receipts.get(&id).cloned()
+            let receipt = receipts.get(&id).filter(|_| view.is_held())?;
+            receipt.extend(view.stamp);
+            Some(receipt.clone())
         }
     }
 
@@ -238,21 +280,23 @@ impl Engine {
         }
         if !changes.is_empty() {
             if let Err(error) = self.store.commit(&changes) {
-                let reason = Arc::from(error.to_string());
-                let failure = Failure::Unavailable { reason, may_have_taken_effect: true };
-                replies.into_iter().for_each(|reply| tell(reply.to, Err(failure.clone())));
+                self.fail(&table, replies, &error);
                 return self.end_term(tick, error);
             }
             self.saved_at = table.now();
         }
-        let mut receipts = HashMap::new();
+        self.owed.clear();
+        let mut receipts = BTreeMap::new();
         for id in table.take_served() {
             let waiting = self.waiters.take(id);
             if !waiting.is_empty() {
                 let view = table.answer_waiting(id);
                 for one in waiting {
                     let outcome = Ok(Outcome::Ticket(Box::new(view.clone())));
-                    self.answer(Reply { to: Some(one.reply), answer: outcome, made: one.made }, &mut receipts);
+                    self.answer(
+                        Reply { to: Some(one.reply), answer: outcome, tells: Tells::of_waiting(one.made) },
+                        &mut receipts,
+                    );
                 }
             }
         }
@@ -266,7 +310,7 @@ impl Engine {
 }
 
 /// Sends an answer. If nobody takes it any more, what hangs on it (a receipt) is dropped here.
-fn tell(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
+pub(crate) fn tell(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
     if let Some(to) = to {
         drop(to.send(answer));
     }

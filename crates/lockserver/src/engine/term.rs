@@ -1,8 +1,9 @@
 //! Terms: from a load of the store to the first commit that fails.
 
 use super::clock::Tick;
-use super::lanes::{Request, Work};
-use super::step::Engine;
+use super::handle::Failure;
+use super::lanes::{Request, Turn, Work};
+use super::step::{Engine, Reply, Tells, tell};
 use super::waiters::Registered;
 use crate::store::StoreError;
 use lock_core::{Command, ConfigureMode, Outcome, Table, TicketId};
@@ -61,7 +62,8 @@ impl Engine {
             Some(pending) => (pending.back_off_ms * 2).min(BACK_OFF_MAX_MS),
             None => BACK_OFF_MIN_MS,
         };
-        if self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
+        // Before the first term the process ends with the reason, and nothing is tried again.
+        if self.term > 0 && self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
             tracing::error!("the store cannot be used, trying again: {reason}");
         }
         self.table = None;
@@ -76,7 +78,8 @@ impl Engine {
             Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
             Err(error) => return self.end_term(tick, error),
         };
-        let table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
+        let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
+        table.continue_stamps(&self.stamps);
         if let Err(error) = self.store.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }
@@ -96,12 +99,85 @@ impl Engine {
         self.run(tick, 0, false, batch)
     }
 
-    /// A term begins with the configuration, and with those who waited through the time without one.
+    /// A term begins with the configuration, with what the last one owes, and with those who waited through the time
+    /// without one.
     fn first_batch(&mut self) -> Vec<Request> {
         let (definitions, mode) = self.definitions.clone();
-        let (configure, _) = Request::new(Command::Configure { definitions, mode });
+        let configure = Command::Configure { definitions, mode };
+        let mut owed = std::mem::take(&mut self.owed);
+        // Whose client is gone is skipped before the rest makes permits free.
+        owed.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
+        let owed = std::iter::once(configure).chain(owed);
         let waiting = self.waiters.take_all().into_iter().map(|(id, one)| again(id, one));
-        std::iter::once(configure).chain(waiting).collect()
+        owed.map(|command| Request::new(command).0).chain(waiting).collect()
+    }
+
+    /// While there is no term: nothing is done, but what must still be is remembered.
+    pub(crate) fn refuse(&mut self, batch: Vec<Request>) {
+        let pending = self.pending.as_ref().expect("no table, so the store failed");
+        let failure =
+            |may_have_taken_effect| Failure::Unavailable { reason: pending.reason.clone(), may_have_taken_effect };
+        for request in batch {
+            match request.work {
+                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
+                Work::Command(_) => tell(request.reply, Err(failure(false))),
+                Work::EndWait { number, lost } => {
+                    let Some((id, one)) = self.waiters.remove(number) else {
+                        continue;
+                    };
+                    if one.made {
+                        let stamp = self.stamps.get(&id).copied().unwrap_or_default();
+                        self.owed.push(Command::Undelivered { id, stamp, made: true });
+                    } else if lost {
+                        self.owed.push(Command::EndWait { id, lost });
+                    }
+                    tell(Some(one.reply), Err(failure(true)));
+                }
+            }
+        }
+    }
+
+    /// The commit of a step failed, so that its outcome is unknown: its batch hears so. What those answers would have
+    /// told stays untold, and is owed like that of an answer that was lost.
+    pub(crate) fn fail(&mut self, table: &Table, replies: Vec<Reply>, error: &StoreError) {
+        let failure = Failure::Unavailable { reason: Arc::from(error.to_string()), may_have_taken_effect: true };
+        for reply in replies {
+            if let Ok(Outcome::Ticket(view)) = &reply.answer
+                && view.ended().is_none()
+                && (reply.tells == Tells::Made || (reply.tells == Tells::Ticket && view.picked_up))
+            {
+                self.owed.push(Command::Undelivered {
+                    id: view.ticket.id,
+                    stamp: view.stamp,
+                    made: reply.tells == Tells::Made,
+                });
+            }
+            tell(reply.to, Err(failure.clone()));
+        }
+        for request in std::mem::take(&mut self.unfinished) {
+            tell(request.reply, Err(failure.clone()));
+        }
+        self.stamps = table.stamps();
+    }
+
+    /// The last step: tickets whose maker waits and has nothing but its answer to know them by are cancelled, so that no
+    /// permit is offered to them after the restart.
+    ///
+    /// # Errors
+    /// If the store is damaged.
+    pub fn finish(&mut self, tick: Tick) -> Result<(), Fatal> {
+        let Some(table) = &self.table else {
+            return Ok(());
+        };
+        let stamps = table.stamps();
+        let waiting: Vec<_> = self.waiters.take_all().into_iter().filter(|(_, one)| one.made).collect();
+        let cancel = |id| Command::Undelivered { id, stamp: stamps[&id], made: true };
+        let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
+        self.step(tick, batch)?;
+        if self.table.is_some() {
+            waiting.into_iter().for_each(|(_, one)| tell(Some(one.reply), Err(Failure::ShuttingDown)));
+        }
+        Ok(())
     }
 
     pub(crate) fn remember_configuration(&mut self, command: &Command, outcome: &Outcome) {
@@ -128,5 +204,10 @@ impl Engine {
 /// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
 fn again(id: TicketId, one: Registered) -> Request {
     let command = Command::Get { lock: None, id, caller: one.caller, renew: true, wait: true };
-    Request { work: Work::Command(command), reply: Some(one.reply), waiter: Some(one.waiter), resumed: false }
+    Request {
+        work: Work::Command(Box::new(command)),
+        reply: Some(one.reply),
+        waiter: Some(one.waiter),
+        turn: Turn::Again { made: one.made },
+    }
 }

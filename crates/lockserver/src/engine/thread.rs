@@ -80,7 +80,7 @@ fn run(engine: &mut Engine, lanes: &super::lanes::Lanes, clocks: &Clocks) -> Res
     loop {
         let due = engine.due_in_ms().unwrap_or(LOOK_MS).min(LOOK_MS);
         let Some(batch) = lanes.take(Duration::from_millis(due)) else {
-            return Ok(());
+            return engine.finish(clocks.tick());
         };
         engine.step(clocks.tick(), batch)?;
     }

@@ -5,13 +5,34 @@ use lock_core::{Caller, TicketId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::oneshot;
 
 /// Knows whether a client is still connected. Asked on the engine's thread, just before a permit is given away.
 pub trait Presence: Send + Sync {
     /// Whether the client could still be told.
     fn is_open(&self) -> bool;
+}
+
+/// Whether the face of a waiting request still waits: known at once to both sides.
+#[derive(Debug, Default)]
+pub(crate) struct GivenUp(AtomicU8);
+
+impl GivenUp {
+    const OVER: u8 = 1;
+    const LOST: u8 = 2;
+
+    pub(crate) fn set(&self, lost: bool) {
+        self.0.store(if lost { Self::LOST } else { Self::OVER }, Ordering::Release);
+    }
+
+    fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Acquire) {
+            Self::OVER => Some(false),
+            Self::LOST => Some(true),
+            _ => None,
+        }
+    }
 }
 
 /// One waiting request.
@@ -21,7 +42,7 @@ pub(crate) struct Waiter {
     pub(crate) number: u64,
     pub(crate) presence: Arc<dyn Presence>,
     /// The face has given up, even if the engine has not heard of it yet.
-    pub(crate) given_up: Arc<AtomicBool>,
+    pub(crate) given_up: Arc<GivenUp>,
 }
 
 impl fmt::Debug for Waiter {
@@ -31,12 +52,14 @@ impl fmt::Debug for Waiter {
 }
 
 impl Waiter {
+    /// Whether its client could be told of a grant. One that only waits no longer could: it is still to be answered.
     pub(crate) fn is_open(&self) -> bool {
-        !self.has_given_up() && self.presence.is_open()
+        self.given_up.get() != Some(true) && self.presence.is_open()
     }
 
-    pub(crate) fn has_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Acquire)
+    /// Whether its face has given up, and then whether its client is gone.
+    pub(crate) fn given_up(&self) -> Option<bool> {
+        self.given_up.get().map(|lost| lost || !self.presence.is_open())
     }
 }
 

@@ -87,8 +87,10 @@ impl Naive {
             )*};
         }
         follow!(capacity grace expiration max_lock max_hold max_ttl lock_delay max_queue description);
-        if file.paused && before.is_none_or(|before| !before.paused) {
+        if file.paused && before.as_ref().is_none_or(|before| !before.paused) {
             lock.rec.pause = Some(size_0());
+        } else if !file.paused && before.is_some_and(|before| before.paused) && lock.rec.pause == Some(size_0()) {
+            lock.rec.pause = None;
         }
         self.set(name, live);
     }

@@ -122,12 +122,25 @@ impl Naive {
     pub(super) fn set(&mut self, name: &LockName, settings: Settings) {
         let lock = self.lock(name);
         let before = std::mem::replace(&mut lock.rec.settings, settings);
+        self.start_or_stop_leases(name);
+        let lock = self.lock(name);
         if before.capacity != lock.rec.settings.capacity {
             self.place_names(name, &before.capacity);
         }
         self.end_oversized(name);
         self.grant(name);
         self.settle(name);
+    }
+
+    /// A lease that was endless begins, one that has become endless stops; others run on as they were told.
+    fn start_or_stop_leases(&mut self, name: &LockName) {
+        let of_lock = |ticket: &&Ticket| ticket.rec.lock == *name && ticket.rec.is_live();
+        let ids: Vec<TicketId> = self.tickets.iter().filter(of_lock).map(|ticket| ticket.rec.id).collect();
+        for id in ids {
+            if self.lease(id).is_some() != self.find(id).expect("a ticket").until.is_some() {
+                self.arm(id);
+            }
+        }
     }
 
     pub(super) fn check(

@@ -152,6 +152,8 @@ impl Naive {
                 self.arm(id);
                 return format!("waits {}", self.ahead(id));
             }
+            // Its client may know now: the loss of an earlier answer is no loss any more.
+            State::Held => self.ticket(id).life += 1,
             _ => {}
         }
         self.describe(id)

@@ -1,5 +1,6 @@
 //! The text of the page: 0.36's labels and order, which people read and scripts look for.
 
+use lock_core::limits::PAGE_BYTES_MAX;
 use lock_core::{EndedAs, LockView, TicketView};
 use std::fmt::Write as _;
 
@@ -8,18 +9,25 @@ const RULE: &str = "-------------------------";
 /// All locks as text.
 pub(super) fn locks(locks: &[LockView]) -> String {
     let mut page = String::new();
-    for lock in locks {
+    for (index, lock) in locks.iter().enumerate() {
+        if page.len() >= PAGE_BYTES_MAX {
+            writeln!(page, "... and {} more locks", locks.len() - index).expect("a String takes everything");
+            break;
+        }
         write_lock(&mut page, lock).expect("a String takes everything");
     }
     page
 }
 
 fn write_lock(page: &mut String, lock: &LockView) -> std::fmt::Result {
-    writeln!(page, "Lock \"{}\"", lock.lock.name)?;
+    writeln!(page, "Lock \"{}\"", printable(lock.lock.name.as_str()))?;
     writeln!(page, "{RULE}\nLOCKS\n{RULE}")?;
     write_tickets(page, &lock.holders, lock.holding)?;
     writeln!(page, "{RULE}\nQUEUE\n{RULE}")?;
     write_tickets(page, &lock.queue, lock.queued)?;
+    if let Some(pause) = &lock.lock.pause {
+        writeln!(page, "\tNothing is granted: the lock is paused ({})", printable(&pause.reason))?;
+    }
     writeln!(page, "{RULE}\nSTATS\n{RULE}")?;
     let statistics = &lock.statistics;
     writeln!(page, "Query locks: {}", statistics.queries)?;
@@ -30,11 +38,15 @@ fn write_lock(page: &mut String, lock: &LockView) -> std::fmt::Result {
 }
 
 fn write_tickets(page: &mut String, tickets: &[TicketView], all: u64) -> std::fmt::Result {
+    let mut more = all;
     for view in tickets {
+        if page.len() >= PAGE_BYTES_MAX {
+            break;
+        }
         // 8 of 32 digits are enough to recognise one's own ticket, and too few to release somebody else's.
         writeln!(page, "\t[Lock {:08x}] ({})", view.ticket.id.0 >> 96, printable(&view.ticket.info))?;
+        more -= 1;
     }
-    let more = all - tickets.len() as u64;
     if more > 0 { writeln!(page, "\t... and {more} more") } else { Ok(()) }
 }
 

@@ -60,12 +60,16 @@ impl Call<'_> {
         let until = Instant::now() + TRY_TIME;
         let mut unsure: Option<TicketId> = None;
         loop {
-            // A try whose outcome is unknown may have made its ticket.
-            if let Some(id) = unsure
-                && let Some(view) = self.look(&lock, id).await
-                && view.ended().is_none()
-            {
-                return pair(true, Value::String(Uuid::from_u128(id.0).to_string()));
+            // A try whose outcome is unknown may have made its ticket. While that is not known, no second one is made.
+            if let Some(id) = unsure {
+                match self.look(&lock, id).await {
+                    Ok(Some(view)) if view.ended().is_none() => {
+                        return pair(true, Value::String(Uuid::from_u128(id.0).to_string()));
+                    }
+                    Ok(_) => unsure = None,
+                    Err(_) if self.try_again(until).await => continue,
+                    Err(_) => return refused(BUSY),
+                }
             }
             let id = TicketId(Uuid::new_v4().as_u128());
             let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(&lock, id, &info))).await;
@@ -162,8 +166,9 @@ impl Call<'_> {
                 Ok(Outcome::Ticket(_)) => return done(true),
                 // A try whose outcome was unknown may have released it.
                 Ok(_) if unsure => {
-                    let view = self.look(&lock, id).await;
-                    return done(view.is_some_and(|view| view.ended() == Some(EndedAs::Released)));
+                    if let Ok(view) = self.look(&lock, id).await {
+                        return done(view.is_some_and(|view| view.ended() == Some(EndedAs::Released)));
+                    }
                 }
                 Ok(_) => return done(false),
                 Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
@@ -178,13 +183,14 @@ impl Call<'_> {
         }
     }
 
-    /// The ticket as it is, if it can be had; no sign of life.
-    async fn look(&mut self, lock: &LockName, id: TicketId) -> Option<Box<TicketView>> {
+    /// The ticket as it is, if there is one; no sign of life. The failure says that this cannot be known now.
+    async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, Failure> {
         let (lock, caller) = (Some(lock.clone()), self.caller.clone());
         let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;
         match self.told(answer) {
-            Ok(Outcome::Ticket(view)) => Some(view),
-            _ => None,
+            Ok(Outcome::Ticket(view)) => Ok(Some(view)),
+            Ok(_) | Err(Failure::Rejected(_)) => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 

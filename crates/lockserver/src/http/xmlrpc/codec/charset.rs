@@ -24,14 +24,14 @@ pub(super) fn to_text(body: &[u8], charset: Option<&str>) -> Result<String, Deco
         _ => {}
     }
     let declared = match declared_encoding(body) {
-        Some(label) => Encoding::for_label(label.as_bytes())
+        Some(label) => known(&label)
             .map(|encoding| if is_utf16(encoding) { UTF_8 } else { encoding })
             .ok_or_else(|| DecodeError::UnknownEncoding(quote(&label))),
         None => Ok(UTF_8),
     };
     let header = charset
         .map(|label| label.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\''))
-        .and_then(|label| Encoding::for_label(label.as_bytes()))
+        .and_then(known)
         // Text of XML in UTF-16 has zero bytes, in its `<` at least; other text has none.
         .filter(|encoding| !is_utf16(encoding) || body.contains(&0));
     let Some(header) = header else {
@@ -41,6 +41,16 @@ pub(super) fn to_text(body: &[u8], charset: Option<&str>) -> Result<String, Deco
         Ok(declared) if declared != header => strict(declared, body, 0).map_err(|_| error),
         _ => Err(error),
     })
+}
+
+/// The encoding of a label. Python's `xmlrpclib` writes any of Python's spellings (`latin-1`, `iso8859_15`, `utf_8`) where
+/// browsers know one or two, and the parser of 0.36 took them: dashes and underscores are as good as each other, or as none.
+fn known(label: &str) -> Option<&'static Encoding> {
+    let dashed = || label.replace('_', "-");
+    let bare = || label.replace(['_', '-'], "");
+    Encoding::for_label(label.as_bytes())
+        .or_else(|| Encoding::for_label(dashed().as_bytes()))
+        .or_else(|| Encoding::for_label(bare().as_bytes()))
 }
 
 fn is_utf16(encoding: &'static Encoding) -> bool {
@@ -80,6 +90,17 @@ mod tests {
 
     fn utf16(text: &str, big: bool) -> Vec<u8> {
         text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    }
+
+    #[test]
+    fn spellings_of_python_are_known() {
+        for label in ["latin-1", "latin_1", "iso8859_1", "ISO-8859-1", "l1"] {
+            let body = format!("<?xml version='1.0' encoding='{label}'?>\u{e9}");
+            let body = encoding_rs::WINDOWS_1252.encode(&body).0;
+            assert!(to_text(&body, None).is_ok_and(|text| text.ends_with('é')), "{label}");
+        }
+        assert!(to_text(b"<?xml version='1.0' encoding='utf_8'?>x", None).is_ok());
+        assert!(to_text(b"<?xml version='1.0' encoding='no-such'?>x", None).is_err());
     }
 
     #[test]

@@ -1,0 +1,56 @@
+//! Two lanes: overload sheds only new tickets and reads, and what gives permits back goes first.
+
+use crate::rig::{Coming, Rig, acquire, get, now, release, renew, ticket};
+use lock_core::{Command, IfBusy, Rejection, limits};
+use lockserver::engine::Failure;
+use std::time::Duration;
+
+#[test]
+fn overload_sheds_only_new_tickets_and_reads() {
+    let mut rig = Rig::new(1);
+    rig.hold(acquire(1, IfBusy::Refuse));
+    let list = || Command::ListLocks { tickets: limits::LISTED_TICKETS_MAX };
+    let reads: Vec<Coming> = (0..10_000).map(|_| rig.send(list())).collect();
+    for shed in [list(), Command::Acquire(acquire(2, IfBusy::Queue)), get(1, false, true)] {
+        assert_eq!(rig.at_once(shed.clone()).unwrap_err(), Failure::Overloaded, "{shed:?}");
+    }
+    for kept in [renew(1), get(1, true, false), release(1)] {
+        let mut answer = rig.send(kept);
+        rig.step(1);
+        now(&mut answer).unwrap();
+    }
+    rig.step(1);
+    for mut read in reads {
+        now(&mut read).unwrap();
+    }
+}
+
+#[test]
+fn what_gives_back_is_done_before_what_takes() {
+    let mut rig = Rig::new(1);
+    rig.hold(acquire(1, IfBusy::Refuse));
+    let mut wants = rig.send(Command::Acquire(acquire(2, IfBusy::Refuse)));
+    let mut gives = rig.send(release(1));
+    rig.step(1);
+    now(&mut gives).unwrap();
+    assert!(ticket(&now(&mut wants)).is_held(), "it came first, and the permit came back with the same batch");
+}
+
+#[test]
+fn closed_lanes_take_nothing_in_and_still_answer_what_they_have() {
+    let mut rig = Rig::new(1);
+    let mut sent = rig.send(Command::Acquire(acquire(1, IfBusy::Refuse)));
+    rig.handle.close();
+    assert_eq!(rig.at_once(renew(1)).unwrap_err(), Failure::ShuttingDown);
+    assert_eq!(rig.at_once(get(1, false, false)).unwrap_err(), Failure::ShuttingDown);
+    rig.step(1);
+    assert!(ticket(&now(&mut sent)).is_held());
+    assert!(rig.handle.lanes().take(Duration::ZERO).is_none(), "closed and empty");
+}
+
+#[test]
+fn a_refusal_of_the_rules_is_passed_on() {
+    let mut rig = Rig::new(1);
+    let unknown = rig.ask(renew(77)).unwrap_err();
+    assert_eq!(unknown, Failure::Rejected(Rejection::UnknownTicket));
+}

@@ -1,0 +1,8 @@
+//! The engine's promises, one by one: lanes, terms, receipts, waiting, the clock. No threads; time is an argument.
+
+mod lanes;
+mod receipts;
+mod rig;
+mod steps;
+mod terms;
+mod waiting;

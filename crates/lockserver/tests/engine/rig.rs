@@ -1,0 +1,301 @@
+//! An engine that is stepped by hand, on a store that fails when it is told to.
+
+use lock_core::{
+    Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
+    QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
+};
+use lockserver::engine::{Answer, Engine, Failure, Fatal, Handle, Presence, Tick, Told, Wait};
+use lockserver::store::{Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// What the next commit does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    Works,
+    FailsWithEffect,
+    FailsWithoutEffect,
+    IsDamaged,
+}
+
+/// What is on the disk, and what it was asked.
+pub(crate) struct Disk {
+    pub(crate) records: BTreeMap<Key, Change>,
+    pub(crate) next: Next,
+    pub(crate) load_fails: bool,
+    pub(crate) forgetful: bool,
+    pub(crate) commits: Vec<Vec<Change>>,
+}
+
+#[derive(Clone)]
+struct RigStore(Arc<Mutex<Disk>>);
+
+impl Store for RigStore {
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        let disk = self.0.lock().unwrap();
+        if disk.load_fails {
+            return Err(StoreError::Unavailable("cannot be read".to_owned()));
+        }
+        Ok(snapshot(&disk))
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut disk = self.0.lock().unwrap();
+        let keys: BTreeSet<Key> = changes.iter().map(Change::key).collect();
+        assert_eq!(keys.len(), changes.len(), "one change for each key");
+        let next = std::mem::replace(&mut disk.next, Next::Works);
+        if matches!(next, Next::Works | Next::FailsWithEffect) {
+            disk.commits.push(changes.to_vec());
+            for change in changes {
+                match change {
+                    Change::DeleteTicket(_) | Change::DeleteLock(_) => drop(disk.records.remove(&change.key())),
+                    _ => drop(disk.records.insert(change.key(), change.clone())),
+                }
+            }
+        }
+        match next {
+            Next::Works => Ok(()),
+            Next::IsDamaged => Err(StoreError::Damaged("the disk is broken".to_owned())),
+            _ => Err(StoreError::Unavailable("the disk is full".to_owned())),
+        }
+    }
+}
+
+fn snapshot(disk: &Disk) -> Snapshot {
+    let mut snapshot = Snapshot { restart_counters: disk.forgetful, ..Snapshot::default() };
+    for change in disk.records.values().cloned() {
+        match change {
+            Change::Meta(meta) => snapshot.meta = meta,
+            Change::PutLock(lock) => snapshot.locks.push(lock),
+            Change::PutTicket(ticket) => snapshot.tickets.push(ticket),
+            other => panic!("no scenario needs {other:?}"),
+        }
+    }
+    snapshot.sort();
+    snapshot
+}
+
+/// A connection that a test can break.
+pub(crate) struct Connection(AtomicBool);
+
+impl Presence for Connection {
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Connection {
+    pub(crate) fn break_off(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// An answer under way.
+pub(crate) type Coming = Pin<Box<dyn Future<Output = Answer>>>;
+
+fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// The answer that must be there.
+pub(crate) fn now(coming: &mut Coming) -> Answer {
+    poll(coming.as_mut()).expect("the step has answered")
+}
+
+pub(crate) fn not_yet(coming: &mut Coming) -> bool {
+    poll(coming.as_mut()).is_none()
+}
+
+/// The answer of a waiting request, if it is there.
+pub(crate) fn waited(wait: &mut Wait) -> Option<Answer> {
+    poll(pin!(wait.answer()))
+}
+
+pub(crate) fn give_up(wait: Wait, lost: bool) -> Coming {
+    let mut coming: Coming = Box::pin(wait.give_up(lost));
+    assert!(poll(coming.as_mut()).is_none(), "nobody answers before the step");
+    coming
+}
+
+pub(crate) fn ticket(answer: &Answer) -> &TicketView {
+    match answer {
+        Ok(Told { outcome: Outcome::Ticket(view), .. }) => view,
+        other => panic!("a ticket was expected: {other:?}"),
+    }
+}
+
+pub(crate) fn confirm(answer: &Answer) {
+    let receipt = answer.as_ref().unwrap().receipt.as_ref();
+    receipt.expect("this answer has a receipt").confirm();
+}
+
+pub(crate) fn unknown(answer: &Answer) -> bool {
+    matches!(answer, Err(Failure::Unavailable { may_have_taken_effect: true, .. }))
+}
+
+pub(crate) fn anybody() -> Caller {
+    Caller::anonymous("192.0.2.1")
+}
+
+pub(crate) fn lock() -> LockName {
+    LockName::new("x").unwrap()
+}
+
+/// A request for one permit of the lock, with a lease of 10 s and nothing else.
+pub(crate) fn acquire(id: u128, if_busy: IfBusy) -> NewTicket {
+    NewTicket {
+        lock: lock(),
+        id: TicketId(id),
+        caller: anybody(),
+        permits: Permits::Count(1),
+        priority: 0,
+        info: Arc::from(""),
+        lease: Lease::Given(10_000),
+        queue_lease: QueueLease::Minute,
+        max_hold: None,
+        request_id: None,
+        holder: None,
+        if_busy,
+        pick_up: true,
+    }
+}
+
+pub(crate) fn named(id: u128, if_busy: IfBusy, request: &str) -> NewTicket {
+    NewTicket { request_id: Some(Arc::from(format!("{request:0>16}"))), ..acquire(id, if_busy) }
+}
+
+pub(crate) fn get(id: u128, renew: bool, wait: bool) -> Command {
+    Command::Get { lock: None, id: TicketId(id), caller: anybody(), renew, wait }
+}
+
+pub(crate) fn renew(id: u128) -> Command {
+    Command::Renew { id: TicketId(id), caller: anybody(), ttl: None }
+}
+
+pub(crate) fn release(id: u128) -> Command {
+    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), caller: anybody(), queued: true }
+}
+
+pub(crate) fn force() -> Force {
+    Force { force: true, expect_tickets: None }
+}
+
+/// The engine, its store and its clocks.
+pub(crate) struct Rig {
+    pub(crate) disk: Arc<Mutex<Disk>>,
+    pub(crate) engine: Engine,
+    pub(crate) handle: Handle,
+    pub(crate) mono_ms: u64,
+}
+
+impl Rig {
+    /// With a lock x of that size.
+    pub(crate) fn new(size: u32) -> Self {
+        let disk = Arc::new(Mutex::new(Disk {
+            records: BTreeMap::new(),
+            next: Next::Works,
+            load_fails: false,
+            forgetful: false,
+            commits: Vec::new(),
+        }));
+        let (engine, handle) = Engine::new(Box::new(RigStore(disk.clone())));
+        let mut rig = Self { disk, engine, handle, mono_ms: 0 };
+        let made = rig.ask(Command::PutLock {
+            name: lock(),
+            settings: Settings::new(size),
+            precondition: Precondition::None,
+            force: force(),
+        });
+        assert!(made.is_ok());
+        rig
+    }
+
+    /// The server is killed and starts again.
+    pub(crate) fn restart(&mut self) {
+        let (engine, handle) = Engine::new(Box::new(RigStore(self.disk.clone())));
+        self.engine = engine;
+        self.handle = handle;
+    }
+
+    pub(crate) fn tick(&self) -> Tick {
+        Tick { mono_ms: self.mono_ms, wall_us: 1_800_000_000_000_000 + self.mono_ms * 1000 }
+    }
+
+    pub(crate) fn send(&self, command: Command) -> Coming {
+        let handle = self.handle.clone();
+        let mut coming: Coming = Box::pin(async move { handle.submit(command).await });
+        assert!(poll(coming.as_mut()).is_none(), "nobody answers before the step");
+        coming
+    }
+
+    pub(crate) fn wait(&self, command: Command) -> (Wait, Arc<Connection>) {
+        let connection = Arc::new(Connection(AtomicBool::new(true)));
+        let sent = self.handle.submit_waiting(command, connection.clone());
+        (poll(pin!(sent)).expect("there is room").unwrap(), connection)
+    }
+
+    /// What a command is answered that needs no step.
+    pub(crate) fn at_once(&self, command: Command) -> Answer {
+        poll(pin!(self.handle.submit(command))).expect("answered without a step")
+    }
+
+    /// A step so many milliseconds later, with all that has arrived.
+    pub(crate) fn try_step(&mut self, later: u64) -> Result<(), Fatal> {
+        self.mono_ms += later;
+        let batch = self.handle.lanes().take(Duration::ZERO).expect("the lanes are open");
+        self.engine.step(self.tick(), batch)
+    }
+
+    pub(crate) fn step(&mut self, later: u64) {
+        self.try_step(later).expect("the store is not damaged");
+        if let Some(table) = self.engine.table() {
+            invariants::check(table).unwrap();
+            let (mut memory, mut stored) = (table.snapshot(), snapshot(&self.disk.lock().unwrap()));
+            stored.restart_counters = false;
+            memory.meta.service_ms = stored.meta.service_ms;
+            assert_eq!(memory, stored, "after a step the table is what is stored");
+        }
+    }
+
+    pub(crate) fn ask(&mut self, command: Command) -> Answer {
+        let mut coming = self.send(command);
+        self.step(1);
+        now(&mut coming)
+    }
+
+    /// Asks for permits, gets them, and has the answer delivered.
+    pub(crate) fn hold(&mut self, new: NewTicket) -> TicketView {
+        let answer = self.ask(Command::Acquire(new));
+        confirm(&answer);
+        assert!(ticket(&answer).is_held());
+        ticket(&answer).clone()
+    }
+
+    pub(crate) fn next(&self, next: Next) {
+        self.disk.lock().unwrap().next = next;
+    }
+
+    pub(crate) fn state(&self, id: u128) -> Option<State> {
+        let stored = snapshot(&self.disk.lock().unwrap());
+        stored.tickets.into_iter().find(|ticket| ticket.id == TicketId(id)).map(|ticket| ticket.state)
+    }
+
+    pub(crate) fn ended(&self, id: u128) -> Option<EndedAs> {
+        match self.state(id) {
+            Some(State::Ended { how, .. }) => Some(how),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn service_ms(&self) -> u64 {
+        snapshot(&self.disk.lock().unwrap()).meta.service_ms
+    }
+}

@@ -1,0 +1,138 @@
+//! Administrators and configuration files.
+
+use crate::client::LOCKS;
+use crate::dice::Dice;
+use crate::durable::Durable;
+use lock_core::{
+    Caller, Capacity, Command, ConfigureMode, Definition, Force, LockName, Patch, Precondition, Prefix, Settings,
+    SlotName, Target,
+};
+use std::sync::Arc;
+
+fn lock(name: &str) -> LockName {
+    LockName::new(name).expect("a good name")
+}
+
+fn small(dice: &mut Dice, most: u64) -> u32 {
+    u32::try_from(dice.from(1..=most)).expect("small")
+}
+
+fn settings(dice: &mut Dice, most: u64) -> Settings {
+    Settings {
+        grace: dice.from(1000..=6000),
+        expiration: Some(dice.from(3000..=20_000)),
+        max_lock: (!dice.permille(100)).then(|| dice.from(4000..=30_000)),
+        max_hold: dice.permille(200).then_some(12_000),
+        lock_delay: dice.pick(&[0, 0, 3000]),
+        max_queue: dice.pick(&[2, 100, 100]),
+        ..Settings::new(small(dice, most))
+    }
+}
+
+fn names(dice: &mut Dice) -> Capacity {
+    let mut names: Vec<SlotName> = Vec::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        if dice.permille(600) {
+            names.insert(dice.from(0..=names.len() as u64) as usize, SlotName::new(name).expect("good"));
+        }
+    }
+    if names.is_empty() { Capacity::Size(1) } else { Capacity::Named(names) }
+}
+
+/// A configuration file. Now and then a section is missing.
+pub(crate) fn configure(dice: &mut Dice, complete: bool) -> Command {
+    let mut definitions = Vec::new();
+    for (target, most) in [
+        (Target::Lock(lock("plain")), 4),
+        (Target::Lock(lock("named")), 1),
+        (Target::Template(Prefix::from_pattern("job-*").expect("good")), 2),
+    ] {
+        if complete || !dice.permille(40) {
+            let mut settings = settings(dice, most);
+            if target == Target::Lock(lock("named")) {
+                settings.capacity = names(dice);
+            }
+            let paused = !complete && dice.permille(50);
+            definitions.push(Definition { target, settings, paused });
+        }
+    }
+    Command::Configure { definitions, mode: ConfigureMode::Apply }
+}
+
+/// Something that an administrator does.
+pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
+    let name = lock(dice.pick(&LOCKS));
+    let force = Force { force: dice.permille(700), expect_tickets: None };
+    let precondition = match durable.locks.get(&name) {
+        Some(lock) if dice.permille(200) => Precondition::Revision(lock.revision),
+        _ if dice.permille(50) => Precondition::Absent,
+        _ => Precondition::None,
+    };
+    let patch = |patch: Patch| Command::PatchLock { name: name.clone(), patch, precondition, force };
+    match dice.from(0..=19) {
+        0..=3 => {
+            let capacity = Some(if dice.permille(200) { names(dice) } else { Capacity::Size(small(dice, 5)) });
+            patch(Patch { capacity, ..Patch::default() })
+        }
+        4 | 5 => {
+            let lasts = dice.permille(500).then(|| dice.from(500..=8000));
+            let pause = Some(Some((Arc::from("simulated"), lasts)));
+            patch(Patch { pause, ..Patch::default() })
+        }
+        6..=8 => patch(Patch { pause: Some(None), ..Patch::default() }),
+        9 => {
+            let max_lock = Some(dice.permille(700).then(|| dice.from(2000..=20_000)));
+            let expiration = Some(dice.permille(700).then(|| dice.from(2000..=20_000)));
+            patch(Patch { max_lock, expiration, lock_delay: Some(dice.pick(&[0, 2000])), ..Patch::default() })
+        }
+        10..=12 => {
+            let live: Vec<u64> =
+                durable.tickets.values().filter(|ticket| ticket.is_live()).map(|ticket| ticket.number).collect();
+            let number = if live.is_empty() { 1 } else { dice.pick(&live) };
+            let lock = durable.numbers.get(&number).map_or(name, |id| durable.tickets[id].lock.clone());
+            Command::Revoke {
+                lock,
+                number,
+                caller: Caller { admin: true, ..Caller::anonymous("203.0.113.1") },
+                reason: Arc::from("simulated"),
+            }
+        }
+        13 => Command::DeleteLock { name, precondition, force },
+        14 | 15 => Command::Open { lock: name, number: None },
+        16 => Command::PutLock { settings: settings(dice, 4), name, precondition, force },
+        17 => Command::PutLock {
+            settings: settings(dice, 3),
+            name: lock("adhoc"),
+            precondition: Precondition::None,
+            force,
+        },
+        18 => Command::Verify { lock: name, token: dice.from(1..=500) },
+        _ => Command::ListLocks { tickets: 100 },
+    }
+}
+
+/// What ends every standstill: no pause, no lease that lasts for ever. Sent for each lock before the last phase.
+pub(crate) fn relieve(name: &LockName) -> Vec<Command> {
+    let patch = Patch {
+        pause: Some(None),
+        max_lock: Some(Some(10_000)),
+        expiration: Some(Some(10_000)),
+        max_queue: Some(100),
+        ..Patch::default()
+    };
+    let force = Force { force: true, expect_tickets: None };
+    vec![
+        Command::PatchLock { name: name.clone(), patch, precondition: Precondition::None, force },
+        Command::Open { lock: name.clone(), number: None },
+    ]
+}
+
+/// Sizes that a command may set.
+pub(crate) fn sizes(command: &Command) -> Vec<u32> {
+    match command {
+        Command::PutLock { settings, .. } => vec![settings.size()],
+        Command::PatchLock { patch, .. } => patch.capacity.iter().map(Capacity::size).collect(),
+        Command::Configure { definitions, .. } => definitions.iter().map(|d| d.settings.size()).collect(),
+        _ => Vec::new(),
+    }
+}

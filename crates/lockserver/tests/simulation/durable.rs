@@ -1,0 +1,353 @@
+//! The judge's durable side: what each commit may do to what is stored. It knows the records and the rules, and nothing of
+//! how the table works.
+
+use lock_core::{
+    Change, Closure, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, SlotRanges, State,
+    TicketId, TicketRecord, limits,
+};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was going on in the step of a commit.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Commands that arrived for this step.
+    pub(crate) commands: Vec<Command>,
+    /// Tickets that a command of this step is about.
+    pub(crate) touched: BTreeSet<TicketId>,
+    /// Of those, the ones that it is a sign of life of.
+    pub(crate) alive: BTreeSet<TicketId>,
+    /// Tickets that an open connection waits for.
+    pub(crate) awaited: BTreeSet<TicketId>,
+    /// Tickets that a request waited for whose client was lost, now or earlier.
+    pub(crate) lost: BTreeSet<TicketId>,
+    /// Tickets that requests wait for, every one on a broken connection.
+    pub(crate) deserted: BTreeSet<TicketId>,
+    /// Sizes that locks may have had within the step.
+    pub(crate) sizes: Vec<u32>,
+    /// A lease may not end before this service time: the process stood still.
+    pub(crate) floor: Ms,
+}
+
+impl Facts {
+    fn any(&self, test: impl Fn(&Command) -> bool) -> bool {
+        self.commands.iter().any(test)
+    }
+}
+
+/// A ticket before and after a commit.
+pub(crate) struct Moved {
+    pub(crate) before: Option<TicketRecord>,
+    pub(crate) after: Option<TicketRecord>,
+}
+
+/// The stored records, as the commits made them.
+#[derive(Default)]
+pub(crate) struct Durable {
+    pub(crate) tickets: BTreeMap<TicketId, TicketRecord>,
+    pub(crate) numbers: BTreeMap<u64, TicketId>,
+    pub(crate) locks: BTreeMap<LockName, LockRecord>,
+    pub(crate) closures: BTreeMap<u64, Closure>,
+    meta: Meta,
+}
+
+fn place(ticket: &TicketRecord) -> (Reverse<i8>, u64) {
+    (Reverse(ticket.priority), ticket.seq)
+}
+
+fn awake(ticket: &TicketRecord) -> bool {
+    ticket.state == State::Queued { dormant: false }
+}
+
+fn count(slots: &SlotRanges) -> u64 {
+    slots.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+}
+
+impl Durable {
+    pub(crate) fn live(&self, id: TicketId) -> Option<&TicketRecord> {
+        self.tickets.get(&id).filter(|ticket| ticket.is_live())
+    }
+
+    /// Applies a commit and checks what it did.
+    pub(crate) fn commit(&mut self, changes: &[Change], facts: &Facts) -> Vec<Moved> {
+        let before = std::mem::take(&mut self.tickets);
+        let old = self.meta;
+        let mut sizes: BTreeMap<LockName, u32> =
+            self.locks.iter().map(|(name, lock)| (name.clone(), lock.settings.size())).collect();
+        let delays: Vec<(LockName, Ms)> =
+            self.locks.iter().map(|(name, lock)| (name.clone(), lock.settings.lock_delay)).collect();
+        let closures = self.closures.clone();
+        self.tickets = before.clone();
+        for change in changes {
+            self.apply(change);
+        }
+        for (name, lock) in &self.locks {
+            let size = sizes.entry(name.clone()).or_default();
+            *size = facts.sizes.iter().copied().chain([*size, lock.settings.size()]).max().expect("not empty");
+        }
+        let delays: BTreeMap<LockName, Ms> = delays
+            .into_iter()
+            .filter(|(name, delay)| self.locks.get(name).is_some_and(|lock| lock.settings.lock_delay == *delay))
+            .collect();
+        let (new, counters) = (self.meta, |meta: &Meta| {
+            [meta.service_ms, meta.last_token, meta.last_number, meta.last_seq, meta.last_revision]
+        });
+        assert!(
+            counters(&old).iter().zip(counters(&new)).all(|(old, new)| *old <= new),
+            "rule 10: a counter went back: {old:?}, {new:?}"
+        );
+        let mut moved = Vec::new();
+        for change in changes {
+            if let Change::PutTicket(TicketRecord { id, .. }) | Change::DeleteTicket(id) = change {
+                let pair = Moved { before: before.get(id).cloned(), after: self.tickets.get(id).cloned() };
+                self.ticket_moved(&pair, facts, old);
+                moved.push(pair);
+            }
+        }
+        let granted: Vec<&TicketRecord> = moved.iter().filter_map(|pair| newly_granted(pair)).collect();
+        let tokens: BTreeSet<u64> = granted.iter().filter_map(|ticket| ticket.token).collect();
+        assert_eq!(tokens.len(), granted.len(), "rule 10: a token is given twice");
+        for ticket in &granted {
+            assert!(ticket.token > Some(old.last_token), "rule 10: tokens rise: {ticket:?}");
+            let waited = before.get(&ticket.id).is_some_and(|old| matches!(old.state, State::Queued { .. }));
+            let deserted = waited && facts.deserted.contains(&ticket.id);
+            assert!(!deserted, "rule 5: given to a client that is gone: {ticket:?}");
+            self.nobody_was_overtaken(ticket, &before, facts);
+        }
+        for name in self.locks.keys() {
+            let fresh = granted.iter().any(|ticket| ticket.lock == *name);
+            self.never_more_than_size(name, fresh.then(|| sizes[name]));
+        }
+        self.one_ticket_for_each_request();
+        self.closed_as_long_as_they_must(&moved, &delays, &closures, facts);
+        moved
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Meta(meta) => self.meta = *meta,
+            Change::PutLock(lock) => drop(self.locks.insert(lock.name.clone(), lock.clone())),
+            Change::DeleteLock(name) => drop(self.locks.remove(name)),
+            Change::PutTicket(ticket) => {
+                self.numbers.insert(ticket.number, ticket.id);
+                self.tickets.insert(ticket.id, ticket.clone());
+            }
+            Change::DeleteTicket(id) => {
+                if let Some(ticket) = self.tickets.remove(id) {
+                    self.numbers.remove(&ticket.number);
+                }
+            }
+            Change::PutClosure(closure) => drop(self.closures.insert(closure.number, closure.clone())),
+            Change::DeleteClosure(number) => drop(self.closures.remove(number)),
+            _ => {}
+        }
+    }
+
+    fn ticket_moved(&self, Moved { before, after }: &Moved, facts: &Facts, old: Meta) {
+        match (before, after) {
+            (Some(before), None) => {
+                let State::Ended { at, .. } = before.state else {
+                    panic!("rule 8: a live ticket is forgotten: {before:?}");
+                };
+                let now = self.meta.service_ms;
+                assert!(at + limits::ENDED_MEMORY_MS <= now, "rule 8: forgotten too early: {before:?}");
+            }
+            (None, Some(after)) => {
+                assert!(after.number > old.last_number, "rule 10: numbers rise: {after:?}");
+                self.ended_rightly(None, after, facts);
+            }
+            (Some(before), Some(after)) => {
+                assert!(before.is_live(), "an ended ticket changes: {before:?} {after:?}");
+                let same =
+                    |ticket: &TicketRecord| (ticket.number, ticket.lock.clone(), ticket.permits, ticket.priority);
+                assert_eq!(same(before), same(after));
+                let skipped =
+                    awake(before) && after.state == State::Queued { dormant: true } && before.seq == after.seq;
+                assert!(!skipped || facts.lost.contains(&after.id), "rule 5: its client is there: {after:?}");
+                self.ended_rightly(Some(before), after, facts);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn ended_rightly(&self, before: Option<&TicketRecord>, after: &TicketRecord, facts: &Facts) {
+        let State::Ended { how, at, .. } = after.state else {
+            return;
+        };
+        assert!(at <= self.meta.service_ms);
+        let now = self.meta.service_ms;
+        let alive = || {
+            assert!(
+                now >= facts.floor,
+                "rule 9: a lease ended {} ms too early after a gap: {after:?}",
+                facts.floor - now
+            );
+            assert!(!facts.alive.contains(&after.id), "rule 9: its sign of life is in this batch: {after:?}");
+        };
+        match how {
+            EndedAs::Released | EndedAs::Cancelled => {}
+            EndedAs::Expired => {
+                alive();
+                assert!(!facts.awaited.contains(&after.id), "a connected client's ticket expires: {after:?}");
+                assert!(after.held_at.is_none() && after.token.is_none(), "expired with permits: {after:?}");
+            }
+            EndedAs::Forgotten => {
+                alive();
+                assert!(after.held_at.is_some(), "forgotten without having been held: {after:?}");
+            }
+            EndedAs::Overdue => {
+                let due = before.and_then(|before| before.hold_until).is_some_and(|until| until <= now);
+                assert!(due, "overdue too early: {before:?} {after:?}");
+            }
+            EndedAs::Revoked => assert!(
+                facts.any(|command| matches!(command, Command::Revoke { number, .. } if *number == after.number)),
+                "nobody revoked it: {after:?}"
+            ),
+            EndedAs::Oversized => {
+                let size = self.locks.get(&after.lock).map(|lock| lock.settings.size());
+                let Permits::Count(wanted) = after.permits else {
+                    panic!("all permits are never too many: {after:?}");
+                };
+                let too_many = facts.sizes.iter().chain(&size).any(|size| *size < wanted);
+                assert!(too_many, "the lock is large enough: {after:?}");
+            }
+            EndedAs::LockDeleted => assert!(
+                facts.any(|command| matches!(command, Command::DeleteLock { name, .. } if *name == after.lock)),
+                "nobody deleted its lock: {after:?}"
+            ),
+        }
+    }
+
+    /// Rule 2. Only tickets that were awake before and after are compared, and no client of which said anything in between.
+    fn nobody_was_overtaken(&self, granted: &TicketRecord, before: &BTreeMap<TicketId, TicketRecord>, facts: &Facts) {
+        let overtaken = self.tickets.values().find(|other| {
+            other.lock == granted.lock
+                && awake(other)
+                && place(other) < place(granted)
+                && !facts.touched.contains(&other.id)
+                && before.get(&other.id).is_some_and(|old| awake(old) && old.seq == other.seq)
+        });
+        assert!(overtaken.is_none(), "rule 2: {granted:?} overtook {overtaken:?}");
+    }
+
+    fn out<'a>(&'a self, name: &'a LockName) -> impl Iterator<Item = &'a SlotRanges> + 'a {
+        let tickets = self.tickets.values().filter(move |ticket| ticket.lock == *name && ticket.is_active());
+        let closures = self.closures.values().filter(move |closure| closure.lock == *name);
+        tickets.map(|ticket| &ticket.slots).chain(closures.map(|closure| &closure.slots))
+    }
+
+    /// Rule 1. A lock that shrank may have too many out, but then it has given none.
+    fn never_more_than_size(&self, name: &LockName, gave: Option<u32>) {
+        let mut slots: Vec<(u32, u32)> = self.out(name).flatten().copied().collect();
+        slots.sort_unstable();
+        let twice = slots.windows(2).find(|pair| pair[0].1 >= pair[1].0);
+        assert!(twice.is_none(), "rule 1: {name}: a slot is given twice: {twice:?}");
+        if let Some(size) = gave {
+            let out: u64 = self.out(name).map(count).sum();
+            assert!(out <= u64::from(size), "rule 1: {name}: {out} permits are out of {size}");
+        }
+    }
+
+    /// Rule 4: permits that may still be in use stay closed for the lock's delay, unless an administrator opens them.
+    fn closed_as_long_as_they_must(
+        &self,
+        moved: &[Moved],
+        delays: &BTreeMap<LockName, Ms>,
+        old: &BTreeMap<u64, Closure>,
+        facts: &Facts,
+    ) {
+        let now = self.meta.service_ms;
+        let opened = |name: &LockName| {
+            !self.locks.contains_key(name)
+                || facts.any(|command| match command {
+                    Command::Open { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
+                    Command::PutLock { name: lock, .. } | Command::PatchLock { name: lock, .. } => lock == name,
+                    Command::Configure { .. } => true,
+                    _ => false,
+                })
+        };
+        for Moved { before, after } in moved {
+            let (Some(before), Some(after)) = (before, after) else {
+                continue;
+            };
+            let State::Ended { how, .. } = after.state else {
+                continue;
+            };
+            let risky = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked) && before.is_active();
+            let delay = delays.get(&after.lock).copied().unwrap_or_default();
+            if risky && delay > 0 && !opened(&after.lock) {
+                let closure = self.closures.get(&after.number);
+                let right =
+                    closure.is_some_and(|closure| closure.until == now + delay && closure.slots == before.slots);
+                assert!(right, "rule 4: not closed for {delay} ms: {closure:?} {after:?}");
+            }
+        }
+        for closure in old.values().filter(|closure| !self.closures.contains_key(&closure.number)) {
+            assert!(closure.until <= now || opened(&closure.lock), "rule 4: opened too early: {closure:?}");
+        }
+    }
+
+    fn one_ticket_for_each_request(&self) {
+        let mut seen = BTreeSet::new();
+        for ticket in self.tickets.values() {
+            if let Some(request) = &ticket.request {
+                assert!(
+                    seen.insert((&ticket.lock, &ticket.owner, &request.id)),
+                    "rule 6: two tickets of one request_id: {ticket:?}"
+                );
+            }
+        }
+    }
+
+    /// Rules 2 and 3: between steps no head waits for permits that are there.
+    pub(crate) fn no_permit_is_idle(&self) {
+        for (name, lock) in &self.locks {
+            let queue = self.tickets.values().filter(|ticket| ticket.lock == *name && awake(ticket));
+            let Some(head) = queue.min_by_key(|ticket| place(ticket)) else {
+                continue;
+            };
+            let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
+            let alone = self.tickets.values().filter(active).any(|ticket| ticket.permits == Permits::All)
+                || self.closures.values().any(|closure| closure.lock == *name && closure.all);
+            let out: u64 = self.out(name).map(count).sum();
+            let fits = match head.permits {
+                Permits::Count(wanted) => out + u64::from(wanted) <= u64::from(lock.settings.size()),
+                Permits::All => out == 0,
+            };
+            assert!(lock.pause.is_some() || alone || !fits, "rule 3: {name}: the head could be granted: {head:?}");
+        }
+    }
+
+    /// The ticket that this command is about, by its id, its `request_id` or its holder's name.
+    pub(crate) fn touched(&self, command: &Command) -> Option<TicketId> {
+        let by = |lock: &LockName, test: &dyn Fn(&TicketRecord) -> bool| {
+            self.tickets
+                .values()
+                .find(|ticket| ticket.lock == *lock && ticket.is_live() && test(ticket))
+                .map(|ticket| ticket.id)
+        };
+        match command {
+            Command::Get { id, .. } | Command::Renew { id, .. } => Some(*id),
+            Command::Acquire(new) => by(&new.lock, &|ticket| {
+                let key = ticket.request.as_ref().map(|request| &request.id);
+                (new.request_id.is_some() && key == new.request_id.as_ref())
+                    || (new.holder.is_some() && ticket.holder == new.holder)
+            }),
+            Command::Release { target, .. } => match target {
+                ReleaseTarget::Id(_, id) => Some(*id),
+                ReleaseTarget::Request(lock, request) => {
+                    by(lock, &|ticket| ticket.request.as_ref().is_some_and(|key| key.id == *request))
+                }
+                ReleaseTarget::Holder(lock, holder) => by(lock, &|ticket| ticket.holder.as_ref() == Some(holder)),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// The ticket, if this commit gave it permits.
+fn newly_granted(Moved { before, after }: &Moved) -> Option<&TicketRecord> {
+    let after = after.as_ref()?;
+    let new = after.token.is_some() && before.as_ref().and_then(|before| before.token) != after.token;
+    new.then_some(after).filter(|ticket| ticket.is_active())
+}

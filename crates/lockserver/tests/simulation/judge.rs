@@ -1,0 +1,405 @@
+//! The judge: holds what clients were told against what is durable. What was acknowledged, what was refused and what is
+//! unknown are three things; an unknown outcome may show later, or never.
+
+use crate::durable::{Durable, Facts, Moved};
+use crate::trace::Trace;
+use lock_core::{
+    Change, Command, EndedAs, Event, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State, Step, TicketId,
+    TicketRecord, TicketView, What,
+};
+use lockserver::engine::{Answer, EventId, Failure, Told};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a client may rely on, because it was told so.
+#[derive(Debug)]
+struct Belief {
+    /// Monotonic time until which the server promised to remember the ticket, counted from when the request was *sent*.
+    until: u64,
+    held: bool,
+    /// Since when its lease is what it is: what was asked before says nothing of its end.
+    since: u64,
+}
+
+/// What the server owes after a client was lost or could not be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Debt {
+    /// The ticket is cancelled: nobody else knows of it (rule 6).
+    Cancel,
+    /// The ticket is not held, but granted anew (rule 5).
+    Unpick,
+    /// The ticket is skipped until its client is back (rule 5).
+    Sleep,
+}
+
+/// Answers about one ticket in one step share what becomes of them.
+#[derive(Debug, Default)]
+struct Shared {
+    open: u32,
+    delivered: bool,
+}
+
+/// See the module.
+pub(crate) struct Judge {
+    pub(crate) durable: Durable,
+    trace: Trace,
+    beliefs: BTreeMap<TicketId, Belief>,
+    debts: BTreeMap<(TicketId, Debt), u64>,
+    shared: BTreeMap<(TicketId, u64), Shared>,
+    /// Steps that were durable.
+    good: u64,
+    seen: EventId,
+}
+
+impl Judge {
+    pub(crate) fn new(trace: Trace) -> Self {
+        Self {
+            durable: Durable::default(),
+            trace,
+            beliefs: BTreeMap::new(),
+            debts: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            good: 0,
+            seen: EventId { term: 0, sequence: 0 },
+        }
+    }
+
+    /// A commit took effect, whether the engine knows or not.
+    pub(crate) fn commit(&mut self, changes: &[Change], facts: &Facts, mono: u64) {
+        self.leases_of_locks_change(changes);
+        let moved = self.durable.commit(changes, facts);
+        for pair in &moved {
+            self.count(pair);
+            let Some(after) = &pair.after else { continue };
+            let Some(belief) = self.beliefs.get(&after.id) else {
+                continue;
+            };
+            match after.state {
+                State::Ended {
+                    how: EndedAs::Revoked | EndedAs::Overdue | EndedAs::LockDeleted | EndedAs::Oversized,
+                    ..
+                } => {
+                    self.beliefs.remove(&after.id);
+                }
+                // It was told to have it in an answer that a crash swallowed, and it still waits.
+                State::Ended { how: EndedAs::Forgotten, .. } if !belief.held => {
+                    self.beliefs.remove(&after.id);
+                }
+                State::Ended { .. } => assert!(
+                    belief.until <= mono,
+                    "a client that showed life in time is forgotten: {belief:?} {after:?}"
+                ),
+                State::Queued { .. } | State::Granted => assert!(
+                    !belief.held || belief.until <= mono,
+                    "a holder that was told so, and showed life in time, lost its permit: {belief:?} {after:?}"
+                ),
+                State::Held => {}
+            }
+        }
+    }
+
+    /// A lease that is the lock's is what the lock's settings say now, whatever its client was told.
+    fn leases_of_locks_change(&mut self, changes: &[Change]) {
+        for change in changes {
+            let Change::PutLock(new) = change else { continue };
+            let lease = |lock: &LockRecord| (lock.settings.grace, lock.settings.expiration, lock.settings.max_lock);
+            let same = self.durable.locks.get(&new.name).is_some_and(|old| lease(old) == lease(new));
+            let tickets = &self.durable.tickets;
+            self.beliefs.retain(|id, _| {
+                let of_lock = tickets.get(id).is_some_and(|t| t.lock == new.name && t.lease == Lease::OfLock);
+                same || !of_lock
+            });
+        }
+    }
+
+    /// The client asks for another lease: from now on it may be that, whether it hears so or not.
+    pub(crate) fn asks_for_lease(&mut self, id: TicketId, ttl: u64, mono: u64) {
+        if let Some(belief) = self.beliefs.get_mut(&id) {
+            belief.until = belief.until.min(mono + ttl);
+            belief.since = mono;
+        }
+    }
+
+    fn count(&self, Moved { before, after }: &Moved) {
+        let state = |ticket: &Option<TicketRecord>| ticket.as_ref().map(|ticket| ticket.state.clone());
+        let what = match (state(before), state(after)) {
+            (_, Some(State::Ended { how, .. })) => match how {
+                EndedAs::Released => "ended: released",
+                EndedAs::Cancelled => "ended: cancelled",
+                EndedAs::Expired => "ended: expired",
+                EndedAs::Forgotten => "ended: forgotten",
+                EndedAs::Overdue => "ended: overdue",
+                EndedAs::Revoked => "ended: revoked",
+                EndedAs::Oversized => "ended: oversized",
+                EndedAs::LockDeleted => "ended: lock deleted",
+            },
+            (Some(State::Ended { .. }), None) => "ended tickets forgotten after 10 minutes",
+            (Some(State::Held), Some(State::Granted)) => "granted anew after an undelivered answer",
+            (Some(State::Granted), Some(State::Queued { .. })) => "lapsed grants",
+            (Some(State::Queued { dormant: true }), Some(State::Granted | State::Held)) => "woken and granted at once",
+            (Some(State::Queued { .. }), Some(State::Granted | State::Held)) => "grants after waiting",
+            (Some(State::Queued { dormant: false }), Some(State::Queued { dormant: true })) => "made dormant",
+            (None, Some(State::Granted | State::Held)) => "grants at once",
+            _ => return,
+        };
+        self.trace.count(what);
+        let all =
+            |ticket: &Option<TicketRecord>| ticket.as_ref().is_some_and(|t| t.is_active() && t.permits == Permits::All);
+        if all(after) && !all(before) {
+            self.trace.count("grants of all permits");
+        }
+    }
+
+    /// A client got this answer, sent by it at that time, and acts on it.
+    pub(crate) fn told(&mut self, view: &TicketView, sent: u64, mono: u64) {
+        let id = view.ticket.id;
+        let Some(durable) = self.durable.live(id) else { return };
+        let held = view.ticket.state == State::Held;
+        // While another of its requests waits no lease runs, and then it begins in full. What a gap adds to a lease is a
+        // present that a restart may take back: relied on is the lease itself.
+        let settings = self.durable.locks.get(&durable.lock).map(|lock| &lock.settings);
+        let of_lock = if held { settings.and_then(|s| s.max_lock) } else { settings.and_then(|s| s.expiration) };
+        let minute = !held && durable.queue_lease == QueueLease::Minute;
+        if durable.lease == Lease::OfLock && !minute && view.ttl != of_lock {
+            // Told of the lock's lease as it was before a change in the very same step.
+            return;
+        }
+        let left = view.expires_in.into_iter().chain(view.ttl).min();
+        let until = left.map_or(u64::MAX, |left| sent + left);
+        if until <= mono {
+            return;
+        }
+        let slots_are_right = !held || (durable.slots == view.ticket.slots && durable.token == view.ticket.token);
+        assert!(
+            slots_are_right && (!held || durable.state == State::Held),
+            "a client is told that it holds, and it does not: {durable:?} {view:?}"
+        );
+        if held {
+            // Now it knows, whatever became of other answers.
+            self.touched(id);
+        }
+        let belief = self.beliefs.entry(id).or_insert(Belief { until, held, since: 0 });
+        if held && !belief.held {
+            // Waiting and holding have leases of their own.
+            *belief = Belief { until, held: true, since: belief.since };
+        } else if belief.held == held && belief.since <= sent {
+            belief.until = belief.until.max(until);
+        }
+    }
+
+    /// The client gives the ticket up: it relies on nothing any more.
+    pub(crate) fn disbelieve(&mut self, id: TicketId) {
+        self.beliefs.remove(&id);
+    }
+
+    /// Rule 1 as clients see it: no two that may rely on it have the same slot.
+    pub(crate) fn no_slot_is_believed_twice(&self, mono: u64) {
+        let mut slots: BTreeMap<(&str, u32), TicketId> = BTreeMap::new();
+        for (&id, belief) in &self.beliefs {
+            let Some(ticket) = self.durable.live(id).filter(|_| belief.held && belief.until > mono) else {
+                continue;
+            };
+            for slot in ticket.slots.iter().flat_map(|&(first, last)| first..=last) {
+                let other = slots.insert((ticket.lock.as_str(), slot), id);
+                assert!(other.is_none(), "slot {slot} of {} is relied on twice: {id:?} {other:?}", ticket.lock);
+            }
+        }
+    }
+
+    /// An answer has left the engine in a step with so many failed commits. `only` says that it had no other commits,
+    /// `waited` that the request had been waiting.
+    pub(crate) fn answered(
+        &mut self,
+        command: &Command,
+        answer: &Answer,
+        step: u64,
+        failed: u32,
+        only: bool,
+        waited: bool,
+    ) {
+        let made = match command {
+            Command::Acquire(new) => Some(new),
+            _ => None,
+        };
+        let nameless = made.is_some_and(|new| new.request_id.is_none() && new.holder.is_none());
+        let absent = |durable: &Durable| {
+            let id = made.map(|new| new.id);
+            assert!(
+                id.is_none_or(|id| !durable.tickets.contains_key(&id)),
+                "refused, and there: {command:?} {answer:?}"
+            );
+        };
+        match answer {
+            Ok(told) => {
+                assert!(!only, "told of a step that is not durable: {command:?} {answer:?}");
+                if let Outcome::Ticket(view) = &told.outcome {
+                    self.tells_the_durable(view);
+                    let about = matches!(command, Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. });
+                    let live = view.ended().is_none();
+                    let counts = live
+                        && ((nameless && made.is_some()) || (about && (view.picked_up || (waited && view.is_held()))));
+                    assert!(told.receipt.is_some() || !counts, "no receipt: {command:?} {view:?}");
+                    if told.receipt.is_some() && !nameless {
+                        self.shared.entry((view.ticket.id, step)).or_default().open += 1;
+                    }
+                }
+            }
+            Err(Failure::Unavailable { may_have_taken_effect: true, .. }) => {
+                assert!(failed > 0 || waited, "no commit failed: {command:?} {answer:?}");
+                if let Some(new) = made.filter(|_| nameless) {
+                    self.owe(new.id, Debt::Cancel);
+                }
+            }
+            Err(Failure::Unavailable { .. } | Failure::Overloaded | Failure::ShuttingDown) => absent(&self.durable),
+            Err(Failure::Rejected(Rejection::Gone(view))) => {
+                self.trace.count("told how a ticket ended");
+                self.tells_the_durable(view);
+                absent(&self.durable);
+            }
+            Err(Failure::Rejected(Rejection::UnknownTicket)) => {
+                let id = match command {
+                    Command::Get { id, .. } | Command::Renew { id, .. } => Some(*id),
+                    Command::Acquire(_) => panic!("{command:?}: {answer:?}"),
+                    _ => None,
+                };
+                let there = id.is_some_and(|id| self.durable.tickets.contains_key(&id));
+                assert!(!there, "a ticket that is remembered is unknown: {command:?}");
+            }
+            Err(Failure::Rejected(_)) => absent(&self.durable),
+        }
+    }
+
+    fn tells_the_durable(&self, view: &TicketView) {
+        let told = &view.ticket;
+        let durable = self.durable.tickets.get(&told.id);
+        let durable = durable.unwrap_or_else(|| panic!("told of a ticket that is not durable: {told:?}"));
+        assert_eq!(durable.number, told.number);
+        if view.ended().is_some() {
+            assert_eq!(durable.state, told.state, "told of another end");
+        }
+        if told.is_active() && durable.is_active() {
+            assert_eq!((durable.token, &durable.slots), (told.token, &told.slots), "told of other permits");
+        }
+    }
+
+    /// What became of an answer that was given in that step.
+    pub(crate) fn receipt(&mut self, command: &Command, told: &Told, step: u64, delivered: bool) {
+        let Outcome::Ticket(view) = &told.outcome else { return };
+        if told.receipt.is_none() {
+            return;
+        }
+        let id = view.ticket.id;
+        if matches!(command, Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none()) {
+            if !delivered {
+                self.owe(id, Debt::Cancel);
+            }
+            return;
+        }
+        let shared = self.shared.get_mut(&(id, step)).expect("counted as it was answered");
+        shared.open -= 1;
+        shared.delivered |= delivered;
+        if shared.open == 0 && !shared.delivered {
+            self.owe(id, Debt::Unpick);
+        }
+    }
+
+    pub(crate) fn owe(&mut self, id: TicketId, debt: Debt) {
+        self.debts.insert((id, debt), self.good + 2);
+    }
+
+    /// The client has said something about the ticket since, so that nothing is owed but what nobody else knows of.
+    pub(crate) fn touched(&mut self, id: TicketId) {
+        self.debts.remove(&(id, Debt::Unpick));
+        self.debts.remove(&(id, Debt::Sleep));
+        for ((of, _), shared) in &mut self.shared {
+            shared.delivered |= *of == id;
+        }
+    }
+
+    /// The server died: what its memory owed is gone with it, and leases settle the rest.
+    pub(crate) fn crashed(&mut self) {
+        self.debts.clear();
+        self.shared.clear();
+    }
+
+    /// A step ended well.
+    pub(crate) fn good_step(&mut self) {
+        self.good += 1;
+        self.durable.no_permit_is_idle();
+        let good = self.good;
+        let due: Vec<(TicketId, Debt)> =
+            self.debts.iter().filter(|(_, due)| **due <= good).map(|(key, _)| *key).collect();
+        for (id, debt) in due {
+            self.debts.remove(&(id, debt));
+            let ended = |how| matches!(how, Some(State::Ended { how: EndedAs::Cancelled, .. }));
+            if debt == Debt::Cancel && ended(self.durable.tickets.get(&id).map(|ticket| ticket.state.clone())) {
+                self.trace.count("debts: cancel");
+            }
+            let Some(ticket) = self.durable.live(id) else { continue };
+            let paid = match debt {
+                Debt::Cancel => false,
+                Debt::Unpick => ticket.state != State::Held,
+                Debt::Sleep => ticket.state != State::Queued { dormant: false },
+            };
+            assert!(paid, "{debt:?} is owed since two steps: {ticket:?}");
+            self.trace.count(match debt {
+                Debt::Cancel => unreachable!("is never live"),
+                Debt::Unpick => "debts: grant anew",
+                Debt::Sleep => "debts: skip",
+            });
+        }
+    }
+
+    /// Events are what the store went through, no more and no less.
+    pub(crate) fn events(
+        &mut self,
+        before: &BTreeMap<TicketId, TicketRecord>,
+        last: EventId,
+        new: &[(EventId, Arc<Event>)],
+        good: bool,
+    ) {
+        if last.term == self.seen.term {
+            assert_eq!(last.sequence, self.seen.sequence + new.len() as u64, "events are numbered without gaps");
+        }
+        self.seen = last;
+        let mut steps: BTreeMap<u64, &Step> = BTreeMap::new();
+        for (_, event) in new {
+            match &event.what {
+                What::Ticket { number, step, .. } => drop(steps.insert(*number, step)),
+                What::LockDeleted => self.trace.count("locks deleted"),
+                What::PermitsOpened => self.trace.count("closed permits opened"),
+                What::LockCreated => self.trace.count("locks made"),
+                What::LockChanged => {}
+            }
+        }
+        for (number, step) in &steps {
+            let id = self.durable.numbers.get(number);
+            let ticket = id.map(|id| &self.durable.tickets[id]);
+            let state = ticket.map(|ticket| &ticket.state);
+            let fits = match (step, state) {
+                (Step::Queued | Step::Lapsed, Some(State::Queued { .. })) | (Step::Held, Some(State::Held)) => true,
+                (Step::Granted { token, .. }, Some(State::Granted)) => {
+                    ticket.and_then(|ticket| ticket.token) == Some(*token)
+                }
+                (Step::Undelivered, Some(State::Granted)) => true,
+                (Step::Ended { how, .. }, Some(State::Ended { how: durable, .. })) => how == durable,
+                _ => false,
+            };
+            assert!(fits || !good, "ticket {number}: told of {step:?}, stored is {state:?}");
+        }
+        if good {
+            for (id, ticket) in &self.durable.tickets {
+                let queued = |ticket: &TicketRecord| matches!(ticket.state, State::Queued { .. });
+                let same = before.get(id).is_some_and(|old| {
+                    (old.state == ticket.state || (queued(old) && queued(ticket) && old.seq == ticket.seq))
+                        && old.token == ticket.token
+                });
+                assert!(same || steps.contains_key(&ticket.number), "nobody was told of {ticket:?}");
+            }
+        }
+    }
+
+    pub(crate) fn seen(&self) -> EventId {
+        self.seen
+    }
+}
