@@ -20,6 +20,6 @@ fn main() -> ExitCode {
             print!("{}", config::check_report(&result));
             ExitCode::from(if result.is_ok() { exit::OK } else { exit::CONFIG })
         }
-        None => ExitCode::from(daemon::run(&cli.sources())),
+        None => ExitCode::from(daemon::run(&cli.sources(), cli.admin_socket.as_deref())),
     }
 }

@@ -1,7 +1,7 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
 use super::clock::{ServiceClock, Tick};
-use super::events::Events;
+use super::events::{EventId, Events};
 use super::handle::{Answer, Failure, Handle, Told};
 use super::lanes::{Lanes, Request, Work};
 use super::receipt::Receipt;
@@ -42,6 +42,8 @@ struct Reply {
     answer: Result<Outcome, Failure>,
     /// The answer to the request that made the ticket.
     made: bool,
+    /// Events of its step that the answer includes.
+    events: usize,
 }
 
 impl Engine {
@@ -153,13 +155,18 @@ impl Engine {
             }
             // What is to be deleted went by itself between two steps.
             Err(Failure::Rejected(Rejection::UnknownLock)) if request.resumed => {
-                replies.push(Reply { to: request.reply, answer: Ok(Outcome::Done), made });
+                replies.push(Reply {
+                    to: request.reply,
+                    answer: Ok(Outcome::Done),
+                    made,
+                    events: table.events_so_far(),
+                });
             }
             answer => {
                 if let Ok(outcome) = &answer {
                     self.remember_configuration(&command, outcome);
                 }
-                replies.push(Reply { to: request.reply, answer, made });
+                replies.push(Reply { to: request.reply, answer, made, events: table.events_so_far() });
             }
         }
     }
@@ -182,7 +189,7 @@ impl Engine {
             // Granted in this very step: this answer is the one that tells.
             view.picked_up = view.is_held();
         }
-        replies.push(Reply { to: Some(one.reply), answer, made: one.made });
+        replies.push(Reply { to: Some(one.reply), answer, made: one.made, events: table.events_so_far() });
     }
 
     /// While there is no term.
@@ -198,13 +205,14 @@ impl Engine {
         }
     }
 
-    fn answer(&self, reply: Reply, receipts: &mut HashMap<TicketId, Arc<Receipt>>) {
+    fn answer(&self, reply: Reply, before: EventId, receipts: &mut HashMap<TicketId, Arc<Receipt>>) {
         let told = reply.answer.map(|outcome| {
             let receipt = match &outcome {
                 Outcome::Ticket(view) => self.receipt(view, reply.made, receipts),
                 _ => None,
             };
-            Told { outcome, receipt }
+            let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
+            Told { outcome, as_of, receipt }
         });
         tell(reply.to, told);
     }
@@ -229,7 +237,7 @@ impl Engine {
         }
     }
 
-    /// Nobody is told what is not durable: first the commit, then the answers, then the events. If the commit fails, its
+    /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
     /// outcome is unknown, everybody in the batch hears so, and the term is over.
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
         let mut changes = table.take_changes();
@@ -245,21 +253,30 @@ impl Engine {
             }
             self.saved_at = table.now();
         }
-        let mut receipts = HashMap::new();
-        for id in table.take_served() {
+        let served = table.take_served();
+        let mut views = Vec::with_capacity(served.len());
+        for id in served {
             let waiting = self.waiters.take(id);
             if !waiting.is_empty() {
-                let view = table.answer_waiting(id);
-                for one in waiting {
-                    let outcome = Ok(Outcome::Ticket(Box::new(view.clone())));
-                    self.answer(Reply { to: Some(one.reply), answer: outcome, made: one.made }, &mut receipts);
-                }
+                views.push((table.answer_waiting(id), waiting));
+            }
+        }
+        // Before the answers: who is told of an event's id may ask for what follows it.
+        let before = self.events.last();
+        let events = table.take_events();
+        let all = events.len();
+        self.events.publish(events);
+        let mut receipts = HashMap::new();
+        for (view, waiting) in views {
+            for one in waiting {
+                let answer = Ok(Outcome::Ticket(Box::new(view.clone())));
+                let reply = Reply { to: Some(one.reply), answer, made: one.made, events: all };
+                self.answer(reply, before, &mut receipts);
             }
         }
         for reply in replies {
-            self.answer(reply, &mut receipts);
+            self.answer(reply, before, &mut receipts);
         }
-        self.events.publish(table.take_events());
         self.table = Some(table);
         Ok(())
     }
