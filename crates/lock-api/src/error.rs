@@ -17,6 +17,10 @@ pub enum ErrorCode {
     Invalid,
     /// A bound is reached.
     LimitReached,
+    /// The configuration has errors; everything stays as it was.
+    ConfigurationRefused,
+    /// The server met an impossible state; its log has more.
+    Internal,
     /// There is such a lock already.
     LockExists,
     /// The lock's settings are not those that If-Match names.
@@ -37,6 +41,8 @@ pub enum ErrorCode {
     Overloaded,
     /// The request's body is too large.
     PayloadTooLarge,
+    /// The request's body did not arrive in time.
+    RequestTimeout,
     /// The `request_id` was used with other parameters.
     RequestIdReused,
     /// The server is being stopped; nothing was done.
@@ -74,7 +80,9 @@ impl ErrorCode {
             Self::NotAllowed => 403,
             Self::NotFound | Self::UnknownLock | Self::UnknownTicket => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::Busy
+            | Self::ConfigurationRefused
             | Self::LockExists
             | Self::LockRetiring
             | Self::NameClosed
@@ -87,7 +95,7 @@ impl ErrorCode {
             Self::UnsupportedMediaType => 415,
             Self::RequestIdReused | Self::TooManyPermits => 422,
             Self::LimitReached => 429,
-            Self::Unknown => 500,
+            Self::Internal | Self::Unknown => 500,
             Self::Overloaded | Self::ShuttingDown | Self::Unavailable => 503,
         }
     }
@@ -100,10 +108,13 @@ impl ErrorCode {
             | Self::LimitReached
             | Self::NameClosed
             | Self::Overloaded
+            | Self::RequestTimeout
             | Self::ShuttingDown
             | Self::TimedOut
             | Self::Unavailable => true,
-            Self::Invalid
+            Self::ConfigurationRefused
+            | Self::Internal
+            | Self::Invalid
             | Self::LockExists
             | Self::LockChanged
             | Self::LockRetiring
@@ -129,6 +140,8 @@ impl ErrorCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Busy => "busy",
+            Self::ConfigurationRefused => "configuration_refused",
+            Self::Internal => "internal",
             Self::Invalid => "invalid",
             Self::LimitReached => "limit_reached",
             Self::LockExists => "lock_exists",
@@ -142,6 +155,7 @@ impl ErrorCode {
             Self::Overloaded => "overloaded",
             Self::PayloadTooLarge => "payload_too_large",
             Self::RequestIdReused => "request_id_reused",
+            Self::RequestTimeout => "request_timeout",
             Self::ShuttingDown => "shutting_down",
             Self::TimedOut => "timed_out",
             Self::TooManyPermits => "too_many_permits",

@@ -17,5 +17,5 @@ pub use error::{ErrorCode, PROBLEM_JSON, Problem};
 pub use event::{Event, EventKind};
 pub use lock::{Closure, Lock, LockPatch, LockSettings, Locks, Statistics};
 pub use seconds::Seconds;
-pub use status::{ConfigurationStatus, Status};
-pub use ticket::{Acquire, EndedAs, Permits, Renew, Ticket, TicketState, Tickets};
+pub use status::{ConfigurationStatus, Reloaded, Status};
+pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Ticket, TicketState, Tickets};

@@ -38,3 +38,19 @@ pub struct Status {
     /// Bounds by name.
     pub limits: std::collections::BTreeMap<String, u64>,
 }
+
+/// What a reload of the configuration did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reloaded {
+    /// Locks and templates made.
+    pub created: Vec<String>,
+    /// Locks and templates changed.
+    pub changed: Vec<String>,
+    /// Locks whose section is gone: gone at once, or with their last ticket.
+    pub retired: Vec<String>,
+    /// Sections that could not be applied, and why.
+    pub refused: Vec<String>,
+    /// What should be looked at, and what takes a restart.
+    pub warnings: Vec<String>,
+}

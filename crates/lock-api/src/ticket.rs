@@ -89,19 +89,24 @@ pub struct Acquire {
     /// How many permits.
     pub permits: Permits,
     /// How long to wait on the server for the grant, at most 60.
+    #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 60))]
     pub wait_s: Seconds,
     /// How long the ticket lives without a sign of life; capped by the lock's `max_ttl_s`, the answer tells the one given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
-    /// Who or what this is for, shown to everybody who looks.
+    /// Who or what this is for, shown to everybody who looks; at most 4,096 bytes.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 4096))]
     pub info: String,
     /// -100 to 100, higher goes first.
+    #[cfg_attr(feature = "openapi", schema(minimum = -100, maximum = 100))]
     pub priority: i8,
     /// 16 to 128 random characters that make the request safe to repeat.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 16, max_length = 128))]
     pub request_id: Option<String>,
-    /// Longest time to hold, whatever is renewed.
+    /// Longest time to hold, whatever is renewed; 0 for as long as the lock allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hold_s: Option<Seconds>,
     /// Keep the place in the queue when the wait is over without a grant.
@@ -115,6 +120,7 @@ pub struct Acquire {
 pub struct Renew {
     /// A new lease from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
 }
 
@@ -215,4 +221,14 @@ pub struct Ticket {
 pub struct Tickets {
     /// The tickets, without their ids.
     pub tickets: Vec<Ticket>,
+}
+
+/// Answer to the end of a ticket by its owner. It is a success however often it is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Released {
+    /// This request ended the ticket. If not, its owner had ended it before, or it never was.
+    pub released: bool,
+    /// The ticket that this request ended.
+    pub ticket: Option<Ticket>,
 }

@@ -100,6 +100,10 @@ pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
+/// Event streams open at a time, for one key or address.
+pub const EVENT_STREAMS_MAX: usize = 50;
+/// Connections to the administrators' socket at a time.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// Largest configuration file, in bytes.
 pub const CONFIG_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of all configuration files together.

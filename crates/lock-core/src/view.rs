@@ -88,6 +88,8 @@ pub struct LockView {
     pub statistics: Statistics,
     /// Time until a pause ends by itself.
     pub pause_ends_in: Option<Ms>,
+    /// Service time of this view, which [`Closure::until`] is compared with.
+    pub now: Ms,
     /// Names of the settings that were changed live since the file set them.
     pub overridden: Vec<&'static str>,
 }

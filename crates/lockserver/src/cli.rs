@@ -29,6 +29,9 @@ pub struct Cli {
     /// Log to this file instead of standard error
     #[arg(long, value_name = "FILE", global = true)]
     pub log_file: Option<PathBuf>,
+    /// Unix socket for administrators, instead of admin.sock in the runtime directory
+    #[arg(long, value_name = "PATH", global = true)]
+    pub admin_socket: Option<PathBuf>,
     /// Without a command the server runs
     #[command(subcommand)]
     pub command: Option<Command>,

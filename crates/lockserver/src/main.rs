@@ -22,6 +22,6 @@ fn main() -> ExitCode {
             drop(std::io::stdout().write_all(config::check_report(&result).as_bytes()));
             ExitCode::from(if result.is_ok() { exit::OK } else { exit::CONFIG })
         }
-        None => ExitCode::from(daemon::run(&cli.sources())),
+        None => ExitCode::from(daemon::run(&cli.sources(), cli.admin_socket.as_deref())),
     }
 }

@@ -48,7 +48,8 @@ class Server:
     def command(self):
         """The command line of the next process."""
         store = ["--store", self.store] if self.store else []
-        return [*self.prefix, binary(), "--config", str(self.config_path), "--port", str(self.port), *store]
+        return [*self.prefix, binary(), "--config", str(self.config_path), "--port", str(self.port),
+                "--admin-socket", "admin.sock", *store]
 
     def spawn(self, command=None, **popen):
         """Start the process without waiting for its ready line."""

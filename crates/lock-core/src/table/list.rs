@@ -42,6 +42,7 @@ impl Table {
             queue: lock.queue.iter().take(tickets).map(|(_, id)| self.view_ticket(id)).collect(),
             statistics: lock.statistics,
             pause_ends_in: pause.and_then(|pause| pause.until).map(|until| until.saturating_sub(self.now())),
+            now: self.now(),
             overridden: lock
                 .record
                 .file

@@ -345,6 +345,12 @@ impl Table {
         std::mem::take(&mut self.served)
     }
 
+    /// Events of this step so far: a view made now includes that many of those that [`Table::take_events`] will give.
+    #[must_use]
+    pub fn events_so_far(&self) -> usize {
+        self.events.len()
+    }
+
     /// What happened in this step.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)

@@ -1,27 +1,35 @@
 //! The life of the server: start, reload, orderly stop.
 
+mod admin;
 mod reload;
 mod signals;
 
 use crate::config::{Config, Loaded, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits, Listener};
-use crate::http::{App, Live, router};
+use crate::http::{App, Live, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
+use lock_core::limits::ADMIN_CONNECTIONS_MAX;
 use reload::Reload;
 use signals::{Signal, Signals};
 use std::io::Write as _;
-use tokio::sync::watch;
+use std::path::Path;
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
 
 /// What ended the server before its time, with its exit code. Everything was said already.
 struct Ended(u8);
 
-/// Serves until it is told to stop. Returns the exit code.
+/// Requests for a reload that may wait for their turn.
+const RELOADS_WAITING_MAX: usize = 16;
+
+/// Serves until it is told to stop, administrators on this socket or on one in the runtime directory. Returns the exit code.
 #[must_use]
-pub fn run(sources: &Sources) -> u8 {
-    let Loaded { config, warnings } = match sources.load() {
+pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
+    let started = Instant::now();
+    let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(problems) => {
             eprintln!("{problems}");
@@ -31,8 +39,9 @@ pub fn run(sources: &Sources) -> u8 {
             return exit::CONFIG;
         }
     };
+    let config = &loaded.config;
     let log = log::init(config.log.level, config.log.format, config.log.file.as_deref());
-    for warning in &warnings {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     os::ignore_file_size_signal();
@@ -47,41 +56,73 @@ pub fn run(sources: &Sources) -> u8 {
             return exit::IMPOSSIBLE;
         }
     };
-    match runtime.block_on(serve(sources, config, log, open_files)) {
+    match runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files)) {
         Ok(()) => exit::OK,
         Err(Ended(code)) => code,
     }
 }
 
-async fn serve(sources: &Sources, config: Config, log: LogHandle, open_files: u64) -> Result<(), Ended> {
+async fn serve(
+    sources: &Sources,
+    loaded: Loaded,
+    admin_socket: Option<&Path>,
+    started: Instant,
+    log: LogHandle,
+    open_files: u64,
+) -> Result<(), Ended> {
+    let config = &loaded.config;
     // Before anything is announced: a signal that comes from now on is not lost.
     let mut signals =
         Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
     let listener = Listener::open(&config.server, config.port).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let address = listener.local_addr();
-    let (handle, mut running) = start_engine(&config)?;
+    let (handle, mut running) = start_engine(config)?;
 
     let (stop, stopping) = watch::channel(false);
     let live = Live { long_poll: config.long_poll, max_waiting: config.max_waiting };
     let (live, live_now) = watch::channel(live);
-    let app = App::new(handle.clone(), live_now, stopping.clone());
+    let admin = admin::open(admin_socket)
+        .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
+    let (configured, configured_now) = watch::channel(reload::configured(&loaded));
+    let (reload_sender, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
+    let service = Service {
+        started,
+        store: config.store.to_string(),
+        admin_socket: admin.as_ref().map(|admin| admin.path().to_owned()),
+        configured: configured_now,
+        reload: reload_sender,
+    };
+    let app = App::new(handle.clone(), live_now, stopping.clone(), service);
     let limits = Limits::default().with_open_files(open_files);
-    let mut serving = tokio::spawn(connection::serve(listener, router(app), limits, stopping));
+    let router = router(app);
+    let mut serving_admin = None;
+    if let Some(admin) = admin {
+        tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
+        let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
+        serving_admin = Some(tokio::spawn(connection::serve_local(admin, router.clone(), limits, stopping.clone())));
+    }
+    let mut serving = tokio::spawn(connection::serve(listener, router, limits, stopping));
 
     tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
     announce(&address);
 
-    let mut reload = Reload::new(sources.clone(), config, handle.clone(), live, log);
+    let mut reload = Reload::new(sources.clone(), loaded.config, handle.clone(), live, configured, log);
     let result = loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Reload => reload.run().await,
+                // The outcome is in the log.
+                Signal::Reload => drop(reload.run().await),
                 Signal::Stop(name) => {
                     tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
                     break Ok(());
                 }
             },
+            Some(answer) = reloads.recv() => {
+                let outcome = reload.run().await;
+                // Whoever asked may be gone.
+                drop(answer.send(outcome));
+            }
             ended = running.ended() => break Err(engine_ended(ended)),
             cut = &mut serving => {
                 tracing::error!("the connections ended by themselves: {cut:?}");
@@ -95,6 +136,9 @@ async fn serve(sources: &Sources, config: Config, log: LogHandle, open_files: u6
             Ok(0) => {}
             Ok(cut) => tracing::warn!("{cut} connections did not take their answer in time and were cut"),
             Err(error) => tracing::error!("the connections ended by themselves: {error}"),
+        }
+        if let Some(serving) = serving_admin {
+            drop(serving.await);
         }
         handle.close();
         running.ended().await.map_err(|fatal| engine_ended(Err(fatal)))?;

@@ -2,8 +2,9 @@
 
 use crate::config::{self, Config, Loaded, Sources};
 use crate::engine::Handle;
-use crate::http::Live;
+use crate::http::{Configured, Live};
 use crate::log::LogHandle;
+use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::{Command, ConfigureMode, Outcome};
 use tokio::sync::watch;
 
@@ -13,7 +14,20 @@ pub(super) struct Reload {
     config: Config,
     engine: Handle,
     live: watch::Sender<Live>,
+    configured: watch::Sender<Configured>,
     log: LogHandle,
+}
+
+/// What the status shows of a configuration that is applied now.
+pub(super) fn configured(loaded: &Loaded) -> Configured {
+    Configured {
+        status: ConfigurationStatus {
+            files: loaded.config.files.iter().map(|path| path.display().to_string()).collect(),
+            loaded_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or(jiff::Timestamp::MAX).to_string(),
+            refused: None,
+        },
+        warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
+    }
 }
 
 impl Reload {
@@ -22,44 +36,56 @@ impl Reload {
         config: Config,
         engine: Handle,
         live: watch::Sender<Live>,
+        configured: watch::Sender<Configured>,
         log: LogHandle,
     ) -> Self {
-        Self { sources, config, engine, live, log }
+        Self { sources, config, engine, live, configured, log }
     }
 
     /// Reopens the log, then applies the files as they are now, if they are without error.
-    pub(super) async fn run(&mut self) {
-        self.log.reopen();
-        let Loaded { config, warnings } = match self.sources.load() {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                for problem in &problems.errors {
-                    tracing::error!("{problem}");
-                }
-                tracing::error!("reload refused: the configuration has errors; everything stays as it was");
-                return;
-            }
-        };
-        for warning in &warnings {
-            tracing::warn!("{warning}");
+    ///
+    /// # Errors
+    /// Why everything stayed as it was, for people; the log and the status have it too.
+    pub(super) async fn run(&mut self) -> Result<Reloaded, String> {
+        let outcome = self.apply().await;
+        if let Err(refused) = &outcome {
+            self.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
         }
-        for text in config::restart_needed(&self.config, &config) {
-            tracing::warn!("{text}");
+        outcome
+    }
+
+    async fn apply(&mut self) -> Result<Reloaded, String> {
+        self.log.reopen();
+        let loaded = self.sources.load().map_err(|problems| {
+            for problem in &problems.errors {
+                tracing::error!("{problem}");
+            }
+            tracing::error!("reload refused: the configuration has errors; everything stays as it was");
+            problems.to_string()
+        })?;
+        let mut now = configured(&loaded);
+        let config = loaded.config;
+        now.warnings.extend(config::restart_needed(&self.config, &config).iter().map(ToString::to_string));
+        for warning in &now.warnings {
+            tracing::warn!("{warning}");
         }
         let definitions = config.definitions.clone();
         let command = Command::Configure { definitions, mode: ConfigureMode::Apply };
-        match self.engine.submit(command).await {
-            Ok(told) => {
-                let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
-                self.live.send_replace(Live { long_poll: config.long_poll, max_waiting: config.max_waiting });
-                self.log.set(config.log.level, config.log.format, config.log.file.as_deref());
-                let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
-                tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
-                // What needs a restart stays what it is, so that the next reload still says so.
-                let Config { server, port, store, .. } = std::mem::replace(&mut self.config, config);
-                self.config = Config { server, port, store, ..self.config.clone() };
-            }
-            Err(failure) => tracing::error!("reload failed, send SIGHUP again later: {failure}"),
-        }
+        let told = self.engine.submit(command).await.map_err(|failure| {
+            tracing::error!("reload failed, send SIGHUP again later: {failure}");
+            format!("the reload failed, try it again later: {failure}")
+        })?;
+        let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
+        self.live.send_replace(Live { long_poll: config.long_poll, max_waiting: config.max_waiting });
+        self.log.set(config.log.level, config.log.format, config.log.file.as_deref());
+        let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
+        tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
+        // What needs a restart stays what it is, so that the next reload still says so.
+        let Config { server, port, store, .. } = std::mem::replace(&mut self.config, config);
+        self.config = Config { server, port, store, ..self.config.clone() };
+        let warnings = now.warnings.clone();
+        self.configured.send_replace(now);
+        let lock_core::ConfigureReport { created, changed, retired, refused } = report;
+        Ok(Reloaded { created, changed, retired, refused, warnings })
     }
 }

@@ -1,6 +1,6 @@
 //! The async face of the engine.
 
-use super::events::Events;
+use super::events::{EventId, Events};
 use super::lanes::{Lanes, Request, Work};
 use super::receipt::Receipt;
 use super::term::Status;
@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 pub struct Told {
     /// What came of it.
     pub outcome: Outcome,
+    /// The last event that the outcome includes.
+    pub as_of: EventId,
     /// To be confirmed when the answer was delivered, and dropped otherwise.
     pub receipt: Option<Arc<Receipt>>,
 }

@@ -1,7 +1,7 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
 use super::clock::{ServiceClock, Tick};
-use super::events::Events;
+use super::events::{EventId, Events};
 use super::handle::{Answer, Failure, Handle, Told};
 use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
@@ -45,6 +45,8 @@ pub(crate) struct Reply {
     pub(crate) to: Option<oneshot::Sender<Answer>>,
     pub(crate) answer: Result<Outcome, Failure>,
     pub(crate) tells: Tells,
+    /// Events of its step that the answer includes.
+    pub(crate) events: usize,
 }
 
 /// What an answer tells the client of a ticket.
@@ -207,7 +209,7 @@ impl Engine {
                     _ => {}
                 }
                 let to = request.reply;
-                replies.push(Reply { to, answer, tells });
+                replies.push(Reply { to, answer, tells, events: table.events_so_far() });
             }
         }
     }
@@ -233,16 +235,18 @@ impl Engine {
             // Granted in this very step: this answer is the one that tells.
             view.picked_up = view.is_held();
         }
-        replies.push(Reply { to: Some(one.reply), answer, tells: Tells::of_waiting(one.made) });
+        let (to, tells) = (Some(one.reply), Tells::of_waiting(one.made));
+        replies.push(Reply { to, answer, tells, events: table.events_so_far() });
     }
 
-    fn answer(&self, reply: Reply, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
+    fn answer(&self, reply: Reply, before: EventId, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
         let told = reply.answer.map(|outcome| {
             let receipt = match &outcome {
                 Outcome::Ticket(view) => self.receipt(view, reply.tells, receipts),
                 _ => None,
             };
-            Told { outcome, receipt }
+            let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
+            Told { outcome, as_of, receipt }
         });
         tell(reply.to, told);
     }
@@ -271,7 +275,7 @@ impl Engine {
         }
     }
 
-    /// Nobody is told what is not durable: first the commit, then the answers, then the events. If the commit fails, its
+    /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
     /// outcome is unknown, everybody in the batch hears so, and the term is over.
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
         let mut changes = table.take_changes();
@@ -286,24 +290,30 @@ impl Engine {
             self.saved_at = table.now();
         }
         self.owed.clear();
-        let mut receipts = BTreeMap::new();
-        for id in table.take_served() {
+        let served: Vec<TicketId> = table.take_served();
+        let mut views = Vec::with_capacity(served.len());
+        for id in served {
             let waiting = self.waiters.take(id);
             if !waiting.is_empty() {
-                let view = table.answer_waiting(id);
-                for one in waiting {
-                    let outcome = Ok(Outcome::Ticket(Box::new(view.clone())));
-                    self.answer(
-                        Reply { to: Some(one.reply), answer: outcome, tells: Tells::of_waiting(one.made) },
-                        &mut receipts,
-                    );
-                }
+                views.push((table.answer_waiting(id), waiting));
+            }
+        }
+        // Before the answers: who is told of an event's id may ask for what follows it.
+        let before = self.events.last();
+        let events = table.take_events();
+        let all = events.len();
+        self.events.publish(events);
+        let mut receipts = BTreeMap::new();
+        for (view, waiting) in views {
+            for one in waiting {
+                let answer = Ok(Outcome::Ticket(Box::new(view.clone())));
+                let (to, tells) = (Some(one.reply), Tells::of_waiting(one.made));
+                self.answer(Reply { to, answer, tells, events: all }, before, &mut receipts);
             }
         }
         for reply in replies {
-            self.answer(reply, &mut receipts);
+            self.answer(reply, before, &mut receipts);
         }
-        self.events.publish(table.take_events());
         self.table = Some(table);
         Ok(())
     }

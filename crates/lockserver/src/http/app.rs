@@ -1,6 +1,7 @@
 //! What every handler is given.
 
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Peer};
+use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
 use lock_core::Caller;
@@ -27,14 +28,18 @@ pub struct App {
     pub live: watch::Receiver<Live>,
     /// True once the server stops: nobody waits any longer.
     pub stop: watch::Receiver<bool>,
-    waiting: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+    /// The process around it.
+    pub service: Arc<Service>,
+    waiting: Places,
+    streams: Places,
 }
 
 impl App {
     /// An app in front of this engine.
     #[must_use]
-    pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>) -> Self {
-        Self { engine, live, stop, waiting: Arc::default() }
+    pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
+        let (waiting, streams) = (Places::default(), Places::default());
+        Self { engine, live, stop, service: Arc::new(service), waiting, streams }
     }
 
     /// Settings as they are now.
@@ -51,32 +56,48 @@ impl App {
 
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
-    pub fn may_wait(&self, caller: &Caller) -> Option<WaitingPlace> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn may_wait(&self, caller: &Caller) -> Option<Place> {
+        self.waiting.take(caller, self.live().max_waiting)
+    }
+
+    /// A place among the event streams of this caller, unless all `max` are taken.
+    #[must_use]
+    pub fn may_stream(&self, caller: &Caller, max: usize) -> Option<Place> {
+        self.streams.take(caller, max)
+    }
+}
+
+/// How many of something each key or address has at the moment.
+#[derive(Debug, Clone, Default)]
+struct Places(Arc<Mutex<HashMap<Arc<str>, usize>>>);
+
+impl Places {
+    fn take(&self, caller: &Caller, max: usize) -> Option<Place> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let who = caller.owner.as_ref().unwrap_or(&caller.from);
-        let count = waiting.entry(who.clone()).or_default();
-        if *count >= self.live().max_waiting {
+        let count = taken.get(who).copied().unwrap_or(0);
+        if count >= max {
             return None;
         }
-        *count += 1;
-        Some(WaitingPlace { who: who.clone(), waiting: self.waiting.clone() })
+        taken.insert(who.clone(), count + 1);
+        Some(Place { who: who.clone(), places: self.clone() })
     }
 }
 
 /// Given back when dropped.
 #[derive(Debug)]
-pub struct WaitingPlace {
+pub struct Place {
     who: Arc<str>,
-    waiting: Arc<Mutex<HashMap<Arc<str>, usize>>>,
+    places: Places,
 }
 
-impl Drop for WaitingPlace {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = waiting.get_mut(&self.who) {
+        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.who) {
             *count -= 1;
             if *count == 0 {
-                waiting.remove(&self.who);
+                taken.remove(&self.who);
             }
         }
     }
@@ -89,9 +110,10 @@ impl Presence for Connection {
     }
 }
 
-/// Who sent a request. Without keys that is the address.
+/// Who sent a request. Without keys that is the address; whom the administrators' socket let in is an administrator.
 pub(super) fn caller(connection: &Connection) -> Caller {
-    Caller::anonymous(&connection.peer().ip().to_string())
+    let peer = connection.peer();
+    Caller { admin: matches!(peer, Peer::Local { .. }), ..Caller::anonymous(&peer.name()) }
 }
 
 /// Has the engine's receipt confirmed once the response has reached its client, and dropped otherwise.

@@ -6,9 +6,12 @@
 mod app;
 pub mod connection;
 mod health;
+mod json;
 mod page;
 mod router;
+mod service;
 pub mod xmlrpc;
 
 pub use app::{App, Live};
 pub use router::router;
+pub use service::{Configured, ReloadRequest, Service};

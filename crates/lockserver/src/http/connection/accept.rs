@@ -2,15 +2,15 @@
 
 use super::client::Connection;
 use super::drive::{Ending, drive};
+use super::local::LocalListener;
 use super::slots::Slots;
+use super::stream::{Peer, Stream};
 use super::{Limits, Listener};
 use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
@@ -31,7 +31,7 @@ const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
 /// Where connections come from.
 pub(super) trait Accept: Send {
     /// The next connection.
-    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
 }
 
 /// Serves the router on the listener until `stop` says true (or its sender is gone), then stops accepting, closes idle
@@ -41,6 +41,16 @@ pub(super) trait Accept: Send {
 /// Every request carries an `Arc<`[`Connection`]`>` among its extensions. A handler that waits must learn of the stop by
 /// itself.
 pub async fn serve(listener: Listener, router: Router, limits: Limits, stop: watch::Receiver<bool>) -> usize {
+    serve_from(listener, router, limits, stop).await
+}
+
+/// [`serve`] for the administrators' socket.
+pub async fn serve_local(
+    listener: LocalListener,
+    router: Router,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) -> usize {
     serve_from(listener, router, limits, stop).await
 }
 
@@ -92,7 +102,8 @@ pub(super) async fn serve_from(
 }
 
 /// Settings of a new connection. They fail only if it is gone already, which its task will see.
-fn prepare(stream: &TcpStream) {
+fn prepare(stream: &Stream) {
+    let Stream::Tcp(stream) = stream else { return };
     let socket = SockRef::from(stream);
     let probes = TcpKeepalive::new().with_time(PROBE_IDLE).with_interval(PROBE_INTERVAL).with_retries(PROBE_COUNT);
     let _ = socket.set_tcp_nodelay(true);

@@ -2,6 +2,7 @@
 
 use super::flow::Flow;
 use super::slots::Slots;
+use super::stream::{Peer, Stream};
 use crate::os;
 use socket2::SockRef;
 use std::fmt;
@@ -11,7 +12,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -23,8 +23,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// Keeping one keeps the descriptor open, not the connection: when the connection ends, [`Self::is_open`] turns false
 /// and the peer sees it closed, whoever still has one.
 pub struct Connection {
-    pub(super) stream: TcpStream,
-    peer: SocketAddr,
+    pub(super) stream: Stream,
+    peer: Peer,
     ended: AtomicBool,
     flow: Mutex<Flow>,
     pub(super) slots: Arc<Slots>,
@@ -36,11 +36,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, slots: Arc<Slots>) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer, slots: Arc<Slots>) -> Self {
         Self {
             stream,
             // A socket bound to `::` shows IPv4 peers as ::ffff:a.b.c.d; people know them as a.b.c.d.
-            peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+            peer: match peer {
+                Peer::Tcp(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
+                local @ Peer::Local { .. } => local,
+            },
             ended: AtomicBool::new(false),
             flow: Mutex::new(Flow::new(Instant::now())),
             slots,
@@ -50,8 +53,8 @@ impl Connection {
         }
     }
 
-    /// The address of the other end; an IPv4 client of an IPv6 socket has its IPv4 address.
-    pub const fn peer(&self) -> SocketAddr {
+    /// Who is at the other end.
+    pub const fn peer(&self) -> Peer {
         self.peer
     }
 

@@ -1,6 +1,7 @@
 //! The connection's socket as HTTP reads and writes it, telling the connection's state what passes.
 
 use super::client::Connection;
+use super::stream::Stream;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ impl Socket {
     fn poll_writing(
         &self,
         context: &mut Context<'_>,
-        write: impl Fn(&tokio::net::TcpStream) -> io::Result<usize>,
+        write: impl Fn(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let connection = &self.0;
         loop {

@@ -1,10 +1,11 @@
 //! The socket on which clients arrive: bound here, or handed over by the service manager.
 
 use super::accept::Accept;
+use super::stream::{Peer, Stream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, lookup_host};
 
 /// Clients that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -151,8 +152,9 @@ impl Listener {
 }
 
 impl Accept for Listener {
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.inner.accept().await
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let (stream, address) = self.inner.accept().await?;
+        Ok((Stream::Tcp(stream), Peer::Tcp(address)))
     }
 }
 

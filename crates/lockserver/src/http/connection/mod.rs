@@ -18,15 +18,19 @@ mod drive;
 mod flow;
 mod io;
 mod listener;
+mod local;
 mod receipt;
 mod slots;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use accept::serve;
+pub use accept::{serve, serve_local};
 pub use client::Connection;
 pub use listener::{ListenError, Listener};
+pub use local::{LocalError, LocalListener};
 pub use receipt::{Receipt, attach};
+pub use stream::Peer;
 
 use lock_core::limits;
 use std::time::Duration;

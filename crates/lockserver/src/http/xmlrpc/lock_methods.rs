@@ -1,6 +1,6 @@
 //! `query_lock`, `get_lock` and `release_lock`: 0.36's three calls, answered with 0.36's words.
 
-use super::super::app::WaitingPlace;
+use super::super::app::Place;
 use super::Call;
 use super::codec::Value;
 use crate::engine::{Answer, Failure};
@@ -147,7 +147,7 @@ impl Call<'_> {
     }
 
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
-    fn waiting_place(&self, until: Instant) -> Option<WaitingPlace> {
+    fn waiting_place(&self, until: Instant) -> Option<Place> {
         let may = !self.in_multicall && Instant::now() < until && !*self.app.stop.borrow();
         may.then(|| self.app.may_wait(&self.caller)).flatten()
     }

@@ -1,6 +1,7 @@
 //! The bounds: time of a head, time without requests, number of connections, errors of accepting.
 
 use super::super::accept::{Accept, serve_from};
+use super::super::stream::{Peer, Stream};
 use super::*;
 use std::collections::VecDeque;
 use std::io;
@@ -112,7 +113,7 @@ struct Failing {
 }
 
 impl Accept for Failing {
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn accept(&self) -> io::Result<(Stream, Peer)> {
         let error = self.errors.lock().expect("lock").pop_front();
         match error {
             Some(error) => Err(io::Error::from_raw_os_error(error)),

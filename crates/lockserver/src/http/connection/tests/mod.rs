@@ -81,7 +81,7 @@ fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::U
     };
     let router = Router::new()
         .route("/hello", get(|| async { "hello" }))
-        .route("/from", get(|Extension(from): Extension<Arc<Connection>>| async move { from.peer().ip().to_string() }))
+        .route("/from", get(|Extension(from): Extension<Arc<Connection>>| async move { from.peer().name() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/receipt", get(receipted("sent")).head(receipted("head only")))
         .route("/empty", get(receipted("")))

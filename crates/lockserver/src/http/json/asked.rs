@@ -1,0 +1,204 @@
+//! A request before its body: who asks, of what, with which parameters.
+
+use super::super::app::{App, caller};
+use super::super::connection::Connection;
+use super::problem::Refusal;
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
+use lock_api::{ErrorCode, Seconds};
+use lock_core::limits::WAIT_MAX_MS;
+use lock_core::{Caller, LockName, TicketId};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Who asks, of what, with which parameters.
+pub(super) struct Asked {
+    pub(super) app: App,
+    pub(super) connection: Arc<Connection>,
+    pub(super) caller: Caller,
+    headers: HeaderMap,
+    path: BTreeMap<String, String>,
+    query: BTreeMap<String, String>,
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
+        let path = match RawPathParams::from_request_parts(parts, app).await {
+            Ok(path) => path,
+            Err(error) => return Err(Refusal::invalid(format!("the path cannot be read: {error}"))),
+        };
+        let mut decoded = BTreeMap::new();
+        for (name, raw) in &path {
+            decoded.insert(name.to_owned(), decode(raw, "the path")?);
+        }
+        Ok(Self {
+            app: app.clone(),
+            caller: caller(&connection),
+            connection,
+            headers: parts.headers.clone(),
+            path: decoded,
+            query: read_query(parts.uri.query().unwrap_or(""))?,
+        })
+    }
+}
+
+/// `%XX` undone. What is no such escape, or no UTF-8 then, is refused rather than guessed at.
+fn decode(raw: &str, place: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
+            return Err(Refusal::invalid(format!("{place} has a % without two hexadecimal digits; write %25 for a %")));
+        };
+        bytes.push((high * 16 + low) as u8);
+    }
+    String::from_utf8(bytes).map_err(|_| Refusal::invalid(format!("{place} is no UTF-8 once its %XX are decoded")))
+}
+
+fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut read = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(&name.replace('+', " "), "the query")?;
+        let value = decode(&value.replace('+', " "), "the query")?;
+        if read.insert(name.clone(), value).is_some() {
+            return Err(Refusal::invalid(format!("the query names {name:?} twice")));
+        }
+    }
+    Ok(read)
+}
+
+impl Asked {
+    /// Refuses parameters that this call does not have: a misspelt `force` must not be passed over.
+    pub(super) fn knows(&self, names: &[&str]) -> Result<(), Refusal> {
+        match self.query.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(unknown) if names.is_empty() => {
+                Err(Refusal::invalid(format!("the query names {unknown:?}; this call takes no parameters there")))
+            }
+            Some(unknown) => {
+                Err(Refusal::invalid(format!("the query names {unknown:?}; this call knows {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// Refuses who is no administrator.
+    pub(super) fn admin(&self) -> Result<(), Refusal> {
+        if self.caller.admin {
+            return Ok(());
+        }
+        let socket = self.app.service.admin_socket.as_ref();
+        let socket = socket.map_or_else(|| "admin.sock".to_owned(), |path| path.display().to_string());
+        let text = format!("this is for administrators: on the server's own machine, over the Unix socket {socket}");
+        Err(Refusal::new(ErrorCode::NotAllowed, text))
+    }
+
+    fn part(&self, name: &str) -> &str {
+        self.path.get(name).expect("the route has this part")
+    }
+
+    /// The lock that the path names.
+    pub(super) fn lock(&self) -> Result<LockName, Refusal> {
+        LockName::new(self.part("lock")).map_err(|why| Refusal::invalid(format!("this is no name of a lock: {why}")))
+    }
+
+    /// The ticket that the path names. What is no id is the id of no ticket.
+    pub(super) fn ticket(&self) -> Result<TicketId, Refusal> {
+        match Uuid::try_parse(self.part("id")) {
+            Ok(id) => Ok(TicketId(id.as_u128())),
+            Err(_) => Err(Refusal::new(ErrorCode::UnknownTicket, "there is no such ticket: its id is no UUID")),
+        }
+    }
+
+    /// The number of a ticket that the path names.
+    pub(super) fn number(&self) -> Result<u64, Refusal> {
+        number("the ticket's number in the path", self.part("number"))
+    }
+
+    /// A parameter as it is.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// A whole number.
+    pub(super) fn count(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        self.text(name).map(|text| number(name, text)).transpose()
+    }
+
+    /// `true` or `false`; a bare name is `true`.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("" | "true") => Ok(true),
+            Some(_) => Err(Refusal::invalid(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// How long to wait on the server.
+    pub(super) fn wait(&self) -> Result<Duration, Refusal> {
+        let Some(text) = self.text("wait_s") else { return Ok(Duration::ZERO) };
+        let seconds: Seconds = serde_json::from_str(text)
+            .map_err(|_| Refusal::invalid("wait_s must be a number of seconds from 0 to 60"))?;
+        check_wait(seconds)
+    }
+
+    /// A header's text.
+    pub(super) fn header(&self, name: &HeaderName) -> Result<Option<&str>, Refusal> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => match value.to_str() {
+                Ok(text) => Ok(Some(text.trim())),
+                Err(_) => Err(Refusal::invalid(format!("the header {name} is no plain text"))),
+            },
+            (Some(_), Some(_)) => Err(Refusal::invalid(format!("the header {name} is there twice"))),
+        }
+    }
+}
+
+/// A time to wait within its bound.
+pub(super) fn check_wait(wait: Seconds) -> Result<Duration, Refusal> {
+    if wait.as_ms() <= WAIT_MAX_MS {
+        return Ok(wait.into());
+    }
+    Err(Refusal::invalid(format!("wait_s must be at most {}; ask again to wait longer", WAIT_MAX_MS / 1000)))
+}
+
+fn number<T: FromStr>(what: &str, text: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|_| Refusal::invalid(format!("{what} must be a whole number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_or_refused() {
+        assert_eq!(decode("san%20ssh", "x").unwrap(), "san ssh");
+        assert_eq!(decode("gr%C3%B6%c3%9fe+", "x").unwrap(), "größe+");
+        for bad in ["%", "a%2", "%zz", "%+1", "%ff", "%C3"] {
+            assert!(decode(bad, "x").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let read = read_query("force=true&reason=too+slow%2C%20sorry&mine&").unwrap();
+        assert_eq!(read["force"], "true");
+        assert_eq!(read["reason"], "too slow, sorry");
+        assert_eq!(read["mine"], "");
+        assert!(read_query("a=1&a=2").is_err() && read_query("a=%").is_err());
+    }
+}

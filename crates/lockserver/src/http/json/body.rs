@@ -1,0 +1,124 @@
+//! Bodies of requests, within their bounds.
+
+use super::problem::Refusal;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lock_api::ErrorCode;
+use lock_core::limits::{BODY_BYTES_MAX, BODY_TIME_MAX_MS};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Reads a JSON object. Without a body, that is `{}`.
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let (parts, body) = request.into_parts();
+    let bytes = collect(body).await?;
+    if bytes.trim_ascii().is_empty() {
+        return parse(b"{}");
+    }
+    check_headers(&parts.headers)?;
+    parse(&bytes)
+}
+
+async fn collect(body: Body) -> Result<Bytes, Refusal> {
+    let too_large =
+        || Refusal::new(ErrorCode::PayloadTooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
+    // What is announced as too large is not waited for.
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let whole = Limited::new(body, BODY_BYTES_MAX).collect();
+    match tokio::time::timeout(Duration::from_millis(BODY_TIME_MAX_MS), whole).await {
+        Err(_) => {
+            let text = format!("the body did not arrive within {} s", BODY_TIME_MAX_MS / 1000);
+            Err(Refusal::new(ErrorCode::RequestTimeout, text))
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Refusal::invalid(format!("the body could not be read: {error}"))),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
+
+/// Any kind of JSON, no type, and what `curl -d` says of every body are taken as JSON. The last is also what a foreign web
+/// page can make a browser send without asking first, so not from a browser, which always names the page's origin.
+fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let unsupported = |text: String| Err(Refusal::new(ErrorCode::UnsupportedMediaType, text));
+    let get = |name| headers.get(name).map(|value| value.to_str().unwrap_or("").trim().to_ascii_lowercase());
+    if let Some(encoding) = get(header::CONTENT_ENCODING)
+        && !matches!(encoding.as_str(), "" | "identity")
+    {
+        return unsupported(format!("Content-Encoding {encoding:?} is not supported; send the body as it is"));
+    }
+    let Some(kind) = get(header::CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.split(';').next().unwrap_or("").trim();
+    let json = kind.is_empty() || kind.ends_with("/json") || kind.ends_with("+json");
+    let curl =
+        matches!(kind, "application/x-www-form-urlencoded" | "text/plain") && !headers.contains_key(header::ORIGIN);
+    if json || curl {
+        return Ok(());
+    }
+    unsupported(format!("Content-Type {kind:?} is not supported; send JSON as application/json"))
+}
+
+/// Parses one object; the message says where it is wrong.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    // A list of values would pass for an object otherwise.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Refusal::invalid("the body is no JSON object: it must begin with {"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let at = if path == "." { String::new() } else { format!(", at {path}") };
+        Refusal::invalid(format!("the body cannot be used{at}: {}", error.into_inner()))
+    })?;
+    reader.end().map_err(|error| Refusal::invalid(format!("there is something after the object: {error}")))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lock_api::Acquire;
+
+    fn detail(body: &str) -> String {
+        parse::<Acquire>(body.as_bytes())
+            .map(|_| String::new())
+            .unwrap_or_else(|refusal| refusal.problem().detail.clone())
+    }
+
+    #[test]
+    fn messages_say_where() {
+        assert_eq!(detail(r#" {"permits": "all", "ttl_s": null} "#), "");
+        assert!(detail(r#"{"permits": 0}"#).contains("at permits: invalid value: integer `0`, expected a number"));
+        assert!(detail(r#"{"prio": 1}"#).contains("unknown field `prio`, expected one of `permits`"));
+        assert!(detail("{\n  \"info\": }").contains("line 2 column 11"));
+        assert!(detail("{} {}").contains("after the object"));
+        for bad in ["[]", "null", "1", "\"x\"", "permits=1"] {
+            assert!(detail(bad).contains("no JSON object"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn media_types() {
+        let ok = |kind: &str, origin: bool| {
+            let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]);
+            if origin {
+                headers.insert(header::ORIGIN, "http://elsewhere.example".parse().unwrap());
+            }
+            check_headers(&headers).is_ok()
+        };
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json", "text/json"]
+        {
+            assert!(ok(kind, false) && ok(kind, true), "{kind}");
+        }
+        for kind in ["application/x-www-form-urlencoded", "text/plain;charset=UTF-8"] {
+            assert!(ok(kind, false) && !ok(kind, true), "{kind}");
+        }
+        for kind in ["text/xml", "multipart/form-data; boundary=x", "application/octet-stream"] {
+            assert!(!ok(kind, false), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What administrators do: make, change and delete locks, end tickets, open closed permits.
+
+use super::asked::Asked;
+use super::openapi::Call;
+use super::problem::{Answer, Refusal};
+use super::{body, examples, view};
+use crate::engine::{Failure, Told};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
+use lock_core::limits::GRACE_MIN_MS;
+use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName};
+use serde_json::json;
+use std::sync::Arc;
+use utoipa::openapi::path::HttpMethod;
+
+pub(super) fn describe() -> Vec<Call> {
+    let etag = [("ETag", "Revision of the settings")];
+    vec![
+        Call::new(HttpMethod::Put, routes::LOCK, "put_lock", "Make a lock, or replace its settings")
+            .about("For administrators. `size` or `slots` must be given, what else is left out has 0.36's defaults.")
+            .header("If-None-Match", "*", "`*`: only if there is no such lock")
+            .body::<LockSettings>(examples::settings(), true)
+            .answer_with::<Lock>(200, "Replaced", examples::lock(), &etag)
+            .answer_with::<Lock>(201, "Made", examples::lock(), &etag)
+            .changes_lock()
+            .errors(&[ErrorCode::LockExists, ErrorCode::NameClosed, ErrorCode::LimitReached]),
+        Call::new(HttpMethod::Patch, routes::LOCK, "patch_lock", "Change a lock, pause or resume it")
+            .about("For administrators. A merge patch (RFC 7396): what is left out stays; a time that is `null` is never.")
+            .body::<LockPatch>(json!({"size": 5, "paused": true, "reason": "maintenance", "until_s": 3600}), true)
+            .answer_with::<Lock>(200, "Changed", examples::lock(), &etag)
+            .changes_lock()
+            .errors(&[ErrorCode::NameClosed, ErrorCode::LimitReached]),
+        Call::new(HttpMethod::Delete, routes::LOCK, "delete_lock", "Delete a lock")
+            .about("For administrators. A lock in use needs `force`; its tickets end as `lock_deleted`.")
+            .changes_lock()
+            .answer_plain(204, "Deleted", None),
+        Call::new(HttpMethod::Delete, routes::LOCK_TICKET, "revoke", "End somebody's ticket")
+            .about("For administrators, and for the key that made it. The permits stay closed for the lock's `lock_delay_s`.")
+            .query_text("reason", "its host is gone", "For its client and the log")
+            .answer::<Ticket>(200, "Ended as `revoked`", examples::ticket(false))
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::UnknownLock]),
+        Call::new(HttpMethod::Delete, routes::LOCK_CLOSURES, "open", "Open closed permits before their time")
+            .about("For administrators.")
+            .query_number("number", 17, "Only those that the ticket with this number had")
+            .answer_with::<Lock>(200, "Open", examples::lock(), &etag)
+            .errors(&[ErrorCode::UnknownLock, ErrorCode::UnknownTicket, ErrorCode::NotAllowed]),
+    ]
+}
+
+/// `?force` and `?expect_tickets`.
+fn force(asked: &Asked) -> Result<Force, Refusal> {
+    asked.knows(&["force", "expect_tickets"])?;
+    Ok(Force { force: asked.flag("force")?, expect_tickets: asked.count("expect_tickets")? })
+}
+
+/// `If-Match` and `If-None-Match`.
+fn precondition(asked: &Asked, may_make: bool) -> Result<Precondition, Refusal> {
+    match (asked.header(&header::IF_MATCH)?, asked.header(&header::IF_NONE_MATCH)?) {
+        (None, None) => Ok(Precondition::None),
+        (Some(tag), None) => {
+            let revision =
+                tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|rest| rest.parse().ok());
+            revision
+                .map(Precondition::Revision)
+                .ok_or_else(|| Refusal::invalid("If-Match must be one ETag as GET gave it, in its quotes: \"3\""))
+        }
+        (None, Some("*")) if may_make => Ok(Precondition::Absent),
+        (None, Some(_)) if may_make => Err(Refusal::invalid("If-None-Match must be *: only if there is no such lock")),
+        (None, Some(_)) => Err(Refusal::invalid("If-None-Match is for PUT only")),
+        (Some(_), Some(_)) => Err(Refusal::invalid("If-Match and If-None-Match exclude each other")),
+    }
+}
+
+/// Zero means never (rule 4).
+fn never_if_zero(time: Option<Seconds>) -> Option<Ms> {
+    time.map(Seconds::as_ms).filter(|ms| *ms > 0)
+}
+
+fn capacity(size: Option<u32>, slots: Option<Vec<String>>) -> Result<Option<Capacity>, Refusal> {
+    match (size, slots) {
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid("size and slots exclude each other: the number of slots is the size"))
+        }
+        (Some(size), None) => Ok(Some(Capacity::Size(size))),
+        (None, None) => Ok(None),
+        (None, Some(names)) => {
+            let check = |name: &String| {
+                SlotName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a slot: {why}")))
+            };
+            Ok(Some(Capacity::Named(names.iter().map(check).collect::<Result<_, _>>()?)))
+        }
+    }
+}
+
+fn settings(wanted: LockSettings) -> Result<Settings, Refusal> {
+    let Some(capacity) = capacity(wanted.size, wanted.slots)? else {
+        return Err(Refusal::invalid("size or slots must be given"));
+    };
+    Ok(Settings {
+        capacity,
+        grace: wanted.grace_time_s.as_ms().max(GRACE_MIN_MS),
+        expiration: never_if_zero(wanted.expiration_time_s),
+        max_lock: never_if_zero(wanted.max_lock_time_s),
+        max_hold: never_if_zero(wanted.max_hold_time_s),
+        max_ttl: never_if_zero(wanted.max_ttl_s),
+        lock_delay: wanted.lock_delay_s.as_ms(),
+        max_queue: wanted.max_queue,
+        description: Arc::from(wanted.description),
+    })
+}
+
+fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
+    let pause = match wanted.paused {
+        Some(true) => Some(Some((Arc::from(wanted.reason.unwrap_or_default()), never_if_zero(wanted.until_s)))),
+        _ if wanted.reason.is_some() || wanted.until_s.is_some() => {
+            return Err(Refusal::invalid("reason and until_s belong to a pause: give \"paused\": true with them"));
+        }
+        Some(false) => Some(None),
+        None => None,
+    };
+    Ok(Patch {
+        capacity: capacity(wanted.size, wanted.slots)?,
+        grace: wanted.grace_time_s.map(|grace| grace.as_ms().max(GRACE_MIN_MS)),
+        expiration: wanted.expiration_time_s.map(never_if_zero),
+        max_lock: wanted.max_lock_time_s.map(never_if_zero),
+        max_hold: wanted.max_hold_time_s.map(never_if_zero),
+        max_ttl: wanted.max_ttl_s.map(never_if_zero),
+        lock_delay: wanted.lock_delay_s.map(Seconds::as_ms),
+        max_queue: wanted.max_queue,
+        description: wanted.description.map(Arc::from),
+        pause,
+    })
+}
+
+fn tell(status: StatusCode, told: &Told) -> Answer {
+    match &told.outcome {
+        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of)),
+        // The change was its end: it was going, and had only been kept by what this took away.
+        _ => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+pub(super) async fn put(asked: Asked, request: Request) -> Answer {
+    asked.admin()?;
+    let (name, force, wanted) = (asked.lock()?, force(&asked)?, precondition(&asked, true)?);
+    let settings = settings(body::read(request).await?)?;
+    let put = |precondition| {
+        let command = Command::PutLock { name: name.clone(), settings: settings.clone(), precondition, force };
+        asked.app.engine.submit(command)
+    };
+    // Tried as new first, because the outcome does not tell whether it was.
+    let first = if wanted == Precondition::None { Precondition::Absent } else { wanted };
+    let made = if first == Precondition::Absent { StatusCode::CREATED } else { StatusCode::OK };
+    match put(first).await {
+        Err(Failure::Rejected(Rejection::Exists)) if wanted == Precondition::None => {
+            tell(StatusCode::OK, &put(Precondition::None).await?)
+        }
+        told => tell(made, &told?),
+    }
+}
+
+pub(super) async fn change(asked: Asked, request: Request) -> Answer {
+    asked.admin()?;
+    let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
+    let patch = patch(body::read(request).await?)?;
+    tell(StatusCode::OK, &asked.app.engine.submit(Command::PatchLock { name, patch, precondition, force }).await?)
+}
+
+pub(super) async fn delete(asked: Asked) -> Answer {
+    asked.admin()?;
+    let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
+    asked.app.engine.submit(Command::DeleteLock { name, precondition, force }).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn revoke(asked: Asked) -> Answer {
+    asked.knows(&["reason"])?;
+    let (lock, number) = (asked.lock()?, asked.number()?);
+    // Without a key nothing is one's own; the number alone is public.
+    if asked.caller.owner.is_none() {
+        asked.admin()?;
+    }
+    let reason = Arc::from(asked.text("reason").unwrap_or(""));
+    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller: asked.caller, reason }).await?;
+    let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
+    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
+}
+
+pub(super) async fn open(asked: Asked) -> Answer {
+    asked.admin()?;
+    asked.knows(&["number"])?;
+    let (lock, number) = (asked.lock()?, asked.count("number")?);
+    tell(StatusCode::OK, &asked.app.engine.submit(Command::Open { lock, number }).await?)
+}

@@ -1,0 +1,206 @@
+//! `GET /v1/events`: every change as Server-Sent Events (HTML Standard, section 9.2).
+
+use super::super::app::{App, Place};
+use super::super::connection::Connection;
+use super::asked::Asked;
+use super::openapi::Call;
+use super::problem::{Answer, Refusal};
+use super::view;
+use crate::engine::EventId;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse;
+use futures_util::stream;
+use lock_api::{ErrorCode, routes};
+use lock_core::limits::EVENT_STREAMS_MAX;
+use lock_core::{LockName, Prefix};
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use utoipa::openapi::path::HttpMethod;
+
+/// Something is sent at least this often, so that everybody on the way knows that the stream lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a client waits before it connects again, in milliseconds.
+const RETRY_MS: u64 = 2000;
+/// Events that are looked at in one go.
+const CHUNK: usize = 256;
+/// The header with which a client resumes.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(super) fn describe() -> Call {
+    Call::new(HttpMethod::Get, routes::EVENTS, "events", "Every change, as Server-Sent Events")
+        .about(
+            "Each has an `id` to resume from, a kind as `event`, and an Event as `data`. `event: reset` says that events \
+             were missed: read the locks anew and go on from their `as_of`.",
+        )
+        .query_text("lock", "deploy-*", "Only of this lock, or of those whose name begins so")
+        .header("Last-Event-ID", "1777863721500000-42", "Resume after this event; `as_of` of a listing is one")
+        .answer_plain(
+            200,
+            "The stream",
+            Some((
+                "text/event-stream",
+                "id: 1777863721500000-43\nevent: granted\ndata: {\"kind\":\"granted\",\"lock\":\"san-ssh\"}\n\n",
+            )),
+        )
+        .errors(&[ErrorCode::LimitReached])
+}
+
+/// Which locks a stream is about.
+enum Filter {
+    All,
+    One(LockName),
+    Prefix(Prefix),
+}
+
+impl Filter {
+    fn read(text: Option<&str>) -> Result<Self, Refusal> {
+        let bad = |why| Refusal::invalid(format!("lock must be a name, or the beginning of names and a *: {why}"));
+        match text {
+            None => Ok(Self::All),
+            Some(text) if text.ends_with('*') => Prefix::from_pattern(text).map(Self::Prefix).map_err(bad),
+            Some(text) => LockName::new(text).map(Self::One).map_err(bad),
+        }
+    }
+
+    fn takes(&self, lock: &LockName) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(name) => name == lock,
+            Self::Prefix(prefix) => lock.as_str().starts_with(prefix.as_str()),
+        }
+    }
+}
+
+/// An id as [`EventId`] writes it; anything else is that of no event.
+fn read_id(text: &str) -> Option<EventId> {
+    let (term, sequence) = text.split_once('-')?;
+    Some(EventId { term: term.parse().ok()?, sequence: sequence.parse().ok()? })
+}
+
+/// One client's stream.
+struct Reader {
+    app: App,
+    connection: Arc<Connection>,
+    filter: Filter,
+    news: watch::Receiver<EventId>,
+    /// What the client has seen, or passed over; `None` if that is unknown.
+    seen: Option<EventId>,
+    begun: bool,
+    _place: Place,
+}
+
+pub(super) async fn stream(asked: Asked) -> Answer {
+    asked.knows(&["lock"])?;
+    let filter = Filter::read(asked.text("lock"))?;
+    let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
+    let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX) else {
+        let text = format!("{EVENT_STREAMS_MAX} event streams are open for you already; close one");
+        return Err(Refusal::new(ErrorCode::LimitReached, text));
+    };
+    let events = asked.app.engine.events();
+    let news = events.watch();
+    let seen = resume.unwrap_or_else(|| Some(events.last()));
+    let (app, connection) = (asked.app.clone(), asked.connection);
+    let reader = Reader { app, connection, filter, news, seen, begun: false, _place: place };
+    let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
+        let text = reader.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
+    }));
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        // nginx would keep it back until a buffer is full.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, body).into_response())
+}
+
+impl Reader {
+    /// What to send next; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<String> {
+        if !self.begun {
+            self.begun = true;
+            let mut text = format!("retry: {RETRY_MS}\n");
+            // An id without data is no event, but the client resumes from it.
+            if let Some(seen) = self.seen {
+                writeln!(text, "id: {seen}").expect("a String takes everything");
+            }
+            return Some(text + "\n");
+        }
+        loop {
+            if *self.app.stop.borrow() {
+                return None;
+            }
+            self.news.borrow_and_update();
+            let text = self.catch_up();
+            if !text.is_empty() {
+                return Some(text);
+            }
+            let changed = timeout(KEEP_ALIVE, self.news.changed());
+            tokio::select! {
+                changed = changed => match changed {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return None,
+                    // The id moves on over what the filter keeps away, so that it never grows too old.
+                    Err(_) => return Some(format!(": still here\nid: {}\n\n", self.seen.unwrap_or_else(|| self.last()))),
+                },
+                () = self.app.stopping() => return None,
+                () = self.connection.closed() => return None,
+            }
+        }
+    }
+
+    fn last(&self) -> EventId {
+        self.app.engine.events().last()
+    }
+
+    /// Everything there is to say; empty if that is nothing.
+    fn catch_up(&mut self) -> String {
+        let mut text = String::new();
+        while text.is_empty() {
+            let Some(events) = self.seen.and_then(|seen| self.app.engine.events().after(seen, CHUNK).ok()) else {
+                let last = self.last();
+                self.seen = Some(last);
+                return format!("id: {last}\nevent: reset\ndata: {{\"as_of\":\"{last}\"}}\n\n");
+            };
+            let Some((newest, _)) = events.last() else { break };
+            self.seen = Some(*newest);
+            for (id, event) in events.iter().filter(|(_, event)| self.filter.takes(&event.lock)) {
+                let event = view::event(event);
+                let data = serde_json::to_string(&event).expect("an event is plain data");
+                let kind = serde_json::to_value(event.kind).expect("a kind is a word");
+                let kind = kind.as_str().expect("a kind is a word");
+                write!(text, "id: {id}\nevent: {kind}\ndata: {data}\n\n").expect("a String takes everything");
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters() {
+        let takes = |filter: &str, lock: &str| Filter::read(Some(filter)).unwrap().takes(&LockName::new(lock).unwrap());
+        assert!(takes("san", "san") && !takes("san", "san-2"));
+        assert!(takes("san*", "san") && takes("san*", "san-2") && !takes("san*", "sa") && takes("*", "sa"));
+        assert!(Filter::read(Some("")).is_err() && Filter::read(Some("a*b*")).is_err());
+        assert!(Filter::read(None).unwrap().takes(&LockName::new("x").unwrap()));
+    }
+
+    #[test]
+    fn ids() {
+        let id = EventId { term: 7, sequence: 42 };
+        assert_eq!(read_id(&id.to_string()), Some(id));
+        for foreign in ["", "7", "7-", "-", "a-b", "7-42-1"] {
+            assert_eq!(read_id(foreign), None, "{foreign}");
+        }
+    }
+}

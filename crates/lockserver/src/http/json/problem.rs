@@ -1,0 +1,207 @@
+//! Refusals as RFC 9457 has them.
+
+use super::view;
+use crate::engine::Failure;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use lock_api::{ErrorCode, PROBLEM_JSON, Problem};
+use lock_core::Rejection;
+use std::any::Any;
+
+/// When to try again after overload, a stop or a failing store.
+const RETRY_SOON_S: u64 = 1;
+/// When to try again after a bound was reached.
+const RETRY_LATER_S: u64 = 5;
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    problem: Box<Problem>,
+    retry_after_s: Option<u64>,
+}
+
+/// What a handler gives.
+pub(super) type Answer = Result<Response, Refusal>;
+
+impl Refusal {
+    pub(super) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let retry_after_s = match code {
+            ErrorCode::Overloaded | ErrorCode::ShuttingDown | ErrorCode::Unavailable => Some(RETRY_SOON_S),
+            ErrorCode::LimitReached => Some(RETRY_LATER_S),
+            _ => None,
+        };
+        Self { problem: Box::new(Problem::new(code, detail)), retry_after_s }
+    }
+
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Invalid, detail)
+    }
+
+    /// The request may be in effect all the same.
+    pub(super) fn unsure(mut self) -> Self {
+        self.problem.may_have_taken_effect = true;
+        self
+    }
+
+    /// Whether the request may be in effect.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.problem.may_have_taken_effect
+    }
+
+    /// The very same request will not succeed later, although others with this code will.
+    pub(super) fn final_word(mut self) -> Self {
+        self.problem.retryable = false;
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// The ticket has ended.
+    pub(super) fn gone(ticket: &lock_core::TicketView) -> Self {
+        Self::rejected(Rejection::Gone(Box::new(ticket.clone())))
+    }
+
+    fn rejected(why: Rejection) -> Self {
+        let detail = why.to_string();
+        let simple = |code| Self::new(code, format!("{detail}{}", advice(code)));
+        match why {
+            Rejection::UnknownLock => simple(ErrorCode::UnknownLock),
+            Rejection::UnknownTicket => simple(ErrorCode::UnknownTicket),
+            Rejection::Gone(ticket) => {
+                let mut refusal = simple(ErrorCode::Gone);
+                refusal.problem.ended_as = ticket.ended().map(view::ended_as);
+                refusal.problem.tickets = vec![view::ticket(&ticket, false)];
+                refusal
+            }
+            Rejection::Withdrawn => {
+                let mut refusal = simple(ErrorCode::Gone);
+                refusal.problem.ended_as = Some(lock_api::EndedAs::Cancelled);
+                refusal
+            }
+            Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
+            Rejection::HolderTaken | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
+            Rejection::Busy => simple(ErrorCode::Busy),
+            Rejection::TooManyPermits { .. } => simple(ErrorCode::TooManyPermits),
+            Rejection::Retiring => simple(ErrorCode::LockRetiring),
+            Rejection::NameClosed(ms) => {
+                Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameClosed) }
+            }
+            Rejection::Full { .. } => simple(ErrorCode::LimitReached),
+            Rejection::Invalid(_) => simple(ErrorCode::Invalid),
+            Rejection::Changed(_) => simple(ErrorCode::LockChanged),
+            Rejection::Exists => simple(ErrorCode::LockExists),
+            Rejection::WouldEnd { tickets, some } => {
+                let mut refusal = simple(ErrorCode::WouldEndTickets);
+                refusal.problem.would_end = Some(tickets);
+                refusal.problem.tickets = some.iter().map(|one| view::ticket(one, false)).collect();
+                refusal
+            }
+            Rejection::NotAHolder => simple(ErrorCode::NotAHolder),
+        }
+    }
+}
+
+/// What to do about it, after what the core says.
+fn advice(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::UnknownLock => "; GET /v1/locks lists those there are, and an administrator makes one with PUT",
+        ErrorCode::Busy => "; ask again later, or say how long to wait: {\"wait_s\": 30}",
+        ErrorCode::WouldEndTickets => {
+            "; to do it all the same repeat with ?force=true, and &expect_tickets=N to end exactly N"
+        }
+        ErrorCode::LockChanged => "; read it again, and send its ETag as If-Match",
+        ErrorCode::LimitReached => "; nothing was done, try again when there are fewer",
+        _ => "",
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        let detail = failure.to_string();
+        match failure {
+            Failure::Rejected(why) => Self::rejected(why),
+            Failure::Overloaded => Self::new(ErrorCode::Overloaded, detail),
+            Failure::ShuttingDown => Self::new(ErrorCode::ShuttingDown, detail),
+            Failure::Unavailable { may_have_taken_effect, .. } => {
+                let refusal = Self::new(ErrorCode::Unavailable, format!("the store cannot be used now: {detail}"));
+                if may_have_taken_effect { refusal.unsure() } else { refusal }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).expect("codes have valid statuses");
+        let body = serde_json::to_string(&self.problem).expect("a problem is plain data");
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        let retry: Option<[(HeaderName, HeaderValue); 1]> =
+            self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
+        (status, headers, retry.map_or_else(Default::default, axum::http::HeaderMap::from_iter), body).into_response()
+    }
+}
+
+/// Nothing is at this path.
+pub(in crate::http) fn unknown_path(uri: &Uri) -> Response {
+    let text = format!("there is nothing at {}; /openapi.json describes what there is", uri.path());
+    Refusal::new(ErrorCode::NotFound, text).into_response()
+}
+
+/// The path is there, with other methods; the router adds them as `Allow`.
+pub(super) async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
+    let text = format!("{method} is not for {}; the header Allow lists what is", uri.path());
+    Refusal::new(ErrorCode::MethodNotAllowed, text).into_response()
+}
+
+/// A handler panicked.
+pub(super) fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic.downcast_ref::<&str>().copied();
+    let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    tracing::error!("a request's handler panicked ({what}); its client gets status 500. Please report this as a bug");
+    Refusal::new(ErrorCode::Internal, "internal error: the server's log has more").unsure().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::Request;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_too() {
+        async fn panics() {
+            panic!("as the test wants it");
+        }
+        let router = Router::new().route("/", get(panics)).layer(CatchPanicLayer::custom(after_panic));
+        let response = router.oneshot(Request::new(axum::body::Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+    }
+
+    #[test]
+    fn what_the_engine_cannot_do_now_may_be_repeated() {
+        let unavailable = |may| Failure::Unavailable { reason: "disk full".into(), may_have_taken_effect: may };
+        for (failure, code, unsure) in [
+            (Failure::Overloaded, ErrorCode::Overloaded, false),
+            (Failure::ShuttingDown, ErrorCode::ShuttingDown, false),
+            (unavailable(false), ErrorCode::Unavailable, false),
+            (unavailable(true), ErrorCode::Unavailable, true),
+        ] {
+            let refusal = Refusal::from(failure);
+            let problem = refusal.problem();
+            assert_eq!((problem.code, problem.retryable, problem.may_have_taken_effect), (code, true, unsure));
+            let response = refusal.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The state of the server, and the reload of its configuration.
+
+use super::asked::Asked;
+use super::openapi::Call;
+use super::problem::{Answer, Refusal};
+use super::view;
+use axum::http::StatusCode;
+use lock_api::{ErrorCode, Reloaded, Status, routes};
+use lock_core::limits;
+use serde_json::json;
+use tokio::sync::oneshot;
+use utoipa::openapi::path::HttpMethod;
+
+pub(super) fn describe() -> Vec<Call> {
+    vec![
+        Call::new(HttpMethod::Get, routes::STATUS, "status", "The state of the server").answer::<Status>(
+            200,
+            "The state",
+            json!({
+                "version": env!("CARGO_PKG_VERSION"), "uptime_s": 86_400, "role": "leader",
+                "store": "sqlite:/var/lib/lockserver/lockserver.db", "ready": true, "trouble": null,
+                "configuration": {
+                    "files": ["/etc/lockserver/lockserver.conf"], "loaded_at": "2026-05-04T03:02:01Z", "refused": null,
+                },
+                "warnings": [], "limits": {"wait_s": 60},
+            }),
+        ),
+        Call::new(HttpMethod::Post, routes::RELOAD, "reload", "Read the configuration again")
+            .about("For administrators. All or nothing: with an error in it everything stays as it was.")
+            .answer::<Reloaded>(
+                200,
+                "What it changed",
+                json!({"created": ["san-ssh"], "changed": [], "retired": [], "refused": [], "warnings": []}),
+            )
+            .errors(&[ErrorCode::ConfigurationRefused, ErrorCode::NotAllowed]),
+    ]
+}
+
+pub(super) async fn get(asked: Asked) -> Answer {
+    asked.knows(&[])?;
+    let (app, service) = (&asked.app, &asked.app.service);
+    let stopping = *app.stop.borrow();
+    let trouble = app.engine.status().trouble().map(|reason| reason.to_string());
+    let trouble = trouble.or_else(|| stopping.then(|| "shutting down".to_owned()));
+    let configured = service.configured.borrow().clone();
+    let bounds = [
+        ("wait_s", limits::WAIT_MAX_MS / 1000),
+        ("ttl_s", limits::TTL_MAX_MS / 1000),
+        ("permits", limits::PERMITS_MAX.into()),
+        ("locks", limits::LOCKS_MAX as u64),
+        ("tickets", limits::TICKETS_MAX as u64),
+        ("tickets_of_a_lock", limits::LOCK_TICKETS_MAX as u64),
+        ("tickets_of_a_key_or_address", limits::OWNER_TICKETS_MAX as u64),
+        ("waiting_requests_of_a_key_or_address", app.live().max_waiting as u64),
+        ("event_streams_of_a_key_or_address", limits::EVENT_STREAMS_MAX as u64),
+        ("events_remembered", limits::EVENTS_MAX as u64),
+        ("listed_tickets", limits::LISTED_TICKETS_MAX as u64),
+        ("body_bytes", limits::BODY_BYTES_MAX as u64),
+        ("info_bytes", limits::INFO_BYTES_MAX as u64),
+    ];
+    let status = Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_s: service.started.elapsed().into(),
+        role: "leader".to_owned(),
+        store: service.store.clone(),
+        ready: trouble.is_none(),
+        trouble,
+        configuration: configured.status,
+        warnings: configured.warnings,
+        limits: bounds.into_iter().map(|(name, bound)| (name.to_owned(), bound)).collect(),
+    };
+    Ok(view::json(StatusCode::OK, &status))
+}
+
+pub(super) async fn reload(asked: Asked) -> Answer {
+    asked.admin()?;
+    asked.knows(&[])?;
+    let gone = || Refusal::new(ErrorCode::ShuttingDown, "the server stops");
+    let (answer, told) = oneshot::channel();
+    asked.app.service.reload.send(answer).await.map_err(|_| gone())?;
+    match told.await.map_err(|_| gone())? {
+        Ok(reloaded) => Ok(view::json(StatusCode::OK, &reloaded)),
+        Err(text) => Err(Refusal::new(ErrorCode::ConfigurationRefused, text)),
+    }
+}

@@ -1,0 +1,120 @@
+//! A ticket in the hands of its maker: read, wait for, renew, release.
+
+use super::super::app::attach;
+use super::asked::Asked;
+use super::openapi::Call;
+use super::problem::{Answer, Refusal};
+use super::{body, examples, view};
+use crate::engine::Told;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
+use lock_core::limits::OWNER_TICKETS_MAX;
+use lock_core::{Command, Outcome, ReleaseTarget};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::time::{Instant, sleep_until};
+use utoipa::openapi::path::HttpMethod;
+
+pub(super) fn describe() -> Vec<Call> {
+    vec![
+        Call::new(HttpMethod::Get, routes::TICKET, "ticket", "Read a ticket")
+            .about("Picks it up if it has been granted. With `wait_s` it waits while the ticket is queued, which renews it.")
+            .query_wait()
+            .answer::<Ticket>(200, "The ticket, whatever its state", examples::ticket(true))
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::LimitReached]),
+        Call::new(HttpMethod::Get, routes::TICKETS, "mine", "The caller's live tickets")
+            .about("Those made with the caller's key or, without one, from its address; without their ids.")
+            .query_flag("mine", "To be given: others' tickets are listed with their locks")
+            .answer::<Tickets>(200, "The tickets", json!({"tickets": [examples::ticket(false)]})),
+        Call::new(HttpMethod::Post, routes::RENEW, "renew", "Show a sign of life")
+            .body::<Renew>(json!({"ttl_s": 120}), false)
+            .answer::<Ticket>(200, "The ticket, with the lease that it was given", examples::ticket(true))
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone]),
+        Call::new(HttpMethod::Delete, routes::TICKET, "release", "Release a ticket, or withdraw it from the queue")
+            .about("A success as often as it is asked for.")
+            .answer::<Released>(200, "It has ended by its owner", examples::released())
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone]),
+        Call::new(HttpMethod::Delete, routes::LOCK_TICKETS, "release_request", "End a ticket by its `request_id`")
+            .about("Also before its request arrives: that one then takes nothing.")
+            .query_text("request_id", "d1f0c9a4-9a7e-4b52", "The `request_id` that made or would make it")
+            .answer::<Released>(200, "There is no such live ticket any more", examples::released())
+            .errors(&[ErrorCode::UnknownLock, ErrorCode::Gone, ErrorCode::LimitReached]),
+    ]
+}
+
+/// The answer about one ticket, to its maker.
+fn tell(told: Told) -> Answer {
+    let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
+    let mut response = view::json(StatusCode::OK, &view::ticket(ticket, true));
+    if let Some(receipt) = told.receipt {
+        attach(&mut response, receipt);
+    }
+    Ok(response)
+}
+
+pub(super) async fn get(asked: Asked) -> Answer {
+    asked.knows(&["wait_s"])?;
+    let (id, wait, app) = (asked.ticket()?, asked.wait()?, &asked.app);
+    let until = Instant::now() + wait;
+    let wait = !wait.is_zero();
+    let command = Command::Get { lock: None, id, caller: asked.caller.clone(), renew: false, wait };
+    if !wait {
+        return tell(app.engine.submit(command).await?);
+    }
+    let _place = asked.waiting_place()?;
+    let mut waiting = app.engine.submit_waiting(command, asked.connection.clone()).await?;
+    let lost = tokio::select! {
+        answer = waiting.answer() => return tell(answer?),
+        () = asked.connection.closed() => true,
+        () = sleep_until(until) => false,
+        () = app.stopping() => false,
+    };
+    tell(waiting.give_up(lost).await?)
+}
+
+pub(super) async fn mine(asked: Asked) -> Answer {
+    asked.knows(&["mine"])?;
+    if !asked.flag("mine")? {
+        return Err(Refusal::invalid("add ?mine for your own tickets; GET /v1/locks/{lock} lists everybody's"));
+    }
+    let command = Command::ListMine { caller: asked.caller.clone(), tickets: OWNER_TICKETS_MAX };
+    let told = asked.app.engine.submit(command).await?;
+    let Outcome::Tickets(tickets) = told.outcome else { unreachable!("tickets were asked for") };
+    let tickets = tickets.iter().map(|one| view::ticket(one, false)).collect();
+    Ok(view::json(StatusCode::OK, &Tickets { tickets }))
+}
+
+pub(super) async fn renew(asked: Asked, request: Request) -> Answer {
+    asked.knows(&[])?;
+    let id = asked.ticket()?;
+    let wanted: Renew = body::read(request).await?;
+    let ttl = wanted.ttl_s.map(lock_api::Seconds::as_ms);
+    tell(asked.app.engine.submit(Command::Renew { id, caller: asked.caller, ttl }).await?)
+}
+
+pub(super) async fn release(asked: Asked) -> Answer {
+    asked.knows(&[])?;
+    let target = ReleaseTarget::Id(None, asked.ticket()?);
+    end(asked, target).await
+}
+
+pub(super) async fn release_request(asked: Asked) -> Answer {
+    asked.knows(&["request_id"])?;
+    let lock = asked.lock()?;
+    let Some(id) = asked.text("request_id") else {
+        return Err(Refusal::invalid("name the request to end: ?request_id="));
+    };
+    let target = ReleaseTarget::Request(lock, Arc::from(id));
+    end(asked, target).await
+}
+
+async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
+    let command = Command::Release { target, caller: asked.caller, queued: true };
+    let told = asked.app.engine.submit(command).await?;
+    let ticket = match &told.outcome {
+        Outcome::Ticket(ticket) => Some(view::ticket(ticket, true)),
+        _ => None,
+    };
+    Ok(view::json(StatusCode::OK, &Released { released: ticket.is_some(), ticket }))
+}

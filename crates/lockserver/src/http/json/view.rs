@@ -1,0 +1,219 @@
+//! Tickets, locks and events of the core as the API shows them.
+
+use crate::engine::EventId;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
+use lock_core::{Capacity, EndedAs, LockView, Ms, SlotName, State, Step, TicketId, TicketView, WallMs, What};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// A successful answer. Nothing of this API may be kept by a cache.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_string(body).expect("answers are plain data");
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body).into_response()
+}
+
+/// A lock with its ETag.
+pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId) -> Response {
+    let tag = HeaderValue::try_from(format!("\"{}\"", lock.lock.revision)).expect("digits");
+    (HeaderMap::from_iter([(header::ETAG, tag)]), json(status, &self::lock(lock, as_of))).into_response()
+}
+
+pub(super) fn id(id: TicketId) -> String {
+    Uuid::from_u128(id.0).to_string()
+}
+
+/// RFC 3339, UTC.
+fn time(wall: WallMs) -> String {
+    let timestamp = i64::try_from(wall).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    timestamp.unwrap_or(Timestamp::MAX).to_string()
+}
+
+fn now_ms() -> WallMs {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+fn seconds(ms: Ms) -> Seconds {
+    Seconds::from_ms(ms)
+}
+
+fn texts(names: &[SlotName]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn numbers(ranges: &[(u32, u32)]) -> Vec<u32> {
+    ranges.iter().flat_map(|&(first, last)| first..=last).collect()
+}
+
+pub(super) fn ended_as(how: EndedAs) -> lock_api::EndedAs {
+    match how {
+        EndedAs::Released => lock_api::EndedAs::Released,
+        EndedAs::Cancelled => lock_api::EndedAs::Cancelled,
+        EndedAs::Expired => lock_api::EndedAs::Expired,
+        EndedAs::Forgotten => lock_api::EndedAs::Forgotten,
+        EndedAs::Overdue => lock_api::EndedAs::Overdue,
+        EndedAs::Revoked => lock_api::EndedAs::Revoked,
+        EndedAs::Oversized => lock_api::EndedAs::Oversized,
+        EndedAs::LockDeleted => lock_api::EndedAs::LockDeleted,
+    }
+}
+
+/// A ticket; its secret id only for its maker.
+pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
+    let record = &view.ticket;
+    let (state, reason) = match &record.state {
+        State::Queued { .. } => (TicketState::Queued, None),
+        State::Granted => (TicketState::Granted, None),
+        State::Held => (TicketState::Held, None),
+        State::Ended { reason, .. } => (TicketState::Ended, reason.as_ref()),
+    };
+    // A ticket that lapsed has nothing any more of what its record still names.
+    let has_permits = !matches!(record.state, State::Queued { .. });
+    Ticket {
+        id: with_id.then(|| id(record.id)),
+        number: record.number,
+        lock: record.lock.to_string(),
+        state,
+        permits: match record.permits {
+            lock_core::Permits::Count(count) => Permits::Count(count),
+            lock_core::Permits::All => Permits::All,
+        },
+        slots: if has_permits { numbers(&record.slots) } else { Vec::new() },
+        slot_names: if has_permits { texts(&record.slot_names) } else { Vec::new() },
+        token: if has_permits { record.token } else { None },
+        ahead: view.ahead,
+        dormant: matches!(record.state, State::Queued { dormant: true }),
+        priority: record.priority,
+        info: record.info.to_string(),
+        owner: record.owner.as_deref().map(str::to_owned),
+        from: record.from.to_string(),
+        created_at: time(record.created_at),
+        granted_at: record.granted_at.map(time),
+        held_at: record.held_at.map(time),
+        ended_at: record.ended_at.map(time),
+        expires_at: view.expires_in.map(|left| time(now_ms().saturating_add(left))),
+        expires_in_s: view.expires_in.map(seconds),
+        ttl_s: view.ttl.map(seconds),
+        ended_as: view.ended().map(ended_as),
+        reason: reason.map(ToString::to_string),
+    }
+}
+
+fn settings(settings: &lock_core::Settings) -> LockSettings {
+    let (size, slots) = match &settings.capacity {
+        Capacity::Size(size) => (Some(*size), None),
+        Capacity::Named(names) => (None, Some(texts(names))),
+    };
+    LockSettings {
+        size,
+        slots,
+        grace_time_s: seconds(settings.grace),
+        expiration_time_s: settings.expiration.map(seconds),
+        max_lock_time_s: settings.max_lock.map(seconds),
+        max_hold_time_s: settings.max_hold.map(seconds),
+        max_ttl_s: settings.max_ttl.map(seconds),
+        lock_delay_s: seconds(settings.lock_delay),
+        max_queue: settings.max_queue,
+        description: settings.description.to_string(),
+    }
+}
+
+fn statistics(counts: &lock_core::Statistics) -> Statistics {
+    Statistics {
+        queries: counts.queries,
+        grants: counts.grants,
+        got: counts.got,
+        lapsed: counts.lapsed,
+        released: counts.ended_as(EndedAs::Released),
+        cancelled: counts.ended_as(EndedAs::Cancelled),
+        expired: counts.ended_as(EndedAs::Expired),
+        forgotten: counts.ended_as(EndedAs::Forgotten),
+        overdue: counts.ended_as(EndedAs::Overdue),
+        revoked: counts.ended_as(EndedAs::Revoked),
+        oversized: counts.ended_as(EndedAs::Oversized),
+        lock_deleted: counts.ended_as(EndedAs::LockDeleted),
+    }
+}
+
+/// A lock; never with a ticket's id.
+pub(super) fn lock(view: &LockView, as_of: EventId) -> Lock {
+    let record = &view.lock;
+    let closure = |closure: &lock_core::Closure| Closure {
+        number: closure.number,
+        slots: numbers(&closure.slots),
+        slot_names: texts(&closure.slot_names),
+        ended_as: ended_as(closure.how),
+        opens_in_s: seconds(closure.until.saturating_sub(view.now)),
+    };
+    Lock {
+        name: record.name.to_string(),
+        size: record.settings.size(),
+        free: view.free,
+        in_use: view.in_use,
+        closed: view.closed,
+        holding: view.holding,
+        queued: view.queued,
+        paused: record.pause.is_some(),
+        pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
+        pause_ends_in_s: view.pause_ends_in.map(seconds),
+        retiring: record.retiring,
+        template: record.template.as_ref().map(lock_core::Prefix::pattern),
+        settings: settings(&record.settings),
+        overridden: view.overridden.iter().map(ToString::to_string).collect(),
+        revision: record.revision,
+        holders: view.holders.iter().map(|one| ticket(one, false)).collect(),
+        queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
+        closures: view.closures.iter().map(closure).collect(),
+        statistics: statistics(&view.statistics),
+        as_of: as_of.to_string(),
+    }
+}
+
+/// An event, as the stream tells it.
+pub(super) fn event(event: &lock_core::Event) -> Event {
+    let mut told = Event {
+        kind: EventKind::LockChanged,
+        at: time(event.at),
+        lock: event.lock.to_string(),
+        number: None,
+        info: None,
+        owner: None,
+        token: None,
+        waited_s: None,
+        held_s: None,
+        ended_as: None,
+        reason: None,
+    };
+    told.kind = match &event.what {
+        What::LockCreated => EventKind::LockCreated,
+        What::LockChanged => EventKind::LockChanged,
+        What::LockDeleted => EventKind::LockDeleted,
+        What::PermitsOpened => EventKind::PermitsOpened,
+        What::Ticket { number, info, owner, step } => {
+            told.number = Some(*number);
+            told.info = Some(info.to_string());
+            told.owner = owner.as_deref().map(str::to_owned);
+            match step {
+                Step::Queued => EventKind::Queued,
+                Step::Granted { token, waited } => {
+                    told.token = Some(*token);
+                    told.waited_s = Some(seconds(*waited));
+                    EventKind::Granted
+                }
+                Step::Held => EventKind::Held,
+                Step::Lapsed => EventKind::Lapsed,
+                Step::Undelivered => EventKind::Undelivered,
+                Step::Ended { how, reason, held } => {
+                    told.ended_as = Some(ended_as(*how));
+                    told.reason = reason.as_deref().map(str::to_owned);
+                    told.held_s = held.map(seconds);
+                    EventKind::Ended
+                }
+            }
+        }
+    };
+    told
+}

@@ -1,0 +1,33 @@
+//! What the faces know of the process around them: its store, its configuration, and how to have that read again.
+
+use lock_api::{ConfigurationStatus, Reloaded};
+use std::path::PathBuf;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Asks for a reload; what came of it goes back the way that is given, an error as a text for people.
+pub type ReloadRequest = oneshot::Sender<Result<Reloaded, String>>;
+
+/// The configuration as the status shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configured {
+    /// Where it comes from, and how its last reading went.
+    pub status: ConfigurationStatus,
+    /// What the last reading warned of.
+    pub warnings: Vec<String>,
+}
+
+/// The process around the faces.
+#[derive(Debug)]
+pub struct Service {
+    /// When it began.
+    pub started: Instant,
+    /// Where locks and tickets are kept, for people.
+    pub store: String,
+    /// The administrators' socket, if there is one.
+    pub admin_socket: Option<PathBuf>,
+    /// The configuration now.
+    pub configured: watch::Receiver<Configured>,
+    /// To whoever reloads.
+    pub reload: mpsc::Sender<ReloadRequest>,
+}

@@ -1,0 +1,208 @@
+//! Locks as they are shown, and what administrators do to them.
+
+use super::harness::{Server, redact};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_lock_is_shown_without_ids() {
+    let server = Server::start().await;
+    let holder = server.take("two").await;
+    let waiting = server.post("/v1/locks/two/tickets", r#"{"permits": "all", "queue": true}"#).await.id();
+    let answer = server.get("/v1/locks/two").await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let lock = answer.ok();
+    assert_eq!(answer.header("etag"), Some(format!("\"{}\"", lock["revision"]).as_str()));
+    let ticket = |state: &str, permits: Value, slots: Value, held: bool| {
+        let or_null = |name: &str| if held { json!(format!("<{name}>")) } else { Value::Null };
+        json!({
+            "number": "<number>", "lock": "two", "state": state, "permits": permits, "slots": slots, "slot_names": [],
+            "token": or_null("token"), "ahead": 0, "dormant": false, "priority": 0, "info": "", "owner": null,
+            "from": "127.0.0.1", "created_at": "<created_at>", "granted_at": or_null("granted_at"),
+            "held_at": or_null("held_at"), "ended_at": null, "expires_at": "<expires_at>",
+            "expires_in_s": "<expires_in_s>", "ttl_s": if held { 300 } else { 60 }, "ended_as": null, "reason": null,
+        })
+    };
+    let expected = json!({
+        "name": "two", "size": 2, "free": 1, "in_use": 1, "closed": 0, "holding": 1, "queued": 1, "paused": false,
+        "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null,
+        "settings": {
+            "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
+            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "description": "",
+        },
+        "overridden": [], "revision": "<revision>",
+        "holders": [ticket("held", json!(1), json!([0]), true)],
+        "queue": [ticket("queued", json!("all"), json!([]), false)],
+        "closures": [],
+        "statistics": {
+            "queries": 2, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,
+            "forgotten": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
+        },
+        "as_of": "<as_of>",
+    });
+    assert_eq!(redact(lock), expected);
+
+    // Nothing that anybody may read names an id.
+    for path in ["/v1/locks", "/v1/locks/two", "/v1/status", "/v1/tickets?mine"] {
+        let text = server.get(path).await.body;
+        assert!(!text.contains(&holder) && !text.contains(&waiting), "{path}: {text}");
+    }
+    let names: Vec<Value> = server.get("/v1/locks").await.ok()["locks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lock| lock["name"].clone())
+        .collect();
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_template_is_shown_and_nothing_made() {
+    let server = Server::start().await;
+    let lock = server.lock("job-1").await;
+    assert_eq!((&lock["template"], &lock["size"], &lock["free"]), (&json!("job-*"), &json!(1), &json!(1)));
+    assert_eq!(server.get("/v1/locks").await.ok()["locks"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn locks_are_made_changed_and_deleted() {
+    let server = Server::start().await;
+    let put =
+        |headers: &'static [&'static str], body: &'static str| server.admin("PUT", "/v1/locks/new", headers, body);
+    assert_eq!(put(&[], "{}").await.code(), "invalid");
+    assert_eq!(put(&[], r#"{"size": 0}"#).await.code(), "invalid");
+    assert_eq!(put(&[], r#"{"size": 1, "slots": ["a"]}"#).await.code(), "invalid");
+    let made =
+        put(&["If-None-Match: *"], r#"{"slots": ["red", "green"], "max_hold_time_s": 0, "lock_delay_s": 60}"#).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let lock = made.json();
+    assert_eq!((&lock["size"], &lock["settings"]["slots"]), (&json!(2), &json!(["red", "green"])));
+    assert_eq!(lock["settings"]["max_hold_time_s"], Value::Null, "zero is never");
+    assert_eq!(put(&["If-None-Match: *"], r#"{"size": 1}"#).await.code(), "lock_exists");
+    let replaced = put(&[], r#"{"size": 3, "lock_delay_s": 60}"#).await;
+    assert_eq!(replaced.status, 200, "{replaced:?}");
+
+    let etag = replaced.header("etag").unwrap().to_owned();
+    let if_match = format!("If-Match: {etag}");
+    let patch = |headers: Vec<String>, body: &'static str| {
+        let server = &server;
+        async move {
+            let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+            server.admin("PATCH", "/v1/locks/new", &headers, body).await
+        }
+    };
+    let pause = r#"{"paused": true, "reason": "night", "until_s": 3600, "max_ttl_s": null}"#;
+    let paused = patch(vec![if_match.clone()], pause).await.ok();
+    assert_eq!(
+        (&paused["paused"], &paused["pause_reason"], &paused["size"]),
+        (&json!(true), &json!("night"), &json!(3))
+    );
+    assert!(paused["pause_ends_in_s"].as_f64().unwrap() > 3000.0);
+    let changed = patch(vec![if_match], r#"{"size": 4}"#).await;
+    assert_eq!((changed.status, changed.code().as_str()), (412, "lock_changed"));
+    assert_eq!(patch(vec!["If-Match: 3".into()], "{}").await.code(), "invalid");
+    assert_eq!(patch(vec![], r#"{"reason": "x"}"#).await.code(), "invalid");
+    assert_eq!(patch(vec![], r#"{"size": null}"#).await.code(), "invalid");
+    assert_eq!(patch(vec![], r#"{"paused": false}"#).await.ok()["paused"], false);
+
+    server.take("new").await;
+    let waiting = server.post("/v1/locks/new/tickets", r#"{"permits": 3, "queue": true}"#).await;
+    let refused = patch(vec![], r#"{"size": 2}"#).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "would_end_tickets"));
+    assert_eq!(refused.json()["would_end"], 1);
+    assert_eq!(refused.json()["tickets"][0]["number"], waiting.json()["number"]);
+    assert!(!refused.body.contains(&waiting.id()));
+    let delete = |query: &'static str| {
+        let server = &server;
+        async move { server.admin("DELETE", &format!("/v1/locks/new{query}"), &[], "").await }
+    };
+    assert_eq!(delete("").await.code(), "would_end_tickets");
+    assert_eq!(delete("?force=true&expect_tickets=1").await.code(), "would_end_tickets");
+    let deleted = delete("?force=true&expect_tickets=2").await;
+    assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
+    assert_eq!(delete("").await.code(), "unknown_lock");
+    let closed = put(&[], r#"{"size": 1}"#).await;
+    assert_eq!(closed.code(), "name_closed");
+    assert!(closed.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn tickets_are_revoked_and_permits_opened() {
+    let server = Server::start().await;
+    server.admin("PATCH", "/v1/locks/one", &[], r#"{"lock_delay_s": 3600}"#).await.ok();
+    let id = server.take("one").await;
+    let ticket = server.get(&format!("/v1/tickets/{id}")).await.ok();
+    let verify = format!("/v1/locks/one/verify?token={}", ticket["token"]);
+    assert_eq!(server.get(&verify).await.ok()["number"], ticket["number"]);
+
+    let path = format!("/v1/locks/one/tickets/{}?reason=host+is%20gone", ticket["number"]);
+    assert_eq!(server.delete(&path).await.code(), "not_allowed");
+    let ended = server.admin("DELETE", &path, &[], "").await.ok();
+    assert_eq!((&ended["ended_as"], &ended["reason"]), (&json!("revoked"), &json!("host is gone")));
+    assert!(ended["id"].is_null());
+    assert_eq!(server.admin("DELETE", &path, &[], "").await.code(), "unknown_ticket");
+    assert_eq!(server.get(&verify).await.code(), "not_a_holder");
+    let gone = server.delete(&format!("/v1/tickets/{id}")).await;
+    assert_eq!((gone.code().as_str(), &gone.json()["tickets"][0]["reason"]), ("gone", &json!("host is gone")));
+
+    let closed = server.lock("one").await;
+    assert_eq!((&closed["free"], &closed["closed"]), (&json!(0), &json!(1)));
+    assert_eq!(closed["closures"][0]["number"], ticket["number"]);
+    assert!(closed["closures"][0]["opens_in_s"].as_f64().unwrap() > 3000.0);
+    let open = format!("/v1/locks/one/closures?number={}", ticket["number"]);
+    assert_eq!(server.admin("DELETE", &open, &[], "").await.ok()["free"], 1);
+    assert_eq!(server.admin("DELETE", &open, &[], "").await.code(), "unknown_ticket");
+    assert_eq!(server.admin("DELETE", "/v1/locks/one/closures", &[], "").await.ok()["closed"], 0);
+}
+
+#[tokio::test]
+async fn administrators_are_known_by_their_user() {
+    let server = Server::start().await;
+    let answer = server.admin("POST", "/v1/locks/one/tickets", &[], "").await;
+    assert_eq!(answer.status, 201);
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&server.admin).unwrap());
+    assert_eq!(answer.json()["from"], format!("uid:{own}"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&server.admin).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o660);
+    // Who waits there and hangs up is noticed as well.
+    let gone = tokio::net::UnixStream::connect(&server.admin).await.unwrap();
+    let body = r#"{"wait_s": 60}"#;
+    let request =
+        format!("POST /v1/locks/one/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    gone.try_write(request.as_bytes()).unwrap();
+    server.until("one", "it queues", |lock| lock["queued"] == 1).await;
+    drop(gone);
+    server.until("one", "it is gone", |lock| lock["queued"] == 0).await;
+}
+
+#[tokio::test]
+async fn status_and_reload() {
+    let mut server = Server::start().await;
+    let mut status = server.get("/v1/status").await.ok();
+    assert_eq!(status["limits"]["wait_s"], 60);
+    status["limits"].take();
+    status["uptime_s"].take();
+    let expected = json!({
+        "version": env!("CARGO_PKG_VERSION"), "uptime_s": null, "role": "leader", "store": "memory", "ready": true,
+        "trouble": null, "configuration": {"files": ["test.conf"], "loaded_at": "then", "refused": null},
+        "warnings": ["mind the gap"], "limits": null,
+    });
+    assert_eq!(status, expected);
+
+    let (done, refused) = tokio::sync::oneshot::channel::<()>();
+    let mut reloads = std::mem::replace(&mut server.reloads, tokio::sync::mpsc::channel(1).1);
+    tokio::spawn(async move {
+        let reloaded = lock_api::Reloaded { created: vec!["x".into()], ..Default::default() };
+        reloads.recv().await.unwrap().send(Ok(reloaded)).unwrap();
+        reloads.recv().await.unwrap().send(Err("line 3: SIZE=many is no number".into())).unwrap();
+        done.send(()).unwrap();
+    });
+    let reloaded = server.admin("POST", "/v1/reload", &[], "").await.ok();
+    let expected = json!({"created": ["x"], "changed": [], "retired": [], "refused": [], "warnings": []});
+    assert_eq!(reloaded, expected);
+    let answer = server.admin("POST", "/v1/reload", &[], "").await;
+    assert_eq!(
+        (answer.code().as_str(), answer.detail().as_str()),
+        ("configuration_refused", "line 3: SIZE=many is no number")
+    );
+    refused.await.unwrap();
+}

@@ -1,0 +1,73 @@
+//! `/openapi.json` and the router say the same, and every call has its examples.
+
+use super::harness::Server;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn it_describes_what_is_routed() {
+    let server = Server::start().await;
+    let document = server.get("/openapi.json").await.ok();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 12, "all paths: {:?}", paths.keys().collect::<Vec<_>>());
+    for (path, item) in paths {
+        let filled = path.replace("{lock}", "one").replace("{number}", "1").replace("{id}", "x");
+        let allow = server.call("FOO", &filled, &[], "").await;
+        assert_eq!(allow.status, 405, "{path}");
+        let routed: BTreeSet<String> =
+            allow.header("allow").unwrap().split(',').filter(|one| *one != "HEAD").map(str::to_lowercase).collect();
+        let described: BTreeSet<String> = item.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(described, routed, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_has_examples_that_fit_its_types() {
+    let server = Server::start().await;
+    let document = server.get("/openapi.json").await.ok();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, call) in item.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            for parameter in call["parameters"].as_array().into_iter().flatten() {
+                assert!(!parameter["example"].is_null(), "{place}: {}", parameter["name"]);
+            }
+            let contents = call["responses"].as_object().unwrap().values().chain([&call["requestBody"]]);
+            for content in contents.filter_map(|one| one["content"].as_object()).flat_map(|content| content.values()) {
+                check_example(&place, content);
+            }
+            assert!(call["responses"].as_object().unwrap().keys().any(|status| status.starts_with('2')), "{place}");
+            for status in ["400", "500", "503"] {
+                assert!(call["responses"][status].is_object(), "{place} has no {status}");
+            }
+        }
+    }
+    // Every reference leads somewhere.
+    let text = document.to_string();
+    for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(document["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
+}
+
+/// The example of a content can be read as the type that is named.
+fn check_example(place: &str, content: &Value) {
+    let example = content["example"].clone();
+    assert!(!example.is_null(), "{place}");
+    let Some(name) = content["schema"]["$ref"].as_str().and_then(|path| path.rsplit('/').next()) else { return };
+    let result = match name {
+        "Acquire" => serde_json::from_value::<lock_api::Acquire>(example).map(drop),
+        "Renew" => serde_json::from_value::<lock_api::Renew>(example).map(drop),
+        "LockSettings" => serde_json::from_value::<lock_api::LockSettings>(example).map(drop),
+        "LockPatch" => serde_json::from_value::<lock_api::LockPatch>(example).map(drop),
+        "Ticket" => serde_json::from_value::<lock_api::Ticket>(example).map(drop),
+        "Tickets" => serde_json::from_value::<lock_api::Tickets>(example).map(drop),
+        "Released" => serde_json::from_value::<lock_api::Released>(example).map(drop),
+        "Lock" => serde_json::from_value::<lock_api::Lock>(example).map(drop),
+        "Locks" => serde_json::from_value::<lock_api::Locks>(example).map(drop),
+        "Status" => serde_json::from_value::<lock_api::Status>(example).map(drop),
+        "Reloaded" => serde_json::from_value::<lock_api::Reloaded>(example).map(drop),
+        "Problem" => serde_json::from_value::<lock_api::Problem>(example).map(drop),
+        other => panic!("{place}: {other} is not checked here"),
+    };
+    result.unwrap_or_else(|error| panic!("{place}: {name}: {error}"));
+}

@@ -1,0 +1,124 @@
+//! The stream of events: complete, resumable, bounded.
+
+use super::harness::{Server, line, read};
+use serde_json::Value;
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
+
+/// One message of a stream.
+#[derive(Debug, PartialEq)]
+struct Message {
+    id: String,
+    kind: String,
+    data: Value,
+}
+
+/// Opens a stream and reads its head.
+async fn open(server: &Server, query: &str, last: Option<&str>) -> BufReader<TcpStream> {
+    let header = last.map(|id| format!("Last-Event-ID: {id}"));
+    let headers: Vec<&str> = header.as_deref().into_iter().collect();
+    let mut stream = server.open("GET", &format!("/v1/events{query}"), &headers, "").await;
+    assert!(line(&mut stream).await.contains(" 200 "));
+    while !line(&mut stream).await.is_empty() {}
+    stream
+}
+
+/// The next message that is an event; the sizes of chunks are passed over.
+async fn next(stream: &mut BufReader<TcpStream>) -> Message {
+    let mut message = Message { id: String::new(), kind: String::new(), data: Value::Null };
+    loop {
+        let text = line(stream).await;
+        match text.split_once(": ") {
+            Some(("id", id)) => message.id = id.to_owned(),
+            Some(("event", kind)) => message.kind = kind.to_owned(),
+            Some(("data", data)) => {
+                message.data = serde_json::from_str(data).unwrap();
+                return message;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn kinds(stream: &mut BufReader<TcpStream>, count: usize) -> Vec<String> {
+    let mut kinds = Vec::new();
+    for _ in 0..count {
+        kinds.push(next(stream).await.kind);
+    }
+    kinds
+}
+
+#[tokio::test]
+async fn every_change_and_nothing_twice() {
+    let server = Server::start().await;
+    let before = server.lock("one").await["as_of"].as_str().unwrap().to_owned();
+    let mut stream = open(&server, "", Some(&before)).await;
+    let id = server.take("one").await;
+    let first = next(&mut stream).await;
+    assert_eq!((first.kind.as_str(), &first.data["lock"]), ("queued", &"one".into()));
+    assert_eq!(kinds(&mut stream, 2).await, ["granted", "held"]);
+    // What the listing shows is not told again after its `as_of`.
+    let as_of = server.lock("one").await["as_of"].as_str().unwrap().to_owned();
+    let mut later = open(&server, "", Some(&as_of)).await;
+    server.delete(&format!("/v1/tickets/{id}")).await.ok();
+    let ended = next(&mut later).await;
+    assert_eq!((ended.kind.as_str(), &ended.data["ended_as"]), ("ended", &"released".into()));
+    assert!(ended.data["held_s"].is_number() && !ended.data.to_string().contains(&id));
+    assert_eq!(next(&mut stream).await, ended);
+    let mut resumed = open(&server, "", Some(&first.id)).await;
+    assert_eq!(kinds(&mut resumed, 3).await, ["granted", "held", "ended"]);
+}
+
+#[tokio::test]
+async fn a_filter_by_lock() {
+    let server = Server::start().await;
+    let mut one = open(&server, "?lock=one", None).await;
+    let mut jobs = open(&server, "?lock=job-*", None).await;
+    assert!(line(&mut one).await.len() <= 4, "the size of a chunk");
+    assert_eq!(line(&mut one).await, "retry: 2000");
+    server.take("two").await;
+    server.take("job-7").await;
+    server.take("one").await;
+    assert_eq!(next(&mut one).await.data["lock"], "one");
+    let first = next(&mut jobs).await;
+    assert_eq!((first.kind.as_str(), &first.data["lock"]), ("lock_created", &"job-7".into()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_resumed_is_reset() {
+    let server = Server::start().await;
+    for unknown in ["nonsense", "7-1", "0-0"] {
+        let mut stream = open(&server, "", Some(unknown)).await;
+        let reset = next(&mut stream).await;
+        assert_eq!((reset.kind.as_str(), &reset.data["as_of"]), ("reset", &reset.id.clone().into()));
+        assert_eq!(server.lock("one").await["as_of"], reset.id);
+    }
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_end_with_the_server() {
+    let server = Server::start().await;
+    let mut streams = Vec::new();
+    for _ in 0..50 {
+        streams.push(open(&server, "", None).await);
+    }
+    let refused = server.get("/v1/events").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "limit_reached"));
+    assert!(refused.header("retry-after").is_some());
+    // A client that goes makes room at once.
+    drop(streams.pop());
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let mut stream = server.open("GET", "/v1/events", &[], "").await;
+        if line(&mut stream).await.contains(" 200 ") {
+            streams.push(stream);
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "no room again");
+    }
+    server.stop();
+    let last = read(streams.remove(0));
+    // Its head was read before; what is left is the end of the body.
+    tokio::io::AsyncReadExt::read_to_end(&mut streams.remove(0), &mut Vec::new()).await.unwrap();
+    drop(last);
+}

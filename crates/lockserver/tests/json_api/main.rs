@@ -1,0 +1,8 @@
+//! The JSON API through the real router, over real sockets.
+
+mod administration;
+mod description;
+mod errors;
+mod events;
+mod harness;
+mod tickets;
