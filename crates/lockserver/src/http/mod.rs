@@ -4,12 +4,16 @@
 //! A face decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
 
 mod app;
+mod body;
 pub mod connection;
+mod fleetlock;
 mod health;
+mod holder;
 mod json;
 mod page;
 mod router;
 mod service;
+mod terraform;
 pub mod xmlrpc;
 
 pub use app::{App, Live};

@@ -1,11 +1,12 @@
 //! Every route.
 
 use super::app::App;
-use super::{health, json, page, xmlrpc};
+use super::{fleetlock, health, json, page, terraform, xmlrpc};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
+use lock_api::routes;
 
 /// The routes, in front of one engine.
 pub fn router(app: App) -> Router {
@@ -15,6 +16,13 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(json::routes())
+        .route(routes::FLEETLOCK_LOCK, post(fleetlock::lock))
+        .route(routes::FLEETLOCK_UNLOCK, post(fleetlock::unlock))
+        // For clients whose base URL has a path of its own.
+        .route("/fleetlock/v1/pre-reboot", post(fleetlock::lock))
+        .route("/fleetlock/v1/steady-state", post(fleetlock::unlock))
+        // LOCK and UNLOCK are methods that no router knows.
+        .route(routes::TERRAFORM, any(terraform::call))
         .fallback(unknown_path)
         .with_state(app)
 }

@@ -1,13 +1,11 @@
 //! From an HTTP request to a method call, within the bounds of section 10.
 
+use super::super::body::{self, BodyError};
 use super::codec::{self, MethodCall};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use lock_core::limits::{BODY_BYTES_MAX, BODY_TIME_MAX_MS};
-use std::time::Duration;
+use lock_core::limits::BODY_BYTES_MAX;
 
 /// Why there is no call.
 pub(super) enum Unreadable {
@@ -20,19 +18,10 @@ pub(super) enum Unreadable {
 /// Reads, unpacks and decodes.
 pub(super) async fn read(request: Request<Body>) -> Result<MethodCall, Unreadable> {
     let (parts, body) = request.into_parts();
-    let too_large = || Unreadable::Fault(format!("the request is larger than {BODY_BYTES_MAX} bytes"));
-    // What is announced as too large is not waited for.
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    let whole = Limited::new(body, BODY_BYTES_MAX).collect();
-    let bytes = match tokio::time::timeout(Duration::from_millis(BODY_TIME_MAX_MS), whole).await {
-        Err(_) => return Err(Unreadable::TooSlow),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            return Err(too_large());
-        }
-        Ok(Err(error)) => return Err(Unreadable::Fault(format!("the request could not be read: {error}"))),
-        Ok(Ok(body)) => body.to_bytes(),
+    let bytes = match body::read(body).await {
+        Ok(bytes) => bytes,
+        Err(BodyError::TooSlow) => return Err(Unreadable::TooSlow),
+        Err(error) => return Err(Unreadable::Fault(error.to_string())),
     };
     let fault = |text: String| Unreadable::Fault(text);
     let charset = charset(&parts.headers);

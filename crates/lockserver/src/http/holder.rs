@@ -1,0 +1,72 @@
+//! What protocols that name the holder have in common: try to take, take again, give back (rule 6).
+
+use super::app::App;
+use crate::engine::{Failure, Receipt};
+use lock_core::{
+    Caller, Command, IfBusy, Lease, LockName, LockView, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget,
+    TicketId,
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What came of trying.
+pub(super) enum Taken {
+    /// The holder has a permit, now or since an earlier request.
+    Held(Option<Arc<Receipt>>),
+    /// Others have them all.
+    Full,
+}
+
+/// Tries to take one permit for a holder. The same holder again has it still: a lost answer is simply asked for again.
+/// There is no lease, because these protocols have no renewal.
+pub(super) async fn take(
+    app: &App,
+    caller: &Caller,
+    lock: &LockName,
+    holder: &str,
+    info: &str,
+) -> Result<Taken, Failure> {
+    let new = NewTicket {
+        lock: lock.clone(),
+        id: TicketId(Uuid::new_v4().as_u128()),
+        caller: caller.clone(),
+        permits: Permits::Count(1),
+        priority: 0,
+        info: Arc::from(info),
+        lease: Lease::Never,
+        queue_lease: QueueLease::Minute,
+        max_hold: None,
+        request_id: None,
+        holder: Some(Arc::from(holder)),
+        if_busy: IfBusy::Refuse,
+        pick_up: true,
+    };
+    let told = match app.engine.submit(Command::Acquire(new)).await {
+        Err(Failure::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),
+        answer => answer?,
+    };
+    match told.outcome {
+        Outcome::Ticket(view) if view.is_held() => Ok(Taken::Held(told.receipt)),
+        // A grant that could not be told before has lapsed, and others were faster since. Nobody waits in this protocol,
+        // so nobody keeps a place either.
+        _ => {
+            give_back(app, caller, lock, holder).await?;
+            Ok(Taken::Full)
+        }
+    }
+}
+
+/// Gives the holder's permit back. That it had none is a success.
+pub(super) async fn give_back(app: &App, caller: &Caller, lock: &LockName, holder: &str) -> Result<Outcome, Failure> {
+    let target = ReleaseTarget::Holder(lock.clone(), Arc::from(holder));
+    let command = Command::Release { target, caller: caller.clone(), queued: true };
+    Ok(app.engine.submit(command).await?.outcome)
+}
+
+/// The lock, with its first holders.
+pub(super) async fn look(app: &App, lock: &LockName) -> Result<Box<LockView>, Failure> {
+    match app.engine.submit(Command::ViewLock { name: lock.clone(), tickets: 1 }).await?.outcome {
+        Outcome::Lock(view) => Ok(view),
+        other => unreachable!("a lock was asked for, not {other:?}"),
+    }
+}

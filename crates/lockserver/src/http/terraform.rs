@@ -1,0 +1,165 @@
+//! State locks of Terraform and OpenTofu: the lock half of their `http` backend.
+//!
+//! `LOCK` (or POST, PUT) takes, `UNLOCK` (or DELETE) gives back, the ID of the LockInfo is the holder. A refusal carries the
+//! holder's whole LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
+
+use super::app::{App, attach, caller};
+use super::body;
+use super::connection::Connection;
+use super::holder::{self, Taken};
+use crate::engine::Failure;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX};
+use lock_core::{Caller, Command, LockName, Outcome, Rejection, TicketView};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What is needed of a LockInfo; the rest is kept and given back as it came.
+#[derive(Deserialize)]
+struct LockInfo {
+    #[serde(rename = "ID")]
+    id: String,
+}
+
+/// Any method on `/v1/terraform/{lock}`.
+pub(super) async fn call(
+    State(app): State<App>,
+    Extension(connection): Extension<Arc<Connection>>,
+    Path(name): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let lock = match LockName::new(&name) {
+        Ok(lock) => lock,
+        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    let method = request.method().as_str().to_owned();
+    let bytes = match body::read(request.into_body()).await {
+        Ok(bytes) => bytes,
+        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+    };
+    let caller = caller(&connection);
+    let result = match method.as_str() {
+        "LOCK" | "POST" | "PUT" => take(&app, &caller, &lock, &bytes).await,
+        "UNLOCK" | "DELETE" => give_back(&app, &caller, &lock, &bytes).await,
+        _ => {
+            let allow = [(header::ALLOW, "LOCK, UNLOCK, POST, PUT, DELETE")];
+            let why = "this is a lock, the state is not kept here; use it as lock_address and unlock_address\n";
+            return (StatusCode::METHOD_NOT_ALLOWED, allow, why).into_response();
+        }
+    };
+    result.unwrap_or_else(failed)
+}
+
+fn text(status: StatusCode, why: impl std::fmt::Display) -> Response {
+    (status, format!("{why}\n")).into_response()
+}
+
+fn failed(failure: Failure) -> Response {
+    let status = match failure {
+        Failure::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
+        Failure::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
+        Failure::Rejected(_) => StatusCode::CONFLICT,
+        Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    text(status, failure)
+}
+
+fn parse(bytes: &Bytes) -> Result<LockInfo, Response> {
+    let bad = |why: String| text(StatusCode::BAD_REQUEST, why);
+    let info: LockInfo = serde_json::from_slice(bytes).map_err(|error| bad(format!("this is no LockInfo: {error}")))?;
+    if info.id.is_empty() || info.id.len() > HOLDER_BYTES_MAX {
+        return Err(bad(format!("the ID must have 1 to {HOLDER_BYTES_MAX} bytes")));
+    }
+    Ok(info)
+}
+
+async fn take(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+    let info = match parse(bytes) {
+        Ok(info) => info,
+        Err(response) => return Ok(response),
+    };
+    // It must come back whole, so it is not cut.
+    let Some(whole) = std::str::from_utf8(bytes).ok().filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
+        return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
+    };
+    match holder::take(app, caller, lock, &info.id, whole).await? {
+        Taken::Held(receipt) => {
+            let mut response = StatusCode::OK.into_response();
+            if let Some(receipt) = receipt {
+                attach(&mut response, receipt);
+            }
+            Ok(response)
+        }
+        Taken::Full => refuse(app, lock).await,
+    }
+}
+
+async fn give_back(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+    // force-unlock of some versions sends no body: whose lock it is, it does not say.
+    if bytes.is_empty() {
+        return if caller.admin { force_unlock(app, caller, lock).await } else { refuse(app, lock).await };
+    }
+    let info = match parse(bytes) {
+        Ok(info) => info,
+        Err(response) => return Ok(response),
+    };
+    match holder::give_back(app, caller, lock, &info.id).await? {
+        Outcome::Ticket(_) => Ok(StatusCode::OK.into_response()),
+        // A repetition whose first answer was lost finds nothing held; somebody else's lock is another matter.
+        _ => match holder::look(app, lock).await?.holders.first() {
+            None => Ok(StatusCode::OK.into_response()),
+            Some(_) => refuse(app, lock).await,
+        },
+    }
+}
+
+/// Ends whatever holds the lock: an administrator asked for it.
+async fn force_unlock(app: &App, caller: &Caller, lock: &LockName) -> Result<Response, Failure> {
+    while let Some(view) = holder::look(app, lock).await?.holders.first() {
+        let (lock, number, caller, reason) =
+            (lock.clone(), view.ticket.number, caller.clone(), Arc::from("force-unlock"));
+        match app.engine.submit(Command::Revoke { lock, number, caller, reason }).await {
+            Ok(_) | Err(Failure::Rejected(Rejection::UnknownTicket)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(StatusCode::OK.into_response())
+}
+
+/// 423 with the holder's LockInfo.
+async fn refuse(app: &App, lock: &LockName) -> Result<Response, Failure> {
+    let view = holder::look(app, lock).await?;
+    let info = match view.holders.first() {
+        Some(holder) if holder.ticket.holder.is_some() => holder.ticket.info.to_string(),
+        Some(holder) => stranger(holder).to_string(),
+        None => return Ok((StatusCode::LOCKED, Json(nobody(view.lock.pause.is_some()))).into_response()),
+    };
+    Ok((StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response())
+}
+
+/// Somebody who holds the lock and is no Terraform: its words as a LockInfo, so that the clients wait for it too.
+fn stranger(holder: &TicketView) -> serde_json::Value {
+    let ticket = &holder.ticket;
+    json!({
+        "ID": format!("ticket-{}", ticket.number), "Operation": "", "Info": &*ticket.info, "Who": &*ticket.from,
+        "Version": "", "Created": rfc3339(ticket.created_at), "Path": "",
+    })
+}
+
+/// Nobody holds it, and it is not given all the same.
+fn nobody(paused: bool) -> serde_json::Value {
+    let why = if paused { "the lock is paused" } else { "somebody else is first in the queue" };
+    json!({
+        "ID": "none", "Operation": "", "Info": why, "Who": "lockserver", "Version": "", "Created": rfc3339(0), "Path": "",
+    })
+}
+
+fn rfc3339(ms: u64) -> String {
+    let ms = i64::try_from(ms).unwrap_or(0);
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
+}

@@ -1,0 +1,87 @@
+"""State locks of Terraform and OpenTofu: the lock half of their `http` backend."""
+
+import json
+
+import pytest
+
+from harness.wire import Connection, http, request
+
+PATH = "/v1/terraform/tf-network"
+
+
+def lock_info(ident, who="ada@build7"):
+    """A LockInfo as Terraform writes it."""
+    return {"ID": ident, "Operation": "OperationTypeApply", "Info": "", "Who": who, "Version": "1.7.0",
+            "Created": "2026-01-15T10:30:45.123456789Z", "Path": ""}
+
+
+A, B = lock_info("6e1d1d5e-0d2b-4a8c-9b7d-1f2e3d4c5b6a"), lock_info("0b9c8d7e-6f5a-4b3c-8d2e-1f0a9b8c7d6e", "bob@laptop")
+
+
+@pytest.fixture
+def server(make_server):
+    return make_server(sections="[lock tf-*]\nSIZE=1\n").start()
+
+
+@pytest.fixture
+def ask(server):
+    """One request; status and body."""
+    def ask(method, info, path=PATH):
+        data = b"" if info is None else json.dumps(info).encode()
+        response = http(server.at, request(data, ["Content-Type: application/json"], method, path))
+        try:
+            return response.status, json.loads(response.text)
+        except ValueError:
+            return response.status, response.text
+    return ask
+
+
+@pytest.mark.parametrize("lock, unlock", [("LOCK", "UNLOCK"), ("POST", "DELETE"), ("PUT", "DELETE")])
+def test_the_sequence_of_a_client(ask, lock, unlock):
+    assert ask(lock, A)[0] == 200
+    assert ask(lock, A)[0] == 200, "a retry with the same ID has it still"
+    assert ask(lock, B) == (423, A), "with the holder's whole LockInfo: without an ID in it the client does not wait"
+    assert ask(unlock, B) == (423, A), "somebody else's lock is not given back"
+    assert ask(lock, B)[0] == 423
+    assert ask(unlock, A)[0] == 200
+    assert ask(unlock, A)[0] == 200, "a retry of the unlock finds nothing and is fine"
+    assert ask(lock, B)[0] == 200
+
+
+def test_a_force_unlock_without_a_body_needs_an_administrator(ask):
+    assert ask("LOCK", A)[0] == 200
+    assert ask("UNLOCK", None) == (423, A)
+    assert ask("LOCK", B)[0] == 423
+
+
+def test_a_holder_that_is_no_terraform_is_shown_as_one(server, ask):
+    with Connection(server.at) as other:
+        ticket = other.take("backup of the state", "tf-network")
+        status, info = ask("LOCK", A)
+        assert status == 423 and info["ID"] and info["Info"] == "backup of the state" and info["Who"]
+        assert other.release(ticket, "tf-network")
+    assert ask("LOCK", A)[0] == 200
+
+
+@pytest.mark.parametrize("method, info, status", [
+    ("LOCK", None, 400),
+    ("LOCK", {"Who": "x"}, 400),
+    ("LOCK", lock_info(""), 400),
+    ("LOCK", lock_info("x", who="w" * 5000), 400),
+    ("GET", None, 405),
+])
+def test_what_is_wrong_is_refused(ask, method, info, status):
+    assert ask(method, info)[0] == status
+    assert ask("LOCK", A)[0] == 200
+
+
+def test_an_unknown_lock(ask):
+    status, text = ask("LOCK", A, "/v1/terraform/nope")
+    assert status == 404 and "does not exist" in text
+
+
+def test_the_lock_survives_a_restart(server, ask):
+    assert ask("LOCK", A)[0] == 200
+    server.restart()
+    assert ask("LOCK", B) == (423, A)
+    assert ask("UNLOCK", A)[0] == 200
