@@ -1,0 +1,206 @@
+//! Getting permits: one ticket, waited for in slices, and nothing left behind when it is given up.
+
+use crate::calls::of_lock;
+use crate::retry::jitter;
+use crate::send::Call;
+use crate::{BootTime, Client, Error, Held};
+use lock_api::{Acquire, ErrorCode, Permits, Problem, Seconds, Ticket, TicketState, routes};
+use reqwest::Method;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long one request waits on the server: below the idle limits of proxies and firewalls.
+const SLICE: Duration = Duration::from_secs(25);
+/// An answer that comes sooner did not wait; asking again at once would be a storm.
+const TOO_SOON: Duration = Duration::from_millis(200);
+/// Pause in that case, and before a lost ticket is asked for anew.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a cancel is waited for.
+const CANCEL_WITHIN: Duration = Duration::from_secs(3);
+
+/// What to ask for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AcquireOptions {
+    /// How many permits.
+    pub permits: Permits,
+    /// How long to wait: for ever if there is none, not at all if it is zero.
+    pub wait: Option<Duration>,
+    /// How long the ticket lives without a sign of life; the server's default if there is none.
+    pub ttl: Option<Duration>,
+    /// Who or what this is for, shown to everybody who looks.
+    pub info: String,
+    /// -100 to 100, higher goes first.
+    pub priority: i8,
+    /// Longest time to hold, whatever is renewed.
+    pub max_hold: Option<Duration>,
+}
+
+impl Client {
+    /// Gets permits of a lock, waiting as the options say. A future that is dropped cancels its ticket in the background.
+    ///
+    /// # Errors
+    /// `busy` when it does not wait, [`Error::TimedOut`] when it does; as every call. No ticket is left behind, as far as a
+    /// server can be reached.
+    pub async fn acquire(&self, lock: &str, options: &AcquireOptions) -> Result<Held, Error> {
+        self.acquire_watched(lock, options, |_| {}).await
+    }
+
+    /// The same, and tells each time when it learns its place in the queue.
+    ///
+    /// # Errors
+    /// As [`Client::acquire`].
+    pub async fn acquire_watched(
+        &self,
+        lock: &str,
+        options: &AcquireOptions,
+        mut queued: impl FnMut(&Ticket),
+    ) -> Result<Held, Error> {
+        let begin = Instant::now();
+        loop {
+            let mut attempt = Attempt::new(self, lock);
+            let mut had_a_place = false;
+            let mut watch = |ticket: &Ticket| {
+                had_a_place = true;
+                queued(ticket);
+            };
+            match attempt.run(options, begin, &mut watch).await {
+                Ok(held) => {
+                    attempt.over = true;
+                    return Ok(held);
+                }
+                // The server forgot a ticket that we still want, for it could not be reached for long or lost its memory.
+                Err(error) if had_a_place && is_forgotten(&error) => {
+                    attempt.over = true;
+                    let left = options.wait.map(|wait| wait.saturating_sub(begin.elapsed()));
+                    if left.is_some_and(|left| left < PAUSE) {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(jitter(PAUSE)).await;
+                }
+                Err(error) => {
+                    if error.may_leave_a_ticket() {
+                        attempt.cancel().await;
+                    }
+                    attempt.over = true;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+fn is_forgotten(error: &Error) -> bool {
+    use lock_api::EndedAs::{Expired, Forgotten};
+    error.problem().is_some_and(|problem| match problem.code {
+        ErrorCode::UnknownTicket => true,
+        ErrorCode::Gone => matches!(problem.ended_as, Some(Expired | Forgotten)),
+        _ => false,
+    })
+}
+
+/// One ticket that we try to get. Dropped before it is over, it is cancelled in the background.
+struct Attempt<'a> {
+    client: &'a Client,
+    lock: &'a str,
+    request_id: String,
+    over: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(client: &'a Client, lock: &'a str) -> Self {
+        Self { client, lock, request_id: format!("{:032x}", rand::random::<u128>()), over: false }
+    }
+
+    async fn run(
+        &self,
+        options: &AcquireOptions,
+        begin: Instant,
+        queued: &mut impl FnMut(&Ticket),
+    ) -> Result<Held, Error> {
+        let (mut sent, mut ticket) = self.client.ask(&self.request(options)).await?;
+        while ticket.state != TicketState::Held {
+            if ticket.state == TicketState::Ended {
+                return Err(ended(&ticket));
+            }
+            queued(&ticket);
+            let left = options.wait.map(|wait| wait.saturating_sub(begin.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                let waited = begin.elapsed();
+                return Err(Error::TimedOut { lock: self.lock.to_owned(), waited, ahead: ticket.ahead });
+            }
+            let slice = left.map_or(SLICE, |left| left.min(SLICE));
+            let id = ticket.id.as_deref().ok_or_else(|| self.without_id())?;
+            let path = routes::TICKET.replace("{id}", id);
+            let asked = Instant::now();
+            let call = Call::new(Method::GET, path).query("wait_s", Seconds::from(slice)).waits(slice);
+            (sent, ticket) = self.client.ask(&call).await?;
+            if ticket.state == TicketState::Queued && asked.elapsed() < TOO_SOON.min(slice) {
+                tokio::time::sleep(jitter(PAUSE).min(slice)).await;
+            }
+        }
+        self.held(sent, ticket).await
+    }
+
+    /// The holder. If the grant came late in its request, the lease may have begun long after that was sent: a renewal tells
+    /// how long it surely lasts.
+    async fn held(&self, mut sent: BootTime, mut ticket: Ticket) -> Result<Held, Error> {
+        let id = ticket.id.clone().ok_or_else(|| self.without_id())?;
+        let late = |ttl: Duration| BootTime::now().since(sent) > ttl / 8;
+        if ticket.ttl_s.is_some_and(|ttl| late(ttl.into())) {
+            let renewed = self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", &id))).await?;
+            sent = renewed.0;
+            ticket.ttl_s = renewed.1.ttl_s;
+        }
+        Ok(Held::new(self.client.clone(), id, ticket, sent))
+    }
+
+    fn request(&self, options: &AcquireOptions) -> Call {
+        let body = Acquire {
+            permits: options.permits,
+            wait_s: Seconds::default(),
+            ttl_s: options.ttl.map(Seconds::from),
+            info: options.info.clone(),
+            priority: options.priority,
+            request_id: Some(self.request_id.clone()),
+            max_hold_s: options.max_hold.map(Seconds::from),
+            queue: options.wait.is_none_or(|wait| !wait.is_zero()),
+        };
+        Call::new(Method::POST, of_lock(routes::LOCK_TICKETS, self.lock)).json(&body)
+    }
+
+    fn without_id(&self) -> Error {
+        Error::NotLockserver { server: self.client.servers().join(", "), what: "a ticket without its id".to_owned() }
+    }
+
+    /// Ends the ticket, if there is one.
+    async fn cancel(&self) {
+        let cancel = self.client.cancel(self.lock, &self.request_id);
+        match tokio::time::timeout(CANCEL_WITHIN, cancel).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the ticket was not cancelled and ends with its lease"),
+            Err(_) => tracing::debug!("the ticket was not cancelled in time and ends with its lease"),
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let (client, lock, request_id) = (self.client.clone(), self.lock.to_owned(), self.request_id.clone());
+        self.client.inner.background.spawn(async move {
+            if let Err(error) = client.cancel(&lock, &request_id).await {
+                tracing::debug!(%error, "the ticket was not cancelled and ends with its lease");
+            }
+        });
+    }
+}
+
+fn ended(ticket: &Ticket) -> Error {
+    let mut detail = format!("ticket {} of `{}` has ended", ticket.number, ticket.lock);
+    if let Some(reason) = &ticket.reason {
+        detail = format!("{detail}: {reason}");
+    }
+    Error::Refused(Box::new(Problem { ended_as: ticket.ended_as, ..Problem::new(ErrorCode::Gone, detail) }))
+}

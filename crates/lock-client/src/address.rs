@@ -1,0 +1,104 @@
+//! Addresses of servers: `http://HOST:PORT` or the path of a Unix socket.
+
+use crate::Error;
+use std::path::PathBuf;
+
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// Base of every URL, without a slash at the end.
+    Http(String),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Reads `http://HOST:PORT`, `HOST:PORT`, `unix:/PATH` or `/PATH`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| Error::Address { address: text.to_owned(), why: why.to_owned() };
+        let text = text.trim();
+        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
+            let path = path.strip_prefix("//").map_or(path, |rest| rest);
+            return if path.starts_with('/') {
+                Ok(Self::Unix(path.into()))
+            } else {
+                Err(wrong("the path is not absolute"))
+            };
+        }
+        if text.starts_with("https://") {
+            return Err(wrong("this client does not speak TLS yet"));
+        }
+        let rest = text.strip_prefix("http://").unwrap_or(text);
+        if rest.contains("://") {
+            return Err(wrong("only http and unix are known"));
+        }
+        let rest = rest.trim_end_matches('/');
+        if rest.is_empty() {
+            return Err(wrong("there is no host in it"));
+        }
+        let url = format!("http://{rest}");
+        match reqwest::Url::parse(&url) {
+            Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => Err(wrong("it ends in a query")),
+            Ok(_) => Ok(Self::Http(url)),
+            Err(error) => Err(wrong(&error.to_string())),
+        }
+    }
+
+    /// What every path is put behind.
+    pub(crate) fn base(&self) -> &str {
+        match self {
+            Self::Http(url) => url,
+            Self::Unix(_) => "http://localhost",
+        }
+    }
+}
+
+/// One segment of a path, percent-encoded.
+pub(crate) fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let http = |url: &str| Some(Address::Http(url.to_owned()));
+        let cases = [
+            ("http://127.0.0.1:9090", http("http://127.0.0.1:9090")),
+            ("http://127.0.0.1:9090/", http("http://127.0.0.1:9090")),
+            ("locks.example.org:9090", http("http://locks.example.org:9090")),
+            ("[::1]:9090", http("http://[::1]:9090")),
+            ("unix:/run/lockserver/admin.sock", Some(Address::Unix("/run/lockserver/admin.sock".into()))),
+            ("unix:///run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
+            ("/run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
+            ("unix:admin.sock", None),
+            ("https://locks", None),
+            ("ftp://locks", None),
+            ("http://", None),
+            ("", None),
+            ("http://locks:port", None),
+            ("http://locks/?a=b", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Address::parse(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_locks_in_paths() {
+        for (name, path) in
+            [("san-ssh", "san-ssh"), ("a b", "a%20b"), ("50%", "50%25"), ("ü", "%C3%BC"), ("a;b#", "a%3Bb%23")]
+        {
+            assert_eq!(segment(name), path);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The client and how it is made.
+
+use crate::address::Address;
+use crate::background::Background;
+use crate::{Error, Retry};
+use reqwest::header::HeaderValue;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+/// Idle connections are closed before the server does it, after 15 minutes.
+const POOL_IDLE: Duration = Duration::from_secs(300);
+
+/// Settings of a [`Client`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    servers: Vec<String>,
+    key: Option<String>,
+    connect_timeout: Duration,
+    timeout: Duration,
+    retry: Retry,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            key: None,
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(10),
+            retry: Retry::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// One more server: `http://HOST:PORT` or `unix:/PATH`. They are tried in turn, beginning with the one that answered last.
+    #[must_use]
+    pub fn server(mut self, address: impl Into<String>) -> Self {
+        self.servers.push(address.into());
+        self
+    }
+
+    /// More servers.
+    #[must_use]
+    pub fn servers<S: Into<String>>(mut self, addresses: impl IntoIterator<Item = S>) -> Self {
+        self.servers.extend(addresses.into_iter().map(Into::into));
+        self
+    }
+
+    /// The secret of a key.
+    #[must_use]
+    pub fn key(mut self, secret: impl Into<String>) -> Self {
+        self.key = Some(secret.into());
+        self
+    }
+
+    /// How long a connection may take to stand (5 s).
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a server may take to answer (10 s), beside the time that it is asked to wait.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How calls are repeated.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// The client. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// An address that cannot be one, or none at all; a key that cannot stand in a header.
+    pub fn build(self) -> Result<Client, Error> {
+        let authorization = self.key.as_deref().map(authorization).transpose()?;
+        let mut servers = Vec::new();
+        for name in &self.servers {
+            let address = Address::parse(name)?;
+            let builder = reqwest::Client::builder()
+                .connect_timeout(self.connect_timeout)
+                .pool_idle_timeout(POOL_IDLE)
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("lock-client/", env!("CARGO_PKG_VERSION")));
+            let builder = match &address {
+                Address::Http(_) => builder,
+                Address::Unix(path) => builder.unix_socket(path.as_path()),
+            };
+            let http =
+                builder.build().map_err(|error| Error::Address { address: name.clone(), why: error.to_string() })?;
+            servers.push(Server { name: name.clone(), address, http });
+        }
+        if servers.is_empty() {
+            return Err(Error::Address { address: String::new(), why: "none was given".to_owned() });
+        }
+        let inner = Inner {
+            servers,
+            authorization,
+            timeout: self.timeout,
+            retry: self.retry,
+            preferred: AtomicUsize::new(0),
+            background: Background::default(),
+        };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+fn authorization(secret: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.trim())).map_err(|_| Error::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// One server.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) address: Address,
+    pub(crate) http: reqwest::Client,
+}
+
+pub(crate) struct Inner {
+    pub(crate) servers: Vec<Server>,
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) timeout: Duration,
+    pub(crate) retry: Retry,
+    /// Place of the server to try first: the one that answered last.
+    pub(crate) preferred: AtomicUsize,
+    pub(crate) background: Background,
+}
+
+/// A client of one lockserver, or of several that serve the same locks. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl Client {
+    /// Settings to begin with.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The addresses as they were given.
+    #[must_use]
+    pub fn servers(&self) -> Vec<&str> {
+        self.inner.servers.iter().map(|server| server.name.as_str()).collect()
+    }
+
+    /// Waits until everything that runs in the background is done: releases and cancels of what was dropped. Call it before
+    /// the runtime ends. False if that took longer than `at_most`.
+    pub async fn settle(&self, at_most: Duration) -> bool {
+        tokio::time::timeout(at_most, self.inner.background.idle()).await.is_ok()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("servers", &self.servers()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,228 @@
+//! Every call of the API but the two that take time: `acquire` and `events`.
+
+use crate::address::segment;
+use crate::send::{Answer, Call, Repeat};
+use crate::{BootTime, Client, Error, Retry};
+use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Locks, Renew, Seconds, Status, Ticket, Tickets, routes};
+use reqwest::Method;
+use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
+use std::time::Duration;
+
+/// Conditions of a change that may end tickets, or that may meet another administrator's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guarded {
+    /// Do it although tickets end.
+    pub force: bool,
+    /// Only if so many tickets would end.
+    pub expect_tickets: Option<u64>,
+    /// Only if the settings are still of this revision.
+    pub revision: Option<u64>,
+}
+
+impl Guarded {
+    fn apply(self, mut call: Call) -> Call {
+        if self.force {
+            call = call.query("force", true);
+        }
+        if let Some(expect) = self.expect_tickets {
+            call = call.query("expect_tickets", expect);
+        }
+        match self.revision {
+            // Sent a second time it would meet its own change.
+            Some(revision) => call.header(IF_MATCH, format!("\"{revision}\"")).repeat(Repeat::IfNothingHappened),
+            None => call,
+        }
+    }
+}
+
+/// A route with its lock filled in.
+pub(crate) fn of_lock(route: &str, lock: &str) -> String {
+    route.replace("{lock}", &segment(lock))
+}
+
+fn of_ticket(route: &str, id: &str) -> String {
+    route.replace("{id}", &segment(id))
+}
+
+impl Client {
+    /// All locks.
+    ///
+    /// # Errors
+    /// As every call: the server's [`Problem`](lock_api::Problem), or that none answered.
+    pub async fn locks(&self) -> Result<Locks, Error> {
+        self.send(&Call::new(Method::GET, routes::LOCKS)).await?.parse()
+    }
+
+    /// One lock with its holders and its queue.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn lock(&self, lock: &str) -> Result<Lock, Error> {
+        self.send(&Call::new(Method::GET, of_lock(routes::LOCK, lock))).await?.parse()
+    }
+
+    /// The state of the server.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.send(&Call::new(Method::GET, routes::STATUS)).await?.parse()
+    }
+
+    /// The caller's tickets, without their ids.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn my_tickets(&self) -> Result<Tickets, Error> {
+        self.send(&Call::new(Method::GET, routes::TICKETS).query("mine", true)).await?.parse()
+    }
+
+    /// A ticket as it is, without waiting.
+    ///
+    /// # Errors
+    /// As every call; `gone` if it ended.
+    pub async fn ticket(&self, id: &str) -> Result<Ticket, Error> {
+        self.send(&Call::new(Method::GET, of_ticket(routes::TICKET, id))).await?.parse()
+    }
+
+    /// Whether a holder has this fencing token now.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn verify(&self, lock: &str, token: u64) -> Result<bool, Error> {
+        let call = Call::new(Method::GET, of_lock(routes::VERIFY, lock)).query("token", token);
+        match self.send(&call).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some(ErrorCode::NotAHolder) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Renews a ticket, with a new lease from now on if one is given. For a [`Held`](crate::Held) this happens by itself.
+    ///
+    /// # Errors
+    /// As every call; `gone` if it ended.
+    pub async fn renew(&self, id: &str, ttl: Option<Duration>) -> Result<Ticket, Error> {
+        self.send(&renewal(id, ttl)).await?.parse()
+    }
+
+    /// One round of renewing, each server within `timeout`. With it, when the request was sent.
+    pub(crate) async fn renew_now(&self, id: &str, timeout: Duration) -> Result<(BootTime, Ticket), Error> {
+        let answer = self.send(&renewal(id, None).retry(Retry::ONCE).timeout(timeout)).await?;
+        Ok((answer.sent, answer.parse()?))
+    }
+
+    /// Releases a ticket, or cancels it while it is queued.
+    ///
+    /// # Errors
+    /// As every call; `gone` if the server ended it before.
+    pub async fn release(&self, id: &str) -> Result<(), Error> {
+        self.send(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id))).await.map(drop)
+    }
+
+    /// The same, no longer than that.
+    pub(crate) async fn release_within(&self, id: &str, within: Duration) -> Result<(), Error> {
+        let retry = Retry { within, ..self.inner.retry };
+        let call = Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).retry(retry);
+        match tokio::time::timeout(within, self.send(&call)).await {
+            Ok(answer) => answer.map(drop),
+            Err(_) => Err(Error::Unreachable { tried: Vec::new(), may_have_taken_effect: true }),
+        }
+    }
+
+    /// Ends the ticket that a request with this `request_id` made or is about to make.
+    ///
+    /// # Errors
+    /// As every call; that there is no such ticket is none.
+    pub async fn cancel(&self, lock: &str, request_id: &str) -> Result<(), Error> {
+        let call = Call::new(Method::DELETE, of_lock(routes::LOCK_TICKETS, lock)).query("request_id", request_id);
+        match self.send(&call).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.code(), Some(ErrorCode::Gone | ErrorCode::UnknownTicket)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends somebody's ticket by its public number: an administrator any, a user those of its own key.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn revoke(&self, lock: &str, number: u64, reason: Option<&str>) -> Result<(), Error> {
+        let path = of_lock(routes::LOCK_TICKET, lock).replace("{number}", &number.to_string());
+        let mut call = Call::new(Method::DELETE, path);
+        if let Some(reason) = reason {
+            call = call.query("reason", reason);
+        }
+        self.send(&call).await.map(drop)
+    }
+
+    /// Makes a lock that must not exist yet.
+    ///
+    /// # Errors
+    /// As every call; `lock_exists`.
+    pub async fn create(&self, lock: &str, settings: &LockSettings) -> Result<Lock, Error> {
+        let call = Call::new(Method::PUT, of_lock(routes::LOCK, lock)).json(settings).header(IF_NONE_MATCH, "*");
+        self.send(&call.repeat(Repeat::IfNothingHappened)).await?.parse()
+    }
+
+    /// Makes a lock or replaces all its settings.
+    ///
+    /// # Errors
+    /// As every call; `would_end_tickets`, `lock_changed`.
+    pub async fn replace(&self, lock: &str, settings: &LockSettings, guarded: Guarded) -> Result<Lock, Error> {
+        let call = Call::new(Method::PUT, of_lock(routes::LOCK, lock)).json(settings);
+        self.send(&guarded.apply(call)).await?.parse()
+    }
+
+    /// Changes some settings of a lock, or pauses and resumes it.
+    ///
+    /// # Errors
+    /// As every call; `would_end_tickets`, `lock_changed`.
+    pub async fn change(&self, lock: &str, patch: &LockPatch, guarded: Guarded) -> Result<Lock, Error> {
+        let call = Call::new(Method::PATCH, of_lock(routes::LOCK, lock)).json(patch);
+        self.send(&guarded.apply(call)).await?.parse()
+    }
+
+    /// Deletes a lock.
+    ///
+    /// # Errors
+    /// As every call; `would_end_tickets`, `lock_changed`.
+    pub async fn delete(&self, lock: &str, guarded: Guarded) -> Result<(), Error> {
+        let call = Call::new(Method::DELETE, of_lock(routes::LOCK, lock)).repeat(Repeat::IfNothingHappened);
+        self.send(&guarded.apply(call)).await.map(drop)
+    }
+
+    /// Opens closed permits of a lock: all, or those of one ticket.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn open(&self, lock: &str, number: Option<u64>) -> Result<(), Error> {
+        let mut call = Call::new(Method::DELETE, of_lock(routes::LOCK_CLOSURES, lock));
+        if let Some(number) = number {
+            call = call.query("number", number);
+        }
+        self.send(&call).await.map(drop)
+    }
+
+    /// Makes the server read its configuration again.
+    ///
+    /// # Errors
+    /// As every call; `invalid` with all problems if the configuration is refused.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.send(&Call::new(Method::POST, routes::RELOAD)).await.map(drop)
+    }
+
+    /// Sends a request for a ticket, or asks for one.
+    pub(crate) async fn ask(&self, call: &Call) -> Result<(BootTime, Ticket), Error> {
+        let answer: Answer = self.send(call).await?;
+        Ok((answer.sent, answer.parse()?))
+    }
+}
+
+fn renewal(id: &str, ttl: Option<Duration>) -> Call {
+    let call = Call::new(Method::POST, of_ticket(routes::RENEW, id));
+    match ttl {
+        Some(ttl) => call.json(&Renew { ttl_s: Some(Seconds::from(ttl)) }),
+        None => call,
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong, in one type.
+
+use lock_api::{ErrorCode, Problem};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A server that was tried, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Its address as it was given.
+    pub server: String,
+    /// What happened.
+    pub what: String,
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address of a server that cannot be one.
+    #[error("`{address}` is no address of a server: {why}; write http://HOST:PORT or unix:/PATH")]
+    Address {
+        /// As given.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The key cannot stand in a header.
+    #[error("the key contains characters that no key has: is it the right file?")]
+    Key,
+    /// The server said no.
+    #[error("{}", said(.0))]
+    Refused(Box<Problem>),
+    /// The wait was over before the grant came. Nothing is left behind.
+    #[error("`{lock}` was not granted within {} s, {ahead} before us", .waited.as_secs_f64())]
+    TimedOut {
+        /// The lock.
+        lock: String,
+        /// How long we waited.
+        waited: Duration,
+        /// How many were before us at the end.
+        ahead: u64,
+    },
+    /// No server answered.
+    #[error("no server answered: {}{}", list(.tried), if *.may_have_taken_effect { "; the request may be in effect all the same" } else { "" })]
+    Unreachable {
+        /// Those that were tried.
+        tried: Vec<Tried>,
+        /// A request went out, and its outcome is unknown.
+        may_have_taken_effect: bool,
+    },
+    /// Something answered that does not speak lockserver's API.
+    #[error("{server} is no lockserver, or something between answers for it: {what}")]
+    NotLockserver {
+        /// Its address.
+        server: String,
+        /// What it answered.
+        what: String,
+    },
+}
+
+impl Error {
+    /// What the server said, if it said something.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        match self {
+            Self::Refused(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// The server's code, if it said something.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.problem().map(|problem| problem.code)
+    }
+
+    /// Whether the request for a ticket that failed like this may have made one.
+    pub(crate) fn may_leave_a_ticket(&self) -> bool {
+        match self {
+            Self::Refused(problem) => problem.status >= 500,
+            Self::Unreachable { .. } | Self::NotLockserver { .. } | Self::TimedOut { .. } => true,
+            Self::Address { .. } | Self::Key => false,
+        }
+    }
+}
+
+fn said(problem: &Problem) -> String {
+    let mut text = if problem.detail.is_empty() { problem.title.clone() } else { problem.detail.clone() };
+    if let Some(ended_as) = problem.ended_as {
+        let word = serde_json::to_value(ended_as).ok();
+        if let Some(word) = word.as_ref().and_then(|word| word.as_str()).filter(|word| !text.contains(word)) {
+            let _ = write!(text, " ({})", word.replace('_', " "));
+        }
+    }
+    text
+}
+
+fn list(tried: &[Tried]) -> String {
+    tried.iter().map(|one| format!("{}: {}", one.server, one.what)).collect::<Vec<_>>().join("; ")
+}

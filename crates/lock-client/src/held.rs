@@ -1,0 +1,194 @@
+//! Permits that are held: renewed while they are, watched, and given back.
+
+use crate::retry::jitter;
+use crate::{BootTime, Client, Error};
+use lock_api::{ErrorCode, Problem, Ticket};
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often a holder without a lease asks whether it still holds.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The shortest time that a renewal may take.
+const SHORTEST: Duration = Duration::from_millis(200);
+/// How long a release is tried.
+const RELEASE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Why permits are not ours any more, or not surely.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lost {
+    /// The server ended the ticket.
+    Ended(Box<Problem>),
+    /// No renewal was answered in time: the server may have given the permits to somebody else.
+    Unanswered,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(problem) => Error::Refused(problem.clone()).fmt(f),
+            Self::Unanswered => f.write_str("no renewal was answered before the lease ended"),
+        }
+    }
+}
+
+/// What is known about a lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    /// Until then the permits are surely ours: when the last answered renewal was *sent*, and the lease given. Nothing if the
+    /// lease does not end.
+    pub deadline: Option<BootTime>,
+    /// The lease given.
+    pub ttl: Option<Duration>,
+    /// It is lost.
+    pub lost: Option<Lost>,
+}
+
+impl Lease {
+    fn since(sent: BootTime, ticket: &Ticket) -> Self {
+        let ttl = ticket.ttl_s.map(Duration::from);
+        Self { deadline: ttl.map(|ttl| sent + ttl), ttl, lost: None }
+    }
+}
+
+/// Permits that we hold. They are renewed every quarter of the lease; when this is dropped they are released, as far as that
+/// works without waiting for it.
+#[derive(Debug)]
+pub struct Held {
+    client: Client,
+    id: String,
+    ticket: Ticket,
+    lease: watch::Receiver<Lease>,
+    keeper: JoinHandle<()>,
+    over: bool,
+}
+
+impl Held {
+    pub(crate) fn new(client: Client, id: String, ticket: Ticket, sent: BootTime) -> Self {
+        let (tell, lease) = watch::channel(Lease::since(sent, &ticket));
+        let keeper = tokio::spawn(keep(client.clone(), id.clone(), sent, tell));
+        Self { client, id, ticket, lease, keeper, over: false }
+    }
+
+    /// The ticket as it was when it was granted: token, slots, number.
+    #[must_use]
+    pub fn ticket(&self) -> &Ticket {
+        &self.ticket
+    }
+
+    /// The secret that renews and releases it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The lease as it is known now.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        self.lease.borrow().clone()
+    }
+
+    /// Tells of each renewal and of the loss.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Lease> {
+        self.lease.clone()
+    }
+
+    /// Returns when the permits are not surely ours any more.
+    pub async fn lost(&self) -> Lost {
+        let mut lease = self.lease.clone();
+        match lease.wait_for(|lease| lease.lost.is_some()).await {
+            Ok(lease) => lease.lost.clone().unwrap_or(Lost::Unanswered),
+            // The keeper ends only after it said what is lost, or with its runtime.
+            Err(_) => Lost::Unanswered,
+        }
+    }
+
+    /// Gives the permits back and waits for the answer.
+    ///
+    /// # Errors
+    /// As every call; `gone` if the server had ended the ticket before.
+    pub async fn release(self) -> Result<(), Error> {
+        self.release_within(RELEASE_WITHIN).await
+    }
+
+    /// The same, trying no longer than that.
+    ///
+    /// # Errors
+    /// As [`Held::release`].
+    pub async fn release_within(mut self, within: Duration) -> Result<(), Error> {
+        self.keeper.abort();
+        let outcome = self.client.release_within(&self.id, within).await;
+        self.over = true;
+        outcome
+    }
+
+    /// Stops renewing and leaves the ticket to its lease: for those who pass it on.
+    #[must_use]
+    pub fn into_ticket(mut self) -> Ticket {
+        self.over = true;
+        let mut ticket = self.ticket.clone();
+        ticket.id = Some(self.id.clone());
+        ticket
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        let ended = matches!(self.lease.borrow().lost, Some(Lost::Ended(_)));
+        if self.over || ended {
+            return;
+        }
+        let (client, id) = (self.client.clone(), self.id.clone());
+        self.client.inner.background.spawn(async move {
+            if let Err(error) = client.release_within(&id, RELEASE_WITHIN).await {
+                tracing::debug!(%error, "the ticket was not released and ends with its lease");
+            }
+        });
+    }
+}
+
+/// Renews until the lease is lost.
+async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sender<Lease>) {
+    let lose = |lost: Lost| tell.send_modify(|lease| lease.lost = Some(lost));
+    loop {
+        let Lease { deadline, ttl, .. } = tell.borrow().clone();
+        (sent + ttl.map_or(LOOK_EVERY, |ttl| ttl / 4)).reached().await;
+        loop {
+            let left = deadline.map(|deadline| deadline.since(BootTime::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return lose(Lost::Unanswered);
+            }
+            // Each server has its part of a quarter of the lease, so that one that hangs does not use it up.
+            let servers = u32::try_from(client.inner.servers.len()).unwrap_or(u32::MAX).max(1);
+            let share = ttl.map_or(client.inner.timeout, |ttl| (ttl / 4 / servers).max(SHORTEST));
+            let renewal = client.renew_now(&id, share.min(client.inner.timeout));
+            let answer = match deadline {
+                None => renewal.await,
+                Some(deadline) => tokio::select! {
+                    answer = renewal => answer,
+                    () = deadline.reached() => return lose(Lost::Unanswered),
+                },
+            };
+            match answer {
+                Ok((at, ticket)) => {
+                    sent = at;
+                    tell.send_replace(Lease::since(sent, &ticket));
+                    break;
+                }
+                Err(Error::Refused(problem)) if is_the_end(&problem) => return lose(Lost::Ended(problem)),
+                Err(error) => {
+                    tracing::debug!(%error, "a renewal failed");
+                    let pause = jitter(ttl.map_or(LOOK_EVERY, |ttl| ttl / 16).clamp(SHORTEST, LOOK_EVERY / 12));
+                    tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_the_end(problem: &Problem) -> bool {
+    matches!(problem.code, ErrorCode::Gone | ErrorCode::UnknownTicket)
+}

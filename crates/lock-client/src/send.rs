@@ -1,0 +1,268 @@
+//! One call: the servers in turn, and again after a pause while that is safe and useful.
+
+use crate::builder::Server;
+use crate::{BootTime, Client, Error, Retry, Tried};
+use lock_api::Problem;
+use reqwest::header::{AUTHORIZATION, HeaderName, RETRY_AFTER};
+use reqwest::{Method, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest answer that is read: far above a full list of locks.
+const ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
+/// Whether a request that may have arrived may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Twice is as good as once.
+    Safe,
+    /// Only if it certainly did not arrive, or the server says that it did nothing.
+    IfNothingHappened,
+}
+
+/// A request, ready to be sent to any server.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<Vec<u8>>,
+    repeat: Repeat,
+    /// How long the server is asked to wait before it answers.
+    waits: Duration,
+    /// Instead of the client's.
+    retry: Option<Retry>,
+    timeout: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            repeat: Repeat::Safe,
+            waits: Duration::ZERO,
+            retry: None,
+            timeout: None,
+        }
+    }
+
+    pub(crate) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        // The types of lock-api have string keys only, so this cannot fail.
+        self.body = serde_json::to_vec(body).ok();
+        self
+    }
+
+    pub(crate) fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    pub(crate) fn waits(mut self, waits: Duration) -> Self {
+        self.waits = waits;
+        self
+    }
+
+    pub(crate) fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// A 2xx answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// When the request that was answered was sent.
+    pub(crate) sent: BootTime,
+    server: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| Error::NotLockserver {
+            server: self.server.clone(),
+            what: format!("a body that was not expected: {error}"),
+        })
+    }
+}
+
+/// What came of one request to one server.
+enum Outcome {
+    Answer(Answer),
+    /// Not worth another try.
+    Final(Error),
+    /// It did nothing, or may be sent again.
+    Again {
+        tried: Tried,
+        problem: Option<Box<Problem>>,
+        arrived: bool,
+        asks: Option<Duration>,
+    },
+}
+
+impl Client {
+    /// Sends until somebody answers, as long as repeating is safe.
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+        let retry = call.retry.unwrap_or(self.inner.retry);
+        let begin = Instant::now();
+        let mut rounds = 0;
+        let mut may_have_taken_effect = false;
+        loop {
+            let mut tried = Vec::new();
+            let mut refused = None;
+            let mut server_asks = None;
+            let first = self.inner.preferred.load(Ordering::Relaxed);
+            for turn in 0..self.inner.servers.len() {
+                let place = (first + turn) % self.inner.servers.len();
+                match self.once(&self.inner.servers[place], call).await {
+                    Outcome::Answer(answer) => {
+                        self.inner.preferred.store(place, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
+                    Outcome::Final(error) => {
+                        self.inner.preferred.store(place, Ordering::Relaxed);
+                        return Err(error);
+                    }
+                    Outcome::Again { tried: one, problem, arrived, asks } => {
+                        may_have_taken_effect |= arrived;
+                        tried.push(one);
+                        refused = problem.or(refused);
+                        server_asks = asks.or(server_asks);
+                        if arrived && call.repeat == Repeat::IfNothingHappened {
+                            return Err(match refused {
+                                Some(problem) => Error::Refused(problem),
+                                None => Error::Unreachable { tried, may_have_taken_effect },
+                            });
+                        }
+                    }
+                }
+            }
+            rounds += 1;
+            let Some(pause) = retry.pause(rounds, begin.elapsed(), server_asks) else {
+                return Err(match refused {
+                    Some(problem) => Error::Refused(problem),
+                    None => Error::Unreachable { tried, may_have_taken_effect },
+                });
+            };
+            tracing::debug!(path = call.path, ?pause, "no answer, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn once(&self, server: &Server, call: &Call) -> Outcome {
+        let sent = BootTime::now();
+        let timeout = call.timeout.unwrap_or(self.inner.timeout) + call.waits;
+        let request = self.request(server, call).timeout(timeout);
+        let tried = |what: String| Tried { server: server.name.clone(), what };
+        let lost = |error: &reqwest::Error| Outcome::Again {
+            tried: tried(why(error)),
+            problem: None,
+            arrived: !error.is_connect(),
+            asks: None,
+        };
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return lost(&error),
+        };
+        let status = response.status();
+        let asks = retry_after(&response);
+        let body = match body(response).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return Outcome::Final(not_lockserver(server, "an answer without end")),
+            Err(error) => return lost(&error),
+        };
+        if status.is_success() {
+            return Outcome::Answer(Answer { sent, server: server.name.clone(), body });
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if status == StatusCode::SERVICE_UNAVAILABLE && problem.retryable => Outcome::Again {
+                tried: tried(problem.detail.clone()),
+                arrived: problem.may_have_taken_effect,
+                problem: Some(Box::new(problem)),
+                asks,
+            },
+            Ok(problem) => Outcome::Final(Error::Refused(Box::new(problem))),
+            // A proxy between, or a server that is being replaced. Whether the request went further is not known.
+            Err(_) if matches!(status.as_u16(), 502..=504) => {
+                Outcome::Again { tried: tried(format!("HTTP status {status}")), problem: None, arrived: true, asks }
+            }
+            Err(_) => Outcome::Final(not_lockserver(server, &format!("HTTP status {status}"))),
+        }
+    }
+
+    /// The request to that server, without a timeout.
+    pub(crate) fn request(&self, server: &Server, call: &Call) -> reqwest::RequestBuilder {
+        let url = format!("{}{}", server.address.base(), call.path);
+        let mut request = server.http.request(call.method.clone(), url);
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        if let Some(value) = &self.inner.authorization {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = &call.body {
+            request = request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        request
+    }
+}
+
+pub(crate) fn not_lockserver(server: &Server, what: &str) -> Error {
+    Error::NotLockserver { server: server.name.clone(), what: what.to_owned() }
+}
+
+/// The whole body; nothing if it is beyond all measure.
+pub(crate) async fn body(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > ANSWER_BYTES {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The innermost cause in few words; reqwest's own text repeats the URL.
+pub(crate) fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() { "no connection in time" } else { "no answer in time" }.to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

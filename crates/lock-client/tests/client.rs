@@ -1,0 +1,254 @@
+//! The client against a server with faults on demand.
+
+use lock_client::api::{EndedAs, ErrorCode};
+use lock_client::testing::{Fake, Fault, Reply, Request, refusal, until};
+use lock_client::{AcquireOptions, BootTime, Client, Error, Lost, Retry, Update};
+use std::time::Duration;
+
+const QUICK: Retry = Retry {
+    rounds: 4,
+    within: Duration::from_secs(5),
+    first: Duration::from_millis(10),
+    longest: Duration::from_millis(40),
+};
+const IN_TIME: Duration = Duration::from_secs(20);
+
+fn client(fake: &Fake) -> Client {
+    Client::builder().server(fake.url()).retry(QUICK).build().unwrap()
+}
+
+fn options(wait: Option<Duration>, ttl_ms: u64) -> AcquireOptions {
+    AcquireOptions { wait, ttl: Some(Duration::from_millis(ttl_ms)), ..AcquireOptions::default() }
+}
+
+fn makes(request: &Request) -> bool {
+    request.method == "POST" && request.path.ends_with("/tickets")
+}
+
+#[tokio::test]
+async fn takes_and_gives_back() {
+    let fake = Fake::start();
+    let client = client(&fake);
+    let held = client.acquire("a lock", &options(None, 60_000)).await.unwrap();
+    assert_eq!(held.ticket().slots, [0]);
+    assert!(client.verify("a lock", held.ticket().token.unwrap()).await.unwrap());
+    assert!(!client.verify("a lock", 7).await.unwrap());
+    let lock = client.lock("a lock").await.unwrap();
+    assert_eq!((lock.name.as_str(), lock.holding), ("a lock", 1));
+    held.release().await.unwrap();
+    assert_eq!(fake.living(), 0);
+    assert!(fake.requests().iter().any(|request| request.path == "/v1/locks/a%20lock/tickets"));
+}
+
+#[tokio::test]
+async fn over_a_unix_socket_and_with_a_key() {
+    let fake = Fake::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    fake.also_at(&path);
+    let client = Client::builder().server(format!("unix:{}", path.display())).key("secret").build().unwrap();
+    assert!(client.status().await.unwrap().ready);
+    assert_eq!(fake.requests()[0].header("authorization"), Some("Bearer secret"));
+}
+
+#[tokio::test]
+async fn an_answer_lost_on_the_way_takes_no_second_permit() {
+    for lost in ["POST", "DELETE", "renew"] {
+        let fake = Fake::start();
+        let mut cut = 0;
+        fake.faults(move |request| {
+            let hit = request.method == lost || request.path.ends_with(lost);
+            cut += i32::from(hit);
+            if hit && cut <= 2 { Fault::LoseAnswer } else { Fault::None }
+        });
+        let client = client(&fake);
+        let held = client.acquire("a", &options(None, 60_000)).await.unwrap();
+        assert_eq!(fake.living(), 1, "{lost}");
+        client.renew(held.id(), None).await.unwrap();
+        held.release().await.unwrap();
+        assert_eq!(fake.living(), 0, "{lost}");
+        let made: Vec<Request> = fake.requests().into_iter().filter(makes).collect();
+        assert!(made.windows(2).all(|pair| pair[0].body == pair[1].body), "the same request_id");
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_cancelled() {
+    let fake = Fake::start();
+    let other = fake.occupy("a");
+    let client = client(&fake);
+    // A wait that is over.
+    let begin = BootTime::now();
+    let error = client.acquire("a", &options(Some(Duration::from_millis(300)), 60_000)).await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(BootTime::now().since(begin) >= Duration::from_millis(300));
+    assert_eq!(fake.living(), 1);
+    // No wait.
+    let error = client.acquire("a", &options(Some(Duration::ZERO), 60_000)).await.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::Busy));
+    assert_eq!(fake.living(), 1);
+    // A future that is dropped.
+    let (asked, waiter) = (options(None, 60_000), client.clone());
+    let task = tokio::spawn(async move { waiter.acquire("a", &asked).await.map(drop) });
+    while fake.living() < 2 {
+        assert!(!task.is_finished());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    assert!(client.settle(IN_TIME).await);
+    assert_eq!(fake.living(), 1);
+    // An answer that never came: nobody knows whether there is a ticket.
+    fake.vacate(&other);
+    fake.faults(|request| if makes(request) { Fault::LoseAnswer } else { Fault::None });
+    let error = client.acquire("a", &options(None, 60_000)).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { may_have_taken_effect: true, .. }), "{error}");
+    assert_eq!(fake.living(), 0);
+}
+
+#[tokio::test]
+async fn waits_in_the_queue_for_its_turn() {
+    let fake = Fake::start();
+    let other = fake.occupy("a");
+    let client = client(&fake);
+    let mut places = Vec::new();
+    let options = options(None, 60_000);
+    let acquire = client.acquire_watched("a", &options, |ticket| {
+        places.push(ticket.ahead);
+        fake.vacate(&other);
+    });
+    let held = acquire.await.unwrap();
+    drop(held);
+    assert!(client.settle(IN_TIME).await);
+    assert_eq!((places, fake.living()), (vec![0], 0), "dropped is released");
+}
+
+#[tokio::test]
+async fn repeats_only_what_is_retryable() {
+    let repeated = [ErrorCode::Overloaded, ErrorCode::ShuttingDown, ErrorCode::Unavailable];
+    let refused = [
+        ErrorCode::Invalid,
+        ErrorCode::Unauthorized,
+        ErrorCode::NotAllowed,
+        ErrorCode::UnknownLock,
+        ErrorCode::TooManyPermits,
+        ErrorCode::LimitReached,
+    ];
+    for code in repeated.into_iter().chain(refused) {
+        let fake = Fake::start();
+        fake.faults(move |request| if makes(request) { Fault::Instead(refusal(code)) } else { Fault::None });
+        let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
+        assert_eq!(error.code(), Some(code));
+        let tries = fake.requests().iter().filter(|request| makes(request)).count();
+        assert_eq!(tries, if repeated.contains(&code) { 4 } else { 1 }, "{code:?}");
+    }
+    // What must not be done twice is not sent twice unless it surely did nothing.
+    for (reply, tries) in [(Reply::Cut, 1), (refusal(ErrorCode::Overloaded), 4)] {
+        let fake = Fake::start();
+        fake.faults(move |_| Fault::Instead(reply.clone()));
+        client(&fake).create("a", &lock_client::api::LockSettings::default()).await.unwrap_err();
+        assert_eq!(fake.requests().len(), tries);
+    }
+    let html = Fake::start();
+    html.faults(|_| Fault::Instead(Reply::Body(404, "text/html", "<html>".to_owned())));
+    let error = client(&html).status().await.unwrap_err();
+    assert!(matches!(error, Error::NotLockserver { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn several_servers_in_turn() {
+    let (dead, ill, well) = (Fake::start(), Fake::start(), Fake::start());
+    dead.faults(|_| Fault::Instead(Reply::Cut));
+    ill.faults(|_| Fault::Instead(refusal(ErrorCode::Unavailable)));
+    let client = Client::builder().servers([dead.url(), ill.url(), well.url()]).retry(Retry::ONCE).build().unwrap();
+    let held = client.acquire("a", &options(None, 60_000)).await.unwrap();
+    held.release().await.unwrap();
+    assert_eq!((dead.requests().len(), ill.requests().len()), (1, 1), "the one that answered is asked first");
+    assert_eq!(well.requests().len(), 2);
+    let nobody = Client::builder().server("http://127.0.0.1:1").retry(QUICK).build().unwrap();
+    let error = nobody.status().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { may_have_taken_effect: false, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_holder_renews_itself_and_knows_its_deadline() {
+    let fake = Fake::start();
+    let client = client(&fake);
+    let before = BootTime::now();
+    let held = client.acquire("a", &options(None, 800)).await.unwrap();
+    let first = held.lease().deadline.unwrap();
+    assert!(first >= before + Duration::from_millis(800) && first <= BootTime::now() + Duration::from_millis(800));
+    let mut watch = held.watch();
+    for _ in 0..3 {
+        tokio::time::timeout(IN_TIME, watch.changed()).await.unwrap().unwrap();
+        let lease = watch.borrow_and_update().clone();
+        assert!(lease.deadline.unwrap() > first && lease.lost.is_none());
+    }
+    let ask = fake.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
+    assert!(ask >= 3);
+    fake.revoke_all("a");
+    let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
+    let Lost::Ended(problem) = lost else { panic!("{lost}") };
+    assert_eq!(problem.ended_as, Some(EndedAs::Revoked));
+    assert_eq!(held.release().await.unwrap_err().code(), Some(ErrorCode::Gone));
+}
+
+#[tokio::test]
+async fn without_answers_the_lease_is_lost_at_its_deadline() {
+    for reply in [Reply::Silence, Reply::Cut, refusal(ErrorCode::Unavailable), refusal(ErrorCode::Unauthorized)] {
+        let fake = Fake::start();
+        let client = Client::builder().server(fake.url()).build().unwrap();
+        let held = client.acquire("a", &options(None, 900)).await.unwrap();
+        let instead = reply.clone();
+        fake.faults(move |_| Fault::Instead(instead.clone()));
+        assert_eq!(tokio::time::timeout(IN_TIME, held.lost()).await.unwrap(), Lost::Unanswered, "{reply:?}");
+        let deadline = held.lease().deadline.unwrap();
+        let late = BootTime::now().since(deadline);
+        assert!(BootTime::now() >= deadline && late < Duration::from_secs(5), "{late:?} after the deadline");
+        let tries = fake.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
+        assert!(tries >= 2, "tried again: {tries}");
+        let _ = held.into_ticket();
+    }
+}
+
+#[tokio::test]
+async fn events_go_on_where_they_were() {
+    let fake = Fake::start();
+    let mut turn = 0;
+    let stream = |text: &str| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        Fault::Instead(Reply::Raw(format!("{head}{text}")))
+    };
+    let event = |kind: &str| format!(r#"{{"kind":"{kind}","at":"2026-01-01T00:00:00Z","lock":"a","number":5}}"#);
+    let texts = [
+        format!("id: 3-1\nevent: queued\ndata: {}\n\nid: 3-2\nevent: held\nda", event("queued")),
+        format!("id: 3-2\nevent: held\ndata: {}\n\n: beat\nid: 3-4\n\n", event("of_the_future")),
+        "event: reset\ndata: {}\n\n".to_owned(),
+    ];
+    fake.faults(move |_| {
+        turn += 1;
+        match turn {
+            2 => Fault::Instead(refusal(ErrorCode::Unavailable)),
+            3 => stream(&texts[1]),
+            1 => stream(&texts[0]),
+            _ => stream(&texts[2]),
+        }
+    });
+    let mut events = client(&fake).events(Some("a"), Some("2-9"));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(match tokio::time::timeout(IN_TIME, events.next()).await.unwrap().unwrap() {
+            Update::Event { id, event } => format!("{} {:?}", id.unwrap(), event.kind),
+            Update::Reset => "reset".to_owned(),
+        });
+    }
+    assert_eq!(seen, ["3-1 Queued", "3-2 Unknown", "reset"]);
+    let asked: Vec<String> =
+        fake.requests().iter().map(|request| request.header("last-event-id").unwrap_or_default().to_owned()).collect();
+    assert_eq!(asked, ["2-9", "3-1", "3-1", "3-4"]);
+    assert_eq!(fake.requests()[0].parameter("lock"), Some("a"));
+    fake.faults(|_| Fault::Instead(refusal(ErrorCode::NotAllowed)));
+    let error = tokio::time::timeout(IN_TIME, events.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NotAllowed));
+    until("one more request", || (fake.requests().len() == 5).then_some(()));
+}

@@ -1,0 +1,71 @@
+//! Changes by administrators.
+
+use super::{done, told};
+use crate::cli::{Create, Delete, Open, Pause, Resize, Revoke};
+use crate::exit::Failure;
+use crate::show::{self, Style};
+use lock_client::api::{Lock, LockPatch, LockSettings, Seconds};
+use lock_client::{Client, Guarded};
+use std::time::Duration;
+
+fn shown(lock: &Lock, json: bool) -> Result<u8, Failure> {
+    told(json, lock, || show::all_locks(Style::of_stdout(), std::slice::from_ref(lock)))
+}
+
+pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result<u8, Failure> {
+    let default = LockSettings::default();
+    // Zero is never, as in the configuration file.
+    let or_never = |given: Option<Duration>, default: Option<Seconds>| match given {
+        None => default,
+        Some(Duration::ZERO) => None,
+        Some(given) => Some(Seconds::from(given)),
+    };
+    let settings = LockSettings {
+        size: asked.size,
+        slots: asked.slots,
+        grace_time_s: asked.grace_time.map_or(default.grace_time_s, Seconds::from),
+        expiration_time_s: or_never(asked.expiration_time, default.expiration_time_s),
+        max_lock_time_s: or_never(asked.max_lock_time, default.max_lock_time_s),
+        max_hold_time_s: or_never(asked.max_hold_time, default.max_hold_time_s),
+        max_ttl_s: or_never(asked.max_ttl, default.max_ttl_s),
+        lock_delay_s: asked.lock_delay.map_or(default.lock_delay_s, Seconds::from),
+        max_queue: asked.max_queue.unwrap_or(default.max_queue),
+        description: asked.description,
+    };
+    shown(&client.create(&asked.lock, &settings).await?, json)
+}
+
+pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result<u8, Failure> {
+    let patch = LockPatch { size: Some(asked.size), ..LockPatch::default() };
+    shown(&client.change(&asked.lock, &patch, asked.force.guarded()).await?, json)
+}
+
+pub(super) async fn pause(client: &Client, asked: Pause, json: bool) -> Result<u8, Failure> {
+    let patch = LockPatch {
+        paused: Some(true),
+        reason: asked.reason,
+        until_s: asked.until.map(Seconds::from),
+        ..LockPatch::default()
+    };
+    shown(&client.change(&asked.lock, &patch, Guarded::default()).await?, json)
+}
+
+pub(super) async fn resume(client: &Client, lock: &str, json: bool) -> Result<u8, Failure> {
+    let patch = LockPatch { paused: Some(false), ..LockPatch::default() };
+    shown(&client.change(lock, &patch, Guarded::default()).await?, json)
+}
+
+pub(super) async fn open(client: &Client, asked: Open, json: bool) -> Result<u8, Failure> {
+    client.open(&asked.lock, asked.number).await?;
+    done(json, &format!("the closed permits of `{}` are open", asked.lock))
+}
+
+pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result<u8, Failure> {
+    client.revoke(&asked.lock, asked.number, asked.reason.as_deref()).await?;
+    done(json, &format!("ticket {} of `{}` has ended", asked.number, asked.lock))
+}
+
+pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {
+    client.delete(&asked.lock, asked.force.guarded()).await?;
+    done(json, &format!("`{}` is deleted", asked.lock))
+}

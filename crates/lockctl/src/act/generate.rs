@@ -1,0 +1,22 @@
+//! Completions and manual pages, from the same table as `--help`.
+
+use crate::cli::Cli;
+use crate::exit::{Failure, SYSTEM};
+use crate::show;
+use clap::CommandFactory;
+use std::path::Path;
+
+/// Prints completions for a shell.
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "lockctl", &mut text);
+    show::out(&String::from_utf8_lossy(&text))?;
+    Ok(0)
+}
+
+/// Writes the manual pages: `lockctl.1`, `lockctl-run.1` and so on.
+pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
+    clap_mangen::generate_to(Cli::command(), directory)
+        .map_err(|error| Failure::new(SYSTEM, format!("{}: {error}", directory.display())))?;
+    Ok(0)
+}

@@ -1,0 +1,105 @@
+//! Doing what was typed, one short function per command.
+
+mod admin;
+mod generate;
+mod take;
+mod watch;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Failure, LOST, SYSTEM};
+use crate::show::{self, Style};
+use crate::{run, server};
+use lock_client::Client;
+
+/// Runs one command line to its exit status.
+pub(crate) fn act(cli: Cli) -> Result<u8, Failure> {
+    match &cli.command {
+        Command::Completions { shell } => return generate::completions(*shell),
+        Command::Man { directory } => return generate::manual(directory),
+        _ => {}
+    }
+    // One thread: what has to happen for a command that is running does not depend on how many there are.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(SYSTEM, format!("the runtime does not start: {error}")))?;
+    let outcome = runtime.block_on(act_async(cli));
+    // A name that is still being looked up must not keep us.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn act_async(cli: Cli) -> Result<u8, Failure> {
+    let servers = server::servers(&cli.connection).join(",");
+    let client = server::client(&cli.connection)?;
+    let json = cli.json;
+    match cli.command {
+        Command::Run(arguments) => run::run(client, servers, arguments).await,
+        Command::Acquire(arguments) => take::acquire(&client, &servers, arguments, json).await,
+        Command::Renew(arguments) => take::renew(&client, arguments, json).await,
+        Command::Release(arguments) => take::release(&client, arguments, json).await,
+        Command::Status { lock, server_itself } => status(&client, lock, server_itself, json).await,
+        Command::Watch { lock } => watch::watch(&client, lock.as_deref(), json).await,
+        Command::Create(arguments) => admin::create(&client, arguments, json).await,
+        Command::Resize(arguments) => admin::resize(&client, arguments, json).await,
+        Command::Pause(arguments) => admin::pause(&client, arguments, json).await,
+        Command::Resume { lock } => admin::resume(&client, &lock, json).await,
+        Command::Open(arguments) => admin::open(&client, arguments, json).await,
+        Command::Revoke(arguments) => admin::revoke(&client, arguments, json).await,
+        Command::Delete(arguments) => admin::delete(&client, arguments, json).await,
+        Command::Verify { lock, token } => verify(&client, &lock, token, json).await,
+        Command::Reload => {
+            client.reload().await?;
+            done(json, "the configuration was read again and is in force")
+        }
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { directory } => generate::manual(&directory),
+    }
+}
+
+/// Says that something was done.
+fn done(json: bool, text: &str) -> Result<u8, Failure> {
+    if json {
+        show::out_json(&serde_json::json!({"done": true}), false)?;
+    } else {
+        show::out(&format!("{}\n", show::clean(text)))?;
+    }
+    Ok(0)
+}
+
+async fn status(client: &Client, lock: Option<String>, server_itself: bool, json: bool) -> Result<u8, Failure> {
+    let style = Style::of_stdout();
+    if server_itself {
+        let status = client.status().await?;
+        return told(json, &status, || show::server(style, &status));
+    }
+    match lock {
+        Some(name) => {
+            let lock = client.lock(&name).await?;
+            told(json, &lock, || show::one_lock(style, &lock))
+        }
+        None => {
+            let all = client.locks().await?;
+            told(json, &all, || show::all_locks(style, &all.locks))
+        }
+    }
+}
+
+/// Prints a value as JSON or in words.
+fn told(json: bool, value: &impl serde::Serialize, words: impl FnOnce() -> String) -> Result<u8, Failure> {
+    if json {
+        show::out_json(value, false)?;
+    } else {
+        show::out(&words())?;
+    }
+    Ok(0)
+}
+
+async fn verify(client: &Client, lock: &str, token: u64, json: bool) -> Result<u8, Failure> {
+    let holds = client.verify(lock, token).await?;
+    let words = if holds { "a holder's now" } else { "not a holder's now" };
+    told(json, &serde_json::json!({"lock": lock, "token": token, "holds": holds}), || {
+        format!("token {token} of `{}` is {words}\n", show::clean(lock))
+    })?;
+    Ok(if holds { 0 } else { LOST })
+}

@@ -1,0 +1,42 @@
+//! `acquire`, `renew`, `release`: for scripts that keep the ticket themselves.
+
+use super::{done, told};
+use crate::cli::{Acquire, Release, Renew};
+use crate::exit::Failure;
+use crate::run::{self, Signals, Want};
+use crate::show;
+use lock_client::Client;
+
+/// Takes a lock and prints its ticket. If it cannot be printed, nobody could release it: then it is given back.
+pub(super) async fn acquire(client: &Client, servers: &str, asked: Acquire, json: bool) -> Result<u8, Failure> {
+    let wants = [Want::parse(&asked.lock)?];
+    let wish = run::wish(&asked.waiting, asked.ttl, run::info(None));
+    let mut signals = Signals::ending()?;
+    let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;
+    for one in held.map_err(|failure| wish.with_conflict_code(failure))? {
+        let mut ticket = one.ticket().clone();
+        ticket.id = Some(one.id().to_owned());
+        let printed = if json { show::out_json(&ticket, false) } else { show::out(&run::exports(&ticket, servers)) };
+        if let Err(failure) = printed {
+            one.release().await?;
+            return Err(failure);
+        }
+        let _ = one.into_ticket();
+    }
+    Ok(0)
+}
+
+/// Renews a ticket.
+pub(super) async fn renew(client: &Client, asked: Renew, json: bool) -> Result<u8, Failure> {
+    let ticket = client.renew(&asked.ticket, asked.ttl).await?;
+    told(json, &ticket, || show::ticket(&ticket))
+}
+
+/// Releases a ticket by its id, or one's own by its number.
+pub(super) async fn release(client: &Client, asked: Release, json: bool) -> Result<u8, Failure> {
+    match asked.number {
+        Some(number) => client.revoke(&asked.ticket, number, None).await?,
+        None => client.release(&asked.ticket).await?,
+    }
+    done(json, "released")
+}

@@ -1,0 +1,114 @@
+//! Words of the commands for administrators.
+
+use super::seconds;
+use clap::Args;
+use std::time::Duration;
+
+/// What a change needs that would end tickets.
+#[derive(Debug, Args)]
+pub(crate) struct Force {
+    /// Do it although tickets end
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// With --force: only if so many tickets end
+    #[arg(long, value_name = "NUMBER", requires = "force")]
+    pub(crate) expect_tickets: Option<u64>,
+}
+
+impl Force {
+    pub(crate) fn guarded(&self) -> lock_client::Guarded {
+        lock_client::Guarded { force: self.force, expect_tickets: self.expect_tickets, revision: None }
+    }
+}
+
+/// `create`
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Name of the new lock
+    pub(crate) lock: String,
+    /// How many permits it has
+    #[arg(long, value_name = "NUMBER", required_unless_present = "slots")]
+    pub(crate) size: Option<u32>,
+    /// Names of its permits, with commas: their number is the size
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
+    pub(crate) slots: Option<Vec<String>>,
+    /// Time to pick up a grant
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) grace_time: Option<Duration>,
+    /// Lease of queued tickets of XML-RPC clients; 0 for none
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) expiration_time: Option<Duration>,
+    /// Lease of holders that ask for none; 0 for none
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_lock_time: Option<Duration>,
+    /// Longest hold, whatever is renewed; 0 for none
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_hold_time: Option<Duration>,
+    /// Longest lease that may be asked for
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_ttl: Option<Duration>,
+    /// How long permits stay closed after their holder was lost
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) lock_delay: Option<Duration>,
+    /// Longest queue
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_queue: Option<u32>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) description: String,
+}
+
+/// `resize`
+#[derive(Debug, Args)]
+pub(crate) struct Resize {
+    /// The lock
+    pub(crate) lock: String,
+    /// How many permits it has from now on; holders stay
+    pub(crate) size: u32,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}
+
+/// `pause`
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// The lock
+    pub(crate) lock: String,
+    /// Why, for those who wait
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Go on by itself after that
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) until: Option<Duration>,
+}
+
+/// `open`
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// The lock
+    pub(crate) lock: String,
+    /// Only those that this ticket had
+    #[arg(long)]
+    pub(crate) number: Option<u64>,
+}
+
+/// `revoke`
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The lock
+    pub(crate) lock: String,
+    /// Public number of the ticket, as `status` shows it
+    pub(crate) number: u64,
+    /// Why, for its client
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// `delete`
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The lock
+    pub(crate) lock: String,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}

@@ -1,0 +1,112 @@
+//! Words of the commands that take and give back.
+
+use super::seconds;
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// How long to wait for a grant. The letters are those of flock(1).
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Waiting {
+    /// Do not wait: status 75 if it is not free
+    #[arg(short = 'n', long = "nonblock", visible_alias = "nb", conflicts_with = "wait")]
+    pub(crate) nonblock: bool,
+    /// Wait no longer than that for all locks together, then status 75; decimals are allowed, 0 is -n
+    #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) wait: Option<Duration>,
+    /// Status instead of 75 when it is busy or the wait is over
+    #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
+    pub(crate) conflict_exit_code: Option<u8>,
+    /// -100 to 100; higher goes first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i8).range(-100..=100))]
+    pub(crate) priority: i8,
+    /// What others see beside the ticket; without it the host, the process and the command's name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) info: Option<String>,
+    /// End the hold after that, whatever is renewed
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) max_hold: Option<Duration>,
+}
+
+impl Waiting {
+    /// Nothing is for ever.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        if self.nonblock { Some(Duration::ZERO) } else { self.wait }
+    }
+}
+
+/// What to do with the command when the lease is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnLost {
+    /// TERM, then KILL, before somebody else can have the permit
+    Kill,
+    /// Say so and let it run
+    Warn,
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Several are taken in the order of their names
+    #[arg(required = true, value_name = "LOCK[=PERMITS]")]
+    pub(crate) locks: Vec<String>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// The lease: how long after the last sign of life the server holds it for us
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) ttl: Duration,
+    /// Time between TERM and KILL when the lease is lost
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub(crate) kill_after: Duration,
+    /// What to do with the command when the lease is lost
+    #[arg(long, value_name = "WHAT", default_value = "kill")]
+    pub(crate) on_lost: OnLost,
+    /// Give the command LOCK_TICKET too, with which it can release the lock itself
+    #[arg(long)]
+    pub(crate) export_ticket: bool,
+    /// Say what we wait for and who holds it
+    #[arg(short = 'v', long)]
+    pub(crate) verbose: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// `acquire`
+#[derive(Debug, Args)]
+pub(crate) struct Acquire {
+    /// The lock, or LOCK=PERMITS where PERMITS is a number or `all`
+    #[arg(value_name = "LOCK[=PERMITS]")]
+    pub(crate) lock: String,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// The lease; without it the lock's own
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) ttl: Option<Duration>,
+    /// Say what we wait for and who holds it
+    #[arg(short = 'v', long)]
+    pub(crate) verbose: bool,
+}
+
+/// `renew`
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    /// The ticket's id, as `acquire` printed it
+    #[arg(env = "LOCK_TICKET", hide_env_values = true)]
+    pub(crate) ticket: String,
+    /// A new lease from now on
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) ttl: Option<Duration>,
+}
+
+/// `release`
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    /// The ticket's id, as `acquire` printed it; with --number the lock
+    #[arg(value_name = "TICKET|LOCK", env = "LOCK_TICKET", hide_env_values = true)]
+    pub(crate) ticket: String,
+    /// Public number of a ticket of one's own key
+    #[arg(long)]
+    pub(crate) number: Option<u64>,
+}

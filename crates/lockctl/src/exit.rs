@@ -1,0 +1,103 @@
+//! Exit statuses. They are part of the interface: docs/lockctl.md lists them.
+
+use lock_client::Error;
+use lock_client::api::{ErrorCode, Problem};
+
+/// What is there now does not allow it: the lock exists already, tickets would end.
+pub(crate) const CONFLICT: u8 = 1;
+/// The command line is wrong.
+pub(crate) const USAGE: u8 = 64;
+/// No server.
+pub(crate) const NO_SERVER: u8 = 69;
+/// This machine does not let us.
+pub(crate) const SYSTEM: u8 = 71;
+/// Busy, or the wait is over.
+pub(crate) const BUSY: u8 = 75;
+/// The lease was lost; the ticket has ended.
+pub(crate) const LOST: u8 = 76;
+/// Not allowed.
+pub(crate) const NOT_ALLOWED: u8 = 77;
+/// No such lock, or a request that can never be granted.
+pub(crate) const IMPOSSIBLE: u8 = 78;
+/// The command is there and cannot be run, as the shell has it.
+pub(crate) const CANNOT_RUN: u8 = 126;
+/// The command is not there, as the shell has it.
+pub(crate) const NO_COMMAND: u8 = 127;
+/// Added to the number of the signal that ended something, as the shell has it.
+pub(crate) const BY_SIGNAL: u8 = 128;
+
+/// Why `lockctl` ends with another status than 0.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: u8,
+    text: String,
+    problem: Option<Box<Problem>>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), problem: None }
+    }
+
+    /// A command line that is wrong.
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(USAGE, text)
+    }
+
+    /// An end that needs no words.
+    pub(crate) fn silent(code: u8) -> Self {
+        Self::new(code, "")
+    }
+
+    /// The same end with another status.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Writes why to standard error; as JSON if that was asked for and the server said something.
+    pub(crate) fn tell(&self, json: bool) {
+        match &self.problem {
+            Some(problem) if json => eprintln!("{}", serde_json::to_string(problem).unwrap_or_default()),
+            _ if self.text.is_empty() => {}
+            _ => eprintln!("lockctl: {}", crate::show::clean(&self.text)),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Address { .. } | Error::Key => USAGE,
+            Error::Refused(problem) => status_of(problem.code),
+            Error::TimedOut { .. } => BUSY,
+            _ => NO_SERVER,
+        };
+        let mut text = error.to_string();
+        if let Some(would_end) = error.problem().and_then(|problem| problem.would_end) {
+            text = format!("{text} ({would_end} tickets would end; --force does it)");
+        }
+        let problem = match error {
+            Error::Refused(problem) => Some(problem),
+            _ => None,
+        };
+        Self { code, text, problem }
+    }
+}
+
+fn status_of(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::Busy | ErrorCode::TimedOut | ErrorCode::LimitReached | ErrorCode::NameClosed => BUSY,
+        ErrorCode::Gone | ErrorCode::NotAHolder | ErrorCode::UnknownTicket => LOST,
+        ErrorCode::NotAllowed | ErrorCode::Unauthorized => NOT_ALLOWED,
+        ErrorCode::UnknownLock | ErrorCode::TooManyPermits | ErrorCode::LockRetiring => IMPOSSIBLE,
+        ErrorCode::LockExists | ErrorCode::LockChanged | ErrorCode::WouldEndTickets => CONFLICT,
+        ErrorCode::Invalid | ErrorCode::PayloadTooLarge | ErrorCode::RequestIdReused => USAGE,
+        ErrorCode::MethodNotAllowed
+        | ErrorCode::NotFound
+        | ErrorCode::Overloaded
+        | ErrorCode::ShuttingDown
+        | ErrorCode::Unavailable
+        | ErrorCode::UnsupportedMediaType
+        | ErrorCode::Unknown => NO_SERVER,
+    }
+}

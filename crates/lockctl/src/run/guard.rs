@@ -1,0 +1,165 @@
+//! The guard: a second process that ends the command's group when we cannot, because we were killed or stopped.
+//!
+//! It is this program again, in a session of its own, with one end of a socket as standard input. The other end is ours, and
+//! for a moment the command's, which writes its pid before it is executed: so there is no time at which the command runs and
+//! the guard does not know it. Messages are a letter and eight bytes: `P` pid, `L` end of the lease in milliseconds of
+//! `CLOCK_BOOTTIME` (0 for none), `U` the command has been told to end, `D` all is well. The end of the stream without a `D`
+//! means that we are gone.
+
+use super::plan::MARGIN;
+use crate::exit::{Failure, SYSTEM};
+use crate::sys;
+use lock_client::BootTime;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// First argument of the guard.
+pub(crate) const GUARD_WORD: &str = "__guard";
+/// How long it may take to start.
+const START_WITHIN: Duration = Duration::from_secs(20);
+/// How often it looks at the clock while there is a lease, and at the group while it ends.
+const LOOK_EVERY_MS: u64 = 100;
+
+/// Our side.
+pub(super) struct Guard {
+    stream: UnixStream,
+    process: Child,
+}
+
+impl Guard {
+    /// Starts it and waits until it watches.
+    pub(super) fn start(kill_after: Duration) -> Result<Self, Failure> {
+        let cannot = |error: std::io::Error| Failure::new(SYSTEM, format!("the guard process does not start: {error}"));
+        let (mut ours, its) = UnixStream::pair().map_err(cannot)?;
+        // Not by its path: that may be another program after an upgrade.
+        let process = Command::new("/proc/self/exe")
+            .arg0("lock-guard")
+            .arg(GUARD_WORD)
+            .arg(kill_after.as_millis().to_string())
+            .stdin(OwnedFd::from(its))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir("/")
+            .spawn()
+            .map_err(cannot)?;
+        ours.set_read_timeout(Some(START_WITHIN)).map_err(cannot)?;
+        ours.read_exact(&mut [0]).map_err(cannot)?;
+        Ok(Self { stream: ours, process })
+    }
+
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.stream.as_raw_fd()
+    }
+
+    fn tell(&self, letter: u8, value: u64) {
+        let mut message = [letter, 0, 0, 0, 0, 0, 0, 0, 0];
+        message[1..].copy_from_slice(&value.to_le_bytes());
+        // A guard that was killed guards nothing; the command is ours to end all the same.
+        let _ = (&self.stream).write_all(&message);
+    }
+
+    /// Until then the command may live, even if we say nothing more.
+    pub(super) fn lease(&self, deadline: Option<BootTime>) {
+        self.tell(b'L', deadline.map_or(0, BootTime::as_ms));
+    }
+
+    /// The command has been told to end: if we go, kill it at once.
+    pub(super) fn urgent(&self) {
+        self.tell(b'U', 0);
+    }
+
+    /// The command has ended.
+    pub(super) fn dismiss(mut self) {
+        self.tell(b'D', 0);
+        drop(self.stream);
+        // It ends at once, or was killed.
+        let _ = self.process.wait();
+    }
+}
+
+/// The guard's own life.
+pub(crate) fn guard_main() -> ExitCode {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+        sys::ignore(signal);
+    }
+    let _ = rustix::process::setsid();
+    let kill_after = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let stdin = std::io::stdin();
+    let Ok(stream) = std::os::fd::AsFd::as_fd(&stdin).try_clone_to_owned() else { return ExitCode::FAILURE };
+    let mut stream = UnixStream::from(stream);
+    if stream.write_all(b"R").is_err() {
+        return ExitCode::FAILURE;
+    }
+    let mut watched = Watched::default();
+    loop {
+        if watched.is_over() {
+            watched.kill();
+            watched.kill_at = None;
+        }
+        let timeout = watched.kill_at.map(|_| Timespec { tv_sec: 0, tv_nsec: (LOOK_EVERY_MS * 1_000_000) as i64 });
+        let mut fds = [PollFd::new(&stream, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(_) => return ExitCode::FAILURE,
+        }
+        let mut message = [0; 9];
+        if stream.read_exact(&mut message).is_err() {
+            watched.end(Duration::from_millis(kill_after));
+            return ExitCode::SUCCESS;
+        }
+        let mut value = [0; 8];
+        value.copy_from_slice(&message[1..]);
+        let value = u64::from_le_bytes(value);
+        match message[0] {
+            b'P' => watched.group = i32::try_from(value).ok().and_then(Pid::from_raw),
+            b'L' => watched.kill_at = (value > 0).then(|| BootTime::from_ms(value).before(MARGIN / 2)),
+            b'U' => watched.urgent = true,
+            _ => return ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// What the guard knows.
+#[derive(Default)]
+struct Watched {
+    group: Option<Pid>,
+    /// After that somebody else may have the permit.
+    kill_at: Option<BootTime>,
+    urgent: bool,
+}
+
+impl Watched {
+    fn is_over(&self) -> bool {
+        self.kill_at.is_some_and(|kill_at| BootTime::now() >= kill_at)
+    }
+
+    fn kill(&self) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    /// We are gone: TERM and, when the time is over, KILL. TERM at any time before the command was told to end leaves
+    /// `kill_after` until the lease ends.
+    fn end(&self, kill_after: Duration) {
+        let Some(group) = self.group else { return };
+        if !self.urgent && kill_process_group(group, Signal::TERM).is_ok() {
+            let _ = kill_process_group(group, Signal::CONT);
+            let begin = BootTime::now();
+            while BootTime::now().since(begin) < kill_after && !self.is_over() {
+                if test_kill_process_group(group).is_err() {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS / 5));
+            }
+        }
+        self.kill();
+    }
+}

@@ -1,0 +1,104 @@
+//! `lockctl run`: hold locks while a command runs, and let it live no longer than they are surely ours.
+//!
+//! In reading order: `plan` (what was asked for, checked), `obtain` (the locks, in turn), `environment` and `child` (the
+//! command), `watchdog` (when to end it), `supervise` (signals, stops, leases until it has ended), `guard` (the process that
+//! ends it if we cannot).
+
+mod child;
+mod environment;
+mod guard;
+mod obtain;
+mod plan;
+mod signals;
+mod supervise;
+mod terminal;
+mod watchdog;
+
+pub(crate) use environment::exports;
+pub(crate) use guard::{GUARD_WORD, guard_main};
+pub(crate) use obtain::obtain;
+pub(crate) use plan::{Want, info, wish};
+pub(crate) use signals::Signals;
+
+use crate::cli::{OnLost, Run};
+use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST};
+use guard::Guard;
+use lock_client::{Client, Error, Held};
+use plan::Plan;
+use std::time::Duration;
+use supervise::{End, Supervisor};
+
+/// How long a release is tried while the lease is good, and when it is lost anyway.
+const RELEASE_WITHIN: Duration = Duration::from_secs(10);
+const RELEASE_OF_LOST_WITHIN: Duration = Duration::from_secs(2);
+
+/// Everything from the plan to the exit status.
+pub(crate) async fn run(client: Client, servers: String, arguments: Run) -> Result<u8, Failure> {
+    let plan = Plan::new(arguments)?;
+    let mut signals = Signals::ending()?;
+    let held = obtain(&client, &plan.wants, &plan.wish, plan.verbose, &mut signals).await;
+    let held = held.map_err(|failure| plan.wish.with_conflict_code(failure))?;
+    match command(&plan, &held, &servers, &mut signals).await {
+        Ok((end, lost)) => {
+            let gone = release(held, if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN }).await;
+            if (lost || gone) && plan.on_lost == OnLost::Kill {
+                return Ok(LOST);
+            }
+            Ok(match end {
+                End::Status(code) => code,
+                End::Signal(number) => BY_SIGNAL.saturating_add(number),
+            })
+        }
+        Err(failure) => {
+            release(held, RELEASE_WITHIN).await;
+            Err(failure)
+        }
+    }
+}
+
+/// Runs the command to its end; with it whether a lease was lost meanwhile.
+async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signals) -> Result<(End, bool), Failure> {
+    for one in held {
+        let given = one.lease().ttl;
+        if given.is_some_and(|given| given < plan.shortest_ttl()) {
+            let text = format!(
+                "`{}` gives leases of {} s only (its max_ttl), which leaves no time to end the command: lower --kill-after",
+                one.ticket().lock,
+                given.unwrap_or_default().as_secs_f64(),
+            );
+            return Err(Failure::new(IMPOSSIBLE, text));
+        }
+    }
+    let guard = Guard::start(plan.kill_after)?;
+    let terminal = terminal::Terminal::open();
+    signals.also_job_control()?;
+    let environment = environment::of_command(held, servers, plan.export_ticket);
+    let pid = child::start(&plan.command, environment, &guard, terminal.as_ref())?;
+    let outcome = Supervisor::new(plan, pid, held, &guard, terminal.as_ref(), signals).watch().await;
+    if let Some(terminal) = &terminal {
+        terminal.take_back(pid, matches!(outcome.0, End::Signal(_)));
+    }
+    guard.dismiss();
+    Ok(outcome)
+}
+
+/// Gives back what is held. True if the server had ended one of them before.
+async fn release(held: Vec<Held>, within: Duration) -> bool {
+    let mut gone = false;
+    for one in held.into_iter().rev() {
+        let name = one.ticket().lock.clone();
+        let lost = one.lease().lost.is_some();
+        match one.release_within(within).await {
+            Ok(()) => {}
+            Err(Error::Refused(problem)) if !lost => {
+                gone = true;
+                eprintln!("lockctl: `{name}` was lost before the command ended: {}", Error::Refused(problem));
+            }
+            Err(error) if !lost => {
+                eprintln!("lockctl: `{name}` could not be released and stays taken until its lease ends: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+    gone
+}

@@ -1,0 +1,138 @@
+//! The locks, one after another in the order of their names, so that two such calls cannot wait for each other.
+
+use super::plan::{Want, Wish};
+use super::signals::Signals;
+use crate::exit::{BY_SIGNAL, Failure, LOST};
+use crate::show::clean;
+use lock_client::api::Ticket;
+use lock_client::{AcquireOptions, Client, Held};
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long what is given up may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+/// How often the line on a terminal is written, and how often we ask who holds.
+const TICK: Duration = Duration::from_secs(1);
+const ASK_EVERY: u32 = 5;
+
+/// Takes all of them. They come back in the order in which they were wanted.
+pub(crate) async fn obtain(
+    client: &Client,
+    wants: &[Want],
+    wish: &Wish,
+    verbose: bool,
+    signals: &mut Signals,
+) -> Result<Vec<Held>, Failure> {
+    let mut order: Vec<usize> = (0..wants.len()).collect();
+    order.sort_by_key(|&place| &wants[place].lock);
+    let begin = Instant::now();
+    let mut taken: Vec<(usize, Held)> = Vec::new();
+    for place in order {
+        let want = &wants[place];
+        let options = AcquireOptions {
+            permits: want.permits,
+            wait: wish.options.wait.map(|wait| wait.saturating_sub(begin.elapsed())),
+            ..wish.options.clone()
+        };
+        let outcome = tokio::select! {
+            outcome = take(client, want, &options, verbose) => outcome,
+            number = signals.next_ending() => Err(Failure::silent(BY_SIGNAL.saturating_add(number))),
+            lost = any_lost(&taken) => Err(Failure::new(LOST, lost)),
+        };
+        match outcome {
+            Ok(held) => taken.push((place, held)),
+            Err(failure) => {
+                drop(taken);
+                client.settle(SETTLE_WITHIN).await;
+                return Err(failure);
+            }
+        }
+    }
+    taken.sort_by_key(|(place, _)| *place);
+    Ok(taken.into_iter().map(|(_, held)| held).collect())
+}
+
+/// Returns when one that we have is lost while we wait for another.
+async fn any_lost(taken: &[(usize, Held)]) -> String {
+    let mut losses: Vec<_> = taken.iter().map(|(_, held)| Box::pin(held.lost())).collect();
+    std::future::poll_fn(|context| {
+        for (loss, (_, held)) in losses.iter_mut().zip(taken) {
+            if let std::task::Poll::Ready(lost) = loss.as_mut().poll(context) {
+                return std::task::Poll::Ready(format!("`{}` was lost while we waited: {lost}", held.ticket().lock));
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: bool) -> Result<Held, Failure> {
+    let place = RefCell::new(None);
+    let begin = Instant::now();
+    let acquire = client.acquire_watched(&want.lock, options, |ticket| *place.borrow_mut() = Some(ticket.clone()));
+    if !verbose {
+        return Ok(acquire.await?);
+    }
+    let outcome = tokio::select! {
+        outcome = acquire => outcome,
+        () = progress(client, &want.lock, &place, begin) => unreachable!("it has no end"),
+    };
+    if std::io::stderr().is_terminal() && place.borrow().is_some() {
+        eprint!("\r\x1b[K");
+    }
+    let held = outcome?;
+    let waited = begin.elapsed().as_secs_f64();
+    eprintln!("lockctl: `{}` is ours after {waited:.1} s", clean(&want.lock));
+    Ok(held)
+}
+
+/// Says where we are: every second on a terminal, else once.
+async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, begin: Instant) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut holders = String::new();
+    for tick in 0_u32.. {
+        tokio::time::sleep(if tick == 0 { TICK / 10 } else { TICK }).await;
+        let Some(ticket) = place.borrow().clone() else { continue };
+        if tick % ASK_EVERY == 0 {
+            let mine = ticket.number;
+            if let Ok(now) = client.lock(lock).await {
+                let names: Vec<String> = now.holders.iter().take(3).map(who).collect();
+                let more = now.holders.len().saturating_sub(names.len());
+                let ahead = now.queue.iter().position(|other| other.number == mine);
+                if let (Some(ahead), Some(ticket)) = (ahead, place.borrow_mut().as_mut()) {
+                    ticket.ahead = ahead as u64;
+                }
+                holders = names.join("; ");
+                if more > 0 {
+                    holders.push_str(&format!(" and {more} more"));
+                }
+                if now.paused {
+                    holders = format!("paused {}", clean(now.pause_reason.as_deref().unwrap_or_default()));
+                }
+            }
+        }
+        let ahead = place.borrow().as_ref().map_or(0, |ticket| ticket.ahead);
+        let text = format!(
+            "lockctl: waiting for `{}`: place {}, {:.0} s; held by {holders}",
+            clean(lock),
+            ahead + 1,
+            begin.elapsed().as_secs_f64()
+        );
+        if terminal {
+            let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+            let line: String = text.chars().take(usize::from(width.max(20)) - 1).collect();
+            eprint!("\r\x1b[K{line}");
+            // A line that cannot be written is not worth more words.
+            let _ = std::io::stderr().flush();
+        } else if tick == 0 {
+            eprintln!("{text}");
+        }
+    }
+}
+
+fn who(ticket: &Ticket) -> String {
+    let name = if ticket.info.is_empty() { &ticket.from } else { &ticket.info };
+    format!("#{} {}", ticket.number, clean(name))
+}

@@ -1,0 +1,146 @@
+//! What was asked for, checked before anything happens.
+
+use crate::cli::{OnLost, Run, Waiting};
+use crate::exit::{BUSY, Failure};
+use lock_client::AcquireOptions;
+use lock_client::api::Permits;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long before its deadline a lease counts as lost.
+pub(super) const MARGIN: Duration = Duration::from_secs(1);
+
+/// Permits of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Want {
+    pub(crate) lock: String,
+    pub(crate) permits: Permits,
+}
+
+impl Want {
+    /// Reads `LOCK` or `LOCK=PERMITS`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+        let (lock, permits) = match text.rsplit_once('=') {
+            None => (text, Permits::default()),
+            Some((lock, "all")) => (lock, Permits::All),
+            Some((lock, number)) => match number.parse() {
+                Ok(count) if count > 0 => (lock, Permits::Count(count)),
+                _ => {
+                    let hint = "after the last `=` stands a number of permits from 1, or `all`";
+                    return Err(Failure::usage(format!("`{text}`: {hint} (a name with `=` in it is written NAME=1)")));
+                }
+            },
+        };
+        if lock.is_empty() {
+            return Err(Failure::usage(format!("`{text}`: there is no name of a lock")));
+        }
+        Ok(Self { lock: lock.to_owned(), permits })
+    }
+}
+
+/// How to ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) options: AcquireOptions,
+    conflict_code: u8,
+}
+
+impl Wish {
+    /// Busy has the status that -E names.
+    pub(crate) fn with_conflict_code(&self, failure: Failure) -> Failure {
+        if failure.code == BUSY { failure.with_code(self.conflict_code) } else { failure }
+    }
+}
+
+/// How to ask, from the options.
+pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String) -> Wish {
+    let options = AcquireOptions {
+        permits: Permits::default(),
+        wait: waiting.limit(),
+        ttl,
+        info: waiting.info.clone().unwrap_or(info),
+        priority: waiting.priority,
+        max_hold: waiting.max_hold,
+    };
+    Wish { options, conflict_code: waiting.conflict_exit_code.unwrap_or(BUSY) }
+}
+
+/// Host, process and name of the command: enough to find it, and no argument that may be secret.
+pub(crate) fn info(command: Option<&OsStr>) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = command.map(Path::new).and_then(Path::file_name).map(OsStr::to_string_lossy);
+    format!("{host}:{} {}", std::process::id(), name.as_deref().unwrap_or("lockctl"))
+}
+
+/// A run as it was asked for.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// In the order of the command line.
+    pub(super) wants: Vec<Want>,
+    pub(super) wish: Wish,
+    pub(super) kill_after: Duration,
+    pub(super) on_lost: OnLost,
+    pub(super) export_ticket: bool,
+    pub(super) verbose: bool,
+    pub(super) command: Vec<OsString>,
+}
+
+impl Plan {
+    pub(super) fn new(run: Run) -> Result<Self, Failure> {
+        let wants = run.locks.iter().map(|text| Want::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        for (place, want) in wants.iter().enumerate() {
+            if wants[..place].iter().any(|earlier| earlier.lock == want.lock) {
+                return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
+            }
+        }
+        let info = info(run.command.first().map(OsString::as_os_str));
+        let plan = Self {
+            wish: wish(&run.waiting, Some(run.ttl), info),
+            wants,
+            kill_after: run.kill_after,
+            on_lost: run.on_lost,
+            export_ticket: run.export_ticket,
+            verbose: run.verbose,
+            command: run.command,
+        };
+        if run.ttl < plan.shortest_ttl() {
+            return Err(Failure::usage(format!(
+                "--ttl {} is too short to end the command in time: at least three times --kill-after plus one second, \
+                 here {} s",
+                run.ttl.as_secs_f64(),
+                plan.shortest_ttl().as_secs_f64(),
+            )));
+        }
+        Ok(plan)
+    }
+
+    /// Below that there may be no time to end the command between a renewal that fails and the end of the lease.
+    pub(super) fn shortest_ttl(&self) -> Duration {
+        3 * (self.kill_after + MARGIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_and_permits() {
+        let cases = [
+            ("san", Some(("san", Permits::Count(1)))),
+            ("san=3", Some(("san", Permits::Count(3)))),
+            ("san=all", Some(("san", Permits::All))),
+            ("a=b=2", Some(("a=b", Permits::Count(2)))),
+            ("san=0", None),
+            ("san=x", None),
+            ("a=b", None),
+            ("=2", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(lock, permits)| Want { lock: lock.to_owned(), permits });
+            assert_eq!(Want::parse(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From the start of the command to its end: signals are passed on, stops are followed, leases are watched.
+
+use super::guard::Guard;
+use super::plan::Plan;
+use super::signals::Signals;
+use super::terminal::Terminal;
+use super::watchdog::{Action, Watchdog};
+use crate::cli::OnLost;
+use crate::sys;
+use lock_client::{BootTime, Held, Lease, Lost};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often we look whether a group that was told to end has ended; and the longest time without a look at the clock.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_secs(1);
+/// How long we wait for a group that was killed: what is stuck in the kernel then, or is a zombie of nobody, runs no more.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// How long after our own stop we look whether we were stopped at all.
+const STOP_SETTLES: Duration = Duration::from_millis(100);
+
+/// How the command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// By itself, with this status.
+    Status(u8),
+    /// By this signal.
+    Signal(u8),
+}
+
+/// Watches one command.
+pub(super) struct Supervisor<'a> {
+    plan: &'a Plan,
+    group: Pid,
+    leases: Vec<(String, watch::Receiver<Lease>)>,
+    guard: &'a Guard,
+    terminal: Option<&'a Terminal>,
+    signals: &'a mut Signals,
+    watchdog: Watchdog,
+    end: Option<End>,
+    told: Option<BootTime>,
+    warned: bool,
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        group: Pid,
+        held: &[Held],
+        guard: &'a Guard,
+        terminal: Option<&'a Terminal>,
+        signals: &'a mut Signals,
+    ) -> Self {
+        let leases = held.iter().map(|held| (held.ticket().lock.clone(), held.watch())).collect();
+        let watchdog = Watchdog::new(plan.kill_after);
+        Self { plan, group, leases, guard, terminal, signals, watchdog, end: None, told: None, warned: false }
+    }
+
+    /// To the end of the command; of its whole group if it had to be ended. With it whether a lease was lost.
+    pub(super) async fn watch(mut self) -> (End, bool) {
+        loop {
+            self.reap().await;
+            let deadline = self.judge();
+            let ending = self.watchdog.is_ending();
+            if let Some(end) = self.end
+                && (!ending || self.is_gone())
+            {
+                return (end, ending || self.warned);
+            }
+            let wake = match self.watchdog.next(deadline) {
+                _ if ending => LOOK_EVERY,
+                Some(next) => next.since(BootTime::now()).min(IDLE),
+                None => IDLE,
+            };
+            tokio::select! {
+                number = self.signals.next() => self.pass_on(number),
+                () = changed(&mut self.leases) => {}
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        let stuck = self.watchdog.killed_at().is_some_and(|at| BootTime::now().since(at) > GONE_WITHIN);
+        stuck || test_kill_process_group(self.group).is_err()
+    }
+
+    /// Looks at the leases and does what has to be done. The deadline of the first one that ends.
+    fn judge(&mut self) -> Option<BootTime> {
+        let now = BootTime::now();
+        let leases: Vec<Lease> = self.leases.iter().map(|(_, lease)| lease.borrow().clone()).collect();
+        let deadline = leases.iter().filter_map(|lease| lease.deadline).min();
+        let lost = leases.iter().zip(&self.leases).find_map(|(lease, (name, _))| Some((name, lease.lost.as_ref()?)));
+        if self.plan.on_lost == OnLost::Warn {
+            if let Some((name, lost)) = lost.filter(|_| !self.warned) {
+                eprintln!("lockctl: `{name}` is lost, the command goes on without it: {lost}");
+                self.warned = true;
+            }
+            return None;
+        }
+        if deadline != self.told {
+            self.guard.lease(deadline);
+            self.told = deadline;
+        }
+        let ended = lost.is_some_and(|(_, lost)| matches!(lost, Lost::Ended(_)));
+        match self.watchdog.judge(now, deadline, ended) {
+            Action::None => {}
+            Action::Term => {
+                match lost {
+                    Some((name, lost)) => eprintln!("lockctl: `{name}` is lost, ending the command: {lost}"),
+                    None => eprintln!("lockctl: the server does not answer, ending the command before its lease ends"),
+                }
+                self.guard.urgent();
+                self.kill(Signal::TERM);
+                // A stopped command would not hear it.
+                self.kill(Signal::CONT);
+            }
+            Action::Kill => {
+                eprintln!("lockctl: killing the command");
+                self.guard.urgent();
+                self.kill(Signal::KILL);
+            }
+        }
+        deadline
+    }
+
+    fn kill(&self, signal: Signal) {
+        // Nobody there is what we want.
+        let _ = kill_process_group(self.group, signal);
+    }
+
+    fn pass_on(&self, number: i32) {
+        match Signal::from_named_raw(number) {
+            Some(Signal::CHILD) | None => {}
+            Some(Signal::CONT) => self.go_on(),
+            Some(signal) => self.kill(signal),
+        }
+    }
+
+    /// We were continued: so is the command, with the terminal if we have it.
+    fn go_on(&self) {
+        if let Some(terminal) = self.terminal.filter(|terminal| terminal.to_give().is_some()) {
+            terminal.give(self.group);
+        }
+        self.kill(Signal::CONT);
+    }
+
+    /// Hears of the command's end and of its stops.
+    async fn reap(&mut self) {
+        while self.end.is_none() {
+            let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+            let status = match waitpid(Some(self.group), options) {
+                Ok(Some((_, status))) => status,
+                Ok(None) | Err(rustix::io::Errno::INTR) => return,
+                Err(_) => {
+                    // Somebody else took its status, which nobody can.
+                    self.end = Some(End::Status(crate::exit::SYSTEM));
+                    return;
+                }
+            };
+            let number = |raw: i32| u8::try_from(raw).unwrap_or(u8::MAX);
+            if let Some(code) = status.exit_status() {
+                self.end = Some(End::Status(number(code)));
+            } else if let Some(signal) = status.terminating_signal() {
+                self.end = Some(End::Signal(number(signal)));
+            } else if let Some(signal) = status.stopping_signal() {
+                self.stopped(signal).await;
+            }
+        }
+    }
+
+    /// The command was stopped. On a terminal that is job control: we stop too, so that the shell has it again. While we are
+    /// stopped nothing renews; the guard ends the command when the lease is over.
+    async fn stopped(&mut self, raw: i32) {
+        let Some(terminal) = self.terminal else { return };
+        let Some(signal @ (Signal::TSTP | Signal::TTIN | Signal::TTOU)) = Signal::from_named_raw(raw) else { return };
+        if self.watchdog.is_ending() {
+            self.kill(Signal::CONT);
+            return;
+        }
+        if signal != Signal::TSTP && terminal.is_ours() {
+            // It only asks for the terminal.
+            terminal.give(self.group);
+            self.kill(Signal::CONT);
+            return;
+        }
+        terminal.take_back(self.group, true);
+        sys::stop_own_group(signal);
+        tokio::time::sleep(STOP_SETTLES).await;
+        if self.judge_after_stop() {
+            self.go_on();
+        }
+    }
+
+    /// Whether the command may go on after a stop that may have been long.
+    fn judge_after_stop(&mut self) -> bool {
+        self.judge();
+        !self.watchdog.is_ending()
+    }
+}
+
+/// Returns when one of the leases is renewed or lost.
+async fn changed(leases: &mut [(String, watch::Receiver<Lease>)]) {
+    let mut changes: Vec<_> = leases.iter_mut().map(|(_, lease)| Box::pin(lease.changed())).collect();
+    std::future::poll_fn(|context| {
+        let mut any = false;
+        // A keeper that has ended has said its last word.
+        changes.retain_mut(|change| match change.as_mut().poll(context) {
+            Poll::Ready(outcome) => {
+                any |= outcome.is_ok();
+                false
+            }
+            Poll::Pending => true,
+        });
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await
+}

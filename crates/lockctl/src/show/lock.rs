@@ -1,0 +1,259 @@
+//! Locks, tickets, events and the server, for people.
+
+use super::table::{Cell, Paint, cell, plain, table};
+use super::{Style, clean};
+use lock_client::api::{Event, Lock, Permits, Status, Ticket};
+use std::time::Duration;
+
+/// All locks in a table.
+pub(crate) fn all_locks(style: Style, locks: &[Lock]) -> String {
+    if locks.is_empty() {
+        return "there is no lock\n".to_owned();
+    }
+    let rows: Vec<Vec<Cell>> = locks
+        .iter()
+        .map(|lock| {
+            let free: Paint = if lock.free > 0 { Style::good } else { Style::busy };
+            let queued: Paint = if lock.queued > 0 { Style::busy } else { plain };
+            vec![
+                cell(clean(&lock.name), plain),
+                cell(lock.size.to_string(), plain),
+                cell(lock.free.to_string(), free),
+                cell(lock.in_use.to_string(), plain),
+                cell(lock.queued.to_string(), queued),
+                cell(state(lock), Style::bad),
+                cell(clean(&lock.settings.description), Style::dim),
+            ]
+        })
+        .collect();
+    table(style, &["LOCK", "SIZE", "FREE", "HELD", "QUEUED", "STATE", "DESCRIPTION"], &rows)
+}
+
+/// What is unusual about a lock, in a few words.
+fn state(lock: &Lock) -> String {
+    let mut words = Vec::new();
+    if lock.paused {
+        let ends = lock.pause_ends_in_s.map(|left| format!(" for {}", human(left.into()))).unwrap_or_default();
+        let reason = lock.pause_reason.as_deref().filter(|reason| !reason.is_empty());
+        words.push(format!("paused{ends}{}", reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default()));
+    }
+    if lock.retiring {
+        words.push("retiring".to_owned());
+    }
+    if lock.closed > 0 {
+        words.push(format!("{} closed", lock.closed));
+    }
+    words.join(", ")
+}
+
+/// One lock with its holders and its queue.
+pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
+    let free = format!("{} free", lock.free);
+    let free = if lock.free > 0 { style.good(&free) } else { style.busy(&free) };
+    let mut out = format!(
+        "{}  {} permits, {free}, {} held, {} queued\n",
+        style.bold(&clean(&lock.name)),
+        lock.size,
+        lock.in_use,
+        lock.queued
+    );
+    let state = state(lock);
+    if !state.is_empty() {
+        out.push_str(&format!("{}\n", style.bad(&state)));
+    }
+    if !lock.settings.description.is_empty() {
+        out.push_str(&format!("{}\n", style.dim(&clean(&lock.settings.description))));
+    }
+    if let Some(template) = &lock.template {
+        out.push_str(&format!("{}\n", style.dim(&format!("from the template {}", clean(template)))));
+    }
+    if !lock.holders.is_empty() {
+        let rows: Vec<Vec<Cell>> = lock
+            .holders
+            .iter()
+            .map(|ticket| {
+                vec![
+                    cell(ticket.number.to_string(), plain),
+                    cell(slots(ticket), plain),
+                    cell(ticket.token.map(|token| token.to_string()).unwrap_or_default(), plain),
+                    cell(short(ticket.held_at.as_deref().or(ticket.granted_at.as_deref())), plain),
+                    cell(left(ticket), plain),
+                    cell(owner(ticket), plain),
+                    cell(clean(&ticket.info), Style::dim),
+                ]
+            })
+            .collect();
+        out.push_str("\nHolders\n");
+        out.push_str(&table(style, &["NUMBER", "SLOTS", "TOKEN", "SINCE", "LEASE", "FROM", "INFO"], &rows));
+    }
+    if !lock.queue.is_empty() {
+        let rows: Vec<Vec<Cell>> = lock
+            .queue
+            .iter()
+            .enumerate()
+            .map(|(place, ticket)| {
+                vec![
+                    cell((place + 1).to_string(), plain),
+                    cell(ticket.number.to_string(), plain),
+                    cell(wants(ticket), plain),
+                    cell(ticket.priority.to_string(), plain),
+                    cell(short(Some(&ticket.created_at)), plain),
+                    cell(owner(ticket), plain),
+                    cell(if ticket.dormant { "silent".to_owned() } else { String::new() }, Style::busy),
+                    cell(clean(&ticket.info), Style::dim),
+                ]
+            })
+            .collect();
+        out.push_str("\nQueue\n");
+        out.push_str(&table(
+            style,
+            &["PLACE", "NUMBER", "PERMITS", "PRIORITY", "SINCE", "FROM", "STATE", "INFO"],
+            &rows,
+        ));
+    }
+    for closure in &lock.closures {
+        let slots: Vec<String> = closure.slots.iter().map(u32::to_string).collect();
+        out.push_str(&format!(
+            "\nslots {} of ticket {} are closed for {}\n",
+            slots.join(","),
+            closure.number,
+            human(closure.opens_in_s.into())
+        ));
+    }
+    out
+}
+
+/// One ticket on one line.
+pub(crate) fn ticket(ticket: &Ticket) -> String {
+    format!(
+        "ticket {} of `{}`: {}, lease {}\n",
+        ticket.number,
+        clean(&ticket.lock),
+        serde_json::to_value(ticket.state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default(),
+        left(ticket)
+    )
+}
+
+/// One event on one line.
+pub(crate) fn event(style: Style, event: &Event) -> String {
+    let kind = word(event.kind);
+    let mut line = format!("{}  {:<14} {}", style.dim(&short(Some(&event.at))), kind, style.bold(&clean(&event.lock)));
+    if let Some(number) = event.number {
+        line.push_str(&format!("  #{number}"));
+    }
+    if let Some(ended_as) = event.ended_as {
+        line.push_str(&format!("  {}", word(ended_as)));
+    }
+    for (what, duration) in [("waited", event.waited_s), ("held", event.held_s)] {
+        if let Some(duration) = duration {
+            line.push_str(&format!("  {what} {}", human(duration.into())));
+        }
+    }
+    if let Some(token) = event.token {
+        line.push_str(&format!("  token {token}"));
+    }
+    for text in [&event.owner, &event.info, &event.reason].into_iter().flatten().filter(|text| !text.is_empty()) {
+        line.push_str(&format!("  {}", style.dim(&clean(text))));
+    }
+    line.push('\n');
+    line
+}
+
+/// The server.
+pub(crate) fn server(style: Style, status: &Status) -> String {
+    let ready = match &status.trouble {
+        Some(trouble) => style.bad(&format!("does not serve: {}", clean(trouble))),
+        None if status.ready => style.good("serves"),
+        None => style.bad("does not serve"),
+    };
+    let mut out = format!(
+        "lockserver {}  {ready}, up {}, {}, store {}\n",
+        clean(&status.version),
+        human(status.uptime_s.into()),
+        clean(&status.role),
+        clean(&status.store)
+    );
+    let files = status.configuration.files.iter().map(|file| clean(file)).collect::<Vec<_>>().join(", ");
+    let files = if files.is_empty() { "no file".to_owned() } else { files };
+    out.push_str(&format!("configuration: {files}, applied {}\n", short(Some(&status.configuration.loaded_at))));
+    if let Some(refused) = &status.configuration.refused {
+        out.push_str(&format!("{}\n", style.bad(&format!("the last reload was refused: {}", clean(refused)))));
+    }
+    for warning in &status.warnings {
+        out.push_str(&format!("{}\n", style.busy(&format!("warning: {}", clean(warning)))));
+    }
+    out
+}
+
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn slots(ticket: &Ticket) -> String {
+    let numbers = ticket.slots.iter().map(u32::to_string);
+    let names = ticket.slot_names.iter().map(|name| clean(name));
+    let all: Vec<String> = if ticket.slot_names.is_empty() { numbers.collect() } else { names.collect() };
+    let more = all.len().saturating_sub(8);
+    let shown = all.iter().take(8).cloned().collect::<Vec<_>>().join(",");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+fn wants(ticket: &Ticket) -> String {
+    match ticket.permits {
+        Permits::Count(count) => count.to_string(),
+        Permits::All => "all".to_owned(),
+    }
+}
+
+fn owner(ticket: &Ticket) -> String {
+    match &ticket.owner {
+        Some(owner) => format!("{} {}", clean(owner), clean(&ticket.from)),
+        None => clean(&ticket.from),
+    }
+}
+
+fn left(ticket: &Ticket) -> String {
+    match (ticket.expires_in_s, ticket.ttl_s) {
+        (Some(left), _) => human(left.into()),
+        (None, None) => "no end".to_owned(),
+        (None, Some(_)) => "waits".to_owned(),
+    }
+}
+
+/// Day and time of an RFC 3339 time, to the second.
+fn short(time: Option<&str>) -> String {
+    let time = time.unwrap_or_default();
+    let cut: String = time.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect();
+    clean(&cut)
+}
+
+/// A duration as people say it.
+fn human(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match s {
+        0 => format!("{:.1} s", duration.as_secs_f64()),
+        1..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s / 60 % 60),
+        _ => format!("{} d {} h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_for_people() {
+        for (ms, text) in
+            [(250, "0.2 s"), (59_999, "59 s"), (61_000, "1 min 1 s"), (3_661_000, "1 h 1 min"), (90_061_000, "1 d 1 h")]
+        {
+            assert_eq!(human(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn what_clients_wrote_cannot_steer_a_terminal() {
+        assert_eq!(clean("a\x1b[2Jb\u{9b}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    }
+}

@@ -1,0 +1,76 @@
+//! What is printed: tables that people like to read, colours on a terminal only, and nothing that a client wrote can steer it.
+
+mod lock;
+mod table;
+
+pub(crate) use lock::{all_locks, event, one_lock, server, ticket};
+
+use crate::exit::{Failure, SYSTEM};
+use serde::Serialize;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+/// Clients write names and words for people: without control characters they cannot steer a terminal.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether to colour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    on: bool,
+}
+
+impl Style {
+    /// Colours on a terminal that has some, unless `NO_COLOR` is set (no-color.org).
+    pub(crate) fn of_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|value| value == "dumb");
+        Self { on: std::io::stdout().is_terminal() && !refused && !dumb }
+    }
+
+    /// Without any.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { on: false }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    pub(crate) fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    pub(crate) fn busy(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    pub(crate) fn bad(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+}
+
+/// Writes to standard output. A reader that has gone, `head` say, is the end and no failure.
+pub(crate) fn out(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::silent(0)),
+        Err(error) => Err(Failure::new(SYSTEM, format!("standard output: {error}"))),
+    }
+}
+
+/// Writes JSON to standard output: on one line if it is one of many, else for people too.
+pub(crate) fn out_json(value: &impl Serialize, one_of_many: bool) -> Result<(), Failure> {
+    let text = if one_of_many { serde_json::to_string(value) } else { serde_json::to_string_pretty(value) };
+    out(&format!("{}\n", text.map_err(|error| Failure::new(SYSTEM, error.to_string()))?))
+}

@@ -1,0 +1,14 @@
+//! `lockctl` as a process, against a server with faults on demand.
+
+#[path = "lockctl/bench.rs"]
+mod bench;
+#[path = "lockctl/exit.rs"]
+mod exit;
+#[path = "lockctl/group.rs"]
+mod group;
+#[path = "lockctl/lease.rs"]
+mod lease;
+#[path = "lockctl/others.rs"]
+mod others;
+#[path = "lockctl/terminal.rs"]
+mod terminal;

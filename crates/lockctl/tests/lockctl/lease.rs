@@ -1,0 +1,91 @@
+//! Leases that are lost: the command is gone before somebody else can have the permit.
+
+use crate::bench::{Bench, group_is_gone, text};
+use lock_client::testing::{Fault, Reply, Request, until};
+use std::time::{Duration, Instant};
+
+fn renews(request: &Request) -> bool {
+    request.path.ends_with("/renew") || request.method == "POST"
+}
+
+#[test]
+fn a_server_that_falls_silent() {
+    for reply in [Reply::Silence, Reply::Cut] {
+        let bench = Bench::new();
+        let script = "trap 'echo > told' TERM; (trap '' TERM; sleep 1000) & echo $$ > parent; while :; do wait; done";
+        let words = ["run", "--ttl", "6", "--kill-after", "1", "a", "--", "sh", "-c", script];
+        let mut running = bench.start(&words);
+        let group = bench.pid("parent");
+        // One renewal is answered, then nothing is.
+        let _ = bench.fake.asked(|request| request.path.ends_with("/renew"));
+        let last = bench.fake.requests().into_iter().rfind(renews).unwrap().at;
+        bench.fake.faults(move |_| Fault::Instead(reply.clone()));
+        let gone = until("nothing of the group runs", || group_is_gone(group).then(Instant::now));
+        let held = gone.duration_since(last);
+        // The server has the permit for us until 6 s after it read the last renewal that it answered.
+        assert!(held < Duration::from_secs(6), "{held:?}");
+        assert!(held > Duration::from_millis(3500), "not before it is necessary: {held:?}");
+        assert_eq!(bench.file("told"), "\n", "TERM before KILL");
+        assert_eq!(running.code(), Some(76));
+    }
+}
+
+#[test]
+fn a_ticket_that_the_server_ended() {
+    let bench = Bench::new();
+    let words =
+        ["run", "--ttl", "4", "--kill-after", "0.3", "a", "--", "sh", "-c", "echo $$ > parent; sleep 1000 & wait"];
+    let mut running = bench.start(&words);
+    let group = bench.pid("parent");
+    bench.fake.revoke_all("a");
+    assert_eq!(running.code(), Some(76));
+    assert!(group_is_gone(group));
+    let warned = bench.start(&[
+        "run",
+        "--ttl",
+        "4",
+        "--kill-after",
+        "0.3",
+        "--on-lost",
+        "warn",
+        "a",
+        "--",
+        "sh",
+        "-c",
+        "echo $$ > second; while [ ! -e go ]; do sleep 0.05; done; exit 5",
+    ]);
+    let _ = bench.pid("second");
+    bench.fake.revoke_all("a");
+    let gone = |request: &Request| request.path == "/v1/tickets/id-3/renew";
+    let _ = bench.fake.asked(gone);
+    std::fs::write(bench.path("go"), "").unwrap();
+    let output = until_output(warned);
+    assert_eq!(output.0, Some(5));
+    assert!(output.1.contains("goes on without it"), "{}", output.1);
+}
+
+#[test]
+fn leases_too_short_to_end_a_command_are_refused() {
+    let bench = Bench::new();
+    bench.fake.faults(|request| {
+        if !request.path.ends_with("/tickets") {
+            return Fault::None;
+        }
+        let ticket = r#"{"id":"id-9","number":9,"lock":"a","state":"held","permits":1,"slots":[0],"slot_names":[],
+            "token":5,"ahead":0,"dormant":false,"priority":0,"info":"","owner":null,"from":"","created_at":"",
+            "granted_at":null,"held_at":null,"ended_at":null,"expires_at":null,"expires_in_s":null,"ttl_s":10,
+            "ended_as":null,"reason":null}"#;
+        Fault::Instead(Reply::Body(201, "application/json", ticket.to_owned()))
+    });
+    let output = bench.run(&["run", "a", "--", "true"]);
+    assert_eq!(output.status.code(), Some(78), "{}", text(&output.stderr));
+    assert!(bench.fake.requests().iter().any(|request| request.is("DELETE", "/v1/tickets/id-9")));
+}
+
+/// Exit status and standard error.
+fn until_output(mut running: crate::bench::Running) -> (Option<i32>, String) {
+    let code = running.code();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut running.0.stderr.take().unwrap(), &mut said).unwrap();
+    (code, said)
+}

@@ -1,0 +1,137 @@
+//! The other commands.
+
+use crate::bench::{Bench, text};
+use lock_client::testing::{Fault, Reply};
+use std::process::Command;
+
+fn said(bench: &Bench, words: &[&str]) -> String {
+    let output = bench.run(words);
+    assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn json(bench: &Bench, words: &[&str]) -> serde_json::Value {
+    let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&said(bench, &words)).unwrap()
+}
+
+#[test]
+fn acquire_and_release_in_a_script() {
+    let bench = Bench::new();
+    let script = "eval \"$($LOCKCTL acquire -w 5 'a lock')\" && echo \"$LOCK_NAME $LOCK_SLOT\" \
+        && $LOCKCTL verify \"$LOCK_NAME\" $LOCK_TOKEN && $LOCKCTL renew --ttl 90 && $LOCKCTL release";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"))
+        .env("LOCK_SERVER", bench.fake.url())
+        .output()
+        .unwrap();
+    let out = text(&output.stdout);
+    assert!(output.status.success(), "{out}{}", text(&output.stderr));
+    let expected =
+        "a lock 0\ntoken 2 of `a lock` is a holder's now\nticket 1 of `a lock`: held, lease waits\nreleased\n";
+    assert_eq!(out.replace("lease 1 min 30 s", "lease waits"), expected);
+    assert_eq!(bench.fake.living(), 0);
+    let ticket = json(&bench, &["acquire", "b"]);
+    assert_eq!((ticket["lock"].as_str(), ticket["token"].as_u64()), (Some("b"), Some(4)));
+    assert_eq!(json(&bench, &["release", "b", "--number", &ticket["number"].to_string()])["done"], true);
+    assert_eq!(bench.fake.living(), 0);
+}
+
+#[test]
+fn status_for_people_and_for_programs() {
+    let bench = Bench::new();
+    assert_eq!(said(&bench, &["status"]), "there is no lock\n");
+    let _ = bench.fake.occupy("a");
+    let _ = bench.fake.occupy("a");
+    said(&bench, &["pause", "b", "--reason", "later"]);
+    let table = "LOCK  SIZE  FREE  HELD  QUEUED  STATE   DESCRIPTION\n\
+                 a        1     0     1       1\n\
+                 b        1     1     0       0  paused\n";
+    assert_eq!(said(&bench, &["status"]), table);
+    let one = said(&bench, &["status", "a"]);
+    for part in ["a  1 permits, 0 free, 1 held, 1 queued\n", "Holders\nNUMBER", "Queue\nPLACE", "somebody else"] {
+        assert!(one.contains(part), "{part}: {one}");
+    }
+    assert!(!one.contains('\x1b') && !one.contains("id-"), "{one}");
+    assert_eq!(json(&bench, &["status"])["locks"].as_array().unwrap().len(), 2);
+    assert_eq!(json(&bench, &["status", "a"])["queued"], 1);
+    assert_eq!(json(&bench, &["status", "--server-itself"])["role"], "leader");
+    assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver 1.0.0  serves, up 1 d 1 h"));
+}
+
+#[test]
+fn administrators() {
+    let bench = Bench::new();
+    assert!(said(&bench, &["create", "n", "--slots", "x,y", "--max-hold-time", "5"]).contains('n'));
+    let put = bench.fake.asked(|request| request.method == "PUT");
+    let body: serde_json::Value = serde_json::from_str(&put.body).unwrap();
+    assert_eq!(body["slots"], serde_json::json!(["x", "y"]));
+    assert_eq!(body["max_hold_time_s"], 5);
+    assert_eq!(put.header("if-none-match"), Some("*"));
+    said(&bench, &["resize", "n", "5", "--force", "--expect-tickets", "2"]);
+    let patch = bench.fake.asked(|request| request.method == "PATCH");
+    assert_eq!(patch.body, r#"{"size":5}"#);
+    assert_eq!((patch.parameter("force"), patch.parameter("expect_tickets")), (Some("true"), Some("2")));
+    said(&bench, &["pause", "n", "--reason", "disk", "--for", "60"]);
+    let pause = bench.fake.requests().pop().unwrap();
+    assert_eq!(pause.body, r#"{"paused":true,"reason":"disk","until_s":60}"#);
+    said(&bench, &["resume", "n"]);
+    assert_eq!(bench.fake.requests().pop().unwrap().body, r#"{"paused":false}"#);
+    said(&bench, &["open", "n", "--number", "4"]);
+    assert_eq!(bench.fake.requests().pop().unwrap().parameter("number"), Some("4"));
+    let _ = bench.fake.occupy("n");
+    said(&bench, &["revoke", "n", "1", "--reason", "gone"]);
+    assert_eq!(bench.fake.requests().pop().unwrap().parameter("reason"), Some("gone"));
+    said(&bench, &["delete", "n"]);
+    said(&bench, &["reload"]);
+    assert!(bench.fake.requests().pop().unwrap().is("POST", "/v1/reload"));
+}
+
+#[test]
+fn watch_follows() {
+    let bench = Bench::new();
+    bench.fake.faults(|request| {
+        if request.path != "/v1/events" {
+            return Fault::None;
+        }
+        let event = r#"{"kind":"held","at":"2026-01-01T10:20:30.5Z","lock":"a","number":5,"token":9,"waited_s":2}"#;
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        let first = request.header("last-event-id") == Some("1-1");
+        let refusal = lock_client::testing::refusal(lock_client::api::ErrorCode::NotAllowed);
+        let stream = format!("{head}id: 1-2\nevent: held\ndata: {event}\n\nevent: reset\ndata: {{}}\n\n");
+        Fault::Instead(if first { Reply::Raw(stream) } else { refusal })
+    });
+    let output = bench.run(&["watch", "a"]);
+    assert_eq!(output.status.code(), Some(77), "the refusal after it ends it");
+    let expected =
+        "2026-01-01 10:20:30  held           a  #5  waited 2 s  token 9\n-- some events are missing here --\n";
+    assert_eq!(text(&output.stdout), expected);
+    let output = bench.run(&["watch", "--json", "a"]);
+    let lines: Vec<serde_json::Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines[0]["kind"].as_str(), lines[1]["kind"].as_str()), (Some("held"), Some("reset")));
+}
+
+#[test]
+fn completions_and_manual_pages() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(said(&bench, &["completions", shell]).contains("lockctl"), "{shell}");
+    }
+    std::fs::create_dir(bench.path("man")).unwrap();
+    said(&bench, &["man", "man"]);
+    let page = std::fs::read_to_string(bench.path("man").join("lockctl-run.1")).unwrap();
+    assert!(page.contains("conflict\\-exit\\-code"), "{page}");
+}
+
+#[test]
+fn the_key_comes_from_a_file_or_the_environment() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("key"), "secret-1\n").unwrap();
+    said(&bench, &["status", "--key-file", "key"]);
+    assert_eq!(bench.fake.requests().pop().unwrap().header("authorization"), Some("Bearer secret-1"));
+    assert!(bench.command(&["status"]).env("LOCK_KEY", "secret-2").output().unwrap().status.success());
+    assert_eq!(bench.fake.requests().pop().unwrap().header("authorization"), Some("Bearer secret-2"));
+    assert_eq!(bench.run(&["status", "--key-file", "none"]).status.code(), Some(64));
+}
