@@ -1,15 +1,12 @@
 //! Bodies of requests, within their bounds.
 
+use super::super::body::{self, BodyError};
 use super::problem::Refusal;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lock_api::ErrorCode;
-use lock_core::limits::{BODY_BYTES_MAX, BODY_TIME_MAX_MS};
 use serde::de::DeserializeOwned;
-use std::time::Duration;
 
 /// Reads a JSON object. Without a body, that is `{}`.
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
@@ -23,22 +20,14 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Ref
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(ErrorCode::PayloadTooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes"));
-    // What is announced as too large is not waited for.
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    let whole = Limited::new(body, BODY_BYTES_MAX).collect();
-    match tokio::time::timeout(Duration::from_millis(BODY_TIME_MAX_MS), whole).await {
-        Err(_) => {
-            let text = format!("the body did not arrive within {} s", BODY_TIME_MAX_MS / 1000);
-            Err(Refusal::new(ErrorCode::RequestTimeout, text))
-        }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(Refusal::invalid(format!("the body could not be read: {error}"))),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-    }
+    body::read(body).await.map_err(|error| {
+        let code = match error {
+            BodyError::TooSlow => ErrorCode::RequestTimeout,
+            BodyError::TooLarge => ErrorCode::PayloadTooLarge,
+            BodyError::Broken(_) => ErrorCode::Invalid,
+        };
+        Refusal::new(code, error.to_string())
+    })
 }
 
 /// Any kind of JSON, no type, and what `curl -d` says of every body are taken as JSON. The last is also what a foreign web
