@@ -39,14 +39,17 @@ pub struct At<'a> {
 ///
 /// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
 ///
-/// 1. [`Table::begin_step`] with a service time that is not smaller than the last one;
+/// 1. [`Table::begin_step`] with a service time that is not smaller than the last one, and [`Table::after_gap`] if the
+///    process stood still for longer than service time counts;
 /// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
-/// 6. [`Table::take_served`]: requests that waited for these tickets are answered now; and [`Table::take_events`].
+/// 6. [`Table::take_served`]: requests that waited for these tickets are answered now, with [`Table::answer_waiting`]; and
+///    [`Table::take_events`].
 ///
-/// After a step that could not be made durable the table is ahead of the store: drop it and load another one.
+/// After a step that could not be made durable the table is ahead of the store: drop it, and load another one that goes on
+/// with its [`Table::stamps`] ([`Table::continue_stamps`]).
 #[derive(Debug)]
 pub struct Table {
     pub(crate) meta: Meta,

@@ -1,60 +1,14 @@
 //! The async face of the engine.
 
-use super::events::{EventId, Events};
+use super::answer::{Answer, Failure};
+use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
-use super::receipt::Receipt;
 use super::term::Status;
 use super::waiters::{GivenUp, Presence, Waiter};
-use lock_core::{Command, Outcome, Rejection};
+use lock_core::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
-
-/// What came of a command, and the receipt that goes with telling it.
-#[derive(Debug)]
-pub struct Told {
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The last event that the outcome includes.
-    pub as_of: EventId,
-    /// To be confirmed when the answer was delivered, and dropped otherwise.
-    pub receipt: Option<Arc<Receipt>>,
-}
-
-/// Why there is no outcome.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Failure {
-    /// The rules refuse it; nothing was changed.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// Too much to do; nothing was done, and later it will be.
-    #[error("the server has too much to do, try again")]
-    Overloaded,
-    /// The server is being stopped; nothing was done.
-    #[error("the server is shutting down")]
-    ShuttingDown,
-    /// The store does not do its work now.
-    #[error("{reason}")]
-    Unavailable {
-        /// What the store says.
-        reason: Arc<str>,
-        /// The command may be durable all the same: ask before repeating it.
-        may_have_taken_effect: bool,
-    },
-}
-
-impl Failure {
-    /// The engine ended with the request in its hands.
-    fn engine_ended() -> Self {
-        Self::Unavailable {
-            reason: Arc::from("the server stopped while it worked on the request"),
-            may_have_taken_effect: true,
-        }
-    }
-}
-
-/// The answer to a request.
-pub type Answer = Result<Told, Failure>;
 
 /// Sends requests to the engine. Cheap to clone.
 #[derive(Debug, Clone)]

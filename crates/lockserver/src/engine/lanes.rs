@@ -1,6 +1,6 @@
 //! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads.
 
-use super::handle::{Answer, Failure};
+use super::answer::{Answer, Failure};
 use super::waiters::Waiter;
 use lock_core::{Caller, Command};
 use std::collections::VecDeque;
@@ -169,5 +169,37 @@ impl Lanes {
         self.queues().closed = true;
         self.urgent_room.close();
         self.arrived.notify_all();
+    }
+
+    /// The engine has ended: nothing is taken in, and who sent what is still there hears that it will not be done.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let mut queues = self.queues();
+        let left = (std::mem::take(&mut queues.urgent), std::mem::take(&mut queues.ordinary));
+        drop(queues);
+        // Their senders hear it by the loss of the other end.
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lock_core::LockName;
+
+    #[test]
+    fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
+        let lanes = Lanes::new();
+        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0 });
+        lanes.push_ordinary(request).unwrap();
+        let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
+        lanes.queues().urgent.push_back(request);
+        lanes.abandon();
+        let gone = Err(oneshot::error::TryRecvError::Closed);
+        assert_eq!(ordinary.try_recv().map(drop), gone);
+        assert_eq!(urgent.try_recv().map(drop), gone);
+        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0 });
+        assert_eq!(lanes.push_ordinary(late).unwrap_err(), Failure::ShuttingDown);
+        assert!(lanes.take(Duration::ZERO).is_none());
     }
 }

@@ -6,6 +6,7 @@
 //! Nothing in here is async but `Handle` and `Wait`: the engine itself is plain code that is given the time and a batch,
 //! so that the simulation can drive it step by step.
 
+mod answer;
 mod clock;
 mod events;
 mod handle;
@@ -16,9 +17,10 @@ mod term;
 mod thread;
 mod waiters;
 
+pub use answer::{Answer, Failure, Told};
 pub use clock::Tick;
 pub use events::{EventId, Events, Reset};
-pub use handle::{Answer, Failure, Handle, Told, Wait};
+pub use handle::{Handle, Wait};
 pub use lanes::{Lanes, Request};
 pub use receipt::Receipt;
 pub use step::Engine;

@@ -1,8 +1,9 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
+use super::answer::{Failure, Reply, Tells, Told, tell};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
-use super::handle::{Answer, Failure, Handle, Told};
+use super::handle::Handle;
 use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
 use super::term::{Fatal, Pending, Status};
@@ -12,7 +13,6 @@ use lock_core::{At, Command, ConfigureMode, Definition, Outcome, Rejection, Tabl
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::oneshot;
 
 /// The clock is saved this often while anything is timed (rule 9).
 const SAVE_CLOCK_MS: u64 = 5000;
@@ -38,40 +38,6 @@ pub struct Engine {
     pub(crate) owed: Vec<Command>,
     /// [`Table::stamps`] of the table that was dropped last.
     pub(crate) stamps: BTreeMap<TicketId, u64>,
-}
-
-/// An answer that is told once its step is durable.
-pub(crate) struct Reply {
-    pub(crate) to: Option<oneshot::Sender<Answer>>,
-    pub(crate) answer: Result<Outcome, Failure>,
-    pub(crate) tells: Tells,
-    /// Events of its step that the answer includes.
-    pub(crate) events: usize,
-}
-
-/// What an answer tells the client of a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tells {
-    /// Nothing: it is for somebody else.
-    Nothing,
-    /// How its ticket is.
-    Ticket,
-    /// That there is a ticket: its request made it, and nothing else names it.
-    Made,
-}
-
-impl Tells {
-    fn of(command: &Command) -> Self {
-        match command {
-            Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none() => Self::Made,
-            Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. } => Self::Ticket,
-            _ => Self::Nothing,
-        }
-    }
-
-    fn of_waiting(made: bool) -> Self {
-        if made { Self::Made } else { Self::Ticket }
-    }
 }
 
 impl Engine {
@@ -105,9 +71,11 @@ impl Engine {
     /// # Errors
     /// If the store is damaged.
     pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
-        let (passed, gap) = self.clock.advance(tick);
+        let (mut passed, mut gap) = self.clock.advance(tick);
         if self.table.is_none() && self.pending.as_ref().is_none_or(|pending| pending.retry_at_ms <= tick.mono_ms) {
             self.begin_term(tick)?;
+            // Leases began just now: what had passed before is not of their time (rule 9).
+            (passed, gap) = (0, false);
         }
         if self.table.is_none() {
             self.refuse(batch);
@@ -227,7 +195,7 @@ impl Engine {
         let Some((id, one)) = self.waiters.remove(number) else {
             return;
         };
-        if lost && !one.made {
+        if lost && !one.made && !self.waiters.waits(id) {
             self.owed.push(Command::EndWait { id, lost });
         }
         let mut answer = self.apply(table, tick, &Command::EndWait { id, lost });
@@ -316,12 +284,5 @@ impl Engine {
         }
         self.table = Some(table);
         Ok(())
-    }
-}
-
-/// Sends an answer. If nobody takes it any more, what hangs on it (a receipt) is dropped here.
-pub(crate) fn tell(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
-    if let Some(to) = to {
-        drop(to.send(answer));
     }
 }

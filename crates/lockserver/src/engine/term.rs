@@ -1,9 +1,9 @@
 //! Terms: from a load of the store to the first commit that fails.
 
+use super::answer::{Failure, Reply, Tells, tell};
 use super::clock::Tick;
-use super::handle::Failure;
 use super::lanes::{Request, Turn, Work};
-use super::step::{Engine, Reply, Tells, tell};
+use super::step::Engine;
 use super::waiters::Registered;
 use crate::store::StoreError;
 use lock_core::{Command, ConfigureMode, Outcome, Table, TicketId};
@@ -88,8 +88,8 @@ impl Engine {
         }
         // Wall time tells the lives of a server apart; two within a microsecond it does not have.
         self.term = tick.wall_us.max(self.term + 1);
+        self.saved_at = table.now();
         self.table = Some(table);
-        self.saved_at = 0;
         self.events.begin_term(self.term);
         if self.pending.take().is_some() {
             tracing::warn!("the store works again");
@@ -125,10 +125,10 @@ impl Engine {
                     let Some((id, one)) = self.waiters.remove(number) else {
                         continue;
                     };
-                    if one.made {
-                        let stamp = self.stamps.get(&id).copied().unwrap_or_default();
-                        self.owed.push(Command::Undelivered { id, stamp, made: true });
-                    } else if lost {
+                    // The commit that failed may have granted it, and nobody was told of that.
+                    let stamp = self.stamps.get(&id).copied().unwrap_or_default();
+                    self.owed.push(Command::Undelivered { id, stamp, made: one.made });
+                    if lost && !one.made && !self.waiters.waits(id) {
                         self.owed.push(Command::EndWait { id, lost });
                     }
                     tell(Some(one.reply), Err(failure(true)));

@@ -1,12 +1,14 @@
 //! The engine's thread: takes what has arrived, looks at the clock, makes a step.
 
+use super::answer::Told;
 use super::clock::Tick;
-use super::handle::{Handle, Told};
-use super::lanes::Request;
+use super::handle::Handle;
+use super::lanes::{Lanes, Request};
 use super::step::Engine;
 use super::term::Fatal;
 use crate::store::{Store, StoreError};
 use lock_core::{Command, ConfigureMode, Definition};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
@@ -62,11 +64,10 @@ pub fn start(
     let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
     assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     let (end, ended) = oneshot::channel();
-    let lanes = handle.lanes.clone();
+    let lanes = Abandoned(handle.lanes.clone());
     let run = move || {
-        let result = run(&mut engine, &lanes, &clocks);
-        // Nobody may be told anything by an engine that has ended.
-        lanes.close();
+        let result = run(&mut engine, &lanes.0, &clocks);
+        drop(lanes);
         drop(end.send(result));
     };
     std::thread::Builder::new()
@@ -76,7 +77,16 @@ pub fn start(
     Ok((handle, Running { ended }))
 }
 
-fn run(engine: &mut Engine, lanes: &super::lanes::Lanes, clocks: &Clocks) -> Result<(), Fatal> {
+/// Ends the lanes however the thread ends, by a panic too: nobody may wait for an engine that has ended.
+struct Abandoned(Arc<Lanes>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+fn run(engine: &mut Engine, lanes: &Lanes, clocks: &Clocks) -> Result<(), Fatal> {
     loop {
         let due = engine.due_in_ms().unwrap_or(LOOK_MS).min(LOOK_MS);
         let Some(batch) = lanes.take(Duration::from_millis(due)) else {

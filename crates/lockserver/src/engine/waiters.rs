@@ -1,6 +1,6 @@
 //! Requests that wait on the server, by the ticket they wait for.
 
-use super::handle::Answer;
+use super::answer::Answer;
 use lock_core::{Caller, TicketId};
 use std::collections::HashMap;
 use std::fmt;
@@ -89,6 +89,11 @@ impl Waiters {
     /// Whether a client that waits for the ticket is connected.
     pub(crate) fn any_open(&self, id: TicketId) -> bool {
         self.by_ticket.get(&id).is_some_and(|all| all.iter().any(|one| one.waiter.is_open()))
+    }
+
+    /// Whether a request waits for the ticket, be its client connected or not.
+    pub(crate) fn waits(&self, id: TicketId) -> bool {
+        self.by_ticket.contains_key(&id)
     }
 
     /// Takes one out by its number.

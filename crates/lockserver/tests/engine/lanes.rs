@@ -54,3 +54,15 @@ fn a_refusal_of_the_rules_is_passed_on() {
     let unknown = rig.ask(renew(77)).unwrap_err();
     assert_eq!(unknown, Failure::Rejected(Rejection::UnknownTicket));
 }
+
+#[test]
+fn the_urgent_lane_has_room_again_for_each_command_that_was_taken() {
+    let mut rig = Rig::new(1);
+    for _ in 0..11 {
+        for _ in 0..1000 {
+            drop(rig.send(release(1)));
+        }
+        rig.step(1);
+    }
+    drop(rig.ask(release(1)));
+}

@@ -113,3 +113,15 @@ fn a_verification_in_the_same_batch_says_nothing_about_delivery() {
     rig.step(1);
     assert_eq!(rig.state(1), Some(State::Granted), "the resource knows, the holder does not");
 }
+
+#[test]
+fn two_answers_of_one_step_are_both_lost_though_the_later_one_was_a_sign_of_life() {
+    let mut rig = Rig::new(1);
+    drop(rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..named(1, IfBusy::Queue, "r") })));
+    let (mut told, mut renewed) = (rig.send(get(1, true, false)), rig.send(renew(1)));
+    rig.step(1);
+    assert!(ticket(&now(&mut renewed)).is_held());
+    drop((now(&mut told), told, renewed));
+    rig.step(1);
+    assert_eq!(rig.state(1), Some(State::Granted), "neither reached its client");
+}

@@ -1,7 +1,9 @@
 //! A failed commit ends the term: nobody is told what may not be there, and nobody who waits is forgotten.
 
-use crate::rig::{Next, Rig, acquire, get, give_up, named, now, release, ticket, unknown, waited};
-use lock_core::{Command, EndedAs, IfBusy, State};
+use crate::rig::{Next, Rig, acquire, confirm, get, give_up, named, now, release, ticket, unknown, waited};
+use lock_core::{
+    Command, ConfigureMode, Definition, EndedAs, IfBusy, Lease, LockName, NewTicket, Settings, State, Target,
+};
 use lockserver::engine::Failure;
 
 #[test]
@@ -153,6 +155,61 @@ fn what_is_lost_while_there_is_no_term_is_not_forgotten() {
 }
 
 #[test]
+fn rule_5_a_grant_that_only_the_store_knows_of_is_given_anew_if_its_client_went_before_the_next_term() {
+    for lost in [true, false] {
+        let mut rig = Rig::new(1);
+        rig.hold(acquire(1, IfBusy::Refuse));
+        let (wait, _connection) = rig.wait(Command::Acquire(named(2, IfBusy::Wait, "r")));
+        rig.step(1);
+        drop(rig.send(release(1)));
+        rig.next(Next::FailsWithEffect);
+        rig.step(1);
+        assert_eq!(rig.state(2), Some(State::Held), "in the store");
+        let mut over = give_up(wait, lost);
+        rig.step(1);
+        assert!(unknown(&now(&mut over)));
+        rig.step(100);
+        assert_eq!(rig.state(2), Some(State::Granted), "nobody was told");
+    }
+}
+
+#[test]
+fn rule_2_one_of_two_waits_that_is_lost_between_two_terms_costs_the_ticket_no_place() {
+    let mut rig = Rig::new(1);
+    let made = rig.ask(Command::Acquire(acquire(1, IfBusy::Refuse)));
+    let (mut one, _c1) = rig.wait(Command::Acquire(named(2, IfBusy::Wait, "r")));
+    rig.step(1);
+    let (other, _c2) = rig.wait(get(2, true, true));
+    rig.step(1);
+    let (mut behind, _c3) = rig.wait(Command::Acquire(acquire(3, IfBusy::Wait)));
+    rig.step(1);
+    rig.next(Next::FailsWithoutEffect);
+    drop(rig.ask(Command::Acquire(named(4, IfBusy::Queue, "s"))));
+    drop(other);
+    // Its loss frees the permit as the next term begins.
+    drop(made);
+    rig.step(1);
+    rig.step(100);
+    let answer = waited(&mut one).expect("the first in the queue");
+    confirm(&answer);
+    assert!(ticket(&answer).is_held() && waited(&mut behind).is_none());
+}
+
+#[test]
+fn rule_9_the_time_without_a_table_is_not_of_the_leases_that_begin_anew() {
+    let mut rig = Rig::new(1);
+    rig.hold(NewTicket { lease: Lease::Given(1000), ..acquire(1, IfBusy::Refuse) });
+    rig.next(Next::FailsWithoutEffect);
+    drop(rig.ask(Command::Acquire(acquire(2, IfBusy::Queue))));
+    rig.step(1999);
+    assert_eq!(rig.state(1), Some(State::Held));
+    rig.step(999);
+    assert_eq!(rig.state(1), Some(State::Held), "its lease is a full one");
+    rig.step(1);
+    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+}
+
+#[test]
 fn a_late_loss_from_an_earlier_term_takes_nothing_from_who_has_shown_life_since() {
     let mut rig = Rig::new(1);
     let slow = rig.ask(Command::Acquire(named(1, IfBusy::Refuse, "r")));
@@ -188,4 +245,20 @@ fn an_orderly_end_leaves_no_ticket_that_nobody_knows() {
     assert_eq!(rig.ended(2), Some(EndedAs::Cancelled));
     assert!(unknown(&waited(&mut named).unwrap()), "its place is kept, which it can find out by its request_id");
     assert_eq!(rig.state(3), Some(State::Queued { dormant: false }));
+}
+
+#[test]
+fn a_term_begins_with_the_configuration_whatever_the_operator_put_in_the_place_of_the_store() {
+    let mut rig = Rig::new(1);
+    let name = LockName::new("of-file").unwrap();
+    let definition = Definition { target: Target::Lock(name), settings: Settings::new(1), paused: false };
+    rig.ask(Command::Configure { definitions: vec![definition], mode: ConfigureMode::CreateMissing }).unwrap();
+    let records = |rig: &Rig| rig.disk.lock().unwrap().records.len();
+    let before = records(&rig);
+    rig.next(Next::FailsWithoutEffect);
+    drop(rig.ask(Command::Acquire(acquire(1, IfBusy::Queue))));
+    rig.disk.lock().unwrap().records.retain(|key, _| !format!("{key:?}").contains("of-file"));
+    assert_eq!(records(&rig), before - 1);
+    rig.step(100);
+    assert_eq!(records(&rig), before, "it is made again");
 }

@@ -96,3 +96,17 @@ fn rule_5_a_permit_passes_by_a_client_that_is_gone_and_its_return_wakes_it_in_it
     rig.ask(release(3)).unwrap();
     assert_eq!(rig.state(2), Some(State::Granted));
 }
+
+#[test]
+fn rule_5_a_permit_passes_by_a_request_that_its_face_has_dropped_before_the_engine_hears_so() {
+    let mut rig = held();
+    let (gone, _open) = rig.wait(Command::Acquire(named(2, IfBusy::Wait, "a")));
+    rig.step(1);
+    let (mut next, _c2) = rig.wait(Command::Acquire(named(3, IfBusy::Wait, "b")));
+    rig.step(1);
+    drop(rig.send(release(1)));
+    drop(gone);
+    rig.step(1);
+    confirm(&waited(&mut next).expect("the next one, in the very same step"));
+    assert_eq!(rig.state(2), Some(State::Queued { dormant: true }));
+}

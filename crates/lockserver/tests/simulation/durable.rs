@@ -273,7 +273,9 @@ impl Durable {
             let State::Ended { how, .. } = after.state else {
                 continue;
             };
-            let risky = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked) && before.is_active();
+            let risky = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked)
+                && before.is_active()
+                && after.token.is_some();
             let delay = delays.get(&after.lock).copied().unwrap_or_default();
             if risky && delay > 0 && !opened(&after.lock) {
                 let closure = self.closures.get(&after.number);

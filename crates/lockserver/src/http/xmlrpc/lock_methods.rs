@@ -58,19 +58,7 @@ impl Call<'_> {
         let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
         let info: Arc<str> = Arc::from(cut(info.to_text()));
         let until = Instant::now() + TRY_TIME;
-        let mut unsure: Option<TicketId> = None;
         loop {
-            // A try whose outcome is unknown may have made its ticket. While that is not known, no second one is made.
-            if let Some(id) = unsure {
-                match self.look(&lock, id).await {
-                    Ok(Some(view)) if view.ended().is_none() => {
-                        return pair(true, Value::String(Uuid::from_u128(id.0).to_string()));
-                    }
-                    Ok(_) => unsure = None,
-                    Err(_) if self.try_again(until).await => continue,
-                    Err(_) => return refused(BUSY),
-                }
-            }
             let id = TicketId(Uuid::new_v4().as_u128());
             let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(&lock, id, &info))).await;
             match self.told(answer) {
@@ -78,7 +66,7 @@ impl Call<'_> {
                 Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
                 Err(Failure::Rejected(Rejection::Full { .. })) | Err(Failure::ShuttingDown) => return refused(BUSY),
                 Err(Failure::Rejected(why)) => return refused(&why.to_string()),
-                Err(Failure::Unavailable { may_have_taken_effect: true, .. }) => unsure = Some(id),
+                // What a try of unknown outcome may have made is cancelled before anybody is served again: nobody knows of it.
                 Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
             }
             if !self.try_again(until).await {

@@ -1,0 +1,94 @@
+//! What is answered to a request, and what that answer tells.
+
+use super::events::EventId;
+use super::receipt::Receipt;
+use lock_core::{Command, Outcome, Rejection};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What came of a command, and the receipt that goes with telling it.
+#[derive(Debug)]
+pub struct Told {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The last event that the outcome includes.
+    pub as_of: EventId,
+    /// To be confirmed when the answer was delivered, and dropped otherwise.
+    pub receipt: Option<Arc<Receipt>>,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// The rules refuse it; nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much to do; nothing was done, and later it will be.
+    #[error("the server has too much to do, try again")]
+    Overloaded,
+    /// The server is being stopped; nothing was done.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The store does not do its work now.
+    #[error("{reason}")]
+    Unavailable {
+        /// What the store says.
+        reason: Arc<str>,
+        /// The command may be durable all the same: ask before repeating it.
+        may_have_taken_effect: bool,
+    },
+}
+
+impl Failure {
+    /// The engine ended with the request in its hands.
+    pub(crate) fn engine_ended() -> Self {
+        Self::Unavailable {
+            reason: Arc::from("the server stopped while it worked on the request"),
+            may_have_taken_effect: true,
+        }
+    }
+}
+
+/// The answer to a request.
+pub type Answer = Result<Told, Failure>;
+
+/// An answer that is told once its step is durable.
+pub(crate) struct Reply {
+    pub(crate) to: Option<oneshot::Sender<Answer>>,
+    pub(crate) answer: Result<Outcome, Failure>,
+    pub(crate) tells: Tells,
+    /// Events of its step that the answer includes.
+    pub(crate) events: usize,
+}
+
+/// What an answer tells the client of a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// Nothing: it is for somebody else.
+    Nothing,
+    /// How its ticket is.
+    Ticket,
+    /// That there is a ticket: its request made it, and nothing else names it.
+    Made,
+}
+
+impl Tells {
+    pub(crate) fn of(command: &Command) -> Self {
+        match command {
+            Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none() => Self::Made,
+            Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. } => Self::Ticket,
+            _ => Self::Nothing,
+        }
+    }
+
+    pub(crate) fn of_waiting(made: bool) -> Self {
+        if made { Self::Made } else { Self::Ticket }
+    }
+}
+
+/// Sends an answer. If nobody takes it any more, what hangs on it (a receipt) is dropped here.
+pub(crate) fn tell(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
+    if let Some(to) = to {
+        drop(to.send(answer));
+    }
+}
