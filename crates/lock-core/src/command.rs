@@ -268,6 +268,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether its outcome may be [`Outcome::Waiting`].
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        match self {
+            Self::Acquire(new) => new.if_busy == IfBusy::Wait,
+            Self::Get { wait, .. } => *wait,
+            _ => false,
+        }
+    }
+
     /// Whether overload may shed it: new tickets and reads. Everything else keeps permits where they belong.
     #[must_use]
     pub fn may_be_shed(&self) -> bool {

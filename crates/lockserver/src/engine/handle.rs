@@ -24,7 +24,11 @@ impl Handle {
     ///
     /// # Errors
     /// See [`Failure`].
+    ///
+    /// # Panics
+    /// If the command may wait: it would have nobody to wait for.
     pub async fn submit(&self, command: Command) -> Answer {
+        assert!(!command.may_wait(), "a command that may wait goes through submit_waiting");
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
         self.push(request, shed).await?;

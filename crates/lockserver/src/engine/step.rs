@@ -23,6 +23,8 @@ pub struct Engine {
     /// The table of the present term; none while the store fails.
     pub(crate) table: Option<Table>,
     pub(crate) pending: Option<Pending>,
+    /// The last pause before a load; 0 once a commit has worked.
+    pub(crate) back_off_ms: u64,
     pub(crate) term: u64,
     pub(crate) waiters: Waiters,
     pub(crate) definitions: (Vec<Definition>, ConfigureMode),
@@ -51,6 +53,7 @@ impl Engine {
             store,
             table: None,
             pending: None,
+            back_off_ms: 0,
             term: 0,
             waiters: Waiters::default(),
             definitions: Self::no_definitions(),
@@ -256,6 +259,10 @@ impl Engine {
                 return self.end_term(tick, error);
             }
             self.saved_at = table.now();
+            // The clock alone fits on a disk that is full for everything else.
+            if changes.len() > 1 {
+                self.back_off_ms = 0;
+            }
         }
         self.owed.clear();
         let served: Vec<TicketId> = table.take_served();

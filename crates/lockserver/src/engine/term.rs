@@ -48,7 +48,6 @@ impl Status {
 pub(crate) struct Pending {
     pub(crate) reason: Arc<str>,
     pub(crate) retry_at_ms: u64,
-    pub(crate) back_off_ms: u64,
 }
 
 impl Engine {
@@ -58,17 +57,14 @@ impl Engine {
             StoreError::Damaged(text) => return Err(Fatal::Damaged(text)),
             StoreError::Unavailable(text) => Arc::from(text),
         };
-        let back_off_ms = match &self.pending {
-            Some(pending) => (pending.back_off_ms * 2).min(BACK_OFF_MAX_MS),
-            None => BACK_OFF_MIN_MS,
-        };
+        self.back_off_ms = (self.back_off_ms * 2).clamp(BACK_OFF_MIN_MS, BACK_OFF_MAX_MS);
         // Before the first term the process ends with the reason, and nothing is tried again.
         if self.term > 0 && self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
             tracing::error!("the store cannot be used, trying again: {reason}");
         }
         self.table = None;
         self.status.set_trouble(Some(reason.clone()));
-        self.pending = Some(Pending { reason, retry_at_ms: tick.mono_ms + back_off_ms, back_off_ms });
+        self.pending = Some(Pending { reason, retry_at_ms: tick.mono_ms + self.back_off_ms });
         Ok(())
     }
 
