@@ -1,0 +1,63 @@
+"""Schemathesis against the server's own description: no 5xx, and no answer that is not described."""
+
+import json
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from harness.api import Api
+from harness.wire import get
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
+          response_schema_conformance]
+EXAMPLES = 40
+# So many permits that strangers seldom wait for each other, and so few that a listing of slots stays short.
+SECTIONS = "[lock *]\nSIZE=50\n"
+
+
+def impatient(case):
+    """Waiting is tested elsewhere."""
+    for place in (case.query, case.body):
+        if isinstance(place, dict) and isinstance(place.get("wait_s"), (int, float)):
+            place["wait_s"] = min(place["wait_s"], 0.01)
+    return case
+
+
+def check(server, operation, mode):
+    """Requests of one call, made up from its description."""
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))
+    def run(case):
+        impatient(case).call_and_validate(base_url=f"http://{server.address}:{server.port}", checks=CHECKS, timeout=20)
+    run()
+
+
+def test_no_answer_is_outside_of_the_description(make_server, report):
+    server = make_server(sections=SECTIONS).start()
+    document = json.loads(get(server.at, "/openapi.json").body)
+    # A stream has no end to wait for.
+    del document["paths"]["/v1/events"]
+    schema = schemathesis.openapi.from_dict(document)
+    calls = 0
+    for found in schema.get_all_operations():
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            try:
+                check(server, found.ok(), mode)
+            except schemathesis.core.errors.SchemathesisError as error:
+                # There is nothing that could be wrong with a call without parameters.
+                assert mode is GenerationMode.NEGATIVE and "negative" in str(error).lower(), error
+                continue
+            calls += 1
+    assert calls > 20
+    with Api(server.at) as api:
+        assert api.ok("GET", "/v1/status")["ready"] is True
+    report(f"schemathesis: {calls} kinds of requests, {EXAMPLES} each")
