@@ -1,7 +1,7 @@
 //! The description of this API (OpenAPI 3.1), built from the types and from what each handler says of itself.
 
 use lock_api::{ErrorCode, PROBLEM_JSON, Problem, routes};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use utoipa::openapi::content::ContentBuilder;
@@ -209,9 +209,10 @@ pub(super) fn describe(calls: Vec<Call>) -> OpenApi {
 
 /// The path of the description itself, described.
 pub(super) fn describe_itself() -> Call {
-    Call::new(HttpMethod::Get, routes::OPENAPI, "openapi", "This description").answer_plain(
-        200,
-        "An OpenAPI 3.1 document",
-        Some(("application/json", "{\"openapi\": \"3.1.0\"}")),
-    )
+    let mut call = Call::new(HttpMethod::Get, routes::OPENAPI, "openapi", "This description");
+    let document = ObjectBuilder::new().schema_type(Type::Object);
+    let content = ContentBuilder::new().schema(Some(document)).example(Some(json!({"openapi": "3.1.0"})));
+    let response = ResponseBuilder::new().description("An OpenAPI 3.1 document");
+    call.operation = call.operation.response("200", response.content("application/json", content.build()));
+    call
 }
