@@ -32,7 +32,7 @@ pub enum Error {
     #[error("{}", said(.0))]
     Refused(Box<Problem>),
     /// The wait was over before the grant came. Nothing is left behind.
-    #[error("`{lock}` was not granted within {} s, {ahead} before us", .waited.as_secs_f64())]
+    #[error("`{lock}` was not granted within {:.1} s, {ahead} before us", .waited.as_secs_f64())]
     TimedOut {
         /// The lock.
         lock: String,

@@ -17,3 +17,12 @@ def binary(profile="debug"):
     if not os.access(path, os.X_OK):
         raise RuntimeError(f"no server binary at {path}: run `cargo build`, or name one in LOCKSERVER_BIN")
     return str(path)
+
+
+def lockctl(profile="debug"):
+    """The command line to test: LOCKCTL_BIN, or what cargo built last with that profile."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    path = pathlib.Path(os.environ.get("LOCKCTL_BIN", target / profile / "lockctl"))
+    if not os.access(path, os.X_OK):
+        raise RuntimeError(f"no lockctl at {path}: run `cargo build`, or name one in LOCKCTL_BIN")
+    return str(path)

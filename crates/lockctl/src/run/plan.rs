@@ -4,6 +4,7 @@ use crate::cli::{OnLost, Run, Waiting};
 use crate::exit::{BUSY, Failure};
 use lock_client::AcquireOptions;
 use lock_client::api::Permits;
+use rustix::process::getppid;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::time::Duration;
@@ -66,11 +67,14 @@ pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String) -> Wi
     Wish { options, conflict_code: waiting.conflict_exit_code.unwrap_or(BUSY) }
 }
 
-/// Host, process and name of the command: enough to find it, and no argument that may be secret.
+/// Host, process and name of the command: enough to find it, and no argument that may be secret. Without a command it is a
+/// script that keeps the ticket, and that is who started us.
 pub(crate) fn info(command: Option<&OsStr>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let name = command.map(Path::new).and_then(Path::file_name).map(OsStr::to_string_lossy);
-    format!("{host}:{} {}", std::process::id(), name.as_deref().unwrap_or("lockctl"))
+    match command.map(Path::new).and_then(Path::file_name) {
+        Some(name) => format!("{host}:{} {}", std::process::id(), name.to_string_lossy()),
+        None => format!("{host}:{} acquire", getppid().map_or(0, |pid| pid.as_raw_nonzero().get())),
+    }
 }
 
 /// A run as it was asked for.

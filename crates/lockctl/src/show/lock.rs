@@ -51,9 +51,10 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
     let free = format!("{} free", lock.free);
     let free = if lock.free > 0 { style.good(&free) } else { style.busy(&free) };
     let mut out = format!(
-        "{}  {} permits, {free}, {} held, {} queued\n",
+        "{}  {} permit{}, {free}, {} held, {} queued\n",
         style.bold(&clean(&lock.name)),
         lock.size,
+        if lock.size == 1 { "" } else { "s" },
         lock.in_use,
         lock.queued
     );

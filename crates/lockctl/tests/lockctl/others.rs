@@ -50,7 +50,7 @@ fn status_for_people_and_for_programs() {
                  b        1     1     0       0  paused\n";
     assert_eq!(said(&bench, &["status"]), table);
     let one = said(&bench, &["status", "a"]);
-    for part in ["a  1 permits, 0 free, 1 held, 1 queued\n", "Holders\nNUMBER", "Queue\nPLACE", "somebody else"] {
+    for part in ["a  1 permit, 0 free, 1 held, 1 queued\n", "Holders\nNUMBER", "Queue\nPLACE", "somebody else"] {
         assert!(one.contains(part), "{part}: {one}");
     }
     assert!(!one.contains('\x1b') && !one.contains("id-"), "{one}");

@@ -1,0 +1,154 @@
+"""lockctl against the real server: permits, exit codes, and commands that never outlive their lease."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness.paths import CLIENTS, lockctl
+from harness.wait import until
+
+TTL_S = 12
+
+
+@pytest.fixture
+def ctl(tmp_path):
+    """Run or start lockctl against a server; what still runs at the end is killed."""
+    started = []
+
+    class Ctl:
+        def environment(self, server):
+            env = {name: value for name, value in os.environ.items() if not name.startswith("LOCK_")}
+            return {**env, "LOCK_SERVER": f"http://{server.address}:{server.port}"}
+
+        def run(self, server, *words):
+            return subprocess.run([lockctl(), *words], env=self.environment(server), stdin=subprocess.DEVNULL,
+                                  capture_output=True, text=True, timeout=60)
+
+        def start(self, server, *words):
+            process = subprocess.Popen([lockctl(), *words], env=self.environment(server), stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            started.append(process)
+            return process
+
+    yield Ctl()
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=20)
+
+
+def beats(path):
+    """The times that a job has written, in seconds since the machine was started."""
+    text = path.read_text() if path.exists() else ""
+    return [float(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def is_gone(group):
+    """Whether nothing of the process group runs; zombies do not."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z":
+            return False
+    return True
+
+
+def uptime():
+    """Now, by the jobs' clock."""
+    with open("/proc/uptime") as file:
+        return float(file.read().split()[0])
+
+
+def test_slot_and_token(server, ctl):
+    words = ("run", "-w", "10", "DefaultLock", "--", "sh", "-c", "echo $LOCK_SLOT $LOCK_TOKEN")
+    tokens = []
+    for _ in range(2):
+        done = ctl.run(server, *words)
+        assert done.returncode == 0 and done.stderr == ""
+        slot, token = re.fullmatch(r"(\d+) (\d+)\n", done.stdout).groups()
+        assert slot == "0"
+        tokens.append(int(token))
+    assert tokens[0] < tokens[1]
+
+
+def test_exit_codes(server, ctl):
+    taken = ctl.run(server, "acquire", "DefaultLock")
+    ticket = re.search(r"^export LOCK_TICKET=(\S+)$", taken.stdout, re.M).group(1)
+    cases = [
+        (("run", "-n", "DefaultLock", "--", "true"), 75),
+        (("run", "-w", "0.2", "DefaultLock", "--", "true"), 75),
+        (("run", "-n", "-E", "9", "DefaultLock", "--", "true"), 9),
+        (("run", "nowhere", "--", "true"), 78),
+        (("run", "DefaultLock=2", "--", "true"), 78),
+        (("resize", "DefaultLock", "2"), 77),
+        (("verify", "DefaultLock", "987654321"), 76),
+        (("release", ticket), 0),
+        (("release", "00000000-0000-4000-8000-000000000000"), 76),
+        (("run", "DefaultLock", "--", "sh", "-c", "exit 7"), 7),
+        (("run", "DefaultLock", "--", "sh", "-c", "kill -TERM $$"), 143),
+        (("run", "DefaultLock", "--", "/no/such/command"), 127),
+        (("run", "DefaultLock"), 64),
+        (("run", "-w", "5", "DefaultLock", "--", "true"), 0),
+    ]
+    for words, code in cases:
+        done = ctl.run(server, *words)
+        assert done.returncode == code, (words, done.stderr)
+
+
+def test_waiters_are_served_in_order_and_those_who_give_up_leave_nothing(server, ctl, tmp_path):
+    order = tmp_path / "order"
+    job = f"echo $0 >> {order}; [ $0 != 0 ] || while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+
+    def queued():
+        lock = ctl.run(server, "status", "DefaultLock").stdout
+        return int(re.search(r"(\d+) queued", lock).group(1))
+
+    runs = [ctl.start(server, "run", "DefaultLock", "--", "sh", "-c", job, "0")]
+    until(order.exists, 10, "the first holds")
+    for number in range(1, 4):
+        runs.append(ctl.start(server, "run", "-w", "60", "DefaultLock", "--", "sh", "-c", job, str(number)))
+        until(lambda number=number: queued() == number, 10, f"{number} in the queue")
+    runs[2].send_signal(signal.SIGINT)
+    assert runs[2].wait(10) == 130
+    assert queued() == 2
+    (tmp_path / "go").touch()
+    assert [run.wait(20) for run in (runs[0], runs[1], runs[3])] == [0, 0, 0]
+    assert order.read_text().split() == ["0", "1", "3"]
+
+
+@pytest.mark.parametrize("end", ["continued", "killed"])
+def test_a_command_is_gone_before_its_lease_can_end(make_server, ctl, tmp_path, report, end):
+    server = make_server().start()
+    first, second = tmp_path / "first", tmp_path / "second"
+    job = str(CLIENTS / "beats.sh")
+    options = ("run", "--ttl", str(TTL_S), "--kill-after", "2", "DefaultLock", "--")
+    holder = ctl.start(server, *options, job, str(first))
+    until(lambda: beats(first), 10, "the first job runs")
+    waiter = ctl.start(server, *options, job, str(second))
+    until(lambda: "1 queued" in ctl.run(server, "status", "DefaultLock").stdout, 10, "the second waits")
+    stopped = uptime()
+    server.signal(signal.SIGSTOP)
+    assert holder.wait(TTL_S + 5) == 76
+    last = beats(first)[-1]
+    # The server knows of no sign of life after it was stopped: the lease ends no later than this, and not before the last one.
+    assert last < stopped + TTL_S
+    report(f"the command was gone {last - stopped:.1f} s after the server was stopped, of a lease of {TTL_S} s")
+    if end == "continued":
+        server.signal(signal.SIGCONT)
+    else:
+        server.kill()
+        server.start()
+    until(lambda: beats(second), 60, "the second has the permit")
+    begun = beats(second)[0]
+    time_of_overlap = max(beats(first)) - begun
+    assert time_of_overlap < 0, "the first job was gone when the second began"
+    assert beats(first)[-1] == last, "and stays gone"
+    group = int((tmp_path / "second.pid").read_text())
+    waiter.kill()
+    until(lambda: is_gone(group), 20, "the guard has ended the second job with its grandchild")
