@@ -90,11 +90,16 @@ fn status_of(code: ErrorCode) -> u8 {
         ErrorCode::Gone | ErrorCode::NotAHolder | ErrorCode::UnknownTicket => LOST,
         ErrorCode::NotAllowed | ErrorCode::Unauthorized => NOT_ALLOWED,
         ErrorCode::UnknownLock | ErrorCode::TooManyPermits | ErrorCode::LockRetiring => IMPOSSIBLE,
-        ErrorCode::LockExists | ErrorCode::LockChanged | ErrorCode::WouldEndTickets => CONFLICT,
+        ErrorCode::ConfigurationRefused
+        | ErrorCode::LockExists
+        | ErrorCode::LockChanged
+        | ErrorCode::WouldEndTickets => CONFLICT,
         ErrorCode::Invalid | ErrorCode::PayloadTooLarge | ErrorCode::RequestIdReused => USAGE,
-        ErrorCode::MethodNotAllowed
+        ErrorCode::Internal
+        | ErrorCode::MethodNotAllowed
         | ErrorCode::NotFound
         | ErrorCode::Overloaded
+        | ErrorCode::RequestTimeout
         | ErrorCode::ShuttingDown
         | ErrorCode::Unavailable
         | ErrorCode::UnsupportedMediaType
