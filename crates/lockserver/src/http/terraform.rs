@@ -69,11 +69,10 @@ fn failed(failure: Failure) -> Response {
     text(status, failure)
 }
 
-fn parse(bytes: &Bytes) -> Result<LockInfo, Response> {
-    let bad = |why: String| text(StatusCode::BAD_REQUEST, why);
-    let info: LockInfo = serde_json::from_slice(bytes).map_err(|error| bad(format!("this is no LockInfo: {error}")))?;
+fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
+    let info: LockInfo = serde_json::from_slice(bytes).map_err(|error| format!("this is no LockInfo: {error}"))?;
     if info.id.is_empty() || info.id.len() > HOLDER_BYTES_MAX {
-        return Err(bad(format!("the ID must have 1 to {HOLDER_BYTES_MAX} bytes")));
+        return Err(format!("the ID must have 1 to {HOLDER_BYTES_MAX} bytes"));
     }
     Ok(info)
 }
@@ -81,7 +80,7 @@ fn parse(bytes: &Bytes) -> Result<LockInfo, Response> {
 async fn take(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
     let info = match parse(bytes) {
         Ok(info) => info,
-        Err(response) => return Ok(response),
+        Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
     };
     // It must come back whole, so it is not cut.
     let Some(whole) = std::str::from_utf8(bytes).ok().filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
@@ -106,7 +105,7 @@ async fn give_back(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -
     }
     let info = match parse(bytes) {
         Ok(info) => info,
-        Err(response) => return Ok(response),
+        Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
     };
     match holder::give_back(app, caller, lock, &info.id).await? {
         Outcome::Ticket(_) => Ok(StatusCode::OK.into_response()),
