@@ -17,7 +17,7 @@ use signals::{Signal, Signals};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What ended the server before its time, with its exit code. Everything was said already.
 struct Ended(u8);
@@ -56,7 +56,10 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
             return exit::IMPOSSIBLE;
         }
     };
-    match runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files)) {
+    let result = runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files));
+    // A reload may hang on a file that cannot be read; the end does not wait for it.
+    runtime.shutdown_background();
+    match result {
         Ok(()) => exit::OK,
         Err(Ended(code)) => code,
     }
@@ -91,7 +94,7 @@ async fn serve(
         store: config.store.to_string(),
         admin_socket: admin.as_ref().map(|admin| admin.path().to_owned()),
         configured: configured_now,
-        reload: reload_sender,
+        reload: reload_sender.clone(),
     };
     let app = App::new(handle.clone(), live_now, stopping.clone(), service);
     let limits = Limits::default().with_open_files(open_files);
@@ -108,21 +111,23 @@ async fn serve(
     announce(&address);
 
     let mut reload = Reload::new(sources.clone(), loaded.config, handle.clone(), live, configured, log);
+    // Apart, so that a signal to stop is heard while a reload takes its time.
+    tokio::spawn(async move {
+        while let Some(answer) = reloads.recv().await {
+            // Whoever asked may be gone; the outcome is in the log too.
+            drop(answer.send(reload.run().await));
+        }
+    });
     let result = loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                // The outcome is in the log.
-                Signal::Reload => drop(reload.run().await),
+                // If as many wait already as may, what this one would read is read by them.
+                Signal::Reload => drop(reload_sender.try_send(oneshot::channel().0)),
                 Signal::Stop(name) => {
                     tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
                     break Ok(());
                 }
             },
-            Some(answer) = reloads.recv() => {
-                let outcome = reload.run().await;
-                // Whoever asked may be gone.
-                drop(answer.send(outcome));
-            }
             ended = running.ended() => break Err(engine_ended(ended)),
             cut = &mut serving => {
                 tracing::error!("the connections ended by themselves: {cut:?}");

@@ -56,7 +56,10 @@ impl Reload {
 
     async fn apply(&mut self) -> Result<Reloaded, String> {
         self.log.reopen();
-        let loaded = self.sources.load().map_err(|problems| {
+        // Files may be slow to read, or never end.
+        let sources = self.sources.clone();
+        let loaded = tokio::task::spawn_blocking(move || sources.load()).await.map_err(|error| error.to_string())?;
+        let loaded = loaded.map_err(|problems| {
             for problem in &problems.errors {
                 tracing::error!("{problem}");
             }
