@@ -57,7 +57,7 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
         }
     };
     let result = runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files));
-    // A reload may hang on a file that cannot be read; the end does not wait for it.
+    // A reload may hang on a disk that does not answer; the end does not wait for it.
     runtime.shutdown_background();
     match result {
         Ok(()) => exit::OK,
