@@ -3,7 +3,7 @@
 //! A group is the lock `fleetlock-GROUP`, the client's id is the holder. There is no lease: a node that did not come back
 //! keeps its slot until somebody ends it. The only client there is takes any 2xx for a grant, so nothing else gets one.
 
-use super::app::{App, attach, caller};
+use super::app::{App, caller};
 use super::body;
 use super::connection::Connection;
 use super::holder::{self, Taken};
@@ -91,13 +91,7 @@ pub(super) async fn lock(
         Err(response) => return response,
     };
     match holder::take(&app, &caller(&connection), &lock, &id, &format!("reboot of {id}")).await {
-        Ok(Taken::Held(receipt)) => {
-            let mut response = StatusCode::OK.into_response();
-            if let Some(receipt) = receipt {
-                attach(&mut response, receipt);
-            }
-            response
-        }
+        Ok(Taken::Held(receipt)) => holder::granted(receipt),
         Ok(Taken::Full) => {
             let value = "semaphore currently full, all slots are locked already";
             refuse(StatusCode::LOCKED, "failed_lock_semaphore_full", value)

@@ -1,7 +1,9 @@
 //! What protocols that name the holder have in common: try to take, take again, give back (rule 6).
 
-use super::app::App;
+use super::app::{App, attach};
 use crate::engine::{Failure, Receipt};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use lock_core::{
     Caller, Command, IfBusy, Lease, LockName, LockView, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget,
     TicketId,
@@ -54,6 +56,15 @@ pub(super) async fn take(
             Ok(Taken::Full)
         }
     }
+}
+
+/// 200 without a body; the receipt goes with it.
+pub(super) fn granted(receipt: Option<Arc<Receipt>>) -> Response {
+    let mut response = StatusCode::OK.into_response();
+    if let Some(receipt) = receipt {
+        attach(&mut response, receipt);
+    }
+    response
 }
 
 /// Gives the holder's permit back. That it had none is a success.

@@ -14,6 +14,7 @@ mod page;
 mod router;
 mod service;
 mod terraform;
+mod wall;
 pub mod xmlrpc;
 
 pub use app::{App, Live};

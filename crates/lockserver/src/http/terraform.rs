@@ -3,10 +3,11 @@
 //! `LOCK` (or POST, PUT) takes, `UNLOCK` (or DELETE) gives back, the ID of the LockInfo is the holder. A refusal carries the
 //! holder's whole LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
 
-use super::app::{App, attach, caller};
+use super::app::{App, caller};
 use super::body;
 use super::connection::Connection;
 use super::holder::{self, Taken};
+use super::wall::rfc3339;
 use crate::engine::Failure;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -87,13 +88,7 @@ async fn take(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Res
         return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
     };
     match holder::take(app, caller, lock, &info.id, whole).await? {
-        Taken::Held(receipt) => {
-            let mut response = StatusCode::OK.into_response();
-            if let Some(receipt) = receipt {
-                attach(&mut response, receipt);
-            }
-            Ok(response)
-        }
+        Taken::Held(receipt) => Ok(holder::granted(receipt)),
         Taken::Full => refuse(app, lock).await,
     }
 }
@@ -156,9 +151,4 @@ fn nobody(paused: bool) -> serde_json::Value {
     json!({
         "ID": "none", "Operation": "", "Info": why, "Who": "lockserver", "Version": "", "Created": rfc3339(0), "Path": "",
     })
-}
-
-fn rfc3339(ms: u64) -> String {
-    let ms = i64::try_from(ms).unwrap_or(0);
-    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

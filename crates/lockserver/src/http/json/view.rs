@@ -1,5 +1,6 @@
 //! Tickets, locks and events of the core as the API shows them.
 
+use super::super::wall::rfc3339;
 use crate::engine::EventId;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,12 +25,6 @@ pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId) -
 
 pub(super) fn id(id: TicketId) -> String {
     Uuid::from_u128(id.0).to_string()
-}
-
-/// RFC 3339, UTC.
-fn time(wall: WallMs) -> String {
-    let timestamp = i64::try_from(wall).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    timestamp.unwrap_or(Timestamp::MAX).to_string()
 }
 
 fn now_ms() -> WallMs {
@@ -90,11 +85,11 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         info: record.info.to_string(),
         owner: record.owner.as_deref().map(str::to_owned),
         from: record.from.to_string(),
-        created_at: time(record.created_at),
-        granted_at: record.granted_at.map(time),
-        held_at: record.held_at.map(time),
-        ended_at: record.ended_at.map(time),
-        expires_at: view.expires_in.map(|left| time(now_ms().saturating_add(left))),
+        created_at: rfc3339(record.created_at),
+        granted_at: record.granted_at.map(rfc3339),
+        held_at: record.held_at.map(rfc3339),
+        ended_at: record.ended_at.map(rfc3339),
+        expires_at: view.expires_in.map(|left| rfc3339(now_ms().saturating_add(left))),
         expires_in_s: view.expires_in.map(seconds),
         ttl_s: view.ttl.map(seconds),
         ended_as: view.ended().map(ended_as),
@@ -176,7 +171,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId) -> Lock {
 pub(super) fn event(event: &lock_core::Event) -> Event {
     let mut told = Event {
         kind: EventKind::LockChanged,
-        at: time(event.at),
+        at: rfc3339(event.at),
         lock: event.lock.to_string(),
         number: None,
         info: None,
