@@ -18,8 +18,15 @@ pub(super) struct Raw {
     pub(super) plain: bool,
 }
 
-/// The options of one `[lock NAME]`, by their documented names.
-pub(super) type LockOptions = BTreeMap<&'static str, Raw>;
+/// A section that 0.36 had not; a mistake in it is an error.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strict {
+    /// `[lock NAME]`, also of a template.
+    Lock(Target),
+}
+
+/// The options of such a section, by their documented names.
+pub(super) type Options = BTreeMap<&'static str, Raw>;
 
 /// What the files say together: option by option, the later file wins.
 #[derive(Debug, Default)]
@@ -30,20 +37,25 @@ pub(super) struct Document {
     pub(super) defaults: BTreeMap<String, Raw>,
     /// Some file has a `[general]`.
     pub(super) has_general: bool,
-    /// Lock sections.
-    pub(super) locks: BTreeMap<Target, LockOptions>,
+    /// The sections that 0.36 had not.
+    pub(super) sections: BTreeMap<Strict, Options>,
 }
 
 impl Document {
     /// Adds a file. The caller bounds its size.
     pub(super) fn add(&mut self, file: &Path, bytes: &[u8], report: &mut Report) {
-        let Content { general, defaults, has_general, locks } = ini::read(file, bytes, report);
+        let Content { general, defaults, has_general, sections } = ini::read(file, bytes, report);
         self.has_general |= has_general;
         self.general.extend(latest(general, report));
         self.defaults.extend(latest(defaults, report));
-        for (target, (_, options)) in locks {
-            self.locks.entry(target).or_default().extend(options);
+        for (section, (_, options)) in sections {
+            self.sections.entry(section).or_default().extend(options);
         }
+    }
+
+    /// The lock sections.
+    pub(super) fn locks(&self) -> impl Iterator<Item = (&Target, &Options)> {
+        self.sections.iter().map(|(Strict::Lock(target), options)| (target, options))
     }
 }
 
