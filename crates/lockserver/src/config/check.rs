@@ -41,7 +41,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn config(out: &mut String, config: &Config) {
-    let Config { server, port, store, log, long_poll, max_waiting, definitions, files } = config;
+    let Config { server, port, store, log, long_poll, max_waiting, fleetlock_prefix, definitions, files } = config;
     for file in files {
         line(out, format_args!("# read {}", file.display()));
     }
@@ -66,6 +66,7 @@ fn config(out: &mut String, config: &Config) {
         Some(Target::Lock(name)) => line(out, format_args!("DEFAULT_LOCK={name}\nDEFAULT_LOCK_SIZE=0")),
         _ => line(out, format_args!("DEFAULT_LOCK=")),
     }
+    line(out, format_args!("\n[fleetlock]\nPREFIX={fleetlock_prefix}"));
     for definition in definitions {
         lock(out, definition);
     }

@@ -23,6 +23,8 @@ pub(super) struct Raw {
 pub(super) enum Strict {
     /// `[lock NAME]`, also of a template.
     Lock(Target),
+    /// `[fleetlock]`.
+    Fleetlock,
 }
 
 /// The options of such a section, by their documented names.
@@ -55,7 +57,10 @@ impl Document {
 
     /// The lock sections.
     pub(super) fn locks(&self) -> impl Iterator<Item = (&Target, &Options)> {
-        self.sections.iter().map(|(Strict::Lock(target), options)| (target, options))
+        self.sections.iter().filter_map(|(section, options)| match section {
+            Strict::Lock(target) => Some((target, options)),
+            Strict::Fleetlock => None,
+        })
     }
 }
 

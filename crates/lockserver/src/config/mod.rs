@@ -7,6 +7,7 @@
 mod check;
 mod default_lock;
 mod document;
+mod fleetlock;
 mod general;
 mod ini;
 mod lock;
@@ -27,6 +28,7 @@ pub use store::StoreChoice;
 
 use lock_core::Definition;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the server runs with. Every value is checked and within its bounds.
@@ -44,6 +46,8 @@ pub struct Config {
     pub long_poll: Duration,
     /// Requests that may wait at a time, for one key or address.
     pub max_waiting: usize,
+    /// What the name of a FleetLock group's lock begins with.
+    pub fleetlock_prefix: Arc<str>,
     /// Locks and templates, sorted by target, none twice.
     pub definitions: Vec<Definition>,
     /// The files that were read, in that order.

@@ -47,10 +47,14 @@ const LOCK: Names = Names {
     place: "a lock section",
 };
 
+/// Those of `[fleetlock]`.
+const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
+
 /// The names of such a section.
 pub(super) const fn of(section: &Strict) -> &'static Names {
     match section {
         Strict::Lock(_) => &LOCK,
+        Strict::Fleetlock => &FLEETLOCK,
     }
 }
 

@@ -7,7 +7,7 @@ mod signals;
 use crate::config::{Config, Loaded, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits, Listener};
-use crate::http::{App, Live, Service, router};
+use crate::http::{App, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
@@ -83,8 +83,7 @@ async fn serve(
     let (handle, mut running) = start_engine(config)?;
 
     let (stop, stopping) = watch::channel(false);
-    let live = Live { long_poll: config.long_poll, max_waiting: config.max_waiting };
-    let (live, live_now) = watch::channel(live);
+    let (live, live_now) = watch::channel(reload::live(config));
     let admin = admin::open(admin_socket)
         .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
     let (configured, configured_now) = watch::channel(reload::configured(&loaded));

@@ -30,6 +30,12 @@ pub(super) fn configured(loaded: &Loaded) -> Configured {
     }
 }
 
+/// What the faces go by.
+pub(super) fn live(config: &Config) -> Live {
+    let Config { long_poll, max_waiting, fleetlock_prefix, .. } = config;
+    Live { long_poll: *long_poll, max_waiting: *max_waiting, fleetlock_prefix: fleetlock_prefix.clone() }
+}
+
 impl Reload {
     pub(super) fn new(
         sources: Sources,
@@ -79,7 +85,7 @@ impl Reload {
             format!("the reload failed, try it again later: {failure}")
         })?;
         let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
-        self.live.send_replace(Live { long_poll: config.long_poll, max_waiting: config.max_waiting });
+        self.live.send_replace(live(&config));
         self.log.set(config.log.level, config.log.format, config.log.file.as_deref());
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");

@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Settings that a reload changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
     /// How long `get_lock` waits for its grant.
     pub long_poll: Duration,
     /// Requests that may wait at a time for one address.
     pub max_waiting: usize,
+    /// What the name of a FleetLock group's lock begins with.
+    pub fleetlock_prefix: Arc<str>,
 }
 
 /// The engine, the settings, and the word that the server stops. Cheap to clone.
@@ -45,7 +47,7 @@ impl App {
     /// Settings as they are now.
     #[must_use]
     pub fn live(&self) -> Live {
-        *self.live.borrow()
+        self.live.borrow().clone()
     }
 
     /// Resolves when the server stops.

@@ -1,6 +1,6 @@
 //! FleetLock: reboots of a fleet, so many at a time (the protocol is described in coreos/zincati).
 //!
-//! A group is the lock `fleetlock-GROUP`, the client's id is the holder. There is no lease: a node that did not come back
+//! A group is the lock whose name is PREFIX and the group; the client's id is the holder. There is no lease: a node that did not come back
 //! keeps its slot until somebody ends it. The only client there is takes any 2xx for a grant, so nothing else gets one.
 
 use super::app::{App, caller};
@@ -19,8 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const HEADER: &str = "fleet-lock-protocol";
-/// A group is the lock of this name and the group.
-const PREFIX: &str = "fleetlock-";
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -86,7 +84,7 @@ pub(super) async fn lock(
     Extension(connection): Extension<Arc<Connection>>,
     request: Request<Body>,
 ) -> Response {
-    let (lock, id) = match read(request, PREFIX).await {
+    let (lock, id) = match read(request, &app.live().fleetlock_prefix).await {
         Ok(wanted) => wanted,
         Err(response) => return response,
     };
@@ -106,7 +104,7 @@ pub(super) async fn unlock(
     Extension(connection): Extension<Arc<Connection>>,
     request: Request<Body>,
 ) -> Response {
-    let (lock, id) = match read(request, PREFIX).await {
+    let (lock, id) = match read(request, &app.live().fleetlock_prefix).await {
         Ok(wanted) => wanted,
         Err(response) => return response,
     };

@@ -9,6 +9,7 @@ use lockserver::store::MemoryStore;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -47,7 +48,11 @@ impl Server {
             engine::start(Box::new(MemoryStore::default()), definitions, ConfigureMode::Apply).expect("memory works");
         let directory = tempfile::tempdir().expect("a directory");
         let admin = directory.path().join("admin.sock");
-        let (live, live_now) = watch::channel(Live { long_poll: Duration::from_secs(20), max_waiting: 2000 });
+        let (live, live_now) = watch::channel(Live {
+            long_poll: Duration::from_secs(20),
+            max_waiting: 2000,
+            fleetlock_prefix: Arc::from("fleetlock-"),
+        });
         let (stop, stopping) = watch::channel(false);
         let status = ConfigurationStatus { files: vec!["test.conf".into()], loaded_at: "then".into(), refused: None };
         let (configured, configured_now) = watch::channel(Configured { status, warnings: vec!["mind the gap".into()] });

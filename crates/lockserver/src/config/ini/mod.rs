@@ -160,7 +160,12 @@ impl<'r> Reader<'r> {
                 self.after_header(number, after, false);
             }
             "default" if inside == "DEFAULT" => self.section = Section::Defaults,
-            "key" | "anonymous" | "tls" | "fleetlock" | "etcd" => {
+            "fleetlock" if name.is_empty() => {
+                self.after_header(number, after, true);
+                self.begin(number, "fleetlock", Strict::Fleetlock);
+            }
+            "fleetlock" => self.error(number, "[fleetlock] has no name behind it: write [fleetlock]"),
+            "key" | "anonymous" | "tls" | "etcd" => {
                 let text = format!(
                     "section {} is not supported by this version yet; remove it, since the server would run without it",
                     quote(inside.trim())

@@ -36,7 +36,7 @@ impl Reader<'_> {
     }
 
     /// A section begins, unless the file has it already.
-    fn begin(&mut self, number: usize, title: &str, section: Strict) {
+    pub(super) fn begin(&mut self, number: usize, title: &str, section: Strict) {
         if let Some((first, _)) = self.content.sections.get(&section) {
             let text = format!("[{title}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
             return self.error(number, text);

@@ -3,6 +3,7 @@
 use super::*;
 use lock_core::limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILE_LINES_MAX, CONFIG_FILES_MAX, LOCKS_MAX};
 use std::os::unix::ffi::OsStringExt as _;
+use std::sync::Arc;
 
 #[test]
 fn without_any_file() {
@@ -15,6 +16,7 @@ fn without_any_file() {
         log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
+        fleetlock_prefix: Arc::from("fleetlock-"),
         definitions: vec![Definition {
             target: Target::Lock(LockName::new("DefaultLock").unwrap()),
             settings: Settings::new(1),
@@ -302,6 +304,9 @@ LOG_FORMAT=classic
 LONG_POLL=20
 MAX_WAITING=2000
 DEFAULT_LOCK=
+
+[fleetlock]
+PREFIX=fleetlock-
 
 [lock DefaultLock]
 SIZE=1
