@@ -3,6 +3,7 @@
 use super::ini::{self, Content, Lenient};
 use super::names;
 use super::problem::{Place, Report};
+use crate::access::KeyName;
 use lock_core::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -23,6 +24,12 @@ pub(super) struct Raw {
 pub(super) enum Strict {
     /// `[lock NAME]`, also of a template.
     Lock(Target),
+    /// `[key NAME]`.
+    Key(KeyName),
+    /// `[anonymous]`.
+    Anonymous,
+    /// `[tls]`.
+    Tls,
     /// `[fleetlock]`.
     Fleetlock,
 }
@@ -39,8 +46,8 @@ pub(super) struct Document {
     pub(super) defaults: BTreeMap<String, Raw>,
     /// Some file has a `[general]`.
     pub(super) has_general: bool,
-    /// The sections that 0.36 had not.
-    pub(super) sections: BTreeMap<Strict, Options>,
+    /// The sections that 0.36 had not, and where each begins first.
+    pub(super) sections: BTreeMap<Strict, (Place, Options)>,
 }
 
 impl Document {
@@ -50,16 +57,16 @@ impl Document {
         self.has_general |= has_general;
         self.general.extend(latest(general, report));
         self.defaults.extend(latest(defaults, report));
-        for (section, (_, options)) in sections {
-            self.sections.entry(section).or_default().extend(options);
+        for (section, (place, options)) in sections {
+            self.sections.entry(section).or_insert_with(|| (place, Options::new())).1.extend(options);
         }
     }
 
     /// The lock sections.
     pub(super) fn locks(&self) -> impl Iterator<Item = (&Target, &Options)> {
-        self.sections.iter().filter_map(|(section, options)| match section {
+        self.sections.iter().filter_map(|(section, (_, options))| match section {
             Strict::Lock(target) => Some((target, options)),
-            Strict::Fleetlock => None,
+            _ => None,
         })
     }
 }

@@ -11,7 +11,7 @@ const PREFIX_DEFAULT: &str = "fleetlock-";
 
 /// What the name of a group's lock begins with.
 pub(super) fn check(document: &Document, report: &mut Report) -> Arc<str> {
-    let prefix = document.sections.get(&Strict::Fleetlock).and_then(|options| options.get("PREFIX"));
+    let prefix = document.sections.get(&Strict::Fleetlock).and_then(|(_, options)| options.get("PREFIX"));
     let Some(raw) = prefix else {
         return Arc::from(PREFIX_DEFAULT);
     };

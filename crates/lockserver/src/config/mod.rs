@@ -10,11 +10,14 @@ mod document;
 mod fleetlock;
 mod general;
 mod ini;
+mod key;
 mod lock;
 mod names;
+mod peers;
 mod problem;
 mod sources;
 mod store;
+mod tls;
 mod value;
 
 #[cfg(test)]
@@ -25,7 +28,10 @@ pub use check::check_report;
 pub use problem::{Problem, Problems};
 pub use sources::{Overrides, Sources};
 pub use store::StoreChoice;
+pub use tls::TlsFiles;
 
+use crate::access::Access;
+use ipnet::IpNet;
 use lock_core::Definition;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +52,18 @@ pub struct Config {
     pub long_poll: Duration,
     /// Requests that may wait at a time, for one key or address.
     pub max_waiting: usize,
+    /// Keys, and what is allowed without one.
+    pub access: Access,
+    /// TLS, unless it is spoken by somebody in front, or by nobody.
+    pub tls: Option<TlsFiles>,
+    /// Where it is written down who did what.
+    pub audit: Option<AuditLog>,
+    /// Who may say for whom a request is: proxies in front of the server.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Names by which clients may call the server, beside its addresses; empty for any.
+    pub allowed_hosts: Vec<String>,
+    /// Pages elsewhere that may use the server.
+    pub allowed_origins: Vec<String>,
     /// What the name of a FleetLock group's lock begins with.
     pub fleetlock_prefix: Arc<str>,
     /// Locks and templates, sorted by target, none twice.
@@ -72,6 +90,15 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// Where the audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditLog {
+    /// To standard error, which the service manager's journal keeps.
+    Journal,
+    /// To this file.
+    File(PathBuf),
 }
 
 /// For messages about `LOGLEVEL`.

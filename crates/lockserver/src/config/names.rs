@@ -3,7 +3,7 @@
 use super::document::Strict;
 
 /// The names of `[general]`, those of 0.36 first.
-const GENERAL: [&str; 14] = [
+const GENERAL: [&str; 18] = [
     "SERVER",
     "PORT",
     "LOG_FILE",
@@ -18,6 +18,10 @@ const GENERAL: [&str; 14] = [
     "LONG_POLL",
     "LOG_FORMAT",
     "MAX_WAITING",
+    "AUDIT_LOG",
+    "TRUSTED_PROXIES",
+    "ALLOWED_HOSTS",
+    "ALLOWED_ORIGINS",
 ];
 
 /// So many of them are 0.36's.
@@ -47,6 +51,16 @@ const LOCK: Names = Names {
     place: "a lock section",
 };
 
+/// Those of `[key NAME]`.
+const KEY: Names =
+    Names { names: &["SECRET_HASH", "SECRET_FILE", "LOCKS", "RIGHTS", "MAX_PRIORITY"], place: "a key's section" };
+
+/// Those of `[anonymous]`.
+const ANONYMOUS: Names = Names { names: &["RIGHTS", "LOCKS", "MAX_PRIORITY"], place: "[anonymous]" };
+
+/// Those of `[tls]`.
+const TLS: Names = Names { names: &["CERT", "KEY", "CLIENT_CA"], place: "[tls]" };
+
 /// Those of `[fleetlock]`.
 const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
 
@@ -54,6 +68,9 @@ const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
 pub(super) const fn of(section: &Strict) -> &'static Names {
     match section {
         Strict::Lock(_) => &LOCK,
+        Strict::Key(_) => &KEY,
+        Strict::Anonymous => &ANONYMOUS,
+        Strict::Tls => &TLS,
         Strict::Fleetlock => &FLEETLOCK,
     }
 }

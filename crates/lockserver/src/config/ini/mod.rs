@@ -160,12 +160,11 @@ impl<'r> Reader<'r> {
                 self.after_header(number, after, false);
             }
             "default" if inside == "DEFAULT" => self.section = Section::Defaults,
-            "fleetlock" if name.is_empty() => {
-                self.after_header(number, after, true);
-                self.begin(number, "fleetlock", Strict::Fleetlock);
-            }
-            "fleetlock" => self.error(number, "[fleetlock] has no name behind it: write [fleetlock]"),
-            "key" | "anonymous" | "tls" | "etcd" => {
+            "key" => self.key_header(number, name, after),
+            "anonymous" => self.single_header(number, "anonymous", Strict::Anonymous, name, after),
+            "tls" => self.single_header(number, "tls", Strict::Tls, name, after),
+            "fleetlock" => self.single_header(number, "fleetlock", Strict::Fleetlock, name, after),
+            "etcd" => {
                 let text = format!(
                     "section {} is not supported by this version yet; remove it, since the server would run without it",
                     quote(inside.trim())

@@ -2,8 +2,8 @@
 
 use super::{Reader, Section, split_setting};
 use crate::config::document::{Options, Raw, Strict};
-use crate::config::names;
 use crate::config::value::{cut_comment, quote, second_setting};
+use crate::config::{key, names};
 use lock_core::{LockName, Prefix, Target};
 
 impl Reader<'_> {
@@ -35,8 +35,31 @@ impl Reader<'_> {
         self.begin(number, &format!("lock {name}"), Strict::Lock(target));
     }
 
+    /// A header whose first word is `key`.
+    pub(super) fn key_header(&mut self, number: usize, name: &str, after: &str) {
+        self.after_header(number, after, true);
+        let name = name.trim();
+        if name.is_empty() {
+            return self.error(number, "the section has no name; write [key NAME]");
+        }
+        match key::name(name) {
+            Ok(key) => self.begin(number, &format!("key {name}"), Strict::Key(key)),
+            Err(error) => self.error(number, format!("[key {}]: {error}", quote(name))),
+        }
+    }
+
+    /// The header of a section of which there is one.
+    pub(super) fn single_header(&mut self, number: usize, word: &str, section: Strict, name: &str, after: &str) {
+        self.after_header(number, after, true);
+        if name.is_empty() {
+            self.begin(number, word, section);
+        } else {
+            self.error(number, format!("[{word}] has no name behind it: write [{word}]"));
+        }
+    }
+
     /// A section begins, unless the file has it already.
-    pub(super) fn begin(&mut self, number: usize, title: &str, section: Strict) {
+    fn begin(&mut self, number: usize, title: &str, section: Strict) {
         if let Some((first, _)) = self.content.sections.get(&section) {
             let text = format!("[{title}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
             return self.error(number, text);

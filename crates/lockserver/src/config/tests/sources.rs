@@ -16,6 +16,12 @@ fn without_any_file() {
         log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
+        access: Access::open(),
+        tls: None,
+        audit: None,
+        trusted_proxies: Vec::new(),
+        allowed_hosts: Vec::new(),
+        allowed_origins: Vec::new(),
         fleetlock_prefix: Arc::from("fleetlock-"),
         definitions: vec![Definition {
             target: Target::Lock(LockName::new("DefaultLock").unwrap()),
@@ -303,6 +309,10 @@ LOGLEVEL=debug
 LOG_FORMAT=classic
 LONG_POLL=20
 MAX_WAITING=2000
+AUDIT_LOG=
+TRUSTED_PROXIES=
+ALLOWED_HOSTS=
+ALLOWED_ORIGINS=
 DEFAULT_LOCK=
 
 [fleetlock]

@@ -130,18 +130,6 @@ const BAD: &[(&str, &str)] = &[
     ("[general]\nMAX_WAITING=0", "2: MAX_WAITING: '0' is out of bounds; 1 to 100000"),
     ("[general]\nSTORE=memory PORT=1", "2: STORE: the value contains ' PORT='; write one setting a line"),
     // sections
-    (
-        "[key ci]\nSECRET_HASH=sha256:1",
-        "1: section 'key ci' is not supported by this version yet; remove it, since the server would run without it",
-    ),
-    (
-        "[anonymous]",
-        "1: section 'anonymous' is not supported by this version yet; remove it, since the server would run without it",
-    ),
-    (
-        "[TLS]",
-        "1: section 'TLS' is not supported by this version yet; remove it, since the server would run without it",
-    ),
     ("[fleetlock a]", "1: [fleetlock] has no name behind it: write [fleetlock]"),
     ("[fleetlock] PREFIX=a", "1: 'PREFIX=a' follows the section's ']'; write it on a line of its own"),
     ("[fleetlock]\nPREFIX=a\n[fleetlock]", "3: [fleetlock] stands in line 1 before; put its settings there"),
