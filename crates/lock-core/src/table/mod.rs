@@ -266,7 +266,7 @@ impl Table {
             Command::Revoke { lock, number, caller, reason } => self.revoke(at, lock, *number, caller, reason),
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
-            Command::ListLocks { tickets } => Ok(self.list_locks(*tickets)),
+            Command::ListLocks { tickets, among } => Ok(self.list_locks(*tickets, among.as_deref())),
             Command::ViewLock { name, tickets } => self.view_lock(name, *tickets),
             Command::ListMine { caller, tickets } => Ok(self.list_mine(caller, *tickets)),
             Command::Verify { lock, token } => self.verify(lock, *token),

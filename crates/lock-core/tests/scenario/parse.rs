@@ -85,7 +85,7 @@ impl Stage {
             "view" => {
                 return admin(Command::ViewLock { name: lock(words[1]), tickets: 1000 });
             }
-            "locks" => return admin(Command::ListLocks { tickets: 10 }),
+            "locks" => return admin(Command::ListLocks { tickets: 10, among: None }),
             "mine" => {
                 return admin(Command::ListMine { caller: caller(&rest(1)), tickets: 1000 });
             }

@@ -7,7 +7,7 @@ mod right;
 mod secret;
 
 pub use key::{Grants, Key, KeyName, KeyNameError};
-pub use pattern::{Pattern, Patterns};
+pub use pattern::{Patterns, parse as parse_pattern};
 pub use right::{Right, Rights};
 pub use secret::{Digest, Secret, SecretError};
 

@@ -1,72 +1,36 @@
 //! Which locks a key is for.
 
-use lock_core::{LockName, NameError, Prefix};
+use lock_core::{LockName, NameError, Prefix, Target};
 use std::fmt;
+use std::sync::Arc;
 
-/// A lock's name, or the beginning of names and a `*`.
+/// Locks by their names and by the beginnings of their names; what one of them takes, all take together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pattern {
-    /// This lock.
-    One(LockName),
-    /// Every lock whose name begins so.
-    Beginning(Prefix),
-}
+pub struct Patterns(Arc<[Target]>);
 
-impl Pattern {
-    /// Reads a pattern.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.ends_with('*') {
-            Prefix::from_pattern(text).map(Self::Beginning)
-        } else {
-            LockName::new(text).map(Self::One)
-        }
-    }
-
-    /// Whether the lock is meant.
-    #[must_use]
-    pub fn takes(&self, lock: &LockName) -> bool {
-        match self {
-            Self::One(name) => name == lock,
-            Self::Beginning(prefix) => lock.as_str().starts_with(prefix.as_str()),
-        }
-    }
-
-    /// Whether every lock of that beginning is meant.
-    fn takes_all(&self, beginning: &Prefix) -> bool {
-        match self {
-            Self::One(_) => false,
-            Self::Beginning(prefix) => beginning.as_str().starts_with(prefix.as_str()),
-        }
+/// Reads a lock's name, or the beginning of names and a `*`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &str) -> Result<Target, NameError> {
+    if text.ends_with('*') {
+        Prefix::from_pattern(text).map(Target::Template)
+    } else {
+        LockName::new(text).map(Target::Lock)
     }
 }
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(name) => name.fmt(f),
-            Self::Beginning(prefix) => f.write_str(&prefix.pattern()),
-        }
-    }
-}
-
-/// Several patterns; what one of them takes, all take together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patterns(Vec<Pattern>);
 
 impl Patterns {
     /// Every lock.
     #[must_use]
     pub fn all() -> Self {
-        Self(vec![Pattern::Beginning(Prefix::from_pattern("*").expect("the shortest pattern"))])
+        Self(Arc::from([parse("*").expect("the shortest pattern")]))
     }
 
     /// These.
     #[must_use]
-    pub const fn new(patterns: Vec<Pattern>) -> Self {
-        Self(patterns)
+    pub fn new(patterns: Vec<Target>) -> Self {
+        Self(Arc::from(patterns))
     }
 
     /// Whether the lock is meant.
@@ -78,13 +42,21 @@ impl Patterns {
     /// Whether every lock of that beginning is meant.
     #[must_use]
     pub fn takes_all(&self, beginning: &Prefix) -> bool {
-        self.0.iter().any(|pattern| pattern.takes_all(beginning))
+        self.0.iter().any(
+            |pattern| matches!(pattern, Target::Template(prefix) if beginning.as_str().starts_with(prefix.as_str())),
+        )
     }
 
     /// Whether every lock is meant.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.0.iter().any(|pattern| matches!(pattern, Pattern::Beginning(prefix) if prefix.as_str().is_empty()))
+        self.0.iter().any(|pattern| matches!(pattern, Target::Template(prefix) if prefix.as_str().is_empty()))
+    }
+
+    /// The patterns themselves.
+    #[must_use]
+    pub fn targets(&self) -> Arc<[Target]> {
+        self.0.clone()
     }
 }
 
@@ -95,7 +67,10 @@ impl fmt::Display for Patterns {
             if index > 0 {
                 f.write_str(", ")?;
             }
-            pattern.fmt(f)?;
+            match pattern {
+                Target::Lock(name) => write!(f, "{name}")?,
+                Target::Template(prefix) => f.write_str(&prefix.pattern())?,
+            }
         }
         Ok(())
     }
@@ -106,7 +81,7 @@ mod tests {
     use super::*;
 
     fn patterns(texts: &[&str]) -> Patterns {
-        Patterns::new(texts.iter().map(|text| Pattern::parse(text).unwrap()).collect())
+        Patterns::new(texts.iter().map(|text| parse(text).unwrap()).collect())
     }
 
     #[test]

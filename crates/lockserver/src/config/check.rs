@@ -1,11 +1,12 @@
 //! What `lockserver check-config` prints.
 
 use super::value::seconds_text;
-use super::{AuditLog, Config, Loaded, Problems, TlsFiles};
+use super::{AuditLog, Config, Loaded, Problems, TlsFiles, exposure};
 use crate::access::{Access, Grants};
 use lock_core::limits::LOCK_TICKETS_MAX;
 use lock_core::{Capacity, Definition, Ms, Target};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 /// Every error and warning; then, if the server would start, the effective settings and locks in the file's own syntax; last a
 /// line that sums up.
@@ -25,10 +26,20 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     if let Ok(loaded) = result {
         config(&mut out, &loaded.config);
     }
+    if let Ok(loaded) = result {
+        for text in exposure(&loaded.config, is_loopback(&loaded.config.server)) {
+            line(&mut out, format_args!("# {text}"));
+        }
+    }
     let verdict = if result.is_ok() { "the configuration is good" } else { "the server does not start like this" };
     let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len(), "warning"));
     line(&mut out, format_args!("# {counts}: {verdict}"));
     out
+}
+
+/// A name counts as this machine's only if it says so; what it resolves to is known at the start.
+fn is_loopback(server: &str) -> bool {
+    server.parse::<IpAddr>().map_or_else(|_| server.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 fn count(n: usize, what: &str) -> String {

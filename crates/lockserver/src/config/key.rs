@@ -3,7 +3,7 @@
 use super::document::{Document, Options, Raw, Strict};
 use super::problem::{Place, Report};
 use super::value::{list, quote, whole_signed};
-use crate::access::{Access, Digest, Grants, Key, KeyName, Pattern, Patterns, Right, Rights, SecretError};
+use crate::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, SecretError, parse_pattern};
 use lock_core::limits::{KEY_SECRETS_MAX, KEYS_MAX, PRIORITY_MAX, PRIORITY_MIN, SECRET_FILE_BYTES_MAX};
 use std::fs;
 use std::io::{self, Read as _};
@@ -43,7 +43,7 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
     };
     Access::new(keys, anonymous).unwrap_or_else(|(one, other)| {
         let text = format!("the keys {one} and {other} have the same secret; make a new one for one of them");
-        report.error(a_key.unwrap_or(&Place::elsewhere("")), text);
+        report.error(a_key.expect("two keys"), text);
         Access::open()
     })
 }
@@ -111,7 +111,7 @@ fn rights(text: &str) -> Result<Rights, String> {
 }
 
 fn patterns(text: &str) -> Result<Patterns, String> {
-    let read = |text: &str| Pattern::parse(text).map_err(|error| format!("{}: {error}", quote(text)));
+    let read = |text: &str| parse_pattern(text).map_err(|error| format!("{}: {error}", quote(text)));
     Ok(Patterns::new(list(text)?.into_iter().map(read).collect::<Result<_, _>>()?))
 }
 

@@ -104,6 +104,25 @@ pub enum AuditLog {
 /// For messages about `LOGLEVEL`.
 const LOG_LEVELS: &str = "write superdebug, debug, info, warning or error";
 
+/// What an operator should know about who can reach the server. `loopback`: only this machine can.
+#[must_use]
+pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
+    if loopback {
+        return Vec::new();
+    }
+    if config.access.is_open() {
+        let text = "whoever reaches this server may use and observe every lock: there are no keys. Make one with \
+                    'lockserver key new NAME', or write [anonymous] and its RIGHTS to say that this is meant";
+        return vec![text.to_owned()];
+    }
+    if config.access.has_keys() && config.tls.is_none() && config.trusted_proxies.is_empty() {
+        let text = "keys are sent over this network as everybody on it can read them: there is no [tls], and no proxy that \
+                    speaks TLS is named in TRUSTED_PROXIES";
+        return vec![text.to_owned()];
+    }
+    Vec::new()
+}
+
 /// What a reload cannot apply, one warning each: all else of the new configuration is applied.
 #[must_use]
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {

@@ -41,9 +41,6 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
     };
     let config = &loaded.config;
     let log = log::init(config.log.level, config.log.format, config.log.file.as_deref());
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
     os::ignore_file_size_signal();
     let open_files = os::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("the limit of open files stays as it is: {error}");
@@ -83,10 +80,14 @@ async fn serve(
     let (handle, mut running) = start_engine(config)?;
 
     let (stop, stopping) = watch::channel(false);
-    let (live, live_now) = watch::channel(reload::live(config));
+    let loopback = address.ip().is_loopback();
+    let (live, live_now) = watch::channel(reload::live(config, loopback));
     let admin = admin::open(admin_socket)
         .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
-    let (configured, configured_now) = watch::channel(reload::configured(&loaded));
+    let (configured, configured_now) = watch::channel(reload::configured(&loaded, loopback));
+    for warning in &configured_now.borrow().warnings {
+        tracing::warn!("{warning}");
+    }
     let (reload_sender, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
     let service = Service {
         started,
@@ -109,7 +110,7 @@ async fn serve(
     tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
     announce(&address);
 
-    let mut reload = Reload::new(sources.clone(), loaded.config, handle.clone(), live, configured, log);
+    let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), live, configured, log);
     // Apart, so that a signal to stop is heard while a reload takes its time.
     tokio::spawn(async move {
         while let Some(answer) = reloads.recv().await {

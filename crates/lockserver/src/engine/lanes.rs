@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
         let lanes = Lanes::new();
-        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0 });
+        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0, among: None });
         lanes.push_ordinary(request).unwrap();
         let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
         lanes.queues().urgent.push_back(request);
@@ -198,7 +198,7 @@ mod tests {
         let gone = Err(oneshot::error::TryRecvError::Closed);
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
-        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0 });
+        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0, among: None });
         assert_eq!(lanes.push_ordinary(late).unwrap_err(), Failure::ShuttingDown);
         assert!(lanes.take(Duration::ZERO).is_none());
     }

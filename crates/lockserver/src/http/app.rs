@@ -1,10 +1,12 @@
 //! What every handler is given.
 
-use super::connection::{self, Connection, Peer};
+use super::auth::{AuthSettings, Failures};
+use super::connection::{self, Connection};
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
 use lock_core::Caller;
+use lock_core::limits::WAITING_REQUESTS_MAX;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,20 @@ pub struct Live {
     pub max_waiting: usize,
     /// What the name of a FleetLock group's lock begins with.
     pub fleetlock_prefix: Arc<str>,
+    /// Who may do what from where.
+    pub auth: Arc<AuthSettings>,
+}
+
+impl Default for Live {
+    /// As the configuration has it without a file.
+    fn default() -> Self {
+        Self {
+            long_poll: Duration::from_secs(20),
+            max_waiting: WAITING_REQUESTS_MAX,
+            fleetlock_prefix: Arc::from("fleetlock-"),
+            auth: Arc::default(),
+        }
+    }
 }
 
 /// The engine, the settings, and the word that the server stops. Cheap to clone.
@@ -32,6 +48,8 @@ pub struct App {
     pub stop: watch::Receiver<bool>,
     /// The process around it.
     pub service: Arc<Service>,
+    /// Wrong keys.
+    pub(super) failures: Arc<Failures>,
     waiting: Places,
     streams: Places,
 }
@@ -41,7 +59,7 @@ impl App {
     #[must_use]
     pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
         let (waiting, streams) = (Places::default(), Places::default());
-        Self { engine, live, stop, service: Arc::new(service), waiting, streams }
+        Self { engine, live, stop, service: Arc::new(service), failures: Arc::default(), waiting, streams }
     }
 
     /// Settings as they are now.
@@ -110,12 +128,6 @@ impl Presence for Connection {
     fn is_open(&self) -> bool {
         Self::is_open(self)
     }
-}
-
-/// Who sent a request. Without keys that is the address; whom the administrators' socket let in is an administrator.
-pub(super) fn caller(connection: &Connection) -> Caller {
-    let peer = connection.peer();
-    Caller { admin: matches!(peer, Peer::Local { .. }), ..Caller::anonymous(&peer.name()) }
 }
 
 /// Has the engine's receipt confirmed once the response has reached its client, and dropped otherwise.
