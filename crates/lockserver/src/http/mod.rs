@@ -10,6 +10,7 @@ mod fleetlock;
 mod health;
 mod holder;
 mod json;
+mod metrics;
 mod page;
 mod router;
 mod service;

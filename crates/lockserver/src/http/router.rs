@@ -1,9 +1,10 @@
 //! Every route.
 
 use super::app::App;
-use super::{fleetlock, health, json, page, terraform, xmlrpc};
+use super::{fleetlock, health, json, metrics, page, terraform, xmlrpc};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use lock_api::routes;
@@ -15,6 +16,7 @@ pub fn router(app: App) -> Router {
         .route("/RPC2", post(xmlrpc::call))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route(routes::METRICS, get(metrics::show))
         .merge(json::routes())
         .route(routes::FLEETLOCK_LOCK, post(fleetlock::lock))
         .route(routes::FLEETLOCK_UNLOCK, post(fleetlock::unlock))
@@ -24,6 +26,7 @@ pub fn router(app: App) -> Router {
         // LOCK and UNLOCK are methods that no router knows.
         .route(routes::TERRAFORM, any(terraform::call))
         .fallback(unknown_path)
+        .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
 }
 

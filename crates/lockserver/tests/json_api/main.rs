@@ -5,4 +5,5 @@ mod description;
 mod errors;
 mod events;
 mod harness;
+mod metrics;
 mod tickets;
