@@ -100,6 +100,8 @@ pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
+/// Locks and templates with metrics of their own; what is beyond is counted together.
+pub const METRIC_LABELS_MAX: usize = 1000;
 /// Event streams open at a time, for one key or address.
 pub const EVENT_STREAMS_MAX: usize = 50;
 /// Connections to the administrators' socket at a time.

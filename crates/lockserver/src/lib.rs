@@ -11,5 +11,6 @@ pub mod engine;
 pub mod exit;
 pub mod http;
 pub mod log;
+pub mod metrics;
 pub mod os;
 pub mod store;

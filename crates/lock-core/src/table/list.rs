@@ -29,12 +29,11 @@ impl Table {
     }
 
     fn view(&self, lock: &Lock, tickets: usize) -> LockView {
-        let closed = lock.closures.iter().map(|number| crate::ranges::count(&self.closures[number].slots)).sum();
         let pause = lock.record.pause.as_ref();
         LockView {
             free: if lock.exclusive { 0 } else { lock.slots.room() },
-            in_use: lock.slots.out() - closed,
-            closed,
+            in_use: lock.slots.out() - lock.closed,
+            closed: lock.closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
             closures: lock.closures.iter().map(|number| self.closures[number].clone()).collect(),

@@ -58,6 +58,7 @@ impl Stage {
             "restart" => return Act::Restart(rest(1).number("copied")),
             "gap" => return Act::Gap,
             "show" => return Act::Show(words[1].to_owned(), rest(2).0.iter().map(|w| (*w).to_owned()).collect()),
+            "measure" => return Act::Measure(words[1].to_owned()),
             "lock" => return admin(put(words[1], &rest(2))),
             "patch" => return admin(patch(words[1], &rest(2))),
             "delete" => {

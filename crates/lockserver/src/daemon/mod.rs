@@ -78,6 +78,7 @@ async fn serve(
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let address = listener.local_addr();
     let (handle, mut running) = start_engine(config)?;
+    handle.metrics().config_applied();
 
     let (stop, stopping) = watch::channel(false);
     let loopback = address.ip().is_loopback();
@@ -103,9 +104,15 @@ async fn serve(
     if let Some(admin) = admin {
         tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
         let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
-        serving_admin = Some(tokio::spawn(connection::serve_local(admin, router.clone(), limits, stopping.clone())));
+        serving_admin = Some(tokio::spawn(connection::serve_local(
+            admin,
+            router.clone(),
+            limits,
+            handle.metrics().clone(),
+            stopping.clone(),
+        )));
     }
-    let mut serving = tokio::spawn(connection::serve(listener, router, limits, stopping));
+    let mut serving = tokio::spawn(connection::serve(listener, router, limits, handle.metrics().clone(), stopping));
 
     tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
     announce(&address);

@@ -64,6 +64,7 @@ impl Reload {
     pub(super) async fn run(&mut self) -> Result<Reloaded, String> {
         let outcome = self.apply().await;
         if let Err(refused) = &outcome {
+            self.engine.metrics().config_refused();
             self.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
         }
         outcome
@@ -108,6 +109,7 @@ impl Reload {
         self.config = Config { server, port, store, ..self.config.clone() };
         let warnings = now.warnings.clone();
         self.configured.send_replace(now);
+        self.engine.metrics().config_applied();
         let lock_core::ConfigureReport { created, changed, retired, refused } = report;
         Ok(Reloaded { created, changed, retired, refused, warnings })
     }

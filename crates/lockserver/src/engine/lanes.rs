@@ -18,6 +18,8 @@ const BATCH_MAX: usize = 5000;
 pub(crate) enum Work {
     /// A command, answered in its step unless it waits.
     Command(Box<Command>),
+    /// The locks are to be measured for the metrics, once this step is durable.
+    Measure,
     /// The request with this number waits no longer.
     EndWait {
         /// [`Waiter::number`].
@@ -55,8 +57,16 @@ impl Request {
     /// A command and where its answer goes.
     #[must_use]
     pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
+        Self::of(Work::Command(Box::new(command)))
+    }
+
+    pub(crate) fn measure() -> (Self, oneshot::Receiver<Answer>) {
+        Self::of(Work::Measure)
+    }
+
+    fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Work::Command(Box::new(command)), reply: Some(reply), waiter: None, turn: Turn::First }, answer)
+        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -162,6 +172,13 @@ impl Lanes {
         let taken = batch.iter().take(urgent).filter(|request| request.reply.is_some()).count();
         self.urgent_room.add_permits(taken);
         Some(batch)
+    }
+
+    /// Requests in the urgent and in the ordinary lane.
+    #[must_use]
+    pub fn lengths(&self) -> (usize, usize) {
+        let queues = self.queues();
+        (queues.urgent.len(), queues.ordinary.len())
     }
 
     /// Nothing more is taken in; what is there is still answered.

@@ -6,8 +6,9 @@ use super::lanes::{Request, Turn, Work};
 use super::step::Engine;
 use super::waiters::Registered;
 use crate::store::StoreError;
-use lock_core::{Command, ConfigureMode, Outcome, Table, TicketId};
+use lock_core::{Change, Command, ConfigureMode, Outcome, Table, TicketId};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// First pause before the store is loaded again.
 const BACK_OFF_MIN_MS: u64 = 100;
@@ -72,11 +73,14 @@ impl Engine {
     pub(crate) fn begin_term(&mut self, tick: Tick) -> Result<(), Fatal> {
         let (restart, loaded) = match self.store.load() {
             Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
-            Err(error) => return self.end_term(tick, error),
+            Err(error) => {
+                self.metrics.engine.loads_failed.increment();
+                return self.end_term(tick, error);
+            }
         };
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
         table.continue_stamps(&self.stamps);
-        if let Err(error) = self.store.commit(&[table.clock_change()]) {
+        if let Err(error) = self.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }
         if restart {
@@ -84,6 +88,7 @@ impl Engine {
         }
         // Wall time tells the lives of a server apart; two within a microsecond it does not have.
         self.term = tick.wall_us.max(self.term + 1);
+        self.metrics.engine.terms.increment();
         self.saved_at = table.now();
         self.table = Some(table);
         self.events.begin_term(self.term);
@@ -93,6 +98,14 @@ impl Engine {
         self.status.set_trouble(None);
         let batch = self.first_batch();
         self.run(tick, 0, false, batch)
+    }
+
+    /// A commit, with a look at the clock around it; no rule asks how long it took.
+    pub(crate) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let result = self.store.commit(changes);
+        self.metrics.engine.committed(began.elapsed());
+        result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
     }
 
     /// A term begins with the configuration, with what the last one owes, and with those who waited through the time
@@ -116,7 +129,7 @@ impl Engine {
         for request in batch {
             match request.work {
                 Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
-                Work::Command(_) => tell(request.reply, Err(failure(false))),
+                Work::Command(_) | Work::Measure => tell(request.reply, Err(failure(false))),
                 Work::EndWait { number, lost } => {
                     let Some((id, one)) = self.waiters.remove(number) else {
                         continue;

@@ -77,6 +77,7 @@ impl App {
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
     pub fn may_wait(&self, caller: &Caller) -> Option<Place> {
+        super::metrics::note_wait();
         self.waiting.take(caller, self.live().max_waiting)
     }
 
@@ -87,11 +88,23 @@ impl App {
     }
 }
 
+impl App {
+    /// Requests that wait, and event streams, of everybody.
+    pub(super) fn taken(&self) -> (usize, usize) {
+        (self.waiting.taken(), self.streams.taken())
+    }
+}
+
 /// How many of something each key or address has at the moment.
 #[derive(Debug, Clone, Default)]
 struct Places(Arc<Mutex<HashMap<Arc<str>, usize>>>);
 
 impl Places {
+    /// Of everybody together.
+    fn taken(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     fn take(&self, caller: &Caller, max: usize) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let who = caller.owner.as_ref().unwrap_or(&caller.from);

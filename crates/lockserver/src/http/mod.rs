@@ -11,6 +11,7 @@ mod fleetlock;
 mod health;
 mod holder;
 mod json;
+mod metrics;
 mod page;
 mod percent;
 mod router;

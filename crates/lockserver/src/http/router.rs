@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::{self, Gate};
 use super::routes::{Entry, Face, Need, Routes};
-use super::{fleetlock, health, json, page, terraform, xmlrpc};
+use super::{fleetlock, health, json, metrics, page, terraform, xmlrpc};
 use crate::access::Right::{Observe, Use};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
@@ -15,7 +15,8 @@ fn all() -> Routes {
     let public = Routes::of(Face::Plain)
         .get("/", Need::Right(Observe), page::show)
         .get("/healthz", Need::Nothing, health::alive)
-        .get("/readyz", Need::Nothing, health::ready);
+        .get("/readyz", Need::Nothing, health::ready)
+        .get(routes::METRICS, Need::Right(Observe), metrics::show);
     // Which lock a call is about stands in its body; the face looks.
     let xmlrpc = Routes::of(Face::XmlRpc).post("/", Need::Right(Use), xmlrpc::call).post(
         "/RPC2",
@@ -37,7 +38,12 @@ fn all() -> Routes {
 pub fn router(app: App) -> Router {
     let (router, table) = all().finish();
     let gate = Gate::new(app.clone(), table);
-    router.fallback(unknown_path).layer(middleware::from_fn_with_state(gate, auth::pass)).with_state(app)
+    router
+        .fallback(unknown_path)
+        .layer(middleware::from_fn_with_state(gate, auth::pass))
+        // Around the gate: what it refuses is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
+        .with_state(app)
 }
 
 /// Every route with what it needs, for whoever wants to check that.

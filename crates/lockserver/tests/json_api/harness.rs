@@ -69,8 +69,9 @@ impl Server {
         let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
         let address = listener.local_addr();
         let local = LocalListener::bind(&admin).expect("a socket");
-        tokio::spawn(connection::serve(listener, router.clone(), Limits::default(), stopping.clone()));
-        tokio::spawn(connection::serve_local(local, router, Limits::default(), stopping));
+        let (limits, metrics) = (Limits::default(), handle.metrics().clone());
+        tokio::spawn(connection::serve(listener, router.clone(), limits, metrics.clone(), stopping.clone()));
+        tokio::spawn(connection::serve_local(local, router, limits, metrics, stopping));
         Self { address, admin, reloads, stop, handle, kept: (live, configured, directory) }
     }
 

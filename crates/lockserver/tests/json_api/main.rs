@@ -5,5 +5,6 @@ mod description;
 mod errors;
 mod events;
 mod harness;
+mod metrics;
 mod rights;
 mod tickets;

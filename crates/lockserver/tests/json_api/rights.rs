@@ -52,6 +52,7 @@ const ROUTES: &[Row] = &[
     ("POST", "/RPC2", "/RPC2", QUERY, true, [false, false, true, true]),
     ("GET", "/healthz", "/healthz", "", false, [true; 4]),
     ("GET", "/readyz", "/readyz", "", false, [true; 4]),
+    ("GET", "/metrics", "/metrics", "", false, [false, true, false, true]),
     ("GET", "/openapi.json", "/openapi.json", "", false, [true; 4]),
     ("GET", "/v1/locks", "/v1/locks", "", false, [false, true, false, true]),
     ("GET", "/v1/locks/{lock}", "/v1/locks/one", "", true, [false, true, false, true]),
@@ -292,6 +293,8 @@ async fn an_observer_of_some_locks_sees_those_and_ends_nothing() {
     let names: Vec<&str> =
         locks["locks"].as_array().unwrap().iter().map(|lock| lock["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["job-a"]);
+    let metrics = watch("GET", "/metrics").await.body;
+    assert!(metrics.contains("lock=\"job-*\"") && !metrics.contains("lock=\"one\""), "{metrics}");
     let page = watch("GET", "/").await;
     assert!(page.body.contains("job-a") && !page.body.contains("\"one\""), "{page:?}");
     assert_eq!(watch("GET", "/v1/locks/job-a").await.ok()["holding"], 1);

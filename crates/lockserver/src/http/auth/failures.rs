@@ -60,6 +60,7 @@ impl Failures {
     /// Keeps an answer back for a while; false at once if too many are.
     pub(super) async fn keep_back(&self) -> bool {
         let Ok(_place) = self.kept_back.try_acquire() else { return false };
+        super::super::metrics::note_wait();
         tokio::time::sleep(PAUSE).await;
         true
     }

@@ -148,6 +148,7 @@ async fn identify(
 async fn wrong_key(gate: &Gate, address: IpAddr, face: Face) -> Response {
     let text =
         "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
+    gate.app.engine.metrics().http.wrong_keys.increment();
     match gate.app.failures.note(address) {
         Pace::AtOnce => {
             tracing::warn!("a wrong key was sent from {address}");

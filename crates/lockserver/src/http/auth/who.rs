@@ -1,6 +1,7 @@
 //! Who sends a request, as far as the server knows, and what that allows.
 
 use crate::access::{Grants, Key, Right};
+use crate::metrics::Label;
 use lock_core::{Caller, LockName, Target};
 use std::path::Path;
 use std::sync::Arc;
@@ -84,6 +85,17 @@ impl Who {
     /// Whether this lock is to be seen: in lists, events and metrics.
     pub(in crate::http) fn sees(&self, lock: &LockName) -> bool {
         self.grants.may(Right::Observe, lock)
+    }
+
+    /// Whether the numbers of this label are to be seen: those of a lock, of all locks of a template, or of all others.
+    pub(in crate::http) fn sees_label(&self, label: Label<'_>) -> bool {
+        let Grants { rights, locks, .. } = &*self.grants;
+        rights.has(Right::Observe)
+            && match label {
+                Label::Of(Target::Lock(lock)) => locks.takes(lock),
+                Label::Of(Target::Template(prefix)) => locks.takes_all(prefix),
+                Label::Others => locks.is_all(),
+            }
     }
 
     /// The locks that it may see; `None` for every lock.
