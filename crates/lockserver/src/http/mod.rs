@@ -13,7 +13,7 @@ mod holder;
 mod json;
 mod metrics;
 mod page;
-mod percent;
+mod path;
 mod router;
 mod routes;
 mod service;

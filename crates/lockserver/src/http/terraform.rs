@@ -7,10 +7,11 @@ use super::app::App;
 use super::auth::Who;
 use super::body;
 use super::holder::{self, Taken};
+use super::path;
 use super::wall::rfc3339;
 use crate::engine::Failure;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -28,18 +29,14 @@ struct LockInfo {
 }
 
 /// Any method on `/v1/terraform/{lock}`.
-pub(super) async fn call(
-    State(app): State<App>,
-    Extension(who): Extension<Who>,
-    Path(name): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let lock = match LockName::new(&name) {
+pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let lock = match path::lock(&parts).expect("the route has a place for it") {
         Ok(lock) => lock,
-        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(error) => return text(StatusCode::BAD_REQUEST, format!("the path {error}")),
     };
-    let method = request.method().as_str().to_owned();
-    let bytes = match body::read(request.into_body()).await {
+    let method = parts.method.as_str().to_owned();
+    let bytes = match body::read(body).await {
         Ok(bytes) => bytes,
         Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };

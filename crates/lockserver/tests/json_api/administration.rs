@@ -56,6 +56,16 @@ async fn a_lock_is_shown_without_ids() {
 }
 
 #[tokio::test]
+async fn names_are_decoded_once() {
+    let server = Server::start().await;
+    for (path, name) in [("50%25", "50%"), ("%2541", "%41"), ("gr%C3%B6%C3%9Fe%20a+b", "größe a+b")] {
+        let path = format!("/v1/locks/{path}");
+        assert_eq!(server.admin("PUT", &path, &[], "{\"size\": 1}").await.status, 201);
+        assert_eq!(server.get(&path).await.ok()["name"], name);
+    }
+}
+
+#[tokio::test]
 async fn a_template_is_shown_and_nothing_made() {
     let server = Server::start().await;
     let lock = server.lock("job-1").await;

@@ -335,6 +335,24 @@ async fn an_administrator_of_some_locks() {
 }
 
 #[tokio::test]
+async fn a_path_means_the_same_to_the_gate_and_to_the_handler() {
+    let server = Server::start_with(settings(vec![key("ci", &[Right::Use], &["job-*"])], anonymous(&[]))).await;
+    for (path, status) in [
+        ("/v1/terraform/job-1", 200),
+        ("/v1/terraform/job%2D2", 200),
+        ("/v1/terraform/%6Aob-3", 200),
+        ("/v1/terraform/one", 403),
+        ("/v1/terraform/%6Fne", 403),
+        ("/v1/terraform/%zz", 400),
+        ("/v1/terraform/a%2Fb", 400),
+        ("/v1/terraform/%256Fne", 403),
+    ] {
+        let answer = server.call("LOCK", path, &[&bearer("ci")], "{\"ID\": \"x\"}").await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn priorities_have_a_bound() {
     let server = Server::start_with(keys()).await;
     let ask = async |body: &str| server.call("POST", "/v1/locks/two/tickets", &[&bearer("user")], body).await;

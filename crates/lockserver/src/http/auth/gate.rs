@@ -2,6 +2,7 @@
 
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
+use super::super::path;
 use super::super::routes::{Entry, Face, Need, Table};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
@@ -10,13 +11,12 @@ use super::refusal::{plain, refusal};
 use super::{AuthSettings, Denied, Who};
 use crate::access::Right;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, State};
+use axum::extract::{MatchedPath, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
-use lock_core::LockName;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -68,10 +68,10 @@ type Refused = Box<Response>;
 async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Origin), Refused> {
     let (mut parts, body) = request.into_parts();
     let settings = Arc::clone(&gate.app.live.borrow().auth);
-    let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let path = path.as_deref().unwrap_or("");
-    let entry = gate.table.find(path, &parts.method);
-    let face = entry.or_else(|| gate.table.any_of(path)).map_or(Face::Plain, |entry| entry.face);
+    let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.as_deref().unwrap_or("");
+    let entry = gate.table.find(route, &parts.method);
+    let face = entry.or_else(|| gate.table.any_of(route)).map_or(Face::Plain, |entry| entry.face);
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
 
     let mut origin = Origin::Own;
@@ -89,8 +89,8 @@ async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Or
     }
     let who = identify(gate, &settings, &connection, &parts.headers, face).await?;
     if let Some(entry) = entry {
-        authorize(&who, entry, &mut parts, gate).await.map_err(|denied| {
-            tracing::debug!(from = who.from(), key = who.owner(), "{} {path} refused: {}", parts.method, denied.text);
+        authorize(&who, entry, &parts).map_err(|denied| {
+            tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
             Box::new(refusal(face, denied))
         })?;
     }
@@ -187,21 +187,15 @@ fn client(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
 }
 
 /// Whether the sender may call the route.
-async fn authorize(who: &Who, entry: &Entry, parts: &mut Parts, gate: &Gate) -> Result<(), Denied> {
-    let lock = lock_of(parts, gate).await;
+fn authorize(who: &Who, entry: &Entry, parts: &Parts) -> Result<(), Denied> {
+    // A path that names none, though its route has a place for it, is refused by the handler.
+    let lock = path::lock(parts).and_then(Result::ok);
     let may = |right| lock.as_ref().map_or_else(|| who.may_somewhere(right), |lock| who.may(right, lock));
     match entry.need {
         Need::Nothing => Ok(()),
         Need::Right(right) => may(right),
         Need::UseOrObserve => may(Right::Use).or_else(|_| may(Right::Observe)),
     }
-}
-
-/// The lock that the path names, if it names one; a name that none can have is refused by the handler.
-async fn lock_of(parts: &mut Parts, gate: &Gate) -> Option<LockName> {
-    let params = RawPathParams::from_request_parts(parts, &gate.app).await.ok()?;
-    let raw = params.iter().find_map(|(name, value)| (name == "lock").then_some(value))?;
-    LockName::new(&super::super::percent::decode(raw).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use super::super::app::App;
 use super::super::auth::Who;
 use super::super::connection::Connection;
-use super::super::percent;
+use super::super::path;
 use super::problem::Refusal;
 use crate::access::Right;
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use lock_api::{ErrorCode, Seconds};
@@ -26,7 +26,7 @@ pub(super) struct Asked {
     /// The same for the core, about tickets that only their ids name.
     pub(super) caller: Caller,
     headers: HeaderMap,
-    path: BTreeMap<String, String>,
+    path: BTreeMap<&'static str, String>,
     query: BTreeMap<String, String>,
 }
 
@@ -36,13 +36,11 @@ impl FromRequestParts<App> for Asked {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
         let who = parts.extensions.get::<Who>().expect("each request has passed the gate").clone();
-        let path = match RawPathParams::from_request_parts(parts, app).await {
-            Ok(path) => path,
-            Err(error) => return Err(Refusal::invalid(format!("the path cannot be read: {error}"))),
-        };
-        let mut decoded = BTreeMap::new();
-        for (name, raw) in &path {
-            decoded.insert(name.to_owned(), decode(raw, "the path")?);
+        let mut path = BTreeMap::new();
+        for name in ["lock", "id", "number"] {
+            if let Some(part) = path::part(parts, name) {
+                path.insert(name, part.map_err(|error| Refusal::invalid(format!("the path {error}")))?);
+            }
         }
         Ok(Self {
             app: app.clone(),
@@ -50,23 +48,23 @@ impl FromRequestParts<App> for Asked {
             who,
             connection,
             headers: parts.headers.clone(),
-            path: decoded,
+            path,
             query: read_query(parts.uri.query().unwrap_or(""))?,
         })
     }
 }
 
-/// `%XX` of that place undone.
-fn decode(raw: &str, place: &str) -> Result<String, Refusal> {
-    percent::decode(raw).map_err(|error| Refusal::invalid(format!("{place} {error}")))
+/// `%XX` in the query undone.
+fn decode(raw: &str) -> Result<String, Refusal> {
+    path::decode(raw).map_err(|error| Refusal::invalid(format!("the query {error}")))
 }
 
 fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
     let mut read = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = decode(&name.replace('+', " "), "the query")?;
-        let value = decode(&value.replace('+', " "), "the query")?;
+        let name = decode(&name.replace('+', " "))?;
+        let value = decode(&value.replace('+', " "))?;
         if read.insert(name.clone(), value).is_some() {
             return Err(Refusal::invalid(format!("the query names {name:?} twice")));
         }
