@@ -1,0 +1,71 @@
+"""The Python client of lockserver: permits that cap how many of anything run at once, across machines.
+
+    from lockserver_client import Client
+
+    client = Client("http://127.0.0.1:9090")
+    with client.hold("san-ssh", wait_s=30) as held:
+        print("at work with token", held.token)
+
+What it promises: a request is repeated only when that is safe, with the same `request_id`; what is given up is cancelled by
+that `request_id`, so no answer lost on the way takes a second permit or leaves one behind; a `Held` renews itself, knows until
+when it surely holds, and gives back at the end of `with`.
+
+In reading order: `_plan` (what a client does, without doing it), `_send` (one call), `_calls`, `_acquire`, `_lease`, then
+`_sync` and `_async`, which carry plans out, and `_client`, `_held`, `_events` with their twins for asyncio.
+"""
+
+from . import errors
+from ._async_client import AsyncClient
+from ._async_held import AsyncHeld, Holding
+from ._client import Client
+from ._events import Events
+from ._events_async import AsyncEvents
+from ._held import Held
+from ._lanes import __version__
+from ._settings import Retry
+from ._types import (
+    Changes,
+    Closure,
+    Configuration,
+    Event,
+    Lock,
+    Locks,
+    Permits,
+    Problem,
+    Reloaded,
+    Settings,
+    Status,
+    Ticket,
+)
+from .errors import ApiError, Busy, LeaseLost, LockserverError, TimedOut, Unreachable
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncEvents",
+    "AsyncHeld",
+    "Busy",
+    "Changes",
+    "Client",
+    "Closure",
+    "Configuration",
+    "Event",
+    "Events",
+    "Held",
+    "Holding",
+    "LeaseLost",
+    "Lock",
+    "Locks",
+    "LockserverError",
+    "Permits",
+    "Problem",
+    "Reloaded",
+    "Retry",
+    "Settings",
+    "Status",
+    "Ticket",
+    "TimedOut",
+    "Unreachable",
+    "__version__",
+    "errors",
+]

@@ -1,0 +1,22 @@
+"""`python -m lockserver_client`: this is a library; the command line of lockserver is lockctl."""
+
+import shutil
+import sys
+
+#: Wrong use of a command line, as lockctl says it (sysexits.h).
+EX_USAGE = 64
+
+
+def main() -> int:
+    """Say where to go."""
+    found = shutil.which("lockctl")
+    where = f"it is installed here: {found}" if found else "it comes with the server"
+    sys.stderr.write(
+        "lockserver_client is a library, not a command. For the command line use lockctl: "
+        f"{where}.\n\n    lockctl status\n    lockctl run -w 60 DefaultLock -- ./nightly-backup.sh\n"
+    )
+    return EX_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Getting permits: one ticket, waited for in slices, and nothing left behind when it is given up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+
+from . import _calls, _clock
+from ._plan import Call, CleanUp, Pause, Plan
+from ._send import ask, jitter
+from ._settings import Core, Retry
+from ._types import Permits, Problem, Ticket
+from .errors import ApiError, Gone, LockserverError, NotLockserver, TimedOut, UnknownTicket, Unreachable, from_problem
+
+#: How long one request waits on the server: below the idle limits of proxies and firewalls.
+SLICE_S = 25.0
+#: An answer that comes sooner did not wait; asking again at once would be a storm.
+TOO_SOON_S = 0.2
+#: Pause in that case, and before a lost ticket is asked for anew.
+PAUSE_S = 1.0
+#: How long a cancel is tried.
+CANCEL_S = 3.0
+#: The longest `info` by default, in characters; the server takes 4,096 bytes.
+INFO_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to ask for. `wait_s` of `None` is for ever, 0 not at all."""
+
+    lock: str
+    permits: Permits = 1
+    wait_s: float | None = None
+    ttl_s: float | None = None
+    info: str | None = None
+    priority: int = 0
+    max_hold_s: float | None = None
+
+    def body(self, request_id: str) -> dict[str, object]:
+        """The body of the request."""
+        body: dict[str, object] = {
+            "permits": self.permits,
+            "info": who() if self.info is None else self.info,
+            "priority": self.priority,
+            "request_id": request_id,
+            "queue": self.wait_s is None or self.wait_s > 0,
+        }
+        for name, seconds in (("ttl_s", self.ttl_s), ("max_hold_s", self.max_hold_s)):
+            if seconds is not None:
+                body[name] = round(seconds, 3)
+        return body
+
+    def left(self, begin: float) -> float | None:
+        """What is left of the wait."""
+        return None if self.wait_s is None else max(0.0, self.wait_s - (_clock.now() - begin))
+
+
+def who() -> str:
+    """Host, process and script, for those who look who holds."""
+    script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
+    return f"{socket.gethostname()} {script}[{os.getpid()}]"[:INFO_CHARACTERS]
+
+
+def acquire(core: Core, wanted: Wanted) -> Plan[tuple[float, Ticket]]:
+    """A ticket that is held, with its id, and when the request was sent that surely shows it to be held."""
+    begin = _clock.now()
+    while True:
+        attempt = _Attempt(core, wanted, begin)
+        try:
+            return (yield from attempt.run())
+        except GeneratorExit:
+            raise
+        except LockserverError as error:
+            left = wanted.left(begin)
+            if attempt.had_a_place and _is_forgotten(error) and (left is None or left >= PAUSE_S):
+                # The server forgot a ticket that we still want: it could not be reached for long, or lost its memory.
+                yield Pause(jitter(PAUSE_S))
+                continue
+            if _may_leave_a_ticket(error):
+                yield CleanUp(attempt.cancel())
+            raise
+        except BaseException:
+            yield CleanUp(attempt.cancel())
+            raise
+
+
+class _Attempt:
+    """One ticket that we try to get."""
+
+    def __init__(self, core: Core, wanted: Wanted, begin: float) -> None:
+        self.core, self.wanted, self.begin = core, wanted, begin
+        self.request_id = secrets.token_hex(16)
+        self.had_a_place = False
+
+    def run(self) -> Plan[tuple[float, Ticket]]:
+        call = Call("POST", _calls.path(self.wanted.lock, "/tickets"), body=self.wanted.body(self.request_id))
+        sent, ticket = yield from ask(self.core, call)
+        while ticket.state != "held":
+            if ticket.state == "ended":
+                raise _ended(ticket)
+            self.had_a_place = True
+            left = self.wanted.left(self.begin)
+            if left == 0:
+                raise self.timed_out(ticket)
+            wait = SLICE_S if left is None else min(left, SLICE_S)
+            call = Call("GET", _calls.of_ticket(self.id_of(ticket)), (("wait_s", f"{wait:.3f}"),), waits_s=wait)
+            asked = _clock.now()
+            sent, ticket = yield from ask(self.core, call)
+            if ticket.state == "queued" and _clock.now() - asked < min(TOO_SOON_S, wait):
+                yield Pause(min(jitter(PAUSE_S), wait))
+        if ticket.ttl_s is not None and _clock.now() - sent > ticket.ttl_s / 8:
+            # The grant came late in its request, so its lease may have begun long after that was sent: a renewal tells how
+            # long it surely lasts.
+            sent, ticket = yield from ask(self.core, _calls.renewal(self.id_of(ticket)))
+        self.id_of(ticket)
+        return sent, ticket
+
+    def cancel(self) -> Plan[None]:
+        retry = Retry(within_s=CANCEL_S)
+        return _calls.cancel(self.core, self.wanted.lock, self.request_id, retry, min(CANCEL_S, self.core.timeout_s))
+
+    def id_of(self, ticket: Ticket) -> str:
+        if ticket.id is None:
+            raise NotLockserver(", ".join(one.name for one in self.core.servers), "a ticket without its id")
+        return ticket.id
+
+    def timed_out(self, ticket: Ticket) -> TimedOut:
+        waited = _clock.now() - self.begin
+        text = f"{self.wanted.lock!r} was not granted within {waited:.1f} s, {ticket.ahead} before us"
+        return TimedOut(Problem("timed_out", 409, "timed out", text, retryable=True))
+
+
+def _is_forgotten(error: LockserverError) -> bool:
+    if isinstance(error, Gone):
+        return error.ended_as in ("expired", "forgotten")
+    return isinstance(error, UnknownTicket)
+
+
+def _may_leave_a_ticket(error: LockserverError) -> bool:
+    if isinstance(error, ApiError):
+        return error.status >= 500 or isinstance(error, TimedOut)
+    return isinstance(error, (Unreachable, NotLockserver))
+
+
+def _ended(ticket: Ticket) -> LockserverError:
+    text = f"ticket {ticket.number} of {ticket.lock!r} has ended"
+    if ticket.reason:
+        text = f"{text}: {ticket.reason}"
+    return from_problem(Problem("gone", 410, "gone", text, ended_as=ticket.ended_as))

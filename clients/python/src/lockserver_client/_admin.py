@@ -1,0 +1,78 @@
+"""Administration: changing locks and ending other people's tickets. Needs a key with the right `admin`, or `admin.sock`."""
+
+from __future__ import annotations
+
+from . import _calls
+from ._settings import Core
+from ._sync import Runner
+from ._types import Changes, Lock, Reloaded, Settings
+
+
+class Administration:
+    """The calls of administrators. `force` does it although tickets end, with `expect_tickets` only if it ends exactly so many.
+
+    `revision` makes a change only if the settings are still of that revision.
+    """
+
+    _core: Core
+    _runner: Runner
+
+    def create(self, lock: str, settings: Settings) -> Lock:
+        """Make a lock that must not exist yet: `create("san-ssh", {"size": 7})`."""
+        return self._runner.run(_calls.create(self._core, lock, settings))
+
+    def replace(
+        self,
+        lock: str,
+        settings: Settings,
+        *,
+        force: bool = False,
+        expect_tickets: int | None = None,
+        revision: int | None = None,
+    ) -> Lock:
+        """Make a lock or replace all its settings."""
+        return self._runner.run(_calls.replace(self._core, lock, settings, force, expect_tickets, revision))
+
+    def change(
+        self,
+        lock: str,
+        changes: Changes,
+        *,
+        force: bool = False,
+        expect_tickets: int | None = None,
+        revision: int | None = None,
+    ) -> Lock:
+        """Change some settings of a lock: `change("san-ssh", {"size": 5})`."""
+        return self._runner.run(_calls.change(self._core, lock, changes, force, expect_tickets, revision))
+
+    def pause(self, lock: str, reason: str = "", until_s: float | None = None) -> Lock:
+        """Grant nothing more. Holders go on; waiters wait. It ends by itself after `until_s`, if given."""
+        return self.change(lock, pause_changes(reason, until_s))
+
+    def resume(self, lock: str) -> Lock:
+        """End a pause."""
+        return self.change(lock, {"paused": False})
+
+    def delete(self, lock: str, *, force: bool = False, expect_tickets: int | None = None, revision: int | None = None) -> None:
+        """Delete a lock."""
+        self._runner.run(_calls.delete(self._core, lock, force, expect_tickets, revision))
+
+    def revoke(self, lock: str, number: int, reason: str | None = None) -> None:
+        """End somebody's ticket by its public number. A user may end those of its own key."""
+        self._runner.run(_calls.revoke(self._core, lock, number, reason))
+
+    def open(self, lock: str, number: int | None = None) -> None:
+        """Open closed permits: all, or those of one ticket."""
+        self._runner.run(_calls.open_closed(self._core, lock, number))
+
+    def reload(self) -> Reloaded:
+        """Make the server read its configuration again."""
+        return self._runner.run(_calls.reload(self._core))
+
+
+def pause_changes(reason: str, until_s: float | None) -> Changes:
+    """The changes that make a pause."""
+    changes: Changes = {"paused": True, "reason": reason}
+    if until_s is not None:
+        changes["until_s"] = until_s
+    return changes

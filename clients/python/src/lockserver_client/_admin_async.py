@@ -1,0 +1,73 @@
+"""Administration for asyncio programs, call by call as in `_admin`."""
+
+from __future__ import annotations
+
+from . import _calls
+from ._admin import pause_changes
+from ._async import AsyncRunner
+from ._settings import Core
+from ._types import Changes, Lock, Reloaded, Settings
+
+
+class AsyncAdministration:
+    """The calls of administrators. `force` does it although tickets end, with `expect_tickets` only if it ends exactly so many.
+
+    `revision` makes a change only if the settings are still of that revision.
+    """
+
+    _core: Core
+    _runner: AsyncRunner
+
+    async def create(self, lock: str, settings: Settings) -> Lock:
+        """Make a lock that must not exist yet: `create("san-ssh", {"size": 7})`."""
+        return await self._runner.run(_calls.create(self._core, lock, settings))
+
+    async def replace(
+        self,
+        lock: str,
+        settings: Settings,
+        *,
+        force: bool = False,
+        expect_tickets: int | None = None,
+        revision: int | None = None,
+    ) -> Lock:
+        """Make a lock or replace all its settings."""
+        return await self._runner.run(_calls.replace(self._core, lock, settings, force, expect_tickets, revision))
+
+    async def change(
+        self,
+        lock: str,
+        changes: Changes,
+        *,
+        force: bool = False,
+        expect_tickets: int | None = None,
+        revision: int | None = None,
+    ) -> Lock:
+        """Change some settings of a lock: `change("san-ssh", {"size": 5})`."""
+        return await self._runner.run(_calls.change(self._core, lock, changes, force, expect_tickets, revision))
+
+    async def pause(self, lock: str, reason: str = "", until_s: float | None = None) -> Lock:
+        """Grant nothing more. Holders go on; waiters wait. It ends by itself after `until_s`, if given."""
+        return await self.change(lock, pause_changes(reason, until_s))
+
+    async def resume(self, lock: str) -> Lock:
+        """End a pause."""
+        return await self.change(lock, {"paused": False})
+
+    async def delete(
+        self, lock: str, *, force: bool = False, expect_tickets: int | None = None, revision: int | None = None
+    ) -> None:
+        """Delete a lock."""
+        await self._runner.run(_calls.delete(self._core, lock, force, expect_tickets, revision))
+
+    async def revoke(self, lock: str, number: int, reason: str | None = None) -> None:
+        """End somebody's ticket by its public number. A user may end those of its own key."""
+        await self._runner.run(_calls.revoke(self._core, lock, number, reason))
+
+    async def open(self, lock: str, number: int | None = None) -> None:
+        """Open closed permits: all, or those of one ticket."""
+        await self._runner.run(_calls.open_closed(self._core, lock, number))
+
+    async def reload(self) -> Reloaded:
+        """Make the server read its configuration again."""
+        return await self._runner.run(_calls.reload(self._core))

@@ -1,0 +1,141 @@
+"""Plans carried out by asyncio tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from . import _clock, _lanes
+from ._plan import Came, Effect, Exchange, NoReply, Pause, Plan, Reply
+from ._settings import Core
+from .errors import LockserverError
+
+T = TypeVar("T")
+
+
+class AsyncRunner:
+    """Carries plans out. Connections belong to an event loop; another loop gets others."""
+
+    def __init__(self, core: Core, transport: httpx.AsyncBaseTransport | None, tls: object) -> None:
+        self.core, self.transport, self.tls = core, transport, tls
+        self._headers = _lanes.headers(core)
+        self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, list[deque[httpx.AsyncClient]]] = WeakKeyDictionary()
+        self._background: set[asyncio.Task[None]] = set()
+
+    def _of_loop(self) -> list[deque[httpx.AsyncClient]]:
+        loop = asyncio.get_running_loop()
+        idle = self._idle.get(loop)
+        if idle is None:
+            idle = self._idle[loop] = [deque() for _ in self.core.servers]
+        return idle
+
+    def lane(self, server: int) -> httpx.AsyncClient:
+        """A connection to that server that nobody else uses."""
+        idle = self._of_loop()[server]
+        return idle.pop() if idle else self._new(server)
+
+    def _new(self, server: int) -> httpx.AsyncClient:
+        if self.tls is None:
+            self.tls = _lanes.tls_context()
+        address = self.core.servers[server]
+        transport = self.transport
+        if transport is None and address.socket is not None:
+            transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
+        return httpx.AsyncClient(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+
+    async def give_back(self, server: int, lane: httpx.AsyncClient) -> None:
+        """The connection may be used again."""
+        idle = self._of_loop()[server]
+        if len(idle) < _lanes.IDLE_MAX:
+            idle.append(lane)
+        else:
+            await lane.aclose()
+
+    async def close(self) -> None:
+        """Wait for what runs in the background, and close the connections that nobody uses now."""
+        loop = asyncio.get_running_loop()
+        running = [task for task in self._background if task.get_loop() is loop]
+        if running:
+            await asyncio.wait(running)
+        for idle in self._of_loop():
+            while idle:
+                await idle.pop().aclose()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task that is carried out although nobody may be waiting for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def to_the_end(self, plan: Plan[T]) -> T:
+        """Carry a plan out, to its end even if the caller is cancelled meanwhile."""
+        results: list[T] = []
+        errors: list[LockserverError] = []
+
+        async def carry_out() -> None:
+            try:
+                results.append(await self.run(plan))
+            except LockserverError as error:
+                errors.append(error)
+
+        await asyncio.shield(self.in_background(carry_out()))
+        for error in errors:
+            raise error
+        return results[0]
+
+    async def run(self, plan: Plan[T]) -> T:
+        """Carry a plan out."""
+        came: Came = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = plan.send(came) if error is None else plan.throw(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            came, error = None, None
+            try:
+                came = await self._do(effect)
+            except BaseException as raised:  # the plan cleans up, also when the task is cancelled
+                error = raised
+
+    async def _do(self, effect: Effect) -> Came:
+        if isinstance(effect, Exchange):
+            return await self._exchange(effect)
+        if isinstance(effect, Pause):
+            await asyncio.sleep(effect.seconds)
+            return None
+        try:
+            await self.to_the_end(effect.plan)
+        except LockserverError as error:
+            _lanes.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
+        return None
+
+    async def _exchange(self, effect: Exchange) -> Reply | NoReply:
+        call, base = effect.call, self.core.servers[effect.server].base
+        lane = self.lane(effect.server)
+        try:
+            sent = _clock.now()
+            body = _lanes.Body(sent + effect.timeout_s)
+            async with lane.stream(
+                call.method,
+                base + call.target(),
+                headers=call.all_headers(),
+                content=call.content(),
+                timeout=_lanes.timeout(self.core, effect.timeout_s),
+            ) as response:
+                async for piece in response.aiter_bytes():
+                    body.add(piece, _clock.now())
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            await lane.aclose()
+            return _lanes.failed(error)
+        except BaseException:
+            await lane.aclose()
+            raise
+        await self.give_back(effect.server, lane)
+        return Reply(sent, response.status_code, _lanes.retry_after(response), bytes(body.data))

@@ -1,0 +1,185 @@
+"""The client for asyncio programs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import ssl
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+import httpx
+
+from . import _calls, _settings
+from ._acquire import Wanted, acquire
+from ._admin_async import AsyncAdministration
+from ._async import AsyncRunner
+from ._async_held import AsyncHeld, Holding, OnLost
+from ._events_async import AsyncEvents
+from ._lease import Lease
+from ._settings import Core, Retry
+from ._types import Lock, Locks, Permits, Status, Ticket
+from .errors import Busy
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_TTL_S = 60.0
+
+
+class AsyncClient(AsyncAdministration):
+    """A client of one lockserver, or of several that serve the same locks. Tasks of one event loop share it.
+
+    `servers`: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`, one or several, tried in turn; otherwise LOCK_SERVER, else
+    http://127.0.0.1:9090. The key is the secret `key`, or in `key_file`, LOCK_KEY_FILE or LOCK_KEY. `timeout_s` is how long a
+    server may take to answer, beside the time that it is asked to wait. `tls` replaces the authorities that the machine trusts.
+    `transport` is for tests.
+    """
+
+    def __init__(
+        self,
+        servers: str | Iterable[str] | None = None,
+        *,
+        key: str | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        timeout_s: float = 10.0,
+        connect_timeout_s: float = 5.0,
+        retry: Retry | None = None,
+        tls: ssl.SSLContext | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        secret = _settings.key(key, key_file)
+        found = _settings.addresses(servers)
+        self._core = Core(found, secret, timeout_s, connect_timeout_s, retry or Retry())
+        self._runner = AsyncRunner(self._core, transport, tls)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Wait for what runs in the background, and close the connections that are idle. What is held stays held."""
+        await self._runner.close()
+
+    def hold(
+        self,
+        lock: str,
+        permits: Permits = 1,
+        *,
+        wait_s: float | None = None,
+        ttl_s: float | None = DEFAULT_TTL_S,
+        info: str | None = None,
+        priority: int = 0,
+        max_hold_s: float | None = None,
+        on_lost: OnLost | None = None,
+    ) -> Holding:
+        """Take permits of a lock, and renew them until they are released: `async with client.hold("san-ssh") as held:`.
+
+        Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
+        keeps them for us without a sign of life (`None`: what the lock says). `info` is shown to everybody who looks; by default
+        host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
+        `on_lost` is called when the permits are lost, by another task; if it is a coroutine function, it is awaited there.
+
+        Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
+        """
+        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s)
+
+        async def take() -> AsyncHeld:
+            sent, ticket = await self._runner.run(acquire(self._core, wanted))
+            return AsyncHeld(self._runner, Lease(self._core, sent, ticket), on_lost)
+
+        return Holding(take)
+
+    async def try_hold(
+        self,
+        lock: str,
+        permits: Permits = 1,
+        *,
+        ttl_s: float | None = DEFAULT_TTL_S,
+        info: str | None = None,
+        max_hold_s: float | None = None,
+        on_lost: OnLost | None = None,
+    ) -> AsyncHeld | None:
+        """As `hold` without waiting: `None` if it is not free now."""
+        try:
+            return await self.hold(lock, permits, wait_s=0, ttl_s=ttl_s, info=info, max_hold_s=max_hold_s, on_lost=on_lost)
+        except Busy:
+            return None
+
+    def limited(
+        self,
+        lock: str,
+        permits: Permits = 1,
+        *,
+        wait_s: float | None = None,
+        ttl_s: float | None = DEFAULT_TTL_S,
+        info: str | None = None,
+        priority: int = 0,
+        max_hold_s: float | None = None,
+        on_lost: OnLost | None = None,
+    ) -> Callable[[F], F]:
+        """A decorator: each call of the coroutine function holds permits while it runs. The arguments are those of `hold`."""
+
+        def decorate(function: F) -> F:
+            if not inspect.iscoroutinefunction(function):
+                raise TypeError(f"{function.__name__} is no coroutine function: use Client, or `async with`")
+
+            @functools.wraps(function)
+            async def call(*args: Any, **named: Any) -> Any:
+                async with self.hold(
+                    lock,
+                    permits,
+                    wait_s=wait_s,
+                    ttl_s=ttl_s,
+                    info=info,
+                    priority=priority,
+                    max_hold_s=max_hold_s,
+                    on_lost=on_lost,
+                ):
+                    return await function(*args, **named)
+
+            return cast(F, call)
+
+        return decorate
+
+    async def locks(self) -> Locks:
+        """All locks with their holders and queues."""
+        return await self._runner.run(_calls.locks(self._core))
+
+    async def lock(self, lock: str) -> Lock:
+        """One lock with its holders and its queue."""
+        return await self._runner.run(_calls.lock(self._core, lock))
+
+    async def status(self) -> Status:
+        """The state of the server."""
+        return await self._runner.run(_calls.status(self._core))
+
+    async def my_tickets(self) -> list[Ticket]:
+        """The live tickets of this key, or of this address without one; without their ids."""
+        return await self._runner.run(_calls.my_tickets(self._core))
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        """A ticket as it is, by its secret id."""
+        return await self._runner.run(_calls.ticket(self._core, ticket_id))
+
+    async def renew(self, ticket_id: str, ttl_s: float | None = None) -> Ticket:
+        """Renew a ticket by its secret id, with a new lease from now on if one is given. A `Held` does this by itself."""
+        return await self._runner.run(_calls.renew(self._core, ticket_id, ttl_s))
+
+    async def release(self, ticket_id: str) -> None:
+        """Release a ticket by its secret id, or withdraw it from the queue."""
+        await self._runner.run(_calls.release(self._core, ticket_id))
+
+    async def verify(self, lock: str, token: int) -> bool:
+        """Whether a holder has this fencing token now."""
+        return await self._runner.run(_calls.verify(self._core, lock, token))
+
+    def events(self, lock: str | None = None, last_id: str | None = None) -> AsyncEvents:
+        """Every change from now on, or after `last_id` (the `as_of` of what was read before). `lock` may end in `*`.
+
+        An asynchronous iterator that has no end: it connects again by itself and goes on where it was. An event of kind `reset`
+        says that some are missing: read the locks again. Use it with `async with`, or `aclose()` it.
+        """
+        return AsyncEvents(self._runner, lock, last_id)

@@ -1,0 +1,148 @@
+"""Permits that an asyncio program holds."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import warnings
+import weakref
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Any
+
+from ._async import AsyncRunner
+from ._lease import HeldTicket, Lease, log, warn_unreleased
+from .errors import LeaseLost, LockserverError
+
+#: What is told when the lease is lost; if it returns something that can be awaited, that is awaited.
+OnLost = Callable[[LeaseLost], object]
+
+
+class AsyncHeld(HeldTicket):
+    """Permits that we hold, renewed by a task of their own every quarter of the lease.
+
+    Used with `async with`, they are given back at the end, and `LeaseLost` is raised there if they were lost meanwhile.
+    """
+
+    def __init__(self, runner: AsyncRunner, lease: Lease, on_lost: OnLost | None) -> None:
+        self._runner, self._lease = runner, lease
+        self._pid = os.getpid()
+        self._over = False
+        self._told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._state = _State(runner, lease, self._told, on_lost)
+        self._task = loop.create_task(self._state.keep())
+        self._abandon = weakref.finalize(self, _abandoned, loop, self._task, lease)
+        self._abandon.atexit = False  # type: ignore[misc]
+
+    async def wait_lost(self) -> LeaseLost | None:
+        """Return when it is lost, or released (then `None`)."""
+        await self._told.wait()
+        return None if self._over else self.lost
+
+    async def release(self) -> None:
+        """Give the permits back. Again does nothing.
+
+        Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
+        ends.
+        """
+        lost = await self._end()
+        if lost is not None:
+            raise lost
+
+    async def _end(self) -> LeaseLost | None:
+        if self._over or self._pid != os.getpid():
+            return None
+        self._over = self._state.over = True
+        self._abandon.detach()
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._told.set()
+        return await self._runner.to_the_end(self._lease.release())
+
+    async def __aenter__(self) -> AsyncHeld:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            lost = await self._end()
+        except LockserverError as failure:
+            warn_unreleased(self.lock, failure)
+            return
+        if lost is not None and error is None:
+            raise lost
+
+
+def _abandoned(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], lease: Lease) -> None:
+    """An `AsyncHeld` is garbage and was never released: its keeper gives it back."""
+    warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(task.cancel)
+
+
+class _State:
+    """The task that renews one lease. It knows the lease, not the `AsyncHeld`: that may become garbage."""
+
+    def __init__(self, runner: AsyncRunner, lease: Lease, told: asyncio.Event, on_lost: OnLost | None) -> None:
+        self.runner, self.lease, self.told, self.on_lost = runner, lease, told, on_lost
+        self.over = False
+
+    async def keep(self) -> None:
+        renewal: asyncio.Task[LockserverError | None] | None = None
+        try:
+            while True:
+                lost = self.lease.lost
+                if lost is not None:
+                    self.told.set()
+                    await self._tell(lost)
+                    return
+                if renewal is None and self.lease.is_due():
+                    renewal = asyncio.get_running_loop().create_task(self.runner.run(self.lease.renewal()))
+                if renewal is None:
+                    await asyncio.sleep(self.lease.sleep_s())
+                    continue
+                await asyncio.wait({renewal}, timeout=self.lease.sleep_s())
+                if renewal.done():
+                    renewal.result()
+                    renewal = None
+        except asyncio.CancelledError:
+            if not self.over:
+                # Nobody released it: it was dropped, or its loop ends.
+                await self.runner.run(self.lease.release_quietly())
+            raise
+        finally:
+            if renewal is not None:
+                renewal.cancel()
+            self.told.set()
+
+    async def _tell(self, lost: LeaseLost) -> None:
+        if self.on_lost is not None:
+            try:
+                told = self.on_lost(lost)
+                if inspect.isawaitable(told):
+                    await told
+            except Exception:
+                log.exception("the callback for the loss of %r failed", lost.lock)
+
+
+class Holding:
+    """A request for permits: `async with` it, or await it for an `AsyncHeld` that is released by hand."""
+
+    def __init__(self, take: Callable[[], Awaitable[AsyncHeld]]) -> None:
+        self._take = take
+        self._held: AsyncHeld | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncHeld]:
+        return self._take().__await__()
+
+    async def __aenter__(self) -> AsyncHeld:
+        if self._held is not None:
+            raise RuntimeError("this request for permits is in use: ask anew with hold()")
+        self._held = await self._take()
+        return self._held
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            await held.__aexit__(kind, error, trace)

@@ -1,0 +1,136 @@
+"""Every call of the API but the two that take time: `acquire` and `events`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from ._plan import Call, Plan
+from ._send import ask, send
+from ._settings import ONCE, Core, Retry
+from ._types import Lock, Locks, Reloaded, Status, Ticket, Tickets
+from .errors import Gone, NotAHolder, UnknownTicket
+
+
+def path(lock: str, more: str = "") -> str:
+    """The path of a lock, or of something that belongs to it."""
+    return f"/v1/locks/{quote(lock, safe='')}{more}"
+
+
+def of_ticket(ticket_id: str, more: str = "") -> str:
+    """The path of a ticket, by its secret id."""
+    return f"/v1/tickets/{quote(ticket_id, safe='')}{more}"
+
+
+def renewal(ticket_id: str, ttl_s: float | None = None, retry: Retry | None = None, timeout_s: float | None = None) -> Call:
+    """A sign of life."""
+    body = None if ttl_s is None else {"ttl_s": ttl_s}
+    return Call("POST", of_ticket(ticket_id, "/renew"), body=body, retry=retry, timeout_s=timeout_s)
+
+
+def renew_once(core: Core, ticket_id: str, timeout_s: float) -> Plan[tuple[float, Ticket]]:
+    """One round of renewing, each server within `timeout_s`."""
+    return ask(core, renewal(ticket_id, None, ONCE, min(timeout_s, core.timeout_s)))
+
+
+def locks(core: Core) -> Plan[Locks]:
+    """All locks."""
+    return (yield from send(core, Call("GET", "/v1/locks"))).read(Locks)
+
+
+def lock(core: Core, name: str) -> Plan[Lock]:
+    """One lock."""
+    return (yield from send(core, Call("GET", path(name)))).read(Lock)
+
+
+def status(core: Core) -> Plan[Status]:
+    """The state of the server."""
+    return (yield from send(core, Call("GET", "/v1/status"))).read(Status)
+
+
+def my_tickets(core: Core) -> Plan[list[Ticket]]:
+    """The caller's tickets."""
+    return (yield from send(core, Call("GET", "/v1/tickets", params=(("mine", "true"),)))).read(Tickets).tickets
+
+
+def ticket(core: Core, ticket_id: str) -> Plan[Ticket]:
+    """A ticket as it is."""
+    return (yield from ask(core, Call("GET", of_ticket(ticket_id))))[1]
+
+
+def renew(core: Core, ticket_id: str, ttl_s: float | None) -> Plan[Ticket]:
+    """Renew a ticket."""
+    return (yield from ask(core, renewal(ticket_id, ttl_s)))[1]
+
+
+def verify(core: Core, name: str, token: int) -> Plan[bool]:
+    """Whether a holder has this token now."""
+    try:
+        yield from send(core, Call("GET", path(name, "/verify"), params=(("token", str(token)),)))
+    except NotAHolder:
+        return False
+    return True
+
+
+def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None) -> Plan[None]:
+    """End a ticket by its id."""
+    yield from send(core, Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s))
+
+
+def cancel(core: Core, name: str, request_id: str, retry: Retry | None = None, timeout_s: float | None = None) -> Plan[None]:
+    """End the ticket that a request made or is about to make. That there is none is no error."""
+    params = (("request_id", request_id),)
+    try:
+        yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, timeout_s=timeout_s))
+    except (Gone, UnknownTicket):
+        pass
+
+
+def revoke(core: Core, name: str, number: int, reason: str | None) -> Plan[None]:
+    """End somebody's ticket."""
+    params = () if reason is None else (("reason", reason),)
+    yield from send(core, Call("DELETE", path(name, f"/tickets/{number}"), params))
+
+
+def _guarded(method: str, name: str, body: Mapping[str, object] | None, force: bool, expect: int | None,
+             revision: int | None, repeatable: bool = True) -> Call:  # fmt: skip
+    """A change that may end tickets, or that may meet another administrator's."""
+    params = ((("force", "true"),) if force else ()) + (() if expect is None else (("expect_tickets", str(expect)),))
+    headers = () if revision is None else (("If-Match", json.dumps(str(revision))),)
+    # With a revision it would meet its own change when it is sent a second time.
+    return Call(method, path(name), params, headers, body, repeatable and revision is None)
+
+
+def create(core: Core, name: str, settings: Mapping[str, object]) -> Plan[Lock]:
+    """Make a lock that must not exist yet."""
+    call = Call("PUT", path(name), headers=(("If-None-Match", "*"),), body=settings, repeatable=False)
+    return (yield from send(core, call)).read(Lock)
+
+
+def replace(core: Core, name: str, settings: Mapping[str, object], force: bool, expect: int | None,
+            revision: int | None) -> Plan[Lock]:  # fmt: skip
+    """Make a lock or replace all its settings."""
+    return (yield from send(core, _guarded("PUT", name, settings, force, expect, revision))).read(Lock)
+
+
+def change(core: Core, name: str, changes: Mapping[str, object], force: bool, expect: int | None,
+           revision: int | None) -> Plan[Lock]:  # fmt: skip
+    """Change some settings of a lock."""
+    return (yield from send(core, _guarded("PATCH", name, changes, force, expect, revision))).read(Lock)
+
+
+def delete(core: Core, name: str, force: bool, expect: int | None, revision: int | None) -> Plan[None]:
+    """Delete a lock."""
+    yield from send(core, _guarded("DELETE", name, None, force, expect, revision, repeatable=False))
+
+
+def open_closed(core: Core, name: str, number: int | None) -> Plan[None]:
+    """Open closed permits."""
+    params = () if number is None else (("number", str(number)),)
+    yield from send(core, Call("DELETE", path(name, "/closures"), params))
+
+
+def reload(core: Core) -> Plan[Reloaded]:
+    """Read the configuration again."""
+    return (yield from send(core, Call("POST", "/v1/reload"))).read(Reloaded)

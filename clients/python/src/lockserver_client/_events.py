@@ -1,0 +1,182 @@
+"""The stream of events: connects again by itself and goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+
+import httpx
+
+from . import _clock, _lanes
+from ._plan import Call
+from ._send import pause, problem_in
+from ._settings import Core
+from ._sse import Frame, Parser, TooLongError
+from ._sync import Runner
+from ._types import Event, Problem, read
+from .errors import NotLockserver, Unreachable, from_problem
+
+#: The server writes at least a comment every 15 s: three of them missed are the end of a connection.
+SILENCE_S = 45.0
+
+
+def event_of(frame: Frame) -> Event | None:
+    """The event of a frame; nothing if it is none that can be read."""
+    if frame.event == "reset":
+        return Event("reset", id=frame.id)
+    try:
+        value = json.loads(frame.data)
+        return read(Event, {**value, "id": frame.id})
+    except (ValueError, TypeError):
+        return None
+
+
+class Follower:
+    """Where a reader of the stream is, and what to do when it breaks: shared by threads and asyncio."""
+
+    def __init__(self, core: Core, lock: str | None, last_id: str | None) -> None:
+        self.core, self.lock = core, lock
+        self.resume_from = self.last_id = last_id
+        self.ready: deque[Event] = deque()
+        self.parser = Parser()
+        self.failures, self.failing_since = 0, 0.0
+
+    def call(self) -> Call:
+        """The request for the stream."""
+        params = () if self.lock is None else (("lock", self.lock),)
+        headers = [("Accept", "text/event-stream")]
+        if self.resume_from is not None:
+            headers.append(("Last-Event-ID", self.resume_from))
+        self.parser = Parser()
+        return Call("GET", "/v1/events", params, tuple(headers))
+
+    def next(self) -> Event | None:
+        """The next event that is here."""
+        if not self.ready:
+            return None
+        event = self.ready.popleft()
+        self.last_id = event.id or self.last_id
+        return event
+
+    def feed(self, data: bytes) -> str | None:
+        """Bytes of the stream; what is wrong with them, if something is."""
+        try:
+            frames = self.parser.feed(data)
+        except TooLongError:
+            return "an event without end"
+        self.ready.extend(event for event in map(event_of, frames) if event is not None)
+        self.resume_from = self.parser.seen or self.resume_from
+        self.failures = 0
+        return None
+
+    def refused(self, server: str, status: int, body: bytes) -> Problem | str:
+        """What an answer means that is no stream. Raises if it is not worth another try."""
+        problem = problem_in(body)
+        if problem is not None:
+            if not problem.retryable:
+                raise from_problem(problem)
+            return problem
+        if status < 500:
+            raise NotLockserver(server, f"HTTP status {status}")
+        return f"HTTP status {status}"
+
+    def pause(self, tried: list[tuple[str, str]], problem: Problem | None = None) -> float:
+        """How long to wait before the next try. Raises when it was tried enough."""
+        now = _clock.now()
+        if self.failures == 0:
+            self.failing_since = now
+        self.failures += 1
+        seconds = pause(self.core.retry, self.failures, now - self.failing_since, None)
+        if seconds is None:
+            self.failures = 0
+            raise from_problem(problem) if problem else Unreachable(tuple(tried))
+        return seconds
+
+
+def stream_timeout(core: Core) -> httpx.Timeout:
+    """The bounds of a stream: it is never silent for long."""
+    return httpx.Timeout(SILENCE_S, connect=core.connect_timeout_s)
+
+
+class Events(Iterator[Event]):
+    """An iterator over events. One thread at a time."""
+
+    def __init__(self, runner: Runner, lock: str | None, last_id: str | None) -> None:
+        self._runner = runner
+        self._follower = Follower(runner.core, lock, last_id)
+        self._open: tuple[str, httpx.Client, httpx.Response, Iterator[bytes]] | None = None
+        self._closed = False
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last event that was told: to go on from there later."""
+        return self._follower.last_id
+
+    def __iter__(self) -> Events:
+        return self
+
+    def __next__(self) -> Event:
+        while not self._closed:
+            event = self._follower.next()
+            if event is not None:
+                return event
+            if self._open is None:
+                self._connect()
+                continue
+            server, _, _, pieces = self._open
+            try:
+                what = self._follower.feed(next(pieces))
+            except StopIteration:
+                what = "the stream ended"
+            except httpx.HTTPError as error:
+                what = _lanes.failed(error).what
+            if what is not None:
+                self._drop()
+                time.sleep(self._follower.pause([(server, what)]))
+        raise StopIteration
+
+    def _connect(self) -> None:
+        core, tried, problem = self._runner.core, [], None
+        call = self._follower.call()
+        for place in core.in_turn():
+            server, lane = core.servers[place], self._runner.lane(place)
+            try:
+                request = lane.build_request(
+                    "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
+                )
+                response = lane.send(request, stream=True)
+                if response.is_success:
+                    core.preferred = place
+                    self._open = (server.name, lane, response, response.iter_bytes())
+                    return
+                refused = self._follower.refused(server.name, response.status_code, response.read())
+            except httpx.HTTPError as error:
+                refused = _lanes.failed(error).what
+            except BaseException:
+                lane.close()
+                raise
+            lane.close()
+            problem = refused if isinstance(refused, Problem) else problem
+            tried.append((server.name, refused.detail if isinstance(refused, Problem) else refused))
+        time.sleep(self._follower.pause(tried, problem))
+
+    def _drop(self) -> None:
+        if self._open is not None:
+            _, lane, response, _ = self._open
+            self._open = None
+            response.close()
+            lane.close()
+
+    def close(self) -> None:
+        """End the stream."""
+        self._closed = True
+        self._drop()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,95 @@
+"""The stream of events for asyncio programs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+import httpx
+
+from . import _lanes
+from ._async import AsyncRunner
+from ._events import Follower, stream_timeout
+from ._types import Event, Problem
+
+
+class AsyncEvents(AsyncIterator[Event]):
+    """An iterator over events. One task at a time."""
+
+    def __init__(self, runner: AsyncRunner, lock: str | None, last_id: str | None) -> None:
+        self._runner = runner
+        self._follower = Follower(runner.core, lock, last_id)
+        self._open: tuple[str, httpx.AsyncClient, httpx.Response, AsyncIterator[bytes]] | None = None
+        self._closed = False
+
+    @property
+    def last_id(self) -> str | None:
+        """The id of the last event that was told: to go on from there later."""
+        return self._follower.last_id
+
+    def __aiter__(self) -> AsyncEvents:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._closed:
+            event = self._follower.next()
+            if event is not None:
+                return event
+            if self._open is None:
+                await self._connect()
+                continue
+            server, _, _, pieces = self._open
+            try:
+                what = self._follower.feed(await pieces.__anext__())
+            except StopAsyncIteration:
+                what = "the stream ended"
+            except httpx.HTTPError as error:
+                what = _lanes.failed(error).what
+            if what is not None:
+                await self._drop()
+                await asyncio.sleep(self._follower.pause([(server, what)]))
+        raise StopAsyncIteration
+
+    async def _connect(self) -> None:
+        core, tried, problem = self._runner.core, [], None
+        call = self._follower.call()
+        for place in core.in_turn():
+            server, lane = core.servers[place], self._runner.lane(place)
+            try:
+                request = lane.build_request(
+                    "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
+                )
+                response = await lane.send(request, stream=True)
+                if response.is_success:
+                    core.preferred = place
+                    self._open = (server.name, lane, response, response.aiter_bytes())
+                    return
+                refused = self._follower.refused(server.name, response.status_code, await response.aread())
+            except httpx.HTTPError as error:
+                refused = _lanes.failed(error).what
+            except BaseException:
+                await lane.aclose()
+                raise
+            await lane.aclose()
+            problem = refused if isinstance(refused, Problem) else problem
+            tried.append((server.name, refused.detail if isinstance(refused, Problem) else refused))
+        await asyncio.sleep(self._follower.pause(tried, problem))
+
+    async def _drop(self) -> None:
+        if self._open is not None:
+            _, lane, response, _ = self._open
+            self._open = None
+            await response.aclose()
+            await lane.aclose()
+
+    async def aclose(self) -> None:
+        """End the stream."""
+        self._closed = True
+        await self._drop()
+
+    async def __aenter__(self) -> AsyncEvents:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()

@@ -1,0 +1,156 @@
+"""Permits that a program with threads holds."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+
+from ._lease import HeldTicket, Lease, log, warn_unreleased
+from ._sync import Runner
+from .errors import LeaseLost, LockserverError
+
+#: What is told when the lease is lost.
+OnLost = Callable[[LeaseLost], object]
+#: Words for the thread that renews.
+_STOP, _ABANDONED, _ANSWERED = "stop", "abandoned", "answered"
+
+
+class Held(HeldTicket):
+    """Permits that we hold, renewed by a thread of their own every quarter of the lease.
+
+    Used with `with`, they are given back at the end, and `LeaseLost` is raised there if they were lost meanwhile. In a forked
+    child they are nobody's: nothing there renews or releases them.
+    """
+
+    def __init__(self, runner: Runner, lease: Lease, on_lost: OnLost | None) -> None:
+        self._runner, self._lease = runner, lease
+        self._pid = os.getpid()
+        self._over = False
+        self._mail: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._told = threading.Event()
+        keeper = _Keeper(runner, lease, self._mail, self._told, on_lost)
+        self._thread = threading.Thread(target=keeper.run, name=f"lockserver {lease.ticket.lock}", daemon=True)
+        self._thread.start()
+        self._abandon = weakref.finalize(self, _abandoned, self._mail, lease, self._pid)
+        self._abandon.atexit = False  # type: ignore[misc]
+        _held.add(self)
+
+    def wait_lost(self, timeout_s: float | None = None) -> LeaseLost | None:
+        """Wait until it is lost, at most `timeout_s` seconds; `None` if it is not. Returns when it is released, too."""
+        if self._pid == os.getpid() and not self._over:
+            self._told.wait(timeout_s)
+        return None if self._over else self.lost
+
+    def release(self) -> None:
+        """Give the permits back. Again does nothing.
+
+        Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
+        ends.
+        """
+        lost = self._end()
+        if lost is not None:
+            raise lost
+
+    def _end(self) -> LeaseLost | None:
+        if self._over or self._pid != os.getpid():
+            return None
+        self._over = True
+        self._abandon.detach()
+        _held.discard(self)
+        self._mail.put(_STOP)
+        return self._runner.run(self._lease.release())
+
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            lost = self._end()
+        except LockserverError as failure:
+            warn_unreleased(self.lock, failure)
+            return
+        if lost is not None and error is None:
+            raise lost
+
+
+def _abandoned(mail: queue.SimpleQueue[str], lease: Lease, pid: int) -> None:
+    """A `Held` is garbage and was never released."""
+    if pid == os.getpid():
+        warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
+        mail.put(_ABANDONED)
+
+
+class _Keeper:
+    """The thread that renews one lease. It knows the lease, not the `Held`: that may become garbage."""
+
+    def __init__(
+        self, runner: Runner, lease: Lease, mail: queue.SimpleQueue[str], told: threading.Event, on_lost: OnLost | None
+    ) -> None:
+        self.runner, self.lease, self.mail, self.told, self.on_lost = runner, lease, mail, told, on_lost
+
+    def run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            self.told.set()
+
+    def _keep(self) -> None:
+        busy = False
+        while True:
+            lost = self.lease.lost
+            if lost is not None:
+                self.told.set()
+                self._tell(lost)
+                return
+            if not busy and self.lease.is_due():
+                busy = self._start()
+            try:
+                word = self.mail.get(timeout=max(self.lease.sleep_s(), 0.001))
+            except queue.Empty:
+                continue
+            if word == _ABANDONED:
+                self.runner.run(self.lease.release_quietly())
+            if word in (_ABANDONED, _STOP):
+                return
+            busy = False
+
+    def _start(self) -> bool:
+        """Begin a renewal. In a thread: a name server that hangs must not keep us from seeing that the lease is lost."""
+        try:
+            threading.Thread(target=self._renew, name="lockserver renewal", daemon=True).start()
+        except RuntimeError:  # the interpreter is being shut down, or there are too many threads
+            self.runner.run(self.lease.renewal())
+            return False
+        return True
+
+    def _renew(self) -> None:
+        try:
+            self.runner.run(self.lease.renewal())
+        finally:
+            self.mail.put(_ANSWERED)
+
+    def _tell(self, lost: LeaseLost) -> None:
+        if self.on_lost is not None:
+            try:
+                self.on_lost(lost)
+            except Exception:
+                log.exception("the callback for the loss of %r failed", lost.lock)
+
+
+#: What is held when the interpreter ends is given back.
+_held: weakref.WeakSet[Held] = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for held in list(_held):
+        if held._pid == os.getpid() and not held._over:
+            held._over = True
+            held._mail.put(_STOP)
+            held._runner.run(held._lease.release_quietly())

@@ -1,0 +1,72 @@
+"""Connections: what is made of an address, and what httpx's exceptions mean."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from importlib import metadata
+
+import httpx
+
+from ._plan import NoReply
+from ._settings import Core
+
+#: The longest answer that is read: far above a full list of locks.
+ANSWER_BYTES = 256 * 1024 * 1024
+#: Idle connections are closed before the server does it, after 15 minutes.
+IDLE_S = 300.0
+#: Idle connections that are kept for each server.
+IDLE_MAX = 64
+
+log = logging.getLogger("lockserver_client")
+__version__ = metadata.version("lockserver-client")
+
+#: One connection, used by one exchange at a time. httpx's own pool looks at every connection for every request, which takes
+#: most of the time when a thousand tasks wait at once.
+ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE_S)
+
+
+def headers(core: Core) -> dict[str, str]:
+    """What every request says."""
+    authorization = {} if core.key is None else {"Authorization": f"Bearer {core.key}"}
+    return {"User-Agent": f"lockserver-client-python/{__version__}", "Accept": "application/json", **authorization}
+
+
+def timeout(core: Core, seconds: float) -> httpx.Timeout:
+    """The bounds of one exchange."""
+    return httpx.Timeout(seconds, connect=min(core.connect_timeout_s, seconds))
+
+
+def tls_context() -> ssl.SSLContext:
+    """The authorities that the machine trusts, not those that a package brought along."""
+    return ssl.create_default_context()
+
+
+def failed(error: Exception) -> NoReply:
+    """What an exception of httpx means."""
+    arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol))
+    if isinstance(error, httpx.TimeoutException):
+        return NoReply("no answer in time" if arrived else "no connection in time", arrived)
+    return NoReply(str(error) or type(error).__name__, arrived)
+
+
+class Body:
+    """A body that is read in pieces, within bounds of size and time."""
+
+    def __init__(self, until: float) -> None:
+        self.data = bytearray()
+        self.until = until
+
+    def add(self, piece: bytes, now: float) -> None:
+        """One more piece. Raises httpx's errors if it is too much, or too late."""
+        self.data += piece
+        if len(self.data) > ANSWER_BYTES:
+            raise httpx.DecodingError("an answer without end")
+        if now > self.until:
+            raise httpx.ReadTimeout("the answer comes too slowly")
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """What the server asks for."""
+    text = response.headers.get("Retry-After", "").strip()
+    return float(text) if text.isdigit() else None

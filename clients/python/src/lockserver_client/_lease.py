@@ -1,0 +1,202 @@
+"""What is known about a lease, and when to renew it: shared by threads and asyncio, which only wait and send."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from . import _calls, _clock
+from ._plan import Plan
+from ._send import jitter
+from ._settings import Core, Retry
+from ._types import Permits, Ticket
+from .errors import ApiError, Gone, LeaseLost, LockserverError, UnknownTicket
+
+log = logging.getLogger("lockserver_client")
+
+#: How often a holder without a lease asks whether it still holds.
+LOOK_S = 60.0
+#: How often a sleeper looks at the clock: timers stand still while the machine sleeps.
+WAKE_S = 0.5
+#: The shortest time that a renewal may take.
+SHORTEST_S = 0.2
+#: How long a release is tried; after a loss, or when nobody waits for it, only shortly.
+RELEASE_S = 10.0
+RELEASE_LOST_S = 2.0
+#: A lease counts as lost this part of it, and no more than that many seconds, before it ends: so that whoever is told has heard
+#: of it before the server can give the permits away, even if this machine is busy.
+MARGIN_PART, MARGIN_S = 1 / 16, 1.0
+
+
+class Lease:
+    """A held ticket, and until when it is surely held: counted from when the last answered renewal was *sent*."""
+
+    def __init__(self, core: Core, sent: float, ticket: Ticket) -> None:
+        self.core, self.ticket = core, ticket
+        self.id = ticket.id or ""
+        # One assignment each, so threads need no lock, and a forked child cannot inherit one that is taken.
+        self._proof = (sent, ticket.ttl_s)
+        self._lost: LeaseLost | None = None
+        self._due = self._next()
+        self.attempts = 0
+
+    @property
+    def ttl_s(self) -> float | None:
+        """The lease that was given."""
+        return self._proof[1]
+
+    def left(self) -> float | None:
+        """Seconds for which it is surely held; `None` if the lease does not end."""
+        sent, ttl = self._proof
+        return None if ttl is None else max(0.0, sent + ttl - min(ttl * MARGIN_PART, MARGIN_S) - _clock.now())
+
+    @property
+    def lost(self) -> LeaseLost | None:
+        """Why it is lost, if it is. Once lost it stays lost."""
+        if self._lost is None and self.left() == 0:
+            self.lose(LeaseLost(self.ticket.lock, self.ticket.token))
+        return self._lost
+
+    def lose(self, why: LeaseLost) -> LeaseLost:
+        """It is lost; the first reason stays."""
+        if self._lost is None:
+            self._lost = why
+        return self._lost
+
+    def _next(self) -> float:
+        sent, ttl = self._proof
+        return sent + (LOOK_S if ttl is None else ttl / 4)
+
+    def is_due(self) -> bool:
+        """Whether it is time for a renewal."""
+        return _clock.now() >= self._due
+
+    def sleep_s(self) -> float:
+        """How long there is nothing to do, at most `WAKE_S`."""
+        left = self.left()
+        return max(0.0, min(self._due - _clock.now(), WAKE_S, WAKE_S if left is None else left))
+
+    def renewal(self) -> Plan[LockserverError | None]:
+        """One try to renew, all servers in turn; what it failed of."""
+        # Each server has its part of a quarter of the lease, so that one that hangs does not use it up.
+        self._due = float("inf")
+        ttl, servers = self.ttl_s, len(self.core.servers)
+        share = self.core.timeout_s if ttl is None else max(ttl / 4 / servers, SHORTEST_S)
+        try:
+            sent, ticket = yield from _calls.renew_once(self.core, self.id, share)
+        except (Gone, UnknownTicket) as error:
+            self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
+            return error
+        except LockserverError as error:
+            log.debug("a renewal of %r failed: %s", self.ticket.lock, error)
+            step = LOOK_S if ttl is None else ttl / 16
+            self._due = _clock.now() + jitter(min(max(step, SHORTEST_S), LOOK_S / 12))
+            return error
+        if self.lost is None and sent >= self._proof[0]:
+            self._proof = (sent, ticket.ttl_s)
+        self._due = self._next()
+        return None
+
+    def release(self) -> Plan[LeaseLost | None]:
+        """Give it back. What is returned or raised: it was lost; it could not be given back."""
+        lost = self.lost
+        if lost is not None and lost.problem is not None:
+            return lost
+        within = RELEASE_S if lost is None else RELEASE_LOST_S
+        retry = Retry(rounds=self.core.retry.rounds if lost is None else 1, within_s=within)
+        try:
+            yield from _calls.release(self.core, self.id, retry, min(within, self.core.timeout_s))
+        except (Gone, UnknownTicket) as error:
+            return self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
+        except LockserverError:
+            if lost is None:
+                raise
+        return lost
+
+    def release_quietly(self) -> Plan[None]:
+        """Give it back, if that is quickly done."""
+        retry = Retry(rounds=1)
+        try:
+            yield from _calls.release(self.core, self.id, retry, min(RELEASE_LOST_S, self.core.timeout_s))
+        except LockserverError as error:
+            log.debug("%r was not released and ends with its lease: %s", self.ticket.lock, error)
+
+
+def warn_unreleased(lock: str, error: LockserverError) -> None:
+    """Say that a release failed after the work was done: that alone is no reason to call it failed."""
+    level = logging.ERROR if isinstance(error, ApiError) else logging.WARNING
+    log.log(level, "%r was not released and ends with its lease: %s", lock, error)
+
+
+class HeldTicket:
+    """What both kinds of `Held` tell."""
+
+    _lease: Lease
+    #: The process that holds it.
+    _pid: int
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket as it was when it was granted."""
+        return self._lease.ticket
+
+    @property
+    def id(self) -> str:
+        """The secret with which it is renewed and released."""
+        return self._lease.id
+
+    @property
+    def lock(self) -> str:
+        """The lock."""
+        return self.ticket.lock
+
+    @property
+    def number(self) -> int:
+        """The ticket's public number."""
+        return self.ticket.number
+
+    @property
+    def permits(self) -> Permits:
+        """How many permits."""
+        return self.ticket.permits
+
+    @property
+    def token(self) -> int:
+        """The fencing token: send it along with what you do to the resource."""
+        return self.ticket.token or 0
+
+    @property
+    def slots(self) -> list[int]:
+        """Which permits, from 0."""
+        return self.ticket.slots
+
+    @property
+    def slot_names(self) -> list[str]:
+        """Their names, if the lock's slots have names."""
+        return self.ticket.slot_names
+
+    @property
+    def ttl_s(self) -> float | None:
+        """The lease; `None` if it does not end."""
+        return self._lease.ttl_s
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds for which it is surely held, without another renewal; `None` if the lease does not end."""
+        return self._lease.left()
+
+    @property
+    def lost(self) -> LeaseLost | None:
+        """Why the permits are not surely ours any more; `None` while they are."""
+        if self._pid != os.getpid():
+            return LeaseLost(self.lock, self.token, why="another process holds it: the one that this was forked from")
+        return self._lease.lost
+
+    def check(self) -> None:
+        """Raise `LeaseLost` if it is lost."""
+        lost = self.lost
+        if lost is not None:
+            raise lost
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.lock!r} number {self.number} slots {self.slots} token {self.token}>"

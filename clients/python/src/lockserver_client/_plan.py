@@ -1,0 +1,99 @@
+"""Plans: what a client does, without doing it.
+
+A plan is a generator. It yields what is to be done (an exchange with a server, a pause) and is sent what came of it, so the
+same plan serves threads (`_sync`) and asyncio (`_async`), and tests that do neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar, Union
+from urllib.parse import quote, urlencode
+
+from ._settings import Retry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that can be sent to any server."""
+
+    method: str
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, object] | None = None
+    #: Twice is as good as once. If not, it is repeated only if it certainly did nothing.
+    repeatable: bool = True
+    #: How long the server is asked to wait before it answers.
+    waits_s: float = 0.0
+    #: Instead of the client's.
+    retry: Retry | None = None
+    timeout_s: float | None = None
+
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{urlencode(self.params, quote_via=quote)}" if self.params else self.path
+
+    def content(self) -> bytes | None:
+        """The body on the wire."""
+        return None if self.body is None else json.dumps(self.body).encode()
+
+    def all_headers(self) -> dict[str, str]:
+        """Its own headers, and what its body needs."""
+        return {**dict(self.headers), **({} if self.body is None else {"Content-Type": "application/json"})}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """To do: send a call to a server and read the whole answer."""
+
+    server: int
+    call: Call
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Pause:
+    """To do: wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """To do: carry this out to its end, even if the caller is being cancelled. Its errors are nobody's."""
+
+    plan: Plan[None]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered, and when the request was sent (by `_clock`)."""
+
+    sent: float
+    status: int
+    retry_after_s: float | None
+    body: bytes
+
+
+@dataclass(frozen=True)
+class NoReply:
+    """No answer, and whether the request may have arrived."""
+
+    what: str
+    arrived: bool
+
+
+Effect = Union[Exchange, Pause, CleanUp]
+Came = Union[Reply, NoReply, None]
+Plan = Generator[Effect, Came, T]
+
+
+def exchange(server: int, call: Call, timeout_s: float) -> Plan[Reply | NoReply]:
+    """One request to one server."""
+    came = yield Exchange(server, call, timeout_s)
+    return NoReply("nothing", arrived=True) if came is None else came

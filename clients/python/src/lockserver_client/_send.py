@@ -1,0 +1,114 @@
+"""One call: the servers in turn, and again after a pause while that is safe and useful."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import TypeVar
+
+from . import _clock
+from ._plan import Call, NoReply, Pause, Plan, Reply, exchange
+from ._settings import Core, Retry
+from ._types import Problem, Ticket, read
+from .errors import LockserverError, NotLockserver, Unreachable, from_problem
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer, and when the request that was answered was sent."""
+
+    sent: float
+    server: str
+    body: bytes
+
+    def read(self, cls: type[T]) -> T:
+        """The body as an object."""
+        try:
+            return read(cls, json.loads(self.body))
+        except (ValueError, TypeError) as error:
+            raise NotLockserver(self.server, f"a body that was not expected: {error}") from None
+
+
+def jitter(step: float) -> float:
+    """Between half of it and the whole: many clients of a server that comes back do not all arrive at once."""
+    return step * random.uniform(0.5, 1.0)
+
+
+def pause(retry: Retry, rounds: int, spent: float, server_asks: float | None) -> float | None:
+    """The pause after that many rounds, `spent` after the first began; `None` when it is enough."""
+    step = retry.first_s * 2.0 ** min(rounds - 1, 40)
+    found = min(max(server_asks or 0.0, jitter(step)), retry.longest_s)
+    return found if rounds < retry.rounds and spent + found <= retry.within_s else None
+
+
+def problem_in(body: bytes) -> Problem | None:
+    """The problem that an answer is, if it is one of lockserver."""
+    try:
+        return read(Problem, json.loads(body))
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass(frozen=True)
+class _Again:
+    """An exchange that failed and may be worth another try."""
+
+    what: str
+    arrived: bool
+    problem: Problem | None = None
+    asks_s: float | None = None
+
+
+def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverError:
+    if isinstance(came, NoReply):
+        return _Again(came.what, came.arrived)
+    if 200 <= came.status < 300:
+        return Answer(came.sent, server, came.body)
+    problem = problem_in(came.body)
+    if problem is not None:
+        if came.status == 503 and problem.retryable:
+            return _Again(problem.detail, problem.may_have_taken_effect, problem, came.retry_after_s)
+        return from_problem(problem)
+    if came.status in (502, 503, 504):
+        # A proxy between, or a server that is being replaced. Whether the request went further is not known.
+        return _Again(f"HTTP status {came.status}", True, None, came.retry_after_s)
+    return NotLockserver(server, f"HTTP status {came.status}")
+
+
+def send(core: Core, call: Call) -> Plan[Answer]:
+    """Send until somebody answers, as long as repeating is safe."""
+    retry, begin, rounds = call.retry or core.retry, _clock.now(), 0
+    timeout = (core.timeout_s if call.timeout_s is None else call.timeout_s) + call.waits_s
+    arrived = False
+    while True:
+        tried: list[tuple[str, str]] = []
+        refused: Problem | None = None
+        asks: float | None = None
+        for place in core.in_turn():
+            server = core.servers[place].name
+            judged = _judge(server, (yield from exchange(place, call, timeout)))
+            if not isinstance(judged, _Again):
+                core.preferred = place
+                if isinstance(judged, LockserverError):
+                    raise judged
+                return judged
+            arrived |= judged.arrived
+            tried.append((server, judged.what))
+            refused = judged.problem or refused
+            asks = asks if judged.asks_s is None else judged.asks_s
+            if judged.arrived and not call.repeatable:
+                raise from_problem(refused) if refused else Unreachable(tuple(tried), arrived)
+        rounds += 1
+        seconds = pause(retry, rounds, _clock.now() - begin, asks)
+        if seconds is None:
+            raise from_problem(refused) if refused else Unreachable(tuple(tried), arrived)
+        yield Pause(seconds)
+
+
+def ask(core: Core, call: Call) -> Plan[tuple[float, Ticket]]:
+    """Send what is answered with a ticket. With it, when that was sent."""
+    answer = yield from send(core, call)
+    return answer.sent, answer.read(Ticket)

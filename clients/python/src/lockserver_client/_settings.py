@@ -1,0 +1,129 @@
+"""Which servers, and with which key: from arguments and from the environment."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError
+
+#: Where a server is when nobody says where.
+DEFAULT = "http://127.0.0.1:9090"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is: what every path is put behind, and the Unix socket if it is one."""
+
+    name: str
+    base: str
+    socket: str | None = None
+
+
+def address(text: str) -> Address:
+    """Read `http://HOST:PORT`, `https://HOST:PORT`, `HOST:PORT`, `unix:/PATH` or `/PATH`."""
+
+    def wrong(why: str) -> ConfigurationError:
+        return ConfigurationError(f"{text!r} is no address of a server: {why}; write http://HOST:PORT or unix:/PATH")
+
+    trimmed = text.strip()
+    if trimmed.startswith(("unix:", "/")):
+        path = trimmed[5:] if trimmed.startswith("unix:") else trimmed
+        path = path[2:] if path.startswith("//") else path
+        if not path.startswith("/"):
+            raise wrong("the path is not absolute")
+        return Address(trimmed, "http://localhost", path)
+    url = trimmed if "://" in trimmed else f"http://{trimmed}"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    if "@" in parts.netloc:
+        # Not in the message: there may be a secret in it.
+        raise ConfigurationError(f"the address of {host} has a user in it: give the secret as `key` or in LOCK_KEY_FILE")
+    if parts.scheme not in ("http", "https"):
+        raise wrong("only http, https and unix are known")
+    if not host:
+        raise wrong("there is no host in it")
+    if parts.query or parts.fragment:
+        raise wrong("it ends in a query")
+    return Address(trimmed, url.rstrip("/"))
+
+
+def addresses(servers: str | Iterable[str] | None) -> tuple[Address, ...]:
+    """The servers of the argument, else of LOCK_SERVER, else the default. One text may name several, with commas."""
+    if servers is None:
+        servers = os.environ.get("LOCK_SERVER", "").strip() or DEFAULT
+    texts = [servers] if isinstance(servers, str) else list(servers)
+    found = tuple(address(one) for text in texts for one in text.split(",") if one.strip())
+    if not found:
+        raise ConfigurationError("no address of a server was given; write http://HOST:PORT or unix:/PATH")
+    return found
+
+
+def _read_key(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o044:
+                raise ConfigurationError(
+                    f"{path}: others can read this key (mode {stat.S_IMODE(mode):04o}); run chmod 600 {path}"
+                )
+            text = file.read(64 * 1024).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: the key cannot be read: {error}") from None
+    if not text:
+        raise ConfigurationError(f"{path}: there is no key in it")
+    return text
+
+
+def key(given: str | None, file: str | os.PathLike[str] | None) -> str | None:
+    """The key: the argument, else its file, else LOCK_KEY_FILE, else LOCK_KEY."""
+    if given is None and file is None:
+        file = os.environ.get("LOCK_KEY_FILE") or None
+        given = None if file else os.environ.get("LOCK_KEY") or None
+    secret = given.strip() if given is not None else _read_key(os.fspath(file)) if file is not None else None
+    if secret is not None and (not secret or not all("!" <= letter <= "~" for letter in secret)):
+        raise ConfigurationError("the key is empty, or has characters that no key has: is it the right file?")
+    return secret
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often and how long a call is repeated. A pause is drawn between half of a growing step and the whole of it."""
+
+    #: Rounds through all servers, the first one included.
+    rounds: int = 12
+    #: No new round begins later than this after the first.
+    within_s: float = 30.0
+    #: First step.
+    first_s: float = 0.1
+    #: Longest step.
+    longest_s: float = 5.0
+
+
+#: One round, no more.
+ONCE = Retry(rounds=1, within_s=0.0)
+
+
+@dataclass
+class Core:
+    """What every call of a client needs to know."""
+
+    servers: tuple[Address, ...]
+    key: str | None = field(repr=False)
+    timeout_s: float
+    connect_timeout_s: float
+    retry: Retry
+    #: Place of the server that answered last: it is tried first.
+    preferred: int = 0
+
+    def in_turn(self) -> list[int]:
+        """The places of the servers, beginning with the one that answered last."""
+        count = len(self.servers)
+        return [(self.preferred + turn) % count for turn in range(count)]

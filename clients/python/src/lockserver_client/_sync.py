@@ -1,0 +1,115 @@
+"""Plans carried out by the calling thread."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import TypeVar
+
+import httpx
+
+from . import _clock, _lanes
+from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
+from ._settings import Core
+from .errors import LockserverError
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Carries plans out, from any number of threads at a time. A forked child starts with connections of its own."""
+
+    def __init__(self, core: Core, transport: httpx.BaseTransport | None, tls: object) -> None:
+        self.core, self.transport, self.tls = core, transport, tls
+        self._headers = _lanes.headers(core)
+        self._idle: list[deque[httpx.Client]] = [deque() for _ in core.servers]
+        self._pid = os.getpid()
+
+    def lane(self, server: int) -> httpx.Client:
+        """A connection to that server that nobody else uses."""
+        if self._pid != os.getpid():
+            # The parent's connections stay the parent's: dropped here, they are closed without a word on the wire.
+            self._idle = [deque() for _ in self.core.servers]
+            self._pid = os.getpid()
+        try:
+            return self._idle[server].pop()
+        except IndexError:
+            return self._new(server)
+
+    def _new(self, server: int) -> httpx.Client:
+        if self.tls is None:
+            self.tls = _lanes.tls_context()
+        address = self.core.servers[server]
+        transport = self.transport
+        if transport is None and address.socket is not None:
+            transport = httpx.HTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
+        return httpx.Client(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+
+    def give_back(self, server: int, lane: httpx.Client) -> None:
+        """The connection may be used again."""
+        idle = self._idle[server]
+        if len(idle) < _lanes.IDLE_MAX and self._pid == os.getpid():
+            idle.append(lane)
+        else:
+            lane.close()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses now."""
+        for idle in self._idle:
+            while idle:
+                idle.pop().close()
+
+    def run(self, plan: Plan[T]) -> T:
+        """Carry a plan out."""
+        came: Came = None
+        error: BaseException | None = None
+        while True:
+            try:
+                effect = plan.send(came) if error is None else plan.throw(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            came, error = None, None
+            try:
+                came = self._do(effect)
+            except BaseException as raised:  # the plan cleans up, also after Ctrl-C
+                error = raised
+
+    def _do(self, effect: Effect) -> Came:
+        if isinstance(effect, Exchange):
+            return self._exchange(effect)
+        if isinstance(effect, Pause):
+            time.sleep(effect.seconds)
+        else:
+            self._clean_up(effect)
+        return None
+
+    def _clean_up(self, effect: CleanUp) -> None:
+        try:
+            self.run(effect.plan)
+        except LockserverError as error:
+            _lanes.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
+
+    def _exchange(self, effect: Exchange) -> Reply | NoReply:
+        call, base = effect.call, self.core.servers[effect.server].base
+        lane = self.lane(effect.server)
+        try:
+            sent = _clock.now()
+            body = _lanes.Body(sent + effect.timeout_s)
+            with lane.stream(
+                call.method,
+                base + call.target(),
+                headers=call.all_headers(),
+                content=call.content(),
+                timeout=_lanes.timeout(self.core, effect.timeout_s),
+            ) as response:
+                for piece in response.iter_bytes():
+                    body.add(piece, _clock.now())
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            lane.close()
+            return _lanes.failed(error)
+        except BaseException:
+            lane.close()
+            raise
+        self.give_back(effect.server, lane)
+        return Reply(sent, response.status_code, _lanes.retry_after(response), bytes(body.data))

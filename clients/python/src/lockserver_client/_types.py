@@ -1,0 +1,208 @@
+"""What the server tells, as objects. Fields that a newer server adds are passed over."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict, TypeVar, Union
+
+T = TypeVar("T")
+
+#: How many permits: a number from 1, or every one and nobody beside.
+Permits = Union[int, Literal["all"]]
+
+
+class Settings(TypedDict, total=False):
+    """Settings of a lock. `size` and `slots` exclude each other; times are seconds, `None` is never."""
+
+    size: int
+    slots: list[str]
+    grace_time_s: float
+    expiration_time_s: float | None
+    max_lock_time_s: float | None
+    max_hold_time_s: float | None
+    max_ttl_s: float | None
+    lock_delay_s: float
+    max_queue: int
+    description: str
+
+
+class Changes(Settings, total=False):
+    """Changes of a lock: what is left out stays as it is."""
+
+    paused: bool
+    reason: str
+    until_s: float
+
+
+def _object(cls: type[Any]) -> Any:
+    return field(metadata={"read": lambda value: read(cls, value)})
+
+
+def _list(cls: type[Any]) -> Any:
+    return field(default_factory=list, metadata={"read": lambda value: [read(cls, one) for one in value]})
+
+
+def read(cls: type[T], value: object) -> T:
+    """An object of a dataclass of this file from the JSON that the server sent.
+
+    Raises TypeError if that is something else.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"a {cls.__name__} is expected to be a JSON object")
+    found = {}
+    for one in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if one.name in value:
+            reader = one.metadata.get("read")
+            found[one.name] = value[one.name] if reader is None else reader(value[one.name])
+    return cls(**found)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One request for permits. `id` is secret, only its maker is told; `number` is public."""
+
+    number: int
+    lock: str
+    state: str
+    permits: Permits
+    slots: list[int]
+    slot_names: list[str] = field(default_factory=list)
+    token: int | None = None
+    ahead: int = 0
+    dormant: bool = False
+    priority: int = 0
+    info: str = ""
+    owner: str | None = None
+    created_at: str | None = None
+    granted_at: str | None = None
+    held_at: str | None = None
+    ended_at: str | None = None
+    expires_at: str | None = None
+    expires_in_s: float | None = None
+    ttl_s: float | None = None
+    ended_as: str | None = None
+    reason: str | None = None
+    id: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Permits that nobody may have yet, because their last holder may still be at work."""
+
+    number: int
+    slots: list[int]
+    slot_names: list[str]
+    ended_as: str
+    opens_in_s: float
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it is. `as_of` is the last event that this includes: give it to `events` as `last_id`."""
+
+    name: str
+    size: int
+    free: int
+    in_use: int
+    closed: int
+    holding: int
+    queued: int
+    paused: bool
+    revision: int
+    as_of: str
+    settings: Settings
+    pause_reason: str | None = None
+    pause_ends_in_s: float | None = None
+    retiring: bool = False
+    template: str | None = None
+    overridden: list[str] = field(default_factory=list)
+    holders: list[Ticket] = _list(Ticket)
+    queue: list[Ticket] = _list(Ticket)
+    closures: list[Closure] = _list(Closure)
+    statistics: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Locks:
+    """All locks, in the order of their names."""
+
+    locks: list[Lock] = _list(Lock)
+    as_of: str = ""
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """A list of tickets."""
+
+    tickets: list[Ticket] = _list(Ticket)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The files of the server's configuration, and what came of them."""
+
+    files: list[str]
+    loaded_at: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of the server."""
+
+    version: str
+    uptime_s: float
+    role: str
+    store: str
+    ready: bool
+    configuration: Configuration = _object(Configuration)
+    trouble: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """What a reload of the configuration did."""
+
+    created: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change. Of kind `reset`: events are missing here, read the locks again; it is about no lock."""
+
+    kind: str
+    at: str = ""
+    lock: str = ""
+    number: int | None = None
+    info: str | None = None
+    owner: str | None = None
+    token: int | None = None
+    waited_s: float | None = None
+    held_s: float | None = None
+    ended_as: str | None = None
+    reason: str | None = None
+    #: Its place in the stream, to resume from.
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why the server said no (RFC 9457)."""
+
+    code: str
+    status: int
+    title: str = ""
+    detail: str = ""
+    retryable: bool = False
+    may_have_taken_effect: bool = False
+    ended_as: str | None = None
+    would_end: int | None = None
+    tickets: list[Ticket] = _list(Ticket)

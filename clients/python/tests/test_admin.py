@@ -1,0 +1,120 @@
+"""Administration and events, with threads."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from conftest import Running, wait_until
+from lockserver_client import Client, Event, errors
+
+
+def test_locks_are_made_changed_and_deleted(server: Running, client: Client) -> None:
+    admin = server.admin
+    made = admin.create("san-ssh", {"size": 7, "description": "SSH sessions of the SAN"})
+    assert (made.size, made.settings["description"]) == (7, "SSH sessions of the SAN")
+    with pytest.raises(errors.LockExists):
+        admin.create("san-ssh", {"size": 7})
+    changed = admin.change("san-ssh", {"size": 5}, revision=made.revision)
+    assert changed.size == 5
+    with pytest.raises(errors.LockChanged):
+        admin.change("san-ssh", {"size": 6}, revision=made.revision)
+    assert admin.replace("san-ssh", {"size": 2}).settings["description"] == ""
+    assert admin.change("san-ssh", {"max_hold_time_s": 5}).settings["max_hold_time_s"] == 5
+    assert admin.change("san-ssh", {"max_hold_time_s": None}).settings["max_hold_time_s"] is None
+    with pytest.raises(errors.NotAllowed):
+        client.change("san-ssh", {"size": 9})
+    with client.hold("san-ssh"):
+        with pytest.raises(errors.WouldEndTickets) as would_end:
+            admin.delete("san-ssh")
+        assert would_end.value.would_end == 1
+        assert would_end.value.tickets[0].lock == "san-ssh"
+    admin.delete("san-ssh")
+    with pytest.raises(errors.UnknownLock):
+        client.lock("san-ssh")
+
+
+def test_pause_and_resume(server: Running, client: Client) -> None:
+    paused = server.admin.pause("DefaultLock", "firmware", until_s=3600)
+    assert paused.paused
+    assert paused.pause_reason == "firmware"
+    assert client.try_hold("DefaultLock") is None
+    assert not server.admin.resume("DefaultLock").paused
+    with client.hold("DefaultLock"):
+        pass
+
+
+def test_revoke_open_and_reload(server: Running, client: Client) -> None:
+    server.admin.change("DefaultLock", {"lock_delay_s": 600})
+    held = client.hold("DefaultLock", ttl_s=1)
+    server.admin.revoke("DefaultLock", held.number, "host is gone")
+    lost = held.wait_lost(60)
+    assert lost is not None
+    assert lost.problem is not None
+    assert lost.problem.ended_as == "revoked"
+    assert server.admin.lock("DefaultLock").closures[0].number == held.number
+    server.admin.open("DefaultLock", held.number)
+    assert server.admin.lock("DefaultLock").closed == 0
+    assert server.admin.reload().refused == []
+
+
+def test_looking(server: Running, client: Client) -> None:
+    status = client.status()
+    assert status.ready
+    assert status.limits
+    assert status.configuration.refused is None
+    everything = client.locks()
+    assert [lock.name for lock in everything.locks] == ["DefaultLock", "five", "ports", "two"]
+    assert everything.as_of
+
+
+def test_events_from_a_listing_on(server: Running, client: Client) -> None:
+    as_of = client.locks().as_of
+    with client.hold("two", info="hello") as held:
+        pass
+    with client.hold("five"):
+        pass
+    with client.events("two", as_of) as events:
+        told = [next(events) for _ in range(4)]
+        assert [one.kind for one in told] == ["queued", "granted", "held", "ended"]
+        assert told[0].info == "hello"
+        assert {one.number for one in told} == {held.number}
+        assert told[1].token == held.token
+        assert told[3].ended_as == "released"
+        assert events.last_id == told[3].id
+    with pytest.raises(StopIteration):
+        next(events)
+    # From the middle: nothing twice, nothing missing.
+    with client.events("two", told[1].id) as again:
+        assert [next(again).kind for _ in range(2)] == ["held", "ended"]
+
+
+def test_events_go_on_after_a_restart(server: Running, client: Client) -> None:
+    told: list[Event] = []
+    events = client.events("DefaultLock", client.locks().as_of)
+
+    def read() -> None:
+        for event in events:
+            told.append(event)
+            if event.kind == "ended":
+                return
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    held = client.hold("DefaultLock")
+    wait_until(lambda: any(one.kind == "held" for one in told), "the first event")
+    server.kill()
+    server.start()
+    # Another process cannot know what was before it.
+    wait_until(lambda: any(one.kind == "reset" for one in told), "that events are missing")
+    held.release()
+    reader.join(60)
+    assert not reader.is_alive()
+    events.close()
+    assert told[-1].number == held.number
+
+
+def test_events_of_what_is_not_allowed(client: Client) -> None:
+    with client.events("nope/") as events, pytest.raises(errors.Invalid):
+        next(events)

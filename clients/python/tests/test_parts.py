@@ -1,0 +1,116 @@
+"""Parts by themselves: addresses, keys, frames of the event stream, pauses."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from lockserver_client import Client, _settings, errors
+from lockserver_client._send import pause
+from lockserver_client._settings import Retry, address, addresses
+from lockserver_client._sse import FRAME_BYTES, Frame, Parser, TooLongError
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "socket"),
+    [
+        ("http://127.0.0.1:9090", "http://127.0.0.1:9090", None),
+        ("http://127.0.0.1:9090/", "http://127.0.0.1:9090", None),
+        ("https://locks.example.org/prefix/", "https://locks.example.org/prefix", None),
+        ("locks.example.org:9090", "http://locks.example.org:9090", None),
+        ("[::1]:9090", "http://[::1]:9090", None),
+        ("unix:/run/lockserver/admin.sock", "http://localhost", "/run/lockserver/admin.sock"),
+        ("unix:///run/admin.sock", "http://localhost", "/run/admin.sock"),
+        ("/run/admin.sock", "http://localhost", "/run/admin.sock"),
+    ],
+)
+def test_addresses(text: str, base: str, socket: str | None) -> None:
+    found = address(text)
+    assert (found.base, found.socket) == (base, socket)
+
+
+@pytest.mark.parametrize(
+    "text", ["unix:admin.sock", "ftp://locks", "http://", "http://locks:port", "http://locks/?a=b", "", " , "]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="address"):
+        Client(text)
+
+
+def test_a_secret_in_an_address_is_not_told() -> None:
+    with pytest.raises(errors.ConfigurationError) as raised:
+        Client("http://ci:SECRET@locks")
+    assert "SECRET" not in str(raised.value)
+
+
+def test_servers_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCK_SERVER", raising=False)
+    assert [one.base for one in addresses(None)] == ["http://127.0.0.1:9090"]
+    monkeypatch.setenv("LOCK_SERVER", "one:1, two:2")
+    assert [one.base for one in addresses(None)] == ["http://one:1", "http://two:2"]
+    assert [one.base for one in addresses(["three:3"])] == ["http://three:3"]
+
+
+def test_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    for name in ("LOCK_KEY", "LOCK_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert _settings.key(None, None) is None
+    file = tmp_path / "key"
+    file.write_text("lsk_file\n")
+    file.chmod(0o600)
+    assert _settings.key("lsk_given", None) == "lsk_given"
+    assert _settings.key(None, file) == "lsk_file"
+    monkeypatch.setenv("LOCK_KEY", "lsk_environment")
+    assert _settings.key(None, None) == "lsk_environment"
+    monkeypatch.setenv("LOCK_KEY_FILE", str(file))
+    assert _settings.key(None, None) == "lsk_file"
+    assert _settings.key("lsk_given", None) == "lsk_given"
+    for mode in (0o640, 0o604, 0o644):
+        file.chmod(mode)
+        with pytest.raises(errors.ConfigurationError, match="others can read this key"):
+            _settings.key(None, None)
+    file.chmod(0o600)
+    for text in ("", "\n", "two words", "ü"):
+        file.write_text(text)
+        with pytest.raises(errors.ConfigurationError):
+            _settings.key(None, file)
+    with pytest.raises(errors.ConfigurationError, match="cannot be read"):
+        _settings.key(None, tmp_path / "none")
+
+
+STREAM = (
+    b"\xef\xbb\xbf: hello\n\nid: 7-1\nevent: held\ndata: {\"a\":\ndata: 1}\n\n: beat\n\ndata:x\r\n\r\nid: 7-3\rdata:  y\r\r"
+    b"retry: 5\n\nevent: reset\ndata\n\n"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_frames_whatever_the_pieces(size: int) -> None:
+    parser = Parser()
+    frames = [frame for at in range(0, len(STREAM), size) for frame in parser.feed(STREAM[at : at + size])]
+    assert frames == [Frame("7-1", "held", '{"a":\n1}'), Frame("7-1", "", "x"), Frame("7-3", "", " y"), Frame("7-3", "reset", "")]
+    assert parser.seen == "7-3"
+
+
+def test_a_frame_without_end() -> None:
+    parser = Parser()
+    parser.feed(b"x" * FRAME_BYTES)
+    with pytest.raises(TooLongError):
+        parser.feed(b"x")
+    with pytest.raises(TooLongError):
+        Parser().feed(b"data: " + b"x" * FRAME_BYTES + b"\ndata: x\n")
+
+
+def test_pauses_grow_to_a_bound_and_end() -> None:
+    retry = Retry()
+    for rounds in range(1, 12):
+        step = min(0.1 * 2 ** (rounds - 1), retry.longest_s)
+        found = pause(retry, rounds, 0, None)
+        assert found is not None
+        assert step / 2 <= found <= step
+    assert pause(retry, 12, 0, None) is None
+    assert pause(retry, 10_000, 0, None) is None
+    assert pause(retry, 1, 30, None) is None
+    assert pause(retry, 1, 0, 2) == 2
+    assert pause(retry, 1, 0, 900) == retry.longest_s

@@ -1,0 +1,230 @@
+"""What goes over the wire, against transports that answer as they are told: repeats, keys, errors, several servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from lockserver_client import ApiError, AsyncClient, Client, Retry, Unreachable, errors
+
+QUICK = Retry(rounds=4, within_s=60, first_s=0.001, longest_s=0.002)
+TICKET = {
+    "number": 7,
+    "lock": "san",
+    "state": "held",
+    "permits": 1,
+    "slots": [0],
+    "token": 41,
+    "id": "6828d194-146e-4fd0-89ae-e65baab506fd",
+    "a_field_of_the_future": True,
+}
+Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class Fake:
+    """Answers in turn; the last one stays. An answer that is an exception is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.requests = list(answers), list[httpx.Request]()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """The next answer."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        status, body = answer
+        return httpx.Response(status, json=body) if not isinstance(body, str) else httpx.Response(status, text=body)
+
+    def bodies(self) -> list[Any]:
+        """What was sent."""
+        return [json.loads(one.content) for one in self.requests if one.content]
+
+
+def client(fake: Handler, servers: str | list[str] = "http://one", **options: Any) -> Client:
+    return Client(servers, transport=httpx.MockTransport(fake), retry=QUICK, **options)
+
+
+def problem(code: str, status: int, **more: Any) -> tuple[int, dict[str, Any]]:
+    return status, {"type": "about:blank", "title": code, "status": status, "detail": f"about {code}", "code": code, **more}
+
+
+CODES = {
+    "busy": 409, "configuration_refused": 409, "internal": 500, "invalid": 400, "limit_reached": 429, "lock_exists": 409,
+    "lock_changed": 412, "lock_retiring": 409, "method_not_allowed": 405, "name_closed": 409, "not_a_holder": 409,
+    "not_allowed": 403, "not_found": 404, "overloaded": 503, "payload_too_large": 413, "request_timeout": 408,
+    "request_id_reused": 422, "shutting_down": 503, "timed_out": 409, "too_many_permits": 422, "gone": 410,
+    "unauthorized": 401, "unavailable": 503, "unknown_lock": 404, "unknown_ticket": 404, "unsupported_media_type": 415,
+    "would_end_tickets": 409,
+}  # fmt: skip
+
+
+def test_one_exception_for_each_code() -> None:
+    assert set(errors.BY_CODE) == set(CODES)
+    for code, status in CODES.items():
+        fake = Fake(problem(code, status, retryable=False, ended_as="revoked", would_end=3, tickets=[TICKET]))
+        with pytest.raises(ApiError) as raised:
+            client(fake).lock("san")
+        error = raised.value
+        name = "".join(word.capitalize() for word in code.split("_"))
+        assert type(error) is getattr(errors, name)
+        assert (error.code, error.status, error.ended_as, error.would_end) == (code, status, "revoked", 3)
+        assert str(error) == f"about {code} (revoked)"
+        assert error.tickets[0].number == 7
+
+
+def test_a_code_of_the_future_is_the_base_class() -> None:
+    with pytest.raises(ApiError, match="about of_the_future") as raised:
+        client(Fake(problem("of_the_future", 418, retryable=False))).status()
+    assert type(raised.value) is ApiError
+    assert raised.value.code == "of_the_future"
+    assert not raised.value.retryable
+
+
+def test_the_key_is_a_bearer_token() -> None:
+    fake = Fake(problem("unauthorized", 401, retryable=False))
+    with pytest.raises(errors.Unauthorized, match="about unauthorized"):
+        client(fake, key="lsk_SECRET").locks()
+    assert fake.requests[0].headers["Authorization"] == "Bearer lsk_SECRET"
+    fake = Fake(problem("not_allowed", 403, retryable=False))
+    with pytest.raises(errors.NotAllowed):
+        client(fake).locks()
+    assert "Authorization" not in fake.requests[0].headers
+    assert "SECRET" not in repr(client(fake, key="lsk_SECRET")._core)
+
+
+def test_repeats_with_the_same_request_id() -> None:
+    busy = problem("unavailable", 503, retryable=True, may_have_taken_effect=True)
+    fake = Fake(httpx.ReadError("the connection is gone"), busy, (502, "<html>proxy</html>"), (201, TICKET), (200, {}))
+    with client(fake).hold("san") as held:
+        assert held.token == 41
+    ids = {body["request_id"] for body in fake.bodies()}
+    assert len(fake.bodies()) == 4
+    assert len(ids) == 1
+    assert len(ids.pop()) >= 16
+    assert fake.requests[-1].method == "DELETE"
+
+
+def test_what_is_given_up_is_cancelled() -> None:
+    fake = Fake(httpx.ReadError("gone"), httpx.ReadError("gone"), httpx.ReadError("gone"), httpx.ReadError("gone"), (200, {}))
+    with pytest.raises(Unreachable) as raised:
+        client(fake).hold("san")
+    assert raised.value.may_have_taken_effect
+    assert isinstance(raised.value, ConnectionError)
+    assert fake.requests[-1].method == "DELETE"
+    assert fake.requests[-1].url.params["request_id"] == fake.bodies()[0]["request_id"]
+    # A request that was refused left nothing to cancel.
+    fake = Fake(problem("unknown_lock", 404, retryable=False))
+    with pytest.raises(errors.UnknownLock):
+        client(fake).hold("san")
+    assert len(fake.requests) == 1
+
+
+def test_waiting_in_the_queue() -> None:
+    queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
+    fake = Fake((202, queued), (200, queued), (200, TICKET), (200, {"released": True}))
+    with client(fake).hold("san", wait_s=60):
+        pass
+    assert [one.method for one in fake.requests] == ["POST", "GET", "GET", "DELETE"]
+    assert fake.bodies()[0]["queue"] is True
+    assert 0 < float(fake.requests[1].url.params["wait_s"]) <= 25
+
+
+def test_only_what_is_safe_is_repeated() -> None:
+    def tries(answer: Any, call: Callable[[Client], object]) -> int:
+        fake = Fake(answer)
+        with pytest.raises((ApiError, Unreachable)):
+            call(client(fake))
+        return len(fake.requests)
+
+    unsure = problem("unavailable", 503, retryable=True, may_have_taken_effect=True)
+    sure = problem("overloaded", 503, retryable=True)
+    lost, refused = httpx.ReadTimeout("slow"), httpx.ConnectError("refused")
+    table: list[tuple[Any, int, int]] = [(unsure, 4, 1), (sure, 4, 4), (lost, 4, 1), (refused, 4, 4)]
+    for given, safe, unsafe in table:
+        assert tries(given, lambda one: one.lock("san")) == safe
+        assert tries(given, lambda one: one.change("san", {"size": 5})) == safe
+        assert tries(given, lambda one: one.create("san", {"size": 5})) == unsafe
+        assert tries(given, lambda one: one.delete("san")) == unsafe
+        assert tries(given, lambda one: one.change("san", {"size": 5}, revision=3)) == unsafe
+    assert tries(problem("busy", 409, retryable=True), lambda one: one.lock("san")) == 1
+
+
+def test_several_servers_in_turn() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        if request.url.host == "one":
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200, json={"locks": [], "as_of": "1-1"})
+
+    asked: list[str] = []
+    both = client(answer, ["http://one", "http://two"])
+    both.locks()
+    both.locks()
+    # The one that answered is asked first from then on.
+    assert asked == ["one", "two", "two"]
+    with pytest.raises(Unreachable, match=r"http://one: refused; http://three: refused"):
+        client(Fake(httpx.ConnectError("refused")), "http://one, http://three").locks()
+
+
+def test_what_is_no_lockserver() -> None:
+    answers: list[Any] = [(200, "<html>"), (404, "nothing here"), (200, {"locks": 5}), (302, ""), (200, [])]
+    for answer in answers:
+        with pytest.raises(errors.NotLockserver, match="http://one is no lockserver"):
+            client(Fake(answer)).locks()
+
+
+def test_names_are_encoded_and_conditions_sent() -> None:
+    fake = Fake(problem("invalid", 400, retryable=False))
+    for name, path in (("50%", b"50%25"), ("%2F", b"%252F"), ("a b", b"a%20b"), ("ü;#?", b"%C3%BC%3B%23%3F")):
+        with pytest.raises(errors.Invalid):
+            client(fake).change(name, {"size": 1}, force=True, expect_tickets=2, revision=9)
+        assert fake.requests[-1].url.raw_path == b"/v1/locks/" + path + b"?force=true&expect_tickets=2"
+        assert fake.requests[-1].headers["If-Match"] == '"9"'
+        with pytest.raises(errors.Invalid):
+            client(fake).create(name, {"size": 1})
+        assert fake.requests[-1].headers["If-None-Match"] == "*"
+
+
+def stream(number: int) -> tuple[int, str]:
+    return 200, f'retry: 1\n\nid: 7-{number}\nevent: held\ndata: {{"kind": "held", "lock": "san", "number": {number}}}\n\n'
+
+
+def test_events_go_on_where_they_were() -> None:
+    """Connections that end, and one that is refused for now: nothing twice, nothing missing."""
+    answers = (stream(1), problem("unavailable", 503, retryable=True), stream(2), stream(3))
+
+    def judge(fake: Fake, told: list[int | None], last_id: str | None) -> None:
+        assert told == [1, 2, 3]
+        assert last_id == "7-3"
+        assert [one.headers.get("Last-Event-ID") for one in fake.requests] == ["7-0", "7-1", "7-1", "7-2"]
+        assert [one.url.params["lock"] for one in fake.requests] == ["san"] * 4
+
+    fake = Fake(*answers)
+    with client(fake).events("san", "7-0") as events:
+        judge(fake, [next(events).number for _ in range(3)], events.last_id)
+
+    async def main() -> None:
+        fake = Fake(*answers)
+        asynchronous = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK)
+        async with asynchronous.events("san", "7-0") as events:
+            judge(fake, [(await events.__anext__()).number for _ in range(3)], events.last_id)
+
+    asyncio.run(main())
+
+
+def test_async_repeats_too() -> None:
+    async def main() -> None:
+        fake = Fake(httpx.ReadError("gone"), (201, TICKET), (200, {}))
+        asynchronous = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK, key="lsk_x")
+        async with asynchronous.hold("san"):
+            pass
+        assert len({body["request_id"] for body in fake.bodies()}) == 1
+        assert fake.requests[0].headers["Authorization"] == "Bearer lsk_x"
+
+    asyncio.run(main())
