@@ -132,15 +132,15 @@ def test_damaged_requests(server):
 
 
 HEADS = {
-    "a very long path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "very many headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 5000 + b"\r\n",
-    "a very long header": b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"b" * 1_000_000 + b"\r\n\r\n",
-    "two lengths": b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc",
-    "a length that is none": b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "length and chunks": b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+    "a very long path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "very many headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 5000 + b"\r\n",
+    "a very long header": b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"b" * 1_000_000 + b"\r\n\r\n",
+    "two lengths": b"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc",
+    "a length that is none": b"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "length and chunks": b"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
                          b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "bad chunks": b"POST /RPC2 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
-    "an unknown version": b"POST /RPC2 HTTP/7.3\r\nHost: x\r\n\r\n",
+    "bad chunks": b"POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+    "an unknown version": b"POST /RPC2 HTTP/7.3\r\nHost: localhost\r\n\r\n",
 }
 
 

@@ -1,9 +1,11 @@
 """FleetLock, as zincati speaks it: one node of a group reboots at a time."""
 
 import json
+import signal
 
 import pytest
 
+from harness.wait import until
 from harness.wire import http, request
 
 GROUP = "[lock fleetlock-*]\nSIZE=1\n"
@@ -73,3 +75,18 @@ def test_a_slot_survives_a_restart(make_server):
     assert ask(LOCK, "a") == 200
     server.restart()
     assert (ask(LOCK, "b"), ask(LOCK, "a"), ask(UNLOCK, "a"), ask(LOCK, "b")) == (423, 200, 200, 200)
+
+
+def test_another_prefix_and_its_reload(make_server):
+    server = make_server(sections="[fleetlock]\nPREFIX=reboot-\n[lock reboot-*]\n[lock node-*]\n").start()
+
+    def lock_of(group):
+        """The locks of which a grant to this group took a permit."""
+        data = json.dumps({"client_params": {"id": "a", "group": group}}).encode()
+        assert http(server.at, request(data, [HEADER], "POST", LOCK)).status == 200
+        locks = json.loads(http(server.at, request("", method="GET", path="/v1/locks", length=False)).text)["locks"]
+        return [lock["name"] for lock in locks if lock["holders"] and lock["name"].endswith(group)]
+    assert lock_of("one") == ["reboot-one"]
+    server.configure({}, "[fleetlock]\nPREFIX=node-\n[lock reboot-*]\n[lock node-*]\n")
+    server.signal(signal.SIGHUP)
+    until(lambda: "node-two" in lock_of("two"), 10, "the prefix of the reload")

@@ -62,7 +62,7 @@ def test_it_says_so_and_recovers(as_root, make_server, connect, tmp_path):
         assert asker.call("release_lock", "DefaultLock", held[0]) in (BUSY, [True, True])
         waiter = connect(server, timeout=60).wait(queued[0])
         assert waiter.answer() in (NOT_NOW, [True, True])
-        assert http(server.at, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").status in (200, 503)
+        assert http(server.at, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (200, 503)
         assert server.process.poll() is None
 
         disk.make_room()

@@ -1,6 +1,7 @@
 """The JSON API from outside: curl, a thousand who wait, answers that are lost on the way."""
 
 import json
+import re
 import resource
 import selectors
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from harness.api import Admin, Api
 from harness.wait import until
+from harness.wire import Connection, get, request
 
 CLIENTS = 1000
 
@@ -83,6 +85,44 @@ def test_no_id_is_shown(server, api):
             for path in ("/v1/locks", "/v1/locks/DefaultLock", "/v1/tickets?mine"):
                 text = json.dumps(one.ok("GET", path))
                 assert held["id"] not in text and queued["id"] not in text and '"id"' not in text
+
+
+def test_who_only_looks_learns_no_id_and_releases_nothing(server, api):
+    """Rights are not there yet; what `observe` will allow is every GET, and none of them changes a ticket."""
+    held, (_, queued) = api.take("DefaultLock"), api.call("POST", "/v1/locks/DefaultLock/tickets", {"queue": True})
+    follower = Api(server.at).ask("GET", "/v1/events")
+    parts = {"lock": "DefaultLock", "number": str(held["number"]), "id": "00000000-0000-4000-8000-000000000000"}
+    with Api(server.at) as looker:
+        paths = [path for path, calls in looker.ok("GET", "/openapi.json")["paths"].items() if "get" in calls]
+        assert "/v1/locks/{lock}" in paths and "/v1/status" in paths
+        for path in paths:
+            path = re.sub(r"\{(\w+)\}", lambda part: parts[part.group(1)], path)
+            for query in ("", "?mine", f"?token={held['token']}", "?force=true", "?request_id=0123456789abcdef"):
+                for method in ("GET", "HEAD"):
+                    if path == "/v1/events":
+                        continue
+                    with Connection(server.at) as connection:
+                        connection.send(request(b"", [], method, path + query, length=False))
+                        text = connection.read(head_only=method == "HEAD").text
+                    assert held["id"] not in text and queued["id"] not in text, path
+        for path in ("/", "/RPC2", "/healthz"):
+            text = get(server.at, path).text
+            assert held["id"] not in text and queued["id"] not in text, path
+        # The number is public, and does not end what somebody else holds.
+        for path in (f"/v1/locks/DefaultLock/tickets/{held['number']}", f"/v1/tickets/{held['number']}"):
+            assert looker.call("DELETE", path)[0] in (403, 404)
+    seen = api.ok("GET", f"/v1/tickets/{held['id']}")
+    assert (seen["state"], seen["token"]) == ("held", held["token"])
+    assert api.ok("GET", f"/v1/tickets/{queued['id']}")["state"] == "queued"
+    # What happens is told to everybody, without ids.
+    api.release(held)
+    api.release(queued)
+    stream = b""
+    while b'"number":%d' % queued["number"] not in stream.rpartition(b"event: ended")[2]:
+        assert follower.connection.ready(20), stream
+        stream += follower.connection.socket.recv(65536)
+    assert held["id"].encode() not in stream and queued["id"].encode() not in stream
+    follower.close()
 
 
 @pytest.mark.alone

@@ -1,7 +1,7 @@
 //! What can be asked of the table, and why it may say no.
 
 use crate::view::{LockView, TicketView};
-use crate::{Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, TicketId};
+use crate::{Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, Target, TicketId};
 use std::sync::Arc;
 
 /// Who asks. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
@@ -251,6 +251,8 @@ pub enum Command {
     ListLocks {
         /// Bound for each listing.
         tickets: usize,
+        /// Only those that one of these takes; `None` for every lock.
+        among: Option<Arc<[Target]>>,
     },
     /// One lock.
     ViewLock {

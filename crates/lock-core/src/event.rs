@@ -1,6 +1,6 @@
 //! What happened: for the event stream, the log and the metrics. Told only after the commit that made it durable.
 
-use crate::{EndedAs, LockName, WallMs};
+use crate::{EndedAs, LockName, Prefix, WallMs};
 use std::sync::Arc;
 
 /// One change.
@@ -10,6 +10,8 @@ pub struct Event {
     pub at: WallMs,
     /// The lock.
     pub lock: LockName,
+    /// The template that the lock is an instance of.
+    pub template: Option<Prefix>,
     /// What.
     pub what: What,
 }

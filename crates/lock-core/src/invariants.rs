@@ -54,6 +54,12 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     seen.sort_unstable();
     let twice = seen.windows(2).find(|pair| pair[0].1 >= pair[1].0);
     require(twice.is_none(), || format!("{name}: rule 1: slot {} is out twice", twice.map_or(0, |pair| pair[1].0)))?;
+    let granted = holders.clone().filter(|ticket| ticket.state == State::Granted);
+    let granted: u64 = granted.map(|ticket| ranges::count(&ticket.slots)).sum();
+    let closed: u64 = closures.clone().map(|closure| ranges::count(&closure.slots)).sum();
+    require((granted, closed) == (lock.granted, lock.closed), || {
+        format!("{name}: {granted} permits granted, {closed} closed; {} and {} are counted", lock.granted, lock.closed)
+    })?;
     require(out == lock.slots.out(), || format!("{name}: {out} permits are out, {} are counted", lock.slots.out()))?;
     // More than size is right only while a lock that shrank still has its old holders, and then there is no room.
     let room = u64::from(lock.slots.size()).saturating_sub(out);

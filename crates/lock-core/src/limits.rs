@@ -102,10 +102,22 @@ pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Changes remembered for readers of the event stream.
 pub const EVENTS_MAX: usize = 10_000;
+/// Locks and templates with metrics of their own; what is beyond is counted together.
+pub const METRIC_LABELS_MAX: usize = 1000;
 /// Event streams open at a time, for one key or address.
 pub const EVENT_STREAMS_MAX: usize = 50;
 /// Connections to the administrators' socket at a time.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Longest name of a key, in bytes.
+pub const KEY_NAME_BYTES_MAX: usize = 200;
+/// Most keys of a server.
+pub const KEYS_MAX: usize = 10_000;
+/// Most secrets that are good for one key at a time.
+pub const KEY_SECRETS_MAX: usize = 10;
+/// Largest file of a key's secrets, in bytes.
+pub const SECRET_FILE_BYTES_MAX: usize = 4096;
+/// Most patterns of locks of one key, and most addresses or names in a list of `[general]`.
+pub const CONFIG_LIST_MAX: usize = 1000;
 /// Largest configuration file, in bytes.
 pub const CONFIG_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of all configuration files together.

@@ -104,6 +104,21 @@ impl Queue {
         self.order.iter().map(|(&place, &id)| (place, id))
     }
 
+    /// Tickets that are not dormant.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The ticket that is in line longest, whatever its priority; dormant ones are not in line. As many looks as there
+    /// are priorities.
+    pub(crate) fn longest_in_line(&self) -> Option<TicketId> {
+        let first = |&priority| {
+            self.ready.range(Place { priority, seq: 0 }..).next().filter(|place| place.priority == priority)
+        };
+        let place = self.ranks.keys().filter_map(first).min_by_key(|place| place.seq)?;
+        Some(self.order[place])
+    }
+
     pub(crate) fn is_ready(&self, place: Place) -> bool {
         self.ready.contains(&place)
     }
@@ -217,7 +232,7 @@ mod tests {
                     }
                     (3, Some(place)) => {
                         queue.remove(place, 1);
-                        queue.put_back(vec![(place, TicketId(seq as u128), 1)]);
+                        queue.put_back(vec![(place, TicketId(place.seq.into()), 1)]);
                         model.insert(place, false);
                     }
                     (_, Some(place)) => {
@@ -228,6 +243,10 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(queue.head().map(|(place, _)| place), model.iter().find(|(_, ready)| **ready).map(|(p, _)| *p));
+                let waiting = model.iter().filter(|(_, ready)| **ready).map(|(place, _)| place);
+                prop_assert_eq!(queue.ready(), waiting.clone().count());
+                let longest = waiting.map(|place| place.seq).min();
+                prop_assert_eq!(queue.longest_in_line().map(|id| id.0), longest.map(u128::from));
                 for place in model.keys() {
                     let ahead = model.range(..place).filter(|(_, ready)| **ready).count() as u64;
                     prop_assert_eq!(queue.ahead(*place), ahead);

@@ -93,6 +93,17 @@ pub enum Target {
     Template(Prefix),
 }
 
+impl Target {
+    /// Whether this names the lock, or the beginning of its name.
+    #[must_use]
+    pub fn takes(&self, lock: &LockName) -> bool {
+        match self {
+            Self::Lock(name) => name == lock,
+            Self::Template(prefix) => lock.as_str().starts_with(prefix.as_str()),
+        }
+    }
+}
+
 /// One lock section of the configuration file, with every value resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {

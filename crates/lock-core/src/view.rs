@@ -63,6 +63,48 @@ impl Statistics {
     }
 }
 
+/// A lock in numbers, or all instances of a template together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Locks that these numbers are of; 0 for a template without instances.
+    pub locks: u64,
+    /// Those of them that are paused.
+    pub paused: u64,
+    /// Permits.
+    pub size: u64,
+    /// Permits that are held.
+    pub held: u64,
+    /// Permits that are granted and not picked up.
+    pub granted: u64,
+    /// Permits that are closed.
+    pub closed: u64,
+    /// Tickets in the queue, dormant ones included.
+    pub queued: u64,
+    /// Dormant tickets in the queue.
+    pub dormant: u64,
+    /// Time since the ticket that is in line longest was made, in wall milliseconds; 0 if nobody is in line. Of several
+    /// locks, the longest.
+    pub oldest_waiter: Ms,
+}
+
+impl Occupancy {
+    /// The numbers of both together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            locks: self.locks + other.locks,
+            paused: self.paused + other.paused,
+            size: self.size + other.size,
+            held: self.held + other.held,
+            granted: self.granted + other.granted,
+            closed: self.closed + other.closed,
+            queued: self.queued + other.queued,
+            dormant: self.dormant + other.dormant,
+            oldest_waiter: self.oldest_waiter.max(other.oldest_waiter),
+        }
+    }
+}
+
 /// A lock as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockView {

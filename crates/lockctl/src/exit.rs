@@ -1,5 +1,6 @@
 //! Exit statuses. They are part of the interface: docs/lockctl.md lists them.
 
+use crate::words;
 use lock_client::Error;
 use lock_client::api::{ErrorCode, Problem};
 
@@ -49,6 +50,22 @@ impl Failure {
         Self::new(code, "")
     }
 
+    /// The same with the name of the lock before it, for there may be several.
+    pub(crate) fn about(mut self, lock: &str) -> Self {
+        if self.problem.is_some() {
+            self.text = format!("`{lock}`: {}", self.text);
+        }
+        self
+    }
+
+    /// The same with what to do if it was not allowed.
+    pub(crate) fn for_administrators(mut self) -> Self {
+        if self.problem.as_ref().is_some_and(|problem| problem.code == ErrorCode::NotAllowed) {
+            self.text.push_str("; lockctl takes that socket by itself when no server is named");
+        }
+        self
+    }
+
     /// The same end with another status.
     pub(crate) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
@@ -72,13 +89,12 @@ impl From<Error> for Failure {
             Error::TimedOut { .. } => BUSY,
             _ => NO_SERVER,
         };
-        let mut text = error.to_string();
-        if let Some(would_end) = error.problem().and_then(|problem| problem.would_end) {
-            text = format!("{text} ({would_end} tickets would end; --force does it)");
-        }
-        let problem = match error {
-            Error::Refused(problem) => Some(problem),
-            _ => None,
+        let (text, problem) = match error {
+            Error::Refused(mut problem) => {
+                problem.detail = words::of(&problem);
+                (problem.detail.clone(), Some(problem))
+            }
+            error => (error.to_string(), None),
         };
         Self { code, text, problem }
     }

@@ -7,6 +7,7 @@ mod run;
 mod server;
 mod show;
 mod sys;
+mod words;
 
 use clap::Parser;
 use exit::USAGE;

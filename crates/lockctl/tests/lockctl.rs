@@ -12,3 +12,5 @@ mod lease;
 mod others;
 #[path = "lockctl/terminal.rs"]
 mod terminal;
+#[path = "lockctl/words.rs"]
+mod words;

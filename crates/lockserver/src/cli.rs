@@ -1,5 +1,6 @@
 //! The command line: what was typed, nothing executed.
 
+use crate::access::KeyName;
 use crate::config::{Overrides, Sources};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -42,6 +43,20 @@ pub struct Cli {
 pub enum Command {
     /// Check the configuration, print every problem and what would be in force, and exit
     CheckConfig,
+    /// Make keys for clients
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+/// What to do about keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key: print its secret, which is kept nowhere, and the section for the configuration
+    New {
+        /// Its name: letters, digits, '-', '_', '.', '@' and '/'
+        #[arg(value_parser = |text: &str| KeyName::new(text))]
+        name: KeyName,
+    },
 }
 
 impl Cli {

@@ -3,6 +3,7 @@
 //! A request goes from `http` (a face decodes it) to `engine` (one thread applies it to the table of `lock-core`), to
 //! `store` (the commit), and back. `daemon` starts and stops all that; `config` says with which settings.
 
+pub mod access;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -10,5 +11,6 @@ pub mod engine;
 pub mod exit;
 pub mod http;
 pub mod log;
+pub mod metrics;
 pub mod os;
 pub mod store;

@@ -1,7 +1,8 @@
 //! The `lockserver` binary: turns what was typed into an exit code.
 
 use clap::Parser;
-use lockserver::cli::{Cli, Command};
+use lockserver::access::{KeyName, Secret};
+use lockserver::cli::{Cli, Command, KeyCommand};
 use lockserver::{config, daemon, exit};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,6 +23,29 @@ fn main() -> ExitCode {
             drop(std::io::stdout().write_all(config::check_report(&result).as_bytes()));
             ExitCode::from(if result.is_ok() { exit::OK } else { exit::CONFIG })
         }
+        Some(Command::Key(KeyCommand::New { name })) => match Secret::generate() {
+            Ok(secret) => {
+                drop(std::io::stdout().write_all(new_key(&name, &secret).as_bytes()));
+                ExitCode::from(exit::OK)
+            }
+            Err(error) => {
+                eprintln!("lockserver: {error}");
+                ExitCode::from(exit::IMPOSSIBLE)
+            }
+        },
         None => ExitCode::from(daemon::run(&cli.sources(), cli.admin_socket.as_deref())),
     }
+}
+
+/// The first line is the secret alone, for scripts.
+fn new_key(name: &KeyName, secret: &Secret) -> String {
+    format!(
+        "{}\n\n\
+         # Above is the secret, shown this once. Clients send it as 'Authorization: Bearer SECRET' or as the password of\n\
+         # user '{name}' (http://{name}:SECRET@HOST:9090/RPC2); lockctl takes it from LOCK_KEY or a file named in LOCK_KEY_FILE.\n\
+         # Below is the section for the server's configuration; a reload is enough.\n\
+         [key {name}]\nSECRET_HASH={}\nLOCKS=*\nRIGHTS=use, observe\n",
+        secret.reveal(),
+        secret.digest(),
+    )
 }

@@ -38,14 +38,18 @@ fn every_source_file_says_what_it_is() {
 
 #[test]
 fn modules_know_only_whom_they_may_know() {
-    let lines: [(&str, &[&str]); 6] = [
+    let lines: [(&str, &[&str]); 7] = [
         (
             "crates/lockserver/src/engine",
             &["crate::http", "crate::config", "crate::daemon", "crate::cli", "crate::log"],
         ),
         (
             "crates/lockserver/src/store",
-            &["crate::engine", "crate::http", "crate::config", "crate::daemon", "crate::log"],
+            &["crate::engine", "crate::http", "crate::config", "crate::daemon", "crate::log", "crate::metrics"],
+        ),
+        (
+            "crates/lockserver/src/metrics",
+            &["crate::engine", "crate::http", "crate::store", "crate::config", "crate::daemon", "crate::log"],
         ),
         ("crates/lockserver/src/http", &["crate::store", "crate::config", "crate::daemon", "crate::log", "rusqlite"]),
         ("crates/lockserver/src/config", &["crate::engine", "crate::http", "crate::daemon", "rusqlite"]),
@@ -63,14 +67,38 @@ fn modules_know_only_whom_they_may_know() {
             }
         }
     }
-    let manifest = fs::read_to_string(root().join("crates/lock-core/Cargo.toml")).unwrap();
-    let dependencies = manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap();
-    let names: Vec<&str> = dependencies
-        .lines()
+}
+
+/// What a crate depends on outside of its tests.
+fn dependencies(name: &str) -> Vec<String> {
+    let path = root().join("crates").join(name).join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    // Also those of a platform: [target.'cfg(unix)'.dependencies].
+    let tables = manifest.split("\n[").filter(|table| {
+        let head = table.lines().next().unwrap_or_default();
+        head.ends_with("dependencies]") && !head.contains("dev-dependencies")
+    });
+    let lines = tables.flat_map(|table| table.lines().skip(1));
+    lines
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty())
-        .collect();
-    assert_eq!(names, ["thiserror"], "lock-core depends on thiserror only");
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn crates_depend_only_on_those_they_may_know() {
+    assert_eq!(dependencies("lock-core"), ["thiserror"], "lock-core depends on thiserror only");
+    let ours = ["lock-api", "lock-client", "lock-core", "lockctl", "lockserver"];
+    for (name, may_know) in [
+        ("lock-api", &[][..]),
+        ("lock-client", &["lock-api"]),
+        ("lockctl", &["lock-client"]),
+        ("lockserver", &["lock-api", "lock-core"]),
+    ] {
+        let known: Vec<String> = dependencies(name).into_iter().filter(|one| ours.contains(&one.as_str())).collect();
+        assert_eq!(known, may_know, "of this workspace {name} knows these only");
+    }
 }
 
 #[test]

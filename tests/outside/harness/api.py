@@ -25,7 +25,7 @@ class Api:
     def ask(self, method, path, body=None, headers=()):
         """Send a request and do not wait for its answer."""
         data = b"" if body is None else json.dumps(body).encode()
-        lines = [f"{method} {path} HTTP/1.1", "Host: test", f"Content-Length: {len(data)}", *headers]
+        lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(data)}", *headers]
         self.connection.send("\r\n".join([*lines, "", ""]).encode() + data)
         return self
 

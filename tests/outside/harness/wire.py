@@ -15,7 +15,7 @@ class Closed(Exception):
 def request(body, headers=(), method="POST", path="/RPC2", version="1.1", length=True):
     """One HTTP request as bytes. `headers` are whole lines."""
     body = body.encode() if isinstance(body, str) else body
-    lines = [f"{method} {path} HTTP/{version}", "Host: test", *headers]
+    lines = [f"{method} {path} HTTP/{version}", "Host: localhost", *headers]
     if length:
         lines += ["Content-Type: text/xml", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, "", ""]).encode() + body

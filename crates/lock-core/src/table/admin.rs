@@ -143,6 +143,7 @@ impl Table {
         }
         self.set_pause(name, None);
         self.stop_idle_timer(name);
+        self.tell(at, name, What::LockDeleted);
         let lock = self.locks.remove(name).expect("the caller looked");
         assert_eq!(lock.live(), 0, "a lock with tickets is removed");
         if let Some(prefix) = &lock.record.template
@@ -152,7 +153,6 @@ impl Table {
         }
         self.oversized.remove(name);
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, name, What::LockDeleted);
     }
 
     /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.

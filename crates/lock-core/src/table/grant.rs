@@ -48,6 +48,7 @@ impl Table {
         };
         let (slots, slot_names) = lock.slots.take(count);
         lock.active.insert(token, id);
+        lock.granted += count;
         lock.exclusive = permits == Permits::All;
         lock.statistics.grants += 1;
         let ticket = self.ticket_mut(id);

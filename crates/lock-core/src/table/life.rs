@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::event::{Step, What};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
 use crate::queue::Place;
-use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId};
+use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -112,7 +112,9 @@ impl Table {
     pub(super) fn pick_up(&mut self, at: At<'_>, id: TicketId) {
         let ticket = self.ticket(id);
         assert_eq!(ticket.state, State::Granted, "only a granted ticket is picked up");
-        let lock = ticket.lock.clone();
+        let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
+        self.lock_mut(&lock).granted -= permits;
+        let ticket = self.ticket(id);
         let max_hold = match (ticket.max_hold, self.lock(&lock).record.settings.max_hold) {
             (Some(own), Some(locks)) => Some(own.min(locks)),
             (own, locks) => own.or(locks),
@@ -135,6 +137,9 @@ impl Table {
     /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
     pub(super) fn unpick(&mut self, at: At<'_>, id: TicketId) {
         self.drop_hold_timer(id);
+        let ticket = self.ticket(id);
+        let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
+        self.lock_mut(&lock).granted += permits;
         let ticket = self.ticket_mut(id);
         ticket.state = State::Granted;
         ticket.held_at = None;
@@ -221,7 +226,9 @@ impl Table {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);
         let (token, lock) = (ticket.token.expect("a ticket with permits has a token"), ticket.lock.clone());
+        let granted = if ticket.state == State::Granted { ranges::count(&ticket.slots) } else { 0 };
         let of = self.lock_mut(&lock);
+        of.granted -= granted;
         of.active.remove(&token).expect("a ticket with permits is listed");
         of.exclusive = false;
     }
@@ -245,6 +252,7 @@ impl Table {
         let until = self.now() + delay;
         let of = self.lock_mut(&lock);
         of.closures.insert(number);
+        of.closed += ranges::count(&slots);
         of.exclusive = all;
         self.timers.insert((until, Timer::Closure(number)));
         self.closures.insert(number, Closure { number, lock, slots, slot_names: names, all, how, until });
@@ -257,6 +265,7 @@ impl Table {
         self.timers.remove(&(closure.until, Timer::Closure(number)));
         let of = self.lock_mut(&closure.lock);
         of.closures.remove(&number);
+        of.closed -= ranges::count(&closure.slots);
         of.slots.put_back(&closure.slots, &closure.slot_names);
         if closure.all {
             of.exclusive = false;

@@ -3,7 +3,7 @@
 use super::{Lock, Table};
 use crate::command::{Caller, Outcome, Rejection};
 use crate::view::{LockView, TicketView};
-use crate::{LockName, LockRecord, State, TicketId};
+use crate::{LockName, LockRecord, State, Target, TicketId};
 
 impl Table {
     pub(crate) fn view_ticket(&self, id: TicketId) -> TicketView {
@@ -29,12 +29,11 @@ impl Table {
     }
 
     fn view(&self, lock: &Lock, tickets: usize) -> LockView {
-        let closed = lock.closures.iter().map(|number| crate::ranges::count(&self.closures[number].slots)).sum();
         let pause = lock.record.pause.as_ref();
         LockView {
             free: if lock.exclusive { 0 } else { lock.slots.room() },
-            in_use: lock.slots.out() - closed,
-            closed,
+            in_use: lock.slots.out() - lock.closed,
+            closed: lock.closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
             closures: lock.closures.iter().map(|number| self.closures[number].clone()).collect(),
@@ -52,14 +51,17 @@ impl Table {
         }
     }
 
-    pub(super) fn list_locks(&self, tickets: usize) -> Outcome {
+    pub(super) fn list_locks(&self, tickets: usize, among: Option<&[Target]>) -> Outcome {
+        let listed = |lock: &&Lock| {
+            !lock.deleting && among.is_none_or(|all| all.iter().any(|target| target.takes(&lock.record.name)))
+        };
         let mut left = crate::limits::LISTED_TICKETS_ALL_MAX;
         let view = |lock| {
             let view = self.view(lock, tickets.min(left));
             left = left.saturating_sub(view.holders.len() + view.queue.len());
             view
         };
-        Outcome::Locks(self.locks.values().filter(|lock| !lock.deleting).map(view).collect())
+        Outcome::Locks(self.locks.values().filter(listed).map(view).collect())
     }
 
     /// A name that only fits a template answers as an idle lock.

@@ -118,6 +118,7 @@ impl Table {
         let clash = || format!("slots of closed permits {number} of lock {} are given twice", closure.lock);
         require(lock.slots.restore(&closure.slots, &closure.slot_names), clash)?;
         lock.closures.insert(number);
+        lock.closed += crate::ranges::count(&closure.slots);
         lock.exclusive |= closure.all;
         self.timers.insert((closure.until, Timer::Closure(number)));
         self.closures.insert(number, closure);
@@ -142,6 +143,9 @@ impl Table {
                 let free = !ticket.slots.is_empty() && lock.slots.restore(&ticket.slots, &ticket.slot_names);
                 require(free, || format!("slots of ticket {number} are given twice"))?;
                 lock.exclusive |= ticket.permits == Permits::All;
+                if ticket.state == State::Granted {
+                    lock.granted += crate::ranges::count(&ticket.slots);
+                }
                 require(lock.active.insert(token, id).is_none(), || format!("token {token} is given twice"))?;
             }
             require(self.numbers.insert(number, id).is_none(), || format!("ticket number {number} is given twice"))?;

@@ -9,6 +9,7 @@ mod grant;
 mod life;
 mod list;
 mod load;
+mod measure;
 
 use crate::command::{Command, Outcome, Rejection};
 use crate::event::{Event, What};
@@ -165,6 +166,10 @@ pub(crate) struct Lock {
     pub(crate) active: BTreeMap<u64, TicketId>,
     /// Closed permits, by ticket number.
     pub(crate) closures: BTreeSet<u64>,
+    /// Permits that are closed.
+    pub(crate) closed: u64,
+    /// Permits of tickets that are granted and not picked up.
+    pub(crate) granted: u64,
     /// A ticket for all permits, or its closure, is out: nothing else is granted.
     pub(crate) exclusive: bool,
     /// Being deleted: no grants, no new tickets; gone with its last ticket.
@@ -185,6 +190,8 @@ impl Lock {
             queue: Queue::default(),
             active: BTreeMap::new(),
             closures: BTreeSet::new(),
+            closed: 0,
+            granted: 0,
             exclusive: false,
             deleting: false,
             idle_until: None,
@@ -272,7 +279,7 @@ impl Table {
             Command::Revoke { lock, number, caller, reason } => self.revoke(at, lock, *number, caller, reason),
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
-            Command::ListLocks { tickets } => Ok(self.list_locks(*tickets)),
+            Command::ListLocks { tickets, among } => Ok(self.list_locks(*tickets, among.as_deref())),
             Command::ViewLock { name, tickets } => self.view_lock(name, *tickets),
             Command::ListMine { caller, tickets } => Ok(self.list_mine(caller, *tickets)),
             Command::Verify { lock, token } => self.verify(lock, *token),
@@ -402,7 +409,8 @@ impl Table {
     }
 
     fn tell(&mut self, at: At<'_>, lock: &LockName, what: What) {
-        self.events.push(Event { at: at.wall, lock: lock.clone(), what });
+        let template = self.locks.get(lock).and_then(|lock| lock.record.template.clone());
+        self.events.push(Event { at: at.wall, lock: lock.clone(), template, what });
     }
 
     pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {

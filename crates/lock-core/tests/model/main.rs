@@ -203,7 +203,7 @@ impl Run {
             return Err(mirror::differs(&expected, &got));
         }
         let everybody = |_| true;
-        let list = Command::ListLocks { tickets: 1000 };
+        let list = Command::ListLocks { tickets: 1000, among: None };
         let Ok(Outcome::Locks(locks)) = self.table.apply(at(&self.model, &everybody), &list) else {
             return Err("no list".into());
         };

@@ -16,7 +16,7 @@ mod parse;
 mod words;
 
 use crate::mirror::Mirror;
-use lock_core::{At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, TicketId, What};
+use lock_core::{At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, Target, TicketId, What};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Wall time of service time 0, so that the two cannot be confused.
@@ -58,6 +58,8 @@ enum Act {
     Gap,
     /// Some facts about a ticket, looked at from outside.
     Show(String, Vec<String>),
+    /// The numbers of a lock, or of a template by its pattern.
+    Measure(String),
 }
 
 /// Runs a script.
@@ -140,6 +142,7 @@ impl Stage {
                 }
                 Act::Gap => {}
                 Act::Show(name, facts) => results.push(self.show(&name, &facts)),
+                Act::Measure(label) => results.push(self.measure(&label)),
             }
         }
         let mut served = BTreeSet::new();
@@ -258,6 +261,20 @@ impl Stage {
             other => panic!("no fact {other}"),
         };
         facts.iter().map(fact).collect::<Vec<_>>().join(" ")
+    }
+
+    fn measure(&self, label: &str) -> String {
+        let mut found = "not measured".to_owned();
+        self.table.measure(WALL + self.now, |of, numbers| {
+            let name = match of {
+                Target::Lock(name) => name.to_string(),
+                Target::Template(prefix) => prefix.pattern(),
+            };
+            if name == label {
+                found = words::occupancy(&numbers);
+            }
+        });
+        found
     }
 
     fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {

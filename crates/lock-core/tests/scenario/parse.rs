@@ -59,6 +59,7 @@ impl Stage {
             "crash" => return Act::Crash,
             "gap" => return Act::Gap,
             "show" => return Act::Show(words[1].to_owned(), rest(2).0.iter().map(|w| (*w).to_owned()).collect()),
+            "measure" => return Act::Measure(words[1].to_owned()),
             "lock" => return admin(put(words[1], &rest(2))),
             "patch" => return admin(patch(words[1], &rest(2))),
             "delete" => {
@@ -86,7 +87,7 @@ impl Stage {
             "view" => {
                 return admin(Command::ViewLock { name: lock(words[1]), tickets: 1000 });
             }
-            "locks" => return admin(Command::ListLocks { tickets: 10 }),
+            "locks" => return admin(Command::ListLocks { tickets: 10, among: None }),
             "mine" => {
                 return admin(Command::ListMine { caller: caller(&rest(1)), tickets: 1000 });
             }

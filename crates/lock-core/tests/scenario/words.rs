@@ -1,6 +1,6 @@
 //! Outcomes in the words of the scripts.
 
-use lock_core::{LockView, Ms, Outcome, Rejection, State, TicketRecord};
+use lock_core::{LockView, Ms, Occupancy, Outcome, Rejection, State, TicketRecord};
 
 pub(super) fn seconds(time: Ms) -> String {
     match time % 1000 {
@@ -55,6 +55,24 @@ fn lock(view: &LockView) -> String {
         text.push_str(&format!(" overridden {}", view.overridden.join(",")));
     }
     text
+}
+
+/// What is not zero.
+pub(super) fn occupancy(numbers: &Occupancy) -> String {
+    let &Occupancy { locks, paused, size, held, granted, closed, queued, dormant, oldest_waiter } = numbers;
+    let mut words = vec![format!("locks {locks} size {size}")];
+    for (word, count) in [
+        ("paused", paused),
+        ("held", held),
+        ("granted", granted),
+        ("closed", closed),
+        ("queued", queued),
+        ("dormant", dormant),
+    ] {
+        words.extend((count > 0).then(|| format!("{word} {count}")));
+    }
+    words.extend((oldest_waiter > 0).then(|| format!("oldest {}", seconds(oldest_waiter))));
+    words.join(" ")
 }
 
 pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {

@@ -16,7 +16,8 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 
 /// Writes the manual pages: `lockctl.1`, `lockctl-run.1` and so on.
 pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
-    clap_mangen::generate_to(Cli::command(), directory)
+    std::fs::create_dir_all(directory)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
         .map_err(|error| Failure::new(SYSTEM, format!("{}: {error}", directory.display())))?;
     Ok(0)
 }

@@ -33,7 +33,8 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
     let servers = server::servers(&cli.connection).join(",");
     let client = server::client(&cli.connection)?;
     let json = cli.json;
-    match cli.command {
+    let for_administrators = cli.command.is_for_administrators();
+    let outcome = match cli.command {
         Command::Run(arguments) => run::run(client, servers, arguments).await,
         Command::Acquire(arguments) => take::acquire(&client, &servers, arguments, json).await,
         Command::Renew(arguments) => take::renew(&client, arguments, json).await,
@@ -49,12 +50,13 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
         Command::Delete(arguments) => admin::delete(&client, arguments, json).await,
         Command::Verify { lock, token } => verify(&client, &lock, token, json).await,
         Command::Reload => {
-            client.reload().await?;
-            done(json, "the configuration was read again and is in force")
+            let outcome = client.reload().await.map_err(Failure::from);
+            outcome.and_then(|()| done(json, "the configuration was read again and is in force"))
         }
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::manual(&directory),
-    }
+    };
+    if for_administrators { outcome.map_err(Failure::for_administrators) } else { outcome }
 }
 
 /// Says that something was done.

@@ -10,12 +10,15 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// At the end of the help and of the manual page.
+pub(super) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no \
+    server, 71 refused by this machine, 75 busy or timed out (or -E), 76 lease lost, 77 not allowed, 78 no such lock or \
+    impossible request, 126 and 127 as the shell; 1 if what is there now does not allow a change.";
+
 /// Hold locks of a lockserver while commands run, and look after them
 #[derive(Debug, Parser)]
 #[command(name = "lockctl", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no server, 71 \
-    refused by this machine, 75 busy or timed out (or -E), 76 lease lost, 77 not allowed, 78 no such lock or impossible \
-    request, 126 and 127 as the shell; 1 if what is there now does not allow a change.")]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -94,11 +97,27 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Write the manual pages into a directory
-    #[command(hide = true)]
     Man {
-        /// The directory
+        /// The directory; it is made if it is not there
         directory: PathBuf,
     },
+}
+
+impl Command {
+    /// Whether it changes what only administrators may change.
+    pub(crate) fn is_for_administrators(&self) -> bool {
+        matches!(
+            self,
+            Self::Create(_)
+                | Self::Resize(_)
+                | Self::Pause(_)
+                | Self::Resume { .. }
+                | Self::Open(_)
+                | Self::Revoke(_)
+                | Self::Delete(_)
+                | Self::Reload
+        )
+    }
 }
 
 /// Seconds, with decimals if need be.

@@ -1,6 +1,6 @@
 //! Words of the commands that take and give back.
 
-use super::seconds;
+use super::{EXIT_STATUS, seconds};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Waiting {
     /// Wait no longer than that for all locks together, then status 75; decimals are allowed, 0 is -n
     #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) wait: Option<Duration>,
-    /// Status instead of 75 when it is busy or the wait is over
+    /// Status instead of 75 when it is busy or the wait is over; with 0 nothing is said
     #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
     pub(crate) conflict_exit_code: Option<u8>,
     /// -100 to 100; higher goes first
@@ -47,6 +47,9 @@ pub(crate) enum OnLost {
 
 /// `run`
 #[derive(Debug, Args)]
+#[command(after_help = format!("The command finds LOCK_NAME, LOCK_TOKEN (the fencing token), LOCK_SLOT and LOCK_SLOT_NAME (the \
+    first slot, by number and name), LOCK_SLOTS and LOCK_SLOT_NAMES (all, with commas) and LOCK_SERVER in its environment; \
+    with several locks a value for each, with ; between.\n\n{EXIT_STATUS}"))]
 pub(crate) struct Run {
     /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Several are taken in the order of their names
     #[arg(required = true, value_name = "LOCK[=PERMITS]")]
@@ -75,6 +78,7 @@ pub(crate) struct Run {
 
 /// `acquire`
 #[derive(Debug, Args)]
+#[command(after_help = EXIT_STATUS)]
 pub(crate) struct Acquire {
     /// The lock, or LOCK=PERMITS where PERMITS is a number or `all`
     #[arg(value_name = "LOCK[=PERMITS]")]

@@ -98,7 +98,8 @@ pub(crate) fn guard_main() -> ExitCode {
     }
     let mut watched = Watched::default();
     loop {
-        if watched.is_over() {
+        // A command that starts after the end of its lease is killed as it starts.
+        if watched.is_over() && watched.group.is_some() {
             watched.kill();
             watched.kill_at = None;
         }

@@ -70,6 +70,10 @@ async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signal
         }
     }
     let guard = Guard::start(plan.kill_after)?;
+    // Before there is a command: we may be stopped the moment it runs.
+    if plan.on_lost == OnLost::Kill {
+        guard.lease(held.iter().filter_map(|one| one.lease().deadline).min());
+    }
     let terminal = terminal::Terminal::open();
     signals.also_job_control()?;
     let environment = environment::of_command(held, servers, plan.export_ticket);

@@ -37,7 +37,7 @@ pub(crate) async fn obtain(
             ..wish.options.clone()
         };
         let outcome = tokio::select! {
-            outcome = take(client, want, &options, verbose) => outcome,
+            outcome = take(client, want, &options, verbose) => outcome.map_err(|failure| failure.about(&want.lock)),
             number = signals.next_ending() => Err(Failure::silent(BY_SIGNAL.saturating_add(number))),
             lost = any_lost(&taken) => Err(Failure::new(LOST, lost)),
         };
@@ -91,7 +91,7 @@ async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: b
 /// Says where we are: every second on a terminal, else once.
 async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, begin: Instant) {
     let terminal = std::io::stderr().is_terminal();
-    let mut holders = String::new();
+    let mut holders = "held by somebody".to_owned();
     for tick in 0_u32.. {
         tokio::time::sleep(if tick == 0 { TICK / 10 } else { TICK }).await;
         let Some(ticket) = place.borrow().clone() else { continue };
@@ -108,14 +108,17 @@ async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, 
                 if more > 0 {
                     holders.push_str(&format!(" and {more} more"));
                 }
+                holders = format!("held by {}", if holders.is_empty() { "nobody" } else { &holders });
                 if now.paused {
-                    holders = format!("paused {}", clean(now.pause_reason.as_deref().unwrap_or_default()));
+                    let reason = now.pause_reason.as_deref().filter(|reason| !reason.is_empty());
+                    let reason = reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+                    holders = format!("paused{reason}; {holders}");
                 }
             }
         }
         let ahead = place.borrow().as_ref().map_or(0, |ticket| ticket.ahead);
         let text = format!(
-            "lockctl: waiting for `{}`: place {}, {:.0} s; held by {holders}",
+            "lockctl: waiting for `{}`: place {}, {:.0} s; {holders}",
             clean(lock),
             ahead + 1,
             begin.elapsed().as_secs_f64()

@@ -48,9 +48,13 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// Busy has the status that -E names.
+    /// Busy has the status that -E names. If that is 0 it is no failure, and cron has nothing to send.
     pub(crate) fn with_conflict_code(&self, failure: Failure) -> Failure {
-        if failure.code == BUSY { failure.with_code(self.conflict_code) } else { failure }
+        match self.conflict_code {
+            _ if failure.code != BUSY => failure,
+            0 => Failure::silent(0),
+            code => failure.with_code(code),
+        }
     }
 }
 

@@ -72,6 +72,17 @@ fn stopped_itself_it_is_replaced_by_the_guard() {
 }
 
 #[test]
+fn stopped_by_its_command_at_once_it_is_replaced_by_the_guard() {
+    let bench = Bench::new();
+    // lockctl has had no time to say anything about the command that does this.
+    let script = "kill -STOP $PPID; echo $$ > parent; sleep 1000";
+    let running = bench.start(&["run", "--kill-after", "0", "--ttl", "3", "a", "--", "sh", "-c", script]);
+    let group = bench.pid("parent");
+    until("nothing of the group runs", || group_is_gone(group).then_some(()));
+    running.signal(Signal::CONT);
+}
+
+#[test]
 fn stop_and_continue_are_passed_on() {
     let bench = Bench::new();
     let mut running = bench.start(&["run", "a", "--", "sh", "-c", "echo $$ > parent; sleep 1000 & wait"]);

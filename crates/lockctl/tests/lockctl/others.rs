@@ -113,16 +113,57 @@ fn watch_follows() {
     assert_eq!((lines[0]["kind"].as_str(), lines[1]["kind"].as_str()), (Some("held"), Some("reset")));
 }
 
+/// All commands, as `lockctl --help` lists them.
+fn commands(bench: &Bench) -> Vec<String> {
+    let help = said(bench, &["--help"]);
+    let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let words = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<String> = words.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    assert!(names.len() >= 17 && names.contains(&"man".to_owned()), "{names:?}");
+    names
+}
+
 #[test]
-fn completions_and_manual_pages() {
+fn a_manual_page_for_every_command() {
     let bench = Bench::new();
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(said(&bench, &["completions", shell]).contains("lockctl"), "{shell}");
+    said(&bench, &["man", "share/man/man1"]);
+    let page = |name: &str| std::fs::read_to_string(bench.path("share/man/man1").join(name)).unwrap();
+    let whole = page("lockctl.1");
+    for command in commands(&bench).iter().filter(|name| *name != "help") {
+        assert!(whole.contains(&format!("lockctl\\-{command}(1)")), "{command}");
+        let one = page(&format!("lockctl-{command}.1"));
+        let title = format!(".TH lockctl-{command} 1");
+        assert!(one.contains(&title) && one.contains(".SH OPTIONS"), "{command}: {one}");
     }
-    std::fs::create_dir(bench.path("man")).unwrap();
-    said(&bench, &["man", "man"]);
-    let page = std::fs::read_to_string(bench.path("man").join("lockctl-run.1")).unwrap();
-    assert!(page.contains("conflict\\-exit\\-code"), "{page}");
+    let run = page("lockctl-run.1");
+    for part in ["conflict\\-exit\\-code", "LOCK_SLOT_NAMES", "Exit status"] {
+        assert!(run.contains(part), "{part}: {run}");
+    }
+}
+
+#[test]
+fn completions_know_every_command() {
+    let bench = Bench::new();
+    let commands = commands(&bench);
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = said(&bench, &["completions", shell]);
+        for command in &commands {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    // As bash does it when somebody types `lockctl re` and presses Tab.
+    let script = "source <($LOCKCTL completions bash) && COMP_WORDS=(lockctl \"$1\" $2) && COMP_CWORD=$3 \
+        && _lockctl lockctl \"${COMP_WORDS[$COMP_CWORD]}\" lockctl && echo \"${COMPREPLY[*]}\"";
+    for (first, second, place, expected) in [
+        ("re", "", "1", "renew release resize resume revoke reload"),
+        ("run", "--kill", "2", "--kill-after"),
+        ("status", "--server-i", "2", "--server-itself"),
+    ] {
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", script, "bash", first, second, place]).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
+        let output = bash.output().unwrap();
+        assert_eq!(text(&output.stdout), format!("{expected}\n"), "{}", text(&output.stderr));
+    }
 }
 
 #[test]

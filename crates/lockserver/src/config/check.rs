@@ -1,10 +1,12 @@
 //! What `lockserver check-config` prints.
 
 use super::value::seconds_text;
-use super::{Config, Loaded, Problems};
+use super::{AuditLog, Config, Loaded, Problems, TlsFiles, exposure};
+use crate::access::{Access, Grants};
 use lock_core::limits::LOCK_TICKETS_MAX;
 use lock_core::{Capacity, Definition, Ms, Target};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 /// Every error and warning; then, if the server would start, the effective settings and locks in the file's own syntax; last a
 /// line that sums up.
@@ -24,10 +26,20 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     if let Ok(loaded) = result {
         config(&mut out, &loaded.config);
     }
+    if let Ok(loaded) = result {
+        for text in exposure(&loaded.config, is_loopback(&loaded.config.server)) {
+            line(&mut out, format_args!("# {text}"));
+        }
+    }
     let verdict = if result.is_ok() { "the configuration is good" } else { "the server does not start like this" };
     let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len(), "warning"));
     line(&mut out, format_args!("# {counts}: {verdict}"));
     out
+}
+
+/// A name counts as this machine's only if it says so; what it resolves to is known at the start.
+fn is_loopback(server: &str) -> bool {
+    server.parse::<IpAddr>().map_or_else(|_| server.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 fn count(n: usize, what: &str) -> String {
@@ -41,7 +53,8 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn config(out: &mut String, config: &Config) {
-    let Config { server, port, store, log, long_poll, max_waiting, definitions, files } = config;
+    let Config { server, port, store, log, long_poll, max_waiting, access, tls, audit, .. } = config;
+    let Config { trusted_proxies, allowed_hosts, allowed_origins, fleetlock_prefix, definitions, files, .. } = config;
     for file in files {
         line(out, format_args!("# read {}", file.display()));
     }
@@ -60,16 +73,58 @@ fn config(out: &mut String, config: &Config) {
     line(out, format_args!("LOG_FORMAT={}", log.format.name()));
     line(out, format_args!("LONG_POLL={}", seconds_text(Ms::try_from(long_poll.as_millis()).unwrap_or(Ms::MAX))));
     line(out, format_args!("MAX_WAITING={max_waiting}"));
+    match audit {
+        Some(AuditLog::File(file)) => line(out, format_args!("AUDIT_LOG={}", file.display())),
+        Some(AuditLog::Journal) => line(out, format_args!("AUDIT_LOG=journal")),
+        None => line(out, format_args!("AUDIT_LOG=")),
+    }
+    line(out, format_args!("TRUSTED_PROXIES={}", join(trusted_proxies)));
+    line(out, format_args!("ALLOWED_HOSTS={}", join(allowed_hosts)));
+    line(out, format_args!("ALLOWED_ORIGINS={}", join(allowed_origins)));
     // The sections below say everything about the lock of DEFAULT_LOCK, but for its pause.
     let paused = definitions.iter().find(|definition| definition.paused);
     match paused.map(|definition| &definition.target) {
         Some(Target::Lock(name)) => line(out, format_args!("DEFAULT_LOCK={name}\nDEFAULT_LOCK_SIZE=0")),
         _ => line(out, format_args!("DEFAULT_LOCK=")),
     }
+    keys(out, access);
+    if let Some(TlsFiles { cert, key, client_ca }) = tls {
+        line(out, format_args!("\n[tls]\nCERT={}\nKEY={}", cert.display(), key.display()));
+        if let Some(client_ca) = client_ca {
+            line(out, format_args!("CLIENT_CA={}", client_ca.display()));
+        }
+    }
+    line(out, format_args!("\n[fleetlock]\nPREFIX={fleetlock_prefix}"));
     for definition in definitions {
         lock(out, definition);
     }
     line(out, format_args!(""));
+}
+
+fn join(pieces: &[impl ToString]) -> String {
+    pieces.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The keys in the order of their names; digests are no secrets.
+fn keys(out: &mut String, access: &Access) {
+    if access.is_open() {
+        return;
+    }
+    let anonymous = access.anonymous();
+    line(out, format_args!("\n[anonymous]"));
+    grants(out, anonymous);
+    for key in access.keys() {
+        line(out, format_args!("\n[key {}]", key.name));
+        if !key.secrets.is_empty() {
+            line(out, format_args!("SECRET_HASH={}", join(&key.secrets)));
+        }
+        grants(out, &key.grants);
+    }
+}
+
+fn grants(out: &mut String, grants: &Grants) {
+    let Grants { rights, locks, max_priority } = grants;
+    line(out, format_args!("RIGHTS={rights}\nLOCKS={locks}\nMAX_PRIORITY={max_priority}"));
 }
 
 fn lock(out: &mut String, definition: &Definition) {

@@ -3,6 +3,7 @@
 use super::ini::{self, Content, Lenient};
 use super::names;
 use super::problem::{Place, Report};
+use crate::access::KeyName;
 use lock_core::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,8 +19,23 @@ pub(super) struct Raw {
     pub(super) plain: bool,
 }
 
-/// The options of one `[lock NAME]`, by their documented names.
-pub(super) type LockOptions = BTreeMap<&'static str, Raw>;
+/// A section that 0.36 had not; a mistake in it is an error.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strict {
+    /// `[lock NAME]`, also of a template.
+    Lock(Target),
+    /// `[key NAME]`.
+    Key(KeyName),
+    /// `[anonymous]`.
+    Anonymous,
+    /// `[tls]`.
+    Tls,
+    /// `[fleetlock]`.
+    Fleetlock,
+}
+
+/// The options of such a section, by their documented names.
+pub(super) type Options = BTreeMap<&'static str, Raw>;
 
 /// What the files say together: option by option, the later file wins.
 #[derive(Debug, Default)]
@@ -30,20 +46,28 @@ pub(super) struct Document {
     pub(super) defaults: BTreeMap<String, Raw>,
     /// Some file has a `[general]`.
     pub(super) has_general: bool,
-    /// Lock sections.
-    pub(super) locks: BTreeMap<Target, LockOptions>,
+    /// The sections that 0.36 had not, and where each begins first.
+    pub(super) sections: BTreeMap<Strict, (Place, Options)>,
 }
 
 impl Document {
     /// Adds a file. The caller bounds its size.
     pub(super) fn add(&mut self, file: &Path, bytes: &[u8], report: &mut Report) {
-        let Content { general, defaults, has_general, locks } = ini::read(file, bytes, report);
+        let Content { general, defaults, has_general, sections } = ini::read(file, bytes, report);
         self.has_general |= has_general;
         self.general.extend(latest(general, report));
         self.defaults.extend(latest(defaults, report));
-        for (target, (_, options)) in locks {
-            self.locks.entry(target).or_default().extend(options);
+        for (section, (place, options)) in sections {
+            self.sections.entry(section).or_insert_with(|| (place, Options::new())).1.extend(options);
         }
+    }
+
+    /// The lock sections.
+    pub(super) fn locks(&self) -> impl Iterator<Item = (&Target, &Options)> {
+        self.sections.iter().filter_map(|(section, (_, options))| match section {
+            Strict::Lock(target) => Some((target, options)),
+            _ => None,
+        })
     }
 }
 

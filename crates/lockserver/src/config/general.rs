@@ -6,7 +6,8 @@ use super::names;
 use super::problem::{Place, Report};
 use super::store::StoreText;
 use super::value::{cut_comment, interpolate, quote, second_setting, seconds, server, whole};
-use super::{LOG_LEVELS, LogConfig, LogFormat, LogLevel};
+use super::{AuditLog, LOG_LEVELS, LogConfig, LogFormat, LogLevel, peers};
+use ipnet::IpNet;
 use lock_core::Ms;
 use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_MAX, WAITING_REQUESTS_SETTABLE_MAX};
 use std::path::PathBuf;
@@ -26,6 +27,10 @@ pub(super) struct General {
     pub(super) log: LogConfig,
     pub(super) long_poll: Duration,
     pub(super) max_waiting: usize,
+    pub(super) audit: Option<AuditLog>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) allowed_origins: Vec<String>,
     pub(super) default_lock: Option<DefaultLock>,
 }
 
@@ -43,6 +48,10 @@ pub(super) fn check(document: &Document, report: &mut Report) -> General {
         log: LogConfig { file: reader.log_file(), level: reader.log_level(), format: reader.log_format() },
         long_poll: reader.long_poll(),
         max_waiting: reader.max_waiting(),
+        audit: reader.audit(),
+        trusted_proxies: reader.list("TRUSTED_PROXIES", peers::networks),
+        allowed_hosts: reader.list("ALLOWED_HOSTS", peers::hosts),
+        allowed_origins: reader.list("ALLOWED_ORIGINS", peers::origins),
         default_lock,
     }
 }
@@ -193,6 +202,28 @@ impl Reader<'_> {
             _ => Err(format!("{} is out of bounds; 1 to {WAITING_REQUESTS_SETTABLE_MAX}", quote(&text))),
         });
         self.checked(&place, max).unwrap_or(WAITING_REQUESTS_MAX)
+    }
+
+    fn audit(&mut self) -> Option<AuditLog> {
+        let (text, place) = self.text("AUDIT_LOG")?;
+        if text.is_empty() {
+            return None;
+        }
+        if text.eq_ignore_ascii_case("journal") {
+            return Some(AuditLog::Journal);
+        }
+        if !text.starts_with('/') || text.chars().any(char::is_control) {
+            self.report.error(&place, format!("{} is no whole path; begin it with /, or write journal", quote(&text)));
+        }
+        Some(AuditLog::File(PathBuf::from(text)))
+    }
+
+    /// A list, empty without the setting.
+    fn list<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<Vec<T>, String>) -> Vec<T> {
+        let Some((text, place)) = self.text(name).filter(|(text, _)| !text.is_empty()) else {
+            return Vec::new();
+        };
+        self.checked(&place, read(&text)).unwrap_or_default()
     }
 
     /// Read so that a bad one is not silent; nothing depends on it, since grants wait for no timer.

@@ -1,7 +1,7 @@
 //! `[lock NAME]` and `DEFAULT_LOCK`: one checked definition for each lock and template.
 
 use super::default_lock::DefaultLock;
-use super::document::{Document, LockOptions, Raw};
+use super::document::{Document, Options, Raw};
 use super::problem::{Place, Report};
 use super::value::{quote, seconds, whole};
 use lock_core::limits::{
@@ -16,7 +16,7 @@ pub(super) fn check(default_lock: Option<DefaultLock>, document: &Document, repo
     let mut base: BTreeMap<Target, DefaultLock> = BTreeMap::new();
     base.extend(default_lock.map(|lock| (Target::Lock(lock.name.clone()), lock)));
     let mut definitions = Vec::new();
-    for (target, options) in &document.locks {
+    for (target, options) in document.locks() {
         let base = base.remove(target);
         let (mut settings, mut paused) = (Settings::new(1), false);
         if let Some(default_lock) = base {
@@ -50,7 +50,7 @@ fn warn_of_pause(place: &Place, report: &mut Report) {
 }
 
 struct Section<'a> {
-    options: &'a LockOptions,
+    options: &'a Options,
     report: &'a mut Report,
 }
 

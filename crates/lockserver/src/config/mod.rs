@@ -7,13 +7,17 @@
 mod check;
 mod default_lock;
 mod document;
+mod fleetlock;
 mod general;
 mod ini;
+mod key;
 mod lock;
 mod names;
+mod peers;
 mod problem;
 mod sources;
 mod store;
+mod tls;
 mod value;
 
 #[cfg(test)]
@@ -24,9 +28,13 @@ pub use check::check_report;
 pub use problem::{Problem, Problems};
 pub use sources::{Overrides, Sources};
 pub use store::StoreChoice;
+pub use tls::TlsFiles;
 
+use crate::access::Access;
+use ipnet::IpNet;
 use lock_core::Definition;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the server runs with. Every value is checked and within its bounds.
@@ -44,6 +52,20 @@ pub struct Config {
     pub long_poll: Duration,
     /// Requests that may wait at a time, for one key or address.
     pub max_waiting: usize,
+    /// Keys, and what is allowed without one.
+    pub access: Access,
+    /// TLS, unless it is spoken by somebody in front, or by nobody.
+    pub tls: Option<TlsFiles>,
+    /// Where it is written down who did what.
+    pub audit: Option<AuditLog>,
+    /// Who may say for whom a request is: proxies in front of the server.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Names by which clients may call the server, beside its addresses; empty for any.
+    pub allowed_hosts: Vec<String>,
+    /// Pages elsewhere that may use the server.
+    pub allowed_origins: Vec<String>,
+    /// What the name of a FleetLock group's lock begins with.
+    pub fleetlock_prefix: Arc<str>,
     /// Locks and templates, sorted by target, none twice.
     pub definitions: Vec<Definition>,
     /// The files that were read, in that order.
@@ -70,8 +92,36 @@ pub struct LogConfig {
     pub format: LogFormat,
 }
 
+/// Where the audit log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditLog {
+    /// To standard error, which the service manager's journal keeps.
+    Journal,
+    /// To this file.
+    File(PathBuf),
+}
+
 /// For messages about `LOGLEVEL`.
 const LOG_LEVELS: &str = "write superdebug, debug, info, warning or error";
+
+/// What an operator should know about who can reach the server. `loopback`: only this machine can.
+#[must_use]
+pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
+    if loopback {
+        return Vec::new();
+    }
+    if config.access.is_open() {
+        let text = "whoever reaches this server may use and observe every lock: there are no keys. Make one with \
+                    'lockserver key new NAME', or write [anonymous] and its RIGHTS to say that this is meant";
+        return vec![text.to_owned()];
+    }
+    if config.access.has_keys() && config.tls.is_none() && config.trusted_proxies.is_empty() {
+        let text = "keys are sent over this network as everybody on it can read them: there is no [tls], and no proxy that \
+                    speaks TLS is named in TRUSTED_PROXIES";
+        return vec![text.to_owned()];
+    }
+    Vec::new()
+}
 
 /// What a reload cannot apply, one warning each: all else of the new configuration is applied.
 #[must_use]

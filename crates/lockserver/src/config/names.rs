@@ -1,7 +1,9 @@
 //! The names a configuration may use, and the one that was probably meant instead of another.
 
+use super::document::Strict;
+
 /// The names of `[general]`, those of 0.36 first.
-const GENERAL: [&str; 14] = [
+const GENERAL: [&str; 18] = [
     "SERVER",
     "PORT",
     "LOG_FILE",
@@ -16,24 +18,76 @@ const GENERAL: [&str; 14] = [
     "LONG_POLL",
     "LOG_FORMAT",
     "MAX_WAITING",
+    "AUDIT_LOG",
+    "TRUSTED_PROXIES",
+    "ALLOWED_HOSTS",
+    "ALLOWED_ORIGINS",
 ];
 
 /// So many of them are 0.36's.
 const OLD: usize = 10;
 
-/// The names of `[lock NAME]`.
-const LOCK: [&str; 10] = [
-    "SIZE",
-    "SLOTS",
-    "GRACE_TIME",
-    "EXPIRATION_TIME",
-    "MAX_LOCK_TIME",
-    "MAX_HOLD_TIME",
-    "MAX_TTL",
-    "LOCK_DELAY",
-    "MAX_QUEUE",
-    "DESCRIPTION",
-];
+/// The names that a section may use which 0.36 had not.
+pub(super) struct Names {
+    names: &'static [&'static str],
+    /// What the section is called in a message.
+    pub(super) place: &'static str,
+}
+
+/// Those of `[lock NAME]`.
+const LOCK: Names = Names {
+    names: &[
+        "SIZE",
+        "SLOTS",
+        "GRACE_TIME",
+        "EXPIRATION_TIME",
+        "MAX_LOCK_TIME",
+        "MAX_HOLD_TIME",
+        "MAX_TTL",
+        "LOCK_DELAY",
+        "MAX_QUEUE",
+        "DESCRIPTION",
+    ],
+    place: "a lock section",
+};
+
+/// Those of `[key NAME]`.
+const KEY: Names =
+    Names { names: &["SECRET_HASH", "SECRET_FILE", "LOCKS", "RIGHTS", "MAX_PRIORITY"], place: "a key's section" };
+
+/// Those of `[anonymous]`.
+const ANONYMOUS: Names = Names { names: &["RIGHTS", "LOCKS", "MAX_PRIORITY"], place: "[anonymous]" };
+
+/// Those of `[tls]`.
+const TLS: Names = Names { names: &["CERT", "KEY", "CLIENT_CA"], place: "[tls]" };
+
+/// Those of `[fleetlock]`.
+const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
+
+/// The names of such a section.
+pub(super) const fn of(section: &Strict) -> &'static Names {
+    match section {
+        Strict::Lock(_) => &LOCK,
+        Strict::Key(_) => &KEY,
+        Strict::Anonymous => &ANONYMOUS,
+        Strict::Tls => &TLS,
+        Strict::Fleetlock => &FLEETLOCK,
+    }
+}
+
+impl Names {
+    /// A name as it is documented, whatever its case.
+    pub(super) fn find(&self, text: &str) -> Option<&'static str> {
+        self.names.iter().copied().find(|name| name.eq_ignore_ascii_case(text))
+    }
+
+    /// `; did you mean X?` for a name that there is not, or nothing.
+    pub(super) fn did_you_mean(&self, text: &str) -> String {
+        let upper = text.to_uppercase();
+        let meant = upper.strip_prefix("DEFAULT_LOCK_").and_then(|name| self.find(name));
+        question(meant.or_else(|| nearest(&upper, self.names)).map(str::to_owned))
+    }
+}
 
 /// Words that sections begin with.
 const SECTIONS: [&str; 7] = ["general", "lock", "key", "anonymous", "tls", "fleetlock", "etcd"];
@@ -41,11 +95,6 @@ const SECTIONS: [&str; 7] = ["general", "lock", "key", "anonymous", "tls", "flee
 /// A name of `[general]` as it is documented, whatever its case.
 pub(super) fn general_name(text: &str) -> Option<&'static str> {
     GENERAL.into_iter().find(|name| name.eq_ignore_ascii_case(text))
-}
-
-/// A name of `[lock NAME]` as it is documented, whatever its case.
-pub(super) fn lock_name(text: &str) -> Option<&'static str> {
-    LOCK.into_iter().find(|name| name.eq_ignore_ascii_case(text))
 }
 
 /// Whether 0.36 has this documented name: then its values are read as 0.36 read them.
@@ -58,13 +107,6 @@ pub(super) fn did_you_mean_general(text: &str) -> String {
     let upper = text.to_uppercase();
     let of_a_lock = format!("DEFAULT_LOCK_{upper}");
     let meant = general_name(&of_a_lock).or_else(|| nearest(&upper, &GENERAL));
-    question(meant.map(str::to_owned))
-}
-
-/// `; did you mean X?` for a name that `[lock NAME]` does not have, or nothing.
-pub(super) fn did_you_mean_lock(text: &str) -> String {
-    let upper = text.to_uppercase();
-    let meant = upper.strip_prefix("DEFAULT_LOCK_").and_then(lock_name).or_else(|| nearest(&upper, &LOCK));
     question(meant.map(str::to_owned))
 }
 

@@ -4,7 +4,7 @@ use super::document::{Document, Raw};
 use super::general::{self, General};
 use super::problem::{Place, Problems, Report};
 use super::store::{StoreText, default_store};
-use super::{Config, LOG_LEVELS, Loaded, LogLevel, lock, names};
+use super::{Config, LOG_LEVELS, Loaded, LogLevel, fleetlock, key, lock, names, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -63,9 +63,14 @@ impl Sources {
             );
             report.warn(&Place::elsewhere(""), text);
         }
-        let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock } =
-            general::check(&document, &mut report);
+        let general = general::check(&document, &mut report);
+        let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock, .. } = general;
+        let General { audit, trusted_proxies, allowed_hosts, allowed_origins, .. } = general;
+        let tls = tls::check(&document, &mut report);
+        let certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let access = key::check(&document, certificates, &mut report);
         let definitions = lock::check(default_lock, &document, &mut report);
+        let fleetlock_prefix = fleetlock::check(&document, &mut report);
         let store = match store {
             StoreText::Is(store) => Ok(store),
             StoreText::Default => default_store(&self.root, &self.environment),
@@ -73,7 +78,23 @@ impl Sources {
         let store = store.map_err(|error| report.error(&store_place, error));
         let warnings = report.finish()?;
         let Ok(store) = store else { unreachable!("a store that is not there was reported") };
-        let config = Config { server, port, store, log, long_poll, max_waiting, definitions, files };
+        let config = Config {
+            server,
+            port,
+            store,
+            log,
+            long_poll,
+            max_waiting,
+            access,
+            tls,
+            audit,
+            trusted_proxies,
+            allowed_hosts,
+            allowed_origins,
+            fleetlock_prefix,
+            definitions,
+            files,
+        };
         Ok(Loaded { config, warnings })
     }
 

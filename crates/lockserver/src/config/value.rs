@@ -3,7 +3,7 @@
 //! Every function gives the error as a text for people; the caller knows the place.
 
 use lock_core::Ms;
-use lock_core::limits::CONFIG_VALUE_BYTES_MAX;
+use lock_core::limits::{CONFIG_LIST_MAX, CONFIG_VALUE_BYTES_MAX};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A text between quotes for a message: control characters escaped, the end of a long one left off.
@@ -61,6 +61,27 @@ pub(super) fn whole(text: &str) -> Result<u64, String> {
     }
     // What does not fit is larger than every bound; the caller's check names the bound.
     Ok(digits.parse().unwrap_or(u64::MAX))
+}
+
+/// A whole number that may be negative.
+pub(super) fn whole_signed(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+}
+
+/// Pieces with commas between them, at least one.
+pub(super) fn list(text: &str) -> Result<Vec<&str>, String> {
+    let pieces: Vec<&str> = text.split(',').map(str::trim).take(CONFIG_LIST_MAX + 1).collect();
+    if text.is_empty() {
+        return Err("the value is empty; write a list with commas between, or remove the line".to_owned());
+    }
+    if pieces.iter().any(|piece| piece.is_empty()) {
+        return Err("there is a comma with nothing beside it; write one comma between two pieces".to_owned());
+    }
+    if pieces.len() > CONFIG_LIST_MAX {
+        return Err(format!("the list has more than {CONFIG_LIST_MAX} pieces"));
+    }
+    Ok(pieces)
 }
 
 /// Seconds, with up to three decimals, in milliseconds.

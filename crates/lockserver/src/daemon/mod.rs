@@ -7,7 +7,7 @@ mod signals;
 use crate::config::{Config, Loaded, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits, Listener};
-use crate::http::{App, Live, Service, router};
+use crate::http::{App, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
@@ -41,9 +41,6 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
     };
     let config = &loaded.config;
     let log = log::init(config.log.level, config.log.format, config.log.file.as_deref());
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
     os::ignore_file_size_signal();
     let open_files = os::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("the limit of open files stays as it is: {error}");
@@ -81,13 +78,17 @@ async fn serve(
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let address = listener.local_addr();
     let (handle, mut running) = start_engine(config)?;
+    handle.metrics().config_applied();
 
     let (stop, stopping) = watch::channel(false);
-    let live = Live { long_poll: config.long_poll, max_waiting: config.max_waiting };
-    let (live, live_now) = watch::channel(live);
+    let loopback = address.ip().is_loopback();
+    let (live, live_now) = watch::channel(reload::live(config, loopback));
     let admin = admin::open(admin_socket)
         .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
-    let (configured, configured_now) = watch::channel(reload::configured(&loaded));
+    let (configured, configured_now) = watch::channel(reload::configured(&loaded, loopback));
+    for warning in &configured_now.borrow().warnings {
+        tracing::warn!("{warning}");
+    }
     let (reload_sender, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
     let service = Service {
         started,
@@ -103,14 +104,20 @@ async fn serve(
     if let Some(admin) = admin {
         tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
         let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
-        serving_admin = Some(tokio::spawn(connection::serve_local(admin, router.clone(), limits, stopping.clone())));
+        serving_admin = Some(tokio::spawn(connection::serve_local(
+            admin,
+            router.clone(),
+            limits,
+            handle.metrics().clone(),
+            stopping.clone(),
+        )));
     }
-    let mut serving = tokio::spawn(connection::serve(listener, router, limits, stopping));
+    let mut serving = tokio::spawn(connection::serve(listener, router, limits, handle.metrics().clone(), stopping));
 
     tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
     announce(&address);
 
-    let mut reload = Reload::new(sources.clone(), loaded.config, handle.clone(), live, configured, log);
+    let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), live, configured, log);
     // Apart, so that a signal to stop is heard while a reload takes its time.
     tokio::spawn(async move {
         while let Some(answer) = reloads.recv().await {

@@ -2,16 +2,18 @@
 
 use crate::config::{self, Config, Loaded, Sources};
 use crate::engine::Handle;
-use crate::http::{Configured, Live};
+use crate::http::{AuthSettings, Configured, Live};
 use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::{Command, ConfigureMode, Outcome};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// What a reload reads, and what it changes.
 pub(super) struct Reload {
     sources: Sources,
     config: Config,
+    loopback: bool,
     engine: Handle,
     live: watch::Sender<Live>,
     configured: watch::Sender<Configured>,
@@ -19,14 +21,26 @@ pub(super) struct Reload {
 }
 
 /// What the status shows of a configuration that is applied now.
-pub(super) fn configured(loaded: &Loaded) -> Configured {
+pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
+    let exposed = config::exposure(&loaded.config, loopback);
     Configured {
         status: ConfigurationStatus {
             files: loaded.config.files.iter().map(|path| path.display().to_string()).collect(),
             loaded_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or(jiff::Timestamp::MAX).to_string(),
             refused: None,
         },
-        warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
+        warnings: loaded.warnings.iter().map(ToString::to_string).chain(exposed).collect(),
+    }
+}
+
+/// What the faces go by. `loopback`: only this machine can reach the server.
+pub(super) fn live(config: &Config, loopback: bool) -> Live {
+    let Config { access, trusted_proxies, allowed_hosts, allowed_origins, .. } = config.clone();
+    Live {
+        long_poll: config.long_poll,
+        max_waiting: config.max_waiting,
+        fleetlock_prefix: config.fleetlock_prefix.clone(),
+        auth: Arc::new(AuthSettings { access, trusted_proxies, allowed_hosts, allowed_origins, loopback }),
     }
 }
 
@@ -34,12 +48,13 @@ impl Reload {
     pub(super) fn new(
         sources: Sources,
         config: Config,
+        loopback: bool,
         engine: Handle,
         live: watch::Sender<Live>,
         configured: watch::Sender<Configured>,
         log: LogHandle,
     ) -> Self {
-        Self { sources, config, engine, live, configured, log }
+        Self { sources, config, loopback, engine, live, configured, log }
     }
 
     /// Reopens the log, then applies the files as they are now, if they are without error.
@@ -49,6 +64,7 @@ impl Reload {
     pub(super) async fn run(&mut self) -> Result<Reloaded, String> {
         let outcome = self.apply().await;
         if let Err(refused) = &outcome {
+            self.engine.metrics().config_refused();
             self.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
         }
         outcome
@@ -66,7 +82,12 @@ impl Reload {
             tracing::error!("reload refused: the configuration has errors; everything stays as it was");
             problems.to_string()
         })?;
-        let mut now = configured(&loaded);
+        if self.config.access.has_keys() && !loaded.config.access.has_keys() {
+            let text = "the last key would be removed, and with it what keeps others out; if that is meant, restart the server";
+            tracing::error!("reload refused: {text}");
+            return Err(text.to_owned());
+        }
+        let mut now = configured(&loaded, self.loopback);
         let config = loaded.config;
         now.warnings.extend(config::restart_needed(&self.config, &config).iter().map(ToString::to_string));
         for warning in &now.warnings {
@@ -79,7 +100,7 @@ impl Reload {
             format!("the reload failed, try it again later: {failure}")
         })?;
         let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
-        self.live.send_replace(Live { long_poll: config.long_poll, max_waiting: config.max_waiting });
+        self.live.send_replace(live(&config, self.loopback));
         self.log.set(config.log.level, config.log.format, config.log.file.as_deref());
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
@@ -88,6 +109,7 @@ impl Reload {
         self.config = Config { server, port, store, ..self.config.clone() };
         let warnings = now.warnings.clone();
         self.configured.send_replace(now);
+        self.engine.metrics().config_applied();
         let lock_core::ConfigureReport { created, changed, retired, refused } = report;
         Ok(Reloaded { created, changed, retired, refused, warnings })
     }

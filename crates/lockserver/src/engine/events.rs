@@ -143,7 +143,7 @@ mod tests {
     use lock_core::LockName;
 
     fn event(at: u64) -> Event {
-        Event { at, lock: LockName::new("x").unwrap(), what: What::LockChanged }
+        Event { at, lock: LockName::new("x").unwrap(), template: None, what: What::LockChanged }
     }
 
     #[test]

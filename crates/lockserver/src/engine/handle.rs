@@ -5,10 +5,16 @@ use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
 use super::term::Status;
 use super::waiters::{GivenUp, Presence, Waiter};
+use crate::metrics::Metrics;
 use lock_core::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// How long the engine may take to measure the locks. Whoever asks wants the other numbers, too, when the disk hangs.
+const MEASURE_TIME: Duration = Duration::from_secs(2);
 
 /// Sends requests to the engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -16,6 +22,7 @@ pub struct Handle {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) status: Arc<Status>,
     pub(crate) events: Arc<Events>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) next_waiter: Arc<AtomicU64>,
 }
 
@@ -50,7 +57,27 @@ impl Handle {
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), Failure> {
-        if shed { self.lanes.push_ordinary(request) } else { self.lanes.push_urgent(request).await }
+        if !shed {
+            return self.lanes.push_urgent(request).await;
+        }
+        self.lanes.push_ordinary(request).inspect_err(|failure| {
+            if *failure == Failure::Overloaded {
+                self.metrics.engine.shed.increment();
+            }
+        })
+    }
+
+    /// Has the metrics say how the locks are now. False if the engine cannot tell, or not soon enough.
+    pub async fn measure(&self) -> bool {
+        let (request, answer) = Request::measure();
+        let measured = async { self.lanes.push_urgent(request).await.is_ok() && matches!(answer.await, Ok(Ok(_))) };
+        timeout(MEASURE_TIME, measured).await.unwrap_or(false)
+    }
+
+    /// What is counted and measured, by the engine and by whoever has this handle.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// How the engine is.
@@ -65,7 +92,7 @@ impl Handle {
         &self.events
     }
 
-    /// What has been sent and not yet taken by the engine: for a test that drives [`super::Engine`] itself.
+    /// What has been sent and not yet taken by the engine.
     #[must_use]
     pub fn lanes(&self) -> &Lanes {
         &self.lanes

@@ -18,6 +18,8 @@ const BATCH_MAX: usize = 5000;
 pub(crate) enum Work {
     /// A command, answered in its step unless it waits.
     Command(Box<Command>),
+    /// The locks are to be measured for the metrics, once this step is durable.
+    Measure,
     /// The request with this number waits no longer.
     EndWait {
         /// [`Waiter::number`].
@@ -55,8 +57,16 @@ impl Request {
     /// A command and where its answer goes.
     #[must_use]
     pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
+        Self::of(Work::Command(Box::new(command)))
+    }
+
+    pub(crate) fn measure() -> (Self, oneshot::Receiver<Answer>) {
+        Self::of(Work::Measure)
+    }
+
+    fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Work::Command(Box::new(command)), reply: Some(reply), waiter: None, turn: Turn::First }, answer)
+        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -165,6 +175,13 @@ impl Lanes {
         Some(batch)
     }
 
+    /// Requests in the urgent and in the ordinary lane.
+    #[must_use]
+    pub fn lengths(&self) -> (usize, usize) {
+        let queues = self.queues();
+        (queues.urgent.len(), queues.ordinary.len())
+    }
+
     /// Nothing more is taken in; what is there is still answered.
     pub(crate) fn close(&self) {
         self.queues().closed = true;
@@ -191,7 +208,7 @@ mod tests {
     #[test]
     fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
         let lanes = Lanes::new();
-        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0 });
+        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0, among: None });
         lanes.push_ordinary(request).unwrap();
         let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
         lanes.queues().urgent.push_back(request);
@@ -199,7 +216,7 @@ mod tests {
         let gone = Err(oneshot::error::TryRecvError::Closed);
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
-        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0 });
+        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0, among: None });
         assert_eq!(lanes.push_ordinary(late).unwrap_err(), Failure::ShuttingDown);
         assert!(lanes.take(Duration::ZERO).is_none());
     }

@@ -8,6 +8,7 @@ use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
 use super::term::{Fatal, Pending, Status};
 use super::waiters::{Registered, Waiter, Waiters};
+use crate::metrics::Metrics;
 use crate::store::Store;
 use lock_core::{At, Command, ConfigureMode, Definition, Outcome, Rejection, Table, TicketId, TicketView};
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub struct Engine {
     pub(crate) definitions: (Vec<Definition>, ConfigureMode),
     pub(crate) events: Arc<Events>,
     pub(crate) status: Arc<Status>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Somebody wants the locks measured after this step.
+    measure: bool,
     /// Service time of the last commit.
     pub(crate) saved_at: u64,
     clock: ServiceClock,
@@ -50,8 +54,14 @@ impl Engine {
     #[must_use]
     pub fn new(store: Box<dyn Store>) -> (Self, Handle) {
         let (lanes, events, status) = (Lanes::new(), Arc::new(Events::default()), Arc::new(Status::default()));
-        let next_waiter = Arc::new(AtomicU64::new(1));
-        let handle = Handle { lanes: lanes.clone(), status: status.clone(), events: events.clone(), next_waiter };
+        let (metrics, next_waiter) = (Arc::new(Metrics::default()), Arc::new(AtomicU64::new(1)));
+        let handle = Handle {
+            lanes: lanes.clone(),
+            status: status.clone(),
+            events: events.clone(),
+            metrics: metrics.clone(),
+            next_waiter,
+        };
         let engine = Self {
             store,
             table: None,
@@ -63,6 +73,8 @@ impl Engine {
             definitions: Self::no_definitions(),
             events,
             status,
+            metrics,
+            measure: false,
             saved_at: 0,
             clock: ServiceClock::default(),
             lanes,
@@ -79,6 +91,7 @@ impl Engine {
     /// If the store is damaged.
     pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
         let (mut passed, mut gap) = self.clock.advance(tick);
+        self.metrics.engine.took(batch.len());
         if self.table.is_none() && self.pending.as_ref().is_none_or(|pending| pending.retry_at_ms <= tick.mono_ms) {
             self.begin_term(tick)?;
             // Leases began just now: what had passed before is not of their time (rule 9).
@@ -142,6 +155,11 @@ impl Engine {
         let command = match request.work {
             Work::Command(command) => *command,
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
+            Work::Measure => {
+                self.measure = true;
+                let (answer, events) = (Ok(Outcome::Done), table.events_so_far());
+                return replies.push(Reply { to: request.reply, answer, tells: Tells::Nothing, events });
+            }
         };
         let tells = match request.turn {
             Turn::Again { made } => Tells::of_waiting(made),
@@ -253,6 +271,7 @@ impl Engine {
     /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
     /// outcome is unknown, everybody in the batch hears so, and the term is over.
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
+        let measure = std::mem::take(&mut self.measure);
         let mut changes = table.take_changes();
         let worth_saving = table.is_timed() || table.has_late_changes();
         if changes.is_empty() && worth_saving && table.now() >= self.saved_at + SAVE_CLOCK_MS {
@@ -263,7 +282,7 @@ impl Engine {
             changes.extend(table.take_late_changes());
         }
         if !changes.is_empty() {
-            if let Err(error) = self.store.commit(&changes) {
+            if let Err(error) = self.commit(&changes) {
                 self.fail(&table, replies, &error);
                 return self.end_term(tick, error);
             }
@@ -286,7 +305,11 @@ impl Engine {
         let before = self.events.last();
         let events = table.take_events();
         let all = events.len();
+        self.metrics.locks.count(&events);
         self.events.publish(events);
+        if measure {
+            self.metrics.locks.measure(&table, tick.wall_us / 1000);
+        }
         let mut receipts = BTreeMap::new();
         for (view, waiting) in views {
             for one in waiting {

@@ -6,8 +6,9 @@ use super::lanes::{Request, Turn, Work};
 use super::step::Engine;
 use super::waiters::Registered;
 use crate::store::StoreError;
-use lock_core::{Command, ConfigureMode, Outcome, Table, TicketId};
+use lock_core::{Change, Command, ConfigureMode, Outcome, Table, TicketId};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// First pause before the store is loaded again.
 const BACK_OFF_MIN_MS: u64 = 100;
@@ -72,13 +73,16 @@ impl Engine {
     pub(crate) fn begin_term(&mut self, tick: Tick) -> Result<(), Fatal> {
         let (restart, loaded) = match self.store.load() {
             Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
-            Err(error) => return self.end_term(tick, error),
+            Err(error) => {
+                self.metrics.engine.loads_failed.increment();
+                return self.end_term(tick, error);
+            }
         };
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if self.settled {
             table.take_over(&self.stamps);
         }
-        if let Err(error) = self.store.commit(&[table.clock_change()]) {
+        if let Err(error) = self.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }
         if restart {
@@ -86,6 +90,7 @@ impl Engine {
         }
         // Wall time tells the lives of a server apart; two within a microsecond it does not have.
         self.term = tick.wall_us.max(self.term + 1);
+        self.metrics.engine.terms.increment();
         self.saved_at = table.now();
         self.table = Some(table);
         self.events.begin_term(self.term);
@@ -97,6 +102,14 @@ impl Engine {
         self.run(tick, 0, false, batch)?;
         self.settled |= self.table.is_some();
         Ok(())
+    }
+
+    /// A commit, with a look at the clock around it; no rule asks how long it took.
+    pub(crate) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let result = self.store.commit(changes);
+        self.metrics.engine.committed(began.elapsed());
+        result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
     }
 
     /// A term begins with the configuration, with what the last one owes, and with those who waited through the time
@@ -120,7 +133,7 @@ impl Engine {
         for request in batch {
             match request.work {
                 Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
-                Work::Command(_) => tell(request.reply, Err(failure(false))),
+                Work::Command(_) | Work::Measure => tell(request.reply, Err(failure(false))),
                 Work::EndWait { number, lost } => {
                     let Some((id, one)) = self.waiters.remove(number) else {
                         continue;
@@ -182,13 +195,10 @@ impl Engine {
     }
 
     fn write_what_is_late(&mut self) -> Result<(), Fatal> {
-        let Some(table) = &mut self.table else {
-            return Ok(());
-        };
-        while table.has_late_changes() {
+        while let Some(table) = self.table.as_mut().filter(|table| table.has_late_changes()) {
             let mut changes = table.take_late_changes();
             changes.push(table.clock_change());
-            match self.store.commit(&changes) {
+            match self.commit(&changes) {
                 Ok(()) => {}
                 Err(StoreError::Damaged(text)) => return Err(Fatal::Damaged(text)),
                 Err(StoreError::Unavailable(text)) => {

@@ -92,6 +92,8 @@ fn run(engine: &mut Engine, lanes: &Lanes, clocks: &Clocks) -> Result<(), Fatal>
         let Some(batch) = lanes.take(Duration::from_millis(due)) else {
             return engine.finish(clocks.tick());
         };
+        let began = Instant::now();
         engine.step(clocks.tick(), batch)?;
+        engine.metrics.engine.was_busy(began.elapsed());
     }
 }

@@ -1,22 +1,40 @@
 //! What every handler is given.
 
-use super::connection::{self, Connection, Peer};
+use super::auth::{AuthSettings, Failures};
+use super::connection::{self, Connection};
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
 use lock_core::Caller;
+use lock_core::limits::WAITING_REQUESTS_MAX;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// Settings that a reload changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
     /// How long `get_lock` waits for its grant.
     pub long_poll: Duration,
     /// Requests that may wait at a time for one address.
     pub max_waiting: usize,
+    /// What the name of a FleetLock group's lock begins with.
+    pub fleetlock_prefix: Arc<str>,
+    /// Who may do what from where.
+    pub auth: Arc<AuthSettings>,
+}
+
+impl Default for Live {
+    /// As the configuration has it without a file.
+    fn default() -> Self {
+        Self {
+            long_poll: Duration::from_secs(20),
+            max_waiting: WAITING_REQUESTS_MAX,
+            fleetlock_prefix: Arc::from("fleetlock-"),
+            auth: Arc::default(),
+        }
+    }
 }
 
 /// The engine, the settings, and the word that the server stops. Cheap to clone.
@@ -30,6 +48,8 @@ pub struct App {
     pub stop: watch::Receiver<bool>,
     /// The process around it.
     pub service: Arc<Service>,
+    /// Wrong keys.
+    pub(super) failures: Arc<Failures>,
     waiting: Places,
     streams: Places,
 }
@@ -39,13 +59,13 @@ impl App {
     #[must_use]
     pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
         let (waiting, streams) = (Places::default(), Places::default());
-        Self { engine, live, stop, service: Arc::new(service), waiting, streams }
+        Self { engine, live, stop, service: Arc::new(service), failures: Arc::default(), waiting, streams }
     }
 
     /// Settings as they are now.
     #[must_use]
     pub fn live(&self) -> Live {
-        *self.live.borrow()
+        self.live.borrow().clone()
     }
 
     /// Resolves when the server stops.
@@ -57,6 +77,7 @@ impl App {
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
     pub fn may_wait(&self, caller: &Caller) -> Option<Place> {
+        super::metrics::note_wait();
         self.waiting.take(caller, self.live().max_waiting)
     }
 
@@ -67,11 +88,23 @@ impl App {
     }
 }
 
+impl App {
+    /// Requests that wait, and event streams, of everybody.
+    pub(super) fn taken(&self) -> (usize, usize) {
+        (self.waiting.taken(), self.streams.taken())
+    }
+}
+
 /// How many of something each key or address has at the moment.
 #[derive(Debug, Clone, Default)]
 struct Places(Arc<Mutex<HashMap<Arc<str>, usize>>>);
 
 impl Places {
+    /// Of everybody together.
+    fn taken(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     fn take(&self, caller: &Caller, max: usize) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let who = caller.owner.as_ref().unwrap_or(&caller.from);
@@ -108,12 +141,6 @@ impl Presence for Connection {
     fn is_open(&self) -> bool {
         Self::is_open(self)
     }
-}
-
-/// Who sent a request. Without keys that is the address; whom the administrators' socket let in is an administrator.
-pub(super) fn caller(connection: &Connection) -> Caller {
-    let peer = connection.peer();
-    Caller { admin: matches!(peer, Peer::Local { .. }), ..Caller::anonymous(&peer.name()) }
 }
 
 /// Has the engine's receipt confirmed once the response has reached its client, and dropped otherwise.

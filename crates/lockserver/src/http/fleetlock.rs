@@ -1,26 +1,25 @@
 //! FleetLock: reboots of a fleet, so many at a time (the protocol is described in coreos/zincati).
 //!
-//! A group is the lock `fleetlock-GROUP`, the client's id is the holder. There is no lease: a node that did not come back
+//! A group is the lock whose name is PREFIX and the group; the client's id is the holder. There is no lease: a node that did not come back
 //! keeps its slot until somebody ends it. The only client there is takes any 2xx for a grant, so nothing else gets one.
 
-use super::app::{App, caller};
+use super::app::App;
+use super::auth::{self, Denied, Who};
 use super::body;
-use super::connection::Connection;
 use super::holder::{self, Taken};
+use super::routes::Face;
+use crate::access::Right;
 use crate::engine::Failure;
+use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use lock_core::limits::HOLDER_BYTES_MAX;
 use lock_core::{LockName, Rejection};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 const HEADER: &str = "fleet-lock-protocol";
-/// A group is the lock of this name and the group.
-const PREFIX: &str = "fleetlock-";
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -44,6 +43,15 @@ fn refuse(status: StatusCode, kind: &'static str, value: impl Into<String>) -> R
     (status, Json(Refusal { kind, value: value.into() })).into_response()
 }
 
+/// The sender may not do this.
+pub(super) fn denied(Denied { unauthorized, text }: Denied) -> Response {
+    if unauthorized {
+        refuse(StatusCode::UNAUTHORIZED, "unauthorized", text)
+    } else {
+        refuse(StatusCode::FORBIDDEN, "not_allowed", text)
+    }
+}
+
 fn failed(failure: Failure) -> Response {
     match failure {
         Failure::Rejected(Rejection::UnknownLock) => {
@@ -58,7 +66,7 @@ fn failed(failure: Failure) -> Response {
 }
 
 /// Who wants what. The client sets no Content-Type, so none is looked at.
-async fn read(request: Request<Body>, prefix: &str) -> Result<(LockName, String), Response> {
+async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockName, String), Response> {
     let bad = |kind, value: String| refuse(StatusCode::BAD_REQUEST, kind, value);
     if !is_fleetlock(request.headers()) {
         return Err(bad("missing_fleetlock_header", format!("the header '{HEADER}: true' is missing")));
@@ -71,7 +79,10 @@ async fn read(request: Request<Body>, prefix: &str) -> Result<(LockName, String)
     }
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     match LockName::new(&format!("{prefix}{group}")) {
-        Ok(lock) if !group.is_empty() && group.chars().all(fine) => Ok((lock, id)),
+        Ok(lock) if !group.is_empty() && group.chars().all(fine) => {
+            who.may(Right::Use, &lock).map_err(|denied| auth::refusal(Face::FleetLock, denied))?;
+            Ok((lock, id))
+        }
         _ => Err(bad("invalid_group", "a group has letters, digits, dots and hyphens".to_owned())),
     }
 }
@@ -81,16 +92,12 @@ fn is_fleetlock(headers: &HeaderMap) -> bool {
 }
 
 /// `POST /v1/pre-reboot`: may this node reboot now? The same node again is told yes again.
-pub(super) async fn lock(
-    State(app): State<App>,
-    Extension(connection): Extension<Arc<Connection>>,
-    request: Request<Body>,
-) -> Response {
-    let (lock, id) = match read(request, PREFIX).await {
+pub(super) async fn lock(State(app): State<App>, Extension(who): Extension<Who>, request: Request<Body>) -> Response {
+    let (lock, id) = match read(request, &who, &app.live().fleetlock_prefix).await {
         Ok(wanted) => wanted,
         Err(response) => return response,
     };
-    match holder::take(&app, &caller(&connection), &lock, &id, &format!("reboot of {id}")).await {
+    match holder::take(&app, &who.caller_for(&lock), &lock, &id, &format!("reboot of {id}")).await {
         Ok(Taken::Held(receipt)) => holder::granted(receipt),
         Ok(Taken::Full) => {
             let value = "semaphore currently full, all slots are locked already";
@@ -101,16 +108,12 @@ pub(super) async fn lock(
 }
 
 /// `POST /v1/steady-state`: the node is up. Not to hold anything is fine.
-pub(super) async fn unlock(
-    State(app): State<App>,
-    Extension(connection): Extension<Arc<Connection>>,
-    request: Request<Body>,
-) -> Response {
-    let (lock, id) = match read(request, PREFIX).await {
+pub(super) async fn unlock(State(app): State<App>, Extension(who): Extension<Who>, request: Request<Body>) -> Response {
+    let (lock, id) = match read(request, &who, &app.live().fleetlock_prefix).await {
         Ok(wanted) => wanted,
         Err(response) => return response,
     };
-    match holder::give_back(&app, &caller(&connection), &lock, &id).await {
+    match holder::give_back(&app, &who.caller_for(&lock), &lock, &id).await {
         Ok(_) => StatusCode::OK.into_response(),
         Err(failure) => failed(failure),
     }

@@ -4,19 +4,25 @@
 //! A face decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
 
 mod app;
+mod auth;
 mod body;
 pub mod connection;
 mod fleetlock;
 mod health;
 mod holder;
 mod json;
+mod metrics;
 mod page;
+mod percent;
 mod router;
+mod routes;
 mod service;
 mod terraform;
 mod wall;
 pub mod xmlrpc;
 
 pub use app::{App, Live};
-pub use router::router;
+pub use auth::AuthSettings;
+pub use router::{entries, router};
+pub use routes::{Entry, Face, Need};
 pub use service::{Configured, ReloadRequest, Service};

@@ -1,30 +1,55 @@
-//! Every route.
+//! Every route, and what it takes to call it.
 
 use super::app::App;
-use super::{fleetlock, health, json, page, terraform, xmlrpc};
+use super::auth::{self, Gate};
+use super::routes::{Entry, Face, Need, Routes};
+use super::{fleetlock, health, json, metrics, page, terraform, xmlrpc};
+use crate::access::Right::{Observe, Use};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
 use lock_api::routes;
+
+fn all() -> Routes {
+    let public = Routes::of(Face::Plain)
+        .get("/", Need::Right(Observe), page::show)
+        .get("/healthz", Need::Nothing, health::alive)
+        .get("/readyz", Need::Nothing, health::ready)
+        .get(routes::METRICS, Need::Right(Observe), metrics::show);
+    // Which lock a call is about stands in its body; the face looks.
+    let xmlrpc = Routes::of(Face::XmlRpc).post("/", Need::Right(Use), xmlrpc::call).post(
+        "/RPC2",
+        Need::Right(Use),
+        xmlrpc::call,
+    );
+    let fleetlock = Routes::of(Face::FleetLock)
+        .post(routes::FLEETLOCK_LOCK, Need::Right(Use), fleetlock::lock)
+        .post(routes::FLEETLOCK_UNLOCK, Need::Right(Use), fleetlock::unlock)
+        // For clients whose base URL has a path of its own.
+        .post("/fleetlock/v1/pre-reboot", Need::Right(Use), fleetlock::lock)
+        .post("/fleetlock/v1/steady-state", Need::Right(Use), fleetlock::unlock);
+    // LOCK and UNLOCK are methods that no router knows.
+    let terraform = Routes::of(Face::Plain).any(routes::TERRAFORM, Need::Right(Use), terraform::call);
+    public.and(xmlrpc).and(json::routes()).and(fleetlock).and(terraform)
+}
 
 /// The routes, in front of one engine.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/", get(page::show).post(xmlrpc::call))
-        .route("/RPC2", post(xmlrpc::call))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .merge(json::routes())
-        .route(routes::FLEETLOCK_LOCK, post(fleetlock::lock))
-        .route(routes::FLEETLOCK_UNLOCK, post(fleetlock::unlock))
-        // For clients whose base URL has a path of its own.
-        .route("/fleetlock/v1/pre-reboot", post(fleetlock::lock))
-        .route("/fleetlock/v1/steady-state", post(fleetlock::unlock))
-        // LOCK and UNLOCK are methods that no router knows.
-        .route(routes::TERRAFORM, any(terraform::call))
+    let (router, table) = all().finish();
+    let gate = Gate::new(app.clone(), table);
+    router
         .fallback(unknown_path)
+        .layer(middleware::from_fn_with_state(gate, auth::pass))
+        // Around the gate: what it refuses is counted too.
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
+}
+
+/// Every route with what it needs, for whoever wants to check that.
+#[must_use]
+pub fn entries() -> Vec<Entry> {
+    all().into_entries()
 }
 
 async fn unknown_path(uri: Uri) -> Response {

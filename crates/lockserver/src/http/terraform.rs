@@ -3,9 +3,9 @@
 //! `LOCK` (or POST, PUT) takes, `UNLOCK` (or DELETE) gives back, the ID of the LockInfo is the holder. A refusal carries the
 //! holder's whole LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
 
-use super::app::{App, caller};
+use super::app::App;
+use super::auth::Who;
 use super::body;
-use super::connection::Connection;
 use super::holder::{self, Taken};
 use super::wall::rfc3339;
 use crate::engine::Failure;
@@ -30,7 +30,7 @@ struct LockInfo {
 /// Any method on `/v1/terraform/{lock}`.
 pub(super) async fn call(
     State(app): State<App>,
-    Extension(connection): Extension<Arc<Connection>>,
+    Extension(who): Extension<Who>,
     Path(name): Path<String>,
     request: Request<Body>,
 ) -> Response {
@@ -43,7 +43,7 @@ pub(super) async fn call(
         Ok(bytes) => bytes,
         Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };
-    let caller = caller(&connection);
+    let caller = who.caller_for(&lock);
     let result = match method.as_str() {
         "LOCK" | "POST" | "PUT" => take(&app, &caller, &lock, &bytes).await,
         "UNLOCK" | "DELETE" => give_back(&app, &caller, &lock, &bytes).await,

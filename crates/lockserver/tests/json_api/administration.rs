@@ -166,8 +166,10 @@ async fn administrators_are_known_by_their_user() {
     // Who waits there and hangs up is noticed as well.
     let gone = tokio::net::UnixStream::connect(&server.admin).await.unwrap();
     let body = r#"{"wait_s": 60}"#;
-    let request =
-        format!("POST /v1/locks/one/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /v1/locks/one/tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     gone.try_write(request.as_bytes()).unwrap();
     server.until("one", "it queues", |lock| lock["queued"] == 1).await;
     drop(gone);

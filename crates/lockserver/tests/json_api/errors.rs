@@ -83,7 +83,10 @@ async fn bodies_as_people_send_them() {
         assert_eq!(answer.status, 201, "{headers:?}: {answer:?}");
         server.delete(&format!("/v1/tickets/{}", answer.id())).await.ok();
     }
-    // A page of a foreign site that sends what a form sends.
-    let foreign = ["Content-Type: text/plain", "Origin: http://elsewhere.example"];
-    assert_eq!(server.call("POST", "/v1/locks/one/tickets", &foreign, "{}").await.code(), "unsupported_media_type");
+    // A browser that sends what a form sends: of a foreign site, or of this one, whose pages send JSON.
+    for (origin, code) in [("http://elsewhere.example", "not_allowed"), ("http://localhost", "unsupported_media_type")]
+    {
+        let headers = ["Content-Type: text/plain", &format!("Origin: {origin}")];
+        assert_eq!(server.call("POST", "/v1/locks/one/tickets", &headers, "{}").await.code(), code, "{origin}");
+    }
 }

@@ -4,11 +4,12 @@ use lock_api::ConfigurationStatus;
 use lock_core::{ConfigureMode, Definition, LockName, Prefix, Settings, Target};
 use lockserver::engine::{self, Handle};
 use lockserver::http::connection::{self, Limits, Listener, LocalListener};
-use lockserver::http::{App, Configured, Live, ReloadRequest, Service, router};
+use lockserver::http::{App, AuthSettings, Configured, Live, ReloadRequest, Service, router};
 use lockserver::store::MemoryStore;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -29,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) reloads: mpsc::Receiver<ReloadRequest>,
     stop: watch::Sender<bool>,
     handle: Handle,
-    _kept: (watch::Sender<Live>, watch::Sender<Configured>, tempfile::TempDir),
+    kept: (watch::Sender<Live>, watch::Sender<Configured>, tempfile::TempDir),
 }
 
 fn definition(target: Target, size: u32) -> Definition {
@@ -38,6 +39,11 @@ fn definition(target: Target, size: u32) -> Definition {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_with(AuthSettings::default()).await
+    }
+
+    /// With keys, or other settings of who may do what.
+    pub(crate) async fn start_with(auth: AuthSettings) -> Self {
         let definitions = vec![
             definition(Target::Lock(LockName::new("one").unwrap()), 1),
             definition(Target::Lock(LockName::new("two").unwrap()), 2),
@@ -47,7 +53,7 @@ impl Server {
             engine::start(Box::new(MemoryStore::default()), definitions, ConfigureMode::Apply).expect("memory works");
         let directory = tempfile::tempdir().expect("a directory");
         let admin = directory.path().join("admin.sock");
-        let (live, live_now) = watch::channel(Live { long_poll: Duration::from_secs(20), max_waiting: 2000 });
+        let (live, live_now) = watch::channel(Live { auth: Arc::new(auth), ..Live::default() });
         let (stop, stopping) = watch::channel(false);
         let status = ConfigurationStatus { files: vec!["test.conf".into()], loaded_at: "then".into(), refused: None };
         let (configured, configured_now) = watch::channel(Configured { status, warnings: vec!["mind the gap".into()] });
@@ -63,9 +69,15 @@ impl Server {
         let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
         let address = listener.local_addr();
         let local = LocalListener::bind(&admin).expect("a socket");
-        tokio::spawn(connection::serve(listener, router.clone(), Limits::default(), stopping.clone()));
-        tokio::spawn(connection::serve_local(local, router, Limits::default(), stopping));
-        Self { address, admin, reloads, stop, handle, _kept: (live, configured, directory) }
+        let (limits, metrics) = (Limits::default(), handle.metrics().clone());
+        tokio::spawn(connection::serve(listener, router.clone(), limits, metrics.clone(), stopping.clone()));
+        tokio::spawn(connection::serve_local(local, router, limits, metrics, stopping));
+        Self { address, admin, reloads, stop, handle, kept: (live, configured, directory) }
+    }
+
+    /// As a reload would, changes who may do what.
+    pub(crate) fn reload(&self, auth: AuthSettings) {
+        self.kept.0.send_modify(|live| live.auth = Arc::new(auth));
     }
 
     /// Tells everybody that the server stops.
@@ -144,7 +156,7 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     );
     within(stream.write_all(request.as_bytes())).await.expect("sent");
     BufReader::new(stream)

@@ -5,4 +5,6 @@ mod description;
 mod errors;
 mod events;
 mod harness;
+mod metrics;
+mod rights;
 mod tickets;

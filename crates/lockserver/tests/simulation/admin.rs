@@ -107,7 +107,7 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             force,
         },
         18 => Command::Verify { lock: name, token: dice.from(1..=500) },
-        _ => Command::ListLocks { tickets: 100 },
+        _ => Command::ListLocks { tickets: 100, among: None },
     }
 }
 

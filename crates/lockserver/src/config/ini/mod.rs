@@ -6,11 +6,10 @@
 mod lenient;
 mod strict;
 
-use super::document::{LockOptions, Raw};
+use super::document::{Options, Raw, Strict};
 use super::names;
 use super::problem::{Place, Report};
 use super::value::{cut_comment, quote};
-use lock_core::Target;
 use lock_core::limits::CONFIG_FILE_LINES_MAX;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,7 +29,7 @@ pub(super) struct Content {
     pub(super) general: Vec<Lenient>,
     pub(super) defaults: Vec<Lenient>,
     pub(super) has_general: bool,
-    pub(super) locks: BTreeMap<Target, (Place, LockOptions)>,
+    pub(super) sections: BTreeMap<Strict, (Place, Options)>,
 }
 
 /// Reads a file. The caller bounds its size.
@@ -57,7 +56,7 @@ enum Section {
     None,
     General,
     Defaults,
-    Lock(Target),
+    Strict(Strict),
     /// A section that was refused or passed over.
     Skipped,
 }
@@ -115,10 +114,10 @@ impl<'r> Reader<'r> {
                 let text = format!("{} stands before any section; write [general] above it", quote(trimmed));
                 self.error(number, text);
             }
-            Section::Lock(_) if not_utf8 => self.error(number, "the line is not UTF-8; save the file as UTF-8"),
-            Section::Lock(target) => {
-                let target = target.clone();
-                self.strict(number, trimmed, &target);
+            Section::Strict(_) if not_utf8 => self.error(number, "the line is not UTF-8; save the file as UTF-8"),
+            Section::Strict(section) => {
+                let section = section.clone();
+                self.strict(number, trimmed, &section);
             }
             Section::General | Section::Defaults => {
                 let first_word = trimmed.split_whitespace().next().unwrap_or("");
@@ -161,7 +160,11 @@ impl<'r> Reader<'r> {
                 self.after_header(number, after, false);
             }
             "default" if inside == "DEFAULT" => self.section = Section::Defaults,
-            "key" | "anonymous" | "tls" | "fleetlock" | "etcd" => {
+            "key" => self.key_header(number, name, after),
+            "anonymous" => self.single_header(number, "anonymous", Strict::Anonymous, name, after),
+            "tls" => self.single_header(number, "tls", Strict::Tls, name, after),
+            "fleetlock" => self.single_header(number, "fleetlock", Strict::Fleetlock, name, after),
+            "etcd" => {
                 let text = format!(
                     "section {} is not supported by this version yet; remove it, since the server would run without it",
                     quote(inside.trim())

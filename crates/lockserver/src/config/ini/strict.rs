@@ -1,9 +1,9 @@
-//! `[lock NAME]` and the settings below it: what is not understood is an error.
+//! Sections that 0.36 had not, and the settings below them: what is not understood is an error.
 
 use super::{Reader, Section, split_setting};
-use crate::config::document::{LockOptions, Raw};
-use crate::config::names;
+use crate::config::document::{Options, Raw, Strict};
 use crate::config::value::{cut_comment, quote, second_setting};
+use crate::config::{key, names};
 use lock_core::{LockName, Prefix, Target};
 
 impl Reader<'_> {
@@ -32,35 +32,63 @@ impl Reader<'_> {
                 return self.error(number, format!("[lock {}]: {error}{hint}", quote(name)));
             }
         };
-        if let Some((first, _)) = self.content.locks.get(&target) {
-            let text =
-                format!("[lock {name}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
+        self.begin(number, &format!("lock {name}"), Strict::Lock(target));
+    }
+
+    /// A header whose first word is `key`.
+    pub(super) fn key_header(&mut self, number: usize, name: &str, after: &str) {
+        self.after_header(number, after, true);
+        let name = name.trim();
+        if name.is_empty() {
+            return self.error(number, "the section has no name; write [key NAME]");
+        }
+        match key::name(name) {
+            Ok(key) => self.begin(number, &format!("key {name}"), Strict::Key(key)),
+            Err(error) => self.error(number, format!("[key {}]: {error}", quote(name))),
+        }
+    }
+
+    /// The header of a section of which there is one.
+    pub(super) fn single_header(&mut self, number: usize, word: &str, section: Strict, name: &str, after: &str) {
+        self.after_header(number, after, true);
+        if name.is_empty() {
+            self.begin(number, word, section);
+        } else {
+            self.error(number, format!("[{word}] has no name behind it: write [{word}]"));
+        }
+    }
+
+    /// A section begins, unless the file has it already.
+    fn begin(&mut self, number: usize, title: &str, section: Strict) {
+        if let Some((first, _)) = self.content.sections.get(&section) {
+            let text = format!("[{title}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
             return self.error(number, text);
         }
         let place = self.place(number, "");
-        self.content.locks.insert(target.clone(), (place, LockOptions::new()));
-        self.section = Section::Lock(target);
+        self.content.sections.insert(section.clone(), (place, Options::new()));
+        self.section = Section::Strict(section);
     }
 
     /// A line that is no comment.
-    pub(super) fn strict(&mut self, number: usize, trimmed: &str, target: &Target) {
+    pub(super) fn strict(&mut self, number: usize, trimmed: &str, section: &Strict) {
         let Some((name, value)) = split_setting(trimmed) else {
             return self.error(number, format!("{} is not a setting; write NAME=value", quote(trimmed)));
         };
-        let Some(known) = names::lock_name(name) else {
+        let names = names::of(section);
+        let Some(known) = names.find(name) else {
             if name.eq_ignore_ascii_case("paused") {
                 let text = "PAUSED cannot be set in the file: a lock is paused and resumed while the server runs";
                 return self.error(number, text);
             }
-            let text = format!("unknown name {} in a lock section{}", quote(name), names::did_you_mean_lock(name));
+            let text = format!("unknown name {} in {}{}", quote(name), names.place, names.did_you_mean(name));
             return self.error(number, text);
         };
         let place = self.place(number, known);
         let value = cut_comment(value);
-        if let Some(second) = second_setting(value, names::lock_name) {
+        if let Some(second) = second_setting(value, |word| names.find(word)) {
             return self.report.error(&place, format!("the value contains ' {second}='; write one setting a line"));
         }
-        let Some((_, options)) = self.content.locks.get_mut(target) else {
+        let Some((_, options)) = self.content.sections.get_mut(section) else {
             return;
         };
         if let Some(first) = options.get(known) {

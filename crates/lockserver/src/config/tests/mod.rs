@@ -1,5 +1,6 @@
 //! The room's behaviour through its front door: trees of files in, configuration or messages out.
 
+mod keys;
 mod legacy;
 mod robust;
 mod sources;

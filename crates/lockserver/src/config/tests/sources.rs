@@ -3,6 +3,7 @@
 use super::*;
 use lock_core::limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILE_LINES_MAX, CONFIG_FILES_MAX, LOCKS_MAX};
 use std::os::unix::ffi::OsStringExt as _;
+use std::sync::Arc;
 
 #[test]
 fn without_any_file() {
@@ -15,6 +16,13 @@ fn without_any_file() {
         log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
+        access: Access::open(),
+        tls: None,
+        audit: None,
+        trusted_proxies: Vec::new(),
+        allowed_hosts: Vec::new(),
+        allowed_origins: Vec::new(),
+        fleetlock_prefix: Arc::from("fleetlock-"),
         definitions: vec![Definition {
             target: Target::Lock(LockName::new("DefaultLock").unwrap()),
             settings: Settings::new(1),
@@ -301,7 +309,14 @@ LOGLEVEL=debug
 LOG_FORMAT=classic
 LONG_POLL=20
 MAX_WAITING=2000
+AUDIT_LOG=
+TRUSTED_PROXIES=
+ALLOWED_HOSTS=
+ALLOWED_ORIGINS=
 DEFAULT_LOCK=
+
+[fleetlock]
+PREFIX=fleetlock-
 
 [lock DefaultLock]
 SIZE=1

@@ -46,6 +46,15 @@ SLOTS=port-a ,  port-b:1
 }
 
 #[test]
+fn the_prefix_of_fleetlock() {
+    let prefix = |text: &str| host(text).config().fleetlock_prefix.to_string();
+    assert_eq!(prefix(""), "fleetlock-");
+    assert_eq!(prefix("[fleetlock]"), "fleetlock-");
+    assert_eq!(prefix("[fleetlock]\nPREFIX=reboot- # groups"), "reboot-");
+    assert_eq!(prefix("[FleetLock]\nprefix="), "");
+}
+
+#[test]
 fn slots_and_a_size_that_agree() {
     let host = host("[lock a]\nSIZE=2\nSLOTS=x,y\n");
     assert_eq!(lock(&host.config(), "a").unwrap().size(), 2);
@@ -121,21 +130,13 @@ const BAD: &[(&str, &str)] = &[
     ("[general]\nMAX_WAITING=0", "2: MAX_WAITING: '0' is out of bounds; 1 to 100000"),
     ("[general]\nSTORE=memory PORT=1", "2: STORE: the value contains ' PORT='; write one setting a line"),
     // sections
+    ("[fleetlock a]", "1: [fleetlock] has no name behind it: write [fleetlock]"),
+    ("[fleetlock] PREFIX=a", "1: 'PREFIX=a' follows the section's ']'; write it on a line of its own"),
+    ("[fleetlock]\nPREFIX=a\n[fleetlock]", "3: [fleetlock] stands in line 1 before; put its settings there"),
+    ("[fleetlock]\nPREFX=a", "2: unknown name 'PREFX' in [fleetlock]; did you mean PREFIX?"),
     (
-        "[key ci]\nSECRET_HASH=sha256:1",
-        "1: section 'key ci' is not supported by this version yet; remove it, since the server would run without it",
-    ),
-    (
-        "[anonymous]",
-        "1: section 'anonymous' is not supported by this version yet; remove it, since the server would run without it",
-    ),
-    (
-        "[TLS]",
-        "1: section 'TLS' is not supported by this version yet; remove it, since the server would run without it",
-    ),
-    (
-        "[fleetlock]",
-        "1: section 'fleetlock' is not supported by this version yet; remove it, since the server would run without it",
+        "[fleetlock]\nPREFIX=a/",
+        "2: PREFIX: 'a/' cannot begin the name of a lock: the name contains '/', which no name may contain",
     ),
     (
         "[etcd]",

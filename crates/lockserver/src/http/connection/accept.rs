@@ -6,6 +6,7 @@ use super::local::LocalListener;
 use super::slots::Slots;
 use super::stream::{Peer, Stream};
 use super::{Limits, Listener};
+use crate::metrics::Metrics;
 use axum::Router;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -40,8 +41,14 @@ pub(super) trait Accept: Send {
 ///
 /// Every request carries an `Arc<`[`Connection`]`>` among its extensions. A handler that waits must learn of the stop by
 /// itself.
-pub async fn serve(listener: Listener, router: Router, limits: Limits, stop: watch::Receiver<bool>) -> usize {
-    serve_from(listener, router, limits, stop).await
+pub async fn serve(
+    listener: Listener,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+) -> usize {
+    serve_from(listener, router, limits, metrics, stop).await
 }
 
 /// [`serve`] for the administrators' socket.
@@ -49,9 +56,10 @@ pub async fn serve_local(
     listener: LocalListener,
     router: Router,
     limits: Limits,
+    metrics: Arc<Metrics>,
     stop: watch::Receiver<bool>,
 ) -> usize {
-    serve_from(listener, router, limits, stop).await
+    serve_from(listener, router, limits, metrics, stop).await
 }
 
 /// [`serve`], with any source of connections.
@@ -59,9 +67,10 @@ pub(super) async fn serve_from(
     source: impl Accept,
     router: Router,
     limits: Limits,
+    metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
 ) -> usize {
-    let slots = Arc::new(Slots::new(limits.connections));
+    let slots = Arc::new(Slots::new(limits.connections, metrics));
     let mut tasks = JoinSet::new();
     let told = stop.clone();
     let accepting = async {

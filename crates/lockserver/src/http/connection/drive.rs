@@ -5,8 +5,10 @@ use super::answer::Answering;
 use super::client::Connection;
 use super::flow::Overdue;
 use super::io::Socket;
+use crate::metrics::TimedOut;
 use crate::os;
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
@@ -62,6 +64,12 @@ pub(super) async fn drive(mut ending: Ending, router: Router, limits: Limits, st
         End::Idle => {}
         End::Overdue(why) => {
             tracing::debug!(peer = %connection.peer(), ?why, "connection ended by its clock");
+            connection.slots.metrics.connections.timed_out(match why {
+                Overdue::Idle => TimedOut::Idle,
+                Overdue::Head => TimedOut::Head,
+                Overdue::Stalled => TimedOut::Stalled,
+                Overdue::Unacknowledged => TimedOut::Unacknowledged,
+            });
             ending.reset = matches!(why, Overdue::Stalled | Overdue::Unacknowledged);
         }
     }
@@ -92,6 +100,7 @@ async fn serve_http(
             // First what has arrived: a request that is there already is not cut off by the checks below.
             if let Poll::Ready(result) = http.as_mut().poll(context) {
                 if let Err(error) = result {
+                    count_refused(connection, &error);
                     tracing::debug!(peer = %connection.peer(), %error, "connection ended");
                 }
                 return Poll::Ready(End::Http);
@@ -121,6 +130,18 @@ async fn serve_http(
         }
     })
     .await
+}
+
+/// HTTP itself answers a head that it cannot read, and no route hears of it.
+fn count_refused(connection: &Connection, error: &hyper::Error) {
+    let status = if error.is_parse_too_large() {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else if error.is_parse() {
+        StatusCode::BAD_REQUEST
+    } else {
+        return;
+    };
+    connection.slots.metrics.http.answered(None, "", status.as_u16(), None);
 }
 
 /// Whether a connection may be closed without loss.

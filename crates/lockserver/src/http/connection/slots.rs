@@ -1,6 +1,7 @@
 //! How many connections there may be, and who leaves first when there are too many: the one that is idle longest.
 
 use super::client::Connection;
+use crate::metrics::Metrics;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ pub(super) struct Slots {
     table: Mutex<Table>,
     /// A slot or an idle connection may have turned up. Only the accept loop waits for it.
     changed: Notify,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 #[derive(Default)]
@@ -27,8 +29,8 @@ struct Table {
 }
 
 impl Slots {
-    pub(super) fn new(max: usize) -> Self {
-        Self { max: max.max(1), table: Mutex::default(), changed: Notify::new() }
+    pub(super) fn new(max: usize, metrics: Arc<Metrics>) -> Self {
+        Self { max: max.max(1), table: Mutex::default(), changed: Notify::new(), metrics }
     }
 
     /// Waits for a slot, and takes it. When there is none, the connection that is idle longest is asked to leave; when
@@ -37,6 +39,7 @@ impl Slots {
         while !self.try_take() {
             self.changed.notified().await;
         }
+        self.metrics.connections.opened();
     }
 
     fn try_take(&self) -> bool {
@@ -90,6 +93,7 @@ impl Slots {
             table.leaving -= 1;
         }
         table.open -= 1;
+        self.metrics.connections.closed();
         self.changed.notify_one();
     }
 

@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
+use lock_core::limits::PRIORITY_MAX;
 use lock_core::{
     Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget, State, TicketId,
     TicketView,
@@ -52,6 +53,7 @@ pub(super) fn describe() -> Call {
             ErrorCode::RequestIdReused,
             ErrorCode::TooManyPermits,
             ErrorCode::LimitReached,
+            ErrorCode::NotAllowed,
         ])
 }
 
@@ -60,6 +62,12 @@ pub(super) async fn handle(asked: Asked, request: Request) -> Answer {
     let lock = asked.lock()?;
     let wanted: Acquire = body::read(request).await?;
     let wait = check_wait(wanted.wait_s)?;
+    let highest = asked.who.max_priority();
+    // What no client may have is refused with its bound.
+    if wanted.priority > highest && wanted.priority <= PRIORITY_MAX {
+        let text = format!("your priority is at most {highest} (MAX_PRIORITY in the configuration)");
+        return Err(Refusal::new(ErrorCode::NotAllowed, text));
+    }
     let (queue, repeatable) = (wanted.queue, wanted.request_id.is_some());
     let new = new_ticket(&asked, lock, wanted, wait);
     let id = new.id;

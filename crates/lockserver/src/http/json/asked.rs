@@ -1,8 +1,11 @@
 //! A request before its body: who asks, of what, with which parameters.
 
-use super::super::app::{App, caller};
+use super::super::app::App;
+use super::super::auth::Who;
 use super::super::connection::Connection;
+use super::super::percent;
 use super::problem::Refusal;
+use crate::access::Right;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -19,6 +22,8 @@ use uuid::Uuid;
 pub(super) struct Asked {
     pub(super) app: App,
     pub(super) connection: Arc<Connection>,
+    pub(super) who: Who,
+    /// The same for the core, about tickets that only their ids name.
     pub(super) caller: Caller,
     headers: HeaderMap,
     path: BTreeMap<String, String>,
@@ -30,6 +35,7 @@ impl FromRequestParts<App> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
+        let who = parts.extensions.get::<Who>().expect("each request has passed the gate").clone();
         let path = match RawPathParams::from_request_parts(parts, app).await {
             Ok(path) => path,
             Err(error) => return Err(Refusal::invalid(format!("the path cannot be read: {error}"))),
@@ -40,7 +46,8 @@ impl FromRequestParts<App> for Asked {
         }
         Ok(Self {
             app: app.clone(),
-            caller: caller(&connection),
+            caller: who.caller(),
+            who,
             connection,
             headers: parts.headers.clone(),
             path: decoded,
@@ -49,22 +56,9 @@ impl FromRequestParts<App> for Asked {
     }
 }
 
-/// `%XX` undone. What is no such escape, or no UTF-8 then, is refused rather than guessed at.
+/// `%XX` of that place undone.
 fn decode(raw: &str, place: &str) -> Result<String, Refusal> {
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
-            return Err(Refusal::invalid(format!("{place} has a % without two hexadecimal digits; write %25 for a %")));
-        };
-        bytes.push((high * 16 + low) as u8);
-    }
-    String::from_utf8(bytes).map_err(|_| Refusal::invalid(format!("{place} is no UTF-8 once its %XX are decoded")))
+    percent::decode(raw).map_err(|error| Refusal::invalid(format!("{place} {error}")))
 }
 
 fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
@@ -94,15 +88,9 @@ impl Asked {
         }
     }
 
-    /// Refuses who is no administrator.
+    /// Refuses who does not administer the lock that the path names.
     pub(super) fn admin(&self) -> Result<(), Refusal> {
-        if self.caller.admin {
-            return Ok(());
-        }
-        let socket = self.app.service.admin_socket.as_ref();
-        let socket = socket.map_or_else(|| "admin.sock".to_owned(), |path| path.display().to_string());
-        let text = format!("this is for administrators: on the server's own machine, over the Unix socket {socket}");
-        Err(Refusal::new(ErrorCode::NotAllowed, text))
+        Ok(self.who.may(Right::Admin, &self.lock()?)?)
     }
 
     fn part(&self, name: &str) -> &str {
@@ -183,15 +171,6 @@ fn number<T: FromStr>(what: &str, text: &str) -> Result<T, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_are_undone_or_refused() {
-        assert_eq!(decode("san%20ssh", "x").unwrap(), "san ssh");
-        assert_eq!(decode("gr%C3%B6%c3%9fe+", "x").unwrap(), "größe+");
-        for bad in ["%", "a%2", "%zz", "%+1", "%ff", "%C3"] {
-            assert!(decode(bad, "x").is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn queries() {

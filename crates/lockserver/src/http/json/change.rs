@@ -143,7 +143,6 @@ fn tell(status: StatusCode, told: &Told) -> Answer {
 }
 
 pub(super) async fn put(asked: Asked, request: Request) -> Answer {
-    asked.admin()?;
     let (name, force, wanted) = (asked.lock()?, force(&asked)?, precondition(&asked, true)?);
     let settings = settings(body::read(request).await?)?;
     let put = |precondition| {
@@ -162,14 +161,12 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
 }
 
 pub(super) async fn change(asked: Asked, request: Request) -> Answer {
-    asked.admin()?;
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     let patch = patch(body::read(request).await?)?;
     tell(StatusCode::OK, &asked.app.engine.submit(Command::PatchLock { name, patch, precondition, force }).await?)
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
-    asked.admin()?;
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     asked.app.engine.submit(Command::DeleteLock { name, precondition, force }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -179,17 +176,17 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     asked.knows(&["reason"])?;
     let (lock, number) = (asked.lock()?, asked.number()?);
     // Without a key nothing is one's own; the number alone is public.
-    if asked.caller.owner.is_none() {
+    if asked.who.owner().is_none() {
         asked.admin()?;
     }
+    let caller = asked.who.caller_for(&lock);
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
-    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller: asked.caller, reason }).await?;
+    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller, reason }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
 }
 
 pub(super) async fn open(asked: Asked) -> Answer {
-    asked.admin()?;
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
     tell(StatusCode::OK, &asked.app.engine.submit(Command::Open { lock, number }).await?)

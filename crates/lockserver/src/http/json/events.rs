@@ -1,11 +1,13 @@
 //! `GET /v1/events`: every change as Server-Sent Events (HTML Standard, section 9.2).
 
-use super::super::app::{App, Place};
+use super::super::app::{App, Live, Place};
+use super::super::auth::{AuthSettings, Who};
 use super::super::connection::Connection;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
+use crate::access::parse_pattern;
 use crate::engine::EventId;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, header};
@@ -13,7 +15,7 @@ use axum::response::IntoResponse;
 use futures_util::stream;
 use lock_api::{ErrorCode, routes};
 use lock_core::limits::EVENT_STREAMS_MAX;
-use lock_core::{LockName, Prefix};
+use lock_core::{LockName, Target};
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -50,30 +52,10 @@ pub(super) fn describe() -> Call {
         .errors(&[ErrorCode::LimitReached])
 }
 
-/// Which locks a stream is about.
-enum Filter {
-    All,
-    One(LockName),
-    Prefix(Prefix),
-}
-
-impl Filter {
-    fn read(text: Option<&str>) -> Result<Self, Refusal> {
-        let bad = |why| Refusal::invalid(format!("lock must be a name, or the beginning of names and a *: {why}"));
-        match text {
-            None => Ok(Self::All),
-            Some(text) if text.ends_with('*') => Prefix::from_pattern(text).map(Self::Prefix).map_err(bad),
-            Some(text) => LockName::new(text).map(Self::One).map_err(bad),
-        }
-    }
-
-    fn takes(&self, lock: &LockName) -> bool {
-        match self {
-            Self::All => true,
-            Self::One(name) => name == lock,
-            Self::Prefix(prefix) => lock.as_str().starts_with(prefix.as_str()),
-        }
-    }
+/// Which locks a stream is about; `None` for every lock.
+fn read_filter(text: Option<&str>) -> Result<Option<Target>, Refusal> {
+    let bad = |why| Refusal::invalid(format!("lock must be a name, or the beginning of names and a *: {why}"));
+    text.map(|text| parse_pattern(text).map_err(bad)).transpose()
 }
 
 /// An id as [`EventId`] writes it; anything else is that of no event.
@@ -86,7 +68,11 @@ fn read_id(text: &str) -> Option<EventId> {
 struct Reader {
     app: App,
     connection: Arc<Connection>,
-    filter: Filter,
+    who: Who,
+    /// What `who` was made from: a change of keys and rights ends the stream, and its client connects as who it is then.
+    live: watch::Receiver<Live>,
+    auth: Arc<AuthSettings>,
+    filter: Option<Target>,
     news: watch::Receiver<EventId>,
     /// What the client has seen, or passed over; `None` if that is unknown.
     seen: Option<EventId>,
@@ -96,7 +82,7 @@ struct Reader {
 
 pub(super) async fn stream(asked: Asked) -> Answer {
     asked.knows(&["lock"])?;
-    let filter = Filter::read(asked.text("lock"))?;
+    let filter = read_filter(asked.text("lock"))?;
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
     let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX) else {
         let text = format!("{EVENT_STREAMS_MAX} event streams are open for you already; close one");
@@ -105,8 +91,10 @@ pub(super) async fn stream(asked: Asked) -> Answer {
     let events = asked.app.engine.events();
     let news = events.watch();
     let seen = resume.unwrap_or_else(|| Some(events.last()));
-    let (app, connection) = (asked.app.clone(), asked.connection);
-    let reader = Reader { app, connection, filter, news, seen, begun: false, _place: place };
+    let (app, connection, who) = (asked.app.clone(), asked.connection, asked.who);
+    let (mut live, auth) = (app.live.clone(), app.live().auth);
+    live.mark_unchanged();
+    let reader = Reader { app, connection, who, live, auth, filter, news, seen, begun: false, _place: place };
     let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
@@ -141,18 +129,24 @@ impl Reader {
             if !text.is_empty() {
                 return Some(text);
             }
+            let last = self.last();
             let changed = timeout(KEEP_ALIVE, self.news.changed());
             tokio::select! {
                 changed = changed => match changed {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return None,
                     // The id moves on over what the filter keeps away, so that it never grows too old.
-                    Err(_) => return Some(format!(": still here\nid: {}\n\n", self.seen.unwrap_or_else(|| self.last()))),
+                    Err(_) => return Some(format!(": still here\nid: {}\n\n", self.seen.unwrap_or(last))),
                 },
+                _ = self.live.wait_for(|live| live.auth.access != self.auth.access) => return None,
                 () = self.app.stopping() => return None,
                 () = self.connection.closed() => return None,
             }
         }
+    }
+
+    fn shows(&self, lock: &LockName) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.takes(lock)) && self.who.sees(lock)
     }
 
     fn last(&self) -> EventId {
@@ -170,7 +164,7 @@ impl Reader {
             };
             let Some((newest, _)) = events.last() else { break };
             self.seen = Some(*newest);
-            for (id, event) in events.iter().filter(|(_, event)| self.filter.takes(&event.lock)) {
+            for (id, event) in events.iter().filter(|(_, event)| self.shows(&event.lock)) {
                 let event = view::event(event);
                 let data = serde_json::to_string(&event).expect("an event is plain data");
                 let kind = serde_json::to_value(event.kind).expect("a kind is a word");
@@ -188,11 +182,12 @@ mod tests {
 
     #[test]
     fn filters() {
-        let takes = |filter: &str, lock: &str| Filter::read(Some(filter)).unwrap().takes(&LockName::new(lock).unwrap());
+        let takes =
+            |filter: &str, lock: &str| read_filter(Some(filter)).unwrap().unwrap().takes(&LockName::new(lock).unwrap());
         assert!(takes("san", "san") && !takes("san", "san-2"));
         assert!(takes("san*", "san") && takes("san*", "san-2") && !takes("san*", "sa") && takes("*", "sa"));
-        assert!(Filter::read(Some("")).is_err() && Filter::read(Some("a*b*")).is_err());
-        assert!(Filter::read(None).unwrap().takes(&LockName::new("x").unwrap()));
+        assert!(read_filter(Some("")).is_err() && read_filter(Some("a*b*")).is_err());
+        assert_eq!(read_filter(None).unwrap(), None);
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(super) fn describe() -> Vec<Call> {
 
 pub(super) async fn list(asked: Asked) -> Answer {
     asked.knows(&[])?;
-    let told = asked.app.engine.submit(Command::ListLocks { tickets: LISTED_TICKETS_MAX }).await?;
+    let told =
+        asked.app.engine.submit(Command::ListLocks { tickets: LISTED_TICKETS_MAX, among: asked.who.among() }).await?;
     let Outcome::Locks(locks) = &told.outcome else { unreachable!("locks were asked for") };
     let locks = locks.iter().map(|one| view::lock(one, told.as_of)).collect();
     Ok(view::json(StatusCode::OK, &Locks { locks, as_of: told.as_of.to_string() }))

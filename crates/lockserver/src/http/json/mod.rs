@@ -16,11 +16,13 @@ mod status;
 mod ticket;
 mod view;
 
-use super::app::{App, Place};
+use super::app::Place;
+use super::auth::Denied;
+use super::routes::{Face, Need, Routes};
+use crate::access::Right::{Admin, Observe, Use};
 use asked::Asked;
-use axum::Router;
 use axum::http::header;
-use axum::routing::{delete, get, post};
+use axum::response::{IntoResponse as _, Response};
 use lock_api::{ErrorCode, routes};
 use problem::Refusal;
 pub(super) use problem::unknown_path;
@@ -28,23 +30,38 @@ use std::sync::LazyLock;
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The routes of this API.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route(routes::LOCKS, get(lock::list))
-        .route(routes::LOCK, get(lock::get).put(change::put).patch(change::change).delete(change::delete))
-        .route(routes::LOCK_TICKETS, post(acquire::handle).delete(ticket::release_request))
-        .route(routes::LOCK_TICKET, delete(change::revoke))
-        .route(routes::LOCK_CLOSURES, delete(change::open))
-        .route(routes::VERIFY, get(lock::verify))
-        .route(routes::TICKETS, get(ticket::mine))
-        .route(routes::TICKET, get(ticket::get).delete(ticket::release))
-        .route(routes::RENEW, post(ticket::renew))
-        .route(routes::EVENTS, get(events::stream))
-        .route(routes::STATUS, get(status::get))
-        .route(routes::RELOAD, post(status::reload))
-        .route(routes::OPENAPI, get(description))
-        .method_not_allowed_fallback(problem::wrong_method)
-        .layer(CatchPanicLayer::custom(problem::after_panic))
+pub(super) fn routes() -> Routes {
+    let (observe, r#use, admin) = (Need::Right(Observe), Need::Right(Use), Need::Right(Admin));
+    Routes::of(Face::Json)
+        .get(routes::LOCKS, observe, lock::list)
+        .get(routes::LOCK, observe, lock::get)
+        .put(routes::LOCK, admin, change::put)
+        .patch(routes::LOCK, admin, change::change)
+        .delete(routes::LOCK, admin, change::delete)
+        .post(routes::LOCK_TICKETS, r#use, acquire::handle)
+        .delete(routes::LOCK_TICKETS, r#use, ticket::release_request)
+        // One's own; for others' the handler wants an administrator.
+        .delete(routes::LOCK_TICKET, r#use, change::revoke)
+        .delete(routes::LOCK_CLOSURES, admin, change::open)
+        .get(routes::VERIFY, Need::UseOrObserve, lock::verify)
+        .get(routes::TICKETS, r#use, ticket::mine)
+        .get(routes::TICKET, r#use, ticket::get)
+        .delete(routes::TICKET, r#use, ticket::release)
+        .post(routes::RENEW, r#use, ticket::renew)
+        .get(routes::EVENTS, observe, events::stream)
+        .get(routes::STATUS, observe, status::get)
+        .post(routes::RELOAD, admin, status::reload)
+        .get(routes::OPENAPI, Need::Nothing, description)
+        .around(|router| {
+            router
+                .method_not_allowed_fallback(problem::wrong_method)
+                .layer(CatchPanicLayer::custom(problem::after_panic))
+        })
+}
+
+/// The caller may not do this.
+pub(super) fn denied(denied: Denied) -> Response {
+    Refusal::from(denied).into_response()
 }
 
 /// The description as JSON, made once.

@@ -12,11 +12,19 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 
 /// Errors that every call may answer with.
-const OF_ALL: [ErrorCode; 5] =
-    [ErrorCode::Invalid, ErrorCode::Internal, ErrorCode::Overloaded, ErrorCode::ShuttingDown, ErrorCode::Unavailable];
+const OF_ALL: [ErrorCode; 7] = [
+    ErrorCode::Invalid,
+    ErrorCode::Internal,
+    ErrorCode::NotAllowed,
+    ErrorCode::Overloaded,
+    ErrorCode::ShuttingDown,
+    ErrorCode::Unauthorized,
+    ErrorCode::Unavailable,
+];
 /// Errors of calls with a body.
 const OF_BODIES: [ErrorCode; 3] =
     [ErrorCode::RequestTimeout, ErrorCode::PayloadTooLarge, ErrorCode::UnsupportedMediaType];
@@ -204,7 +212,19 @@ pub(super) fn describe(calls: Vec<Call>) -> OpenApi {
         ))
         .build();
     let components = components.into_iter().fold(ComponentsBuilder::new(), |all, (name, one)| all.schema(name, one));
-    OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components.build())).build()
+    let scheme = |scheme| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).build());
+    let components = components
+        .security_scheme("key", scheme(HttpAuthScheme::Bearer))
+        .security_scheme("key_as_password", scheme(HttpAuthScheme::Basic));
+    // The empty one: a server may have no keys, or allow something without one.
+    let needs = |name: &str| SecurityRequirement::new(name, <[String; 0]>::default());
+    let security = [SecurityRequirement::default(), needs("key"), needs("key_as_password")];
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths.build())
+        .components(Some(components.build()))
+        .security(Some(security))
+        .build()
 }
 
 /// The path of the description itself, described.

@@ -1,5 +1,6 @@
 //! Refusals as RFC 9457 has them.
 
+use super::super::auth::Denied;
 use super::view;
 use crate::engine::Failure;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -115,6 +116,12 @@ fn advice(code: ErrorCode) -> &'static str {
         ErrorCode::LockChanged => "; read it again, and send its ETag as If-Match",
         ErrorCode::LimitReached => "; nothing was done, try again when there are fewer",
         _ => "",
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(Denied { unauthorized, text }: Denied) -> Self {
+        Self::new(if unauthorized { ErrorCode::Unauthorized } else { ErrorCode::NotAllowed }, text)
     }
 }
 

@@ -3,8 +3,9 @@
 mod text;
 
 use super::app::App;
+use super::auth::Who;
 use crate::engine::Failure;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_core::{Command, Outcome};
@@ -13,15 +14,16 @@ use lock_core::{Command, Outcome};
 const TICKETS_SHOWN: usize = 1000;
 
 /// `GET /`.
-pub(super) async fn show(State(app): State<App>, headers: HeaderMap) -> Response {
-    let (status, text) = match app.engine.submit(Command::ListLocks { tickets: TICKETS_SHOWN }).await {
-        Ok(told) => match told.outcome {
-            Outcome::Locks(locks) => (StatusCode::OK, text::locks(&locks)),
-            other => unreachable!("a list of locks was asked for, not {other:?}"),
-        },
-        Err(Failure::Rejected(why)) => unreachable!("a list is never refused: {why}"),
-        Err(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("The locks cannot be shown now: {failure}\n")),
-    };
+pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
+    let (status, text) =
+        match app.engine.submit(Command::ListLocks { tickets: TICKETS_SHOWN, among: who.among() }).await {
+            Ok(told) => match told.outcome {
+                Outcome::Locks(locks) => (StatusCode::OK, text::locks(&locks)),
+                other => unreachable!("a list of locks was asked for, not {other:?}"),
+            },
+            Err(Failure::Rejected(why)) => unreachable!("a list is never refused: {why}"),
+            Err(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("The locks cannot be shown now: {failure}\n")),
+        };
     let plain = wants_plain_text(&headers);
     let (kind, body) =
         if plain { ("text/plain; charset=utf-8", text) } else { ("text/html; charset=utf-8", text::html(&text)) };

@@ -36,12 +36,8 @@ fn done(value: bool) -> Value {
     pair(true, Value::Boolean(value))
 }
 
-/// A name that no lock can have is the name of no lock.
-fn lock_name(value: &Value) -> Option<LockName> {
-    match value {
-        Value::String(text) => LockName::new(text).ok(),
-        _ => None,
-    }
+pub(super) fn no_such_lock() -> Value {
+    refused(NO_SUCH_LOCK)
 }
 
 /// What is no id is the id of no ticket: ids are random, so nobody has this one.
@@ -54,16 +50,15 @@ fn ticket_id(value: &Value) -> TicketId {
 
 impl Call<'_> {
     /// Makes a ticket. `[true, id]`, or `[false, why]`.
-    pub(super) async fn query_lock(&mut self, name: Value, info: Value) -> Value {
-        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+    pub(super) async fn query_lock(&mut self, lock: &LockName, info: Value) -> Value {
         let info: Arc<str> = Arc::from(cut(info.to_text()));
         let until = Instant::now() + TRY_TIME;
         loop {
             let id = TicketId(Uuid::new_v4().as_u128());
-            let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(&lock, id, &info))).await;
+            let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(lock, id, &info))).await;
             match self.told(answer) {
                 Ok(_) => return pair(true, Value::String(Uuid::from_u128(id.0).to_string())),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
                 Err(Failure::Rejected(Rejection::Full { .. })) | Err(Failure::ShuttingDown) => return refused(BUSY),
                 Err(Failure::Rejected(why)) => return refused(&why.to_string()),
                 // What a try of unknown outcome may have made is cancelled before anybody is served again: nobody knows of it.
@@ -79,7 +74,7 @@ impl Call<'_> {
         NewTicket {
             lock: lock.clone(),
             id,
-            caller: self.caller.clone(),
+            caller: self.who.caller_for(lock),
             permits: Permits::Count(1),
             priority: 0,
             info: info.clone(),
@@ -95,17 +90,16 @@ impl Call<'_> {
 
     /// Claims or renews. `[true, true]` if the ticket has its permit, `[true, false]` if not; waits for the grant of a
     /// queued ticket at most LONG_POLL.
-    pub(super) async fn get_lock(&mut self, name: Value, id: Value) -> Value {
-        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+    pub(super) async fn get_lock(&mut self, lock: &LockName, id: Value) -> Value {
         let id = ticket_id(&id);
         let begin = Instant::now();
         let (until, long_poll) = (begin + TRY_TIME, self.app.live().long_poll);
         loop {
-            let answer = self.get_once(&lock, id, begin + long_poll).await;
+            let answer = self.get_once(lock, id, begin + long_poll).await;
             match self.told(answer) {
                 Ok(Outcome::Ticket(view)) => return done(view.is_held()),
                 Ok(_) => return done(false),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
                 Err(Failure::Rejected(_) | Failure::ShuttingDown) => return done(false),
                 Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
             }
@@ -118,7 +112,8 @@ impl Call<'_> {
     async fn get_once(&self, lock: &LockName, id: TicketId, until: Instant) -> Answer {
         let place = self.waiting_place(until);
         let wait = place.is_some();
-        let command = Command::Get { lock: Some(lock.clone()), id, caller: self.caller.clone(), renew: true, wait };
+        let command =
+            Command::Get { lock: Some(lock.clone()), id, caller: self.who.caller_for(lock), renew: true, wait };
         if !wait {
             return self.app.engine.submit(command).await;
         }
@@ -137,29 +132,28 @@ impl Call<'_> {
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
     fn waiting_place(&self, until: Instant) -> Option<Place> {
         let may = !self.in_multicall && Instant::now() < until && !*self.app.stop.borrow();
-        may.then(|| self.app.may_wait(&self.caller)).flatten()
+        may.then(|| self.app.may_wait(&self.who.caller())).flatten()
     }
 
     /// Gives the permit back. `[true, true]` if the ticket had one; a queued ticket stays queued, as in 0.36.
-    pub(super) async fn release_lock(&mut self, name: Value, id: Value) -> Value {
-        let Some(lock) = lock_name(&name) else { return refused(NO_SUCH_LOCK) };
+    pub(super) async fn release_lock(&mut self, lock: &LockName, id: Value) -> Value {
         let id = ticket_id(&id);
         let until = Instant::now() + TRY_TIME;
         let mut unsure = false;
         loop {
             let target = ReleaseTarget::Id(Some(lock.clone()), id);
-            let command = Command::Release { target, caller: self.caller.clone(), queued: false };
+            let command = Command::Release { target, caller: self.who.caller_for(lock), queued: false };
             let answer = self.app.engine.submit(command).await;
             match self.told(answer) {
                 Ok(Outcome::Ticket(_)) => return done(true),
                 // A try whose outcome was unknown may have released it.
                 Ok(_) if unsure => {
-                    if let Ok(view) = self.look(&lock, id).await {
+                    if let Ok(view) = self.look(lock, id).await {
                         return done(view.is_some_and(|view| view.ended() == Some(EndedAs::Released)));
                     }
                 }
                 Ok(_) => return done(false),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return refused(NO_SUCH_LOCK),
+                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
                 Err(Failure::Rejected(_)) => return done(false),
                 Err(Failure::ShuttingDown) => return refused(BUSY),
                 Err(Failure::Unavailable { may_have_taken_effect, .. }) => unsure |= may_have_taken_effect,
@@ -173,7 +167,7 @@ impl Call<'_> {
 
     /// The ticket as it is, if there is one; no sign of life. The failure says that this cannot be known now.
     async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, Failure> {
-        let (lock, caller) = (Some(lock.clone()), self.caller.clone());
+        let (lock, caller) = (Some(lock.clone()), self.who.caller_for(lock));
         let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;
         match self.told(answer) {
             Ok(Outcome::Ticket(view)) => Ok(Some(view)),

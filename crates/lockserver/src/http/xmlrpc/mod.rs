@@ -8,22 +8,25 @@ mod lock_methods;
 mod request;
 mod system_methods;
 
-use super::app::{App, attach, caller};
+use super::app::{App, attach};
+use super::auth::{self, Denied, Who};
 use super::connection::Connection;
+use super::routes::Face;
+use crate::access::Right;
 use crate::engine::Receipt;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, body::Body};
 use codec::{MethodCall, Value};
-use lock_core::Caller;
+use lock_core::LockName;
 use std::sync::Arc;
 
 /// One call on its way: who sent it, and what must be told when its answer has arrived.
 pub(super) struct Call<'a> {
     app: &'a App,
     connection: &'a Arc<Connection>,
-    caller: Caller,
+    who: Who,
     receipts: Vec<Arc<Receipt>>,
     /// Inside a multicall nothing waits.
     in_multicall: bool,
@@ -33,10 +36,34 @@ pub(super) struct Call<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault(String);
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Refused {
+    Fault(Fault),
+    Denied(Denied),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Refused {
+    /// Why, for people.
+    pub(super) fn text(self) -> String {
+        match self {
+            Self::Fault(Fault(text)) => text,
+            Self::Denied(denied) => denied.text,
+        }
+    }
+}
+
 /// `POST /RPC2`.
 pub(super) async fn call(
     State(app): State<App>,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(who): Extension<Who>,
     request: Request<Body>,
 ) -> Response {
     let call = match request::read(request).await {
@@ -44,17 +71,21 @@ pub(super) async fn call(
         Err(request::Unreadable::TooSlow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
     };
-    let caller = caller(&connection);
-    let mut on_its_way = Call { app: &app, connection: &connection, caller, receipts: Vec::new(), in_multicall: false };
-    let text = match on_its_way.dispatch(call).await {
-        Ok(value) => codec::encode_response(&value),
-        Err(Fault(text)) => codec::encode_fault(1, &text),
+    let mut on_its_way = Call { app: &app, connection: &connection, who, receipts: Vec::new(), in_multicall: false };
+    let mut response = match on_its_way.dispatch(call).await {
+        Ok(value) => xml(codec::encode_response(&value)),
+        Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
+        Err(Refused::Denied(denied)) => auth::refusal(Face::XmlRpc, denied),
     };
-    let mut response = xml(text);
     for receipt in on_its_way.receipts {
         attach(&mut response, receipt);
     }
     response
+}
+
+/// A key that may not do this: a fault, for that will never work. (Without a key the answer is 401.)
+pub(super) fn denied(denied: &Denied) -> Response {
+    xml(codec::encode_fault(1, &denied.text))
 }
 
 fn xml(text: String) -> Response {
@@ -62,22 +93,27 @@ fn xml(text: String) -> Response {
 }
 
 impl Call<'_> {
-    async fn dispatch(&mut self, call: MethodCall) -> Result<Value, Fault> {
+    async fn dispatch(&mut self, call: MethodCall) -> Result<Value, Refused> {
         let MethodCall { method, params } = call;
         match method.as_str() {
             "query_lock" => {
                 let [name, info] = arguments("query_lock", params, 1)?;
-                Ok(self.query_lock(name, info).await)
+                let Some(lock) = self.lock(&name)? else { return Ok(lock_methods::no_such_lock()) };
+                Ok(self.query_lock(&lock, info).await)
             }
             "get_lock" => {
                 let [name, id] = arguments("get_lock", params, 2)?;
-                Ok(self.get_lock(name, id).await)
+                let Some(lock) = self.lock(&name)? else { return Ok(lock_methods::no_such_lock()) };
+                Ok(self.get_lock(&lock, id).await)
             }
             "release_lock" => {
                 let [name, id] = arguments("release_lock", params, 2)?;
-                Ok(self.release_lock(name, id).await)
+                let Some(lock) = self.lock(&name)? else { return Ok(lock_methods::no_such_lock()) };
+                Ok(self.release_lock(&lock, id).await)
             }
-            "system.multicall" if self.in_multicall => Err(Fault("a multicall cannot contain another one".to_owned())),
+            "system.multicall" if self.in_multicall => {
+                Err(Fault("a multicall cannot contain another one".to_owned()).into())
+            }
             "system.multicall" => {
                 let [calls] = arguments("system.multicall", params, 1)?;
                 self.multicall(calls).await
@@ -88,16 +124,25 @@ impl Call<'_> {
             }
             "system.methodHelp" => {
                 let [name] = arguments("system.methodHelp", params, 1)?;
-                system_methods::help(&name)
+                Ok(system_methods::help(&name)?)
             }
             "system.methodSignature" => {
                 let [name] = arguments("system.methodSignature", params, 1)?;
-                system_methods::signature(&name)
+                Ok(system_methods::signature(&name)?)
             }
             other => {
-                Err(Fault(format!("method \"{other}\" is not supported; system.listMethods lists those that are")))
+                let text = format!("method \"{other}\" is not supported; system.listMethods lists those that are");
+                Err(Fault(text).into())
             }
         }
+    }
+
+    /// The lock that is named, if the sender may use it. A name that no lock can have is the name of no lock.
+    fn lock(&self, value: &Value) -> Result<Option<LockName>, Refused> {
+        let Value::String(text) = value else { return Ok(None) };
+        let Ok(lock) = LockName::new(text) else { return Ok(None) };
+        self.who.may(Right::Use, &lock).map_err(Refused::Denied)?;
+        Ok(Some(lock))
     }
 }
 

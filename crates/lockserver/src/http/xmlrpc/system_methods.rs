@@ -1,7 +1,7 @@
 //! Introspection and multicall, as most XML-RPC servers have them (<http://xmlrpc-c.sourceforge.net/introspection.html>).
 
 use super::codec::{MethodCall, Value};
-use super::{Call, Fault};
+use super::{Call, Fault, Refused};
 
 /// Calls of one multicall, at most.
 const MULTICALL_MAX: usize = 1000;
@@ -59,12 +59,12 @@ pub(super) fn signature(name: &Value) -> Result<Value, Fault> {
 
 impl Call<'_> {
     /// Each call in turn; a fault of one does not keep the others from being made.
-    pub(super) async fn multicall(&mut self, calls: Value) -> Result<Value, Fault> {
+    pub(super) async fn multicall(&mut self, calls: Value) -> Result<Value, Refused> {
         let Value::Array(calls) = calls else {
-            return Err(Fault("system.multicall takes an array of calls".to_owned()));
+            return Err(Fault("system.multicall takes an array of calls".to_owned()).into());
         };
         if calls.len() > MULTICALL_MAX {
-            return Err(Fault(format!("a multicall makes at most {MULTICALL_MAX} calls")));
+            return Err(Fault(format!("a multicall makes at most {MULTICALL_MAX} calls")).into());
         }
         self.in_multicall = true;
         let mut results = Vec::with_capacity(calls.len());
@@ -72,13 +72,13 @@ impl Call<'_> {
             let result = match method_call(call) {
                 // Boxed because dispatch comes back here; once, as a multicall in a multicall is refused.
                 Ok(call) => Box::pin(self.dispatch(call)).await,
-                Err(fault) => Err(fault),
+                Err(fault) => Err(fault.into()),
             };
             results.push(match result {
                 Ok(value) => Value::Array(vec![value]),
-                Err(Fault(why)) => Value::Struct(vec![
+                Err(why) => Value::Struct(vec![
                     ("faultCode".to_owned(), Value::Int(1)),
-                    ("faultString".to_owned(), Value::String(why)),
+                    ("faultString".to_owned(), Value::String(why.text())),
                 ]),
             });
         }

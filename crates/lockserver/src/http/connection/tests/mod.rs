@@ -125,7 +125,7 @@ impl Server {
         let address = listener.local_addr();
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
-        let done = tokio::spawn(serve(listener, router, limits, stopped));
+        let done = tokio::spawn(serve(listener, router, limits, Arc::default(), stopped));
         Self { address, stop, done, seen, receipts, go: props.go }
     }
 

@@ -1,0 +1,41 @@
+//! All locks in numbers, for the metrics: no ticket is copied, and a lock costs as much whatever it holds.
+
+use super::{Lock, Table};
+use crate::{Occupancy, Prefix, Target, WallMs};
+use std::collections::BTreeMap;
+
+impl Table {
+    /// Gives the numbers of each template, those of its instances together and zeros if it has none, and then of each lock
+    /// that is no instance. `wall` is now.
+    pub fn measure(&self, wall: WallMs, mut each: impl FnMut(Target, Occupancy)) {
+        let mut templates: BTreeMap<&Prefix, Occupancy> =
+            self.templates.keys().map(|prefix| (prefix, Occupancy::default())).collect();
+        for lock in self.locks.values() {
+            if let Some(prefix) = &lock.record.template {
+                let sum = templates.entry(prefix).or_default();
+                *sum = sum.with(self.occupancy(lock, wall));
+            }
+        }
+        for (prefix, sum) in templates {
+            each(Target::Template(prefix.clone()), sum);
+        }
+        for (name, lock) in self.locks.iter().filter(|(_, lock)| lock.record.template.is_none()) {
+            each(Target::Lock(name.clone()), self.occupancy(lock, wall));
+        }
+    }
+
+    fn occupancy(&self, lock: &Lock, wall: WallMs) -> Occupancy {
+        let since = lock.queue.longest_in_line().map(|id| self.ticket(id).created_at);
+        Occupancy {
+            locks: 1,
+            paused: lock.record.pause.is_some().into(),
+            size: lock.slots.size().into(),
+            held: lock.slots.out() - lock.granted - lock.closed,
+            granted: lock.granted,
+            closed: lock.closed,
+            queued: lock.queue.len() as u64,
+            dormant: (lock.queue.len() - lock.queue.ready()) as u64,
+            oldest_waiter: since.map_or(0, |since| wall.saturating_sub(since)),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The server's refusals in the words of this command line: its own are meant for those who speak HTTP.
+
+use lock_client::Error;
+use lock_client::api::{ErrorCode, Problem};
+
+/// What happened and what to do, with options and commands of `lockctl` where the server names headers and parameters.
+pub(crate) fn of(problem: &Problem) -> String {
+    // Whatever has no advice for a program is said as the server says it.
+    let said = || Error::Refused(Box::new(problem.clone())).to_string();
+    match problem.code {
+        ErrorCode::Busy => "no permit is free now; -w SECONDS waits for one".to_owned(),
+        ErrorCode::ConfigurationRefused => {
+            format!("everything stays as it was, the configuration has errors: {}", said())
+        }
+        ErrorCode::Invalid => options(&said()),
+        ErrorCode::LockChanged => {
+            "somebody else has changed the lock meanwhile: look at it with `lockctl status` and try again".to_owned()
+        }
+        ErrorCode::MethodNotAllowed | ErrorCode::NotFound | ErrorCode::UnsupportedMediaType => {
+            "the server does not know this command: it is of another version than this lockctl, or no lockserver"
+                .to_owned()
+        }
+        ErrorCode::PayloadTooLarge => "the options are too long: the server reads 64 KiB at most".to_owned(),
+        ErrorCode::RequestIdReused => "the server has mistaken this request for another one; try again".to_owned(),
+        ErrorCode::RequestTimeout => "the server got only a part of the request in time; try again".to_owned(),
+        ErrorCode::ShuttingDown => "the server is being stopped; try again".to_owned(),
+        ErrorCode::Unauthorized => {
+            "the server does not know the key, or wants one: --key-file FILE, LOCK_KEY_FILE or LOCK_KEY".to_owned()
+        }
+        ErrorCode::UnknownLock => {
+            "there is no such lock; `lockctl status` lists those there are, `lockctl create` makes one".to_owned()
+        }
+        ErrorCode::UnknownTicket => {
+            "there is no such ticket, or it ended more than 10 minutes ago; `lockctl status LOCK` lists those there are"
+                .to_owned()
+        }
+        ErrorCode::WouldEndTickets => {
+            let count = problem.would_end.unwrap_or_default();
+            let tickets = if count == 1 { "1 ticket".to_owned() } else { format!("{count} tickets") };
+            format!(
+                "{tickets} would end; --force does it, and with --expect-tickets {count} only if it is still so many"
+            )
+        }
+        ErrorCode::Gone
+        | ErrorCode::Internal
+        | ErrorCode::LimitReached
+        | ErrorCode::LockExists
+        | ErrorCode::LockRetiring
+        | ErrorCode::NameClosed
+        | ErrorCode::NotAHolder
+        | ErrorCode::NotAllowed
+        | ErrorCode::Overloaded
+        | ErrorCode::TimedOut
+        | ErrorCode::TooManyPermits
+        | ErrorCode::Unavailable
+        | ErrorCode::Unknown => said(),
+    }
+}
+
+/// Fields of the API that have an option here, by the option's name.
+const OPTIONS: [&str; 9] = [
+    "expiration-time",
+    "grace-time",
+    "lock-delay",
+    "max-hold",
+    "max-hold-time",
+    "max-lock-time",
+    "max-queue",
+    "max-ttl",
+    "ttl",
+];
+
+/// The same text with `--max-ttl` for `max_ttl` and `max_ttl_s`.
+fn options(text: &str) -> String {
+    let option = |word: &str| {
+        let name = word.trim_end_matches("_s").replace('_', "-");
+        OPTIONS.contains(&name.as_str()).then(|| format!("--{name}"))
+    };
+    text.split(' ').map(|word| option(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_options() {
+        for (field, option) in [
+            ("ttl must be from 1 s to 2592000 s", "--ttl must be from 1 s to 2592000 s"),
+            ("lock_delay must be at most 9 s", "--lock-delay must be at most 9 s"),
+            ("a max_hold_s of 0", "a --max-hold of 0"),
+            ("size must be from 1", "size must be from 1"),
+        ] {
+            assert_eq!(options(field), option);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `[tls]`: the server's certificate, and whose certificates it takes from clients.
+
+use super::document::{Document, Options, Strict};
+use super::problem::Report;
+use super::value::quote;
+use std::path::{Path, PathBuf};
+
+/// Where the files are. That they are good is looked at by whoever reads them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate and those that vouch for it, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// Who vouches for clients' certificates, PEM; none are asked for without it.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// The section, if it is there.
+pub(super) fn check(document: &Document, report: &mut Report) -> Option<TlsFiles> {
+    let (place, options) = document.sections.get(&Strict::Tls)?;
+    let (cert, key) = (path(options, "CERT", report), path(options, "KEY", report));
+    let client_ca = path(options, "CLIENT_CA", report);
+    if !options.contains_key("CERT") || !options.contains_key("KEY") {
+        report.error(place, "CERT and KEY are the two files that TLS needs; one is missing");
+    }
+    Some(TlsFiles { cert: cert?, key: key?, client_ca })
+}
+
+fn path(options: &Options, name: &str, report: &mut Report) -> Option<PathBuf> {
+    let raw = options.get(name)?;
+    if !Path::new(&raw.text).is_absolute() {
+        report.error(&raw.place, format!("{} is no whole path; begin it with /", quote(&raw.text)));
+        return None;
+    }
+    Some(PathBuf::from(&raw.text))
+}

@@ -1,0 +1,232 @@
+//! The gate: every request passes it before its handler.
+
+use super::super::app::App;
+use super::super::connection::{Connection, Peer};
+use super::super::routes::{Entry, Face, Need, Table};
+use super::credentials::{self, Credentials};
+use super::failures::Pace;
+use super::origin::{self, Origin};
+use super::refusal::{plain, refusal};
+use super::{AuthSettings, Denied, Who};
+use crate::access::Right;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use lock_core::LockName;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What the gate goes by.
+#[derive(Clone)]
+pub(in crate::http) struct Gate {
+    app: App,
+    table: Arc<Table>,
+}
+
+impl Gate {
+    pub(in crate::http) fn new(app: App, table: Table) -> Self {
+        Self { app, table: Arc::new(table) }
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
+/// What nothing but the page loosens: no answer is a document that does anything.
+const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Lets a request through to its handler, with a [`Who`] among its extensions, or refuses it.
+pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Body>, next: Next) -> Response {
+    let mut response = match enter(&gate, request).await {
+        Ok((request, origin)) => {
+            let mut response = next.run(request).await;
+            if let Origin::Allowed(origin) = origin {
+                let headers = response.headers_mut();
+                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                headers.insert(
+                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                    HeaderValue::from_static("ETag, Location, Retry-After"),
+                );
+                headers.append(header::VARY, HeaderValue::from_static("Origin"));
+            }
+            response
+        }
+        Err(refused) => *refused,
+    };
+    let headers = response.headers_mut();
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY);
+    response
+}
+
+type Refused = Box<Response>;
+
+async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Origin), Refused> {
+    let (mut parts, body) = request.into_parts();
+    let settings = Arc::clone(&gate.app.live.borrow().auth);
+    let path = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let path = path.as_deref().unwrap_or("");
+    let entry = gate.table.find(path, &parts.method);
+    let face = entry.or_else(|| gate.table.any_of(path)).map_or(Face::Plain, |entry| entry.face);
+    let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
+
+    let mut origin = Origin::Own;
+    if matches!(connection.peer(), Peer::Tcp(_)) {
+        let foreign = |text: String| Box::new(refusal(face, Denied { unauthorized: false, text }));
+        origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
+        let opens_page = face == Face::Plain && entry.is_some();
+        let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
+        origin = checked.map_err(foreign)?;
+        if parts.method == Method::OPTIONS
+            && let Origin::Allowed(origin) = origin
+        {
+            return Err(Box::new(preflight(origin)));
+        }
+    }
+    let who = identify(gate, &settings, &connection, &parts.headers, face).await?;
+    if let Some(entry) = entry {
+        authorize(&who, entry, &mut parts, gate).await.map_err(|denied| {
+            tracing::debug!(from = who.from(), key = who.owner(), "{} {path} refused: {}", parts.method, denied.text);
+            Box::new(refusal(face, denied))
+        })?;
+    }
+    parts.extensions.insert(who);
+    Ok((Request::from_parts(parts, body), origin))
+}
+
+/// What a browser asks before it lets a page of another origin send a request.
+fn preflight(origin: HeaderValue) -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE")),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID"),
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
+        (header::VARY, HeaderValue::from_static("Origin")),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Who sends the request.
+async fn identify(
+    gate: &Gate,
+    settings: &AuthSettings,
+    connection: &Connection,
+    headers: &HeaderMap,
+    face: Face,
+) -> Result<Who, Refused> {
+    let address = match connection.peer() {
+        Peer::Local { .. } => return Ok(Who::local(Arc::from(connection.peer().name()))),
+        Peer::Tcp(peer) => client(&settings.trusted_proxies, peer.ip(), headers),
+    };
+    let from: Arc<str> = Arc::from(address.to_string());
+    let access = &settings.access;
+    let anonymous = || match access.is_open() {
+        true => Who::open(access.anonymous().clone(), from.clone(), gate.app.service.admin_socket.as_deref()),
+        false => Who::anonymous(access.anonymous().clone(), from.clone()),
+    };
+    if access.is_open() {
+        return Ok(anonymous());
+    }
+    let key = match credentials::read(headers) {
+        Credentials::None => return Ok(anonymous()),
+        Credentials::Secret { name, secret } => access.by_secret(name.as_deref(), &secret),
+        Credentials::Unreadable => None,
+    };
+    match key {
+        Some(key) => Ok(Who::with_key(key, from)),
+        None => Err(Box::new(wrong_key(gate, address, face).await)),
+    }
+}
+
+async fn wrong_key(gate: &Gate, address: IpAddr, face: Face) -> Response {
+    let text =
+        "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
+    gate.app.engine.metrics().http.wrong_keys.increment();
+    match gate.app.failures.note(address) {
+        Pace::AtOnce => {
+            tracing::warn!("a wrong key was sent from {address}");
+            refusal(face, Denied { unauthorized: true, text: text.to_owned() })
+        }
+        Pace::Slowed => {
+            let mut response = if gate.app.failures.keep_back().await {
+                refusal(face, Denied { unauthorized: true, text: text.to_owned() })
+            } else {
+                plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys were sent")
+            };
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
+}
+
+/// The address of the client: of the peer, or, if that is a proxy that is trusted, the last one that it names and that is no
+/// such proxy itself. What stands before that, anybody may have written.
+fn client(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return peer;
+    }
+    let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let mut client = peer;
+    for hop in hops.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+        if !is_trusted(&client) {
+            break;
+        }
+    }
+    client
+}
+
+/// Whether the sender may call the route.
+async fn authorize(who: &Who, entry: &Entry, parts: &mut Parts, gate: &Gate) -> Result<(), Denied> {
+    let lock = lock_of(parts, gate).await;
+    let may = |right| lock.as_ref().map_or_else(|| who.may_somewhere(right), |lock| who.may(right, lock));
+    match entry.need {
+        Need::Nothing => Ok(()),
+        Need::Right(right) => may(right),
+        Need::UseOrObserve => may(Right::Use).or_else(|_| may(Right::Observe)),
+    }
+}
+
+/// The lock that the path names, if it names one; a name that none can have is refused by the handler.
+async fn lock_of(parts: &mut Parts, gate: &Gate) -> Option<LockName> {
+    let params = RawPathParams::from_request_parts(parts, &gate.app).await.ok()?;
+    let raw = params.iter().find_map(|(name, value)| (name == "lock").then_some(value))?;
+    LockName::new(&super::super::percent::decode(raw).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_behind_proxies() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let client_of = client;
+        let client = |peer: &str, said: &[&str]| {
+            let headers = said.iter().map(|value| (FORWARDED_FOR, value.parse().unwrap())).collect();
+            client_of(&trusted, peer.parse().unwrap(), &headers).to_string()
+        };
+        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "not a proxy of ours");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            client("10.0.0.1", &["1.2.3.4, 198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7",
+            "what came before may be a lie"
+        );
+        assert_eq!(client("10.0.0.1", &["1.2.3.4", "198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("::1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["10.0.0.9, 10.0.0.2"]), "10.0.0.9");
+    }
+}

@@ -1,0 +1,47 @@
+//! Who sends a request, and whether it may: the gate that every request passes before its handler.
+//!
+//! `gate` is the order of the checks; `origin` keeps pages of other sites away, `credentials` reads what a client says of
+//! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` says no in the words of each protocol.
+
+mod credentials;
+mod failures;
+mod gate;
+mod origin;
+mod refusal;
+mod who;
+
+pub(super) use failures::Failures;
+pub(super) use gate::{Gate, pass};
+pub(super) use refusal::refusal;
+pub(super) use who::{Denied, Who};
+
+use crate::access::Access;
+use ipnet::IpNet;
+
+/// What the configuration says about who may do what from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// Keys, and what is allowed without one.
+    pub access: Access,
+    /// Proxies that may say for whom a request is.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Names by which clients may call the server; empty for any, if it does not listen on the loopback address alone.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of pages elsewhere that may use the server.
+    pub allowed_origins: Vec<String>,
+    /// Only this machine can reach the server.
+    pub loopback: bool,
+}
+
+impl Default for AuthSettings {
+    /// A server on the loopback address without keys.
+    fn default() -> Self {
+        Self {
+            access: Access::open(),
+            trusted_proxies: Vec::new(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            loopback: true,
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who sends a request, as far as the server knows, and what that allows.
+
+use crate::access::{Grants, Key, Right};
+use crate::metrics::Label;
+use lock_core::{Caller, LockName, Target};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The sender of a request.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct Who {
+    /// The name of its key.
+    owner: Option<Arc<str>>,
+    /// Its address, or `uid:N`.
+    from: Arc<str>,
+    grants: Arc<Grants>,
+    standing: Standing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// It came through the administrators' socket.
+    Local,
+    /// It has shown a key.
+    Key,
+    /// It has not, and a key would help.
+    Anonymous,
+    /// There are no keys; administrators use this Unix socket.
+    Open { socket: Arc<Path> },
+}
+
+/// A request that may not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::http) struct Denied {
+    /// A key would help: 401. Otherwise 403.
+    pub(in crate::http) unauthorized: bool,
+    /// Why, and what to do.
+    pub(in crate::http) text: String,
+}
+
+impl Who {
+    /// Whom the administrators' socket let in.
+    pub(super) fn local(from: Arc<str>) -> Self {
+        Self { owner: None, from, grants: Arc::new(Grants::everything()), standing: Standing::Local }
+    }
+
+    /// The owner of a key.
+    pub(super) fn with_key(key: &Key, from: Arc<str>) -> Self {
+        Self { owner: Some(key.name.shared()), from, grants: Arc::new(key.grants.clone()), standing: Standing::Key }
+    }
+
+    /// Nobody in particular; a key would help.
+    pub(super) fn anonymous(grants: Arc<Grants>, from: Arc<str>) -> Self {
+        Self { owner: None, from, grants, standing: Standing::Anonymous }
+    }
+
+    /// Nobody in particular, for there are no keys. Administrators use that socket.
+    pub(super) fn open(grants: Arc<Grants>, from: Arc<str>, socket: Option<&Path>) -> Self {
+        let socket = Arc::from(socket.unwrap_or_else(|| Path::new("admin.sock")));
+        Self { owner: None, from, grants, standing: Standing::Open { socket } }
+    }
+
+    /// The name of its key, if it has shown one.
+    pub(in crate::http) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// Its address, or `uid:N`.
+    pub(in crate::http) fn from(&self) -> &str {
+        &self.from
+    }
+
+    /// For the core, about a ticket that only its id names: whether that is of a lock which the sender administers is not
+    /// known yet, so it must administer all.
+    pub(in crate::http) fn caller(&self) -> Caller {
+        let admin = self.grants.rights.has(Right::Admin) && self.grants.locks.is_all();
+        Caller { owner: self.owner.clone(), admin, from: self.from.clone() }
+    }
+
+    /// For the core, about this lock.
+    pub(in crate::http) fn caller_for(&self, lock: &LockName) -> Caller {
+        Caller { owner: self.owner.clone(), admin: self.grants.may(Right::Admin, lock), from: self.from.clone() }
+    }
+
+    /// Whether this lock is to be seen: in lists, events and metrics.
+    pub(in crate::http) fn sees(&self, lock: &LockName) -> bool {
+        self.grants.may(Right::Observe, lock)
+    }
+
+    /// Whether the numbers of this label are to be seen: those of a lock, of all locks of a template, or of all others.
+    pub(in crate::http) fn sees_label(&self, label: Label<'_>) -> bool {
+        let Grants { rights, locks, .. } = &*self.grants;
+        rights.has(Right::Observe)
+            && match label {
+                Label::Of(Target::Lock(lock)) => locks.takes(lock),
+                Label::Of(Target::Template(prefix)) => locks.takes_all(prefix),
+                Label::Others => locks.is_all(),
+            }
+    }
+
+    /// The locks that it may see; `None` for every lock.
+    pub(in crate::http) fn among(&self) -> Option<Arc<[Target]>> {
+        if !self.grants.rights.has(Right::Observe) {
+            return Some(Arc::from([]));
+        }
+        (!self.grants.locks.is_all()).then(|| self.grants.locks.targets())
+    }
+
+    /// The highest priority that its requests may have.
+    pub(in crate::http) fn max_priority(&self) -> i8 {
+        self.grants.max_priority
+    }
+
+    /// Whether it may do this to the lock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::http) fn may(&self, right: Right, lock: &LockName) -> Result<(), Denied> {
+        self.may_somewhere(right)?;
+        if self.grants.locks.takes(lock) {
+            return Ok(());
+        }
+        Err(self.denied(match &self.owner {
+            Some(owner) => {
+                format!("the key {owner:?} is not for the lock {lock:?}; LOCKS= of its section says for which")
+            }
+            None => format!("the lock {lock:?} is not for clients without a key"),
+        }))
+    }
+
+    /// Whether it has this right for any lock at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::http) fn may_somewhere(&self, right: Right) -> Result<(), Denied> {
+        if self.grants.rights.has(right) {
+            return Ok(());
+        }
+        Err(self.denied(match &self.owner {
+            None if let Standing::Open { socket } = &self.standing => format!(
+                "this is for administrators: on the server's own machine, over the Unix socket {}",
+                socket.display()
+            ),
+            Some(owner) => format!("the key {owner:?} has not the right {:?}", right.word()),
+            None => format!("this needs the right {:?}, which clients without a key do not have", right.word()),
+        }))
+    }
+
+    /// Whether it has this right for every lock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::http) fn may_everywhere(&self, right: Right) -> Result<(), Denied> {
+        self.may_somewhere(right)?;
+        if self.grants.locks.is_all() {
+            return Ok(());
+        }
+        Err(self.denied(format!("this needs the right {:?} for every lock", right.word())))
+    }
+
+    fn denied(&self, text: String) -> Denied {
+        let unauthorized = self.standing == Standing::Anonymous;
+        let help = if unauthorized {
+            "; send a key: 'Authorization: Bearer SECRET', or its name and secret as user and password"
+        } else {
+            ""
+        };
+        Denied { unauthorized, text: text + help }
+    }
+}

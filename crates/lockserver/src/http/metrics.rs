@@ -1,0 +1,96 @@
+//! `/metrics`, and the counting of every request for it.
+
+use super::app::App;
+use super::auth::Who;
+use crate::metrics::{Format, Label, Metrics, Scrape};
+use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Instant;
+
+tokio::task_local! {
+    /// Whether the request of this task may have waited for a grant: then its time says nothing about the server.
+    static WAITED: Cell<bool>;
+}
+
+/// The status that stands for no status: the connection ended before there was an answer. As nginx has it.
+const NO_ANSWER: u16 = 499;
+
+/// The metrics, in the format that is asked for. They are given also when the engine has no answer, without those that
+/// only it knows.
+pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::wanted(&accept.collect::<Vec<_>>().join(","));
+    let measured = app.engine.measure().await;
+    let (waiting, streams) = app.taken();
+    let (urgent, ordinary) = app.engine.lanes().lengths();
+    let ready = app.engine.status().trouble().is_none() && !*app.stop.borrow();
+    let scrape = Scrape { ready, measured, urgent, ordinary, waiting, streams };
+    let may_see = move |label: Label<'_>| who.sees_label(label);
+    let metrics = app.engine.metrics().clone();
+    // It reads files of the kernel, and may be long.
+    let text = tokio::task::spawn_blocking(move || metrics.render(format, &scrape, may_see)).await;
+    match text {
+        Ok(text) => {
+            let headers = [
+                (header::CONTENT_TYPE, format.content_type()),
+                (header::CACHE_CONTROL, "no-store"),
+                (header::VARY, "Accept"),
+            ];
+            (headers, text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The request whose task this is waits for a grant, or may.
+pub(super) fn note_wait() {
+    // Without a request around it there is nothing to note.
+    let _ = WAITED.try_with(|waited| waited.set(true));
+}
+
+/// Around every route, and around what no route fits.
+pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut counting = Counting {
+        metrics: app.engine.metrics().clone(),
+        route: request.extensions().get::<MatchedPath>().cloned(),
+        method: request.method().clone(),
+        began: Instant::now(),
+        status: None,
+        waited: false,
+    };
+    counting.metrics.http.in_flight.add(1);
+    let answer = async { (next.run(request).await, WAITED.get().get()) };
+    let (response, waited) = WAITED.scope(Cell::new(false), answer).await;
+    counting.status = Some(response.status());
+    counting.waited = waited;
+    response
+}
+
+/// A request until it is counted, which it is however it ends.
+struct Counting {
+    metrics: Arc<Metrics>,
+    route: Option<MatchedPath>,
+    method: axum::http::Method,
+    began: Instant,
+    status: Option<StatusCode>,
+    waited: bool,
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        let status = match self.status {
+            Some(status) => status.as_u16(),
+            // The connection layer answers for a handler that panics.
+            None if std::thread::panicking() => StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
+            None => NO_ANSWER,
+        };
+        let took = (self.status.is_some() && !self.waited).then(|| self.began.elapsed());
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        self.metrics.http.in_flight.add(-1);
+        self.metrics.http.answered(route, self.method.as_str(), status, took);
+    }
+}

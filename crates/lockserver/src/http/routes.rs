@@ -1,0 +1,146 @@
+//! Routes, each with what it takes to call it: none can be added without saying so.
+
+use super::app::App;
+use crate::access::Right;
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, any, on};
+use std::collections::HashMap;
+
+/// What somebody must have to call a route. If its path names a lock, then for that lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it tells nothing that is not public.
+    Nothing,
+    /// The right to use, or that to observe.
+    UseOrObserve,
+    /// This right.
+    Right(Right),
+}
+
+/// How a route refuses, in the words of its protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// A problem of RFC 9457.
+    Json,
+    /// FleetLock's `kind` and `value`.
+    FleetLock,
+    /// A line of text.
+    Plain,
+    /// A fault, or 401.
+    XmlRpc,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `None` for any method.
+    pub method: Option<Method>,
+    /// Its path, with the parts that vary in braces.
+    pub path: &'static str,
+    /// What it takes.
+    pub need: Need,
+    /// How it refuses.
+    pub face: Face,
+}
+
+/// Routes in the making.
+pub(super) struct Routes {
+    router: Router<App>,
+    entries: Vec<Entry>,
+    face: Face,
+}
+
+impl Routes {
+    /// None yet; those to come refuse like this.
+    pub(super) fn of(face: Face) -> Self {
+        Self { router: Router::new(), entries: Vec::new(), face }
+    }
+
+    fn on<H, T>(mut self, method: Method, path: &'static str, need: Need, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("a method that the router knows");
+        self.router = self.router.route(path, on(filter, handler));
+        self.entries.push(Entry { method: Some(method), path, need, face: self.face });
+        self
+    }
+
+    pub(super) fn get<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
+        self.on(Method::GET, path, need, handler)
+    }
+
+    pub(super) fn post<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
+        self.on(Method::POST, path, need, handler)
+    }
+
+    pub(super) fn put<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
+        self.on(Method::PUT, path, need, handler)
+    }
+
+    pub(super) fn patch<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
+        self.on(Method::PATCH, path, need, handler)
+    }
+
+    pub(super) fn delete<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
+        self.on(Method::DELETE, path, need, handler)
+    }
+
+    /// For every method, also those that no router knows.
+    pub(super) fn any<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, need: Need, handler: H) -> Self {
+        self.router = self.router.route(path, any(handler));
+        self.entries.push(Entry { method: None, path, need, face: self.face });
+        self
+    }
+
+    /// Changes what is around these routes.
+    pub(super) fn around(self, change: impl FnOnce(Router<App>) -> Router<App>) -> Self {
+        Self { router: change(self.router), ..self }
+    }
+
+    /// These and those.
+    pub(super) fn and(mut self, those: Self) -> Self {
+        self.router = self.router.merge(those.router);
+        self.entries.extend(those.entries);
+        self
+    }
+
+    /// What is known of them.
+    pub(super) fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
+    /// The router, and what its routes need.
+    pub(super) fn finish(self) -> (Router<App>, Table) {
+        (self.router, Table::new(self.entries))
+    }
+}
+
+/// What each route needs.
+#[derive(Debug, Clone)]
+pub(super) struct Table(HashMap<&'static str, Vec<Entry>>);
+
+impl Table {
+    fn new(entries: Vec<Entry>) -> Self {
+        let mut table: HashMap<&'static str, Vec<Entry>> = HashMap::new();
+        for entry in entries {
+            table.entry(entry.path).or_default().push(entry);
+        }
+        Self(table)
+    }
+
+    /// The route of that path for that method.
+    pub(super) fn find(&self, path: &str, method: &Method) -> Option<&Entry> {
+        // A handler of GET answers HEAD as well.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        self.0.get(path)?.iter().find(|entry| entry.method.as_ref().is_none_or(|one| one == method))
+    }
+
+    /// Some route of that path, for its way to refuse.
+    pub(super) fn any_of(&self, path: &str) -> Option<&Entry> {
+        self.0.get(path)?.first()
+    }
+}

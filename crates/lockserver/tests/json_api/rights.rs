@@ -1,0 +1,463 @@
+//! Who may call what: a table of every route, and what it shows to whom.
+
+use super::harness::{Answer, Server, line, read, within};
+use lock_core::LockName;
+use lockserver::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, parse_pattern};
+use lockserver::http::{AuthSettings, entries};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+const ANY: &str = "*";
+
+fn key(name: &str, rights: &[Right], locks: &[&str]) -> Key {
+    let locks = Patterns::new(locks.iter().map(|text| parse_pattern(text).unwrap()).collect());
+    let grants = Grants { rights: rights.iter().copied().collect(), locks, max_priority: 0 };
+    Key { name: KeyName::new(name).unwrap(), secrets: vec![Digest::of(&secret(name))], grants }
+}
+
+fn secret(name: &str) -> String {
+    format!("lsk_of_{name}")
+}
+
+fn bearer(name: &str) -> String {
+    format!("Authorization: Bearer {}", secret(name))
+}
+
+fn anonymous(rights: &[Right]) -> Grants {
+    Grants { rights: rights.iter().copied().collect(), ..Grants::open() }
+}
+
+fn settings(keys: Vec<Key>, without: Grants) -> AuthSettings {
+    AuthSettings { access: Access::new(keys, without).unwrap(), ..AuthSettings::default() }
+}
+
+/// Keys with one right each, one with all rights on another lock, and nothing without a key.
+fn keys() -> AuthSettings {
+    let keys = vec![
+        key("observer", &[Right::Observe], &["*"]),
+        key("user", &[Right::Use], &["*"]),
+        key("admin", &[Right::Admin], &["*"]),
+        key("elsewhere", &Right::ALL, &["two", "elsewhere-*"]),
+    ];
+    settings(keys, anonymous(&[]))
+}
+
+type Row = (&'static str, &'static str, &'static str, &'static str, bool, [bool; 4]);
+
+/// Everything that may be called: method, pattern, an example about the lock `one`, its body, whether it is about that
+/// lock before its body is read, and who may: nobody in particular, an observer, a user, an administrator.
+const ROUTES: &[Row] = &[
+    ("GET", "/", "/", "", false, [false, true, false, true]),
+    ("POST", "/", "/", QUERY, true, [false, false, true, true]),
+    ("POST", "/RPC2", "/RPC2", QUERY, true, [false, false, true, true]),
+    ("GET", "/healthz", "/healthz", "", false, [true; 4]),
+    ("GET", "/readyz", "/readyz", "", false, [true; 4]),
+    ("GET", "/metrics", "/metrics", "", false, [false, true, false, true]),
+    ("GET", "/openapi.json", "/openapi.json", "", false, [true; 4]),
+    ("GET", "/v1/locks", "/v1/locks", "", false, [false, true, false, true]),
+    ("GET", "/v1/locks/{lock}", "/v1/locks/one", "", true, [false, true, false, true]),
+    ("PUT", "/v1/locks/{lock}", "/v1/locks/one", "{\"size\": 1}", true, [false, false, false, true]),
+    ("PATCH", "/v1/locks/{lock}", "/v1/locks/one", "{}", true, [false, false, false, true]),
+    ("DELETE", "/v1/locks/{lock}", "/v1/locks/one", "", true, [false, false, false, true]),
+    ("POST", "/v1/locks/{lock}/tickets", "/v1/locks/one/tickets", "", true, [false, false, true, true]),
+    (
+        "DELETE",
+        "/v1/locks/{lock}/tickets",
+        "/v1/locks/one/tickets?request_id=0123456789abcdef",
+        "",
+        true,
+        [false, false, true, true],
+    ),
+    ("DELETE", "/v1/locks/{lock}/tickets/{number}", "/v1/locks/one/tickets/7", "", true, [false, false, true, true]),
+    ("DELETE", "/v1/locks/{lock}/closures", "/v1/locks/one/closures", "", true, [false, false, false, true]),
+    ("GET", "/v1/locks/{lock}/verify", "/v1/locks/one/verify?token=1", "", true, [false, true, true, true]),
+    ("GET", "/v1/tickets", "/v1/tickets?mine", "", false, [false, false, true, true]),
+    ("GET", "/v1/tickets/{id}", TICKET, "", false, [false, false, true, true]),
+    ("DELETE", "/v1/tickets/{id}", TICKET, "", false, [false, false, true, true]),
+    ("POST", "/v1/tickets/{id}/renew", RENEW, "", false, [false, false, true, true]),
+    ("GET", "/v1/events", "/v1/events", "", false, [false, true, false, true]),
+    ("GET", "/v1/status", "/v1/status", "", false, [false, true, false, true]),
+    ("POST", "/v1/reload", "/v1/reload?unknown", "", false, [false, false, false, true]),
+    ("POST", "/v1/pre-reboot", "/v1/pre-reboot", GROUP, true, [false, false, true, true]),
+    ("POST", "/v1/steady-state", "/v1/steady-state", GROUP, true, [false, false, true, true]),
+    ("POST", "/fleetlock/v1/pre-reboot", "/fleetlock/v1/pre-reboot", GROUP, true, [false, false, true, true]),
+    ("POST", "/fleetlock/v1/steady-state", "/fleetlock/v1/steady-state", GROUP, true, [false, false, true, true]),
+    (ANY, "/v1/terraform/{lock}", "/v1/terraform/one", "{\"ID\": \"x\"}", true, [false, false, true, true]),
+];
+
+const TICKET: &str = "/v1/tickets/6f1c0b9e-6d0c-4b8e-9d6f-0d7b4f3a2c11";
+const RENEW: &str = "/v1/tickets/6f1c0b9e-6d0c-4b8e-9d6f-0d7b4f3a2c11/renew";
+const GROUP: &str = "{\"client_params\": {\"id\": \"x\", \"group\": \"one\"}}";
+const QUERY: &str =
+    "<methodCall><methodName>query_lock</methodName><params><param><value>one</value></param></params></methodCall>";
+
+/// The status of an answer, which may never end, and its body as far as it came with its head: refusals are short.
+async fn ask(server: &Server, method: &str, path: &str, body: &str, key: Option<&str>) -> (u16, String) {
+    let mut headers = vec!["fleet-lock-protocol: true".to_owned()];
+    headers.extend(key.map(bearer));
+    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+    let method = if method == ANY { "LOCK" } else { method };
+    if path == "/v1/events" {
+        let mut stream = server.open(method, path, &headers, body).await;
+        let status = line(&mut stream).await;
+        return (status.split(' ').nth(1).unwrap().parse().unwrap(), String::new());
+    }
+    let answer = server.call(method, path, &headers, body).await;
+    (answer.status, answer.body)
+}
+
+/// Let in, sent away because nobody knows who it is, or because it is not allowed.
+fn verdict((status, body): &(u16, String)) -> u16 {
+    let fault =
+        body.contains("faultString") && (body.contains("has not the right") || body.contains("is not for the lock"));
+    match status {
+        401 => 401,
+        403 => 403,
+        _ if fault => 403,
+        _ => 200,
+    }
+}
+
+#[test]
+fn the_table_has_every_route() {
+    let written: BTreeSet<(String, String)> =
+        ROUTES.iter().map(|(method, pattern, ..)| ((*method).to_owned(), (*pattern).to_owned())).collect();
+    let method =
+        |entry: &lockserver::http::Entry| entry.method.as_ref().map_or_else(|| ANY.to_owned(), ToString::to_string);
+    let real: BTreeSet<(String, String)> =
+        entries().iter().map(|entry| (method(entry), entry.path.to_owned())).collect();
+    assert_eq!(written, real, "a new route needs a row in this table");
+}
+
+#[tokio::test]
+async fn every_route_with_every_right() {
+    for (method, pattern, path, body, names_lock, may) in ROUTES {
+        let callers = [None, Some("observer"), Some("user"), Some("admin"), Some("elsewhere"), Some("nobody")];
+        let elsewhere = !names_lock && *pattern != "/v1/reload";
+        for (caller, may) in callers.into_iter().zip([may[0], may[1], may[2], may[3], elsewhere, false]) {
+            // A server for each, so that what one did is not in the way of the next.
+            let server = Server::start_with(keys()).await;
+            let answer = ask(&server, method, path, body, caller).await;
+            let expected = match (may, caller) {
+                (true, _) => 200,
+                (false, None | Some("nobody")) => 401,
+                (false, Some(_)) => 403,
+            };
+            assert_eq!(verdict(&answer), expected, "{method} {pattern} by {caller:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_allowed_without_a_key() {
+    let server =
+        Server::start_with(settings(vec![key("ci", &[Right::Use], &["*"])], anonymous(&[Right::Observe]))).await;
+    for (method, pattern, path, body, _, [_, observer, ..]) in ROUTES {
+        let answer = ask(&server, method, path, body, None).await;
+        let expected = if *observer { 200 } else { 401 };
+        assert_eq!(verdict(&answer), expected, "{method} {pattern}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_in_the_words_of_each_protocol() {
+    let server = Server::start_with(keys()).await;
+    let tickets = "/v1/locks/one/tickets";
+    let refused = server.post(tickets, "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (401, "unauthorized"));
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer realm=\"lockserver\""));
+    assert!(refused.detail().contains("Authorization: Bearer SECRET"), "{refused:?}");
+
+    let by = |name: &str| bearer(name);
+    let refused = server.call("POST", tickets, &[&by("observer")], "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
+    assert_eq!(refused.detail(), "the key \"observer\" has not the right \"use\"");
+    let refused = server.call("POST", tickets, &[&by("elsewhere")], "").await;
+    assert!(refused.detail().starts_with("the key \"elsewhere\" is not for the lock \"one\""), "{refused:?}");
+
+    let fleetlock = ["fleet-lock-protocol: true"];
+    let refused = server.call("POST", "/v1/pre-reboot", &fleetlock, GROUP).await;
+    assert_eq!((refused.status, refused.json()["kind"].as_str()), (401, Some("unauthorized")));
+    let refused = server.call("POST", "/v1/pre-reboot", &[fleetlock[0], &by("elsewhere")], GROUP).await;
+    assert_eq!((refused.status, refused.json()["kind"].as_str()), (403, Some("not_allowed")));
+
+    let refused = server.call("POST", "/RPC2", &[], QUERY).await;
+    assert_eq!((refused.status, refused.header("content-type")), (401, Some("text/plain; charset=utf-8")));
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Basic"), "{refused:?}");
+    let fault = server.call("POST", "/RPC2", &[&by("observer")], QUERY).await;
+    assert!(fault.status == 200 && fault.body.contains("has not the right \"use\""), "{fault:?}");
+    let multicall = format!(
+        "<methodCall><methodName>system.multicall</methodName><params><param><value><array><data><value><struct>\
+         <member><name>methodName</name><value>query_lock</value></member><member><name>params</name><value><array><data>\
+         <value>{}</value></data></array></value></member></struct></value></data></array></value></param></params></methodCall>",
+        "one"
+    );
+    let fault = server.call("POST", "/RPC2", &[&by("elsewhere")], &multicall).await;
+    assert!(fault.status == 200 && fault.body.contains("is not for the lock \"one\""), "{fault:?}");
+    assert_eq!(server.call("GET", "/v1/locks/one", &[&by("observer")], "").await.ok()["statistics"]["queries"], 0);
+}
+
+/// `Authorization: Basic` as clients make it of a URL.
+fn basic(name: &str, secret: &str) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in format!("{name}:{secret}").as_bytes().chunks(3) {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for index in 0..=three.len() {
+            text.push(char::from(LETTERS[(bits >> (18 - 6 * index) & 63) as usize]));
+        }
+    }
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    format!("Authorization: Basic {text}")
+}
+
+#[tokio::test]
+async fn a_key_in_a_url_is_a_key() {
+    let server = Server::start_with(keys()).await;
+    let ask =
+        async |header: String| server.call("POST", "/v1/locks/one/tickets", &[&header], "{\"queue\": true}").await;
+    assert!(ask(basic("user", &secret("user"))).await.status < 300);
+    assert!(ask(basic("", &secret("user"))).await.status < 300);
+    for wrong in [
+        basic("admin", &secret("user")),
+        basic("user", "wrong"),
+        basic("user", ""),
+        "Authorization: Negotiate x".into(),
+    ] {
+        assert_eq!(ask(wrong.clone()).await.status, 401, "{wrong}");
+    }
+    let ticket = ask(bearer("user")).await.json();
+    assert_eq!(ticket["owner"], "user");
+}
+
+#[tokio::test]
+async fn a_ticket_is_used_by_its_key_only() {
+    let keys = vec![
+        key("ci", &[Right::Use], &["*"]),
+        key("other", &[Right::Use, Right::Observe], &["*"]),
+        key("ops", &[Right::Admin], &["*"]),
+        key("half", &[Right::Admin], &["two"]),
+    ];
+    let server = Server::start_with(settings(keys, anonymous(&[Right::Use, Right::Observe]))).await;
+    let by = async |name: Option<&str>, method: &str, path: &str| {
+        let header = name.map(bearer);
+        let headers: Vec<&str> = header.as_deref().into_iter().collect();
+        server.call(method, path, &headers, "").await
+    };
+    let made = by(Some("ci"), "POST", "/v1/locks/one/tickets").await;
+    let (id, number) = (made.id(), made.json()["number"].clone());
+    for stranger in [None, Some("other"), Some("half")] {
+        for (method, rest) in [("GET", ""), ("POST", "/renew"), ("DELETE", "")] {
+            let answer = by(stranger, method, &format!("/v1/tickets/{id}{rest}")).await;
+            assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_ticket"), "{stranger:?} {method}");
+        }
+        let revoked = by(stranger, "DELETE", &format!("/v1/locks/one/tickets/{number}")).await;
+        assert!([401, 403].contains(&revoked.status), "{stranger:?}: {revoked:?}");
+    }
+    let mine = by(Some("ci"), "GET", "/v1/tickets?mine").await.ok();
+    assert_eq!(mine["tickets"][0]["number"], number);
+    assert_eq!(by(Some("other"), "GET", "/v1/tickets?mine").await.ok()["tickets"].as_array().unwrap().len(), 0);
+    assert_eq!(by(Some("ops"), "GET", &format!("/v1/tickets/{id}")).await.ok()["state"], "held");
+    assert_eq!(by(Some("ci"), "DELETE", &format!("/v1/locks/one/tickets/{number}")).await.ok()["ended_as"], "revoked");
+
+    // A ticket without a key needs its id only, whoever sends it.
+    let open = by(None, "POST", "/v1/locks/one/tickets").await.id();
+    assert_eq!(by(Some("other"), "DELETE", &format!("/v1/tickets/{open}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_observer_of_some_locks_sees_those_and_ends_nothing() {
+    let keys = vec![key("ci", &[Right::Use], &["*"]), key("watcher", &[Right::Observe], &["job-*"])];
+    let server = Server::start_with(settings(keys, anonymous(&[]))).await;
+    let take = async |lock: &str| {
+        let answer = server.call("POST", &format!("/v1/locks/{lock}/tickets"), &[&bearer("ci")], "").await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer
+    };
+    let mut events = server.open("GET", "/v1/events", &[&bearer("watcher")], "").await;
+    let until = async |events: &mut _, begin: &str| loop {
+        let line = line(events).await;
+        assert!(!line.contains("\"one\""), "{line}");
+        if line.starts_with(begin) {
+            return line;
+        }
+    };
+    until(&mut events, "id: ").await;
+    let held = [take("one").await, take("job-a").await];
+    assert!(until(&mut events, "data: ").await.contains("job-a"));
+
+    let watch = async |method: &str, path: &str| server.call(method, path, &[&bearer("watcher")], "").await;
+    let locks = watch("GET", "/v1/locks").await.ok();
+    let names: Vec<&str> =
+        locks["locks"].as_array().unwrap().iter().map(|lock| lock["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["job-a"]);
+    let metrics = watch("GET", "/metrics").await.body;
+    assert!(metrics.contains("lock=\"job-*\"") && !metrics.contains("lock=\"one\""), "{metrics}");
+    let page = watch("GET", "/").await;
+    assert!(page.body.contains("job-a") && !page.body.contains("\"one\""), "{page:?}");
+    assert_eq!(watch("GET", "/v1/locks/job-a").await.ok()["holding"], 1);
+    for path in ["/v1/locks/one", "/v1/locks/nope", "/v1/locks/one/verify?token=1"] {
+        let answer = watch("GET", path).await;
+        assert_eq!((answer.status, answer.header("etag")), (403, None), "{path}: there or not, it does not tell");
+    }
+    for ticket in &held {
+        let (id, number) = (ticket.id(), ticket.json()["number"].clone());
+        let lock = ticket.json()["lock"].as_str().unwrap().to_owned();
+        for (method, path) in [
+            ("DELETE", format!("/v1/tickets/{id}")),
+            ("POST", format!("/v1/tickets/{id}/renew")),
+            ("GET", format!("/v1/tickets/{id}")),
+            ("DELETE", format!("/v1/locks/{lock}/tickets/{number}")),
+            ("DELETE", format!("/v1/locks/{lock}/tickets?request_id=0123456789abcdef")),
+            ("DELETE", format!("/v1/locks/{lock}?force")),
+            ("UNLOCK", format!("/v1/terraform/{lock}")),
+        ] {
+            assert_eq!(watch(method, &path).await.status, 403, "{method} {path}");
+        }
+        let again = server.call("GET", &format!("/v1/tickets/{id}"), &[&bearer("ci")], "").await.ok();
+        assert_eq!(again["state"], "held");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_of_some_locks() {
+    let server =
+        Server::start_with(settings(vec![key("half", &[Right::Admin], &["job-*"])], anonymous(&[Right::Use]))).await;
+    let half = async |method: &str, path: &str, body: &str| server.call(method, path, &[&bearer("half")], body).await;
+    assert_eq!(half("PUT", "/v1/locks/job-x", "{\"size\": 3}").await.status, 201);
+    assert_eq!(half("PUT", "/v1/locks/x", "{\"size\": 3}").await.status, 403);
+    let holder = server.take("job-x").await;
+    assert_eq!(half("GET", &format!("/v1/tickets/{holder}"), "").await.status, 200, "one without a key, by its id");
+    assert_eq!(half("DELETE", "/v1/locks/job-x?force", "").await.status, 204);
+    assert_eq!(half("POST", "/v1/reload", "").await.status, 403, "a reload is about every lock");
+}
+
+#[tokio::test]
+async fn priorities_have_a_bound() {
+    let server = Server::start_with(keys()).await;
+    let ask = async |body: &str| server.call("POST", "/v1/locks/two/tickets", &[&bearer("user")], body).await;
+    let refused = ask("{\"priority\": 1}").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
+    assert!(refused.detail().contains("MAX_PRIORITY"), "{refused:?}");
+    assert_eq!(ask("{\"priority\": 0}").await.status, 201);
+    assert_eq!(ask("{\"priority\": -5}").await.status, 201);
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_when_rights_change() {
+    let server = Server::start_with(keys()).await;
+    let mut events = server.open("GET", "/v1/events", &[&bearer("observer")], "").await;
+    while !line(&mut events).await.starts_with("id: ") {}
+    // The same keys again change nothing, so what comes next is an event.
+    server.reload(keys());
+    server.call("POST", "/v1/locks/one/tickets", &[&bearer("user")], "").await;
+    while !line(&mut events).await.starts_with("data: ") {}
+    server.reload(settings(vec![key("user", &[Right::Use], &["*"])], anonymous(&[])));
+    let rest = read_to_end(&mut events).await;
+    assert!(rest.ends_with("0\r\n\r\n"), "the stream ended in order: {rest:?}");
+    let refused = server.call("GET", "/v1/events", &[&bearer("observer")], "").await;
+    assert_eq!(refused.status, 401);
+}
+
+async fn read_to_end(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
+    let mut text = String::new();
+    within(tokio::io::AsyncReadExt::read_to_string(stream, &mut text)).await.unwrap();
+    text
+}
+
+#[tokio::test]
+async fn who_guesses_is_slowed_and_who_knows_is_not() {
+    let server = Server::start_with(keys()).await;
+    for _ in 0..10 {
+        assert_eq!(ask(&server, "GET", "/v1/locks", "", Some("nobody")).await.0, 401);
+    }
+    // The next answers are kept back. One a second is not, so two of them are asked for.
+    let begin = Instant::now();
+    let slow = async {
+        for _ in 0..3 {
+            let answer = server.call("GET", "/v1/locks", &[&bearer("nobody")], "").await;
+            assert_eq!((answer.status, answer.header("connection")), (401, Some("close")), "{answer:?}");
+        }
+    };
+    let quick = async {
+        let mut asked = 0;
+        while begin.elapsed() < Duration::from_millis(500) {
+            assert_eq!(ask(&server, "GET", "/v1/locks", "", Some("observer")).await.0, 200);
+            asked += 1;
+        }
+        asked
+    };
+    let (_, asked) = tokio::join!(slow, quick);
+    assert!(begin.elapsed() >= Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(asked > 1, "the right key was served meanwhile, {asked} times");
+}
+
+#[tokio::test]
+async fn pages_of_others_are_kept_away_from_every_route() {
+    let server = Server::start().await;
+    for (method, pattern, path, body, ..) in ROUTES {
+        let method = if *method == ANY { "LOCK" } else { method };
+        for foreign in ["Origin: https://evil.example.org", "Sec-Fetch-Site: cross-site", "Origin: null"] {
+            let answer = server.call(method, path, &[foreign, "fleet-lock-protocol: true"], body).await;
+            let refused = answer.status == 403 || answer.body.contains("a page of another site");
+            assert!(refused, "{method} {pattern} {foreign}: {answer:?}");
+            assert_eq!(answer.header("access-control-allow-origin"), None);
+        }
+    }
+    assert_eq!(server.lock("one").await["statistics"]["queries"], 0);
+    let named = server.call("GET", "/v1/locks", &["X: y\r\nHost: evil.example.org"], "").await;
+    assert_ne!(named.status, 200, "{named:?}");
+}
+
+#[tokio::test]
+async fn an_origin_that_is_let_in() {
+    let origin = "https://dash.example.org";
+    let server =
+        Server::start_with(AuthSettings { allowed_origins: vec![origin.to_owned()], ..AuthSettings::default() }).await;
+    let header = format!("Origin: {origin}");
+    let answer = server.call("GET", "/v1/locks", &[&header], "").await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some(origin)));
+    let asked = server.call("OPTIONS", "/v1/locks/one", &[&header, "Access-Control-Request-Method: PATCH"], "").await;
+    assert_eq!((asked.status, asked.header("access-control-allow-origin")), (204, Some(origin)));
+    assert!(asked.header("access-control-allow-headers").unwrap().contains("Authorization"));
+    let without: Answer = server.get("/v1/locks").await;
+    assert_eq!(without.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn a_server_goes_by_its_names_only() {
+    let server =
+        Server::start_with(AuthSettings { allowed_hosts: vec!["locks.example.org".into()], ..AuthSettings::default() })
+            .await;
+    let status = async |host: &str| {
+        let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let mut stream = tokio::io::BufReader::new(stream);
+        let request = format!("GET /v1/locks HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        within(tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())).await.unwrap();
+        read(stream).await.status
+    };
+    assert_eq!(status("locks.example.org:9090").await, 200);
+    assert_eq!(status("127.0.0.1:1").await, 200);
+    assert_eq!(status("rebound.example.org").await, 403);
+}
+
+#[tokio::test]
+async fn every_answer_says_what_it_is_not() {
+    let server = Server::start().await;
+    for path in ["/", "/v1/locks", "/nothing", "/healthz", "/v1/nothing"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{path}");
+        assert!(answer.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path}");
+    }
+}
+
+#[test]
+fn the_rights_of_an_open_server() {
+    let open = Access::open();
+    let lock = LockName::new("x").unwrap();
+    assert_eq!(Right::ALL.map(|right| open.anonymous().may(right, &lock)), [true, true, false]);
+    assert!(Rights::NONE.is_none());
+}

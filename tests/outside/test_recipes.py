@@ -1,0 +1,177 @@
+"""docs/recipes.md, run as written: each recipe on a machine of its own, its configuration, its commands, what they print.
+
+What a test machine does not have is a stand-in that the test puts on the PATH: the storage behind `ssh`, the jobs
+(`nightly-report`, `deploy.sh`, `simulate`, `report`, `import`, `forecast`), `terraform`, and cron on two hosts. They do what matters
+here: tell when they begin and end, take as long as it takes for others to be there too, and fail where their lock is not held.
+"""
+
+import itertools
+import json
+import re
+import urllib.parse
+
+import pytest
+
+from harness.recipe import FILES, PAGE, Host, ReadersServer, matches, recipes
+from harness.wait import until
+
+RECIPES = recipes()
+
+# A stand-in's words: note the begin and the end in FILE; wait until so many have begun.
+NOTES = '''
+note() { echo "$1" >>"$HOME/$2"; }
+all_there() {
+    for _ in $(seq 2000); do
+        [ "$(grep -c '^+' "$HOME/$1")" -ge "$2" ] && return
+        sleep 0.01
+    done
+    echo "not $2 of $1 at a time" && exit 1
+}
+'''
+STAND_INS = {
+    "ssh": NOTES + '''
+case "$1 $2" in
+"san show") printf 'vol0  2 TB  online\\nvol1  4 TB  online\\n' ;;
+"san snapshot") note + sessions && all_there sessions 7 && note - sessions ;;
+esac
+''',
+    "nightly-report": NOTES + "note + reports",
+    "./deploy.sh": '''
+lockctl --json status "deploy-$1" | grep -q '"holding": 1' || { echo "nobody has deploy-$1" && exit 1; }
+echo "$1 is deployed"
+''',
+    "simulate": 'echo "simulating $1 with $LM_LICENSE_FILE"',
+    "report": NOTES + "note + readers && all_there readers 2 && echo reading && note - readers",
+    "import": 'echo writing',
+    "forecast": NOTES + 'note + calls && echo "$1: sun" && note - calls',
+    "terraform": '''
+[ "$*" = "apply -lock-timeout=10m" ]
+lock=$(sed -n 's/^ *lock_address *= *"\\(.*\\)"/\\1/p' main.tf) unlock=$(sed -n 's/^ *unlock_address *= *"\\(.*\\)"/\\1/p' main.tf)
+info='{"ID":"00000000-0000-4000-8000-000000000001","Operation":"OperationTypeApply","Info":"","Who":"t","Version":"","Created":"","Path":""}'
+echo "Acquiring state lock. This may take a few moments..."
+curl -fsS -X LOCK -H 'Content-Type: application/json' -d "$info" "$lock"
+printf '\\nApply complete! Resources: 1 added, 0 changed, 0 destroyed.\\n'
+curl -fsS -X UNLOCK -H 'Content-Type: application/json' -d "$info" "$unlock"
+''',
+}
+# Permits that a recipe leaves taken, because it says so.
+LEFT = {"CI jobs with curl": {"deploy-staging": 1}}
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A machine with all stand-ins."""
+    host = Host(tmp_path)
+    for name, script in STAND_INS.items():
+        host.stand_in(name, script)
+    yield host
+    host.close()
+
+
+def most_at_once(host, notes):
+    """How many had begun and not ended, at most, and how many there were."""
+    steps = [1 if line == "+" else -1 for line in (host.directory / notes).read_text().split()]
+    return max(itertools.accumulate(steps)), steps.count(1)
+
+
+def lock(host, name):
+    """A lock as everybody sees it."""
+    status, said = host.run(["lockctl", "--json", "status", name])
+    assert status == 0, said
+    return json.loads(said)
+
+
+def judge_san(host, _):
+    assert most_at_once(host, "sessions") == (7, 9)
+
+
+def judge_cron(host, _):
+    assert most_at_once(host, "reports") == (1, 1), "one host ran it"
+
+
+def judge_weather(host, _):
+    most, calls = most_at_once(host, "calls")
+    assert most <= 20 and calls == 62
+    # The last two of 22 had their permit when the leases of the first two had ended.
+    assert lock(host, "weather-rate")["statistics"]["forgotten"] >= 2
+
+
+def judge_fleetlock(host, recipe):
+    """What Zincati makes of its configuration."""
+    config = dict(re.findall(r'^(\w+) = "(.*)"$', recipe.text_of("toml"), re.M))
+    body = json.dumps({"client_params": {"id": "node3", "group": config["group"]}}, indent=2)
+    for path, holding in (("v1/pre-reboot", 1), ("v1/steady-state", 0)):
+        url = urllib.parse.urljoin(config["base_url"], path)
+        asked = host.run(["curl", "-fsS", "-H", "fleet-lock-protocol: true", "--data-binary", body, url])
+        assert asked == (0, "") and lock(host, f"fleetlock-{config['group']}")["holding"] == holding
+
+
+def judge_ci(host, _):
+    """The script passes its command's status on, and ends it when the permit is lost."""
+    assert host.run(["./with-lock", "deploy-production", "sh", "-c", "exit 7"]) == (7, "")
+    assert lock(host, "deploy-production")["in_use"] == 0
+    # So that renewals come at once, and not every 20 s.
+    host.stand_in("sleep", "exec /bin/sleep 0.1")
+    job = ["sh", "-c", "echo >$HOME/started && exec /bin/sleep 1000"]
+    started = host.directory / "started"
+    script = host.start(["./with-lock", "deploy-production", *job])
+    until(started.exists, 20, "the command runs")
+    (holder,) = lock(host, "deploy-production")["holders"]
+    assert host.run(["lockctl", "revoke", "deploy-production", str(holder["number"])])[0] == 0
+    script.communicate(timeout=60)
+    assert script.returncode == 143, "the command was ended by TERM"
+    # A signal ends the command first, and then gives the permit back.
+    started.unlink()
+    script = host.start(["./with-lock", "deploy-production", *job])
+    until(started.exists, 20, "the command runs")
+    script.terminate()
+    script.communicate(timeout=60)
+    assert script.returncode == 1 and lock(host, "deploy-production")["in_use"] == 0
+
+
+JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Reboots with FleetLock": judge_fleetlock,
+          "CI jobs with curl": judge_ci, "An API with a limit": judge_weather}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_as_written(host, tmp_path, name):
+    recipe = RECIPES[name]
+    recipe.check()
+    (tmp_path / "server").mkdir()
+    server = ReadersServer(tmp_path / "server", recipe.config(), host.prefix).start()
+    try:
+        assert server.at == ("127.0.0.1", 9090), "where a reader finds it"
+        for kind, step in recipe.steps():
+            if kind == "sh":
+                host.shell(step)
+            elif kind == "crontab":
+                host.cron(step)
+            else:
+                (tmp_path / FILES[kind]).write_text(step)
+        JUDGES.get(name, lambda *_: None)(host, recipe)
+        # What a recipe takes it gives back, or its lease does.
+        _, said = host.run(["lockctl", "--json", "status"])
+        for one in json.loads(said)["locks"]:
+            left = LEFT.get(name, {}).get(one["name"], 0)
+            until(lambda: lock(host, one["name"])["in_use"] == left, 20, f"{one['name']} is free again")
+    finally:
+        server.stop()
+    server.check_log()
+
+
+def test_the_page_has_what_people_come_for():
+    wanted = ["SAN", "Cron", "deploy", "Licences", "FleetLock", "Terraform", "Readers", "CI jobs", "API", "Fencing"]
+    for word in wanted:
+        assert any(word in name for name in RECIPES), word
+    assert set(JUDGES) | set(LEFT) <= set(RECIPES)
+    # The table at the top leads to each of them.
+    links = re.findall(r"\| \[(.+?)\]\(#(.+?)\) \|", PAGE.read_text())
+    assert [name for name, _ in links] == list(RECIPES)
+    assert all(anchor == re.sub(r"[^\w -]", "", name).lower().replace(" ", "-") for name, anchor in links)
+
+
+def test_outputs_are_compared():
+    assert matches("a 1 b\nend\n", "a ... b\nend\n") and matches("x\ny\nend\n", "...\nend\n") and matches("", "")
+    for said, expected in [("a\n", "b\n"), ("a\nb\n", "a\n"), ("", "a\n"), ("a\n", ""), ("a 1 c\n", "a ... b\n")]:
+        assert not matches(said, expected), (said, expected)
