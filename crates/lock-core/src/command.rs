@@ -148,6 +148,14 @@ pub enum Command {
         /// Wait on the server while it is queued.
         wait: bool,
     },
+    /// Wait on for the client of a request that the table before this one had told to wait. The engine's own word: the
+    /// client is there, but whether it knows its ticket is another matter.
+    WaitOn {
+        /// The ticket.
+        id: TicketId,
+        /// Who asked.
+        caller: Caller,
+    },
     /// A sign of life.
     Renew {
         /// The ticket.
@@ -157,7 +165,7 @@ pub enum Command {
         /// A new lease from now on.
         ttl: Option<Ms>,
     },
-    /// A waiting request is over. Sent by the face, once for each `Get` or `Acquire` that was told to wait.
+    /// A waiting request is over. Sent by the face, once for each command that was told to wait.
     EndWait {
         /// The ticket.
         id: TicketId,
@@ -276,6 +284,7 @@ impl Command {
         match self {
             Self::Acquire(new) => new.if_busy == IfBusy::Wait,
             Self::Get { wait, .. } => *wait,
+            Self::WaitOn { .. } => true,
             _ => false,
         }
     }

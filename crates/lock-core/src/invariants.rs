@@ -141,6 +141,10 @@ fn indexes(table: &Table) -> Result<(), String> {
         require(real == counted, || format!("{name}: {real:?} tickets queue and hold, {counted:?} are counted"))?;
     }
     require(live.values().all(|counts| *counts == (0, 0)), || "live tickets of a lock that is gone".to_owned())?;
+    for id in &table.late {
+        let right = table.tickets.get(id).is_some_and(|ticket| ticket.is_live() && ticket.known);
+        require(right, || format!("{id:?} is written late, and is no live ticket whose client knows of it"))?;
+    }
     require(leases == table.leases, || "leases differ from those of the tickets".to_owned())?;
     require(makers == table.makers, || "tickets of keys and addresses are miscounted".to_owned())?;
     require(ended == table.ended.len() && ended <= limits::ENDED_TICKETS_MAX, || format!("{ended} ended tickets"))

@@ -47,6 +47,18 @@ impl Queue {
         }
     }
 
+    /// Adds dormant tickets at places that were given long ago. Builds everything anew, so it is for a load only.
+    pub(crate) fn put_back(&mut self, tickets: Vec<(Place, TicketId, u32)>) {
+        let wants: BTreeMap<Place, u32> = self.wants.iter().map(|&(permits, place)| (place, permits)).collect();
+        let old = std::mem::take(self);
+        let stay = old.iter().map(|(place, id)| (place, id, wants.get(&place).copied().unwrap_or(1)));
+        let mut all: Vec<_> = stay.chain(tickets).collect();
+        all.sort_unstable_by_key(|(place, ..)| *place);
+        for (place, id, permits) in all {
+            self.push(place, id, permits, !old.is_ready(place));
+        }
+    }
+
     pub(crate) fn remove(&mut self, place: Place, permits: u32) {
         self.order.remove(&place).expect("a queued ticket is in the queue");
         self.set_dormant(place, true);
@@ -203,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rule_2_places_equal_those_of_a_sorted_list(ops in prop::collection::vec((0u8..4, -1i8..2, any::<prop::sample::Index>()), 0..400)) {
+        fn rule_2_places_equal_those_of_a_sorted_list(ops in prop::collection::vec((0u8..5, -1i8..2, any::<prop::sample::Index>()), 0..400)) {
             let mut queue = Queue::default();
             let mut model: BTreeMap<Place, bool> = BTreeMap::new();
             for (seq, (op, priority, pick)) in ops.into_iter().enumerate() {
@@ -217,6 +229,11 @@ mod tests {
                     (2, Some(place)) => {
                         queue.remove(place, 1);
                         model.remove(&place);
+                    }
+                    (3, Some(place)) => {
+                        queue.remove(place, 1);
+                        queue.put_back(vec![(place, TicketId(place.seq.into()), 1)]);
+                        model.insert(place, false);
                     }
                     (_, Some(place)) => {
                         let ready = !model[&place];

@@ -245,6 +245,9 @@ pub struct TicketRecord {
     pub queue_lease: QueueLease,
     /// Longest hold it asked for itself.
     pub max_hold: Option<Ms>,
+    /// A request has named it since it was made, so its client knows of it (rule 9). Stored late: after a crash `false`
+    /// proves nothing.
+    pub known: bool,
     /// Where it is.
     pub state: State,
     /// Fencing token of its last grant.

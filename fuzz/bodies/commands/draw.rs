@@ -1,6 +1,6 @@
 //! Bytes into choices, and choices into commands: a few locks, clients and times, so that they meet.
 
-use super::{Act, Step, World};
+use super::{Act, Load, Step, World};
 use lock_core::*;
 use std::sync::Arc;
 
@@ -177,7 +177,8 @@ fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
 fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
     let command = match choices.below(64) {
         0..=23 => Command::Acquire(new_ticket(choices, world)),
-        24..=32 => Command::Get {
+        24 => Command::WaitOn { id: ticket(choices, world), caller: caller(choices) },
+        25..=32 => Command::Get {
             id: ticket(choices, world),
             lock: (choices.below(8) == 0).then(|| lock(choices)),
             caller: caller(choices),
@@ -257,5 +258,10 @@ pub(crate) fn step(bytes: &[u8], world: &mut World) -> Step {
     }
     // The bytes of one act after those of the other: what is left is for the second.
     let acts = 1 + usize::from(kind % 4 == 3);
-    Step { passed, restart: kind >= 248, gap: kind == 247, acts: (0..acts).map(|_| act(choices, world)).collect() }
+    let load = match kind {
+        ..248 => None,
+        248..252 => Some(Load::Start),
+        252.. => Some(Load::GoOn),
+    };
+    Step { passed, load, gap: kind == 247, acts: (0..acts).map(|_| act(choices, world)).collect() }
 }

@@ -40,12 +40,21 @@ pub(crate) enum Act {
     HangUp(TicketId),
 }
 
+/// Why a table is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// The process starts.
+    Start,
+    /// The store failed, and the process goes on with what it has.
+    GoOn,
+}
+
 /// One step.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) passed: Ms,
-    /// The process starts again from its store before this step.
-    pub(crate) restart: bool,
+    /// The table is loaded from its store before this step.
+    pub(crate) load: Option<Load>,
     pub(crate) gap: bool,
     pub(crate) acts: Vec<Act>,
 }
@@ -118,10 +127,13 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
     for bytes in data.chunks(STEP_BYTES).take(2000) {
         let step = step(bytes, &mut world);
         now += step.passed;
-        if step.restart {
-            let stored = table.snapshot();
+        if let Some(load) = step.load {
+            let (stored, stamps) = (table.snapshot(), table.stamps());
             table = Table::load(stored.clone(), 0).expect("a table can be loaded");
             assert_eq!(table.snapshot(), stored, "a load changes nothing");
+            if load == Load::GoOn {
+                table.take_over(&stamps);
+            }
         }
         table.begin_step(now);
         if step.gap {
@@ -151,6 +163,9 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
             note(&mut world, command, &outcome);
         }
         table.take_changes();
+        if now % 3 == 0 {
+            table.take_late_changes();
+        }
         table.take_events();
         for id in table.take_served() {
             note_served(&mut world, &table.answer_waiting(id));

@@ -46,6 +46,7 @@ impl Table {
                 };
                 counts.then_some(*id)
             }
+            Command::WaitOn { id, caller } => alive(self.usable(None, *id, caller).ok()?),
             Command::Renew { id, caller, ttl } => {
                 ttl.map_or(Ok(()), check_ttl).ok()?;
                 alive(self.usable(None, *id, caller).ok()?)
@@ -69,10 +70,21 @@ impl Table {
             return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
         }
         // A read renews while it waits, and only a queued ticket is waited for (rule 5).
-        if renew || (wait && matches!(state, State::Queued { .. })) {
+        let lives = renew || (wait && matches!(state, State::Queued { .. }));
+        self.hear_of(id);
+        if lives {
             self.touch_by_caller(at, id);
         }
         self.told(at, id, true, wait)
+    }
+
+    pub(super) fn wait_on(&mut self, at: At<'_>, id: TicketId, caller: &Caller) -> Result<Outcome, Rejection> {
+        self.usable(None, id, caller)?;
+        if self.is_ended(id) {
+            return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
+        }
+        self.touch_by_caller(at, id);
+        self.told(at, id, true, true)
     }
 
     /// The answer about a live ticket: picks it up, or begins to wait, or just tells.
@@ -114,6 +126,7 @@ impl Table {
         if self.is_ended(id) {
             return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
         }
+        self.hear_of(id);
         if let Some(ttl) = ttl {
             let lease = self.cap_lease(&self.ticket(id).lock, Lease::Given(ttl));
             if self.ticket(id).lease != lease {
@@ -213,7 +226,10 @@ impl Table {
                 return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
             }
             State::Ended { .. } => return Ok(Outcome::NothingHeld),
-            State::Queued { .. } if !queued => return Ok(Outcome::NothingHeld),
+            State::Queued { .. } if !queued => {
+                self.hear_of(id);
+                return Ok(Outcome::NothingHeld);
+            }
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
             State::Granted | State::Held => self.end(at, id, EndedAs::Released, None),
         }

@@ -8,6 +8,9 @@ impl Table {
     /// Ends, lapses and opens what is due. What is over the step's bound is due in the next step.
     pub fn expire(&mut self, at: At<'_>) {
         if std::mem::take(&mut self.fresh) {
+            if !self.same_process {
+                self.pass_over_the_unknown(at);
+            }
             let names: Vec<LockName> = self.locks.keys().cloned().collect();
             names.iter().for_each(|name| self.grant(at, name));
         }

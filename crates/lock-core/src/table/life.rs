@@ -4,7 +4,9 @@ use super::{At, Table, Timer};
 use crate::command::Command;
 use crate::event::{Step, What};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
-use crate::{Closure, EndedAs, Key, Lease, Ms, QueueLease, State, TicketId, ranges};
+use crate::queue::Place;
+use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Table {
@@ -14,6 +16,41 @@ impl Table {
         if let Some(id) = self.shows_life(command) {
             self.ticket_mut(id).restored = false;
             self.arm(id);
+        }
+    }
+
+    /// A request names the ticket, so its client knows of it. That alone needs no commit (rule 9): it is written late.
+    pub(super) fn hear_of(&mut self, id: TicketId) {
+        let was_known = std::mem::replace(&mut self.ticket_mut(id).known, true);
+        if !was_known && !self.dirty.contains(&Key::Ticket(id)) {
+            self.late.insert(id);
+        }
+    }
+
+    /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
+    /// They are passed over, in their places, until they are heard of. Held ones stay: their clients may be at work.
+    pub(super) fn pass_over_the_unknown(&mut self, at: At<'_>) {
+        let unknown = |id: &TicketId| {
+            let ticket = self.ticket(*id);
+            !ticket.known && ticket.restored
+        };
+        let ids: Vec<TicketId> = self.numbers.values().copied().filter(unknown).collect();
+        let mut back: BTreeMap<LockName, Vec<(Place, TicketId, u32)>> = BTreeMap::new();
+        for id in ids {
+            match self.ticket(id).state {
+                State::Queued { dormant: false } => self.set_dormant(id, true),
+                State::Granted => {
+                    self.take_back(at, id, self.ticket(id).seq);
+                    let ticket = self.ticket(id);
+                    let queued = (ticket.place(), id, ticket.wants());
+                    back.entry(ticket.lock.clone()).or_default().push(queued);
+                }
+                State::Queued { dormant: true } | State::Held | State::Ended { .. } => {}
+            }
+        }
+        for (name, tickets) in back {
+            self.lock_mut(&name).queue.put_back(tickets);
+            self.note_oversized(&name);
         }
     }
 
@@ -115,25 +152,31 @@ impl Table {
     /// Granted -> queued: nobody picked it up in time. It goes to the end of its priority and is skipped until it shows
     /// life (rule 4).
     pub(super) fn lapse(&mut self, at: At<'_>, id: TicketId) {
-        self.take_from_active(id);
         self.meta.last_seq += 1;
-        let seq = self.meta.last_seq;
+        self.take_back(at, id, self.meta.last_seq);
+        let ticket = self.ticket(id);
+        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
+        self.lock_mut(&lock).queue.push(place, id, wants, true);
+        self.note_oversized(&lock);
+        self.grant(at, &lock);
+    }
+
+    /// Granted -> queued and dormant, in that place, into which the caller puts it.
+    fn take_back(&mut self, at: At<'_>, id: TicketId, seq: u64) {
+        self.take_from_active(id);
         let ticket = self.ticket_mut(id);
         let (slots, names) = (std::mem::take(&mut ticket.slots), std::mem::take(&mut ticket.slot_names));
         ticket.state = State::Queued { dormant: true };
         ticket.seq = seq;
         ticket.token = None;
         ticket.granted_at = None;
-        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
+        let lock = ticket.lock.clone();
         let of = self.lock_mut(&lock);
         of.slots.put_back(&slots, &names);
-        of.queue.push(place, id, wants, true);
         of.statistics.lapsed += 1;
         self.arm(id);
         self.mark(Key::Ticket(id));
         self.tell_step(at, id, Step::Lapsed);
-        self.note_oversized(&lock);
-        self.grant(at, &lock);
     }
 
     /// Ends a live ticket, frees or closes its permits, and grants what that makes possible (rules 3, 4, 8).

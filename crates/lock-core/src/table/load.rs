@@ -15,7 +15,9 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 }
 
 impl Table {
-    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9).
+    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). Its
+    /// first step passes over tickets of which their clients may never have been told, unless [`Table::take_over`] is
+    /// called before.
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
     ///
     /// # Errors
@@ -81,7 +83,9 @@ impl Table {
             ends_left: limits::STEP_ENDS_MAX,
             oversized: BTreeSet::new(),
             fresh: true,
+            same_process: false,
             dirty: BTreeSet::new(),
+            late: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),
         }
@@ -186,7 +190,7 @@ impl Table {
         }
     }
 
-    /// Everything durable, as a store that got every change gives it back. Sorted.
+    /// Everything durable, as a store that got every change, late ones included, gives it back. Sorted.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot {

@@ -45,12 +45,13 @@ pub struct At<'a> {
 /// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
-/// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody;
+/// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody, and with it, or now and then
+///    without it, [`Table::take_late_changes`];
 /// 6. [`Table::take_served`]: requests that waited for these tickets are answered now, with [`Table::answer_waiting`]; and
 ///    [`Table::take_events`].
 ///
 /// After a step that could not be made durable the table is ahead of the store: drop it, and load another one that goes on
-/// with its [`Table::stamps`] ([`Table::continue_stamps`]).
+/// with its [`Table::stamps`] ([`Table::take_over`]).
 #[derive(Debug)]
 pub struct Table {
     pub(crate) meta: Meta,
@@ -82,7 +83,11 @@ pub struct Table {
     oversized: BTreeSet<LockName>,
     /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
     fresh: bool,
+    /// It goes on where another table of this process stopped.
+    same_process: bool,
     dirty: BTreeSet<Key>,
+    /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them.
+    pub(crate) late: BTreeSet<TicketId>,
     served: Vec<TicketId>,
     events: Vec<Event>,
 }
@@ -259,6 +264,7 @@ impl Table {
         match command {
             Command::Acquire(new) => self.acquire(at, new),
             Command::Get { lock, id, caller, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
+            Command::WaitOn { id, caller } => self.wait_on(at, *id, caller),
             Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
             Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
@@ -287,6 +293,22 @@ impl Table {
             dirty.insert(Key::Meta);
         }
         dirty.into_iter().map(|key| self.change_of(key)).collect()
+    }
+
+    /// What may be written late: that clients know of their tickets. At most 1000 records, none of which
+    /// [`Table::take_changes`] has given in the same step; they may go into its commit. After a crash without them such
+    /// tickets are passed over until they are heard of again (rule 9), so it should not take long.
+    pub fn take_late_changes(&mut self) -> Vec<Change> {
+        let rest = self.late.iter().nth(limits::LATE_CHANGES_MAX).copied();
+        let rest = rest.map(|first| self.late.split_off(&first)).unwrap_or_default();
+        let now = std::mem::replace(&mut self.late, rest);
+        now.into_iter().map(|id| self.change_of(Key::Ticket(id))).collect()
+    }
+
+    /// Whether [`Table::take_late_changes`] has something to give.
+    #[must_use]
+    pub fn has_late_changes(&self) -> bool {
+        !self.late.is_empty()
     }
 
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
@@ -338,8 +360,11 @@ impl Table {
         self.tickets.iter().map(|(&id, ticket)| (id, ticket.stamp)).collect()
     }
 
-    /// Continues the counts of the table that this one takes the place of: an answer that it gave may still get lost.
-    pub fn continue_stamps(&mut self, stamps: &BTreeMap<TicketId, u64>) {
+    /// This table takes the place of another one in the same process, of which these are the [`Table::stamps`]. The counts
+    /// go on, for an answer that was given may still get lost; and no ticket is passed over in the first step, for the
+    /// connections of their clients have outlived the other table.
+    pub fn take_over(&mut self, stamps: &BTreeMap<TicketId, u64>) {
+        self.same_process = true;
         for (id, &stamp) in stamps {
             if let Some(ticket) = self.tickets.get_mut(id) {
                 ticket.stamp = stamp;
@@ -377,6 +402,9 @@ impl Table {
     }
 
     fn mark(&mut self, key: Key) {
+        if let Key::Ticket(id) = &key {
+            self.late.remove(id);
+        }
         self.dirty.insert(key);
     }
 

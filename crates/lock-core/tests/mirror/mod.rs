@@ -1,6 +1,6 @@
 //! A store as a map: it gets every change and gives back what is left. What a real store must do, in 60 lines.
 
-use lock_core::{Change, Key, Meta, Snapshot, Table, invariants};
+use lock_core::{At, Change, Key, Meta, Snapshot, State, Table, TicketId, TicketRecord, invariants};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records by key.
@@ -50,7 +50,7 @@ impl Mirror {
     }
 
     /// Commits a step of this table and checks everything that is true after any step: the invariants, that the store has
-    /// what the table has, and that a table loaded from it has it too.
+    /// what the table has, and that a table loaded from it has it too. What may be written late is left for later.
     pub(crate) fn settle(&mut self, table: &mut Table) -> Result<(), String> {
         let before = self.meta;
         self.commit(table.take_changes());
@@ -63,13 +63,61 @@ impl Mirror {
         // Time alone needs no commit; the engine saves the clock now and then.
         self.commit(vec![table.clock_change()]);
         invariants::check(table)?;
-        let stored = self.snapshot();
-        if stored != table.snapshot() {
-            return Err(differs(&stored, &table.snapshot()));
+        self.has_all_of(table)?;
+        self.survives_a_crash()
+    }
+
+    /// Writes what may be written late, as before an orderly stop. Then the store has what the table has to the last bit.
+    pub(crate) fn settle_all(&mut self, table: &mut Table) -> Result<(), String> {
+        self.settle(table)?;
+        while table.has_late_changes() {
+            let mut changes = table.take_late_changes();
+            changes.push(table.clock_change());
+            self.commit(changes);
         }
-        let loaded = Table::load(stored.clone(), 0).map_err(|why| why.to_string())?;
+        self.has_all_of(table)
+    }
+
+    /// The store equals the table, but for that clients know of their tickets, and that only while the table still has some
+    /// of it to write.
+    fn has_all_of(&self, table: &Table) -> Result<(), String> {
+        let (stored, mut is) = (self.snapshot(), table.snapshot());
+        if table.has_late_changes() {
+            let unknown: BTreeSet<TicketId> = stored.tickets.iter().filter(|t| !t.known).map(|t| t.id).collect();
+            for ticket in &mut is.tickets {
+                ticket.known &= !unknown.contains(&ticket.id);
+            }
+        }
+        if stored == is { Ok(()) } else { Err(differs(&stored, &is)) }
+    }
+
+    /// A load gives back what is stored; and in the first step after a crash nobody whose client may not know of its ticket
+    /// stands in the way of others, while nobody loses what its client may have been told it holds.
+    fn survives_a_crash(&self) -> Result<(), String> {
+        let stored = self.snapshot();
+        let mut loaded = Table::load(stored.clone(), 0).map_err(|why| why.to_string())?;
         if loaded.snapshot() != stored {
             return Err("a loaded table differs from its store".to_owned());
+        }
+        loaded.begin_step(self.meta.service_ms);
+        loaded.expire(At { now: self.meta.service_ms, wall: 0, present: &|_| true });
+        let mut after = self.clone();
+        after.commit(loaded.take_changes());
+        after.has_all_of(&loaded)?;
+        invariants::check(&loaded)?;
+        let before: BTreeMap<TicketId, &TicketRecord> =
+            stored.tickets.iter().map(|ticket| (ticket.id, ticket)).collect();
+        for is in after.snapshot().tickets.iter().filter(|ticket| ticket.is_live()) {
+            let was = before[&is.id];
+            if !is.known && matches!(is.state, State::Queued { dormant: false } | State::Granted) {
+                return Err(format!("after a crash a ticket that nobody may know of is in the way: {is:?}"));
+            }
+            if was.state == State::Held && is.state != State::Held {
+                return Err(format!("after a crash a holder has lost its permit: {is:?}"));
+            }
+            if was.seq != is.seq {
+                return Err(format!("after a crash a ticket has lost its place: {was:?} {is:?}"));
+            }
         }
         Ok(())
     }

@@ -276,6 +276,36 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
 }
 
 #[test]
+fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    let ids: Vec<TicketId> = (0..2_500).map(|_| crowd.ask("san", 0, Lease::Never).unwrap()).collect();
+    let mut store = Mirror::default();
+    store.settle(&mut crowd.table).unwrap();
+    let renew = |id| Command::Renew { id, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
+    for id in &ids {
+        crowd.table.apply(at(0), &renew(*id)).unwrap();
+    }
+    assert!(crowd.table.take_changes().is_empty(), "signs of life alone need no commit");
+    // What is dirty for another reason is written with that.
+    crowd.release(ids[0]);
+    let mut seen: Vec<TicketId> = Vec::new();
+    let changes = crowd.table.take_changes();
+    assert!(changes.iter().any(|change| matches!(change, Change::PutTicket(t) if t.id == ids[0] && t.known)));
+    for expected in [1000, 1000, 498, 0] {
+        let late = crowd.table.take_late_changes();
+        assert_eq!(late.len(), expected);
+        for change in late {
+            let Change::PutTicket(ticket) = change else { panic!("{change:?} is nothing that may be late") };
+            assert!(ticket.known);
+            seen.push(ticket.id);
+        }
+    }
+    // The one that the release granted was written with the release.
+    assert_eq!(seen, ids[2..]);
+}
+
+#[test]
 fn rule_08_at_most_100_000_ended_tickets_are_remembered_the_oldest_go() {
     let mut crowd = Crowd::new();
     crowd.put("san", Settings::new(1_000_000)).unwrap();

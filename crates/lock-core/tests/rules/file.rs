@@ -59,6 +59,7 @@ fn file_a_lock_whose_section_is_gone_finishes_its_tickets() {
          file -> configured retired san
          c takes san -> refused: retiring
          c takes san try -> refused: retiring
+         b gets -> queued ahead 0
          restart
          a renews -> held 0
          view san -> size 1 free 0 in-use 1 closed 0 queued 1 retiring

@@ -15,6 +15,7 @@ fn permits_and_waiters_are_counted_where_they_are() {
          c asks san -> queued ahead 0
          +2 d asks san -> queued ahead 1
          +3 measure san -> locks 1 size 3 held 3 queued 2 oldest 5
+         c gets & d gets -> queued ahead 0 & queued ahead 1
          revoke san b -> revoked; b revoked
          measure san -> locks 1 size 3 held 1 closed 2 queued 2 oldest 5
          patch san size=1

@@ -9,7 +9,7 @@ fn rule_01_permits_beyond_the_size_wait() {
          a asks san -> granted 0
          b asks san -> granted 1
          c asks san -> queued ahead 0
-         a gets -> held 0
+         a gets & b gets & c gets -> held 0 & held 1 & queued ahead 0
          view san -> size 2 free 0 in-use 2 closed 0 queued 1
          restart
          +1 view san -> size 2 free 0 in-use 2 closed 0 queued 1
@@ -27,7 +27,7 @@ fn rule_01_a_shrink_leaves_holders_alone_and_lets_nobody_in_until_enough_left() 
          patch san size=1 -> size 1 free 0 in-use 3 closed 0 queued 0
          d asks san -> queued ahead 0
          d2 takes san try -> refused: busy
-         a releases -> released
+         a releases & d gets -> released & queued ahead 0
          restart
          +1 show c state -> held 2
          b releases -> released
@@ -103,6 +103,7 @@ fn rule_01_closed_permits_count() {
          patch san size=1 -> size 1 free 0 in-use 1 closed 1 queued 1
          b releases -> released
          view san -> size 1 free 0 in-use 0 closed 1 queued 1
+         c gets -> queued ahead 0
          restart
          +1 view san -> size 1 free 0 in-use 0 closed 1 queued 1
          +59 -> san opened; c granted 0",
@@ -146,6 +147,7 @@ fn rule_02_higher_priorities_go_first_and_equal_ones_in_order_of_arrival() {
          mid2 asks san -> queued ahead 2
          over asks san priority=101 -> refused: invalid
          under asks san priority=-101 -> refused: invalid
+         low gets & mid gets & high gets & mid2 gets
          restart
          +0 show low state -> queued ahead 3
          a releases -> released; high granted 0
@@ -191,6 +193,7 @@ fn rule_02_all_is_alone_whatever_the_size_becomes() {
          r1 releases -> released; w granted 0-1
          w gets -> held 0-1
          patch san size=5 -> size 5 free 0 in-use 2 closed 0 queued 1
+         r2 gets -> queued ahead 0
          restart
          +1 x takes san try -> refused: busy
          patch san size=1 -> size 1 free 0 in-use 2 closed 0 queued 1
@@ -210,6 +213,7 @@ fn rule_02_all_waits_for_closed_permits_and_closes_everything_after_a_bad_end() 
          r2 asks san ttl=600 -> queued ahead 0
          revoke san w -> revoked; w revoked
          patch san size=4 -> size 4 free 0 in-use 0 closed 2 queued 1
+         r2 gets -> queued ahead 0
          restart
          +29.999 ->
          +0.001 -> san opened; r2 granted 0",
@@ -223,6 +227,7 @@ fn rule_02_a_lapse_gives_a_new_place_which_a_restart_keeps() {
          a asks san ttl=600 -> granted 0
          b asks san ttl=600 -> queued ahead 0
          c asks san ttl=600 -> queued ahead 1
+         b gets & c gets -> queued ahead 0 & queued ahead 1
          +10 -> a lapsed; b granted 0
          a gets -> queued ahead 1
          restart

@@ -152,7 +152,7 @@ fn rule_04_permits_stay_closed_after_forgotten_overdue_and_revoked_only() {
          revoke san c reason=enough -> revoked; c revoked
          view san -> size 4 free 1 in-use 0 closed 3 queued 0
          all asks san permits=4 ttl=600 -> queued ahead 0
-         +20 restart
+         +20 all gets & restart -> queued ahead 0
          +9.999 ->
          open san c -> size 4 free 2 in-use 0 closed 2 queued 1
          open san c -> refused: unknown ticket
@@ -280,6 +280,7 @@ fn rule_05_who_lost_its_connection_is_skipped_in_its_place() {
          b asks san wait -> waits ahead 0
          c asks san wait -> waits ahead 1
          d asks san -> queued ahead 2
+         d gets -> queued ahead 2
          b stops-waiting lost -> dormant ahead 0
          c hangs-up
          a releases -> released; d granted 0

@@ -61,8 +61,11 @@ fn rule_09_every_lease_starts_again_in_full_at_load() {
     play(
         "lock san size=2 grace=60 max_lock=100
          a takes san -> held 0
-         g asks san -> granted 1
-         q asks san ttl=90 -> queued ahead 0
+         o takes san -> held 1
+         g asks san -> queued ahead 0
+         q asks san ttl=90 -> queued ahead 1
+         g gets & q gets -> queued ahead 0 & queued ahead 1
+         o releases -> released; g granted 1
          +50 restart
          show a left -> left 100
          show g left -> left 60
@@ -76,8 +79,11 @@ fn rule_09_every_lease_starts_again_in_full_at_load() {
 fn rule_09_grace_is_at_least_30_seconds_after_a_load() {
     play(
         "lock san size=1 grace=5
-         a asks san -> granted 0
-         b asks san ttl=600 -> queued ahead 0
+         o takes san -> held 0
+         a asks san -> queued ahead 0
+         b asks san ttl=600 -> queued ahead 1
+         a gets & b gets -> queued ahead 0 & queued ahead 1
+         o releases -> released; a granted 0
          +4 restart
          show a left -> left 30
          +29.999 ->
@@ -137,11 +143,193 @@ fn rule_09_an_unfinished_wait_is_an_ordinary_queued_ticket_after_a_load() {
     play(
         "lock san size=1 grace=5
          a takes san -> held 0
-         b asks san wait -> waits ahead 0
+         b asks san -> queued ahead 0
+         b waits -> waits ahead 0
          +50 restart
          show b state left -> queued ahead 0 left 60
          a releases -> released; b granted 0
+         show b left -> left 30
          b reads -> held 0",
+    );
+}
+
+#[test]
+fn rule_09_a_grant_that_nobody_may_know_of_stands_in_nobodys_way_after_a_crash() {
+    play(
+        "lock san size=1 grace=10 expiration=600
+         lost asks san xml -> granted 0
+         b asks san xml -> queued ahead 0
+         b gets -> queued ahead 0
+         c asks san xml -> queued ahead 1
+         restart
+         +1 -> lost lapsed; b granted 0
+         show lost state token left -> dormant ahead 0 token 0 left 600
+         show c state -> dormant ahead 0
+         verify san 1 -> refused: not a holder
+         b gets -> held 0
+         c gets -> queued ahead 0
+         lost gets -> queued ahead 0
+         show c state -> queued ahead 1
+         b releases -> released; lost granted 0
+         lost gets -> held 0
+         show lost token -> token 3",
+    );
+}
+
+#[test]
+fn rule_09_a_place_that_nobody_may_know_of_is_passed_over_until_its_next_sign_of_life() {
+    play(
+        "lock san size=1 expiration=100
+         a takes san ttl=600 -> held 0
+         lost asks san xml -> queued ahead 0
+         slow asks san xml -> queued ahead 1
+         b asks san xml -> queued ahead 2
+         b gets -> queued ahead 2
+         restart
+         +1 show lost state -> dormant ahead 0
+         show b state -> queued ahead 0
+         slow reads -> dormant ahead 0
+         slow gets -> queued ahead 0
+         a releases -> released; slow granted 0
+         +98 slow gets & b gets -> held 0 & queued ahead 0
+         +1 -> lost expired",
+    );
+    play(
+        "lock san size=1
+         a asks san -> granted 0
+         b asks san -> queued ahead 0
+         restart
+         +1 -> a lapsed
+         b gets -> held 0
+         a gets -> queued ahead 0",
+    );
+}
+
+#[test]
+fn rule_09_whatever_names_a_ticket_shows_that_its_client_knows_of_it() {
+    play(
+        "lock san size=1
+         a takes san ttl=600 -> held 0
+         show a known -> unknown
+         reader asks san -> queued ahead 0
+         reader reads -> queued ahead 0
+         waiter asks san -> queued ahead 1
+         waiter waits -> waits ahead 1
+         lively asks san -> queued ahead 2
+         lively renews -> queued ahead 2
+         classic asks san -> queued ahead 3
+         classic releases only-held -> nothing
+         again asks san request=1234567890abcdef -> queued ahead 4
+         again asks san request=1234567890abcdef -> queued ahead 4
+         named asks san holder=me -> queued ahead 5
+         named asks san holder=me -> queued ahead 5
+         once asks san request=1234567890abcdeg -> queued ahead 6
+         maker asks san wait -> waits ahead 7
+         gone asks san wait -> waits ahead 8
+         gone stops-waiting -> queued ahead 8
+         foreign asks san key=ci -> queued ahead 9
+         foreign reads key=thief -> refused: unknown ticket
+         foreign renews ttl=0.1 -> refused: invalid
+         listed asks san -> queued ahead 10
+         view san & locks & mine
+         restart
+         +1 show reader state -> queued ahead 0
+         show waiter state -> queued ahead 1
+         show lively state -> queued ahead 2
+         show classic state -> queued ahead 3
+         show again state -> queued ahead 4
+         show named state -> queued ahead 5
+         show once state -> dormant ahead 6
+         show maker state -> dormant ahead 6
+         show gone state -> dormant ahead 6
+         show foreign state -> dormant ahead 6
+         show listed state -> dormant ahead 6
+         once asks san request=1234567890abcdeg -> queued ahead 6",
+    );
+}
+
+#[test]
+fn rule_09_who_may_have_been_told_that_it_holds_keeps_its_permit_for_its_lease() {
+    play(
+        "lock san size=2 max_lock=40
+         a takes san -> held 0
+         w asks san permits=2 wait -> waits ahead 0
+         a releases -> released; w served 0-1
+         show w known -> unknown
+         crash
+         +39 show w state left -> held 0-1 left 1
+         w renews -> held 0-1
+         +20 crash
+         +39.999 ->
+         +0.001 -> w forgotten",
+    );
+}
+
+#[test]
+fn rule_09_an_answer_that_was_lost_before_the_crash_leaves_no_grant_behind_it() {
+    play(
+        "lock san size=1 grace=10
+         a takes san request=1234567890abcdef -> held 0
+         a undelivered made -> done
+         show a state -> granted 0
+         b asks san -> queued ahead 0
+         b gets -> queued ahead 0
+         restart
+         +1 -> a lapsed; b granted 0
+         a takes san request=1234567890abcdef -> queued ahead 0
+         b gets -> held 0
+         b releases -> released; a granted 0",
+    );
+}
+
+#[test]
+fn rule_09_what_is_not_written_yet_costs_no_more_than_a_sign_of_life() {
+    play(
+        "lock san size=1 grace=10 expiration=600
+         a takes san ttl=600 -> held 0
+         b asks san xml -> queued ahead 0
+         c asks san xml -> queued ahead 1
+         c gets -> queued ahead 1
+         b gets -> queued ahead 0
+         show b known -> known
+         crash
+         +1 show b state known -> dormant ahead 0 unknown
+         c gets & b gets -> queued ahead 0 & queued ahead 0
+         show b known -> known
+         a releases -> released; b granted 0
+         crash
+         +1 show b state -> granted 0
+         show c state -> queued ahead 0      # waking is written at once, and what is known with it
+         restart
+         +1 show b left -> left 29
+         b gets -> held 0",
+    );
+}
+
+#[test]
+fn rule_09_a_sign_of_life_in_the_first_batch_comes_before() {
+    play(
+        "lock san size=1
+         a asks san -> granted 0
+         b asks san -> queued ahead 0
+         c asks san -> queued ahead 1
+         restart
+         +1 a gets & b gets -> held 0 & queued ahead 0
+         show b state -> queued ahead 0
+         show c state -> dormant ahead 1",
+    );
+}
+
+#[test]
+fn rule_09_a_grant_given_back_after_a_crash_may_have_become_impossible() {
+    play(
+        "lock san size=3
+         a asks san permits=3 -> granted 0-2
+         patch san size=2 -> size 2 free 0 in-use 3 closed 0 queued 0
+         all asks san permits=all -> queued ahead 0
+         all gets -> queued ahead 0
+         restart
+         +1 -> a lapsed; all granted 0-1; a oversized",
     );
 }
 

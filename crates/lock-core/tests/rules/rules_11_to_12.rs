@@ -34,6 +34,7 @@ fn rule_11_a_removed_name_is_not_given_again_and_its_holder_keeps_it() {
          a takes lab -> held 0 red
          patch lab names=green -> size 1 free 0 in-use 1 closed 0 queued 0 names 1=green
          b asks lab -> queued ahead 0
+         b gets -> queued ahead 0
          restart
          +1 a reads -> held 0 red
          a releases -> released; b granted 1 green
@@ -65,6 +66,7 @@ fn rule_11_a_name_is_given_to_nobody_while_a_closed_permit_has_it() {
          patch lab names=blue+red -> size 2 free 1 in-use 0 closed 1 queued 0 names 0=red,1=blue
          b takes lab ttl=600 -> held 1 blue
          c asks lab ttl=600 -> queued ahead 0
+         c gets -> queued ahead 0
          restart
          patch lab size=3 -> size 3 free 0 in-use 2 closed 1 queued 0; c granted 2
          c gets -> held 2

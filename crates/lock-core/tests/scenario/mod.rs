@@ -52,6 +52,8 @@ enum Act {
     /// The process stops after a commit and starts again from its store; a copy begins its counters at this Unix time in
     /// microseconds.
     Restart(Option<u64>),
+    /// The process is killed after a commit, with what may be written late unwritten, and starts again.
+    Crash,
     /// The process stood still before this step.
     Gap,
     /// Some facts about a ticket, looked at from outside.
@@ -130,7 +132,14 @@ impl Stage {
                 Act::HangUp(name) => {
                     self.absent.insert(self.actors[&name].id);
                 }
-                Act::Restart(copy) => self.restart(copy),
+                Act::Restart(copy) => {
+                    self.store.settle_all(&mut self.table).expect("the table is sound");
+                    self.restart(copy);
+                }
+                Act::Crash => {
+                    self.store.settle(&mut self.table).expect("the table is sound");
+                    self.restart(None);
+                }
                 Act::Gap => {}
                 Act::Show(name, facts) => results.push(self.show(&name, &facts)),
                 Act::Measure(label) => results.push(self.measure(&label)),
@@ -152,7 +161,6 @@ impl Stage {
     }
 
     fn restart(&mut self, copy: Option<u64>) {
-        self.store.settle(&mut self.table).expect("the table is sound");
         let mut snapshot = self.store.snapshot();
         snapshot.restart_counters = copy.is_some();
         self.table = Table::load(snapshot, copy.unwrap_or(0)).expect("the store is sound");
@@ -247,6 +255,7 @@ impl Stage {
             "token" => format!("token {}", record.token.unwrap_or(0)),
             "number" => format!("number {}", record.number),
             "seq" => format!("seq {}", record.seq),
+            "known" => if record.known { "known" } else { "unknown" }.to_owned(),
             "ttl" => format!("ttl {}", left(view.as_ref().and_then(|view| view.ttl))),
             "left" => format!("left {}", left(view.as_ref().and_then(|view| view.expires_in))),
             other => panic!("no fact {other}"),

@@ -56,6 +56,7 @@ impl Stage {
         let admin = |command| Act::Tell("admin".to_owned(), Box::new(command));
         match words[0] {
             "restart" => return Act::Restart(rest(1).number("copied")),
+            "crash" => return Act::Crash,
             "gap" => return Act::Gap,
             "show" => return Act::Show(words[1].to_owned(), rest(2).0.iter().map(|w| (*w).to_owned()).collect()),
             "measure" => return Act::Measure(words[1].to_owned()),

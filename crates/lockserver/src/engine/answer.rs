@@ -76,7 +76,7 @@ impl Tells {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
             Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none() => Self::Made,
-            Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. } => Self::Ticket,
+            Command::Acquire(_) | Command::Get { .. } | Command::WaitOn { .. } | Command::Renew { .. } => Self::Ticket,
             _ => Self::Nothing,
         }
     }

@@ -78,9 +78,10 @@ impl Request {
     pub(crate) fn caller(command: &Command) -> Option<&Caller> {
         match command {
             Command::Acquire(new) => Some(&new.caller),
-            Command::Get { caller, .. } | Command::Renew { caller, .. } | Command::Release { caller, .. } => {
-                Some(caller)
-            }
+            Command::Get { caller, .. }
+            | Command::WaitOn { caller, .. }
+            | Command::Renew { caller, .. }
+            | Command::Release { caller, .. } => Some(caller),
             _ => None,
         }
     }

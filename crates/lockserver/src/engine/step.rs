@@ -27,6 +27,9 @@ pub struct Engine {
     /// The last pause before a load; 0 once a commit has worked.
     pub(crate) back_off_ms: u64,
     pub(crate) term: u64,
+    /// A first step of this process is durable: the tickets whose clients an earlier process may not have told are passed
+    /// over, and all others are in this one's care.
+    pub(crate) settled: bool,
     pub(crate) waiters: Waiters,
     pub(crate) definitions: (Vec<Definition>, ConfigureMode),
     pub(crate) events: Arc<Events>,
@@ -65,6 +68,7 @@ impl Engine {
             pending: None,
             back_off_ms: 0,
             term: 0,
+            settled: false,
             waiters: Waiters::default(),
             definitions: Self::no_definitions(),
             events,
@@ -269,8 +273,13 @@ impl Engine {
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
         let measure = std::mem::take(&mut self.measure);
         let mut changes = table.take_changes();
-        if changes.is_empty() && table.is_timed() && table.now() >= self.saved_at + SAVE_CLOCK_MS {
+        let worth_saving = table.is_timed() || table.has_late_changes();
+        if changes.is_empty() && worth_saving && table.now() >= self.saved_at + SAVE_CLOCK_MS {
             changes.push(table.clock_change());
+        }
+        // What may be written late goes along, but not to a store in trouble: the smaller a commit, the likelier it works.
+        if !changes.is_empty() && self.back_off_ms == 0 {
+            changes.extend(table.take_late_changes());
         }
         if !changes.is_empty() {
             if let Err(error) = self.commit(&changes) {

@@ -79,7 +79,9 @@ impl Engine {
             }
         };
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
-        table.continue_stamps(&self.stamps);
+        if self.settled {
+            table.take_over(&self.stamps);
+        }
         if let Err(error) = self.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }
@@ -97,7 +99,9 @@ impl Engine {
         }
         self.status.set_trouble(None);
         let batch = self.first_batch();
-        self.run(tick, 0, false, batch)
+        self.run(tick, 0, false, batch)?;
+        self.settled |= self.table.is_some();
+        Ok(())
     }
 
     /// A commit, with a look at the clock around it; no rule asks how long it took.
@@ -170,7 +174,7 @@ impl Engine {
     }
 
     /// The last step: tickets whose maker waits and has nothing but its answer to know them by are cancelled, so that no
-    /// permit is offered to them after the restart.
+    /// permit is offered to them after the restart. Nothing is left to be written late.
     ///
     /// # Errors
     /// If the store is damaged.
@@ -183,8 +187,25 @@ impl Engine {
         let cancel = |id| Command::Undelivered { id, stamp: stamps[&id], made: true };
         let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
         self.step(tick, batch)?;
+        self.write_what_is_late()?;
         if self.table.is_some() {
             waiting.into_iter().for_each(|(_, one)| tell(Some(one.reply), Err(Failure::ShuttingDown)));
+        }
+        Ok(())
+    }
+
+    fn write_what_is_late(&mut self) -> Result<(), Fatal> {
+        while let Some(table) = self.table.as_mut().filter(|table| table.has_late_changes()) {
+            let mut changes = table.take_late_changes();
+            changes.push(table.clock_change());
+            match self.commit(&changes) {
+                Ok(()) => {}
+                Err(StoreError::Damaged(text)) => return Err(Fatal::Damaged(text)),
+                Err(StoreError::Unavailable(text)) => {
+                    tracing::debug!("who knows of a ticket is not noted: {text}");
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -212,7 +233,7 @@ impl Engine {
 
 /// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
 fn again(id: TicketId, one: Registered) -> Request {
-    let command = Command::Get { lock: None, id, caller: one.caller, renew: true, wait: true };
+    let command = Command::WaitOn { id, caller: one.caller };
     Request {
         work: Work::Command(Box::new(command)),
         reply: Some(one.reply),

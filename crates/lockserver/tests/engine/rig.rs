@@ -26,6 +26,8 @@ pub(crate) enum Next {
 /// What is on the disk, and what it was asked.
 pub(crate) struct Disk {
     pub(crate) records: BTreeMap<Key, Change>,
+    /// Commits that work before that one.
+    pub(crate) good: u32,
     pub(crate) next: Next,
     pub(crate) load_fails: bool,
     pub(crate) forgetful: bool,
@@ -48,7 +50,13 @@ impl Store for RigStore {
         let mut disk = self.0.lock().unwrap();
         let keys: BTreeSet<Key> = changes.iter().map(Change::key).collect();
         assert_eq!(keys.len(), changes.len(), "one change for each key");
-        let next = std::mem::replace(&mut disk.next, Next::Works);
+        let next = match disk.good.checked_sub(1) {
+            None => std::mem::replace(&mut disk.next, Next::Works),
+            Some(left) => {
+                disk.good = left;
+                Next::Works
+            }
+        };
         if matches!(next, Next::Works | Next::FailsWithEffect) {
             disk.commits.push(changes.to_vec());
             for change in changes {
@@ -201,6 +209,7 @@ impl Rig {
     pub(crate) fn new(size: u32) -> Self {
         let disk = Arc::new(Mutex::new(Disk {
             records: BTreeMap::new(),
+            good: 0,
             next: Next::Works,
             load_fails: false,
             forgetful: false,
@@ -261,6 +270,10 @@ impl Rig {
             let (mut memory, mut stored) = (table.snapshot(), snapshot(&self.disk.lock().unwrap()));
             stored.restart_counters = false;
             memory.meta.service_ms = stored.meta.service_ms;
+            if table.has_late_changes() {
+                // Whether a client knows of its ticket may be written late.
+                memory.tickets.iter_mut().zip(&stored.tickets).for_each(|(is, was)| is.known &= was.known);
+            }
             assert_eq!(memory, stored, "after a step the table is what is stored");
         }
     }
@@ -283,9 +296,21 @@ impl Rig {
         self.disk.lock().unwrap().next = next;
     }
 
+    /// So many commits work, and then this happens.
+    pub(crate) fn after(&self, good: u32, next: Next) {
+        let mut disk = self.disk.lock().unwrap();
+        (disk.good, disk.next) = (good, next);
+    }
+
     pub(crate) fn state(&self, id: u128) -> Option<State> {
         let stored = snapshot(&self.disk.lock().unwrap());
         stored.tickets.into_iter().find(|ticket| ticket.id == TicketId(id)).map(|ticket| ticket.state)
+    }
+
+    /// Whether it is stored that the ticket's client knows of it.
+    pub(crate) fn known(&self, id: u128) -> bool {
+        let stored = snapshot(&self.disk.lock().unwrap());
+        stored.tickets.iter().find(|ticket| ticket.id == TicketId(id)).expect("is stored").known
     }
 
     pub(crate) fn ended(&self, id: u128) -> Option<EndedAs> {

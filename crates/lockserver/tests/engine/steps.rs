@@ -1,6 +1,6 @@
 //! What a step owes the clock, the deletion of crowded locks, and the readers of events.
 
-use crate::rig::{Next, Rig, acquire, force, lock, named, now, renew, ticket};
+use crate::rig::{Next, Rig, acquire, confirm, force, get, lock, named, now, release, renew, ticket, unknown};
 use lock_core::{Caller, Command, EndedAs, IfBusy, NewTicket, Outcome, Precondition, State, What};
 use lockserver::engine::{EventId, Reset};
 
@@ -28,11 +28,11 @@ fn rule_5_a_read_of_what_is_held_renews_nothing_even_if_it_would_wait() {
     for _ in 0..5 {
         rig.step(1990);
     }
-    let (mut wait, _connection) = rig.wait(crate::rig::get(1, false, true));
+    let (mut wait, _connection) = rig.wait(get(1, false, true));
     rig.step(49);
     let answer = crate::rig::waited(&mut wait).expect("there is nothing to wait for");
     assert_eq!(ticket(&answer).expires_in, Some(1));
-    let (mut wait, _connection) = rig.wait(crate::rig::get(1, false, true));
+    let (mut wait, _connection) = rig.wait(get(1, false, true));
     rig.step(1);
     let answer = crate::rig::waited(&mut wait).expect("told how it ended");
     assert_eq!(ticket(&answer).ended(), Some(EndedAs::Forgotten));
@@ -106,6 +106,66 @@ fn rule_9_the_clock_is_saved_every_5_s_while_anything_is_timed() {
 }
 
 #[test]
+fn rule_9_what_a_client_knows_is_written_with_the_next_commit_or_with_the_clock() {
+    let mut rig = Rig::new(1);
+    let commits = |rig: &Rig| rig.disk.lock().unwrap().commits.len();
+    rig.hold(acquire(1, IfBusy::Refuse));
+    for id in 2..=3 {
+        confirm(&rig.ask(Command::Acquire(acquire(id, IfBusy::Queue))));
+    }
+    let before = commits(&rig);
+    rig.ask(get(2, true, false)).unwrap();
+    assert_eq!((commits(&rig), rig.known(2)), (before, false), "a sign of life alone needs no commit");
+    rig.ask(renew(1)).unwrap();
+    confirm(&rig.ask(Command::Acquire(acquire(4, IfBusy::Queue))));
+    assert_eq!((commits(&rig), rig.known(1), rig.known(2)), (before + 1, true, true), "it went along");
+    rig.ask(get(3, false, false)).unwrap();
+    for passed in [2000, 2000, 998] {
+        rig.step(passed);
+    }
+    assert!(!rig.known(3));
+    rig.step(1);
+    assert_eq!((commits(&rig), rig.known(3), rig.known(4)), (before + 2, true, false), "with the clock");
+}
+
+#[test]
+fn rule_9_what_a_client_knows_waits_until_a_store_in_trouble_has_worked() {
+    let mut rig = Rig::new(1);
+    confirm(&rig.ask(Command::Acquire(acquire(1, IfBusy::Refuse))));
+    rig.next(Next::FailsWithoutEffect);
+    assert!(unknown(&rig.ask(Command::Acquire(acquire(2, IfBusy::Queue)))));
+    rig.step(100);
+    rig.ask(renew(1)).unwrap();
+    let saved = rig.service_ms();
+    rig.step(2000);
+    rig.step(2000);
+    rig.step(999);
+    assert_eq!((rig.service_ms(), rig.known(1)), (saved + 5000, false), "the clock alone fits on a full disk");
+    confirm(&rig.ask(Command::Acquire(acquire(3, IfBusy::Queue))));
+    assert!(!rig.known(1), "this commit was the proof");
+    confirm(&rig.ask(Command::Acquire(acquire(4, IfBusy::Queue))));
+    assert!(rig.known(1));
+}
+
+#[test]
+fn rule_9_an_orderly_stop_leaves_nothing_to_be_written_late() {
+    let mut rig = Rig::new(1);
+    rig.hold(acquire(1, IfBusy::Refuse));
+    for id in 2..=3 {
+        confirm(&rig.ask(Command::Acquire(acquire(id, IfBusy::Queue))));
+    }
+    rig.ask(get(2, true, false)).unwrap();
+    assert!(!rig.known(2));
+    let tick = rig.tick();
+    rig.engine.finish(tick).unwrap();
+    assert!(rig.known(2) && !rig.known(3));
+    rig.restart();
+    rig.step(1);
+    assert_eq!(rig.state(2), Some(State::Queued { dormant: false }));
+    assert_eq!(rig.state(3), Some(State::Queued { dormant: true }), "its client has not come back yet");
+}
+
+#[test]
 fn a_lock_with_many_tickets_is_deleted_in_several_steps_and_the_answer_comes_last() {
     let mut rig = Rig::new(1);
     let tickets = 10_500;
@@ -146,7 +206,7 @@ fn a_deletion_that_a_failed_commit_cuts_short_says_that_nobody_knows() {
     let mut deleted = rig.send(delete);
     rig.next(Next::FailsWithEffect);
     rig.step(1);
-    assert!(crate::rig::unknown(&now(&mut deleted)));
+    assert!(unknown(&now(&mut deleted)));
     rig.step(1000);
     assert!(rig.engine.table().is_some());
     assert_eq!(rig.state(10_001), Some(State::Granted), "the lock is there, and serves who is left");
@@ -157,7 +217,7 @@ fn events_follow_the_commit_and_a_reader_resumes_by_id() {
     let mut rig = Rig::new(1);
     let begin = rig.handle.events().last();
     let answer = rig.ask(Command::Acquire(acquire(1, IfBusy::Refuse)));
-    crate::rig::confirm(&answer);
+    confirm(&answer);
     let read = rig.handle.events().after(begin, 100).unwrap();
     let steps = |read: &[(EventId, std::sync::Arc<lock_core::Event>)]| -> Vec<String> {
         let ticket = |what: &What| match what {
@@ -183,13 +243,13 @@ fn rule_10_a_forgetful_store_begins_its_counters_at_the_unix_time() {
     let mut rig = Rig::new(1);
     let first = rig.ask(Command::Acquire(acquire(1, IfBusy::Refuse)));
     assert_eq!(ticket(&first).ticket.token, Some(1));
-    crate::rig::confirm(&first);
+    confirm(&first);
     {
         let mut disk = rig.disk.lock().unwrap();
         disk.forgetful = true;
     }
     rig.restart();
-    let list = rig.ask(crate::rig::release(1));
+    let list = rig.ask(release(1));
     assert!(list.is_ok());
     let next = rig.ask(Command::Acquire(acquire(2, IfBusy::Refuse)));
     let view = ticket(&next);

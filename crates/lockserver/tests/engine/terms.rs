@@ -123,6 +123,67 @@ fn a_grant_that_only_the_store_knows_of_is_told_by_the_next_term_and_given_anew_
 }
 
 #[test]
+fn rule_9_a_crash_before_the_answer_leaves_no_ghost_and_a_new_term_passes_over_nobody() {
+    let mut rig = Rig::new(1);
+    let granted = |id| NewTicket { pick_up: false, ..acquire(id, IfBusy::Queue) };
+    confirm(&rig.ask(Command::Acquire(granted(1))));
+    confirm(&rig.ask(Command::Acquire(granted(2))));
+    rig.next(Next::FailsWithoutEffect);
+    drop(rig.ask(Command::Acquire(granted(9))));
+    rig.step(100);
+    assert_eq!(rig.state(1), Some(State::Granted), "the process that told them is still there");
+    assert_eq!(rig.state(2), Some(State::Queued { dormant: false }));
+    // The store has to prove itself before anything is written late.
+    confirm(&rig.ask(Command::Acquire(granted(4))));
+    rig.ask(get(2, true, false)).unwrap();
+    // The commit that makes a ticket is durable, its answer is not sent, and the process dies.
+    drop(rig.send(Command::Acquire(granted(3))));
+    rig.step(1);
+    assert!(rig.known(2));
+    rig.restart();
+    rig.step(1);
+    assert_eq!(rig.state(1), Some(State::Queued { dormant: true }), "nobody may know of it");
+    assert_eq!(rig.state(2), Some(State::Granted), "in the first step");
+    assert_eq!(rig.state(3), Some(State::Queued { dormant: true }));
+    rig.ask(get(2, true, false)).unwrap();
+    rig.ask(get(1, true, false)).unwrap();
+    rig.ask(release(2)).unwrap();
+    assert_eq!(rig.state(1), Some(State::Granted), "in its place");
+}
+
+#[test]
+fn rule_9_a_first_step_that_fails_passes_over_the_same_tickets_the_next_time() {
+    let mut rig = Rig::new(1);
+    let granted = |id| NewTicket { pick_up: false, ..acquire(id, IfBusy::Queue) };
+    confirm(&rig.ask(Command::Acquire(granted(1))));
+    rig.restart();
+    rig.after(1, Next::FailsWithoutEffect);
+    rig.try_step(1).unwrap();
+    assert!(rig.engine.table().is_none());
+    assert_eq!(rig.state(1), Some(State::Granted));
+    rig.step(1000);
+    assert_eq!(rig.state(1), Some(State::Queued { dormant: true }));
+}
+
+#[test]
+fn rule_9_who_waits_through_a_new_term_may_still_not_know_its_ticket() {
+    let mut rig = Rig::new(1);
+    rig.hold(acquire(1, IfBusy::Refuse));
+    let (_wait, _connection) = rig.wait(Command::Acquire(acquire(2, IfBusy::Wait)));
+    rig.step(1);
+    rig.next(Next::FailsWithoutEffect);
+    drop(rig.ask(Command::Acquire(acquire(3, IfBusy::Queue))));
+    rig.step(100);
+    for id in 4..=5 {
+        confirm(&rig.ask(Command::Acquire(acquire(id, IfBusy::Queue))));
+    }
+    assert!(!rig.known(2));
+    rig.restart();
+    rig.step(1);
+    assert_eq!(rig.state(2), Some(State::Queued { dormant: true }), "its connection is gone with its only answer");
+}
+
+#[test]
 fn what_is_lost_while_there_is_no_term_is_not_forgotten() {
     let mut rig = Rig::new(3);
     let held = rig.ask(Command::Acquire(named(1, IfBusy::Refuse, "a")));

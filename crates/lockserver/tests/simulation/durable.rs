@@ -23,6 +23,10 @@ pub(crate) struct Facts {
     pub(crate) lost: BTreeSet<TicketId>,
     /// Tickets that requests wait for, every one on a broken connection.
     pub(crate) deserted: BTreeSet<TicketId>,
+    /// Tickets that a client's request has named, in this step or before.
+    pub(crate) heard: BTreeSet<TicketId>,
+    /// Tickets that a crash left behind, stored as unknown to their clients; empty once a first step has gone well.
+    pub(crate) strangers: BTreeSet<TicketId>,
     /// Sizes that locks may have had within the step.
     pub(crate) sizes: Vec<u32>,
     /// A lease may not end before this service time: the process stood still.
@@ -66,6 +70,12 @@ fn count(slots: &SlotRanges) -> u64 {
 impl Durable {
     pub(crate) fn live(&self, id: TicketId) -> Option<&TicketRecord> {
         self.tickets.get(&id).filter(|ticket| ticket.is_live())
+    }
+
+    /// Live tickets in the way of others of which their clients may never have been told, so far as is stored.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &TicketRecord> {
+        let in_the_way = |ticket: &&TicketRecord| awake(ticket) || ticket.state == State::Granted;
+        self.tickets.values().filter(|ticket| !ticket.known).filter(in_the_way)
     }
 
     /// Applies a commit and checks what it did.
@@ -154,6 +164,7 @@ impl Durable {
             }
             (None, Some(after)) => {
                 assert!(after.number > old.last_number, "rule 10: numbers rise: {after:?}");
+                assert!(!after.known || facts.heard.contains(&after.id), "rule 9: nobody has named it: {after:?}");
                 self.ended_rightly(None, after, facts);
             }
             (Some(before), Some(after)) => {
@@ -163,7 +174,15 @@ impl Durable {
                 assert_eq!(same(before), same(after));
                 let skipped =
                     awake(before) && after.state == State::Queued { dormant: true } && before.seq == after.seq;
-                assert!(!skipped || facts.lost.contains(&after.id), "rule 5: its client is there: {after:?}");
+                let gone = facts.lost.contains(&after.id) || facts.strangers.contains(&after.id);
+                assert!(!skipped || gone, "rule 5: its client is there: {after:?}");
+                let queued = matches!(after.state, State::Queued { .. });
+                assert!(before.state != State::Held || !queued, "a holder has lost its permit: {after:?}");
+                let taken_back = before.state == State::Granted && queued && before.seq == after.seq;
+                assert!(!taken_back || facts.strangers.contains(&after.id), "rule 4: its grace is not over: {after:?}");
+                let heard = before.known || facts.heard.contains(&after.id);
+                assert!(!after.known || heard, "rule 9: nobody has named it: {after:?}");
+                assert!(after.known || !before.known, "rule 9: what is known is not forgotten: {after:?}");
                 self.ended_rightly(Some(before), after, facts);
             }
             (None, None) => {}

@@ -8,7 +8,7 @@ use lock_core::{
     TicketRecord, TicketView, What,
 };
 use lockserver::engine::{Answer, EventId, Failure, Told};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a client may rely on, because it was told so.
@@ -70,6 +70,7 @@ impl Judge {
         let moved = self.durable.commit(changes, facts);
         for pair in &moved {
             self.count(pair);
+            self.count_passed_over(pair, facts);
             let Some(after) = &pair.after else { continue };
             let Some(belief) = self.beliefs.get(&after.id) else {
                 continue;
@@ -148,6 +149,26 @@ impl Judge {
         if all(after) && !all(before) {
             self.trace.count("grants of all permits");
         }
+    }
+
+    fn count_passed_over(&self, Moved { before, after }: &Moved, facts: &Facts) {
+        let (Some(before), Some(after)) = (before, after) else {
+            return;
+        };
+        if facts.strangers.contains(&after.id) && after.state == (State::Queued { dormant: true }) {
+            match before.state {
+                State::Granted => self.trace.count("grants taken back after a crash"),
+                State::Queued { .. } => self.trace.count("places passed over after a crash"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Rule 9: after the first step of a process nobody stands in the way who may not know of its ticket.
+    pub(crate) fn nobody_unknown_is_in_the_way<'a>(&self, strangers: impl Iterator<Item = &'a TicketId>) {
+        let strangers: BTreeSet<&TicketId> = strangers.collect();
+        let ghost = self.durable.unknown().find(|ticket| strangers.contains(&ticket.id));
+        assert!(ghost.is_none(), "rule 9: a ghost is in the way: {ghost:?}");
     }
 
     /// A client got this answer, sent by it at that time, and acts on it.

@@ -9,6 +9,7 @@ impl Naive {
         match command {
             Command::Acquire(new) => self.acquire(new),
             Command::Get { lock, id, caller, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
+            Command::WaitOn { id, caller } => self.wait_on(*id, caller),
             Command::Renew { id, caller, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => self.end_wait(*id, *lost),
             Command::Release { target, caller, queued } => self.release(target, caller, *queued),
@@ -53,6 +54,10 @@ impl Naive {
                 self.usable(None, *id, caller).ok()?;
                 (*id, ttl.is_none_or(|ttl| ttl >= 1000))
             }
+            Command::WaitOn { id, caller } => {
+                self.usable(None, *id, caller).ok()?;
+                (*id, true)
+            }
             Command::Acquire(new) => (self.repeated(new).ok()??, true),
             _ => return None,
         };
@@ -71,6 +76,9 @@ impl Naive {
             return why;
         }
         let state = self.ticket(id).rec.state.clone();
+        if self.ticket(id).rec.is_live() {
+            self.ticket(id).rec.known = true;
+        }
         match state {
             State::Ended { .. } => return self.describe(id),
             State::Queued { .. } if renew || wait => self.touch(id),
@@ -78,6 +86,18 @@ impl Naive {
             _ => {}
         }
         self.told(id, true, wait)
+    }
+
+    /// The engine's word: the client is there, and may not know its ticket.
+    fn wait_on(&mut self, id: TicketId, caller: &Caller) -> Words {
+        if let Err(why) = self.usable(None, id, caller) {
+            return why;
+        }
+        if !self.ticket(id).rec.is_live() {
+            return self.describe(id);
+        }
+        self.touch(id);
+        self.told(id, true, true)
     }
 
     pub(super) fn renew(&mut self, id: TicketId, caller: &Caller, ttl: Option<Ms>) -> Words {
@@ -91,6 +111,7 @@ impl Naive {
         if let State::Ended { how, .. } = record.state {
             return format!("gone {}", how.as_str());
         }
+        self.ticket(id).rec.known = true;
         if let Some(ttl) = ttl {
             self.ticket(id).rec.lease = self.capped(&record.lock, Lease::Given(ttl));
         }
@@ -164,7 +185,10 @@ impl Naive {
         match self.ticket(id).rec.state {
             State::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => return "nothing".into(),
             State::Ended { how, .. } => return format!("gone {}", how.as_str()),
-            State::Queued { .. } if !queued => return "nothing".into(),
+            State::Queued { .. } if !queued => {
+                self.ticket(id).rec.known = true;
+                return "nothing".into();
+            }
             State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),
             _ => self.end(id, EndedAs::Released, None),
         }

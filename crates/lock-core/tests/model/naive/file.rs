@@ -95,8 +95,9 @@ impl Naive {
         self.set(name, live);
     }
 
-    /// A restart: what is not stored starts anew (rule 9).
-    pub(crate) fn restart(&mut self) {
+    /// The table is loaded: what is not stored starts anew (rule 9). `start`: and so does the process.
+    pub(crate) fn restart(&mut self, start: bool) {
+        self.fresh = Some(start);
         self.floor = 0;
         self.absent.clear();
         let ids: Vec<TicketId> = self.tickets.iter().map(|ticket| ticket.rec.id).collect();

@@ -90,15 +90,40 @@ impl Naive {
         let seq = self.meta.last_seq;
         let ticket = self.ticket(id);
         let lock = ticket.rec.lock.clone();
-        ticket.rec.state = State::Queued { dormant: true };
         ticket.rec.seq = seq;
+        self.back_to_the_queue(id);
+        self.end_oversized(&lock);
+        self.grant(&lock);
+    }
+
+    /// Rule 9: after a crash, who may not know of its ticket is asleep in its place, unless it may be at work.
+    fn pass_over(&mut self) {
+        let unknown = |ticket: &&Ticket| !ticket.rec.known && ticket.restored;
+        let ids: Vec<TicketId> = self.tickets.iter().filter(unknown).map(|ticket| ticket.rec.id).collect();
+        for id in ids {
+            let ticket = self.ticket(id);
+            match ticket.rec.state {
+                State::Queued { .. } => ticket.rec.state = State::Queued { dormant: true },
+                State::Granted => self.back_to_the_queue(id),
+                _ => {}
+            }
+        }
+    }
+
+    fn grant_all(&mut self) {
+        let mut names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
+        names.sort();
+        names.iter().for_each(|name| self.grant(name));
+    }
+
+    fn back_to_the_queue(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        ticket.rec.state = State::Queued { dormant: true };
         ticket.rec.token = None;
         ticket.rec.granted_at = None;
         ticket.rec.slots.clear();
         ticket.rec.slot_names.clear();
         self.arm(id);
-        self.end_oversized(&lock);
-        self.grant(&lock);
     }
 
     /// Waiters that ask for more than the size.
@@ -120,6 +145,13 @@ impl Naive {
     /// Rule 4; of what is due at the same time, in the order of ids, then of kinds.
     pub(crate) fn expire(&mut self) {
         let now = self.now();
+        let fresh = self.fresh.take();
+        if fresh == Some(true) {
+            self.pass_over();
+        }
+        if fresh.is_some() {
+            self.grant_all();
+        }
         loop {
             let leases = self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
             let first = leases.min_by_key(|(until, id, _)| (*until, *id));
@@ -133,6 +165,10 @@ impl Naive {
             }
         }
         while self.fire_one(now) {}
+        if fresh.is_some() {
+            let names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
+            names.iter().for_each(|name| self.end_oversized(name));
+        }
         self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
     }
 

@@ -10,6 +10,7 @@ impl Naive {
         match self.repeated(new) {
             Err(why) => return why,
             Ok(Some(id)) => {
+                self.ticket(id).rec.known = true;
                 self.touch(id);
                 return self.told(id, new.pick_up, new.if_busy == IfBusy::Wait);
             }
@@ -129,6 +130,7 @@ impl Naive {
             lease: self.capped(&new.lock, new.lease),
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
+            known: false,
             state: State::Queued { dormant: false },
             token: None,
             slots: Vec::new(),

@@ -97,8 +97,9 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
     let ranges = proptest::collection::btree_set(0_u32..2000, 0..20)
         .prop_map(|starts| starts.into_iter().map(|start| (start * 3, start * 3 + start % 2)).collect::<Vec<_>>());
     let times = (option(), option(), option(), option(), option(), option());
-    (1_u64..20, texts, permits, lease, state(), ranges, times, (any::<i8>(), number(), 0..slot_names().len())).prop_map(
-        |(key, (from, info, owner, holder), permits, lease, state, slots, times, (priority, seq, names))| {
+    let rest = (any::<i8>(), number(), 0..slot_names().len(), any::<bool>());
+    (1_u64..20, texts, permits, lease, state(), ranges, times, rest).prop_map(
+        |(key, (from, info, owner, holder), permits, lease, state, slots, times, (priority, seq, names, known))| {
             let (max_hold, token, hold_until, granted_at, held_at, ended_at) = times;
             TicketRecord {
                 id: TicketId(key.into()),
@@ -108,6 +109,7 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
                 holder,
                 permits,
                 lease,
+                known,
                 state,
                 slots,
                 priority,

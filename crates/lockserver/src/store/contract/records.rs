@@ -153,6 +153,7 @@ pub(super) fn plain_ticket(number: u64) -> TicketRecord {
         lease: Lease::OfLock,
         queue_lease: QueueLease::Minute,
         max_hold: None,
+        known: false,
         state: State::Queued { dormant: false },
         token: None,
         slots: Vec::new(),
@@ -188,6 +189,7 @@ fn tickets() -> Vec<TicketRecord> {
         lease: Lease::Given(26),
         queue_lease: QueueLease::Expiration,
         max_hold: Some(27),
+        known: true,
         state: State::Ended { how: EndedAs::Revoked, at: 28, reason: Some(Arc::from("reason")) },
         token: Some(29),
         slots: vec![(0, 3), (7, 7)],
@@ -234,8 +236,10 @@ fn tickets() -> Vec<TicketRecord> {
     };
     let all = TicketRecord { permits: Permits::All, lease: Lease::Never, slots: many_ranges(), ..plain_ticket(21) };
     let mut tickets = vec![distinct, most, least, all];
+    // Of those with the same state only one is known, so that the two flags cannot be mixed up.
     for (number, state) in (100..).zip(states()) {
-        tickets.push(TicketRecord { state, ..plain_ticket(number) });
+        tickets.push(TicketRecord { state: state.clone(), ..plain_ticket(number) });
+        tickets.push(TicketRecord { state, known: true, ..plain_ticket(number + 50) });
     }
     for (number, text) in (200..).zip(texts()) {
         let request = Some(RequestKey { id: text.clone(), asked_ttl: None, asked_max_hold: None });

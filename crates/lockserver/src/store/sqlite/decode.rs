@@ -127,6 +127,7 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
             _ => Err(format!("{word:?} is neither 'minute' nor 'expiration'")),
         })?,
         max_hold: row.number_or_null()?,
+        known: row.flag()?,
         state: state(row)?,
         token: row.number_or_null()?,
         slots: row.word(slots_from_text)?,

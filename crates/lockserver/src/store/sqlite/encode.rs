@@ -36,8 +36,8 @@ pub(super) const TICKETS: Table = Table {
     name: "tickets",
     key: "id",
     columns: "number, id, lock, owner, client, info, permits, priority, seq, request_id, asked_ttl_ms, \
-              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, state, dormant, ended_as, ended_service_ms, \
-              reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
+              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, known, state, dormant, ended_as, \
+              ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
               ended_at_ms",
 };
 pub(super) const CLOSURES: Table = Table {
@@ -237,6 +237,7 @@ fn ticket_row(ticket: &TicketRecord) -> Writer<'_> {
         QueueLease::Expiration => "expiration",
     });
     row.number_or_null(ticket.max_hold);
+    row.flag(ticket.known);
     state(&mut row, &ticket.state);
     row.number_or_null(ticket.token);
     row.owned(slots_to_text(&ticket.slots));

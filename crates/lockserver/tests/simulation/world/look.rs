@@ -14,7 +14,7 @@ impl World {
     pub(super) fn take(&mut self) -> (Facts, Vec<Request>) {
         let batch = self.handle.lanes().take(Duration::ZERO).expect("nobody closes them");
         let commands = std::mem::take(&mut self.sent);
-        let mut facts = Facts { floor: self.floor, ..Facts::default() };
+        let mut facts = Facts { floor: self.floor, strangers: self.strangers.clone(), ..Facts::default() };
         for command in &commands {
             facts.sizes.extend(admin::sizes(command));
             if let Command::Configure { .. } = command {
@@ -22,6 +22,8 @@ impl World {
             }
             if let Some(id) = self.judge.durable.touched(command) {
                 facts.touched.insert(id);
+                self.heard.insert(id);
+                self.no_ghosts.insert(id);
                 let held = self.judge.durable.live(id).is_some_and(|ticket| ticket.state == State::Held);
                 let plain = match command {
                     Command::Get { renew, wait, .. } => !renew && (held || !wait),
@@ -53,6 +55,7 @@ impl World {
             self.lost.extend(self.waits_for(&flight.command));
         }
         facts.lost = self.lost.clone();
+        facts.heard = self.heard.clone();
         if self.engine.table().is_some() {
             let waits: Vec<(TicketId, bool)> = self
                 .flights
@@ -76,6 +79,10 @@ impl World {
         let unsaved = memory.meta.service_ms - stored.meta.service_ms;
         assert!(unsaved < 7000 || !table.is_timed(), "rule 9: {unsaved} ms of service time are not saved");
         memory.meta.service_ms = stored.meta.service_ms;
+        if table.has_late_changes() {
+            let unknown: BTreeSet<TicketId> = stored.tickets.iter().filter(|t| !t.known).map(|t| t.id).collect();
+            memory.tickets.iter_mut().for_each(|ticket| ticket.known &= !unknown.contains(&ticket.id));
+        }
         assert!(memory == stored, "the table differs from the store:\n{memory:#?}\n{stored:#?}");
     }
 

@@ -55,6 +55,12 @@ pub(crate) struct World {
     unseen: Vec<TicketId>,
     /// Tickets that a request waited for whose client was lost.
     lost: BTreeSet<TicketId>,
+    /// Tickets that a client's request has named.
+    heard: BTreeSet<TicketId>,
+    /// Tickets that a crash left behind, whose clients may not know of them.
+    strangers: BTreeSet<TicketId>,
+    /// Those that a client's request has named since.
+    no_ghosts: BTreeSet<TicketId>,
     drain: bool,
 }
 
@@ -93,6 +99,9 @@ impl World {
             load_fails_for: 0,
             unseen: Vec::new(),
             lost: BTreeSet::new(),
+            heard: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            no_ghosts: BTreeSet::new(),
             drain: false,
             dice,
             trace,
@@ -220,6 +229,8 @@ impl World {
         self.hear_events(&before, good, log.failed > 0 && log.attempts == 1);
         if good {
             self.judge.good_step();
+            let strangers = std::mem::take(&mut self.strangers);
+            self.judge.nobody_unknown_is_in_the_way(strangers.difference(&self.no_ghosts));
         }
         self.judge.no_slot_is_believed_twice(self.mono);
     }
@@ -268,6 +279,8 @@ impl World {
         }
         self.judge.crashed();
         self.unseen.clear();
+        self.no_ghosts.clear();
+        self.strangers = self.judge.durable.unknown().map(|ticket| ticket.id).collect();
         // A server applies its configuration as it starts.
         let configure = admin::configure(&mut self.dice, false);
         self.send(None, 0, Ask::Other, configure, None);
@@ -305,7 +318,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 34] = [
+pub(crate) const WANTED: [&str; 36] = [
     "answers delivered late",
     "answers lost",
     "clients killed",
@@ -333,7 +346,9 @@ pub(crate) const WANTED: [&str; 34] = [
     "granted anew after an undelivered answer",
     "grants after waiting",
     "grants of all permits",
+    "grants taken back after a crash",
     "lapsed grants",
+    "places passed over after a crash",
     "stalls",
     "steps in which the store may not be read",
     "told how a ticket ended",

@@ -86,6 +86,7 @@ CREATE TABLE tickets (
     lease ANY NOT NULL,             -- milliseconds, 'of_lock' or 'never'
     queue_lease TEXT NOT NULL,      -- 'minute' or 'expiration', while queued with lease 'of_lock'
     max_hold_ms INTEGER,            -- longest hold it asked for
+    known INTEGER NOT NULL,         -- 1: its client has asked about it since it was made; noted up to some seconds late
     state TEXT NOT NULL,            -- 'queued', 'granted', 'held', 'ended'
     dormant INTEGER NOT NULL,       -- 1: queued and skipped until its next sign of life
     ended_as TEXT,                  -- 'released', 'cancelled', 'expired', 'forgotten', 'overdue', 'revoked', 'oversized', 'lock_deleted'
