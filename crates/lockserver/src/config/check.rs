@@ -23,16 +23,17 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     for warning in warnings {
         line(&mut out, format_args!("warning: {warning}"));
     }
+    let exposed = result
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |loaded| exposure(&loaded.config, is_loopback(&loaded.config.server)));
+    for text in &exposed {
+        line(&mut out, format_args!("warning: {text}"));
+    }
     if let Ok(loaded) = result {
         config(&mut out, &loaded.config);
     }
-    if let Ok(loaded) = result {
-        for text in exposure(&loaded.config, is_loopback(&loaded.config.server)) {
-            line(&mut out, format_args!("# {text}"));
-        }
-    }
     let verdict = if result.is_ok() { "the configuration is good" } else { "the server does not start like this" };
-    let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len(), "warning"));
+    let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len() + exposed.len(), "warning"));
     line(&mut out, format_args!("# {counts}: {verdict}"));
     out
 }

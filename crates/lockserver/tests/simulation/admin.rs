@@ -62,7 +62,7 @@ pub(crate) fn configure(dice: &mut Dice, complete: bool) -> Command {
 /// Something that an administrator does.
 pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
     let name = lock(dice.pick(&LOCKS));
-    let force = Force { force: dice.permille(700), expect_tickets: None };
+    let force = Force { force: dice.permille(700), expect_tickets: dice.permille(200).then(|| dice.from(0..=3)) };
     let precondition = match durable.locks.get(&name) {
         Some(lock) if dice.permille(200) => Precondition::Revision(lock.revision),
         _ if dice.permille(50) => Precondition::Absent,
@@ -98,7 +98,11 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             }
         }
         13 => Command::DeleteLock { name, precondition, force },
-        14 | 15 => Command::Open { lock: name, number: None },
+        14 => Command::Open { lock: name, number: None },
+        15 => {
+            let closed: Vec<u64> = durable.closures.keys().copied().collect();
+            Command::Open { lock: name, number: Some(if closed.is_empty() { 1 } else { dice.pick(&closed) }) }
+        }
         16 => Command::PutLock { settings: settings(dice, 4), name, precondition, force },
         17 => Command::PutLock {
             settings: settings(dice, 3),
@@ -106,8 +110,30 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             precondition: Precondition::None,
             force,
         },
-        18 => Command::Verify { lock: name, token: dice.from(1..=500) },
-        _ => Command::ListLocks { tickets: 100, among: None },
+        18 => {
+            let holders: Vec<u64> = durable
+                .tickets
+                .values()
+                .filter(|ticket| ticket.is_live() && ticket.lock == name)
+                .filter_map(|ticket| ticket.token)
+                .collect();
+            let token = if holders.is_empty() { dice.from(1..=500) } else { dice.pick(&holders) };
+            Command::Verify { lock: name, token }
+        }
+        _ => look(dice, name),
+    }
+}
+
+/// One of the ways to look, which change nothing.
+fn look(dice: &mut Dice, name: LockName) -> Command {
+    match dice.from(0..=3) {
+        0 => Command::ListLocks { tickets: 100, among: None },
+        1 => Command::ListLocks { tickets: 100, among: Some(Arc::from([Target::Lock(name)])) },
+        2 => Command::ViewLock { name, tickets: dice.pick(&[1, 100]) },
+        _ => {
+            let caller = Caller { owner: Some(Arc::from("ci")), ..Caller::anonymous("203.0.113.1") };
+            Command::ListMine { caller, tickets: 100 }
+        }
     }
 }
 

@@ -253,6 +253,7 @@ impl Judge {
         match answer {
             Ok(told) => {
                 assert!(!only, "told of a step that is not durable: {command:?} {answer:?}");
+                self.looked(command, &told.outcome);
                 if let Outcome::Ticket(view) = &told.outcome {
                     self.tells_the_durable(view);
                     let about = matches!(command, Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. });
@@ -260,10 +261,18 @@ impl Judge {
                     let counts = live
                         && ((nameless && made.is_some()) || (about && (view.picked_up || (waited && view.is_held()))));
                     assert!(told.receipt.is_some() || !counts, "no receipt: {command:?} {view:?}");
+                    if let Command::Verify { token, .. } = command {
+                        self.trace.count("fencing tokens that were a holder's");
+                        assert_eq!((view.ticket.token, view.is_held()), (Some(*token), true), "a token is a holder's");
+                    }
                     if told.receipt.is_some() && !nameless {
                         self.shared.entry((view.ticket.id, step)).or_default().open += 1;
                     }
                 }
+            }
+            Err(Failure::Rejected(Rejection::NotAHolder)) => {
+                self.trace.count("fencing tokens that were nobody's");
+                absent(&self.durable);
             }
             Err(Failure::Unavailable { may_have_taken_effect: true, .. }) => {
                 assert!(failed > 0 || waited, "no commit failed: {command:?} {answer:?}");
@@ -287,6 +296,37 @@ impl Judge {
                 assert!(!there, "a ticket that is remembered is unknown: {command:?}");
             }
             Err(Failure::Rejected(_)) => absent(&self.durable),
+        }
+    }
+
+    /// What a list shows fits together.
+    fn looked(&self, command: &Command, outcome: &Outcome) {
+        let locks = match outcome {
+            Outcome::Lock(lock) => std::slice::from_ref(&**lock),
+            Outcome::Locks(locks) => locks,
+            Outcome::Tickets(tickets) => {
+                self.trace.count("lists of one's own");
+                let Command::ListMine { caller, .. } = command else { panic!("tickets for {command:?}") };
+                assert!(tickets.iter().all(|view| view.ticket.owner == caller.owner && view.ended().is_none()));
+                return;
+            }
+            _ => return,
+        };
+        self.trace.count("looks at locks");
+        if let Command::ListLocks { among: Some(among), .. } = command {
+            self.trace.count("looks at some locks");
+            assert!(locks.iter().all(|lock| among.iter().any(|target| target.takes(&lock.lock.name))));
+        }
+        for lock in locks {
+            let size = u64::from(lock.lock.settings.size());
+            assert!(lock.free + lock.in_use + lock.closed <= size.max(lock.in_use + lock.closed), "{lock:?}");
+            assert!(lock.holders.len() as u64 <= lock.holding && lock.queue.len() as u64 <= lock.queued, "{lock:?}");
+            assert!(lock.holders.iter().all(|view| view.ticket.is_active() && view.ticket.lock == lock.lock.name));
+            assert!(lock.queue.iter().all(|view| matches!(view.ticket.state, State::Queued { .. })));
+            assert!(
+                lock.queue.windows(2).all(|two| two[0].ahead <= two[1].ahead),
+                "the queue is in its order: {lock:?}"
+            );
         }
     }
 

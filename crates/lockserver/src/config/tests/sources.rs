@@ -299,6 +299,8 @@ fn the_report_of_a_check() {
         report,
         "warning: /etc/lockserver.conf:4: LOGLEVEL: 'x' is no log level and means debug, as in 0.36; \
          write superdebug, debug, info, warning or error
+warning: whoever reaches this server may use and observe every lock: there are no keys. Make one with 'lockserver key new \
+         NAME', or write [anonymous] and its RIGHTS to say that this is meant
 # read /etc/lockserver.conf
 [general]
 SERVER=h
@@ -331,7 +333,7 @@ EXPIRATION_TIME=300
 MAX_LOCK_TIME=300
 LOCK_DELAY=1.5
 
-# 0 errors, 1 warning: the configuration is good
+# 0 errors, 2 warnings: the configuration is good
 "
     );
     let host = super::host("[general]\nSERVER=h\nPORT=x\nFOO=1\n");

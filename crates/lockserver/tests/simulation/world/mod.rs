@@ -318,7 +318,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 36] = [
+pub(crate) const WANTED: [&str; 41] = [
     "answers delivered late",
     "answers lost",
     "clients killed",
@@ -344,10 +344,15 @@ pub(crate) const WANTED: [&str; 36] = [
     "failed commits that took effect",
     "failed commits without effect",
     "granted anew after an undelivered answer",
+    "fencing tokens that were a holder's",
+    "fencing tokens that were nobody's",
     "grants after waiting",
     "grants of all permits",
     "grants taken back after a crash",
     "lapsed grants",
+    "lists of one's own",
+    "looks at locks",
+    "looks at some locks",
     "places passed over after a crash",
     "stalls",
     "steps in which the store may not be read",
