@@ -141,7 +141,7 @@ fn in_the_background_and_in_a_pipeline() {
     shell.types("words\n");
     assert_eq!(bench.file("got"), "got:words\n");
     // Ctrl-C in a pipeline, where the command does not have the terminal.
-    shell.types("$LOCKCTL run b -- sh -c 'echo $$ > second; sleep 1000' | cat\n");
+    shell.types("$LOCKCTL run b -- sh -c 'echo $$ > second; exec sleep 1000' | cat\n");
     let second = bench.pid("second");
     shell.types("\x03");
     until("the command has ended", || group_is_gone(second).then_some(()));
