@@ -1,4 +1,4 @@
-//! Addresses of servers: `http://HOST:PORT` or the path of a Unix socket.
+//! Addresses of servers: `https://HOST:PORT`, `http://HOST:PORT` or the path of a Unix socket.
 
 use crate::Error;
 use std::path::PathBuf;
@@ -6,14 +6,14 @@ use std::path::PathBuf;
 /// Where a server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
-    /// Base of every URL, without a slash at the end.
+    /// Base of every URL, `http` or `https`, without a slash at the end.
     Http(String),
     /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl Address {
-    /// Reads `http://HOST:PORT`, `HOST:PORT`, `unix:/PATH` or `/PATH`.
+    /// Reads `https://HOST:PORT`, `http://HOST:PORT`, `HOST:PORT` (which is `http`), `unix:/PATH` or `/PATH`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Address { address: text.to_owned(), why: why.to_owned() };
         let text = text.trim();
@@ -25,23 +25,28 @@ impl Address {
                 Err(wrong("the path is not absolute"))
             };
         }
-        if text.starts_with("https://") {
-            return Err(wrong("this client does not speak TLS yet"));
-        }
-        let rest = text.strip_prefix("http://").unwrap_or(text);
+        let (scheme, rest) = match text.strip_prefix("https://") {
+            Some(rest) => ("https", rest),
+            None => ("http", text.strip_prefix("http://").unwrap_or(text)),
+        };
         if rest.contains("://") {
-            return Err(wrong("only http and unix are known"));
+            return Err(wrong("only https, http and unix are known"));
         }
         let rest = rest.trim_end_matches('/');
         if rest.is_empty() {
             return Err(wrong("there is no host in it"));
         }
-        let url = format!("http://{rest}");
+        let url = format!("{scheme}://{rest}");
         match reqwest::Url::parse(&url) {
             Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => Err(wrong("it ends in a query")),
             Ok(_) => Ok(Self::Http(url)),
             Err(error) => Err(wrong(&error.to_string())),
         }
+    }
+
+    /// Whether it is spoken to in TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Http(url) if url.starts_with("https://"))
     }
 
     /// What every path is put behind.
@@ -81,7 +86,10 @@ mod tests {
             ("unix:///run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
             ("/run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
             ("unix:admin.sock", None),
-            ("https://locks", None),
+            ("https://locks", http("https://locks")),
+            ("https://locks.example.org:9090/", http("https://locks.example.org:9090")),
+            ("https://", None),
+            ("https://http://locks", None),
             ("ftp://locks", None),
             ("http://", None),
             ("", None),
@@ -90,6 +98,8 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(Address::parse(text).ok(), expected, "{text}");
+            let tls = expected.is_some_and(|address| address.is_tls());
+            assert_eq!(tls, text.starts_with("https://locks"), "{text}");
         }
     }
 

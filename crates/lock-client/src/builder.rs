@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::background::Background;
+use crate::tls::{self, Trust};
 use crate::{Error, Retry};
 use reqwest::header::HeaderValue;
 use std::fmt;
@@ -17,6 +18,7 @@ const POOL_IDLE: Duration = Duration::from_secs(300);
 pub struct Builder {
     servers: Vec<String>,
     key: Option<String>,
+    trust: Trust,
     connect_timeout: Duration,
     timeout: Duration,
     retry: Retry,
@@ -27,6 +29,7 @@ impl Default for Builder {
         Self {
             servers: Vec::new(),
             key: None,
+            trust: Trust::default(),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             retry: Retry::default(),
@@ -35,7 +38,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// One more server: `http://HOST:PORT` or `unix:/PATH`. They are tried in turn, beginning with the one that answered last.
+    /// One more server: `https://HOST:PORT`, `http://HOST:PORT` or `unix:/PATH`. They are tried in turn, beginning with the one that answered last.
     #[must_use]
     pub fn server(mut self, address: impl Into<String>) -> Self {
         self.servers.push(address.into());
@@ -53,6 +56,21 @@ impl Builder {
     #[must_use]
     pub fn key(mut self, secret: impl Into<String>) -> Self {
         self.key = Some(secret.into());
+        self
+    }
+
+    /// Trusts servers whose certificate one of these vouches for (PEM, one or more), beside those that this machine trusts.
+    #[must_use]
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust.authorities.push(pem.into());
+        self
+    }
+
+    /// Shows servers that ask for one this certificate (PEM, with those that vouch for it behind it), which has this key
+    /// (PEM).
+    #[must_use]
+    pub fn identity(mut self, cert_pem: impl Into<Vec<u8>>, key_pem: impl Into<Vec<u8>>) -> Self {
+        self.trust.identity = Some((cert_pem.into(), key_pem.into()));
         self
     }
 
@@ -80,13 +98,15 @@ impl Builder {
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
-    /// An address that cannot be one, or none at all; a key that cannot stand in a header.
+    /// An address that cannot be one, or none at all; a key that cannot stand in a header; certificates that cannot be used.
     pub fn build(self) -> Result<Client, Error> {
         let authorization = self.key.as_deref().map(authorization).transpose()?;
+        let addresses = self.servers.iter().map(|name| Address::parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let tls = tls::config(&self.trust, addresses.iter().any(Address::is_tls))?;
         let mut servers = Vec::new();
-        for name in &self.servers {
-            let address = Address::parse(name)?;
+        for (name, address) in self.servers.iter().zip(addresses) {
             let builder = reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
                 .connect_timeout(self.connect_timeout)
                 .pool_idle_timeout(POOL_IDLE)
                 .redirect(reqwest::redirect::Policy::none())

@@ -18,7 +18,7 @@ pub struct Tried {
 #[non_exhaustive]
 pub enum Error {
     /// An address of a server that cannot be one.
-    #[error("`{address}` is no address of a server: {why}; write http://HOST:PORT or unix:/PATH")]
+    #[error("`{address}` is no address of a server: {why}; write https://HOST:PORT, http://HOST:PORT or unix:/PATH")]
     Address {
         /// As given.
         address: String,
@@ -28,6 +28,22 @@ pub enum Error {
     /// The key cannot stand in a header.
     #[error("the key contains characters that no key has: is it the right file?")]
     Key,
+    /// A certificate or its key cannot be used.
+    #[error("{what} cannot be used: {why}")]
+    Certificate {
+        /// Which.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The server's certificate is not trusted, or the server does not trust ours. Nothing was done.
+    #[error("no trust between us and {server}: {what}")]
+    Distrust {
+        /// Its address.
+        server: String,
+        /// What is missing.
+        what: String,
+    },
     /// The server said no.
     #[error("{}", said(.0))]
     Refused(Box<Problem>),
@@ -80,7 +96,7 @@ impl Error {
         match self {
             Self::Refused(problem) => problem.status >= 500,
             Self::Unreachable { .. } | Self::NotLockserver { .. } | Self::TimedOut { .. } => true,
-            Self::Address { .. } | Self::Key => false,
+            Self::Address { .. } | Self::Key | Self::Certificate { .. } | Self::Distrust { .. } => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::send::{Call, body, not_lockserver, why};
 use crate::sse::{Frame, Parser};
+use crate::tls::distrust;
 use crate::{Client, Error, Tried};
 use lock_api::{Event, Problem, routes};
 use reqwest::header::{ACCEPT, HeaderName};
@@ -124,7 +125,12 @@ impl Events {
             let request = self.client.request(server, &call).send();
             match tokio::time::timeout(inner.timeout, request).await {
                 Err(_) => failed("no answer in time".to_owned()),
-                Ok(Err(error)) => failed(why(&error)),
+                Ok(Err(error)) => match distrust(&error) {
+                    Some(what) if inner.servers.len() == 1 => {
+                        return Err(Error::Distrust { server: server.name.clone(), what });
+                    }
+                    what => failed(what.unwrap_or_else(|| why(&error))),
+                },
                 Ok(Ok(response)) if response.status().is_success() => {
                     inner.preferred.store(place, Ordering::Relaxed);
                     self.open = Some((response, Parser::default(), server.name.clone()));

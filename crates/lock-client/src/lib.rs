@@ -36,6 +36,7 @@ mod send;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 
 pub use acquire::AcquireOptions;
 pub use boot_time::BootTime;

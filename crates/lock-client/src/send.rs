@@ -1,6 +1,7 @@
 //! One call: the servers in turn, and again after a pause while that is safe and useful.
 
 use crate::builder::Server;
+use crate::tls::distrust;
 use crate::{BootTime, Client, Error, Retry, Tried};
 use lock_api::Problem;
 use reqwest::header::{AUTHORIZATION, HeaderName, RETRY_AFTER};
@@ -115,6 +116,8 @@ enum Outcome {
     Answer(Answer),
     /// Not worth another try.
     Final(Error),
+    /// No trust; another server may have it.
+    Distrust(String),
     /// It did nothing, or may be sent again.
     Again {
         tried: Tried,
@@ -133,12 +136,18 @@ impl Client {
         let mut may_have_taken_effect = false;
         loop {
             let mut tried = Vec::new();
+            let mut distrusted = Vec::new();
             let mut refused = None;
             let mut server_asks = None;
             let first = self.inner.preferred.load(Ordering::Relaxed);
             for turn in 0..self.inner.servers.len() {
                 let place = (first + turn) % self.inner.servers.len();
-                match self.once(&self.inner.servers[place], call).await {
+                let server = &self.inner.servers[place];
+                match self.once(server, call).await {
+                    Outcome::Distrust(what) => {
+                        tried.push(Tried { server: server.name.clone(), what: what.clone() });
+                        distrusted.push(Error::Distrust { server: server.name.clone(), what });
+                    }
                     Outcome::Answer(answer) => {
                         self.inner.preferred.store(place, Ordering::Relaxed);
                         return Ok(answer);
@@ -161,6 +170,11 @@ impl Client {
                     }
                 }
             }
+            if distrusted.len() == self.inner.servers.len()
+                && let Some(error) = distrusted.pop()
+            {
+                return Err(error);
+            }
             rounds += 1;
             let Some(pause) = retry.pause(rounds, begin.elapsed(), server_asks) else {
                 return Err(match refused {
@@ -178,11 +192,11 @@ impl Client {
         let timeout = call.timeout.unwrap_or(self.inner.timeout) + call.waits;
         let request = self.request(server, call).timeout(timeout);
         let tried = |what: String| Tried { server: server.name.clone(), what };
-        let lost = |error: &reqwest::Error| Outcome::Again {
-            tried: tried(why(error)),
-            problem: None,
-            arrived: !error.is_connect(),
-            asks: None,
+        let lost = |error: &reqwest::Error| match distrust(error) {
+            Some(what) => Outcome::Distrust(what),
+            None => {
+                Outcome::Again { tried: tried(why(error)), problem: None, arrived: !error.is_connect(), asks: None }
+            }
         };
         let response = match request.send().await {
             Ok(response) => response,
@@ -190,6 +204,7 @@ impl Client {
         };
         let status = response.status();
         let asks = retry_after(&response);
+        let plain = is_plain(&response);
         let body = match body(response).await {
             Ok(Some(body)) => body,
             Ok(None) => return Outcome::Final(not_lockserver(server, "an answer without end")),
@@ -210,7 +225,7 @@ impl Client {
             Err(_) if matches!(status.as_u16(), 502..=504) => {
                 Outcome::Again { tried: tried(format!("HTTP status {status}")), problem: None, arrived: true, asks }
             }
-            Err(_) => Outcome::Final(not_lockserver(server, &format!("HTTP status {status}"))),
+            Err(_) => Outcome::Final(not_lockserver(server, &refusal(status, plain, &body))),
         }
     }
 
@@ -248,6 +263,20 @@ pub(crate) async fn body(mut response: Response) -> Result<Option<Vec<u8>>, reqw
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+fn is_plain(response: &Response) -> bool {
+    let kind = response.headers().get(reqwest::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/plain"))
+}
+
+/// A status, and the first line of a text for people.
+fn refusal(status: StatusCode, plain: bool, body: &[u8]) -> String {
+    let line = std::str::from_utf8(body).ok().and_then(|text| text.lines().next()).filter(|line| line.len() <= 200);
+    match line {
+        Some(line) if plain && !line.is_empty() => format!("HTTP status {status}: {line}"),
+        _ => format!("HTTP status {status}"),
+    }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

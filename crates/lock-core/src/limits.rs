@@ -90,6 +90,22 @@ pub const RECEIPT_TIME_MAX_MS: Ms = 10_000;
 pub const LINGER_TIME_MAX_MS: Ms = 2000;
 /// How long a stopping server waits for answers under way.
 pub const DRAIN_TIME_MAX_MS: Ms = 10_000;
+/// Requests under way at a time on one HTTP/2 connection: what one client may have waiting, its event streams, and room for
+/// the renewals and releases that must not queue behind them.
+pub const STREAMS_MAX: usize = WAITING_REQUESTS_MAX + EVENT_STREAMS_MAX + 200;
+/// Requests that are handled at a time on all HTTP/2 connections together; further ones wait.
+pub const STREAMS_ALL_MAX: usize = 200_000;
+/// Bytes of request bodies that an HTTP/2 client may send ahead on one connection.
+pub const STREAMS_WINDOW_BYTES: u32 = 1 << 20;
+/// How long an HTTP/2 client with requests under way may be silent before it is asked for a sign of life, and how long
+/// it may take to give one.
+pub const PING_TIME_MS: Ms = 5000;
+/// Plain bytes read ahead on a TLS connection, to see that the client said good-bye.
+pub const TLS_AHEAD_BYTES_MAX: usize = 16 * 1024;
+/// Largest file of certificates or keys, in bytes.
+pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Most names that are taken from a client's certificate.
+pub const CERTIFICATE_NAMES_MAX: usize = 100;
 /// Largest head of a request (request line and headers), in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most connections at a time, however many files may be open.

@@ -4,6 +4,7 @@ use crate::cli::Connection;
 use crate::exit::Failure;
 use lock_client::Client;
 use rustix::fs::{Access, access};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,25 @@ pub(crate) fn client(connection: &Connection) -> Result<Client, Failure> {
     if let Some(key) = key(connection)? {
         builder = builder.key(key);
     }
+    if let Some(path) = &connection.ca {
+        builder = builder.ca_certificate(pem(path)?);
+    }
+    if let (Some(cert), Some(key)) = (&connection.cert, &connection.key) {
+        builder = builder.identity(pem(cert)?, pem(key)?);
+    }
     Ok(builder.build()?)
+}
+
+/// The largest file of certificates that is read: several times what systems have.
+const PEM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+fn pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(PEM_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    read().map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))
 }
 
 /// The servers by name: the options, the local administrator's socket if we may use it, or the default port here.

@@ -14,3 +14,4 @@ pub mod log;
 pub mod metrics;
 pub mod os;
 pub mod store;
+pub mod tls;

@@ -10,7 +10,7 @@ import time
 from .paths import binary
 from .wait import until
 
-READY = re.compile(r"^lockserver ready on http://\[?([^\]\s]+?)\]?:(\d+)\s*$", re.M)
+READY = re.compile(r"^lockserver ready on https?://\[?([^\]\s]+?)\]?:(\d+)\s*$", re.M)
 READY_WITHIN_S = 20
 STOP_WITHIN_S = 20
 _serial = itertools.count(1)

@@ -32,13 +32,22 @@ pub(crate) struct Cli {
 /// Which server.
 #[derive(Debug, Args)]
 pub(crate) struct Connection {
-    /// Address of a server, http://HOST:PORT or unix:/PATH; several with commas, tried in turn. Without it the socket of
+    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn. Without it the socket of
     /// the server on this machine, else http://127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS", env = "LOCK_SERVER", value_delimiter = ',', global = true)]
     pub(crate) server: Vec<String>,
     /// File with the secret of a key; LOCK_KEY holds the secret itself
     #[arg(long, value_name = "FILE", env = "LOCK_KEY_FILE", global = true)]
     pub(crate) key_file: Option<PathBuf>,
+    /// With https: trust servers for which the certificates in this PEM file vouch, beside those that this machine trusts
+    #[arg(long, value_name = "FILE", env = "LOCK_CA", global = true)]
+    pub(crate) ca: Option<PathBuf>,
+    /// With https: show the server this certificate (PEM file); --key is its key
+    #[arg(long, value_name = "FILE", env = "LOCK_CERT", global = true, requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of --cert (PEM file); the secret of a lockserver key is given by --key-file
+    #[arg(long, value_name = "FILE", env = "LOCK_CERT_KEY", global = true, requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// What to do.

@@ -31,6 +31,7 @@ pub use store::StoreChoice;
 pub use tls::TlsFiles;
 
 use crate::access::Access;
+use crate::tls::Tls;
 use ipnet::IpNet;
 use lock_core::Definition;
 use std::path::PathBuf;
@@ -79,6 +80,8 @@ pub struct Loaded {
     pub config: Config,
     /// For the log, one each.
     pub warnings: Vec<Problem>,
+    /// What the files of `[tls]` make, if there is such a section.
+    pub tls: Option<Tls>,
 }
 
 /// Where and how to log.

@@ -66,7 +66,7 @@ impl Sources {
         let general = general::check(&document, &mut report);
         let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock, .. } = general;
         let General { audit, trusted_proxies, allowed_hosts, allowed_origins, .. } = general;
-        let tls = tls::check(&document, &mut report);
+        let (tls, tls_read) = tls::check(&document, &mut report).unzip();
         let certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let access = key::check(&document, certificates, &mut report);
         let definitions = lock::check(default_lock, &document, &mut report);
@@ -95,7 +95,7 @@ impl Sources {
             definitions,
             files,
         };
-        Ok(Loaded { config, warnings })
+        Ok(Loaded { config, warnings, tls: tls_read.flatten() })
     }
 
     /// Reads the files into the document, and says which they were.

@@ -12,10 +12,11 @@ use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
 use lock_core::limits::ADMIN_CONNECTIONS_MAX;
-use reload::Reload;
+use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -83,6 +84,7 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let loopback = address.ip().is_loopback();
     let (live, live_now) = watch::channel(reload::live(config, loopback));
+    let (tls, tls_now) = watch::channel(loaded.tls.as_ref().map(|tls| Arc::clone(tls.server())));
     let admin = admin::open(admin_socket)
         .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
     let (configured, configured_now) = watch::channel(reload::configured(&loaded, loopback));
@@ -112,12 +114,15 @@ async fn serve(
             stopping.clone(),
         )));
     }
-    let mut serving = tokio::spawn(connection::serve(listener, router, limits, handle.metrics().clone(), stopping));
+    let metrics = handle.metrics().clone();
+    let mut serving = tokio::spawn(connection::serve_tls(listener, router, limits, metrics, stopping, tls_now));
 
-    tracing::info!("lockserver {} serves on http://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
-    announce(&address);
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    tracing::info!("lockserver {} serves on {scheme}://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
+    announce(scheme, &address);
 
-    let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), live, configured, log);
+    let outlets = Outlets { live, tls, configured, log };
+    let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), outlets);
     // Apart, so that a signal to stop is heard while a reload takes its time.
     tokio::spawn(async move {
         while let Some(answer) = reloads.recv().await {
@@ -185,8 +190,8 @@ fn engine_ended(result: Result<(), Fatal>) -> Ended {
 }
 
 /// The one line on standard output, for whoever started the server and waits for it.
-fn announce(address: &std::net::SocketAddr) {
+fn announce(scheme: &str, address: &std::net::SocketAddr) {
     let mut out = std::io::stdout().lock();
     // Nobody may be reading any more.
-    drop(writeln!(out, "lockserver ready on http://{address}").and_then(|()| out.flush()));
+    drop(writeln!(out, "lockserver ready on {scheme}://{address}").and_then(|()| out.flush()));
 }

@@ -6,6 +6,7 @@ use crate::http::{AuthSettings, Configured, Live};
 use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::{Command, ConfigureMode, Outcome};
+use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -15,9 +16,15 @@ pub(super) struct Reload {
     config: Config,
     loopback: bool,
     engine: Handle,
-    live: watch::Sender<Live>,
-    configured: watch::Sender<Configured>,
-    log: LogHandle,
+    out: Outlets,
+}
+
+/// Who hears of new settings.
+pub(super) struct Outlets {
+    pub(super) live: watch::Sender<Live>,
+    pub(super) tls: watch::Sender<Option<Arc<ServerConfig>>>,
+    pub(super) configured: watch::Sender<Configured>,
+    pub(super) log: LogHandle,
 }
 
 /// What the status shows of a configuration that is applied now.
@@ -45,16 +52,8 @@ pub(super) fn live(config: &Config, loopback: bool) -> Live {
 }
 
 impl Reload {
-    pub(super) fn new(
-        sources: Sources,
-        config: Config,
-        loopback: bool,
-        engine: Handle,
-        live: watch::Sender<Live>,
-        configured: watch::Sender<Configured>,
-        log: LogHandle,
-    ) -> Self {
-        Self { sources, config, loopback, engine, live, configured, log }
+    pub(super) const fn new(sources: Sources, config: Config, loopback: bool, engine: Handle, out: Outlets) -> Self {
+        Self { sources, config, loopback, engine, out }
     }
 
     /// Reopens the log, then applies the files as they are now, if they are without error.
@@ -65,13 +64,13 @@ impl Reload {
         let outcome = self.apply().await;
         if let Err(refused) = &outcome {
             self.engine.metrics().config_refused();
-            self.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
+            self.out.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
         }
         outcome
     }
 
     async fn apply(&mut self) -> Result<Reloaded, String> {
-        self.log.reopen();
+        self.out.log.reopen();
         // Files may be slow to read, or never end.
         let sources = self.sources.clone();
         let loaded = tokio::task::spawn_blocking(move || sources.load()).await.map_err(|error| error.to_string())?;
@@ -100,17 +99,28 @@ impl Reload {
             format!("the reload failed, try it again later: {failure}")
         })?;
         let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
-        self.live.send_replace(live(&config, self.loopback));
-        self.log.set(config.log.level, config.log.format, config.log.file.as_deref());
+        self.out.live.send_replace(live(&config, self.loopback));
+        self.out.tls.send_replace(loaded.tls.map(|tls| Arc::clone(tls.server())));
+        tell_of_tls(&self.config, &config);
+        self.out.log.set(config.log.level, config.log.format, config.log.file.as_deref());
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
         // What needs a restart stays what it is, so that the next reload still says so.
         let Config { server, port, store, .. } = std::mem::replace(&mut self.config, config);
         self.config = Config { server, port, store, ..self.config.clone() };
         let warnings = now.warnings.clone();
-        self.configured.send_replace(now);
+        self.out.configured.send_replace(now);
         self.engine.metrics().config_applied();
         let lock_core::ConfigureReport { created, changed, retired, refused } = report;
         Ok(Reloaded { created, changed, retired, refused, warnings })
+    }
+}
+
+/// New connections speak TLS from now on, or do so no more: whoever starts clients has to know.
+fn tell_of_tls(old: &Config, new: &Config) {
+    match (&old.tls, &new.tls) {
+        (None, Some(_)) => tracing::warn!("new connections speak TLS from now on: clients must use https://"),
+        (Some(_), None) => tracing::warn!("new connections are plain HTTP from now on: [tls] is gone"),
+        _ => {}
     }
 }

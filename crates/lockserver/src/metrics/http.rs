@@ -60,7 +60,7 @@ pub struct Connections {
     pub open: Gauge,
     /// Accepted so far.
     pub accepted: Counter,
-    pub(super) timed_out: [Counter; 4],
+    pub(super) timed_out: [Counter; TimedOut::ALL.len()],
 }
 
 /// Why the server ended a connection by the clock.
@@ -70,6 +70,8 @@ pub enum TimedOut {
     Idle,
     /// The head of a request did not come to its end.
     Head,
+    /// The client, with requests under way on HTTP/2, gave no sign of life when it was asked for one.
+    Silent,
     /// The client took no byte of its answer.
     Stalled,
     /// The client's machine did not acknowledge an answer that mattered.
@@ -77,12 +79,13 @@ pub enum TimedOut {
 }
 
 impl TimedOut {
-    pub(super) const ALL: [Self; 4] = [Self::Idle, Self::Head, Self::Stalled, Self::Unacknowledged];
+    pub(super) const ALL: [Self; 5] = [Self::Idle, Self::Head, Self::Silent, Self::Stalled, Self::Unacknowledged];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Head => "head",
+            Self::Silent => "silent",
             Self::Stalled => "stalled",
             Self::Unacknowledged => "unacknowledged",
         }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::{Digest, Right};
+use crate::tls::authority::Authority;
 use std::os::unix::fs::PermissionsExt as _;
 
 /// SHA-256 of "abc".
@@ -83,12 +84,26 @@ fn secrets_in_a_file() {
 
 #[test]
 fn the_files_of_tls() {
-    let text = "[tls]\nCERT=/etc/a.crt\nKEY=/etc/a.key\nCLIENT_CA=/etc/ca.crt\n[key build.example.org]\n[anonymous]\nRIGHTS=none";
-    let config = host(text).config();
-    let tls = config.tls.unwrap();
-    assert_eq!((tls.cert, tls.key), ("/etc/a.crt".into(), "/etc/a.key".into()));
-    assert_eq!(tls.client_ca, Some("/etc/ca.crt".into()));
-    assert!(config.access.by_certificate(["build.example.org"]).is_some());
+    let (folder, section) = tls_section();
+    let text = format!("{section}[key build.example.org]\n[anonymous]\nRIGHTS=none");
+    let loaded = host(&text).load().unwrap();
+    assert_eq!((loaded.tls.is_some(), loaded.warnings), (true, Vec::new()));
+    let tls = loaded.config.tls.unwrap();
+    assert_eq!((tls.cert, tls.key), (folder.path().join("tls.crt"), folder.path().join("tls.key")));
+    assert_eq!(tls.client_ca, Some(folder.path().join("ca.crt")));
+    assert!(loaded.config.access.by_certificate(["build.example.org"]).is_some());
+
+    // What is wrong with a file is said with its path at the line that names it.
+    fs::write(folder.path().join("ca.crt"), "").unwrap();
+    fs::set_permissions(folder.path().join("tls.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let problems = host(&text).load().unwrap_err();
+    assert_eq!((problems.errors.len(), problems.errors[0].line), (1, Some(4)));
+    assert!(
+        problems.errors[0].text.starts_with(&format!("CLIENT_CA: {}/ca.crt: there is no", folder.path().display()))
+    );
+    fs::write(folder.path().join("ca.crt"), Authority::new("Other").pem).unwrap();
+    let loaded = host(&text).load().unwrap();
+    assert_eq!((loaded.warnings.len(), loaded.warnings[0].line), (1, Some(3)));
 }
 
 #[test]
@@ -192,12 +207,13 @@ fn what_is_wrong_and_what_to_do() {
 
 #[test]
 fn a_check_prints_keys_without_secrets() {
-    let text = format!("{ANONYMOUS}[key ci]\nSECRET_HASH={HASH}\nLOCKS=deploy-*\nRIGHTS=use\n[tls]\nCERT=/a\nKEY=/b\n");
+    let (_folder, tls) = tls_section();
+    let text = format!("{ANONYMOUS}[key ci]\nSECRET_HASH={HASH}\nLOCKS=deploy-*\nRIGHTS=use\n{tls}");
     let report = check_report(&host(text).load());
     for part in [
         "\n[anonymous]\nRIGHTS=none\nLOCKS=*\nMAX_PRIORITY=0\n",
         &format!("\n[key ci]\nSECRET_HASH={HASH}\nRIGHTS=use\nLOCKS=deploy-*\nMAX_PRIORITY=0\n"),
-        "\n[tls]\nCERT=/a\nKEY=/b\n",
+        &format!("\n{tls}"),
     ] {
         assert!(report.contains(part), "{part} is not in\n{report}");
     }

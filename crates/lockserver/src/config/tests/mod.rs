@@ -7,6 +7,7 @@ mod sources;
 mod strict;
 
 use super::*;
+use crate::tls::authority::Authority;
 use lock_core::{LockName, Prefix, Settings, Target};
 use std::ffi::OsString;
 use std::fs;
@@ -68,6 +69,17 @@ impl Host {
 /// A host with this `/etc/lockserver.conf`.
 fn host(text: impl AsRef<[u8]>) -> Host {
     Host::new().file("etc/lockserver.conf", text)
+}
+
+/// A `[tls]` section whose files are there, the folder that they are in, and the section as it is printed.
+fn tls_section() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("Test");
+    let (cert, key) = authority.issue(&["localhost"]).write(folder.path());
+    let ca = folder.path().join("ca.crt");
+    fs::write(&ca, &authority.pem).unwrap();
+    let section = format!("[tls]\nCERT={}\nKEY={}\nCLIENT_CA={}\n", cert.display(), key.display(), ca.display());
+    (folder, section)
 }
 
 /// The settings of a lock.

@@ -20,8 +20,10 @@ fn the_documented_example_with_everything_switched_on() {
     let text = EXAMPLE.replace("\n#[", "\n[");
     let text: Vec<&str> =
         text.lines().map(|line| line.strip_prefix('#').filter(|_| is_setting(line)).unwrap_or(line)).collect();
-    let host = host(text.join("\n"));
+    let (folder, _) = tls_section();
+    let host = host(text.join("\n").replace("=/etc/lockserver/", &format!("={}/", folder.path().display())));
     assert_eq!(host.warnings(), [""; 0]);
+    assert!(host.load().unwrap().tls.is_some());
     assert_ne!(host.config().definitions, super::host(EXAMPLE).config().definitions);
 }
 

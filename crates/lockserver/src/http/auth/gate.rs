@@ -135,7 +135,10 @@ async fn identify(
         return Ok(anonymous());
     }
     let key = match credentials::read(headers) {
-        Credentials::None => return Ok(anonymous()),
+        Credentials::None => {
+            let named = access.by_certificate(connection.certificate_names().iter().map(String::as_str));
+            return Ok(named.map_or_else(anonymous, |key| Who::with_key(key, from.clone())));
+        }
         Credentials::Secret { name, secret } => access.by_secret(name.as_deref(), &secret),
         Credentials::Unreadable => None,
     };

@@ -1,18 +1,20 @@
 //! The accept loop: one task a connection, from the first to the last.
 
 use super::client::Connection;
-use super::drive::{Ending, drive};
+use super::drive::{Common, Ending, drive};
 use super::local::LocalListener;
 use super::slots::Slots;
 use super::stream::{Peer, Stream};
 use super::{Limits, Listener};
 use crate::metrics::Metrics;
 use axum::Router;
+use lock_core::limits::STREAMS_ALL_MAX;
+use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -28,6 +30,9 @@ const PEER_TIME: Duration = Duration::from_secs(10);
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// Such errors are logged at most this often.
 const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// With what new connections speak TLS now; without it they are plain HTTP.
+pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
 
 /// Where connections come from.
 pub(super) trait Accept: Send {
@@ -51,6 +56,18 @@ pub async fn serve(
     serve_from(listener, router, limits, metrics, stop).await
 }
 
+/// [`serve`], with TLS as it is wanted when a connection begins; those that are there keep what they have.
+pub async fn serve_tls(
+    listener: Listener,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+    tls: TlsNow,
+) -> usize {
+    serve_with(listener, router, limits, metrics, stop, Some(tls)).await
+}
+
 /// [`serve`] for the administrators' socket.
 pub async fn serve_local(
     listener: LocalListener,
@@ -68,11 +85,22 @@ pub(super) async fn serve_from(
     router: Router,
     limits: Limits,
     metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+) -> usize {
+    serve_with(source, router, limits, metrics, stop, None).await
+}
+
+async fn serve_with(
+    source: impl Accept,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
+    tls: Option<TlsNow>,
 ) -> usize {
     let slots = Arc::new(Slots::new(limits.connections, metrics));
     let mut tasks = JoinSet::new();
-    let told = stop.clone();
+    let common = Common { router, limits, room: Arc::new(Semaphore::new(STREAMS_ALL_MAX)), stop: stop.clone() };
     let accepting = async {
         let mut logged = None;
         loop {
@@ -81,8 +109,9 @@ pub(super) async fn serve_from(
                     Ok((stream, peer)) => {
                         slots.take().await;
                         prepare(&stream);
-                        let connection = Arc::new(Connection::new(stream, peer, Arc::clone(&slots)));
-                        tasks.spawn(drive(Ending::new(connection), router.clone(), limits, told.clone()));
+                        let ending = Ending::new(Connection::new(stream, peer), Arc::clone(&slots));
+                        let tls = tls.as_ref().and_then(|tls| tls.borrow().clone());
+                        tasks.spawn(drive(ending, common.clone(), tls));
                     }
                     Err(error) => pause_after(&error, &slots, &mut logged).await,
                 },
@@ -136,7 +165,7 @@ async fn pause_after(error: &io::Error, slots: &Slots, logged: &mut Option<Insta
 }
 
 /// A connection's task has ended. Panics of handlers are answered before they come here; this one was in an answer's body.
-fn report(ended: Result<(), JoinError>) {
+pub(super) fn report(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {

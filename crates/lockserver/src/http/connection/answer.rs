@@ -2,11 +2,12 @@
 //! turns a panic of a handler into an answer.
 
 use super::client::Connection;
+use super::link::Link;
 use super::receipt::{self, Receipt};
-use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
+use axum::{BoxError, Router};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::any::Any;
@@ -17,10 +18,40 @@ use std::task::{Context, Poll, ready};
 use tower::Service as _;
 use tower_http::catch_panic::CatchPanic;
 
-/// The router, for one connection.
+/// An answer on its way.
+pub(super) struct Answer {
+    pub(super) response: Response<Body>,
+    pub(super) receipts: Vec<Receipt>,
+    /// Its body is not sent.
+    pub(super) bodiless: bool,
+}
+
+/// Has the router answer a request of this connection.
+pub(super) fn ask<B>(
+    router: &Router,
+    mut request: Request<B>,
+    connection: Arc<Connection>,
+) -> impl Future<Output = Answer> + Send + use<B>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    request.extensions_mut().insert(connection);
+    let head_only = request.method() == Method::HEAD;
+    let answer = CatchPanic::custom(router.clone(), after_panic).call(request);
+    async move {
+        let Ok(response) = answer.await;
+        let mut response = response.map(Body::new);
+        let receipts = receipt::detach(&mut response);
+        let bodiless = head_only || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        Answer { response, receipts, bodiless }
+    }
+}
+
+/// The router, for one connection of HTTP/1.
 pub(super) struct Answering {
     pub(super) router: Router,
-    pub(super) connection: Arc<Connection>,
+    pub(super) link: Arc<Link>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Answering {
@@ -28,17 +59,13 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let connection = Arc::clone(&self.connection);
-        connection.flow(|flow| flow.request());
-        request.extensions_mut().insert(Arc::clone(&connection));
-        let head_only = request.method() == Method::HEAD;
-        let answer = CatchPanic::custom(self.router.clone(), after_panic).call(request);
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let link = Arc::clone(&self.link);
+        link.flow(|flow| flow.request());
+        let answer = ask(&self.router, request, Arc::clone(&link.client));
         Box::pin(async move {
-            let mut response = answer.await?.map(Body::new);
-            let receipts = receipt::detach(&mut response);
-            let bodiless = head_only || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-            Ok(response.map(|body| Followed { body, ended: bodiless, connection, receipts }))
+            let Answer { response, receipts, bodiless } = answer.await;
+            Ok(response.map(|body| Followed { body, ended: bodiless, link, receipts }))
         })
     }
 }
@@ -60,7 +87,7 @@ pub(super) struct Followed {
     body: Body,
     /// HTTP has taken all that it will ever take.
     ended: bool,
-    connection: Arc<Connection>,
+    link: Arc<Link>,
     receipts: Vec<Receipt>,
 }
 
@@ -90,7 +117,7 @@ impl Drop for Followed {
     fn drop(&mut self) {
         if self.ended || self.body.is_end_stream() {
             let receipts = std::mem::take(&mut self.receipts);
-            self.connection.flow(|flow| flow.answered(receipts));
+            self.link.flow(|flow| flow.answered(receipts));
         }
     }
 }

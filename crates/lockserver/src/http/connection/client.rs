@@ -1,55 +1,62 @@
 //! One client's connection, as handlers and the engine see it: who it is, and whether it is still there.
 
-use super::flow::Flow;
-use super::slots::Slots;
 use super::stream::{Peer, Stream};
 use crate::os;
-use socket2::SockRef;
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::sync::watch;
 
 /// How often [`Connection::closed`] looks while unread bytes hide the end of the stream from the event queue.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// A client's connection. Each request carries an `Arc` of it among its extensions.
+/// A client's connection. Each request carries an `Arc` of it among its extensions; of one HTTP/2 connection each request
+/// has its own, for it ends with the request: a stream that the client resets has nobody at its other end.
 ///
 /// Keeping one keeps the descriptor open, not the connection: when the connection ends, [`Self::is_open`] turns false
 /// and the peer sees it closed, whoever still has one.
 pub struct Connection {
-    pub(super) stream: Stream,
+    pub(super) stream: Arc<Stream>,
     peer: Peer,
-    ended: AtomicBool,
-    flow: Mutex<Flow>,
-    pub(super) slots: Arc<Slots>,
-    /// Its place among the idle connections, if it has one. Locked before the table of [`Slots`].
-    place: Mutex<Option<u64>>,
-    /// Somebody needs the slot of this idle connection.
-    pub(super) evict: Notify,
-    pub(super) evicted: AtomicBool,
+    /// The connection is over.
+    ended: Arc<AtomicBool>,
+    /// What TLS found out; nothing in plain HTTP.
+    tls: Arc<OnceLock<Vec<String>>>,
+    /// The client said that it goes, by TLS or by HTTP/2; the socket may not know.
+    left: watch::Sender<bool>,
+    /// A request among others: only `left` says that its client is gone, without so many eyes on one socket.
+    one_of_many: bool,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, peer: Peer, slots: Arc<Slots>) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer) -> Self {
         Self {
-            stream,
+            stream: Arc::new(stream),
             // A socket bound to `::` shows IPv4 peers as ::ffff:a.b.c.d; people know them as a.b.c.d.
             peer: match peer {
                 Peer::Tcp(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
                 local @ Peer::Local { .. } => local,
             },
-            ended: AtomicBool::new(false),
-            flow: Mutex::new(Flow::new(Instant::now())),
-            slots,
-            place: Mutex::new(None),
-            evict: Notify::new(),
-            evicted: AtomicBool::new(false),
+            ended: Arc::default(),
+            tls: Arc::default(),
+            left: watch::Sender::new(false),
+            one_of_many: false,
+        }
+    }
+
+    /// For one request of an HTTP/2 connection.
+    pub(super) fn of_request(&self) -> Self {
+        Self {
+            stream: Arc::clone(&self.stream),
+            peer: self.peer,
+            ended: Arc::clone(&self.ended),
+            tls: Arc::clone(&self.tls),
+            left: watch::Sender::new(false),
+            one_of_many: true,
         }
     }
 
@@ -58,21 +65,67 @@ impl Connection {
         self.peer
     }
 
-    /// Looks at the socket, now, without waiting: false if the peer closed the connection or its sending side (FIN), if
-    /// it was reset or timed out, or if the server ended it. May be called from any thread. A peer whose machine lost
-    /// power or network looks open until the kernel's probes give up, about ten seconds later.
+    /// Whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.tls.get().is_some()
+    }
+
+    /// The names (DNS, e-mail, URI) in the client's certificate, which one of `CLIENT_CA` vouches for and whose key the
+    /// client has. Empty if it showed none, and without TLS.
+    pub fn certificate_names(&self) -> &[String] {
+        self.tls.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// It is encrypted, and the client's certificate has these names.
+    pub(super) fn secured(&self, names: Vec<String>) {
+        // Once for each connection.
+        let _ = self.tls.set(names);
+    }
+
+    /// Looks at the socket, now, without waiting: false if the peer closed the connection or its sending side (FIN, or
+    /// the good-bye of TLS), if it was reset or timed out, if the server ended it, or if the client reset this request's
+    /// stream. May be called from any thread. A peer whose machine lost power or network looks open until the kernel's
+    /// probes give up, about ten seconds later.
     pub fn is_open(&self) -> bool {
-        !self.ended.load(Ordering::Acquire) && os::look(&self.stream).is_ok_and(|look| !look.closed)
+        !self.has_ended() && !*self.left.borrow() && os::look(&*self.stream).is_ok_and(|look| !look.closed)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// The client goes, or does not want this request's answer any more.
+    pub(super) fn leave(&self) {
+        self.left.send_if_modified(|left| !std::mem::replace(left, true));
     }
 
     /// Resolves when [`Self::is_open`] has become false: within milliseconds normally, within about 100 ms while bytes
     /// of the client lie unread (a request sent ahead of its answer).
     pub async fn closed(&self) {
-        while !self.ended.load(Ordering::Acquire) {
+        let mut left = self.left.subscribe();
+        let said = async {
+            // The sender is ours.
+            let _ = left.wait_for(|left| *left).await;
+        };
+        if self.one_of_many {
+            return said.await;
+        }
+        tokio::select! {
+            () = said => {}
+            () = self.socket_closed() => {}
+        }
+    }
+
+    async fn socket_closed(&self) {
+        while !self.has_ended() {
             // The readiness may be left over from the bytes of this request. A fresh look under `try_io` clears it when
             // there is nothing to read, so that `ready` below waits for the next event instead of spinning.
             let looked = self.stream.try_io(Interest::READABLE, || {
-                let look = os::look(&self.stream)?;
+                let look = os::look(&*self.stream)?;
                 if look.readable || look.closed { Ok(look) } else { Err(io::ErrorKind::WouldBlock.into()) }
             });
             match looked {
@@ -84,80 +137,6 @@ impl Connection {
                 }
                 Ok(_) | Err(_) => return,
             }
-        }
-    }
-
-    /// Changes or reads the connection's state, and keeps its place among the idle ones in step with it.
-    pub(super) fn flow<T>(self: &Arc<Self>, change: impl FnOnce(&mut Flow) -> T) -> T {
-        let (result, idle) = {
-            let mut flow = self.lock_flow();
-            (change(&mut flow), flow.is_idle())
-        };
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        match (idle, *place) {
-            (true, None) if !self.ended.load(Ordering::Acquire) => *place = Some(self.slots.idle(self)),
-            (false, Some(at)) => {
-                self.slots.not_idle(at);
-                *place = None;
-            }
-            _ => {}
-        }
-        result
-    }
-
-    fn lock_flow(&self) -> MutexGuard<'_, Flow> {
-        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks the kernel what has arrived, and tells the receipts that know their outcome by it.
-    pub(super) fn settle(self: &Arc<Self>) {
-        // The failure is looked for first: whatever is unacknowledged *after* a failure stays so for ever.
-        let failed = os::look(&self.stream).is_ok_and(|look| look.failed);
-        let written = self.lock_flow().written();
-        let unacknowledged = os::unacknowledged(&self.stream).unwrap_or(written);
-        let acknowledged = written.saturating_sub(unacknowledged);
-        let settled = self.flow(|flow| flow.acknowledged(acknowledged, failed, Instant::now()));
-        for (receipt, reached) in settled {
-            receipt.settle(reached);
-        }
-    }
-
-    /// Says that nothing more will be written (FIN).
-    pub(super) fn end_writing(&self) {
-        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Write);
-    }
-
-    /// The connection is over: the peer sees it closed (or reset), receipts without outcome hear `false`, and the slot is
-    /// free.
-    pub(super) fn end(self: &Arc<Self>, reset: bool) {
-        if !self.lock_flow().is_settled() {
-            self.settle();
-        }
-        self.ended.store(true, Ordering::Release);
-        // Also wakes `closed()` wherever it waits.
-        let _ = SockRef::from(&self.stream).shutdown(Shutdown::Both);
-        let lost = self.flow(Flow::abandon);
-        if reset || !lost.is_empty() {
-            // Otherwise the kernel might deliver later what is reported as lost here.
-            let _ = os::reset(&self.stream);
-        }
-        self.slots.release(self);
-        self.give_up_place();
-        for receipt in lost {
-            receipt.settle(false);
-        }
-    }
-
-    /// Was asked to leave and does not, because a request has arrived meanwhile.
-    pub(super) fn stay(self: &Arc<Self>) {
-        self.slots.stays(self);
-        self.give_up_place();
-        self.flow(|_| ());
-    }
-
-    fn give_up_place(&self) {
-        if let Some(at) = self.place.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.slots.not_idle(at);
         }
     }
 }

@@ -1,27 +1,26 @@
-//! One connection's task: HTTP, its clock, and its end.
+//! One connection's task: TLS, HTTP, its clock, and its end.
 
-use super::Limits;
-use super::answer::Answering;
 use super::client::Connection;
 use super::flow::Overdue;
 use super::io::Socket;
+use super::link::Link;
+use super::slots::Slots;
+use super::tls::{self, NoTls};
+use super::{Limits, http1, http2};
 use crate::metrics::TimedOut;
 use crate::os;
 use axum::Router;
-use axum::http::StatusCode;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Smallest head size that HTTP can be told.
-const HEAD_BYTES_MIN: usize = 8192;
 /// How much of what a client still sends after its last answer is read and thrown away.
 const LINGER_BYTES_MAX: usize = 1 << 20;
 /// When the clock of a connection without deadlines is looked at again.
@@ -29,24 +28,24 @@ const NO_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// Ends the connection however its task ends: normally, by a panic, or aborted.
 pub(super) struct Ending {
-    pub(super) connection: Arc<Connection>,
+    link: Arc<Link>,
     reset: bool,
 }
 
 impl Ending {
-    pub(super) const fn new(connection: Arc<Connection>) -> Self {
-        Self { connection, reset: false }
+    pub(super) fn new(client: Connection, slots: Arc<Slots>) -> Self {
+        Self { link: Arc::new(Link::new(Arc::new(client), slots)), reset: false }
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.connection.end(self.reset);
+        self.link.end(self.reset);
     }
 }
 
 /// How serving a connection ended.
-enum End {
+pub(super) enum End {
     /// HTTP is done with it, because of the peer, of an error, or of the server's stopping.
     Http,
     /// It was idle, and is closed because the server stops or needs its slot.
@@ -55,93 +54,175 @@ enum End {
     Overdue(Overdue),
 }
 
+/// What all connections have in common.
+#[derive(Clone)]
+pub(super) struct Common {
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    /// Room for requests of HTTP/2.
+    pub(super) room: Arc<Semaphore>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
 /// Serves one connection to its end. `stop` true: no request after the present one.
-pub(super) async fn drive(mut ending: Ending, router: Router, limits: Limits, stop: watch::Receiver<bool>) {
-    let connection = Arc::clone(&ending.connection);
-    connection.flow(|_| ());
-    match serve_http(&connection, router, &limits, stop).await {
-        End::Http => ending.reset = !linger(&connection, &limits).await,
+pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<ServerConfig>>) {
+    let link = Arc::clone(&ending.link);
+    link.flow(|_| ());
+    let limits = common.limits;
+    let mut keeper = Keeper::new(&link, &common);
+    let end = match tls {
+        None => http1::serve(&mut keeper, Socket(Arc::clone(&link)), None, common.router).await,
+        Some(config) => serve_tls(&mut keeper, config, common).await,
+    };
+    match end {
+        End::Http => ending.reset = !linger(&link, &limits).await,
         End::Idle => {}
         End::Overdue(why) => {
-            tracing::debug!(peer = %connection.peer(), ?why, "connection ended by its clock");
-            connection.slots.metrics.connections.timed_out(match why {
+            tracing::debug!(peer = %link.client.peer(), ?why, "connection ended by its clock");
+            link.metrics().connections.timed_out(match why {
                 Overdue::Idle => TimedOut::Idle,
                 Overdue::Head => TimedOut::Head,
+                Overdue::Silent => TimedOut::Silent,
                 Overdue::Stalled => TimedOut::Stalled,
                 Overdue::Unacknowledged => TimedOut::Unacknowledged,
             });
-            ending.reset = matches!(why, Overdue::Stalled | Overdue::Unacknowledged);
+            ending.reset = matches!(why, Overdue::Stalled | Overdue::Silent | Overdue::Unacknowledged);
         }
     }
 }
 
-async fn serve_http(
-    connection: &Arc<Connection>,
-    router: Router,
-    limits: &Limits,
-    mut stop: watch::Receiver<bool>,
-) -> End {
-    let answering = Answering { router, connection: Arc::clone(connection) };
-    let mut http = pin!(
-        http1::Builder::new()
-            .half_close(true)
-            // Counts from the wrong moment (a connection that is idle between requests); `flow` does it.
-            .header_read_timeout(None)
-            .max_buf_size(limits.head_bytes.max(HEAD_BYTES_MIN))
-            .serve_connection(TokioIo::new(Socket(Arc::clone(connection))), answering)
-    );
-    // A sender that is gone could never say stop any more, so that counts as stop.
-    let mut stopped = pin!(async { drop(stop.wait_for(|stop| *stop).await) });
-    let (mut stop_seen, mut stopping) = (false, false);
-    let mut evicted = pin!(connection.evict.notified());
-    let mut alarm = pin!(sleep_until(Instant::now() + limits.idle_time));
-    poll_fn(|context| {
-        loop {
-            // First what has arrived: a request that is there already is not cut off by the checks below.
-            if let Poll::Ready(result) = http.as_mut().poll(context) {
-                if let Err(error) = result {
-                    count_refused(connection, &error);
-                    tracing::debug!(peer = %connection.peer(), %error, "connection ended");
-                }
-                return Poll::Ready(End::Http);
-            }
-            stop_seen = stop_seen || stopped.as_mut().poll(context).is_ready();
-            if stop_seen && !stopping {
-                match rest(connection) {
-                    Rest::Idle => return Poll::Ready(End::Idle),
-                    // HTTP is about to be woken by it.
-                    Rest::Unread => {}
-                    Rest::Busy => {
-                        stopping = true;
-                        http.as_mut().graceful_shutdown();
-                        continue;
-                    }
-                }
-            }
-            if evicted.as_mut().poll(context).is_ready() {
-                if rest(connection) == Rest::Idle {
-                    return Poll::Ready(End::Idle);
-                }
-                connection.stay();
-                evicted.set(connection.evict.notified());
-                continue;
-            }
-            return poll_clock(connection, limits, alarm.as_mut(), context).map(End::Overdue);
+async fn serve_tls(keeper: &mut Keeper, config: Arc<ServerConfig>, common: Common) -> End {
+    let link = Arc::clone(&keeper.link);
+    let tls = match keeper.early(tls::accept(&link, config)).await {
+        Err(end) => return end,
+        Ok(Ok(tls)) => tls,
+        Ok(Err(NoTls::Gone)) => return End::Http,
+        Ok(Err(error)) => {
+            tracing::debug!(peer = %link.client.peer(), %error, "TLS handshake failed");
+            return End::Http;
         }
-    })
-    .await
+    };
+    let end = if tls.is_http2() {
+        http2::serve(keeper, tls.clone(), common).await
+    } else {
+        http1::serve(keeper, tls.clone(), Some(&tls), common.router).await
+    };
+    if !matches!(end, End::Overdue(Overdue::Stalled)) {
+        tls.say_goodbye();
+    }
+    end
 }
 
-/// HTTP itself answers a head that it cannot read, and no route hears of it.
-fn count_refused(connection: &Connection, error: &hyper::Error) {
-    let status = if error.is_parse_too_large() {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-    } else if error.is_parse() {
-        StatusCode::BAD_REQUEST
-    } else {
-        return;
-    };
-    connection.slots.metrics.http.answered(None, "", status.as_u16(), None);
+/// What the server wants of a connection.
+pub(super) enum Wish {
+    /// It stops: no request after the present ones.
+    Stop,
+    /// The connection is to end.
+    End(End),
+}
+
+/// Looks after one connection beside HTTP: the stop of the server, the need of its slot, and its clock.
+pub(super) struct Keeper {
+    pub(super) link: Arc<Link>,
+    pub(super) limits: Limits,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    stop_seen: bool,
+    stopping: bool,
+    evicted: Pin<Box<OwnedNotified>>,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl Keeper {
+    fn new(link: &Arc<Link>, common: &Common) -> Self {
+        let mut stop = common.stop.clone();
+        Self {
+            link: Arc::clone(link),
+            limits: common.limits,
+            // A sender that is gone could never say stop any more, so that counts as stop.
+            stopped: Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) }),
+            stop_seen: false,
+            stopping: false,
+            evicted: Box::pin(Arc::clone(&link.evict).notified_owned()),
+            alarm: Box::pin(sleep_until(Instant::now() + common.limits.idle_time)),
+        }
+    }
+
+    /// To be asked after HTTP has been: a request that has arrived is not cut off by it.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Wish> {
+        self.stop_seen = self.stop_seen || self.stopped.as_mut().poll(context).is_ready();
+        if self.stop_seen && !self.stopping {
+            match self.rest() {
+                Rest::Idle => return Poll::Ready(Wish::End(End::Idle)),
+                // HTTP is about to be woken by it.
+                Rest::Unread => {}
+                Rest::Busy => {
+                    self.stopping = true;
+                    return Poll::Ready(Wish::Stop);
+                }
+            }
+        }
+        while self.evicted.as_mut().poll(context).is_ready() {
+            if self.rest() == Rest::Idle {
+                return Poll::Ready(Wish::End(End::Idle));
+            }
+            self.link.stay();
+            self.evicted.set(Arc::clone(&self.link.evict).notified_owned());
+        }
+        self.poll_clock(context).map(|why| Wish::End(End::Overdue(why)))
+    }
+
+    /// Ready when a deadline has passed. Looks for acknowledgements on the way. The alarm is only ever moved to an earlier
+    /// time; when it rings too early it is set anew. So a request costs no change of a timer.
+    fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Overdue> {
+        loop {
+            let now = Instant::now();
+            let (deadline, look) = self.link.flow(|flow| (flow.deadline(&self.limits), flow.next_look()));
+            if look.is_some_and(|at| at <= now) {
+                self.link.settle();
+                continue;
+            }
+            if let Some((at, why)) = deadline
+                && at <= now
+            {
+                return Poll::Ready(why);
+            }
+            let wake = deadline.map(|(at, _)| at).into_iter().chain(look).min().unwrap_or(now + NO_DEADLINE);
+            if self.alarm.is_elapsed() || wake < self.alarm.deadline() {
+                self.alarm.as_mut().reset(wake);
+            }
+            ready!(self.alarm.as_mut().poll(context));
+        }
+    }
+
+    /// What comes before the first request: as long as a head may take, and no longer than the server can do without the
+    /// connection.
+    pub(super) async fn early<T>(&mut self, begin: impl Future<Output = T>) -> Result<T, End> {
+        let mut begin = pin!(begin);
+        let mut late = pin!(sleep_until(Instant::now() + self.limits.header_time));
+        poll_fn(|context| {
+            if let Poll::Ready(begun) = begin.as_mut().poll(context) {
+                return Poll::Ready(Ok(begun));
+            }
+            if late.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(End::Overdue(Overdue::Head)));
+            }
+            match ready!(self.poll(context)) {
+                Wish::End(end) => Poll::Ready(Err(end)),
+                Wish::Stop => Poll::Ready(Err(End::Idle)),
+            }
+        })
+        .await
+    }
+
+    fn rest(&self) -> Rest {
+        if !self.link.flow(|flow| flow.is_idle()) {
+            Rest::Busy
+        } else if os::look(&*self.link.client.stream).is_ok_and(|look| look.readable) {
+            Rest::Unread
+        } else {
+            Rest::Idle
+        }
+    }
 }
 
 /// Whether a connection may be closed without loss.
@@ -153,57 +234,17 @@ enum Rest {
     Busy,
 }
 
-fn rest(connection: &Arc<Connection>) -> Rest {
-    if !connection.flow(|flow| flow.is_idle()) {
-        Rest::Busy
-    } else if os::look(&connection.stream).is_ok_and(|look| look.readable) {
-        Rest::Unread
-    } else {
-        Rest::Idle
-    }
-}
-
-/// Ready when a deadline has passed. Looks for acknowledgements on the way. The alarm is only ever moved to an earlier
-/// time; when it rings too early it is set anew. So a request costs no change of a timer.
-fn poll_clock(
-    connection: &Arc<Connection>,
-    limits: &Limits,
-    mut alarm: Pin<&mut Sleep>,
-    context: &mut Context<'_>,
-) -> Poll<Overdue> {
-    loop {
-        let now = Instant::now();
-        let (deadline, look) = connection.flow(|flow| (flow.deadline(limits), flow.next_look()));
-        if look.is_some_and(|at| at <= now) {
-            connection.settle();
-            continue;
-        }
-        if let Some((at, why)) = deadline
-            && at <= now
-        {
-            return Poll::Ready(why);
-        }
-        let wake = deadline.map(|(at, _)| at).into_iter().chain(look).min().unwrap_or(now + NO_DEADLINE);
-        if alarm.is_elapsed() || wake < alarm.deadline() {
-            alarm.as_mut().reset(wake);
-        }
-        if alarm.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
-    }
-}
-
 /// After the last answer: says that nothing more comes, reads away what the client still sends (a close with bytes unread
 /// is a reset, which can destroy the answer on its way), and waits for the acknowledgements that are owed. False if one of
 /// them did not come in time.
-async fn linger(connection: &Arc<Connection>, limits: &Limits) -> bool {
-    connection.end_writing();
+async fn linger(link: &Arc<Link>, limits: &Limits) -> bool {
+    link.end_writing();
     let end = Instant::now() + limits.linger_time;
     let (mut discarded, mut listening) = (0, true);
-    connection.flow(|flow| flow.lingers(Instant::now()));
+    link.flow(|flow| flow.lingers(Instant::now()));
     loop {
         while listening {
-            match connection.stream.try_read(&mut [0; 4096]) {
+            match link.client.stream.try_read(&mut [0; 4096]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) | Ok(0) => listening = false,
                 Ok(bytes) => discarded += bytes,
@@ -211,11 +252,10 @@ async fn linger(connection: &Arc<Connection>, limits: &Limits) -> bool {
             listening &= discarded <= LINGER_BYTES_MAX;
         }
         let now = Instant::now();
-        if connection.flow(|flow| flow.next_look()).is_some_and(|at| at <= now) {
-            connection.settle();
+        if link.flow(|flow| flow.next_look()).is_some_and(|at| at <= now) {
+            link.settle();
         }
-        let (settled, deadline, look) =
-            connection.flow(|flow| (flow.is_settled(), flow.deadline(limits), flow.next_look()));
+        let (settled, deadline, look) = link.flow(|flow| (flow.is_settled(), flow.deadline(limits), flow.next_look()));
         if settled && (!listening || now >= end) {
             return true;
         }
@@ -224,12 +264,12 @@ async fn linger(connection: &Arc<Connection>, limits: &Limits) -> bool {
         }
         tokio::select! {
             () = sleep_until(look.unwrap_or(end)) => {}
-            _ = connection.stream.readable(), if listening => {}
-            () = connection.evict.notified() => {
+            _ = link.client.stream.readable(), if listening => {}
+            () = link.evict.notified() => {
                 if settled {
                     return true;
                 }
-                connection.stay();
+                link.stay();
             }
         }
     }

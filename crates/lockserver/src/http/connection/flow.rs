@@ -1,9 +1,15 @@
 //! Where a connection is between two requests, and what that permits: its deadlines, and the receipts of its answers.
 //! Plain state: time is an argument, and nothing is read from or written to a socket here.
+//!
+//! In HTTP/1 an answer is with HTTP (`answered`), then with the kernel (`flushed`), then acknowledged. In HTTP/2 answers
+//! overtake one another, and a client's window may hold one back inside of HTTP: so it is with HTTP from `owes` on, and
+//! only the frame that ends its stream, seen on its way out, makes it one that the next `flushed` gives to the kernel.
 
+use super::frames::Frame;
 use super::{Limits, Receipt};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// The first look for an acknowledgement comes at once, the second after this; the pauses double up to [`LOOK_MAX`].
@@ -18,7 +24,7 @@ pub(super) enum Phase {
     Idle(Instant),
     /// A request's head is incomplete; its first byte came then.
     Head(Instant),
-    /// A request is being read, answered, or its answer written.
+    /// Requests are being read, answered, or their answers written.
     Busy,
 }
 
@@ -27,10 +33,12 @@ pub(super) enum Phase {
 pub(super) enum Overdue {
     /// Nothing came for [`Limits::idle_time`].
     Idle,
-    /// A head took longer than [`Limits::header_time`].
+    /// A head, or a frame of HTTP/2, took longer than [`Limits::header_time`].
     Head,
     /// The peer took no byte of an answer for [`Limits::write_time`].
     Stalled,
+    /// The peer answers no ping of HTTP/2 within [`Limits::ping_time`].
+    Silent,
     /// The peer acknowledged nothing for [`Limits::receipt_time`].
     Unacknowledged,
 }
@@ -40,20 +48,38 @@ pub(super) enum Overdue {
 struct Unacknowledged {
     /// Bytes written to the connection up to the answer's last.
     mark: u64,
+    stream: u32,
     since: Instant,
     receipts: Vec<Receipt>,
+}
+
+/// An answer on an HTTP/2 stream that HTTP has, or will have, all of.
+#[derive(Debug)]
+struct Owed {
+    receipts: Vec<Receipt>,
+    /// Told when the frame that ends the stream is on its way out.
+    written: oneshot::Sender<()>,
 }
 
 /// The state of one connection.
 #[derive(Debug)]
 pub(super) struct Flow {
     phase: Phase,
+    /// Requests under way. HTTP/1 has one, or two for a moment: the next begins while the last bytes of an answer are
+    /// on their way to the kernel.
+    requests: usize,
+    /// Since when a frame of HTTP/2 is incomplete.
+    partial: Option<Instant>,
+    /// Answers on HTTP/2 streams, by stream.
+    owed: HashMap<u32, Owed>,
     /// Since when the socket takes no more bytes.
     stalled: Option<Instant>,
     /// Bytes given to the kernel since the connection began.
     written: u64,
-    /// The whole answer was given to HTTP, but not yet to the kernel: its receipts.
-    ending: Option<Vec<Receipt>>,
+    /// Bytes read from the connection by HTTP/2.
+    bytes_read: u64,
+    /// Answers of which the last bytes are on their way from HTTP to the kernel: streams (0 in HTTP/1) and receipts.
+    ending: Vec<(u32, Vec<Receipt>)>,
     unacknowledged: VecDeque<Unacknowledged>,
     next_look: Instant,
     pause: Duration,
@@ -61,12 +87,16 @@ pub(super) struct Flow {
 
 impl Flow {
     /// A connection that was made just now.
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Idle(now),
+            requests: 0,
+            partial: None,
+            owed: HashMap::new(),
             stalled: None,
             written: 0,
-            ending: None,
+            bytes_read: 0,
+            ending: Vec::new(),
             unacknowledged: VecDeque::new(),
             next_look: now,
             pause: LOOK_FIRST,
@@ -83,11 +113,86 @@ impl Flow {
     /// A request's head is complete.
     pub(super) const fn request(&mut self) {
         self.phase = Phase::Busy;
+        self.requests += 1;
     }
 
-    /// The body of an answer was taken to its end; its bytes are on their way to the socket.
+    /// Requests under way.
+    pub(super) const fn requests(&self) -> usize {
+        self.requests
+    }
+
+    /// HTTP/1: the body of an answer was taken to its end; its bytes are on their way to the socket.
     pub(super) fn answered(&mut self, receipts: Vec<Receipt>) {
-        self.ending = Some(receipts);
+        self.requests = self.requests.saturating_sub(1);
+        self.ending.push((0, receipts));
+    }
+
+    /// HTTP/2: what follows, to the end of the stream, is an answer with these receipts. Returns what hears when the end
+    /// of the stream was written.
+    pub(super) fn owes(&mut self, stream: u32, receipts: Vec<Receipt>) -> oneshot::Receiver<()> {
+        let (written, told) = oneshot::channel();
+        self.owed.insert(stream, Owed { receipts, written });
+        told
+    }
+
+    /// HTTP/2: the answer on this stream will not be written to its end. Its receipts, if there are any.
+    pub(super) fn withdrawn(&mut self, stream: u32) -> Vec<Receipt> {
+        self.owed.remove(&stream).map_or_else(Vec::new, |owed| owed.receipts)
+    }
+
+    /// HTTP/2: a request is over, one way or another.
+    pub(super) fn request_over(&mut self, now: Instant) {
+        self.requests = self.requests.saturating_sub(1);
+        if self.requests == 0 {
+            self.phase = Phase::Idle(now);
+        }
+    }
+
+    /// HTTP/2: this frame was written.
+    pub(super) fn frame_written(&mut self, frame: Frame) {
+        if frame.ends_stream()
+            && let Some(owed) = self.owed.remove(&frame.stream)
+        {
+            self.ending.push((frame.stream, owed.receipts));
+            // Whoever sent the answer may be gone already.
+            let _ = owed.written.send(());
+        }
+    }
+
+    /// HTTP/2: this frame was read. The receipts that it takes: a client that resets a stream does not want its answer,
+    /// and has not confirmed it before.
+    pub(super) fn frame_read(&mut self, frame: Frame) -> Vec<Receipt> {
+        if !frame.resets_stream() {
+            return Vec::new();
+        }
+        let mut lost = Vec::new();
+        for (stream, receipts) in &mut self.ending {
+            if *stream == frame.stream {
+                lost.append(receipts);
+            }
+        }
+        for answer in &mut self.unacknowledged {
+            if answer.stream == frame.stream {
+                lost.append(&mut answer.receipts);
+            }
+        }
+        self.unacknowledged.retain(|answer| !answer.receipts.is_empty());
+        lost
+    }
+
+    /// HTTP/2: so many bytes were read, and whether they end within a frame; `whole` if others were completed by them.
+    pub(super) fn frames_read(&mut self, bytes: usize, within: bool, whole: bool, now: Instant) {
+        self.bytes_read += bytes as u64;
+        if !within {
+            self.partial = None;
+        } else if whole || self.partial.is_none() {
+            self.partial = Some(now);
+        }
+    }
+
+    /// Bytes read by HTTP/2.
+    pub(super) const fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     /// The socket took `bytes` bytes.
@@ -104,17 +209,24 @@ impl Flow {
     /// Everything that HTTP had to write was written. True if that put an answer with receipts on its way, which
     /// deserves a look at once.
     pub(super) fn flushed(&mut self, now: Instant) -> bool {
-        let Some(receipts) = self.ending.take() else {
-            return false;
-        };
-        self.phase = Phase::Idle(now);
-        if receipts.is_empty() {
+        if self.ending.is_empty() {
             return false;
         }
-        self.unacknowledged.push_back(Unacknowledged { mark: self.written, since: now, receipts });
-        self.pause = LOOK_FIRST;
-        self.next_look = now;
-        true
+        if self.requests == 0 {
+            self.phase = Phase::Idle(now);
+        }
+        let mut owing = false;
+        for (stream, receipts) in std::mem::take(&mut self.ending) {
+            if !receipts.is_empty() {
+                self.unacknowledged.push_back(Unacknowledged { mark: self.written, stream, since: now, receipts });
+                owing = true;
+            }
+        }
+        if owing {
+            self.pause = LOOK_FIRST;
+            self.next_look = now;
+        }
+        owing
     }
 
     /// Bytes written so far: to be read before the kernel is asked how many of them are unacknowledged, so that a write
@@ -149,13 +261,15 @@ impl Flow {
     /// No request is served any more; what is left is to let the last answer arrive.
     pub(super) const fn lingers(&mut self, now: Instant) {
         self.phase = Phase::Idle(now);
+        self.partial = None;
     }
 
     /// Gives up: everything that is not settled. The connection ends.
     pub(super) fn abandon(&mut self) -> Vec<Receipt> {
-        let unwritten = self.ending.take().unwrap_or_default();
+        let unsent = self.owed.drain().flat_map(|(_, owed)| owed.receipts);
+        let unwritten = self.ending.drain(..).flat_map(|(_, receipts)| receipts);
         let unacknowledged = self.unacknowledged.drain(..).flat_map(|answer| answer.receipts);
-        unacknowledged.chain(unwritten).collect()
+        unacknowledged.chain(unwritten).chain(unsent).collect()
     }
 
     /// When to look for an acknowledgement next, if one is awaited.
@@ -170,9 +284,10 @@ impl Flow {
             Phase::Head(since) => Some((since + limits.header_time, Overdue::Head)),
             Phase::Idle(_) | Phase::Busy => None,
         };
+        let partial = self.partial.map(|since| (since + limits.header_time, Overdue::Head));
         let stalled = self.stalled.map(|since| (since + limits.write_time, Overdue::Stalled));
         let first = self.unacknowledged.front();
         let receipt = first.map(|answer| (answer.since + limits.receipt_time, Overdue::Unacknowledged));
-        [phase, stalled, receipt].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [phase, partial, stalled, receipt].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }

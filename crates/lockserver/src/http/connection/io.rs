@@ -1,6 +1,8 @@
-//! The connection's socket as HTTP reads and writes it, telling the connection's state what passes.
+//! The connection's socket as HTTP reads and writes it, telling the connection's state what passes: below TLS, where the
+//! kernel's bytes are counted ([`Socket`]), and above it, where the bytes are HTTP's ([`Watched`], [`WatchedFrames`]).
 
-use super::client::Connection;
+use super::frames::Frames;
+use super::link::Link;
 use super::stream::Stream;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// The socket of a [`Connection`], which is shared so that others may look at it. Only one task may read and write.
-pub(super) struct Socket(pub(super) Arc<Connection>);
+/// The socket of a [`Link`], which is shared so that others may look at it. Only one task may read and write.
+pub(super) struct Socket(pub(super) Arc<Link>);
 
 impl Socket {
     /// Writes with `write` as soon as the socket takes bytes, and notes progress or its absence.
@@ -19,16 +21,17 @@ impl Socket {
         context: &mut Context<'_>,
         write: impl Fn(&Stream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let connection = &self.0;
+        let link = &self.0;
+        let stream = &link.client.stream;
         loop {
-            let Poll::Ready(ready) = connection.stream.poll_write_ready(context) else {
-                connection.flow(|flow| flow.blocked(Instant::now()));
+            let Poll::Ready(ready) = stream.poll_write_ready(context) else {
+                link.flow(|flow| flow.blocked(Instant::now()));
                 return Poll::Pending;
             };
             ready?;
-            match write(&connection.stream) {
+            match write(stream) {
                 Ok(bytes) => {
-                    connection.flow(|flow| flow.wrote(bytes));
+                    link.flow(|flow| flow.wrote(bytes));
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -40,17 +43,16 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let connection = &self.0;
+        let link = &self.0;
+        let stream = &link.client.stream;
         loop {
-            ready!(connection.stream.poll_read_ready(context))?;
-            let before = buffer.filled().len();
-            match connection.stream.try_read_buf(buffer) {
+            ready!(stream.poll_read_ready(context))?;
+            match stream.try_read_buf(buffer) {
                 Ok(_) => {
                     // What came brought acknowledgements along: who waits for one hears of it before the next request.
-                    if !connection.flow(|flow| flow.is_settled()) {
-                        connection.settle();
+                    if !link.flow(|flow| flow.is_settled()) {
+                        link.settle();
                     }
-                    connection.flow(|flow| flow.read(&buffer.filled()[before..], Instant::now()));
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -77,16 +79,124 @@ impl AsyncWrite for Socket {
         true
     }
 
-    /// HTTP calls this when it has nothing left to write: whatever answer had ended before is in the kernel's hands now.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.flow(|flow| flow.flushed(Instant::now())) {
-            self.0.settle();
-        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.end_writing();
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Everything that was written to it is in the kernel's hands: so is whatever answer had ended before.
+fn flushed(link: &Arc<Link>) {
+    if link.flow(|flow| flow.flushed(Instant::now())) {
+        link.settle();
+    }
+}
+
+/// What HTTP/1 reads and writes, encrypted below or not.
+pub(super) struct Watched<T> {
+    pub(super) io: T,
+    pub(super) link: Arc<Link>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        self.link.flow(|flow| flow.read(&buffer.filled()[before..], Instant::now()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    /// HTTP calls this when it has nothing left to write.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        flushed(&self.link);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+/// What HTTP/2 reads and writes.
+pub(super) struct WatchedFrames<T> {
+    io: T,
+    link: Arc<Link>,
+    read: Frames,
+    written: Frames,
+}
+
+impl<T> WatchedFrames<T> {
+    pub(super) const fn new(io: T, link: Arc<Link>) -> Self {
+        Self { io, link, read: Frames::of_client(), written: Frames::of_server() }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for WatchedFrames<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let this = &mut *self;
+        ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+        let bytes = &buffer.filled()[before..];
+        let mut lost = Vec::new();
+        this.link.flow(|flow| {
+            let whole = this.read.pass(bytes, |frame| lost.extend(flow.frame_read(frame)));
+            flow.frames_read(bytes.len(), this.read.is_within() && !bytes.is_empty(), whole, Instant::now());
+        });
+        for receipt in lost {
+            receipt.settle(false);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedFrames<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let taken = ready!(Pin::new(&mut this.io).poll_write(context, bytes))?;
+        this.link.flow(|flow| {
+            this.written.pass(&bytes[..taken], |frame| flow.frame_written(frame));
+        });
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        flushed(&self.link);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

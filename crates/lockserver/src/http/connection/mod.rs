@@ -1,12 +1,18 @@
 //! From the listening socket to the router, and the knowledge whether a client is still there and whether an answer
 //! reached it.
 //!
-//! One task a connection drives HTTP/1 over the socket. What it does is kept in one small state (`flow`), fed by the
-//! socket's wrapper (`io`: bytes read, written, all written) and by the wrapper around the router (`answer`: head
-//! complete, answer complete). From it follow the deadlines, who is idle, and which receipts can be settled. HTTP runs
-//! with half-close: a client that has closed its sending side gets its answer; a handler that waits learns of it by
-//! [`Connection::closed`] and decides itself. Nothing here cancels a handler because of what the client does; only the
-//! end of the connection drops it: its reset while an answer is written, or [`Limits::drain_time`] of a stopping server.
+//! One task a connection (`drive`) shakes hands where TLS is wanted (`tls`), and drives HTTP over it (`http1`; `http2` if
+//! the client chose it in the handshake). What it does is kept in one small state (`flow`), fed by wrappers around the
+//! socket (`io`: bytes given to the kernel, below TLS; requests and ends of answers, above it) and around the router
+//! (`answer`). From it follow the deadlines, who is idle, and which receipts can be settled. HTTP/1 runs with half-close:
+//! a client that has closed its sending side (FIN, or the good-bye of TLS) gets its answer; a handler that waits learns of
+//! it by [`Connection::closed`] and decides itself. Nothing here cancels a handler because of what the client does; only
+//! the end of the connection drops it: its reset while an answer is written, or [`Limits::drain_time`] of a stopping
+//! server.
+//!
+//! Two things are different in HTTP/2. Each request has its own [`Connection`], which is closed when the client resets
+//! that stream, or ends the connection, in either direction: then nobody is there for any answer. And an answer may stay
+//! behind in HTTP, because its client's window is full: it is written when the frame that ends its stream was (`frames`).
 //!
 //! What is not bounded here: the time of a handler and of its reading the request's body (the routes do that), and the
 //! time of an answer that its client takes slowly but steadily.
@@ -16,7 +22,11 @@ mod answer;
 mod client;
 mod drive;
 mod flow;
+mod frames;
+mod http1;
+mod http2;
 mod io;
+mod link;
 mod listener;
 mod local;
 mod receipt;
@@ -24,8 +34,9 @@ mod slots;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-pub use accept::{serve, serve_local};
+pub use accept::{TlsNow, serve, serve_local, serve_tls};
 pub use client::Connection;
 pub use listener::{ListenError, Listener};
 pub use local::{LocalError, LocalListener};
@@ -43,10 +54,13 @@ pub struct Limits {
     pub connections: usize,
     /// Largest head of a request, in bytes; at least 8192. A larger one is answered 431.
     pub head_bytes: usize,
-    /// How long a request's head may take from its first byte.
+    /// How long a request's head may take from its first byte, and a TLS handshake from the connection's beginning.
     pub header_time: Duration,
     /// How long a connection may be idle.
     pub idle_time: Duration,
+    /// HTTP/2 with requests under way: how long the peer may be silent before it is asked for a sign of life, and how
+    /// long it may take to give one.
+    pub ping_time: Duration,
     /// How long a peer may take no byte of an answer that is being written.
     pub write_time: Duration,
     /// How long a written answer with receipts may stay unacknowledged.
@@ -80,6 +94,7 @@ impl Default for Limits {
             head_bytes: limits::HEAD_BYTES_MAX,
             header_time: Duration::from_millis(limits::HEADER_TIME_MAX_MS),
             idle_time: Duration::from_millis(limits::IDLE_TIME_MAX_MS),
+            ping_time: Duration::from_millis(limits::PING_TIME_MS),
             write_time: Duration::from_millis(limits::WRITE_TIME_MAX_MS),
             receipt_time: Duration::from_millis(limits::RECEIPT_TIME_MAX_MS),
             linger_time: Duration::from_millis(limits::LINGER_TIME_MAX_MS),

@@ -1,6 +1,6 @@
 //! How many connections there may be, and who leaves first when there are too many: the one that is idle longest.
 
-use super::client::Connection;
+use super::link::Link;
 use crate::metrics::Metrics;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ struct Table {
     leaving: usize,
     next: u64,
     /// Idle connections in the order in which they became so.
-    idle: BTreeMap<u64, Arc<Connection>>,
+    idle: BTreeMap<u64, Arc<Link>>,
     /// Somebody waits for a slot.
     short: bool,
 }
@@ -59,11 +59,11 @@ impl Slots {
     }
 
     /// The connection is idle from now on; returns its place in the order.
-    pub(super) fn idle(&self, connection: &Arc<Connection>) -> u64 {
+    pub(super) fn idle(&self, link: &Arc<Link>) -> u64 {
         let mut table = self.lock();
         let at = table.next;
         table.next += 1;
-        table.idle.insert(at, Arc::clone(connection));
+        table.idle.insert(at, Arc::clone(link));
         if table.short {
             self.changed.notify_one();
         }
@@ -78,18 +78,18 @@ impl Slots {
     }
 
     /// The connection was asked to leave and stays: somebody else has to.
-    pub(super) fn stays(&self, connection: &Connection) {
+    pub(super) fn stays(&self, link: &Link) {
         let mut table = self.lock();
-        if connection.evicted.swap(false, Ordering::AcqRel) {
+        if link.evicted.swap(false, Ordering::AcqRel) {
             table.leaving -= 1;
         }
         self.changed.notify_one();
     }
 
     /// The connection is gone.
-    pub(super) fn release(&self, connection: &Connection) {
+    pub(super) fn release(&self, link: &Link) {
         let mut table = self.lock();
-        if connection.evicted.swap(false, Ordering::AcqRel) {
+        if link.evicted.swap(false, Ordering::AcqRel) {
             table.leaving -= 1;
         }
         table.open -= 1;
@@ -103,11 +103,11 @@ impl Slots {
 }
 
 fn ask_oldest(table: &mut Table) -> bool {
-    let Some((_, connection)) = table.idle.pop_first() else {
+    let Some((_, link)) = table.idle.pop_first() else {
         return false;
     };
-    connection.evicted.store(true, Ordering::Release);
+    link.evicted.store(true, Ordering::Release);
     table.leaving += 1;
-    connection.evict.notify_one();
+    link.evict.notify_one();
     true
 }

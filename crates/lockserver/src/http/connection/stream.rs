@@ -77,6 +77,17 @@ impl Stream {
         on_either!(self, stream => stream.poll_write_ready(context))
     }
 
+    /// The first byte, left where it is; none at the end. The administrators' socket has no need of it.
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        match self {
+            Self::Tcp(stream) => {
+                let mut byte = [0];
+                Ok((stream.peek(&mut byte).await? == 1).then_some(byte[0]))
+            }
+            Self::Local(_) => Ok(None),
+        }
+    }
+
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         on_either!(self, stream => stream.try_read(buffer))
     }

@@ -1,6 +1,7 @@
 //! The state of a connection by itself, in invented time.
 
 use super::super::flow::{Flow, Overdue};
+use super::super::frames::Frames;
 use super::*;
 use tokio::time::Instant as Clock;
 
@@ -96,4 +97,80 @@ fn connections_leave_room_for_other_files() {
     for (open_files, connections) in [(0, 1), (64, 1), (100, 36), (1024, 922), (20_000, 18_000), (u64::MAX, 200_000)] {
         assert_eq!(Limits::default().with_open_files(open_files).connections, connections, "{open_files}");
     }
+}
+
+#[test]
+fn answers_of_streams_are_written_when_their_last_frame_is() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let receipt = |name: &'static str| {
+        let tell = tell.clone();
+        let hear = move |reached| {
+            let _ = tell.send((name, reached));
+        };
+        vec![Receipt::new(hear)]
+    };
+    let frame = |kind: u8, flags: u8, stream: u8| {
+        let mut found = None;
+        Frames::of_server().pass(&[0, 0, 0, kind, flags, 0, 0, 0, stream], |frame| found = Some(frame));
+        found.expect("a frame")
+    };
+    let end = |stream| frame(0, 1, stream);
+    let reset = |stream| frame(3, 0, stream);
+    let settle = |flow: &mut Flow, bytes, now| {
+        flow.acknowledged(bytes, false, now).into_iter().for_each(|(receipt, reached)| receipt.settle(reached));
+        told.try_iter().collect::<Vec<_>>()
+    };
+    let began = Clock::now();
+    let mut flow = Flow::new(began);
+    let mut written = Vec::new();
+    for (stream, name) in [(1, "a"), (3, "b"), (5, "c"), (7, "d")] {
+        flow.request();
+        written.push(flow.owes(stream, receipt(name)));
+    }
+    // Written, but not to the end of any stream; then one of them to its end.
+    flow.frame_written(frame(0, 0, 1));
+    flow.wrote(100);
+    assert!(!flow.flushed(began));
+    assert_eq!(settle(&mut flow, 100, began), []);
+    assert!(written[1].try_recv().is_err());
+    flow.frame_written(end(3));
+    assert!(written[1].try_recv().is_ok());
+    flow.wrote(50);
+    assert!(flow.flushed(began));
+    flow.request_over(began);
+    assert_eq!(settle(&mut flow, 149, began), []);
+    assert_eq!(settle(&mut flow, 150, began), [("b", true)]);
+    assert_eq!(deadline(&flow, began), None, "three are busy");
+    // One that the client resets before it has confirmed the answer, and one before it was written.
+    flow.frame_written(end(1));
+    flow.wrote(10);
+    assert!(flow.flushed(began));
+    drop(flow.frame_read(reset(1)));
+    flow.request_over(began);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("a", false)]);
+    drop(flow.withdrawn(5));
+    flow.request_over(began);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("c", false)]);
+    assert_eq!(settle(&mut flow, 160, began), []);
+    // The last one is over when the connection is.
+    assert!(!flow.is_idle());
+    drop(flow.abandon());
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("d", false)]);
+    flow.request_over(began + MS);
+    assert_eq!(deadline(&flow, began), Some((Limits::default().idle_time + MS, Overdue::Idle)));
+}
+
+#[test]
+fn a_frame_has_its_time_from_its_own_beginning() {
+    let began = Clock::now();
+    let mut flow = Flow::new(began);
+    flow.request();
+    flow.frames_read(30, true, true, began);
+    flow.frames_read(1, true, false, began + 5 * MS);
+    assert_eq!(deadline(&flow, began), Some((Limits::default().header_time, Overdue::Head)));
+    flow.frames_read(100, true, true, began + 7 * MS);
+    assert_eq!(deadline(&flow, began), Some((Limits::default().header_time + 7 * MS, Overdue::Head)));
+    flow.frames_read(10, false, true, began + 9 * MS);
+    assert_eq!(deadline(&flow, began), None);
+    assert_eq!(flow.bytes_read(), 141);
 }

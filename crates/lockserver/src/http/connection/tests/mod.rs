@@ -3,14 +3,17 @@
 mod bounds;
 mod flow;
 mod http;
+mod http2;
 mod listener;
 mod presence;
 mod receipts;
+mod secure;
 mod stop;
+mod tls;
 
 use super::{Connection, Limits, Listener, Receipt, attach, serve};
 use axum::extract::{Extension, Request, State};
-use axum::http::Response;
+use axum::http::{HeaderMap, Response};
 use axum::routing::{get, post};
 use axum::{Router, body::Body};
 use std::net::SocketAddr;
@@ -82,6 +85,7 @@ fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::U
     let router = Router::new()
         .route("/hello", get(|| async { "hello" }))
         .route("/from", get(|Extension(from): Extension<Arc<Connection>>| async move { from.peer().name() }))
+        .route("/host", get(|headers: HeaderMap| async move { headers["host"].to_str().expect("text").to_owned() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/receipt", get(receipted("sent")).head(receipted("head only")))
         .route("/empty", get(receipted("")))
