@@ -54,9 +54,17 @@ pub enum KeyCommand {
     /// Make a key: print its secret, which is kept nowhere, and the section for the configuration
     New {
         /// Its name: letters, digits, '-', '_', '.', '@' and '/'
-        #[arg(value_parser = |text: &str| KeyName::new(text))]
+        #[arg(value_parser = key_name)]
         name: KeyName,
     },
+}
+
+fn key_name(text: &str) -> Result<KeyName, String> {
+    let name = KeyName::new(text).map_err(|error| error.to_string())?;
+    if !name.may_have_secret() {
+        return Err("a name with ':' is for client certificates, which need no secret".to_owned());
+    }
+    Ok(name)
 }
 
 impl Cli {

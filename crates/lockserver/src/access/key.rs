@@ -14,7 +14,7 @@ pub enum KeyNameError {
     #[error("a key's name has 1 to {KEY_NAME_BYTES_MAX} bytes")]
     Length,
     /// A character that would have to be escaped somewhere: names stand in URLs, headers and certificates.
-    #[error("the name contains {0:?}; a key's name has letters, digits, '-', '_', '.', '@' and '/'")]
+    #[error("the name contains {0:?}; a key's name has letters, digits, '-', '_', '.', '@', '/' and ':'")]
     Character(char),
 }
 
@@ -23,7 +23,8 @@ pub enum KeyNameError {
 pub struct KeyName(Arc<str>);
 
 impl KeyName {
-    /// Checks the text: 1 to 200 letters, digits, `-`, `_`, `.`, `@` and `/`, so that the names in certificates fit.
+    /// Checks the text: 1 to 200 letters, digits, `-`, `_`, `.`, `@`, `/` and `:`, so that the names in certificates fit,
+    /// URIs among them.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -31,7 +32,7 @@ impl KeyName {
         if text.is_empty() || text.len() > KEY_NAME_BYTES_MAX {
             return Err(KeyNameError::Length);
         }
-        match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.@/".contains(*c)) {
+        match text.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.@/:".contains(*c)) {
             Some(bad) => Err(KeyNameError::Character(bad)),
             None => Ok(Self(Arc::from(text))),
         }
@@ -41,6 +42,12 @@ impl KeyName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it can be the user that a secret is the password of (RFC 7617: a user has no colon).
+    #[must_use]
+    pub fn may_have_secret(&self) -> bool {
+        !self.0.contains(':')
     }
 
     /// The text, to be kept.
@@ -117,11 +124,13 @@ mod tests {
 
     #[test]
     fn names() {
-        for good in ["ci", "build-7.example.org", "ops@example.org", "spiffe/x_y", &"x".repeat(KEY_NAME_BYTES_MAX)] {
+        for good in ["ci", "build-7.example.org", "ops@example.org", "spiffe://x_y/z", &"x".repeat(KEY_NAME_BYTES_MAX)]
+        {
             assert!(KeyName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "a b", "a:b", "ä", "a\n", &"x".repeat(KEY_NAME_BYTES_MAX + 1)] {
+        for bad in ["", "a b", "ä", "a\n", &"x".repeat(KEY_NAME_BYTES_MAX + 1)] {
             assert!(KeyName::new(bad).is_err(), "{bad:?}");
         }
+        assert!(KeyName::new("ci").unwrap().may_have_secret() && !KeyName::new("a:b").unwrap().may_have_secret());
     }
 }

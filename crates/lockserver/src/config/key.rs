@@ -19,7 +19,7 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
         let mut section_of = Section { place, options, report };
         match section {
             Strict::Key(name) => {
-                let secrets = section_of.secrets(certificates);
+                let secrets = section_of.secrets(name, certificates);
                 let grants = section_of.grants([Right::Use, Right::Observe].into_iter().collect());
                 keys.push(Key { name: name.clone(), secrets, grants });
                 a_key.get_or_insert(place);
@@ -82,13 +82,17 @@ impl Section<'_> {
         grants
     }
 
-    fn secrets(&mut self, certificates: bool) -> Vec<Digest> {
+    fn secrets(&mut self, name: &KeyName, certificates: bool) -> Vec<Digest> {
         let mut secrets = self.read("SECRET_HASH", |raw| hashes(&raw.text)).unwrap_or_default();
         secrets.extend(self.read("SECRET_FILE", |raw| secret_file(&raw.text)).unwrap_or_default());
         let said = self.options.contains_key("SECRET_HASH") || self.options.contains_key("SECRET_FILE");
         if !said && !certificates {
             let text = "the key has no secret: write SECRET_HASH= or SECRET_FILE=. (A key without one is for client \
                         certificates, which need CLIENT_CA= in [tls].)";
+            self.report.error(self.place, text);
+        }
+        if said && !name.may_have_secret() {
+            let text = "a name with ':' is for client certificates; a key with a secret needs one without";
             self.report.error(self.place, text);
         }
         if secrets.len() > KEY_SECRETS_MAX {

@@ -132,7 +132,7 @@ fn what_is_wrong_and_what_to_do() {
         ("[key]", "1: the section has no name; write [key NAME]"),
         (
             "[key a b]",
-            "1: [key 'a b']: the name contains ' '; a key's name has letters, digits, '-', '_', '.', '@' and '/'",
+            "1: [key 'a b']: the name contains ' '; a key's name has letters, digits, '-', '_', '.', '@', '/' and ':'",
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\n[key ci]"),
@@ -152,6 +152,10 @@ fn what_is_wrong_and_what_to_do() {
             "[key ci]\nSECRET_HASH=lsk_x",
             "2: SECRET_HASH: this looks like the secret itself; write its digest, sha256:..., and make a new secret if \
              others have seen this one",
+        ),
+        (
+            &format!("[key a:b]\nSECRET_HASH={HASH}"),
+            "1: a name with ':' is for client certificates; a key with a secret needs one without",
         ),
         ("[key ci]\nSECRET_FILE=a", "2: SECRET_FILE: 'a' is no whole path; begin it with /"),
         (
