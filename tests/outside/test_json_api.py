@@ -88,7 +88,7 @@ def test_no_id_is_shown(server, api):
 
 
 def test_who_only_looks_learns_no_id_and_releases_nothing(server, api):
-    """Rights are not there yet; what `observe` will allow is every GET, and none of them changes a ticket."""
+    """What `observe` allows is every GET, and none of them changes a ticket."""
     held, (_, queued) = api.take("DefaultLock"), api.call("POST", "/v1/locks/DefaultLock/tickets", {"queue": True})
     follower = Api(server.at).ask("GET", "/v1/events")
     parts = {"lock": "DefaultLock", "number": str(held["number"]), "id": "00000000-0000-4000-8000-000000000000"}

@@ -59,7 +59,7 @@ fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> 
     T::deserialize(deserializer).map(Some)
 }
 
-/// A merge patch of a lock (RFC 7396): what is absent stays.
+/// A merge patch of a lock (RFC 7396): what is absent stays, what is `null` has its default again: of most times that is never.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -73,9 +73,8 @@ pub struct LockPatch {
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub slots: Option<Vec<String>>,
     /// How long a grant waits to be picked up.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub grace_time_s: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub grace_time_s: Option<Option<Seconds>>,
     /// Lease of queued tickets made over XML-RPC.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub expiration_time_s: Option<Option<Seconds>>,
@@ -89,17 +88,14 @@ pub struct LockPatch {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub max_ttl_s: Option<Option<Seconds>>,
     /// How long permits stay closed.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub lock_delay_s: Option<Seconds>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub lock_delay_s: Option<Option<Seconds>>,
     /// Longest queue.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub max_queue: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub max_queue: Option<Option<u32>>,
     /// For people.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub description: Option<Option<String>>,
     /// Stop grants, or let them go on.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]

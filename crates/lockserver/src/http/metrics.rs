@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::auth::Who;
+use super::connection::Connection;
 use crate::metrics::{Format, Label, Metrics, Scrape};
 use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -62,10 +63,13 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
         status: None,
         waited: false,
     };
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
     counting.metrics.http.in_flight.add(1);
     let answer = async { (next.run(request).await, WAITED.get().get()) };
     let (response, waited) = WAITED.scope(Cell::new(false), answer).await;
-    counting.status = Some(response.status());
+    // Who waited and has gone meanwhile is answered for the order's sake; nobody hears it.
+    let heard = !waited || connection.is_none_or(|connection| connection.is_open());
+    counting.status = heard.then(|| response.status());
     counting.waited = waited;
     response
 }

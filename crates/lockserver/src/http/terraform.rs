@@ -16,7 +16,7 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX};
-use lock_core::{Caller, Command, LockName, Outcome, Rejection, TicketView};
+use lock_core::{Caller, Command, LockName, LockView, Outcome, Rejection, TicketView};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -128,7 +128,7 @@ async fn refuse(app: &App, lock: &LockName) -> Result<Response, Failure> {
     let info = match view.holders.first() {
         Some(holder) if holder.ticket.holder.is_some() => holder.ticket.info.to_string(),
         Some(holder) => stranger(holder).to_string(),
-        None => return Ok((StatusCode::LOCKED, Json(nobody(view.lock.pause.is_some()))).into_response()),
+        None => return Ok((StatusCode::LOCKED, Json(nobody(&view))).into_response()),
     };
     Ok((StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response())
 }
@@ -143,8 +143,14 @@ fn stranger(holder: &TicketView) -> serde_json::Value {
 }
 
 /// Nobody holds it, and it is not given all the same.
-fn nobody(paused: bool) -> serde_json::Value {
-    let why = if paused { "the lock is paused" } else { "somebody else is first in the queue" };
+fn nobody(view: &LockView) -> serde_json::Value {
+    let why = if view.lock.pause.is_some() {
+        "the lock is paused"
+    } else if view.closed > 0 {
+        "its last holder was lost, and the lock stays closed for a while (LOCK_DELAY)"
+    } else {
+        "somebody else is first in the queue"
+    };
     json!({
         "ID": "none", "Operation": "", "Info": why, "Who": "lockserver", "Version": "", "Created": rfc3339(0), "Path": "",
     })

@@ -56,6 +56,26 @@ async fn a_lock_is_shown_without_ids() {
 }
 
 #[tokio::test]
+async fn null_in_a_patch_is_the_default() {
+    let server = Server::start().await;
+    let patch = async |body: &str| server.admin("PATCH", "/v1/locks/one", &["If-Match: *"], body).await;
+    let set = r#"{"description": "x", "grace_time_s": 5, "lock_delay_s": 7, "max_queue": 3, "max_hold_time_s": 9}"#;
+    assert_eq!(patch(set).await.ok()["settings"]["max_queue"], 3);
+    let null = r#"{"description": null, "grace_time_s": null, "lock_delay_s": null, "max_queue": null, "max_hold_time_s": null}"#;
+    let settings = patch(null).await.ok()["settings"].clone();
+    assert_eq!(
+        settings,
+        json!({
+            "size": 1, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
+            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "description": "",
+        })
+    );
+    for impossible in [r#"{"size": null}"#, r#"{"slots": null}"#, r#"{"paused": null}"#] {
+        assert_eq!(patch(impossible).await.code(), "invalid", "{impossible}");
+    }
+}
+
+#[tokio::test]
 async fn names_are_decoded_once() {
     let server = Server::start().await;
     for (path, name) in [("50%25", "50%"), ("%2541", "%41"), ("gr%C3%B6%C3%9Fe%20a+b", "größe a+b")] {

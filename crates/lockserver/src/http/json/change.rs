@@ -27,7 +27,7 @@ pub(super) fn describe() -> Vec<Call> {
             .changes_lock()
             .errors(&[ErrorCode::LockExists, ErrorCode::NameClosed, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Patch, routes::LOCK, "patch_lock", "Change a lock, pause or resume it")
-            .about("For administrators. A merge patch (RFC 7396): what is left out stays; a time that is `null` is never.")
+            .about("For administrators. A merge patch (RFC 7396): what is left out stays; what is `null` has its default again, and a time without one is never.")
             .body::<LockPatch>(json!({"size": 5, "paused": true, "reason": "maintenance", "until_s": 3600}), true)
             .answer_with::<Lock>(200, "Changed", examples::lock(), &etag)
             .changes_lock()
@@ -59,6 +59,8 @@ fn force(asked: &Asked) -> Result<Force, Refusal> {
 fn precondition(asked: &Asked, may_make: bool) -> Result<Precondition, Refusal> {
     match (asked.header(&header::IF_MATCH)?, asked.header(&header::IF_NONE_MATCH)?) {
         (None, None) => Ok(Precondition::None),
+        // That there is such a lock is looked at anyway, but by PUT.
+        (Some("*"), None) if !may_make => Ok(Precondition::None),
         (Some(tag), None) => {
             let revision =
                 tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|rest| rest.parse().ok());
@@ -120,16 +122,17 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
         Some(false) => Some(None),
         None => None,
     };
+    let default = LockSettings::default();
     Ok(Patch {
         capacity: capacity(wanted.size, wanted.slots)?,
-        grace: wanted.grace_time_s.map(|grace| grace.as_ms().max(GRACE_MIN_MS)),
+        grace: wanted.grace_time_s.map(|grace| grace.unwrap_or(default.grace_time_s).as_ms().max(GRACE_MIN_MS)),
         expiration: wanted.expiration_time_s.map(never_if_zero),
         max_lock: wanted.max_lock_time_s.map(never_if_zero),
         max_hold: wanted.max_hold_time_s.map(never_if_zero),
         max_ttl: wanted.max_ttl_s.map(never_if_zero),
-        lock_delay: wanted.lock_delay_s.map(Seconds::as_ms),
-        max_queue: wanted.max_queue,
-        description: wanted.description.map(Arc::from),
+        lock_delay: wanted.lock_delay_s.map(|delay| delay.unwrap_or(default.lock_delay_s).as_ms()),
+        max_queue: wanted.max_queue.map(|max| max.unwrap_or(default.max_queue)),
+        description: wanted.description.map(|text| Arc::from(text.unwrap_or_default())),
         pause,
     })
 }
