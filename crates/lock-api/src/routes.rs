@@ -26,6 +26,10 @@ pub const STATUS: &str = "/v1/status";
 pub const RELOAD: &str = "/v1/reload";
 /// This API, described.
 pub const OPENAPI: &str = "/openapi.json";
+/// Whether the process answers.
+pub const HEALTHZ: &str = "/healthz";
+/// Whether requests are served.
+pub const READYZ: &str = "/readyz";
 /// Metrics for Prometheus.
 pub const METRICS: &str = "/metrics";
 /// FleetLock: take.

@@ -14,8 +14,8 @@ use lock_api::routes;
 fn all() -> Routes {
     let public = Routes::of(Face::Plain)
         .get("/", Need::Right(Observe), page::show)
-        .get("/healthz", Need::Nothing, health::alive)
-        .get("/readyz", Need::Nothing, health::ready)
+        .get(routes::HEALTHZ, Need::Nothing, health::alive)
+        .get(routes::READYZ, Need::Nothing, health::ready)
         .get(routes::METRICS, Need::Right(Observe), metrics::show);
     // Which lock a call is about stands in its body; the face looks.
     let xmlrpc = Routes::of(Face::XmlRpc).post("/", Need::Right(Use), xmlrpc::call).post(

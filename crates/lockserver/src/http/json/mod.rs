@@ -71,6 +71,7 @@ static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     calls.extend(lock::describe());
     calls.extend(change::describe());
     calls.extend(status::describe());
+    calls.extend(openapi::describe_neighbours());
     openapi::describe(calls).to_pretty_json().expect("a description is plain data")
 });
 

@@ -71,6 +71,13 @@ impl Call {
         Self { path, method, operation, errors, schemas: Vec::new() }
     }
 
+    /// A call outside of this API, whose refusals are lines of text.
+    fn beside(path: &'static str, name: &str, summary: &str) -> Self {
+        let mut call = Self::new(HttpMethod::Get, path, name, summary);
+        call.errors.clear();
+        call
+    }
+
     pub(super) fn about(mut self, description: &str) -> Self {
         self.operation = self.operation.description(Some(description));
         self
@@ -225,6 +232,23 @@ pub(super) fn describe(calls: Vec<Call>) -> OpenApi {
         .components(Some(components.build()))
         .security(Some(security))
         .build()
+}
+
+/// What stands beside the API: for load balancers, supervisors and Prometheus.
+pub(super) fn describe_neighbours() -> Vec<Call> {
+    let text = |example| Some(("text/plain", example));
+    vec![
+        Call::beside(routes::HEALTHZ, "healthz", "Does the process answer?").answer_plain(200, "It does", text("ok\n")),
+        Call::beside(routes::READYZ, "readyz", "Are requests served?")
+            .answer_plain(200, "They are", text("ready\n"))
+            .answer_plain(503, "They are not now, and why", text("disk full\n")),
+        Call::beside(routes::METRICS, "metrics", "Metrics for Prometheus")
+            .about("As OpenMetrics to who asks for `application/openmetrics-text`.")
+            .answer_plain(200, "The metrics", text("lockserver_lock_size{lock=\"san-ssh\"} 7\n"))
+            .answer_plain(401, "A key is needed", text("this needs the right \"observe\"\n"))
+            .answer_plain(403, "The key does not have the right", text("the key has not the right \"observe\"\n"))
+            .answer_plain(500, "Internal error", text("internal error\n")),
+    ]
 }
 
 /// The path of the description itself, described.
