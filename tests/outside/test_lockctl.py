@@ -102,6 +102,38 @@ def test_exit_codes(server, ctl):
         assert done.returncode == code, (words, done.stderr)
 
 
+def test_a_command_that_gives_its_lock_back_goes_on(server, ctl):
+    """The server says `released` to the next renewal, and to the release at the end; others have the permit meanwhile."""
+    script = ('"$0" release >/dev/null && for _ in $(seq 400); do sleep 0.02; done && "$0" run -n DefaultLock -- echo "free" '
+              "&& exit 5")
+    done = ctl.run(server, "run", "-v", "--export-ticket", "--ttl", "6", "--kill-after", "0.5", "DefaultLock", "--", "sh", "-c",
+                   script, lockctl())
+    assert (done.returncode, done.stdout) == (5, "free\n"), done.stderr
+    assert "`DefaultLock` was released, the command goes on without it" in done.stderr
+    # Before a renewal had the chance to tell.
+    done = ctl.run(server, "run", "--export-ticket", "DefaultLock", "--", lockctl(), "release")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "released\n", "")
+
+
+def test_changes_by_administrators_say_what_they_do(make_server, ctl):
+    server = make_server(sections="[lock licence]\nSLOTS=a, b\n").start()
+    socket = ("--server", "unix:/proc/self/cwd/admin.sock")
+
+    def run(*words):
+        return subprocess.run([lockctl(), *socket, *words], env=ctl.environment(server), cwd=server.directory,
+                              capture_output=True, text=True, timeout=60)
+    refused = run("resize", "licence", "3")
+    assert (refused.returncode, refused.stdout) == (78, "") and "--slots a,b" in refused.stderr, refused
+    names = json.loads(run("--json", "status", "licence").stdout)["settings"]["slots"]
+    assert names == ["a", "b"], "nothing was changed"
+    changed = json.loads(run("--json", "resize", "licence", "--slots", "a,b,c").stdout)
+    assert (changed["size"], changed["settings"]["slots"]) == (3, ["a", "b", "c"])
+    server.configure({}, "[lock licence]\nSLOTS=a, b\n[lock fresh]\nSIZE=2\n")
+    done = run("reload")
+    assert done.returncode == 0 and "made: fresh\n" in done.stdout, done
+    assert json.loads(run("--json", "reload").stdout)["created"] == []
+
+
 def test_refusals_are_said_in_words_of_the_command_line(make_server, ctl):
     server = make_server(sections="[lock seven]\nSIZE=7\n").start()
     socket = ("--server", "unix:/proc/self/cwd/admin.sock")

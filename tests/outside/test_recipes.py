@@ -127,6 +127,18 @@ def judge_ci(host, _):
     script.terminate()
     script.communicate(timeout=60)
     assert script.returncode == 1 and lock(host, "deploy-production")["in_use"] == 0
+    # A ticket that ends while it waits is not waited for any longer, and the command does not run.
+    started.unlink()
+    status, said = host.run(["lockctl", "--json", "acquire", "deploy-production"])
+    assert status == 0, said
+    other = json.loads(said)["id"]
+    script = host.start(["./with-lock", "deploy-production", *job])
+    (waiter,) = until(lambda: lock(host, "deploy-production")["queue"], 20, "it waits")
+    assert host.run(["lockctl", "revoke", "deploy-production", str(waiter["number"])])[0] == 0
+    said, _ = script.communicate(timeout=60)
+    assert script.returncode == 1 and "with-lock: deploy-production was not granted: revoked\n" in said, said
+    assert not started.exists()
+    assert host.run(["lockctl", "release", other])[0] == 0
 
 
 JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Reboots with FleetLock": judge_fleetlock,

@@ -3,7 +3,9 @@
 use crate::address::segment;
 use crate::send::{Answer, Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
-use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Locks, Renew, Seconds, Status, Ticket, Tickets, routes};
+use lock_api::{
+    ErrorCode, Lock, LockPatch, LockSettings, Locks, Reloaded, Renew, Seconds, Status, Ticket, Tickets, routes,
+};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
 use std::time::Duration;
@@ -204,12 +206,12 @@ impl Client {
         self.send(&call).await.map(drop)
     }
 
-    /// Makes the server read its configuration again.
+    /// Makes the server read its configuration again; what that changed.
     ///
     /// # Errors
-    /// As every call; `invalid` with all problems if the configuration is refused.
-    pub async fn reload(&self) -> Result<(), Error> {
-        self.send(&Call::new(Method::POST, routes::RELOAD)).await.map(drop)
+    /// As every call; `configuration_refused` with all problems if the configuration is refused.
+    pub async fn reload(&self) -> Result<Reloaded, Error> {
+        self.send(&Call::new(Method::POST, routes::RELOAD)).await?.parse()
     }
 
     /// Sends a request for a ticket, or asks for one.

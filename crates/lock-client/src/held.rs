@@ -2,7 +2,7 @@
 
 use crate::retry::jitter;
 use crate::{BootTime, Client, Error};
-use lock_api::{ErrorCode, Problem, Ticket};
+use lock_api::{EndedAs, ErrorCode, Problem, Ticket};
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 
 /// How often a holder without a lease asks whether it still holds.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The longest time between two renewals: the server remembers for 10 minutes how a ticket ended.
+const RENEW_WITHIN: Duration = Duration::from_secs(300);
 /// The shortest time that a renewal may take.
 const SHORTEST: Duration = Duration::from_millis(200);
 /// How long a release is tried.
@@ -22,6 +24,14 @@ pub enum Lost {
     Ended(Box<Problem>),
     /// No renewal was answered in time: the server may have given the permits to somebody else.
     Unanswered,
+}
+
+impl Lost {
+    /// Whether somebody with the ticket's id gave it back: no loss to whoever passed the id on.
+    #[must_use]
+    pub fn is_release(&self) -> bool {
+        matches!(self, Self::Ended(problem) if problem.ended_as == Some(EndedAs::Released))
+    }
 }
 
 impl fmt::Display for Lost {
@@ -52,7 +62,7 @@ impl Lease {
     }
 }
 
-/// Permits that we hold. They are renewed every quarter of the lease; when this is dropped they are released, as far as that
+/// Permits that we hold. They are renewed every quarter of the lease, and every 5 minutes at least; when this is dropped they are released, as far as that
 /// works without waiting for it.
 #[derive(Debug)]
 pub struct Held {
@@ -155,7 +165,7 @@ async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sende
     let lose = |lost: Lost| tell.send_modify(|lease| lease.lost = Some(lost));
     loop {
         let Lease { deadline, ttl, .. } = tell.borrow().clone();
-        (sent + ttl.map_or(LOOK_EVERY, |ttl| ttl / 4)).reached().await;
+        (sent + between(ttl)).reached().await;
         loop {
             let left = deadline.map(|deadline| deadline.since(BootTime::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -189,6 +199,24 @@ async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sende
     }
 }
 
+/// From one renewal to the next.
+fn between(ttl: Option<Duration>) -> Duration {
+    ttl.map_or(LOOK_EVERY, |ttl| (ttl / 4).min(RENEW_WITHIN))
+}
+
 fn is_the_end(problem: &Problem) -> bool {
     matches!(problem.code, ErrorCode::Gone | ErrorCode::UnknownTicket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renewals_come_while_the_server_remembers_how_a_ticket_ended() {
+        for (ttl_s, expected_s) in [(Some(60), 15), (Some(1200), 300), (Some(86_400), 300), (None, 60)] {
+            let expected = Duration::from_secs(expected_s);
+            assert_eq!(between(ttl_s.map(Duration::from_secs)), expected, "{ttl_s:?}");
+        }
+    }
 }

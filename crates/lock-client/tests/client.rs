@@ -41,6 +41,32 @@ async fn takes_and_gives_back() {
 }
 
 #[tokio::test]
+async fn a_reload_tells_what_it_did() {
+    let fake = Fake::start();
+    let answer = r#"{"created":["a"],"changed":[],"retired":["b"],"refused":["c: full"],"warnings":["PORT: restart"]}"#;
+    fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
+    let told = client(&fake).reload().await.unwrap();
+    assert_eq!((told.created, told.retired), (vec!["a".to_owned()], vec!["b".to_owned()]));
+    assert_eq!((told.refused, told.warnings), (vec!["c: full".to_owned()], vec!["PORT: restart".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_release_by_somebody_else_is_no_loss() {
+    for release in [true, false] {
+        let fake = Fake::start();
+        let held = client(&fake).acquire("a", &options(None, 800)).await.unwrap();
+        if release {
+            fake.vacate(held.id());
+        } else {
+            fake.revoke_all("a");
+        }
+        let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
+        assert_eq!(lost.is_release(), release, "{lost}");
+    }
+    assert!(!Lost::Unanswered.is_release());
+}
+
+#[tokio::test]
 async fn over_a_unix_socket_and_with_a_key() {
     let fake = Fake::start();
     let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 use crate::words;
 use lock_client::Error;
 use lock_client::api::{ErrorCode, Problem};
+use serde::Serialize;
 
 /// What is there now does not allow it: the lock exists already, tickets would end.
 pub(crate) const CONFLICT: u8 = 1;
@@ -31,13 +32,27 @@ pub(crate) const BY_SIGNAL: u8 = 128;
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: u8,
+    /// What `code` was before somebody asked for another one.
+    kind: u8,
     text: String,
     problem: Option<Box<Problem>>,
 }
 
+/// What `lockctl` says by itself, in the shape of the server's problems.
+#[derive(Serialize)]
+struct OwnProblem<'a> {
+    #[serde(rename = "type")]
+    about: &'static str,
+    title: String,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    retryable: bool,
+}
+
 impl Failure {
     pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
-        Self { code, text: text.into(), problem: None }
+        Self { code, kind: code, text: text.into(), problem: None }
     }
 
     /// A command line that is wrong.
@@ -71,13 +86,33 @@ impl Failure {
         Self { code, ..self }
     }
 
-    /// Writes why to standard error; as JSON if that was asked for and the server said something.
+    /// Writes why to standard error; as JSON if that was asked for.
     pub(crate) fn tell(&self, json: bool) {
         match &self.problem {
             Some(problem) if json => eprintln!("{}", serde_json::to_string(problem).unwrap_or_default()),
             _ if self.text.is_empty() => {}
+            None if json => eprintln!("{}", serde_json::to_string(&self.own_problem()).unwrap_or_default()),
             _ => eprintln!("lockctl: {}", crate::show::clean(&self.text)),
         }
+    }
+}
+
+impl Failure {
+    /// A code of the server where that means the same, else one of our own; with the HTTP status that a server would give it.
+    fn own_problem(&self) -> OwnProblem<'_> {
+        let of_server = |code: ErrorCode| (code.as_str(), code.status(), code.is_retryable());
+        let (code, status, retryable) = match self.kind {
+            USAGE => of_server(ErrorCode::Invalid),
+            NO_SERVER => ("no_server", 503, true),
+            BUSY => of_server(ErrorCode::TimedOut),
+            LOST => of_server(ErrorCode::Gone),
+            NOT_ALLOWED => of_server(ErrorCode::NotAllowed),
+            IMPOSSIBLE => ("impossible", 409, false),
+            CANNOT_RUN => ("cannot_run", 500, false),
+            NO_COMMAND => ("no_command", 500, false),
+            _ => ("system", 500, false),
+        };
+        OwnProblem { about: "about:blank", title: code.replace('_', " "), status, detail: &self.text, code, retryable }
     }
 }
 
@@ -96,7 +131,7 @@ impl From<Error> for Failure {
             }
             error => (error.to_string(), None),
         };
-        Self { code, text, problem }
+        Self { code, kind: code, text, problem }
     }
 }
 

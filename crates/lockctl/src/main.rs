@@ -10,7 +10,7 @@ mod sys;
 mod words;
 
 use clap::Parser;
-use exit::USAGE;
+use exit::{Failure, USAGE};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && wants_json() => {
+            Failure::usage(in_one_line(&error.to_string())).tell(true);
+            return ExitCode::from(USAGE);
+        }
         Err(error) => {
             // Nowhere to tell it if that fails.
             let _ = error.print();
@@ -34,4 +38,16 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Whether a command line that could not be read asks for JSON; what comes after `--` is somebody else's.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+}
+
+/// What is wrong with a command line, without the hints and the usage beneath it.
+fn in_one_line(error: &str) -> String {
+    let first = error.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
+    words.join(" ")
 }

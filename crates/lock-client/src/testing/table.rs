@@ -2,8 +2,8 @@
 
 use super::wire::{Reply, Request};
 use lock_api::{
-    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Renew, Seconds,
-    Statistics, Status, Ticket, TicketState, Tickets,
+    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Reloaded, Renew,
+    Seconds, Statistics, Status, Ticket, TicketState, Tickets,
 };
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -186,7 +186,7 @@ impl Table {
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (request.method.as_str(), words.as_slice()) {
             ("GET", ["status"]) => Reply::json(200, &status()),
-            ("POST", ["reload"]) => Reply::json(200, &status().configuration),
+            ("POST", ["reload"]) => Reply::json(200, &Reloaded::default()),
             ("GET", ["tickets"]) => Reply::json(200, &Tickets { tickets: Vec::new() }),
             (_, ["tickets", id, rest @ ..]) => self.ticket(request, id, rest),
             ("GET", ["locks"]) => {
@@ -221,7 +221,9 @@ impl Table {
             ("PATCH", []) => {
                 let patch: LockPatch = serde_json::from_str(&request.body).expect("a patch of a lock");
                 let entry = rows.locks.entry(name.to_owned()).or_default();
-                entry.0.size = patch.size.or(entry.0.size);
+                if patch.size.is_some() || patch.slots.is_some() {
+                    (entry.0.size, entry.0.slots) = (patch.size, patch.slots);
+                }
                 entry.1 = patch.paused.unwrap_or(entry.1);
                 Reply::json(200, &rows.lock(name))
             }

@@ -2,9 +2,9 @@
 
 use super::{done, told};
 use crate::cli::{Create, Delete, Open, Pause, Resize, Revoke};
-use crate::exit::Failure;
+use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::show::{self, Style};
-use lock_client::api::{Lock, LockPatch, LockSettings, Seconds};
+use lock_client::api::{Lock, LockPatch, LockSettings, Reloaded, Seconds};
 use lock_client::{Client, Guarded};
 use std::time::Duration;
 
@@ -36,7 +36,20 @@ pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result
 }
 
 pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result<u8, Failure> {
-    let patch = LockPatch { size: Some(asked.size), ..LockPatch::default() };
+    // A number says nothing about names: the server would drop them all.
+    if asked.slots.is_none() && !asked.force.force {
+        let now = client.lock(&asked.lock).await?;
+        if let Some(names) = now.settings.slots.filter(|names| !names.is_empty()) {
+            let text = format!(
+                "the permits of `{}` have names, which a number would take away: --slots {} with the names that you want, or the \
+                 configuration, changes them; --force drops them",
+                asked.lock,
+                names.join(","),
+            );
+            return Err(Failure::new(IMPOSSIBLE, text));
+        }
+    }
+    let patch = LockPatch { size: asked.size, slots: asked.slots, ..LockPatch::default() };
     shown(&client.change(&asked.lock, &patch, asked.force.guarded()).await?, json)
 }
 
@@ -68,4 +81,19 @@ pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result
 pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {
     client.delete(&asked.lock, asked.force.guarded()).await?;
     done(json, &format!("`{}` is deleted", asked.lock))
+}
+
+/// Reads the configuration again, and says what that changed. What could not be applied is no success, though the rest is in force.
+pub(super) async fn reload(client: &Client, json: bool) -> Result<u8, Failure> {
+    let reloaded = client.reload().await?;
+    told(json, &reloaded, || show::reloaded(&reloaded))?;
+    if !json {
+        let Reloaded { refused, warnings, .. } = &reloaded;
+        for (what, lines) in [("not applied", refused), ("warning", warnings)] {
+            for line in lines {
+                eprintln!("lockctl: {what}: {}", show::clean(line));
+            }
+        }
+    }
+    Ok(if reloaded.refused.is_empty() { 0 } else { CONFLICT })
 }

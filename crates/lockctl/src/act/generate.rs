@@ -4,6 +4,7 @@ use crate::cli::Cli;
 use crate::exit::{Failure, SYSTEM};
 use crate::show;
 use clap::CommandFactory;
+use std::io;
 use std::path::Path;
 
 /// Prints completions for a shell.
@@ -18,6 +19,13 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
     std::fs::create_dir_all(directory)
         .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+        .and_then(|()| two_dashes(&directory.join("lockctl-run.1")))
         .map_err(|error| Failure::new(SYSTEM, format!("{}: {error}", directory.display())))?;
     Ok(0)
+}
+
+/// Puts the `--` before the command into the synopsis, where the generator leaves it out.
+fn two_dashes(page: &Path) -> io::Result<()> {
+    let text = std::fs::read_to_string(page)?;
+    std::fs::write(page, text.replacen(r"<\fICOMMAND\fR>", r"\-\- <\fICOMMAND\fR>", 1))
 }

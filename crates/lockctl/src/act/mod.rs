@@ -49,10 +49,7 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
         Command::Revoke(arguments) => admin::revoke(&client, arguments, json).await,
         Command::Delete(arguments) => admin::delete(&client, arguments, json).await,
         Command::Verify { lock, token } => verify(&client, &lock, token, json).await,
-        Command::Reload => {
-            let outcome = client.reload().await.map_err(Failure::from);
-            outcome.and_then(|()| done(json, "the configuration was read again and is in force"))
-        }
+        Command::Reload => admin::reload(&client, json).await,
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::manual(&directory),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// What a change needs that would end tickets.
 #[derive(Debug, Args)]
 pub(crate) struct Force {
-    /// Do it although tickets end
+    /// Do it although tickets end; with resize, although names of permits are lost
     #[arg(long)]
     pub(crate) force: bool,
     /// With --force: only if so many tickets end
@@ -33,22 +33,22 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
     pub(crate) slots: Option<Vec<String>>,
     /// Time to pick up a grant
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace_time: Option<Duration>,
     /// Lease of queued tickets of XML-RPC clients; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) expiration_time: Option<Duration>,
     /// Lease of holders that ask for none; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_lock_time: Option<Duration>,
     /// Longest hold, whatever is renewed; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold_time: Option<Duration>,
     /// Longest lease that may be asked for
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_ttl: Option<Duration>,
     /// How long permits stay closed after their holder was lost
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) lock_delay: Option<Duration>,
     /// Longest queue
     #[arg(long, value_name = "NUMBER")]
@@ -63,8 +63,12 @@ pub(crate) struct Create {
 pub(crate) struct Resize {
     /// The lock
     pub(crate) lock: String,
-    /// How many permits it has from now on; holders stay
-    pub(crate) size: u32,
+    /// How many permits it has from now on; holders stay. A lock whose permits have names needs --slots
+    #[arg(required_unless_present = "slots")]
+    pub(crate) size: Option<u32>,
+    /// Names of its permits from now on, with commas: their number is the size
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
+    pub(crate) slots: Option<Vec<String>>,
     #[command(flatten)]
     pub(crate) force: Force,
 }
@@ -78,7 +82,7 @@ pub(crate) struct Pause {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Go on by itself after that
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) until: Option<Duration>,
 }
 

@@ -131,7 +131,7 @@ impl Command {
 
 /// Seconds, with decimals if need be.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "a number of seconds is expected, such as 30 or 0.5".to_owned();
+    let wrong = || "a number of seconds from 0 is expected, such as 30 or 0.5".to_owned();
     let value: f64 = text.trim().parse().map_err(|_| wrong())?;
     if !(0.0..=3.2e9).contains(&value) {
         return Err(wrong());

@@ -12,7 +12,7 @@ pub(crate) struct Waiting {
     #[arg(short = 'n', long = "nonblock", visible_alias = "nb", conflicts_with = "wait")]
     pub(crate) nonblock: bool,
     /// Wait no longer than that for all locks together, then status 75; decimals are allowed, 0 is -n
-    #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) wait: Option<Duration>,
     /// Status instead of 75 when it is busy or the wait is over; with 0 nothing is said
     #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
@@ -25,7 +25,7 @@ pub(crate) struct Waiting {
     #[arg(long, value_name = "TEXT")]
     pub(crate) info: Option<String>,
     /// End the hold after that, whatever is renewed
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold: Option<Duration>,
 }
 
@@ -57,15 +57,15 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The lease: how long after the last sign of life the server holds it for us
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Duration,
     /// Time between TERM and KILL when the lease is lost
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) kill_after: Duration,
     /// What to do with the command when the lease is lost
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     pub(crate) on_lost: OnLost,
-    /// Give the command LOCK_TICKET too, with which it can release the lock itself
+    /// Give the command LOCK_TICKET too, with which it can release the lock itself and go on without it
     #[arg(long)]
     pub(crate) export_ticket: bool,
     /// Say what we wait for and who holds it
@@ -86,7 +86,7 @@ pub(crate) struct Acquire {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The lease; without it the lock's own
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Option<Duration>,
     /// Say what we wait for and who holds it
     #[arg(short = 'v', long)]
@@ -100,7 +100,7 @@ pub(crate) struct Renew {
     #[arg(env = "LOCK_TICKET", hide_env_values = true)]
     pub(crate) ticket: String,
     /// A new lease from now on
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Option<Duration>,
 }
 

@@ -22,6 +22,7 @@ pub(crate) use signals::Signals;
 
 use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST};
+use crate::show::clean;
 use guard::Guard;
 use lock_client::{Client, Error, Held};
 use plan::Plan;
@@ -90,16 +91,22 @@ async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signal
 async fn release(held: Vec<Held>, within: Duration) -> bool {
     let mut gone = false;
     for one in held.into_iter().rev() {
-        let name = one.ticket().lock.clone();
+        let name = clean(&one.ticket().lock);
         let lost = one.lease().lost.is_some();
         match one.release_within(within).await {
             Ok(()) => {}
             Err(Error::Refused(problem)) if !lost => {
                 gone = true;
-                eprintln!("lockctl: `{name}` was lost before the command ended: {}", Error::Refused(problem));
+                eprintln!(
+                    "lockctl: `{name}` was lost before the command ended: {}",
+                    clean(&Error::Refused(problem).to_string())
+                );
             }
             Err(error) if !lost => {
-                eprintln!("lockctl: `{name}` could not be released and stays taken until its lease ends: {error}");
+                eprintln!(
+                    "lockctl: `{name}` could not be released and stays taken until its lease ends: {}",
+                    clean(&error.to_string())
+                );
             }
             Err(_) => {}
         }

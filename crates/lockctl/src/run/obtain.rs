@@ -124,7 +124,9 @@ async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, 
             begin.elapsed().as_secs_f64()
         );
         if terminal {
-            let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+            // A terminal that does not know its width says 0.
+            let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
+            let width = if width == 0 { 80 } else { width };
             let line: String = text.chars().take(usize::from(width.max(20)) - 1).collect();
             eprint!("\r\x1b[K{line}");
             // A line that cannot be written is not worth more words.

@@ -6,6 +6,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
+use crate::show::clean;
 use crate::sys;
 use lock_client::{BootTime, Held, Lease, Lost};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
@@ -42,6 +43,8 @@ pub(super) struct Supervisor<'a> {
     end: Option<End>,
     told: Option<BootTime>,
     warned: bool,
+    /// Locks that the command gave back itself, with the ticket that it was given.
+    given_back: Vec<String>,
 }
 
 impl<'a> Supervisor<'a> {
@@ -55,7 +58,8 @@ impl<'a> Supervisor<'a> {
     ) -> Self {
         let leases = held.iter().map(|held| (held.ticket().lock.clone(), held.watch())).collect();
         let watchdog = Watchdog::new(plan.kill_after);
-        Self { plan, group, leases, guard, terminal, signals, watchdog, end: None, told: None, warned: false }
+        let (end, told, warned, given_back) = (None, None, false, Vec::new());
+        Self { plan, group, leases, guard, terminal, signals, watchdog, end, told, warned, given_back }
     }
 
     /// To the end of the command; of its whole group if it had to be ended. With it whether a lease was lost.
@@ -90,12 +94,15 @@ impl<'a> Supervisor<'a> {
     /// Looks at the leases and does what has to be done. The deadline of the first one that ends.
     fn judge(&mut self) -> Option<BootTime> {
         let now = BootTime::now();
-        let leases: Vec<Lease> = self.leases.iter().map(|(_, lease)| lease.borrow().clone()).collect();
-        let deadline = leases.iter().filter_map(|lease| lease.deadline).min();
-        let lost = leases.iter().zip(&self.leases).find_map(|(lease, (name, _))| Some((name, lease.lost.as_ref()?)));
+        let leases: Vec<(String, Lease)> =
+            self.leases.iter().map(|(name, lease)| (name.clone(), lease.borrow().clone())).collect();
+        let leases = self.without_given_back(leases);
+        let deadline = leases.iter().filter_map(|(_, lease)| lease.deadline).min();
+        let lost = leases.iter().find_map(|(name, lease)| Some((name, lease.lost.as_ref()?)));
         if self.plan.on_lost == OnLost::Warn {
             if let Some((name, lost)) = lost.filter(|_| !self.warned) {
-                eprintln!("lockctl: `{name}` is lost, the command goes on without it: {lost}");
+                let (name, why) = (clean(name), clean(&lost.to_string()));
+                eprintln!("lockctl: `{name}` is lost, the command goes on without it: {why}");
                 self.warned = true;
             }
             return None;
@@ -109,7 +116,10 @@ impl<'a> Supervisor<'a> {
             Action::None => {}
             Action::Term => {
                 match lost {
-                    Some((name, lost)) => eprintln!("lockctl: `{name}` is lost, ending the command: {lost}"),
+                    Some((name, lost)) => {
+                        let (name, why) = (clean(name), clean(&lost.to_string()));
+                        eprintln!("lockctl: `{name}` is lost, ending the command: {why}");
+                    }
                     None => eprintln!("lockctl: the server does not answer, ending the command before its lease ends"),
                 }
                 self.guard.urgent();
@@ -124,6 +134,21 @@ impl<'a> Supervisor<'a> {
             }
         }
         deadline
+    }
+
+    /// Those that have to be kept: what the command gave up on purpose is over, and no reason to end it.
+    fn without_given_back(&mut self, leases: Vec<(String, Lease)>) -> Vec<(String, Lease)> {
+        let (over, kept) = leases.into_iter().partition(|(_, lease)| lease.lost.as_ref().is_some_and(Lost::is_release));
+        let over: Vec<(String, Lease)> = over;
+        for (name, _) in over {
+            if !self.given_back.contains(&name) {
+                if self.plan.verbose {
+                    eprintln!("lockctl: `{}` was released, the command goes on without it", clean(&name));
+                }
+                self.given_back.push(name);
+            }
+        }
+        kept
     }
 
     fn kill(&self, signal: Signal) {

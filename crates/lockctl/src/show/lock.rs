@@ -2,7 +2,7 @@
 
 use super::table::{Cell, Paint, cell, plain, table};
 use super::{Style, clean};
-use lock_client::api::{Event, Lock, Permits, Status, Ticket};
+use lock_client::api::{Event, Lock, Permits, Reloaded, Status, Ticket};
 use std::time::Duration;
 
 /// All locks in a table.
@@ -186,6 +186,20 @@ pub(crate) fn server(style: Style, status: &Status) -> String {
     out
 }
 
+/// What a reload changed; what it refused and warned of goes elsewhere.
+pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
+    let mut out = "the configuration was read again and is in force\n".to_owned();
+    let lists = [("made", &reloaded.created), ("changed", &reloaded.changed), ("retired", &reloaded.retired)];
+    for (what, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
+        let names: Vec<String> = names.iter().map(|name| clean(name)).collect();
+        out.push_str(&format!("{what}: {}\n", names.join(", ")));
+    }
+    if lists.iter().all(|(_, names)| names.is_empty()) {
+        out.push_str("no lock has changed\n");
+    }
+    out
+}
+
 fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -256,5 +270,9 @@ mod tests {
     #[test]
     fn what_clients_wrote_cannot_steer_a_terminal() {
         assert_eq!(clean("a\x1b[2Jb\u{9b}c\nd"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+        for turn in "\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".chars() {
+            assert_eq!(clean(&format!("a{turn}b")), "a\u{fffd}b", "{turn:?}");
+        }
+        assert_eq!(clean("\u{5d0}\u{200d}\u{e9}"), "\u{5d0}\u{200d}\u{e9}", "letters of all scripts stay");
     }
 }

@@ -3,15 +3,17 @@
 mod lock;
 mod table;
 
-pub(crate) use lock::{all_locks, event, one_lock, server, ticket};
+pub(crate) use lock::{all_locks, event, one_lock, reloaded, server, ticket};
 
 use crate::exit::{Failure, SYSTEM};
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
 
-/// Clients write names and words for people: without control characters they cannot steer a terminal.
+/// Clients write names and words for people: without control characters they cannot steer a terminal, and without those that
+/// turn the direction of writing they cannot make a line look like another one.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whether to colour.

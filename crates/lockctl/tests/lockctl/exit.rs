@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, text};
 use lock_client::api::ErrorCode;
-use lock_client::testing::{Fault, refusal};
+use lock_client::testing::{Fault, Reply, refusal};
 use std::io::Write;
 use std::process::Stdio;
 
@@ -73,6 +73,64 @@ fn no_server() {
 }
 
 #[test]
+fn refusals_as_json() {
+    let bench = Bench::new();
+    let _ = bench.fake.occupy("taken");
+    let cases: &[(&[&str], i32, &str, &str)] = &[
+        (&["run", "-n", "taken", "--", "true"], 75, "busy", "no permit is free now"),
+        (&["run", "-w", "0.2", "taken", "--", "true"], 75, "timed_out", "`taken` was not granted within 0.2 s"),
+        (&["run", "-E", "9", "-w", "0.2", "taken", "--", "true"], 9, "timed_out", "not granted"),
+        (&["acquire", "-n", "taken"], 75, "busy", "no permit is free now"),
+        (&["acquire", "-w", "0.2", "taken"], 75, "timed_out", "not granted within"),
+        (&["run", "--ttl", "32", "a", "--", "true"], 64, "invalid", "--ttl 32 is too short"),
+        (&["run", "a", "a", "--", "true"], 64, "invalid", "stands there twice"),
+        (&["run", "-w", "x", "a", "--", "true"], 64, "invalid", "invalid value 'x' for '--wait <SECONDS>': a number"),
+        (&["run", "a"], 64, "invalid", "required arguments were not provided: <COMMAND>..."),
+        (&["run", "--server", "http://127.0.0.1:1", "a", "--", "true"], 69, "no_server", "http://127.0.0.1:1"),
+        (&["run", "a", "--", "/no/such/command"], 127, "no_command", "/no/such/command"),
+        (&["run", "a", "--", "/etc/passwd"], 126, "cannot_run", "/etc/passwd"),
+        (&["run", "no-such", "--", "true"], 78, "unknown_lock", "there is no such lock"),
+    ];
+    for (words, status, code, detail) in cases {
+        let words: Vec<&str> = [words[0], "--json"].into_iter().chain(words[1..].iter().copied()).collect();
+        let output = bench.run(&words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(*status), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{words:?}: {said}");
+        // In the one shape that programs know already.
+        let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let _: lock_client::api::Problem = serde_json::from_value(told.clone()).unwrap();
+        assert_eq!(told["code"], *code, "{words:?}: {said}");
+        assert!(told["detail"].as_str().unwrap().contains(detail), "{words:?}: {said}");
+    }
+    let quiet = bench.run(&["run", "--json", "-E", "0", "-w", "0.1", "taken", "--", "true"]);
+    assert_eq!((quiet.status.code(), text(&quiet.stderr).as_str()), (Some(0), ""));
+    // The command's own words are not ours.
+    let foreign = bench.run(&["run", "a", "x", "--frob", "--", "--json"]);
+    assert!(text(&foreign.stderr).starts_with("error: "), "{}", text(&foreign.stderr));
+}
+
+#[test]
+fn negative_seconds_are_a_plain_mistake() {
+    let bench = Bench::new();
+    let cases: [&[&str]; 6] = [
+        &["run", "-w", "-1", "a", "--", "true"],
+        &["run", "--ttl", "-0.5", "a", "--", "true"],
+        &["run", "--kill-after", "-1", "a", "--", "true"],
+        &["acquire", "--max-hold", "-1", "a"],
+        &["renew", "--ttl", "-1", "x"],
+        &["create", "x", "--size", "1", "--lock-delay", "-1"],
+    ];
+    for words in cases {
+        let output = bench.run(words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{words:?}: {said}");
+        assert!(said.contains("a number of seconds from 0 is expected"), "{words:?}: {said}");
+        assert!(!said.contains("to pass"), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn standard_input_and_the_environment_of_the_command() {
     let bench = Bench::new();
     let words = "cat; echo \"$LOCK_NAME $LOCK_SLOT $LOCK_SLOTS $LOCK_TOKEN $LOCK_SERVER [$LOCK_TICKET] [$LOCK_KEY]\"";
@@ -89,6 +147,39 @@ fn standard_input_and_the_environment_of_the_command() {
     assert_eq!(paths, ["/v1/locks/a/tickets", "/v1/locks/b/tickets"]);
     let output = bench.run(&["run", "--export-ticket", "a", "--", "sh", "-c", "echo $LOCK_TICKET"]);
     assert!(text(&output.stdout).starts_with("id-"));
+}
+
+#[test]
+fn what_others_wrote_cannot_steer_a_terminal() {
+    let bench = Bench::new();
+    let evil = "a\u{1b}[2J\u{202e}b\u{2066}c\u{200f}d\u{9b}e\u{7}";
+    let clean = "a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}";
+    let run = |words: &[&str]| bench.run(words);
+    assert!(run(&["create", "evil", "--size", "1", "--description", evil]).status.success());
+    assert!(run(&["acquire", "--info", evil, "evil"]).status.success());
+    let mut waiter = bench.start(&["run", "-v", "-w", "1.5", "evil", "--", "true"]);
+    assert_eq!(waiter.code(), Some(75));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut waiter.0.stderr.take().unwrap(), &mut said).unwrap();
+    let event = serde_json::json!({"kind": "held", "at": "2026-01-01T10:20:30Z", "lock": evil, "number": 5, "info": evil,
+        "owner": evil, "reason": evil});
+    let shown = [said, text(&run(&["status"]).stdout), text(&run(&["status", "evil"]).stdout)];
+    bench.fake.faults(move |request| {
+        if request.path != "/v1/events" {
+            return Fault::None;
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        let stream = format!("{head}id: 1-2\nevent: held\ndata: {event}\n\n");
+        let first = request.header("last-event-id") == Some("1-1");
+        Fault::Instead(if first { Reply::Raw(stream) } else { refusal(ErrorCode::NotAllowed) })
+    });
+    let watched = text(&run(&["watch"]).stdout);
+    for text in shown.iter().chain([&watched]) {
+        assert!(text.contains(clean), "{text:?}");
+        for raw in ['\u{1b}', '\u{202e}', '\u{2066}', '\u{200f}', '\u{9b}', '\u{7}'] {
+            assert!(!text.contains(raw), "{raw:?} in {text:?}");
+        }
+    }
 }
 
 #[test]

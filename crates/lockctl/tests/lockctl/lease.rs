@@ -65,6 +65,48 @@ fn a_ticket_that_the_server_ended() {
 }
 
 #[test]
+fn a_command_that_gives_its_lock_back_goes_on() {
+    for verbose in [true, false] {
+        let bench = Bench::new();
+        // Another lock is held on: its loss still ends the command.
+        let script =
+            "$LOCKCTL release \"${LOCK_TICKET%;*}\" && echo > released; while [ ! -e go ]; do sleep 0.05; done; exit 5";
+        let mut words =
+            vec!["run", "--export-ticket", "--ttl", "3", "--kill-after", "0", "a", "b", "--", "sh", "-c", script];
+        if verbose {
+            words.insert(1, "-v");
+        }
+        let start = |words: &[&str]| {
+            let mut command = bench.command(words);
+            command.env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
+            let command = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            crate::bench::Running(command.spawn().unwrap())
+        };
+        let running = start(&words);
+        let _ = bench.file("released");
+        let renewals = |id: &str, since: Instant| {
+            let path = format!("/v1/tickets/{id}/renew");
+            bench.fake.requests().iter().filter(|one| one.path == path && one.at > since).count()
+        };
+        let begin = Instant::now();
+        // Longer than the lease that was given back could have lasted.
+        until("the other lock is renewed on", || (renewals("id-3", begin) >= 6).then_some(()));
+        assert_eq!(renewals("id-1", begin), 1, "the answer was that it has ended; nothing is renewed after that");
+        std::fs::write(bench.path("go"), "").unwrap();
+        let (code, said) = until_output(running);
+        assert_eq!(code, Some(5), "{said}");
+        assert_eq!(said.contains("`a` was released, the command goes on without it"), verbose, "{said}");
+        assert_eq!(bench.fake.living(), 0);
+        std::fs::remove_file(bench.path("go")).unwrap();
+        std::fs::remove_file(bench.path("released")).unwrap();
+        let mut running = start(&words);
+        let _ = bench.file("released");
+        bench.fake.revoke_all("b");
+        assert_eq!(running.code(), Some(76));
+    }
+}
+
+#[test]
 fn leases_too_short_to_end_a_command_are_refused() {
     let bench = Bench::new();
     bench.fake.faults(|request| {

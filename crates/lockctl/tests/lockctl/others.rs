@@ -84,8 +84,51 @@ fn administrators() {
     said(&bench, &["revoke", "n", "1", "--reason", "gone"]);
     assert_eq!(bench.fake.requests().pop().unwrap().parameter("reason"), Some("gone"));
     said(&bench, &["delete", "n"]);
-    said(&bench, &["reload"]);
+}
+
+#[test]
+fn names_of_permits_are_not_lost_by_the_way() {
+    let bench = Bench::new();
+    said(&bench, &["create", "n", "--slots", "x,y"]);
+    let refused = bench.run(&["resize", "n", "3"]);
+    assert_eq!(refused.status.code(), Some(78));
+    let words = text(&refused.stderr);
+    for part in ["the permits of `n` have names", "--slots x,y", "--force drops them"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let patches = || bench.fake.requests().into_iter().filter(|request| request.method == "PATCH").collect::<Vec<_>>();
+    assert!(patches().is_empty(), "nothing was changed");
+    said(&bench, &["resize", "n", "--slots", "x,y,z"]);
+    assert_eq!(patches().pop().unwrap().body, r#"{"slots":["x","y","z"]}"#);
+    said(&bench, &["resize", "n", "3", "--force"]);
+    assert_eq!(patches().pop().unwrap().body, r#"{"size":3}"#);
+    said(&bench, &["resize", "n", "4"]);
+    assert_eq!(patches().len(), 3, "without names a number is enough");
+    for words in [&["resize", "n"][..], &["resize", "n", "3", "--slots", "a,b,c"]] {
+        assert_eq!(bench.run(words).status.code(), Some(64), "{words:?}");
+    }
+}
+
+#[test]
+fn a_reload_says_what_it_did() {
+    let bench = Bench::new();
+    assert_eq!(said(&bench, &["reload"]), "the configuration was read again and is in force\nno lock has changed\n");
     assert!(bench.fake.requests().pop().unwrap().is("POST", "/v1/reload"));
+    let answer =
+        r#"{"created":["a","b-*"],"changed":["c"],"retired":["d\u202e"],"refused":[],"warnings":["PORT: restart"]}"#;
+    bench.fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
+    let output = bench.run(&["reload"]);
+    assert_eq!(output.status.code(), Some(0));
+    let expected = "the configuration was read again and is in force\nmade: a, b-*\nchanged: c\nretired: d\u{fffd}\n";
+    assert_eq!(text(&output.stdout), expected);
+    assert_eq!(text(&output.stderr), "lockctl: warning: PORT: restart\n");
+    let told = json(&bench, &["reload"]);
+    assert_eq!(told, serde_json::from_str::<serde_json::Value>(answer).unwrap());
+    let answer = answer.replace(r#""refused":[]"#, r#""refused":["e: too many locks"]"#);
+    bench.fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.clone())));
+    let output = bench.run(&["reload"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("lockctl: not applied: e: too many locks\n"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -136,6 +179,8 @@ fn a_manual_page_for_every_command() {
         assert!(one.contains(&title) && one.contains(".SH OPTIONS"), "{command}: {one}");
     }
     let run = page("lockctl-run.1");
+    let synopsis = run.split(".SH").find(|part| part.starts_with(" SYNOPSIS")).unwrap();
+    assert!(synopsis.contains(r"\fILOCK[=PERMITS]\fR> \-\- <\fICOMMAND\fR>"), "{synopsis}");
     for part in ["conflict\\-exit\\-code", "LOCK_SLOT_NAMES", "Exit status"] {
         assert!(run.contains(part), "{part}: {run}");
     }

@@ -103,6 +103,20 @@ fn the_command_has_the_terminal_and_the_keys() {
 }
 
 #[test]
+fn a_terminal_without_a_width() {
+    let bench = Bench::new();
+    let other = bench.fake.occupy("a");
+    let mut shell = Shell::start(&bench);
+    let size = rustix::termios::tcgetwinsize(&shell.terminal).unwrap();
+    assert_eq!(size.ws_col, 0, "as serial lines and some containers have it");
+    shell.types("$LOCKCTL run -v a -- true\n");
+    shell.shows("waiting for `a`: place 1");
+    shell.shows("held by #1 somebody else");
+    bench.fake.vacate(&other);
+    shell.shows("is ours after");
+}
+
+#[test]
 fn stopped_and_continued_by_the_shell() {
     let bench = Bench::new();
     let mut shell = Shell::start(&bench);
