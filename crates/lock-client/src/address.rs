@@ -15,7 +15,7 @@ pub(crate) enum Address {
 impl Address {
     /// Reads `https://HOST:PORT`, `http://HOST:PORT`, `HOST:PORT` (which is `http`), `unix:/PATH` or `/PATH`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let wrong = |why: &str| Error::Address { address: text.to_owned(), why: why.to_owned() };
+        let wrong = |why: &str| Error::Address { address: without_secret(text), why: why.to_owned() };
         let text = text.trim();
         if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
             let path = path.strip_prefix("//").map_or(path, |rest| rest);
@@ -39,6 +39,10 @@ impl Address {
         let url = format!("{scheme}://{rest}");
         match reqwest::Url::parse(&url) {
             Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => Err(wrong("it ends in a query")),
+            // An address is shown to everybody: in messages, and to what `lockctl run` runs.
+            Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => Err(wrong(
+                "the secret of a key does not stand in it, but in LOCK_KEY or the file named in LOCK_KEY_FILE",
+            )),
             Ok(_) => Ok(Self::Http(url)),
             Err(error) => Err(wrong(&error.to_string())),
         }
@@ -55,6 +59,15 @@ impl Address {
             Self::Http(url) => url,
             Self::Unix(_) => "http://localhost",
         }
+    }
+}
+
+/// An address without user and password, for messages.
+fn without_secret(text: &str) -> String {
+    let begin = text.find("://").map_or(0, |at| at + 3);
+    match text.rfind('@') {
+        Some(at) if at >= begin => format!("{}...{}", &text[..begin], &text[at..]),
+        _ => text.to_owned(),
     }
 }
 
@@ -95,9 +108,15 @@ mod tests {
             ("", None),
             ("http://locks:port", None),
             ("http://locks/?a=b", None),
+            ("http://ci:lsk_hidden@locks:9090", None),
+            ("lsk_hidden@locks:9090", None),
+            ("http://ci:lsk_hidden/with@slash@locks:9090", None),
+            ("ftp://ci:lsk_hidden@locks", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(Address::parse(text).ok(), expected, "{text}");
+            let address = Address::parse(text);
+            assert!(!format!("{address:?}").contains("hidden"), "{address:?}");
+            assert_eq!(address.ok(), expected, "{text}");
             let tls = expected.is_some_and(|address| address.is_tls());
             assert_eq!(tls, text.starts_with("https://locks"), "{text}");
         }

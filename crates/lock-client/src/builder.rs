@@ -2,10 +2,12 @@
 
 use crate::address::Address;
 use crate::background::Background;
+use crate::key::Key;
 use crate::tls::{self, Trust};
 use crate::{Error, Retry};
 use reqwest::header::HeaderValue;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -17,7 +19,7 @@ const POOL_IDLE: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub struct Builder {
     servers: Vec<String>,
-    key: Option<String>,
+    key: Option<Key>,
     trust: Trust,
     connect_timeout: Duration,
     timeout: Duration,
@@ -55,8 +57,17 @@ impl Builder {
     /// The secret of a key.
     #[must_use]
     pub fn key(mut self, secret: impl Into<String>) -> Self {
-        self.key = Some(secret.into());
+        self.key = Some(Key::new(&secret.into()));
         self
+    }
+
+    /// The secret of a key from a file, which not everybody on this machine may read.
+    ///
+    /// # Errors
+    /// [`Error::KeyFile`], never with anything of the file in it.
+    pub fn key_file(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        self.key = Some(Key::from_file(path.as_ref())?);
+        Ok(self)
     }
 
     /// Trusts servers whose certificate one of these vouches for (PEM, one or more), beside those that this machine trusts.
@@ -100,7 +111,7 @@ impl Builder {
     /// # Errors
     /// An address that cannot be one, or none at all; a key that cannot stand in a header; certificates that cannot be used.
     pub fn build(self) -> Result<Client, Error> {
-        let authorization = self.key.as_deref().map(authorization).transpose()?;
+        let authorization = self.key.as_ref().map(Key::authorization).transpose()?;
         let addresses = self.servers.iter().map(|name| Address::parse(name)).collect::<Result<Vec<_>, _>>()?;
         let tls = tls::config(&self.trust, addresses.iter().any(Address::is_tls))?;
         let mut servers = Vec::new();
@@ -132,12 +143,6 @@ impl Builder {
         };
         Ok(Client { inner: Arc::new(inner) })
     }
-}
-
-fn authorization(secret: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.trim())).map_err(|_| Error::Key)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// One server.

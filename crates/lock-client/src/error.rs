@@ -2,6 +2,7 @@
 
 use lock_api::{ErrorCode, Problem};
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A server that was tried, and what came of it.
@@ -43,6 +44,14 @@ pub enum Error {
         server: String,
         /// What is missing.
         what: String,
+    },
+    /// The file with a key cannot be used.
+    #[error("the key file {}: {why}", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// The server said no.
     #[error("{}", said(.0))]
@@ -96,7 +105,11 @@ impl Error {
         match self {
             Self::Refused(problem) => problem.status >= 500,
             Self::Unreachable { .. } | Self::NotLockserver { .. } | Self::TimedOut { .. } => true,
-            Self::Address { .. } | Self::Key | Self::Certificate { .. } | Self::Distrust { .. } => false,
+            Self::Address { .. }
+            | Self::Key
+            | Self::KeyFile { .. }
+            | Self::Certificate { .. }
+            | Self::Distrust { .. } => false,
         }
     }
 }

@@ -31,6 +31,7 @@ mod calls;
 mod error;
 mod events;
 mod held;
+mod key;
 mod retry;
 mod send;
 mod sse;

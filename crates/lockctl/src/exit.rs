@@ -119,7 +119,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match &error {
-            Error::Address { .. } | Error::Key | Error::Certificate { .. } => USAGE,
+            Error::Address { .. } | Error::Key | Error::KeyFile { .. } | Error::Certificate { .. } => USAGE,
             Error::Refused(problem) => status_of(problem.code),
             Error::TimedOut { .. } => BUSY,
             _ => NO_SERVER,

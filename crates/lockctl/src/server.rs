@@ -14,7 +14,9 @@ const DEFAULT: &str = "http://127.0.0.1:9090";
 /// A client as the options and the environment say.
 pub(crate) fn client(connection: &Connection) -> Result<Client, Failure> {
     let mut builder = Client::builder().servers(servers(connection)).timeout(Duration::from_secs(10));
-    if let Some(key) = key(connection)? {
+    if let Some(path) = &connection.key_file {
+        builder = builder.key_file(path)?;
+    } else if let Some(key) = std::env::var("LOCK_KEY").ok().filter(|key| !key.is_empty()) {
         builder = builder.key(key);
     }
     if let Some(path) = &connection.ca {
@@ -57,16 +59,4 @@ fn sockets() -> Vec<PathBuf> {
     let user = std::env::var_os("XDG_RUNTIME_DIR").filter(|path| !path.is_empty());
     let folders = [Some(PathBuf::from("/run")), user.map(PathBuf::from)];
     folders.into_iter().flatten().map(|folder| folder.join("lockserver/admin.sock")).collect()
-}
-
-fn key(connection: &Connection) -> Result<Option<String>, Failure> {
-    let Some(path) = &connection.key_file else {
-        return Ok(std::env::var("LOCK_KEY").ok().filter(|key| !key.is_empty()));
-    };
-    let read = |path: &Path| std::fs::read_to_string(path);
-    match read(path) {
-        Ok(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
-        Ok(_) => Err(Failure::usage(format!("{}: there is no key in it", path.display()))),
-        Err(error) => Err(Failure::usage(format!("{}: the key cannot be read: {error}", path.display()))),
-    }
 }

@@ -2,6 +2,7 @@
 
 use crate::bench::{Bench, text};
 use lock_client::testing::{Fault, Reply};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 fn said(bench: &Bench, words: &[&str]) -> String {
@@ -215,6 +216,11 @@ fn completions_know_every_command() {
 fn the_key_comes_from_a_file_or_the_environment() {
     let bench = Bench::new();
     std::fs::write(bench.path("key"), "secret-1\n").unwrap();
+    let everybody = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(bench.path("key"), everybody).unwrap();
+    let refused = bench.run(&["status", "--key-file", "key"]);
+    assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
+    std::fs::set_permissions(bench.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     said(&bench, &["status", "--key-file", "key"]);
     assert_eq!(bench.fake.requests().pop().unwrap().header("authorization"), Some("Bearer secret-1"));
     assert!(bench.command(&["status"]).env("LOCK_KEY", "secret-2").output().unwrap().status.success());
