@@ -35,6 +35,8 @@ pub enum What {
         info: Arc<str>,
         /// Name of its key.
         owner: Option<Arc<str>>,
+        /// Address of its client.
+        from: Arc<str>,
         /// What.
         step: Step,
     },

@@ -148,5 +148,11 @@ pub const CONFIG_VALUE_BYTES_MAX: usize = 512 * 1024;
 pub const CONFIG_PROBLEMS_MAX: usize = 1000;
 /// Most requests waiting for one key or address that the configuration may ask for.
 pub const WAITING_REQUESTS_SETTABLE_MAX: usize = 100_000;
+/// Lines of the audit log that wait to be written; what is beyond is lost, and counted.
+pub const AUDIT_LINES_WAITING_MAX: usize = 65_536;
+/// Longest description of a change in the audit log, in bytes; longer ones are left out.
+pub const AUDIT_CHANGE_BYTES_MAX: usize = 4 * 1024;
+/// Addresses whose refusals are counted, so that no client fills the audit log with them.
+pub const AUDIT_ADDRESSES_MAX: usize = 10_000;
 /// Longest message, and longest value of a field, in a line of the log, in bytes; longer ones are cut with a mark.
 pub const LOG_TEXT_BYTES_MAX: usize = 8 * 1024;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "lockserver", version, max_term_width = 100, subcommand_negates_reqs = true)]
 #[command(after_help = "Exit status: 0 stopped in order, 64 usage, 69 address not available, 70 internal error, \
-    74 store not usable, 78 configuration not usable.\nSIGHUP reads the configuration again and reopens the log; \
+    74 store not usable, 78 configuration not usable.\nSIGHUP reads the configuration again and reopens the log and the audit log; \
     SIGTERM and SIGINT stop the server in order.")]
 pub struct Cli {
     /// Read this configuration file instead of those in /etc

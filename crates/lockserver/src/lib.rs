@@ -4,6 +4,7 @@
 //! `store` (the commit), and back. `daemon` starts and stops all that; `config` says with which settings.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -291,8 +291,8 @@ impl Table {
 
     pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
         let ticket = self.ticket(id);
-        let (lock, number, info, owner) =
-            (ticket.lock.clone(), ticket.number, ticket.info.clone(), ticket.owner.clone());
-        self.tell(at, &lock, What::Ticket { number, info, owner, step });
+        let (lock, number, info, owner, from) =
+            (ticket.lock.clone(), ticket.number, ticket.info.clone(), ticket.owner.clone(), ticket.from.clone());
+        self.tell(at, &lock, What::Ticket { number, info, owner, from, step });
     }
 }

@@ -23,6 +23,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use crate::audit::Place as AuditLog;
 pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use check::check_report;
 pub use problem::{Problem, Problems};
@@ -93,15 +94,6 @@ pub struct LogConfig {
     pub level: LogLevel,
     /// How a line looks.
     pub format: LogFormat,
-}
-
-/// Where the audit log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AuditLog {
-    /// To standard error, which the service manager's journal keeps.
-    Journal,
-    /// To this file.
-    File(PathBuf),
 }
 
 /// For messages about `LOGLEVEL`.

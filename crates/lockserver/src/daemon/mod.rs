@@ -4,10 +4,11 @@ mod admin;
 mod reload;
 mod signals;
 
+use crate::audit::{Act, Audit, Opened, Who};
 use crate::config::{Config, Loaded, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits, Listener};
-use crate::http::{App, Service, router};
+use crate::http::{App, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
@@ -17,12 +18,14 @@ use signals::{Signal, Signals};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What ended the server before its time, with its exit code. Everything was said already.
 struct Ended(u8);
 
+/// How long the end waits for the last lines of the audit log.
+const AUDIT_CLOSE_TIME: Duration = Duration::from_secs(5);
 /// Requests for a reload that may wait for their turn.
 const RELOADS_WAITING_MAX: usize = 16;
 
@@ -43,6 +46,15 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
     let config = &loaded.config;
     let log = log::init(config.log.level, config.log.format, config.log.file.as_deref());
     os::ignore_file_size_signal();
+    // Before the store is looked at: what ends as it is loaded is written down too.
+    let audit = Audit::default();
+    match config.audit.as_ref().map(Opened::open).transpose() {
+        Ok(opened) => audit.switch(opened),
+        Err(error) => {
+            tracing::error!("{error}");
+            return exit::CONFIG;
+        }
+    }
     let open_files = os::raise_open_files().unwrap_or_else(|error| {
         tracing::warn!("the limit of open files stays as it is: {error}");
         1024
@@ -54,9 +66,10 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
             return exit::IMPOSSIBLE;
         }
     };
-    let result = runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files));
+    let result = runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files, audit.clone()));
     // A reload may hang on a disk that does not answer; the end does not wait for it.
     runtime.shutdown_background();
+    audit.close(AUDIT_CLOSE_TIME);
     match result {
         Ok(()) => exit::OK,
         Err(Ended(code)) => code,
@@ -70,6 +83,7 @@ async fn serve(
     started: Instant,
     log: LogHandle,
     open_files: u64,
+    audit: Audit,
 ) -> Result<(), Ended> {
     let config = &loaded.config;
     // Before anything is announced: a signal that comes from now on is not lost.
@@ -78,7 +92,7 @@ async fn serve(
     let listener = Listener::open(&config.server, config.port).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let address = listener.local_addr();
-    let (handle, mut running) = start_engine(config)?;
+    let (handle, mut running) = start_engine(config, audit.clone())?;
     handle.metrics().config_applied();
 
     let (stop, stopping) = watch::channel(false);
@@ -134,7 +148,7 @@ async fn serve(
         tokio::select! {
             signal = signals.next() => match signal {
                 // If as many wait already as may, what this one would read is read by them.
-                Signal::Reload => drop(reload_sender.try_send(oneshot::channel().0)),
+                Signal::Reload => reload_by_signal(&reload_sender, &audit),
                 Signal::Stop(name) => {
                     tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
                     break Ok(());
@@ -164,9 +178,22 @@ async fn serve(
     result
 }
 
-fn start_engine(config: &Config) -> Result<(Handle, Running), Ended> {
+fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
+    let (answer, outcome) = oneshot::channel();
+    if reloads.try_send(answer).is_err() {
+        return;
+    }
+    let audit = audit.clone();
+    tokio::spawn(async move {
+        let done = outcome.await.ok().map(|outcome| outcome.is_ok());
+        let who = Who { key: None, from: Arc::from("signal") };
+        audit.act(Act { who, request: "SIGHUP".to_owned(), lock: None, change: None, done, status: None });
+    });
+}
+
+fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ended> {
     let store = store::open(&config.store).map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
-    engine::start(store, config.definitions.clone(), ConfigureMode::Apply)
+    engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit)
         .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))
 }
 

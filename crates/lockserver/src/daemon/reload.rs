@@ -1,5 +1,6 @@
 //! Reload: all or nothing after checking (design, section 5).
 
+use crate::audit::Opened;
 use crate::config::{self, Config, Loaded, Sources};
 use crate::engine::Handle;
 use crate::http::{AuthSettings, Configured, Live};
@@ -65,8 +66,18 @@ impl Reload {
         if let Err(refused) = &outcome {
             self.engine.metrics().config_refused();
             self.out.configured.send_modify(|configured| configured.status.refused = Some(refused.clone()));
+            self.reopen_audit();
         }
         outcome
+    }
+
+    /// A program such as logrotate has renamed its file, whatever became of the reload.
+    fn reopen_audit(&self) {
+        match self.config.audit.as_ref().map(Opened::open).transpose() {
+            Ok(None) => {}
+            Ok(opened) => self.engine.audit().switch(opened),
+            Err(error) => tracing::error!("{error}; it goes on in the file that is open"),
+        }
     }
 
     async fn apply(&mut self) -> Result<Reloaded, String> {
@@ -88,6 +99,10 @@ impl Reload {
         }
         let mut now = configured(&loaded, self.loopback);
         let config = loaded.config;
+        let audit = config.audit.as_ref().map(Opened::open).transpose().map_err(|error| {
+            tracing::error!("reload refused: {error}; everything stays as it was");
+            error.to_string()
+        })?;
         now.warnings.extend(config::restart_needed(&self.config, &config).iter().map(ToString::to_string));
         for warning in &now.warnings {
             tracing::warn!("{warning}");
@@ -103,6 +118,7 @@ impl Reload {
         self.out.tls.send_replace(loaded.tls.map(|tls| Arc::clone(tls.server())));
         tell_of_tls(&self.config, &config);
         self.out.log.set(config.log.level, config.log.format, config.log.file.as_deref());
+        self.engine.audit().switch(audit);
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
         // What needs a restart stays what it is, so that the next reload still says so.

@@ -5,8 +5,9 @@ use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
 use super::term::Status;
 use super::waiters::{GivenUp, Presence, Waiter};
+use crate::audit::Audit;
 use crate::metrics::Metrics;
-use lock_core::Command;
+use lock_core::{Caller, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub struct Handle {
     pub(crate) status: Arc<Status>,
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Audit,
     pub(crate) next_waiter: Arc<AtomicU64>,
 }
 
@@ -38,6 +40,18 @@ impl Handle {
         assert!(!command.may_wait(), "a command that may wait goes through submit_waiting");
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
+        self.push(request, shed).await?;
+        answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
+    }
+
+    /// The same for a command that does not say itself whose it is.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn submit_as(&self, by: &Caller, command: Command) -> Answer {
+        let shed = command.may_be_shed();
+        let (mut request, answer) = Request::new(command);
+        request.by = Some(by.clone());
         self.push(request, shed).await?;
         answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
     }
@@ -78,6 +92,12 @@ impl Handle {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Where it is written down who did what.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// How the engine is.

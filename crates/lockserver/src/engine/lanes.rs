@@ -37,6 +37,8 @@ pub struct Request {
     /// Who waits, if it may.
     pub(crate) waiter: Option<Waiter>,
     pub(crate) turn: Turn,
+    /// Whose it is, where the command itself does not say so.
+    pub(crate) by: Option<Caller>,
 }
 
 /// Why a request is looked at.
@@ -66,7 +68,7 @@ impl Request {
 
     fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First }, answer)
+        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First, by: None }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -83,6 +85,19 @@ impl Request {
             | Command::Renew { caller, .. }
             | Command::Release { caller, .. } => Some(caller),
             _ => None,
+        }
+    }
+
+    /// Whose doing it is, for the audit log.
+    pub(crate) fn author(&self) -> Option<Caller> {
+        match &self.work {
+            _ if self.by.is_some() => self.by.clone(),
+            Work::Command(command) => match &**command {
+                Command::Revoke { caller, .. } => Some(caller.clone()),
+                Command::Configure { .. } => Some(Caller { admin: true, ..Caller::anonymous("configuration") }),
+                other => Self::caller(other).cloned(),
+            },
+            Work::Measure | Work::EndWait { .. } => None,
         }
     }
 }
@@ -151,7 +166,7 @@ impl Lanes {
     pub(crate) fn push_report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            queues.urgent.push_back(Request { work, reply: None, waiter: None, turn: Turn::First });
+            queues.urgent.push_back(Request { work, reply: None, waiter: None, turn: Turn::First, by: None });
             self.arrived.notify_one();
         }
     }

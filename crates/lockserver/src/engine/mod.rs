@@ -25,5 +25,5 @@ pub use lanes::{Lanes, Request};
 pub use receipt::Receipt;
 pub use step::Engine;
 pub use term::{Fatal, Status};
-pub use thread::{Running, start};
+pub use thread::{Running, start, start_audited};
 pub use waiters::Presence;

@@ -8,10 +8,12 @@ use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
 use super::term::{Fatal, Pending, Status};
 use super::waiters::{Registered, Waiter, Waiters};
+use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use lock_core::{At, Command, ConfigureMode, Definition, Outcome, Rejection, Table, TicketId, TicketView};
+use lock_core::{At, Caller, Command, ConfigureMode, Definition, Outcome, Rejection, Table, TicketId, TicketView};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -35,6 +37,9 @@ pub struct Engine {
     pub(crate) events: Arc<Events>,
     pub(crate) status: Arc<Status>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Audit,
+    /// Who asked for which events of this step.
+    causes: Vec<(Range<usize>, Caller)>,
     /// Somebody wants the locks measured after this step.
     measure: bool,
     /// Service time of the last commit.
@@ -53,6 +58,12 @@ impl Engine {
     /// An engine without a term; its first step begins one.
     #[must_use]
     pub fn new(store: Box<dyn Store>) -> (Self, Handle) {
+        Self::audited(store, Audit::default())
+    }
+
+    /// The same, which writes down who did what.
+    #[must_use]
+    pub fn audited(store: Box<dyn Store>, audit: Audit) -> (Self, Handle) {
         let (lanes, events, status) = (Lanes::new(), Arc::new(Events::default()), Arc::new(Status::default()));
         let (metrics, next_waiter) = (Arc::new(Metrics::default()), Arc::new(AtomicU64::new(1)));
         let handle = Handle {
@@ -60,6 +71,7 @@ impl Engine {
             status: status.clone(),
             events: events.clone(),
             metrics: metrics.clone(),
+            audit: audit.clone(),
             next_waiter,
         };
         let engine = Self {
@@ -74,6 +86,8 @@ impl Engine {
             events,
             status,
             metrics,
+            audit,
+            causes: Vec::new(),
             measure: false,
             saved_at: 0,
             clock: ServiceClock::default(),
@@ -140,7 +154,11 @@ impl Engine {
         }
         let mut replies = Vec::with_capacity(batch.len());
         for request in batch {
+            let author = if self.audit.is_on() { request.author() } else { None };
+            let before = table.events_so_far();
             self.handle(&mut table, tick, request, &mut replies);
+            let events = before..table.events_so_far();
+            self.causes.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
         }
         self.conclude(tick, table, replies)
     }
@@ -271,7 +289,7 @@ impl Engine {
     /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
     /// outcome is unknown, everybody in the batch hears so, and the term is over.
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
-        let measure = std::mem::take(&mut self.measure);
+        let (measure, causes) = (std::mem::take(&mut self.measure), std::mem::take(&mut self.causes));
         let mut changes = table.take_changes();
         let worth_saving = table.is_timed() || table.has_late_changes();
         if changes.is_empty() && worth_saving && table.now() >= self.saved_at + SAVE_CLOCK_MS {
@@ -306,6 +324,7 @@ impl Engine {
         let events = table.take_events();
         let all = events.len();
         self.metrics.locks.count(&events);
+        self.audit.events(&events, &causes);
         self.events.publish(events);
         if measure {
             self.metrics.locks.measure(&table, tick.wall_us / 1000);

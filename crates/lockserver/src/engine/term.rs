@@ -239,5 +239,6 @@ fn again(id: TicketId, one: Registered) -> Request {
         reply: Some(one.reply),
         waiter: Some(one.waiter),
         turn: Turn::Again { made: one.made },
+        by: None,
     }
 }

@@ -6,6 +6,7 @@ use super::handle::Handle;
 use super::lanes::{Lanes, Request};
 use super::step::Engine;
 use super::term::Fatal;
+use crate::audit::Audit;
 use crate::store::{Store, StoreError};
 use lock_core::{Command, ConfigureMode, Definition};
 use std::sync::Arc;
@@ -54,7 +55,20 @@ pub fn start(
     definitions: Vec<Definition>,
     mode: ConfigureMode,
 ) -> Result<(Handle, Running), StoreError> {
-    let (mut engine, handle) = Engine::new(store);
+    start_audited(store, definitions, mode, Audit::default())
+}
+
+/// The same, which writes down who did what.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_audited(
+    store: Box<dyn Store>,
+    definitions: Vec<Definition>,
+    mode: ConfigureMode,
+    audit: Audit,
+) -> Result<(Handle, Running), StoreError> {
+    let (mut engine, handle) = Engine::audited(store, audit);
     let clocks = Clocks { begin: Instant::now() };
     let (request, mut report) = Request::new(Command::Configure { definitions, mode });
     engine.step(clocks.tick(), vec![request]).map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;

@@ -1,6 +1,6 @@
 //! What every handler is given.
 
-use super::auth::{AuthSettings, Failures};
+use super::auth::{AuthSettings, Failures, Refusals};
 use super::connection::{self, Connection};
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
@@ -50,6 +50,8 @@ pub struct App {
     pub service: Arc<Service>,
     /// Wrong keys.
     pub(super) failures: Arc<Failures>,
+    /// Refusals, for the audit log.
+    pub(super) refusals: Arc<Refusals>,
     waiting: Places,
     streams: Places,
 }
@@ -59,7 +61,8 @@ impl App {
     #[must_use]
     pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
         let (waiting, streams) = (Places::default(), Places::default());
-        Self { engine, live, stop, service: Arc::new(service), failures: Arc::default(), waiting, streams }
+        let (failures, refusals) = (Arc::default(), Arc::default());
+        Self { engine, live, stop, service: Arc::new(service), failures, refusals, waiting, streams }
     }
 
     /// Settings as they are now.

@@ -4,7 +4,7 @@
 //! keeps its slot until somebody ends it. The only client there is takes any 2xx for a grant, so nothing else gets one.
 
 use super::app::App;
-use super::auth::{self, Denied, Who};
+use super::auth::{self, Denied, RefusedBecause, Who};
 use super::body;
 use super::holder::{self, Taken};
 use super::routes::Face;
@@ -45,11 +45,14 @@ fn refuse(status: StatusCode, kind: &'static str, value: impl Into<String>) -> R
 
 /// The sender may not do this.
 pub(super) fn denied(Denied { unauthorized, text }: Denied) -> Response {
-    if unauthorized {
+    let because = RefusedBecause(text.clone());
+    let mut response = if unauthorized {
         refuse(StatusCode::UNAUTHORIZED, "unauthorized", text)
     } else {
         refuse(StatusCode::FORBIDDEN, "not_allowed", text)
-    }
+    };
+    response.extensions_mut().insert(because);
+    response
 }
 
 fn failed(failure: Failure) -> Response {
@@ -57,7 +60,7 @@ fn failed(failure: Failure) -> Response {
         Failure::Rejected(Rejection::UnknownLock) => {
             refuse(StatusCode::BAD_REQUEST, "unknown_group", "there is no lock for this group; make one, or a template")
         }
-        Failure::Rejected(Rejection::HolderTaken) => refuse(StatusCode::FORBIDDEN, "not_allowed", failure.to_string()),
+        Failure::Rejected(Rejection::HolderTaken) => denied(Denied { unauthorized: false, text: failure.to_string() }),
         Failure::Rejected(why) => refuse(StatusCode::CONFLICT, "failed_lock", why.to_string()),
         Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => {
             refuse(StatusCode::SERVICE_UNAVAILABLE, "server_unavailable", failure.to_string())

@@ -3,6 +3,7 @@
 use super::app::App;
 use super::auth::Who;
 use super::connection::Connection;
+use crate::audit::Counts;
 use crate::metrics::{Format, Label, Metrics, Scrape};
 use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -29,7 +30,8 @@ pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>,
     let (waiting, streams) = app.taken();
     let (urgent, ordinary) = app.engine.lanes().lengths();
     let ready = app.engine.status().trouble().is_none() && !*app.stop.borrow();
-    let scrape = Scrape { ready, measured, urgent, ordinary, waiting, streams };
+    let Counts { written: audited, lost: audit_lost, waiting: audit_waiting } = app.engine.audit().counts();
+    let scrape = Scrape { ready, measured, urgent, ordinary, waiting, streams, audited, audit_lost, audit_waiting };
     let may_see = move |label: Label<'_>| who.sees_label(label);
     let metrics = app.engine.metrics().clone();
     // It reads files of the kernel, and may be long.

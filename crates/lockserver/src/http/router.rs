@@ -54,7 +54,7 @@ pub fn entries() -> Vec<Entry> {
 
 async fn unknown_path(uri: Uri) -> Response {
     if uri.path().starts_with("/v1") {
-        return json::unknown_path(&uri);
+        return json::unknown_path();
     }
     let text =
         "There is nothing here. The status page is at /, XML-RPC at /RPC2, the JSON API at /v1 (see /openapi.json).\n";

@@ -4,7 +4,7 @@
 //! holder's whole LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
 
 use super::app::App;
-use super::auth::Who;
+use super::auth::{RefusedBecause, Who};
 use super::body;
 use super::holder::{self, Taken};
 use super::path;
@@ -64,7 +64,11 @@ fn failed(failure: Failure) -> Response {
         Failure::Rejected(_) => StatusCode::CONFLICT,
         Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
     };
-    text(status, failure)
+    let mut response = text(status, &failure);
+    if status == StatusCode::FORBIDDEN {
+        response.extensions_mut().insert(RefusedBecause(failure.to_string()));
+    }
+    response
 }
 
 fn parse(bytes: &Bytes) -> Result<LockInfo, String> {

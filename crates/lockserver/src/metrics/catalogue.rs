@@ -113,6 +113,12 @@ pub(super) const ACCEPTED: Family = counter("lockserver_connections_accepted", "
 pub(super) const TIMED_OUT: Family =
     counter("lockserver_connections_timed_out", "Connections that the server ended because a time was over, by which.");
 
+pub(super) const AUDITED: Family = counter("lockserver_audit_lines", "Lines of the audit log that were written.");
+pub(super) const AUDIT_LOST: Family =
+    counter("lockserver_audit_lines_lost", "Lines of the audit log for which there was no room.");
+pub(super) const AUDIT_WAITING: Family =
+    gauge("lockserver_audit_lines_waiting", "Lines of the audit log that wait to be written.");
+
 pub(super) const CPU: Family = counter("process_cpu_seconds", "Time that the process has used processors.");
 pub(super) const OPEN_FDS: Family = gauge("process_open_fds", "Files and sockets that are open.");
 pub(super) const MAX_FDS: Family = gauge("process_max_fds", "Files and sockets that may be open.");

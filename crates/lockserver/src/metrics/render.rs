@@ -23,6 +23,12 @@ pub struct Scrape {
     pub waiting: usize,
     /// Event streams.
     pub streams: usize,
+    /// Lines of the audit log that were written.
+    pub audited: u64,
+    /// Lines of the audit log that were lost.
+    pub audit_lost: u64,
+    /// Lines of the audit log that wait to be written.
+    pub audit_waiting: usize,
 }
 
 impl Metrics {
@@ -42,6 +48,9 @@ impl Metrics {
         locks_so_far(&mut text, &series);
         self.engine(&mut text, scrape);
         self.http(&mut text, scrape);
+        text.family(&of::AUDITED).value(&[], scrape.audited);
+        text.family(&of::AUDIT_LOST).value(&[], scrape.audit_lost);
+        text.family(&of::AUDIT_WAITING).value(&[], scrape.audit_waiting);
         self.process(&mut text);
         text.finish()
     }

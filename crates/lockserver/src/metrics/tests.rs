@@ -10,7 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-const MEASURED: Scrape = Scrape { ready: true, measured: true, urgent: 1, ordinary: 2, waiting: 3, streams: 4 };
+const MEASURED: Scrape = Scrape {
+    ready: true,
+    measured: true,
+    urgent: 1,
+    ordinary: 2,
+    waiting: 3,
+    streams: 4,
+    audited: 5,
+    audit_lost: 6,
+    audit_waiting: 7,
+};
 
 fn name(text: &str) -> LockName {
     LockName::new(text).unwrap()
@@ -77,7 +87,7 @@ fn event(lock: &str, of: Option<&str>, step: Step) -> Event {
         at: 0,
         lock: name(lock),
         template,
-        what: What::Ticket { number: 1, info: Arc::from(""), owner: None, step },
+        what: What::Ticket { number: 1, info: Arc::from(""), owner: None, from: Arc::from(""), step },
     }
 }
 

@@ -11,8 +11,8 @@ async fn refusals() {
     let tickets = "/v1/locks/one/tickets";
     let unknown = "/v1/tickets/6f1c0b9e-6d0c-4b8e-9d6f-0d7b4f3a2c11";
     let cases: &[(&str, &str, &str, &str, u16, &str, &str)] = &[
-        ("GET", "/v1/nothing", "", "", 404, "not_found", "nothing at /v1/nothing"),
-        ("GET", "/v1", "", "", 404, "not_found", "nothing at /v1"),
+        ("GET", "/v1/nothing", "", "", 404, "not_found", "nothing at this path"),
+        ("GET", "/v1", "", "", 404, "not_found", "nothing at this path"),
         ("PUT", tickets, "", "", 405, "method_not_allowed", "PUT is not for"),
         ("POST", tickets, "", "{\"permits\": }", 400, "invalid", "line 1 column 13"),
         ("POST", tickets, "", "{\"permit\": 1}", 400, "invalid", "unknown field `permit`, expected one of"),
@@ -64,7 +64,7 @@ async fn a_problem_in_full() {
     let answer = server.call("FOO", "/v1/locks/one", &[], "").await;
     let expected = json!({
         "type": "about:blank", "title": "method not allowed", "status": 405, "code": "method_not_allowed",
-        "detail": "FOO is not for /v1/locks/one; the header Allow lists what is", "retryable": false,
+        "detail": "FOO is not for this path; the header Allow lists what is", "retryable": false,
     });
     assert_eq!(answer.json(), expected);
     assert_eq!(answer.header("allow"), Some("GET,HEAD,PUT,PATCH,DELETE"));

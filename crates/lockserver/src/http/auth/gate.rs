@@ -7,6 +7,7 @@ use super::super::routes::{Entry, Face, Need, Table};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
+use super::record::{Note, RefusedBecause};
 use super::refusal::{plain, refusal};
 use super::{AuthSettings, Denied, Who};
 use crate::access::Right;
@@ -40,7 +41,8 @@ const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-
 
 /// Lets a request through to its handler, with a [`Who`] among its extensions, or refuses it.
 pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Body>, next: Next) -> Response {
-    let mut response = match enter(&gate, request).await {
+    let mut note = Note::of(&gate.app, &request);
+    let mut response = match enter(&gate, request, &mut note).await {
         Ok((request, origin)) => {
             let mut response = next.run(request).await;
             if let Origin::Allowed(origin) = origin {
@@ -56,6 +58,7 @@ pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Bod
         }
         Err(refused) => *refused,
     };
+    note.answered(&response);
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
@@ -65,7 +68,7 @@ pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Bod
 
 type Refused = Box<Response>;
 
-async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Origin), Refused> {
+async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<(Request<Body>, Origin), Refused> {
     let (mut parts, body) = request.into_parts();
     let settings = Arc::clone(&gate.app.live.borrow().auth);
     let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -73,9 +76,18 @@ async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Or
     let entry = gate.table.find(route, &parts.method);
     let face = entry.or_else(|| gate.table.any_of(route)).map_or(Face::Plain, |entry| entry.face);
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
+    let (address, from): (_, Arc<str>) = match connection.peer() {
+        Peer::Local { .. } => (None, Arc::from(connection.peer().name())),
+        Peer::Tcp(peer) => {
+            let address = client(&settings.trusted_proxies, peer.ip(), &parts.headers);
+            (Some(address), Arc::from(address.to_string()))
+        }
+    };
+    note.from(address, &from);
+    note.about(&parts);
 
     let mut origin = Origin::Own;
-    if matches!(connection.peer(), Peer::Tcp(_)) {
+    if address.is_some() {
         let foreign = |text: String| Box::new(refusal(face, Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
         let opens_page = face == Face::Plain && entry.is_some();
@@ -87,13 +99,15 @@ async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Or
             return Err(Box::new(preflight(origin)));
         }
     }
-    let who = identify(gate, &settings, &connection, &parts.headers, face).await?;
+    let who = identify(gate, &settings, &connection, address, from, &parts.headers, face).await?;
+    note.by(&who);
     if let Some(entry) = entry {
         authorize(&who, entry, &parts).map_err(|denied| {
             tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
             Box::new(refusal(face, denied))
         })?;
     }
+    note.enters(entry);
     parts.extensions.insert(who);
     Ok((Request::from_parts(parts, body), origin))
 }
@@ -113,19 +127,17 @@ fn preflight(origin: HeaderValue) -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Who sends the request.
+/// Who sends the request, from that address; without one it comes through the administrators' socket.
 async fn identify(
     gate: &Gate,
     settings: &AuthSettings,
     connection: &Connection,
+    address: Option<IpAddr>,
+    from: Arc<str>,
     headers: &HeaderMap,
     face: Face,
 ) -> Result<Who, Refused> {
-    let address = match connection.peer() {
-        Peer::Local { .. } => return Ok(Who::local(Arc::from(connection.peer().name()))),
-        Peer::Tcp(peer) => client(&settings.trusted_proxies, peer.ip(), headers),
-    };
-    let from: Arc<str> = Arc::from(address.to_string());
+    let Some(address) = address else { return Ok(Who::local(from)) };
     let access = &settings.access;
     let anonymous = || match access.is_open() {
         true => Who::open(access.anonymous().clone(), from.clone(), gate.app.service.admin_socket.as_deref()),
@@ -161,7 +173,9 @@ async fn wrong_key(gate: &Gate, address: IpAddr, face: Face) -> Response {
             let mut response = if gate.app.failures.keep_back().await {
                 refusal(face, Denied { unauthorized: true, text: text.to_owned() })
             } else {
-                plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys were sent")
+                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys were sent");
+                response.extensions_mut().insert(RefusedBecause(text.to_owned()));
+                response
             };
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response

@@ -1,17 +1,20 @@
 //! Who sends a request, and whether it may: the gate that every request passes before its handler.
 //!
 //! `gate` is the order of the checks; `origin` keeps pages of other sites away, `credentials` reads what a client says of
-//! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` says no in the words of each protocol.
+//! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` says no in the words of each protocol, `record` tells the
+//! audit log.
 
 mod credentials;
 mod failures;
 mod gate;
 mod origin;
+mod record;
 mod refusal;
 mod who;
 
 pub(super) use failures::Failures;
 pub(super) use gate::{Gate, pass};
+pub(super) use record::{Refusals, RefusedBecause, note_change};
 pub(super) use refusal::refusal;
 pub(super) use who::{Denied, Who};
 

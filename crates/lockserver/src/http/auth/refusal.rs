@@ -2,6 +2,7 @@
 
 use super::super::routes::Face;
 use super::super::{fleetlock, json, xmlrpc};
+use super::record::RefusedBecause;
 use super::who::Denied;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,11 +14,11 @@ const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"lockserver\",
 
 /// The refusal as this face says it.
 pub(in crate::http) fn refusal(face: Face, denied: Denied) -> Response {
-    let unauthorized = denied.unauthorized;
+    let (unauthorized, because) = (denied.unauthorized, RefusedBecause(denied.text.clone()));
     let mut response = match face {
         Face::Json => json::denied(denied),
         Face::FleetLock => fleetlock::denied(denied),
-        Face::XmlRpc if !unauthorized => return xmlrpc::denied(&denied),
+        Face::XmlRpc if !unauthorized => xmlrpc::denied(&denied),
         Face::XmlRpc | Face::Plain => {
             plain(if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }, &denied.text)
         }
@@ -26,6 +27,7 @@ pub(in crate::http) fn refusal(face: Face, denied: Denied) -> Response {
         let challenge = if face == Face::Json { BEARER } else { BASIC };
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
+    response.extensions_mut().insert(because);
     response
 }
 

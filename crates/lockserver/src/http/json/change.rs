@@ -1,5 +1,6 @@
 //! What administrators do: make, change and delete locks, end tickets, open closed permits.
 
+use super::super::auth::note_change;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -11,6 +12,7 @@ use axum::response::IntoResponse;
 use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
 use lock_core::limits::GRACE_MIN_MS;
 use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName};
+use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
 use utoipa::openapi::path::HttpMethod;
@@ -145,33 +147,46 @@ fn tell(status: StatusCode, told: &Told) -> Answer {
     }
 }
 
+/// The answer to a change, done or refused; the audit log has in both cases what was asked for.
+fn answer(status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
+    let answer = told.map_err(Refusal::from).and_then(|told| tell(status, &told));
+    let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+    note_change(&mut response, change);
+    Ok(response)
+}
+
 pub(super) async fn put(asked: Asked, request: Request) -> Answer {
     let (name, force, wanted) = (asked.lock()?, force(&asked)?, precondition(&asked, true)?);
-    let settings = settings(body::read(request).await?)?;
+    let change: LockSettings = body::read(request).await?;
+    let settings = settings(change.clone())?;
     let put = |precondition| {
         let command = Command::PutLock { name: name.clone(), settings: settings.clone(), precondition, force };
-        asked.app.engine.submit(command)
+        asked.app.engine.submit_as(&asked.caller, command)
     };
     // Tried as new first, because the outcome does not tell whether it was.
     let first = if wanted == Precondition::None { Precondition::Absent } else { wanted };
     let made = if first == Precondition::Absent { StatusCode::CREATED } else { StatusCode::OK };
-    match put(first).await {
+    let (status, told) = match put(first).await {
         Err(Failure::Rejected(Rejection::Exists)) if wanted == Precondition::None => {
-            tell(StatusCode::OK, &put(Precondition::None).await?)
+            (StatusCode::OK, put(Precondition::None).await)
         }
-        told => tell(made, &told?),
-    }
+        told => (made, told),
+    };
+    answer(status, told, &change)
 }
 
 pub(super) async fn change(asked: Asked, request: Request) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
-    let patch = patch(body::read(request).await?)?;
-    tell(StatusCode::OK, &asked.app.engine.submit(Command::PatchLock { name, patch, precondition, force }).await?)
+    let change: LockPatch = body::read(request).await?;
+    let patch = patch(change.clone())?;
+    let command = Command::PatchLock { name, patch, precondition, force };
+    answer(StatusCode::OK, asked.app.engine.submit_as(&asked.caller, command).await, &change)
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
-    asked.app.engine.submit(Command::DeleteLock { name, precondition, force }).await?;
+    let command = Command::DeleteLock { name, precondition, force };
+    asked.app.engine.submit_as(&asked.caller, command).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -192,5 +207,5 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 pub(super) async fn open(asked: Asked) -> Answer {
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    tell(StatusCode::OK, &asked.app.engine.submit(Command::Open { lock, number }).await?)
+    tell(StatusCode::OK, &asked.app.engine.submit_as(&asked.caller, Command::Open { lock, number }).await?)
 }

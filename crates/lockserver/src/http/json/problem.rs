@@ -1,9 +1,9 @@
 //! Refusals as RFC 9457 has them.
 
-use super::super::auth::Denied;
+use super::super::auth::{Denied, RefusedBecause};
 use super::view;
 use crate::engine::Failure;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{ErrorCode, PROBLEM_JSON, Problem};
 use lock_core::Rejection;
@@ -150,19 +150,24 @@ impl IntoResponse for Refusal {
         ];
         let retry: Option<[(HeaderName, HeaderValue); 1]> =
             self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, HeaderValue::from(seconds))]);
-        (status, headers, retry.map_or_else(Default::default, axum::http::HeaderMap::from_iter), body).into_response()
+        let retry = retry.map_or_else(Default::default, axum::http::HeaderMap::from_iter);
+        let mut response = (status, headers, retry, body).into_response();
+        if matches!(self.problem.code, ErrorCode::Unauthorized | ErrorCode::NotAllowed) {
+            response.extensions_mut().insert(RefusedBecause(self.problem.detail));
+        }
+        response
     }
 }
 
-/// Nothing is at this path.
-pub(in crate::http) fn unknown_path(uri: &Uri) -> Response {
-    let text = format!("there is nothing at {}; /openapi.json describes what there is", uri.path());
+/// Nothing is at this path. It is not repeated: a ticket's id may stand in it.
+pub(in crate::http) fn unknown_path() -> Response {
+    let text = "there is nothing at this path; /openapi.json describes what there is";
     Refusal::new(ErrorCode::NotFound, text).into_response()
 }
 
 /// The path is there, with other methods; the router adds them as `Allow`.
-pub(super) async fn wrong_method(method: axum::http::Method, uri: Uri) -> Response {
-    let text = format!("{method} is not for {}; the header Allow lists what is", uri.path());
+pub(super) async fn wrong_method(method: axum::http::Method) -> Response {
+    let text = format!("{method} is not for this path; the header Allow lists what is");
     Refusal::new(ErrorCode::MethodNotAllowed, text).into_response()
 }
 

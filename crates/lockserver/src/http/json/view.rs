@@ -187,7 +187,7 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         What::LockChanged => EventKind::LockChanged,
         What::LockDeleted => EventKind::LockDeleted,
         What::PermitsOpened => EventKind::PermitsOpened,
-        What::Ticket { number, info, owner, step } => {
+        What::Ticket { number, info, owner, step, .. } => {
             told.number = Some(*number);
             told.info = Some(info.to_string());
             told.owner = owner.as_deref().map(str::to_owned);

@@ -9,7 +9,7 @@ mod request;
 mod system_methods;
 
 use super::app::{App, attach};
-use super::auth::{self, Denied, Who};
+use super::auth::{self, Denied, RefusedBecause, Who};
 use super::connection::Connection;
 use super::routes::Face;
 use crate::access::Right;
@@ -30,6 +30,8 @@ pub(super) struct Call<'a> {
     receipts: Vec<Arc<Receipt>>,
     /// Inside a multicall nothing waits.
     in_multicall: bool,
+    /// Why a call in a multicall was refused, the first one.
+    refused: Option<String>,
 }
 
 /// What will never work. Becomes a fault with faultCode 1, as in 0.36.
@@ -71,12 +73,16 @@ pub(super) async fn call(
         Err(request::Unreadable::TooSlow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
     };
-    let mut on_its_way = Call { app: &app, connection: &connection, who, receipts: Vec::new(), in_multicall: false };
+    let mut on_its_way =
+        Call { app: &app, connection: &connection, who, receipts: Vec::new(), in_multicall: false, refused: None };
     let mut response = match on_its_way.dispatch(call).await {
         Ok(value) => xml(codec::encode_response(&value)),
         Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
         Err(Refused::Denied(denied)) => auth::refusal(Face::XmlRpc, denied),
     };
+    if let Some(why) = on_its_way.refused {
+        response.extensions_mut().insert(RefusedBecause(why));
+    }
     for receipt in on_its_way.receipts {
         attach(&mut response, receipt);
     }

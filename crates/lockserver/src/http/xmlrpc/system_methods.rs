@@ -74,6 +74,9 @@ impl Call<'_> {
                 Ok(call) => Box::pin(self.dispatch(call)).await,
                 Err(fault) => Err(fault.into()),
             };
+            if let Err(Refused::Denied(denied)) = &result {
+                self.refused.get_or_insert_with(|| denied.text.clone());
+            }
             results.push(match result {
                 Ok(value) => Value::Array(vec![value]),
                 Err(why) => Value::Struct(vec![

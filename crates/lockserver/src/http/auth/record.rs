@@ -1,0 +1,199 @@
+//! What the audit log hears of a request: that an administrator's was made, or that one was refused.
+//!
+//! Here and nowhere else, so that no route can be without. Permits that were granted and ended are not told here: the engine
+//! tells of those, once they are durable.
+
+use super::super::app::App;
+use super::super::path;
+use super::super::routes::{Entry, Need};
+use super::Who;
+use super::failures::network;
+use crate::access::Right;
+use crate::audit::{Act, Refused, Who as Named};
+use axum::extract::MatchedPath;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, StatusCode};
+use axum::response::Response;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use lock_core::LockName;
+use lock_core::limits::{AUDIT_ADDRESSES_MAX, AUDIT_CHANGE_BYTES_MAX};
+use serde::Serialize;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Refusals of an address that have a line each, before they are counted.
+const BURST: NonZeroU32 = NonZeroU32::new(50).expect("not zero");
+/// Refusals of an address that have a line each, each second, after that.
+const PER_SECOND: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+/// So many that are only counted are worth a line in any case.
+const UNLISTED_MAX: u64 = 1000;
+
+/// Beside an answer: why the request was refused, whatever its status says.
+#[derive(Debug, Clone)]
+pub(in crate::http) struct RefusedBecause(pub(in crate::http) String);
+
+/// Beside an answer: what an administrator changed, as a JSON object.
+#[derive(Debug, Clone)]
+struct Change(String);
+
+/// Has the audit log say what an administrator changed.
+pub(in crate::http) fn note_change(response: &mut Response, change: &impl Serialize) {
+    let change = serde_json::to_string(change).ok().filter(|text| text.len() <= AUDIT_CHANGE_BYTES_MAX);
+    if let Some(change) = change {
+        response.extensions_mut().insert(Change(change));
+    }
+}
+
+/// Which refusals have a line.
+#[derive(Debug)]
+pub(in crate::http) struct Refusals {
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
+    unlisted: AtomicU64,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let by_address = RateLimiter::keyed(Quota::per_second(PER_SECOND).allow_burst(BURST));
+        Self { by_address, unlisted: AtomicU64::new(0) }
+    }
+}
+
+impl Refusals {
+    /// How many without a line the line of this one tells of; `None` if it has none itself.
+    fn list(&self, from: Option<IpAddr>) -> Option<u64> {
+        let listed = from.is_none_or(|address| {
+            if self.by_address.len() >= AUDIT_ADDRESSES_MAX {
+                self.by_address.retain_recent();
+            }
+            self.by_address.len() < AUDIT_ADDRESSES_MAX && self.by_address.check_key(&network(address)).is_ok()
+        });
+        if listed || self.unlisted.load(Ordering::Relaxed) >= UNLISTED_MAX {
+            return Some(self.unlisted.swap(0, Ordering::Relaxed));
+        }
+        self.unlisted.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// A request until it is told of, which happens however it ends.
+pub(super) struct Note {
+    app: App,
+    method: Method,
+    route: Option<MatchedPath>,
+    lock: Option<LockName>,
+    number: Option<u64>,
+    /// `None` while it is not known, or if it comes through the administrators' socket.
+    address: Option<IpAddr>,
+    who: Named,
+    /// Only administrators may do it.
+    acts: bool,
+    told: bool,
+}
+
+impl Note {
+    pub(super) fn of<B>(app: &App, request: &Request<B>) -> Self {
+        Self {
+            app: app.clone(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            lock: None,
+            number: None,
+            address: None,
+            who: Named { key: None, from: Arc::from("") },
+            acts: false,
+            told: false,
+        }
+    }
+
+    /// Where it comes from is known.
+    pub(super) fn from(&mut self, address: Option<IpAddr>, from: &Arc<str>) {
+        self.address = address;
+        self.who.from = from.clone();
+    }
+
+    /// Who sends it is known.
+    pub(super) fn by(&mut self, who: &Who) {
+        self.who.key = who.owner().map(Arc::from);
+    }
+
+    /// What its path names is known.
+    pub(super) fn about(&mut self, parts: &Parts) {
+        self.lock = path::lock(parts).and_then(Result::ok);
+        self.number = path::part(parts, "number").and_then(Result::ok).and_then(|text| text.parse().ok());
+    }
+
+    /// It has passed the gate.
+    pub(super) fn enters(&mut self, entry: Option<&Entry>) {
+        self.acts = entry.is_some_and(|entry| entry.need == Need::Right(Right::Admin));
+    }
+
+    /// Its answer is there.
+    pub(super) fn answered(mut self, response: &Response) {
+        let status = response.status();
+        let because = response.extensions().get::<RefusedBecause>();
+        self.told = true;
+        if because.is_some() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            let why = because.map_or_else(|| "not allowed".to_owned(), |RefusedBecause(why)| why.clone());
+            self.refused(status, why);
+        } else if self.acts {
+            let change = response.extensions().get::<Change>().map(|Change(change)| change.clone());
+            self.act(Some(status), change);
+        }
+    }
+
+    fn request(&self) -> String {
+        match &self.route {
+            Some(route) => format!("{} {}", self.method, route.as_str()),
+            // A path may have anything in it.
+            None => self.method.to_string(),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, why: String) {
+        if !self.app.engine.audit().is_on() {
+            return;
+        }
+        if let Some(unlisted) = self.app.refusals.list(self.address) {
+            let (request, lock, number) = (self.request(), self.lock.clone(), self.number);
+            let (who, status) = (self.who.clone(), status.as_u16());
+            self.app.engine.audit().refused(Refused { who, request, lock, number, status, why, unlisted });
+        }
+    }
+
+    fn act(&self, status: Option<StatusCode>, change: Option<String>) {
+        let (request, lock, who) = (self.request(), self.lock.clone(), self.who.clone());
+        let (done, status) = (status.map(|status| status.is_success()), status.map(|status| status.as_u16()));
+        self.app.engine.audit().act(Act { who, request, lock, change, done, status });
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        // The connection ended before the answer: whether it was done, nobody heard.
+        if self.acts && !self.told {
+            self.act(None, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_does_not_fill_the_log_and_nothing_goes_uncounted() {
+        let refusals = Refusals::default();
+        let address = Some("192.0.2.1".parse().unwrap());
+        let lists: Vec<Option<u64>> = (0..5000).map(|_| refusals.list(address)).collect();
+        assert!(lists[..50].iter().all(|one| *one == Some(0)));
+        let listed = lists.iter().flatten().count() as u64;
+        let told: u64 = lists.iter().flatten().sum();
+        // More than a second may pass on a busy machine, and each gives ten more.
+        assert!(listed < 2000, "{listed}");
+        assert_eq!(listed + told + refusals.unlisted.load(Ordering::Relaxed), 5000);
+        assert!(refusals.list(Some("192.0.2.2".parse().unwrap())).is_some(), "others have their own");
+        assert!((0..100).all(|_| refusals.list(None).is_some()), "administrators' own are never left out");
+    }
+}
