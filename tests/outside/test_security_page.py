@@ -1,0 +1,58 @@
+"""docs/security.md: its five minutes as written, and its list of the audit log's fields against what is written."""
+
+import json
+import re
+
+import pytest
+
+from harness.paths import ROOT, binary
+from harness.recipe import Host, ReadersServer, Recipe
+
+PAGE = (ROOT / "docs" / "security.md").read_text()
+AUDIT = ROOT / "crates" / "lockserver" / "src" / "audit"
+
+
+def section(name):
+    """The text below a heading, until the next one of its level."""
+    return re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", PAGE, re.M | re.S).group(1)
+
+
+@pytest.mark.root
+def test_the_five_minutes_as_written(tmp_path):
+    recipe = Recipe("five minutes", section("Five minutes to a server with a key"))
+    recipe.check()
+    host = Host(tmp_path)
+    try:
+        (host.bin / "lockserver").symlink_to(binary())
+        server = ReadersServer(tmp_path, recipe.config(), host.prefix).start()
+        try:
+            for kind, step in recipe.steps():
+                assert kind == "sh"
+                host.shell(step)
+        finally:
+            server.stop()
+        server.check_log()
+        secret = (tmp_path / "ci.key").read_text().strip()
+        assert secret.startswith("lsk_") and (tmp_path / "ci.key").stat().st_mode & 0o077 == 0
+        config = server.config_path.read_text()
+        assert secret not in config + server.log() and "SECRET_HASH=sha256:" in config
+        assert "there are no keys" in server.log(), "it said so as long as it was open"
+    finally:
+        host.close()
+
+
+def test_every_field_of_the_audit_log_is_described():
+    text = section("The audit log")
+    code = (AUDIT / "record.rs").read_text()
+    written = set(re.findall(r'\.(?:text|number|seconds|maybe|plain)\("(\w+)"', code))
+    written |= set(re.findall(r'\.who\("(\w+)", "\w+"', code)) | set(re.findall(r'\.who\("\w+", "(\w+)"', code))
+    written |= {"time", "status"}
+    described = set(re.findall(r"`(\w+)`", "".join(line for line in text.splitlines(True) if line.startswith("| `"))))
+    assert len(written) > 15 and written - {"audit", "lines", "version"} <= described, written - described
+    kinds = set(re.findall(r'"(\w+)"', code[code.index("fn word("):code.index("fn ticket")]))
+    kinds |= set(re.findall(r'\.word\("(\w+)"\)', code))
+    table = text[text.index("| `audit` |"):text.index("| field |")]
+    assert kinds == set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"audit"} and len(kinds) == 9, kinds
+    # The examples are lines.
+    for line in re.search(r"```json\n(.*?)```", text, re.S).group(1).splitlines():
+        assert set(json.loads(line)) - {"audit"} <= described, line
