@@ -9,7 +9,7 @@ mod secret;
 pub use key::{Grants, Key, KeyName, KeyNameError};
 pub use pattern::{Patterns, parse as parse_pattern};
 pub use right::{Right, Rights};
-pub use secret::{Digest, Secret, SecretError};
+pub use secret::{Digest, SECRET_PREFIX, Secret, SecretError};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -88,10 +88,18 @@ impl Access {
         (named && key.secrets.iter().any(|one| one.same(&digest))).then_some(key)
     }
 
+    /// The key of that name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Key>> {
+        self.keys.get(name)
+    }
+
     /// The key that a client's certificate stands for: the first of its names that a key without secret has.
     #[must_use]
     pub fn by_certificate<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<&Arc<Key>> {
-        names.into_iter().find_map(|name| self.keys.get(name).filter(|key| key.secrets.is_empty()))
+        let known = |name: &str| self.keys.get(name).filter(|key| key.secrets.is_empty());
+        // Names of hosts are the same in either case.
+        names.into_iter().find_map(|name| known(name).or_else(|| known(&name.to_ascii_lowercase())))
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use subtle::ConstantTimeEq as _;
 
 /// What every secret begins with, so that programs that look for leaked secrets find them.
-const PREFIX: &str = "lsk_";
+pub const SECRET_PREFIX: &str = "lsk_";
 /// What a written digest begins with.
 const ALGORITHM: &str = "sha256:";
 
@@ -22,7 +22,7 @@ impl Secret {
     pub fn generate() -> Result<Self, SecretError> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| SecretError::Randomness(error.to_string()))?;
-        Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        Ok(Self(format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
     /// The secret itself. To be shown once and not kept.
@@ -79,7 +79,7 @@ impl Digest {
     /// # Errors
     /// What is wrong with it; never with the text in it.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        if text.starts_with(PREFIX) {
+        if text.starts_with(SECRET_PREFIX) {
             return Err(SecretError::Plain);
         }
         let digits = text.strip_prefix(ALGORITHM).ok_or(SecretError::Digest)?.as_bytes();
@@ -101,6 +101,11 @@ impl Digest {
     pub fn parse_or_of(text: &str) -> Result<Self, SecretError> {
         if text.starts_with(ALGORITHM) {
             return Self::parse(text);
+        }
+        // What is nearly a digest was not meant to be the password: everybody may know a digest.
+        let lower = text.to_ascii_lowercase();
+        if lower.contains(ALGORITHM) || (text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return Err(SecretError::Digest);
         }
         if !(20..=200).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(SecretError::Weak);
@@ -137,8 +142,8 @@ mod tests {
     fn secrets_are_long_and_different() {
         let (one, two) = (Secret::generate().unwrap(), Secret::generate().unwrap());
         assert_ne!(one.reveal(), two.reveal());
-        assert_eq!(one.reveal().len(), PREFIX.len() + 43);
-        assert!(one.reveal()[PREFIX.len()..].bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        assert_eq!(one.reveal().len(), SECRET_PREFIX.len() + 43);
+        assert!(one.reveal()[SECRET_PREFIX.len()..].bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
         assert_eq!(format!("{one:?} {:?}", one.digest()), "Secret(..) Digest(..)");
     }
 
@@ -160,6 +165,10 @@ mod tests {
         let secret = Secret::generate().unwrap();
         assert_eq!(Digest::parse_or_of(secret.reveal()), Ok(secret.digest()));
         assert_eq!(Digest::parse_or_of(&secret.digest().to_string()), Ok(secret.digest()));
+        let digest = secret.digest().to_string();
+        for nearly in [&digest[ALGORITHM.len()..], &digest.to_uppercase(), &format!("SECRET_HASH={digest}")] {
+            assert_eq!(Digest::parse_or_of(nearly), Err(SecretError::Digest), "{nearly}");
+        }
         for weak in ["", "secret", "two words are not one secret", "ü2345678901234567890"] {
             assert_eq!(Digest::parse_or_of(weak), Err(SecretError::Weak), "{weak}");
         }

@@ -135,7 +135,8 @@ fn hashes(text: &str) -> Result<Vec<Digest>, String> {
 fn secret_file(text: &str) -> Result<Vec<Digest>, String> {
     let path = Path::new(text);
     if !path.is_absolute() {
-        return Err(format!("{} is no whole path; begin it with /", quote(text)));
+        // Not with the text: it may be the secret itself.
+        return Err("it is no whole path; begin it with /".to_owned());
     }
     let content = read_secret_file(path).map_err(|error| format!("{} cannot be read: {error}", quote(text)))?;
     let lines = content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -2,16 +2,28 @@
 //!
 //! Every function gives the error as a text for people; the caller knows the place.
 
+use crate::access::SECRET_PREFIX;
 use lock_core::Ms;
 use lock_core::limits::{CONFIG_LIST_MAX, CONFIG_VALUE_BYTES_MAX};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A text between quotes for a message: control characters escaped, the end of a long one left off.
+/// A text between quotes for a message: control characters escaped, the end of a long one left off, and with it the
+/// secret of a key, which may have come into the wrong place.
 pub(super) fn quote(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     let mut out = String::from("'");
+    let secret = text.find(SECRET_PREFIX).map(|at| &text[..at + SECRET_PREFIX.len()]);
+    if let Some(beginning) = secret {
+        return format!("{}…'", quote_all(beginning, CHARS_MAX, out));
+    }
+    out = quote_all(text, CHARS_MAX, out);
+    out.push('\'');
+    out
+}
+
+fn quote_all(text: &str, chars_max: usize, mut out: String) -> String {
     for (index, c) in text.chars().enumerate() {
-        if index == CHARS_MAX {
+        if index == chars_max {
             out.push('…');
             break;
         }
@@ -21,7 +33,6 @@ pub(super) fn quote(text: &str) -> String {
             out.push(c);
         }
     }
-    out.push('\'');
     out
 }
 

@@ -1,12 +1,12 @@
 //! What every handler is given.
 
-use super::auth::{AuthSettings, Failures, Refusals};
+use super::auth::{AuthSettings, Denied, Failures, Refusals, Who};
 use super::connection::{self, Connection};
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
-use lock_core::Caller;
 use lock_core::limits::WAITING_REQUESTS_MAX;
+use lock_core::{Caller, LockName};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -77,6 +77,19 @@ impl App {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
+    /// Resolves when who waits may not use the lock any longer, because keys or rights have changed; with why.
+    pub(super) async fn until_denied(&self, who: &Who, lock: Option<&LockName>) -> Denied {
+        let mut live = self.live.clone();
+        let denied = |live: &Live| who.still_uses(&live.auth.access, lock).err();
+        if live.wait_for(|live| denied(live).is_some()).await.is_ok()
+            && let Some(denied) = denied(&live.borrow())
+        {
+            return denied;
+        }
+        // Allowed again meanwhile, or the settings end with the server: whoever waits is told of that otherwise.
+        std::future::pending().await
+    }
+
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
     pub fn may_wait(&self, caller: &Caller) -> Option<Place> {
@@ -100,7 +113,10 @@ impl App {
 
 /// How many of something each key or address has at the moment.
 #[derive(Debug, Clone, Default)]
-struct Places(Arc<Mutex<HashMap<Arc<str>, usize>>>);
+struct Places(Arc<Mutex<HashMap<Name, usize>>>);
+
+/// Whether it is a key, and its name or an address: a key may be called like an address.
+type Name = (bool, Arc<str>);
 
 impl Places {
     /// Of everybody together.
@@ -110,20 +126,20 @@ impl Places {
 
     fn take(&self, caller: &Caller, max: usize) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let who = caller.owner.as_ref().unwrap_or(&caller.from);
-        let count = taken.get(who).copied().unwrap_or(0);
+        let who = caller.owner.as_ref().map_or_else(|| (false, caller.from.clone()), |owner| (true, owner.clone()));
+        let count = taken.get(&who).copied().unwrap_or(0);
         if count >= max {
             return None;
         }
         taken.insert(who.clone(), count + 1);
-        Some(Place { who: who.clone(), places: self.clone() })
+        Some(Place { who, places: self.clone() })
     }
 }
 
 /// Given back when dropped.
 #[derive(Debug)]
 pub struct Place {
-    who: Arc<str>,
+    who: Name,
     places: Places,
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn lock(State(app): State<App>, Extension(who): Extension<Who>,
         Ok(wanted) => wanted,
         Err(response) => return response,
     };
-    match holder::take(&app, &who.caller_for(&lock), &lock, &id, &format!("reboot of {id}")).await {
+    match holder::take(&app, &who, &lock, &id, &format!("reboot of {id}")).await {
         Ok(Taken::Held(receipt)) => holder::granted(receipt),
         Ok(Taken::Full) => {
             let value = "semaphore currently full, all slots are locked already";

@@ -1,6 +1,7 @@
 //! What protocols that name the holder have in common: try to take, take again, give back (rule 6).
 
 use super::app::{App, attach};
+use super::auth::Who;
 use crate::engine::{Failure, Receipt};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -21,19 +22,14 @@ pub(super) enum Taken {
 
 /// Tries to take one permit for a holder. The same holder again has it still: a lost answer is simply asked for again.
 /// There is no lease, because these protocols have no renewal.
-pub(super) async fn take(
-    app: &App,
-    caller: &Caller,
-    lock: &LockName,
-    holder: &str,
-    info: &str,
-) -> Result<Taken, Failure> {
+pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, info: &str) -> Result<Taken, Failure> {
+    let (caller, priority) = (&who.caller_for(lock), who.usual_priority());
     let new = NewTicket {
         lock: lock.clone(),
         id: TicketId(Uuid::new_v4().as_u128()),
         caller: caller.clone(),
         permits: Permits::Count(1),
-        priority: 0,
+        priority,
         info: Arc::from(info),
         lease: Lease::Never,
         queue_lease: QueueLease::Minute,

@@ -42,7 +42,7 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
     };
     let caller = who.caller_for(&lock);
     let result = match method.as_str() {
-        "LOCK" | "POST" | "PUT" => take(&app, &caller, &lock, &bytes).await,
+        "LOCK" | "POST" | "PUT" => take(&app, &who, &lock, &bytes).await,
         "UNLOCK" | "DELETE" => give_back(&app, &caller, &lock, &bytes).await,
         _ => {
             let allow = [(header::ALLOW, "LOCK, UNLOCK, POST, PUT, DELETE")];
@@ -79,7 +79,7 @@ fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
     Ok(info)
 }
 
-async fn take(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
     let info = match parse(bytes) {
         Ok(info) => info,
         Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
@@ -88,7 +88,7 @@ async fn take(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Res
     let Some(whole) = std::str::from_utf8(bytes).ok().filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
         return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
     };
-    match holder::take(app, caller, lock, &info.id, whole).await? {
+    match holder::take(app, who, lock, &info.id, whole).await? {
         Taken::Held(receipt) => Ok(holder::granted(receipt)),
         Taken::Full => refuse(app, lock).await,
     }

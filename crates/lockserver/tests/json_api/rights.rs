@@ -364,6 +364,66 @@ async fn priorities_have_a_bound() {
 }
 
 #[tokio::test]
+async fn no_request_is_above_the_bound_of_its_key() {
+    let low = Key {
+        grants: Grants { max_priority: -5, ..key("low", &[Right::Use], &["*"]).grants },
+        ..key("low", &[], &["*"])
+    };
+    let server = Server::start_with(settings(vec![low], anonymous(&[Right::Observe]))).await;
+    let fleetlock = [bearer("low"), "fleet-lock-protocol: true".to_owned()];
+    let group = GROUP.replace("\"one\"", "\"x\"");
+    assert_eq!(server.call("PUT", "/v1/locks/fleetlock-x", &[], "{\"size\": 1}").await.status, 401);
+    assert_eq!(server.admin("PUT", "/v1/locks/fleetlock-x", &[], "{\"size\": 1}").await.status, 201);
+    let headers: Vec<&str> = fleetlock.iter().map(String::as_str).collect();
+    assert_eq!(server.call("POST", "/v1/pre-reboot", &headers, &group).await.status, 200);
+    assert_eq!(server.call("LOCK", "/v1/terraform/two", &headers, "{\"ID\": \"x\"}").await.status, 200);
+    assert_eq!(server.call("POST", "/RPC2", &headers, QUERY).await.status, 200);
+    assert_eq!(server.call("POST", "/v1/locks/job-1/tickets", &headers, "").await.status, 201);
+    assert_eq!(server.call("POST", "/v1/locks/job-2/tickets", &headers, "{\"priority\": -4}").await.status, 403);
+    for lock in server.get("/v1/locks").await.ok()["locks"].as_array().unwrap() {
+        for ticket in lock["holders"].as_array().unwrap().iter().chain(lock["queue"].as_array().unwrap()) {
+            assert_eq!(ticket["priority"], -5, "{ticket}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_sent_away_when_its_key_goes() {
+    let both = || vec![key("ci", &[Right::Use], &["*"]), key("ops", &[Right::Use, Right::Observe], &["*"])];
+    let server = Server::start_with(settings(both(), anonymous(&[]))).await;
+    let held = server.call("POST", "/v1/locks/one/tickets", &[&bearer("ops")], "").await.id();
+    let by_ci = bearer("ci");
+    let waiting = server.open("POST", "/v1/locks/one/tickets", &[&by_ci], "{\"wait_s\": 60}").await;
+    let queued = server.call("POST", "/v1/locks/one/tickets", &[&by_ci], "{\"queue\": true}").await.id();
+    let reading = server.open("GET", &format!("/v1/tickets/{queued}?wait_s=60"), &[&by_ci], "").await;
+    let by_ops = bearer("ops");
+    let look = async || server.call("GET", "/v1/locks/one", &[&by_ops], "").await.ok();
+    while look().await["queued"] != 2 {}
+    // What changes for others changes nothing for who waits.
+    let mut more = both();
+    more.push(key("new", &[Right::Use], &["*"]));
+    server.reload(settings(more, anonymous(&[])));
+    assert_eq!(look().await["queued"], 2);
+    server.reload(settings(vec![key("ops", &[Right::Use, Right::Observe], &["*"])], anonymous(&[])));
+    assert_eq!(read(waiting).await.status, 401);
+    assert_eq!(read(reading).await.status, 401);
+    while look().await["queued"] != 1 {}
+    assert_eq!(server.call("DELETE", &format!("/v1/tickets/{held}"), &[&by_ops], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_configuration_is_for_administrators() {
+    let server = Server::start_with(keys()).await;
+    let status = async |name: &str| server.call("GET", "/v1/status", &[&bearer(name)], "").await.ok();
+    let (observer, admin) = (status("observer").await, status("admin").await);
+    assert_eq!(admin["warnings"][0], "mind the gap");
+    assert_eq!(admin["configuration"]["files"][0], "test.conf");
+    assert!(observer["warnings"].as_array().unwrap().is_empty(), "{observer}");
+    assert!(observer["configuration"]["files"].as_array().unwrap().is_empty(), "{observer}");
+    assert_eq!(Server::start().await.get("/v1/status").await.ok()["warnings"][0], "mind the gap");
+}
+
+#[tokio::test]
 async fn an_event_stream_ends_when_rights_change() {
     let server = Server::start_with(keys()).await;
     let mut events = server.open("GET", "/v1/events", &[&bearer("observer")], "").await;

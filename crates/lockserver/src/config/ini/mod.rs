@@ -171,7 +171,8 @@ impl<'r> Reader<'r> {
                 );
                 self.error(number, text);
             }
-            _ => match names::almost_section(word) {
+            // `[key:ci]` and `[key-ci]` mean a section of ours as well.
+            _ => match names::almost_section(word.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(word)) {
                 Some(meant) => {
                     let text = format!("unknown section {}; did you mean [{}]?", quote(inside.trim()), like(meant));
                     self.error(number, text);

@@ -72,7 +72,8 @@ impl Reader<'_> {
     /// A line that is no comment.
     pub(super) fn strict(&mut self, number: usize, trimmed: &str, section: &Strict) {
         let Some((name, value)) = split_setting(trimmed) else {
-            return self.error(number, format!("{} is not a setting; write NAME=value", quote(trimmed)));
+            let shown = if matches!(section, Strict::Key(_)) { "the line".to_owned() } else { quote(trimmed) };
+            return self.error(number, format!("{shown} is not a setting; write NAME=value"));
         };
         let names = names::of(section);
         let Some(known) = names.find(name) else {

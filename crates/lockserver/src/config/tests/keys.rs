@@ -157,7 +157,7 @@ fn what_is_wrong_and_what_to_do() {
             &format!("[key a:b]\nSECRET_HASH={HASH}"),
             "1: a name with ':' is for client certificates; a key with a secret needs one without",
         ),
-        ("[key ci]\nSECRET_FILE=a", "2: SECRET_FILE: 'a' is no whole path; begin it with /"),
+        ("[key ci]\nSECRET_FILE=a", "2: SECRET_FILE: it is no whole path; begin it with /"),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nRIGHTS=read"),
             "3: RIGHTS: 'read' is no right; write use, observe, admin, some of them with commas between, or none",
@@ -207,6 +207,32 @@ fn what_is_wrong_and_what_to_do() {
     );
     let admin = "nobody is an administrator without a key; on the server's own machine its Unix socket is one";
     assert_eq!(errors("[anonymous]\nRIGHTS=admin"), [format!("/etc/lockserver.conf:2: RIGHTS: {admin}")]);
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    const SECRET: &str = "lsk_FTGhJKL0123456789012345678901234567890123456";
+    for text in [
+        SECRET.to_owned(),
+        format!("[general]\n{SECRET}"),
+        format!("[lock a]\nx {SECRET}"),
+        format!("[key ci]\n{SECRET}"),
+        format!("[key ci]\nSECRET_HASH {SECRET}"),
+        format!("[key ci]\nSECRET_HASH={SECRET}"),
+        format!("[key ci]\nSECRET_FILE={SECRET}"),
+        format!("[key ci]\nLOCKS={SECRET}*x"),
+        format!("[key {SECRET} x]"),
+        format!("[{SECRET}]\nx=1\n[general]\nPORT=x"),
+    ] {
+        let report = check_report(&host(format!("{text}\n{ANONYMOUS}")).load());
+        assert!(!report.contains("FTGh"), "{text}: {report}");
+    }
+    for (section, meant) in
+        [("[key:ci]", "key"), ("[key-ci]", "key"), ("[tls-1]", "tls"), ("[anonymous:x]", "anonymous")]
+    {
+        let errors = host(section).errors();
+        assert!(errors[0].contains(&format!("did you mean [{meant}")), "{errors:?}");
+    }
 }
 
 #[test]

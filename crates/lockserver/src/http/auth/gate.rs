@@ -2,8 +2,8 @@
 
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
-use super::super::path;
 use super::super::routes::{Entry, Face, Need, Table};
+use super::super::{json, path};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What the gate goes by.
@@ -42,23 +42,19 @@ const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-
 /// Lets a request through to its handler, with a [`Who`] among its extensions, or refuses it.
 pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Body>, next: Next) -> Response {
     let mut note = Note::of(&gate.app, &request);
+    let allowed = origin::allowed(&gate.app.live.borrow().auth, request.headers());
     let mut response = match enter(&gate, request, &mut note).await {
-        Ok((request, origin)) => {
-            let mut response = next.run(request).await;
-            if let Origin::Allowed(origin) = origin {
-                let headers = response.headers_mut();
-                headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                headers.insert(
-                    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                    HeaderValue::from_static("ETag, Location, Retry-After"),
-                );
-                headers.append(header::VARY, HeaderValue::from_static("Origin"));
-            }
-            response
-        }
+        Ok(request) => next.run(request).await,
         Err(refused) => *refused,
     };
     note.answered(&response);
+    // Refusals too: the page that was let in shall be able to read why.
+    if let Some(origin) = allowed {
+        let headers = response.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Location, Retry-After"));
+        headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    }
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
@@ -68,13 +64,14 @@ pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Bod
 
 type Refused = Box<Response>;
 
-async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<(Request<Body>, Origin), Refused> {
+async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<Request<Body>, Refused> {
     let (mut parts, body) = request.into_parts();
     let settings = Arc::clone(&gate.app.live.borrow().auth);
     let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("");
     let entry = gate.table.find(route, &parts.method);
-    let face = entry.or_else(|| gate.table.any_of(route)).map_or(Face::Plain, |entry| entry.face);
+    let beside = if parts.uri.path().starts_with("/v1") { Face::Json } else { Face::Plain };
+    let face = entry.or_else(|| gate.table.any_of(route)).map_or(beside, |entry| entry.face);
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
     let (address, from): (_, Arc<str>) = match connection.peer() {
         Peer::Local { .. } => (None, Arc::from(connection.peer().name())),
@@ -86,17 +83,15 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<(
     note.from(address, &from);
     note.about(&parts);
 
-    let mut origin = Origin::Own;
     if address.is_some() {
-        let foreign = |text: String| Box::new(refusal(face, Denied { unauthorized: false, text }));
+        // No browser speaks XML-RPC by itself: what one sends is refused before it is read.
+        let words = if face == Face::XmlRpc { Face::Plain } else { face };
+        let foreign = |text: String| Box::new(refusal(words, Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
         let opens_page = face == Face::Plain && entry.is_some();
         let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
-        origin = checked.map_err(foreign)?;
-        if parts.method == Method::OPTIONS
-            && let Origin::Allowed(origin) = origin
-        {
-            return Err(Box::new(preflight(origin)));
+        if checked.map_err(foreign)? == Origin::Allowed && parts.method == Method::OPTIONS {
+            return Err(Box::new(preflight()));
         }
     }
     let who = identify(gate, &settings, &connection, address, from, &parts.headers, face).await?;
@@ -109,20 +104,18 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<(
     }
     note.enters(entry);
     parts.extensions.insert(who);
-    Ok((Request::from_parts(parts, body), origin))
+    Ok(Request::from_parts(parts, body))
 }
 
 /// What a browser asks before it lets a page of another origin send a request.
-fn preflight(origin: HeaderValue) -> Response {
+fn preflight() -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin),
         (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE")),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID"),
         ),
         (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
-        (header::VARY, HeaderValue::from_static("Origin")),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }
@@ -173,7 +166,11 @@ async fn wrong_key(gate: &Gate, address: IpAddr, face: Face) -> Response {
             let mut response = if gate.app.failures.keep_back().await {
                 refusal(face, Denied { unauthorized: true, text: text.to_owned() })
             } else {
-                let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many wrong keys were sent");
+                let text_now = "too many wrong keys were sent";
+                let mut response = match face {
+                    Face::Json => json::too_many(text_now),
+                    _ => plain(StatusCode::TOO_MANY_REQUESTS, text_now),
+                };
                 response.extensions_mut().insert(RefusedBecause(text.to_owned()));
                 response
             };
@@ -190,11 +187,16 @@ fn client(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     if !is_trusted(&peer) {
         return peer;
     }
-    let said = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    // As bytes: a client may have written anything before what the proxy added.
+    let said: Vec<&[u8]> =
+        headers.get_all(FORWARDED_FOR).iter().flat_map(|value| value.as_bytes().split(|b| *b == b',')).collect();
     let mut client = peer;
-    for hop in hops.iter().rev() {
-        let Ok(address) = hop.parse::<IpAddr>() else { break };
+    for hop in said.iter().rev() {
+        let hop = String::from_utf8_lossy(hop);
+        let hop = hop.trim();
+        // Some proxies add the port.
+        let with_port = hop.parse::<SocketAddr>().map(|address| address.ip());
+        let Ok(address) = hop.parse::<IpAddr>().or(with_port) else { break };
         client = address.to_canonical();
         if !is_trusted(&client) {
             break;
@@ -224,7 +226,8 @@ mod tests {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         let client_of = client;
         let client = |peer: &str, said: &[&str]| {
-            let headers = said.iter().map(|value| (FORWARDED_FOR, value.parse().unwrap())).collect();
+            let value = |text: &&str| HeaderValue::from_bytes(text.as_bytes()).unwrap();
+            let headers = said.iter().map(|text| (FORWARDED_FOR, value(text))).collect();
             client_of(&trusted, peer.parse().unwrap(), &headers).to_string()
         };
         assert_eq!(client("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "not a proxy of ours");
@@ -236,6 +239,9 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", &["1.2.3.4", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(client("::1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["ä, 198.51.100.7"]), "198.51.100.7", "nor does it hide what follows");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7:1234"]), "198.51.100.7");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]:80"]), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["10.0.0.9, 10.0.0.2"]), "10.0.0.9");

@@ -1,6 +1,6 @@
 //! Who sends a request, as far as the server knows, and what that allows.
 
-use crate::access::{Grants, Key, Right};
+use crate::access::{Access, Grants, Key, Right};
 use crate::metrics::Label;
 use lock_core::{Caller, LockName, Target};
 use std::path::Path;
@@ -109,6 +109,33 @@ impl Who {
     /// The highest priority that its requests may have.
     pub(in crate::http) fn max_priority(&self) -> i8 {
         self.grants.max_priority
+    }
+
+    /// Whether it may read where the configuration comes from, and what is wrong with it: administrators of every lock,
+    /// and everybody while there are no keys.
+    pub(in crate::http) fn may_see_configuration(&self) -> bool {
+        matches!(self.standing, Standing::Open { .. }) || self.may_everywhere(Right::Admin).is_ok()
+    }
+
+    /// The priority of its requests that name none.
+    pub(in crate::http) fn usual_priority(&self) -> i8 {
+        self.grants.max_priority.min(0)
+    }
+
+    /// Whether it may still use this lock, or any, after keys and rights have changed.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(in crate::http) fn still_uses(&self, access: &Access, lock: Option<&LockName>) -> Result<(), Denied> {
+        let now = match (&self.standing, &self.owner) {
+            (Standing::Local, _) => return Ok(()),
+            (Standing::Key, Some(owner)) => match access.by_name(owner) {
+                Some(key) => Self::with_key(key, self.from.clone()),
+                None => return Err(Denied { unauthorized: true, text: format!("the key {owner:?} is gone") }),
+            },
+            _ => Self::anonymous(access.anonymous().clone(), self.from.clone()),
+        };
+        lock.map_or_else(|| now.may_somewhere(Right::Use), |lock| now.may(Right::Use, lock))
     }
 
     /// Whether it may do this to the lock.

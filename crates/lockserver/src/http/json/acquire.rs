@@ -64,7 +64,7 @@ pub(super) async fn handle(asked: Asked, request: Request) -> Answer {
     let wait = check_wait(wanted.wait_s)?;
     let highest = asked.who.max_priority();
     // What no client may have is refused with its bound.
-    if wanted.priority > highest && wanted.priority <= PRIORITY_MAX {
+    if wanted.priority > highest && wanted.priority != 0 && wanted.priority <= PRIORITY_MAX {
         let text = format!("your priority is at most {highest} (MAX_PRIORITY in the configuration)");
         return Err(Refusal::new(ErrorCode::NotAllowed, text));
     }
@@ -92,7 +92,8 @@ fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) ->
             lock_api::Permits::Count(count) => Permits::Count(count),
             lock_api::Permits::All => Permits::All,
         },
-        priority: wanted.priority,
+        // None was named: as high as this caller's requests may be, if that is below the usual one.
+        priority: if wanted.priority == 0 { asked.who.usual_priority() } else { wanted.priority },
         info: Arc::from(wanted.info),
         lease: wanted.ttl_s.map_or(Lease::OfLock, |ttl| Lease::Given(ttl.as_ms())),
         queue_lease: QueueLease::Minute,
@@ -119,6 +120,8 @@ enum Over {
     Time,
     ClientGone,
     Stopping,
+    /// Its key is gone, or may not any longer.
+    Denied,
 }
 
 struct Acquiring<'a> {
@@ -134,12 +137,14 @@ impl Acquiring<'_> {
             return Ok((app.engine.submit(Command::Acquire(new)).await?, Over::AtOnce));
         }
         let _place = self.asked.waiting_place()?;
+        let lock = new.lock.clone();
         let mut waiting = app.engine.submit_waiting(Command::Acquire(new), self.asked.connection.clone()).await?;
         let over = tokio::select! {
             answer = waiting.answer() => return Ok((answer?, Over::AtOnce)),
             () = self.asked.connection.closed() => Over::ClientGone,
             () = sleep_until(until) => Over::Time,
             () = app.stopping() => Over::Stopping,
+            _ = app.until_denied(&self.asked.who, Some(&lock)) => Over::Denied,
         };
         Ok((waiting.give_up(over == Over::ClientGone).await?, over))
     }
@@ -149,7 +154,7 @@ impl Acquiring<'_> {
         let mut response = match view.ticket.state {
             State::Held => tell(StatusCode::CREATED, view, None),
             State::Ended { .. } => return Err(Refusal::gone(view)),
-            State::Queued { .. } | State::Granted if self.queue => {
+            State::Queued { .. } | State::Granted if self.queue && over != Over::Denied => {
                 tell(StatusCode::ACCEPTED, view, Some((header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S))))
             }
             State::Queued { .. } | State::Granted => return Err(self.withdraw(view, over).await),
@@ -173,7 +178,7 @@ impl Acquiring<'_> {
                 Over::Stopping => {
                     return Refusal::new(ErrorCode::ShuttingDown, format!("the server stops; {again}")).unsure();
                 }
-                Over::AtOnce | Over::Time => {}
+                Over::AtOnce | Over::Time | Over::Denied => {}
             }
         }
         // No lease runs while a request waits: this one has ended, so there is another for the same ticket.
@@ -193,6 +198,10 @@ impl Acquiring<'_> {
             Over::Stopping => {
                 Refusal::new(ErrorCode::ShuttingDown, "the server stops; your request left nothing behind")
             }
+            Over::Denied => Refusal::new(
+                ErrorCode::Unauthorized,
+                "keys or rights have changed, and this one may not wait any longer",
+            ),
             Over::AtOnce => Refusal::new(ErrorCode::Busy, format!("no permit of {name:?} is free now")),
             Over::Time | Over::ClientGone => {
                 let text = format!("no permit of {name:?} was free within the time that the request wanted to wait");

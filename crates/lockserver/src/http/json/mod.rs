@@ -59,6 +59,11 @@ pub(super) fn routes() -> Routes {
         })
 }
 
+/// The caller comes too often.
+pub(super) fn too_many(text: &str) -> Response {
+    Refusal::new(ErrorCode::LimitReached, text).into_response()
+}
+
 /// The caller may not do this.
 pub(super) fn denied(denied: Denied) -> Response {
     Refusal::from(denied).into_response()

@@ -43,7 +43,16 @@ pub(super) async fn get(asked: Asked) -> Answer {
     let stopping = *app.stop.borrow();
     let trouble = app.engine.status().trouble().map(|reason| reason.to_string());
     let trouble = trouble.or_else(|| stopping.then(|| "shutting down".to_owned()));
-    let configured = service.configured.borrow().clone();
+    let mut configured = service.configured.borrow().clone();
+    let mut store = service.store.clone();
+    // Names of files and what is wrong with a configuration may tell of others' keys and locks.
+    if !asked.who.may_see_configuration() {
+        configured.warnings.clear();
+        configured.status.files.clear();
+        configured.status.refused =
+            configured.status.refused.map(|_| "the last reload was refused; administrators are told why".to_owned());
+        store = store.split(':').next().unwrap_or_default().to_owned();
+    }
     let bounds = [
         ("wait_s", limits::WAIT_MAX_MS / 1000),
         ("ttl_s", limits::TTL_MAX_MS / 1000),
@@ -63,7 +72,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: service.started.elapsed().into(),
         role: "leader".to_owned(),
-        store: service.store.clone(),
+        store,
         ready: trouble.is_none(),
         trouble,
         configuration: configured.status,

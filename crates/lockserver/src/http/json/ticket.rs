@@ -69,6 +69,10 @@ pub(super) async fn get(asked: Asked) -> Answer {
         () = asked.connection.closed() => true,
         () = sleep_until(until) => false,
         () = app.stopping() => false,
+        denied = app.until_denied(&asked.who, None) => {
+            waiting.give_up(false).await?;
+            return Err(denied.into());
+        }
     };
     tell(waiting.give_up(lost).await?)
 }

@@ -76,7 +76,7 @@ impl Call<'_> {
             id,
             caller: self.who.caller_for(lock),
             permits: Permits::Count(1),
-            priority: 0,
+            priority: self.who.usual_priority(),
             info: info.clone(),
             lease: Lease::OfLock,
             queue_lease: QueueLease::Expiration,
@@ -125,6 +125,8 @@ impl Call<'_> {
             () = self.connection.closed() => true,
             () = sleep_until(until) => false,
             () = self.app.stopping() => false,
+            // Its next call is refused.
+            _ = self.app.until_denied(&self.who, Some(lock)) => false,
         };
         waiting.give_up(lost).await
     }
