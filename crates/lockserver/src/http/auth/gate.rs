@@ -2,6 +2,7 @@
 
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
+use super::super::page;
 use super::super::path;
 use super::super::routes::{Entry, Face, Need, Table};
 use super::credentials::{self, Credentials};
@@ -78,7 +79,7 @@ async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Or
     if matches!(connection.peer(), Peer::Tcp(_)) {
         let foreign = |text: String| Box::new(refusal(face, Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
-        let opens_page = face == Face::Plain && entry.is_some();
+        let opens_page = matches!(face, Face::Page | Face::Plain) && entry.is_some();
         let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
         origin = checked.map_err(foreign)?;
         if parts.method == Method::OPTIONS
@@ -91,7 +92,11 @@ async fn enter(gate: &Gate, request: Request<Body>) -> Result<(Request<Body>, Or
     if let Some(entry) = entry {
         authorize(&who, entry, &parts).map_err(|denied| {
             tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
-            Box::new(refusal(face, denied))
+            // A browser that is asked by `WWW-Authenticate: Basic` asks its user over the page, which asks better.
+            Box::new(match face {
+                Face::Page if page::is_browser(&parts.headers) => page::sign_in(&denied, &parts.uri),
+                _ => refusal(face, denied),
+            })
         })?;
     }
     parts.extensions.insert(who);

@@ -1,5 +1,6 @@
 //! What administrators do: make, change and delete locks, end tickets, open closed permits.
 
+use super::super::app::App;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -137,9 +138,9 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     })
 }
 
-fn tell(status: StatusCode, told: &Told) -> Answer {
+fn tell(app: &App, status: StatusCode, told: &Told) -> Answer {
     match &told.outcome {
-        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of)),
+        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of, &app.engine.metrics().history)),
         // The change was its end: it was going, and had only been kept by what this took away.
         _ => Ok(StatusCode::NO_CONTENT.into_response()),
     }
@@ -157,16 +158,20 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
     let made = if first == Precondition::Absent { StatusCode::CREATED } else { StatusCode::OK };
     match put(first).await {
         Err(Failure::Rejected(Rejection::Exists)) if wanted == Precondition::None => {
-            tell(StatusCode::OK, &put(Precondition::None).await?)
+            tell(&asked.app, StatusCode::OK, &put(Precondition::None).await?)
         }
-        told => tell(made, &told?),
+        told => tell(&asked.app, made, &told?),
     }
 }
 
 pub(super) async fn change(asked: Asked, request: Request) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     let patch = patch(body::read(request).await?)?;
-    tell(StatusCode::OK, &asked.app.engine.submit(Command::PatchLock { name, patch, precondition, force }).await?)
+    tell(
+        &asked.app,
+        StatusCode::OK,
+        &asked.app.engine.submit(Command::PatchLock { name, patch, precondition, force }).await?,
+    )
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
@@ -192,5 +197,5 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 pub(super) async fn open(asked: Asked) -> Answer {
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    tell(StatusCode::OK, &asked.app.engine.submit(Command::Open { lock, number }).await?)
+    tell(&asked.app, StatusCode::OK, &asked.app.engine.submit(Command::Open { lock, number }).await?)
 }
