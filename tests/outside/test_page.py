@@ -1,4 +1,7 @@
-"""The status page: 0.36's labels, the same as plain text for curl, everything escaped, no secret in it."""
+"""The page from outside: 0.36's labels for scripts, lynx and curl, a document for browsers, everything escaped, no secret in it.
+
+What browsers make of it, tests/browser looks at.
+"""
 
 import html
 import re
@@ -9,6 +12,7 @@ import pytest
 from harness.wire import get, http, request
 
 BROWSER = ["User-Agent: Mozilla/5.0", "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"]
+LYNX = ["User-Agent: Lynx/2.9.0dev.12 libwww-FM/2.14FM", "Accept: text/html, text/plain, text/sgml, text/css, */*;q=0.01"]
 LABELS = ["LOCKS", "QUEUE", "STATS"]
 NASTY = "<script>alert(1)</script> & \"co\" \u00e9\nnew line"
 
@@ -25,9 +29,9 @@ def busy(make_server, connect):
     return server
 
 
-def browse(server):
+def browse(server, path="/", headers=BROWSER):
     """What a browser gets."""
-    response = http(server.at, request(b"", BROWSER, "GET", "/", length=False))
+    response = http(server.at, request(b"", headers, "GET", path, length=False))
     assert response.status == 200 and response.headers["content-type"].startswith("text/html")
     return response.text
 
@@ -57,10 +61,53 @@ def check_content(text, server):
     assert "Query locks: 0" in section(text, "other")
 
 
-def test_a_browser_gets_html(busy):
-    page = browse(busy)
-    assert "<script>alert" not in page
+def test_a_script_of_old_gets_the_document_of_old(busy):
+    page = browse(busy, headers=["User-Agent: Python-urllib/3.11", "Accept: */*"])
+    assert "<script" not in page
     check_content(visible(page), busy)
+
+
+def test_lynx_gets_the_text(busy):
+    response = http(busy.at, request(b"", LYNX, "GET", "/", length=False))
+    assert response.headers["content-type"].startswith("text/plain")
+    check_content(response.text, busy)
+    one = http(busy.at, request(b"", LYNX, "GET", "/locks/other", length=False))
+    assert one.text.startswith('Lock "other"') and "DefaultLock" not in one.text
+
+
+def test_a_browser_gets_a_document_that_can_be_read(busy):
+    page = browse(busy)
+    assert "<script>alert" not in page and " style=" not in page
+    text = visible(page)
+    assert "1 of 3 permits in use, 1 waiting, 2 locks." in text and "DefaultLock" in text and "other" in text
+    page = browse(busy, "/locks/DefaultLock")
+    assert "<script>alert" not in page and " style=" not in page
+    text = visible(page)
+    assert "All 1 are taken. 1 waits" in text and "i hold" in text
+    assert "<script>alert(1)</script> & \"co\" \u00e9" in text
+    nothing = http(busy.at, request(b"", BROWSER, "GET", "/locks/nothing", length=False))
+    assert nothing.status == 404 and "There is no such lock." in nothing.text
+
+
+def test_what_the_page_is_made_of(busy):
+    """Small in all, kept by caches, nothing from elsewhere."""
+    response = http(busy.at, request(b"", BROWSER, "GET", "/", length=False))
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy and "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy
+    parts = sorted(set(re.findall(r'(?:href|src)="(/page/[^"]*)"', response.text)))
+    assert len(parts) > 5 and not re.findall(r'(?:href|src)="(?:https?:)?//', response.text)
+    total = len(response.text)
+    for part in parts:
+        asset = http(busy.at, request(b"", BROWSER, "GET", part, length=False))
+        assert asset.status == 200 and "immutable" in asset.headers["cache-control"], part
+        total += len(asset.text)
+        again = http(busy.at, request(b"", [*BROWSER, "If-None-Match: " + asset.headers["etag"]], "GET", part, length=False))
+        assert again.status == 304 and again.text == ""
+    assert total < 100_000
+    assert http(busy.at, request(b"", BROWSER, "GET", "/page/x/nothing.js", length=False)).status == 404
+    other = http(busy.at, request(b"", BROWSER, "GET", "/page/another-version/main.js", length=False))
+    assert other.status == 200 and other.headers["cache-control"] == "no-cache"
 
 
 def test_curl_gets_text(busy):
@@ -90,7 +137,7 @@ def test_names_are_escaped(make_server):
     server = make_server({"DEFAULT_LOCK": "a<b>&c"}).start()
     page = browse(server)
     assert "a<b>" not in page
-    assert 'Lock "a<b>&c"' in visible(page)
+    assert "a<b>&c" in visible(page)
 
 
 def test_no_cache_keeps_it(busy):

@@ -1,6 +1,6 @@
 //! Events: every change, as the stream tells it.
 
-use crate::{EndedAs, Seconds};
+use crate::{EndedAs, Load, Seconds};
 use serde::{Deserialize, Serialize};
 
 /// What changed.
@@ -67,4 +67,7 @@ pub struct Event {
     /// An administrator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The lock in numbers after this and what was stored together with it; not if the lock is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod event;
+mod history;
 mod lock;
 mod seconds;
 mod status;
@@ -15,7 +16,8 @@ pub mod routes;
 
 pub use error::{ErrorCode, PROBLEM_JSON, Problem};
 pub use event::{Event, EventKind};
-pub use lock::{Closure, Lock, LockPatch, LockSettings, Locks, Statistics};
+pub use history::{History, Past, Percentiles};
+pub use lock::{Closure, Load, Lock, LockPatch, LockSettings, Locks, Statistics};
 pub use seconds::Seconds;
-pub use status::{ConfigurationStatus, Reloaded, Status};
+pub use status::{ConfigurationStatus, Reloaded, Status, You};
 pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Ticket, TicketState, Tickets};

@@ -157,6 +157,35 @@ pub struct Statistics {
     pub lock_deleted: u64,
 }
 
+/// A lock in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Load {
+    /// Permits.
+    pub size: u32,
+    /// Permits that could be given now.
+    pub free: u64,
+    /// Permits granted or held.
+    pub in_use: u64,
+    /// Those of them that are granted and not picked up.
+    pub granted: u64,
+    /// Permits closed.
+    pub closed: u64,
+    /// Tickets with permits.
+    pub holding: u64,
+    /// Tickets in the queue.
+    pub queued: u64,
+    /// Grants are stopped.
+    pub paused: bool,
+    /// When the ticket that is in line longest was made.
+    pub waiting_since: Option<String>,
+    /// When the first of the present holders was granted its permits.
+    pub holding_since: Option<String>,
+    /// How long one more request for a permit would wait, by what was usual in the last hour or day; `null` if nobody can
+    /// tell.
+    pub expected_wait_s: Option<Seconds>,
+}
+
 /// A lock as it is now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -169,12 +198,25 @@ pub struct Lock {
     pub free: u64,
     /// Permits granted or held.
     pub in_use: u64,
+    /// Those of them that are granted and not picked up.
+    #[serde(default)]
+    pub granted: u64,
     /// Permits closed.
     pub closed: u64,
     /// Tickets with permits.
     pub holding: u64,
     /// Tickets in the queue.
     pub queued: u64,
+    /// When the ticket that is in line longest was made.
+    #[serde(default)]
+    pub waiting_since: Option<String>,
+    /// When the first of the present holders was granted its permits.
+    #[serde(default)]
+    pub holding_since: Option<String>,
+    /// How long one more request for a permit would wait, by what was usual in the last hour or day; `null` if nobody can
+    /// tell.
+    #[serde(default)]
+    pub expected_wait_s: Option<Seconds>,
     /// Grants are stopped.
     pub paused: bool,
     /// Why.
@@ -191,9 +233,9 @@ pub struct Lock {
     pub overridden: Vec<String>,
     /// Revision of the settings, as in the ETag.
     pub revision: u64,
-    /// Tickets with permits in the order of their grants, at most 1,000.
+    /// Tickets with permits in the order of their grants, at most 1,000, or as many as were asked for.
     pub holders: Vec<Ticket>,
-    /// The queue in its order, at most 1,000.
+    /// The queue in its order, likewise.
     pub queue: Vec<Ticket>,
     /// Closed permits.
     pub closures: Vec<Closure>,

@@ -10,6 +10,8 @@ pub const LOCK_TICKETS: &str = "/v1/locks/{lock}/tickets";
 pub const LOCK_TICKET: &str = "/v1/locks/{lock}/tickets/{number}";
 /// Closed permits of a lock: open them. `?number=` for those of one ticket.
 pub const LOCK_CLOSURES: &str = "/v1/locks/{lock}/closures";
+/// The last hour and day of a lock.
+pub const LOCK_HISTORY: &str = "/v1/locks/{lock}/history";
 /// Is this token a holder's now?
 pub const VERIFY: &str = "/v1/locks/{lock}/verify";
 /// The caller's tickets.

@@ -15,6 +15,22 @@ pub struct ConfigurationStatus {
     pub refused: Option<String>,
 }
 
+/// The caller, as the server knows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct You {
+    /// Name of the key that was sent.
+    pub key: Option<String>,
+    /// The address, or `uid:N` of a local administrator.
+    pub from: String,
+    /// `observe`, `use` and `admin`, those that it has.
+    pub rights: Vec<String>,
+    /// The locks that the rights are for: names, and beginnings of names with a `*`.
+    pub locks: Vec<String>,
+    /// The server has keys: with another one there may be other rights.
+    pub keys: bool,
+}
+
 /// The state of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -35,6 +51,9 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// What an operator should look at.
     pub warnings: Vec<String>,
+    /// Who asks, and what that allows.
+    #[serde(default)]
+    pub you: You,
     /// Bounds by name.
     pub limits: std::collections::BTreeMap<String, u64>,
 }

@@ -120,6 +120,13 @@ pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const EVENTS_MAX: usize = 10_000;
 /// Locks and templates with metrics of their own; what is beyond is counted together.
 pub const METRIC_LABELS_MAX: usize = 1000;
+/// Locks whose past is kept in memory for the plots, about 28 KiB each when busy; a lock that has not been used for a while
+/// makes room.
+pub const HISTORY_LOCKS_MAX: usize = 1000;
+/// How long a lock is unused, at least, before another may take the place of its past.
+pub const HISTORY_IDLE_MS: Ms = 10 * 60 * 1000;
+/// Events of a lock that come with its past.
+pub const HISTORY_EVENTS_MAX: usize = 50;
 /// Event streams open at a time, for one key or address.
 pub const EVENT_STREAMS_MAX: usize = 50;
 /// Connections to the administrators' socket at a time.

@@ -1,6 +1,6 @@
 //! What is shown of tickets and locks.
 
-use crate::{Closure, EndedAs, LockRecord, Ms, State, TicketRecord};
+use crate::{Closure, EndedAs, LockRecord, Ms, State, TicketRecord, WallMs};
 
 /// A ticket as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,31 @@ impl Occupancy {
     }
 }
 
+/// A lock in numbers, small enough to go with each event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Permits.
+    pub size: u32,
+    /// Permits that could be given now.
+    pub free: u64,
+    /// Permits that are granted or held.
+    pub in_use: u64,
+    /// Those of them that are granted and not picked up.
+    pub granted: u64,
+    /// Permits that are closed.
+    pub closed: u64,
+    /// Tickets with permits.
+    pub holding: u64,
+    /// Tickets in the queue, dormant ones included.
+    pub queued: u64,
+    /// Grants are stopped.
+    pub paused: bool,
+    /// When the ticket that is in line longest was made.
+    pub waiting_since: Option<WallMs>,
+    /// When the first of the present holders was granted its permits.
+    pub holding_since: Option<WallMs>,
+}
+
 /// A lock as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockView {
@@ -120,6 +145,8 @@ pub struct LockView {
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
+    /// All of this in numbers, and since when.
+    pub load: Load,
     /// Closed permits.
     pub closures: Vec<Closure>,
     /// Tickets with permits in the order of their grants; bounded as asked.

@@ -3,7 +3,7 @@
 use super::wire::{Reply, Request};
 use lock_api::{
     Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Reloaded, Renew,
-    Seconds, Statistics, Status, Ticket, TicketState, Tickets,
+    Seconds, Statistics, Status, Ticket, TicketState, Tickets, You,
 };
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -107,9 +107,13 @@ impl Rows {
             size: 1,
             free: 1 - holders.len() as u64,
             in_use: holders.len() as u64,
+            granted: 0,
             closed: 0,
             holding: holders.len() as u64,
             queued: queue.len() as u64,
+            waiting_since: None,
+            holding_since: None,
+            expected_wait_s: None,
             paused,
             pause_reason: None,
             pause_ends_in_s: None,
@@ -342,6 +346,7 @@ fn status() -> Status {
             refused: None,
         },
         warnings: Vec::new(),
+        you: You::default(),
         limits: BTreeMap::new(),
     }
 }

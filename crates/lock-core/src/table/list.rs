@@ -36,6 +36,7 @@ impl Table {
             closed: lock.closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
+            load: self.load_of(lock),
             closures: lock.closures.iter().map(|number| self.closures[number].clone()).collect(),
             holders: lock.active.values().take(tickets).map(|&id| self.view_ticket(id)).collect(),
             queue: lock.queue.iter().take(tickets).map(|(_, id)| self.view_ticket(id)).collect(),

@@ -1,7 +1,7 @@
-//! All locks in numbers, for the metrics: no ticket is copied, and a lock costs as much whatever it holds.
+//! All locks in numbers, for the metrics and the page: no ticket is copied, and a lock costs as much whatever it holds.
 
 use super::{Lock, Table};
-use crate::{Occupancy, Prefix, Target, WallMs};
+use crate::{Load, LockName, Occupancy, Prefix, Target, WallMs};
 use std::collections::BTreeMap;
 
 impl Table {
@@ -21,6 +21,33 @@ impl Table {
         }
         for (name, lock) in self.locks.iter().filter(|(_, lock)| lock.record.template.is_none()) {
             each(Target::Lock(name.clone()), self.occupancy(lock, wall));
+        }
+    }
+
+    /// The numbers of one lock; `None` if there is none, or not for long any more.
+    #[must_use]
+    pub fn lock_load(&self, name: &LockName) -> Option<Load> {
+        self.locks.get(name).filter(|lock| !lock.deleting).map(|lock| self.load_of(lock))
+    }
+
+    /// The names of all locks, in order.
+    pub fn lock_names(&self) -> impl Iterator<Item = &LockName> {
+        self.locks.keys()
+    }
+
+    pub(super) fn load_of(&self, lock: &Lock) -> Load {
+        let first = lock.active.values().next().map(|&id| self.ticket(id));
+        Load {
+            size: lock.slots.size(),
+            free: if lock.exclusive { 0 } else { lock.slots.room() },
+            in_use: lock.slots.out() - lock.closed,
+            granted: lock.granted,
+            closed: lock.closed,
+            holding: lock.active.len() as u64,
+            queued: lock.queue.len() as u64,
+            paused: lock.record.pause.is_some(),
+            waiting_since: lock.queue.longest_in_line().map(|id| self.ticket(id).created_at),
+            holding_since: first.and_then(|ticket| ticket.granted_at),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Committed events: a bounded memory that readers resume from, and the log lines.
 
 use lock_core::limits::EVENTS_MAX;
-use lock_core::{EndedAs, Event, Step, What};
-use std::collections::VecDeque;
+use lock_core::{EndedAs, Event, Load, LockName, Step, What};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -39,7 +39,16 @@ struct Ring {
     term: u64,
     /// Sequence of the newest event.
     sequence: u64,
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Published>,
+}
+
+/// An event, and the numbers of its lock once the batch that it was part of was durable; `None` if the lock is gone.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What happened.
+    pub event: Arc<Event>,
+    /// How the lock was then.
+    pub load: Option<Arc<Load>>,
 }
 
 impl Default for Events {
@@ -63,16 +72,29 @@ impl Events {
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
-    /// Adds events that are durable.
-    pub(crate) fn publish(&self, events: Vec<Event>) {
+    /// Adds events that are durable; `load` gives the numbers of a lock now.
+    pub(crate) fn publish(&self, events: Vec<Event>, load: impl Fn(&LockName) -> Option<Load>) {
         if events.is_empty() {
             return;
         }
-        let mut ring = self.ring();
+        let mut loads: BTreeMap<LockName, Option<Arc<Load>>> = BTreeMap::new();
+        let mut published = Vec::with_capacity(events.len());
         for event in events {
             log(&event);
+            let load = match loads.get(&event.lock) {
+                Some(known) => known.clone(),
+                None => {
+                    let now = load(&event.lock).map(Arc::new);
+                    loads.insert(event.lock.clone(), now.clone());
+                    now
+                }
+            };
+            published.push(Published { event: Arc::new(event), load });
+        }
+        let mut ring = self.ring();
+        for one in published {
             ring.sequence += 1;
-            ring.events.push_back(Arc::new(event));
+            ring.events.push_back(one);
             if ring.events.len() > EVENTS_MAX {
                 ring.events.pop_front();
             }
@@ -92,11 +114,28 @@ impl Events {
         self.last.subscribe()
     }
 
+    /// The last events of a lock that are remembered, at most `max`, oldest first.
+    #[must_use]
+    pub fn recent(&self, lock: &LockName, max: usize) -> Vec<Arc<Event>> {
+        let ring = self.ring();
+        let mut found: Vec<_> = ring.events.iter().rev().filter(|one| one.event.lock == *lock).take(max).collect();
+        found.reverse();
+        found.into_iter().map(|one| one.event.clone()).collect()
+    }
+
     /// At most `max` events after this one, oldest first.
     ///
     /// # Errors
     /// If some of them are forgotten.
     pub fn after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Arc<Event>)>, Reset> {
+        Ok(self.published_after(id, max)?.into_iter().map(|(id, one)| (id, one.event)).collect())
+    }
+
+    /// The same with the numbers of the events' locks.
+    ///
+    /// # Errors
+    /// If some of them are forgotten.
+    pub fn published_after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Published)>, Reset> {
         let ring = self.ring();
         let oldest = ring.sequence - ring.events.len() as u64;
         if id.term != ring.term || id.sequence < oldest || id.sequence > ring.sequence {
@@ -104,7 +143,7 @@ impl Events {
         }
         let skip = usize::try_from(id.sequence - oldest).expect("at most EVENTS_MAX");
         let numbered = ring.events.iter().skip(skip).take(max).zip(id.sequence + 1..);
-        Ok(numbered.map(|(event, sequence)| (EventId { term: ring.term, sequence }, event.clone())).collect())
+        Ok(numbered.map(|(one, sequence)| (EventId { term: ring.term, sequence }, one.clone())).collect())
     }
 }
 
@@ -151,7 +190,7 @@ mod tests {
         let events = Events::default();
         events.begin_term(7);
         let begin = events.last();
-        events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect());
+        events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
         assert_eq!(events.after(begin, 10), Err(Reset), "forgotten");
         let known = EventId { term: 7, sequence: 5 };
         let read = events.after(known, 3).unwrap();

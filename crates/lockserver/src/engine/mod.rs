@@ -19,7 +19,7 @@ mod waiters;
 
 pub use answer::{Answer, Failure, Told};
 pub use clock::Tick;
-pub use events::{EventId, Events, Reset};
+pub use events::{EventId, Events, Published, Reset};
 pub use handle::{Handle, Wait};
 pub use lanes::{Lanes, Request};
 pub use receipt::Receipt;

@@ -325,9 +325,12 @@ impl Engine {
         let all = events.len();
         self.metrics.locks.count(&events);
         self.audit.events(&events, &causes);
-        self.events.publish(events);
+        let wall = tick.wall_us / 1000;
+        self.metrics.history.note(&events);
+        self.metrics.history.sample(wall, &table);
+        self.events.publish(events, |lock| table.lock_load(lock));
         if measure {
-            self.metrics.locks.measure(&table, tick.wall_us / 1000);
+            self.metrics.locks.measure(&table, wall);
         }
         let mut receipts = BTreeMap::new();
         for (view, waiting) in views {

@@ -12,8 +12,12 @@ use axum::response::{IntoResponse, Response};
 use lock_api::routes;
 
 fn all() -> Routes {
+    let page = Routes::of(Face::Page)
+        .get("/", Need::Right(Observe), page::overview)
+        .get("/locks/{lock}", Need::Right(Observe), page::lock)
+        // What the page is made of; it holds no data.
+        .get("/page/{version}/{file}", Need::Nothing, page::asset);
     let public = Routes::of(Face::Plain)
-        .get("/", Need::Right(Observe), page::show)
         .get(routes::HEALTHZ, Need::Nothing, health::alive)
         .get(routes::READYZ, Need::Nothing, health::ready)
         .get(routes::METRICS, Need::Right(Observe), metrics::show);
@@ -31,7 +35,7 @@ fn all() -> Routes {
         .post("/fleetlock/v1/steady-state", Need::Right(Use), fleetlock::unlock);
     // LOCK and UNLOCK are methods that no router knows.
     let terraform = Routes::of(Face::Plain).any(routes::TERRAFORM, Need::Right(Use), terraform::call);
-    public.and(xmlrpc).and(json::routes()).and(fleetlock).and(terraform)
+    page.and(public).and(xmlrpc).and(json::routes()).and(fleetlock).and(terraform)
 }
 
 /// The routes, in front of one engine.

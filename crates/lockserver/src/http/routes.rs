@@ -26,6 +26,8 @@ pub enum Face {
     Json,
     /// FleetLock's `kind` and `value`.
     FleetLock,
+    /// A line of text; a browser gets the page, which asks for a key.
+    Page,
     /// A line of text.
     Plain,
     /// A fault, or 401.

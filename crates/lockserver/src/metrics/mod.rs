@@ -4,11 +4,12 @@
 //! anything, or is asked by a rule; the simulation runs with it and never looks.
 //!
 //! `catalogue` names every metric (docs/metrics.md is the same list for people, and a test holds the two together),
-//! `number` has the three kinds of number, `locks`, `engine`, `http` and `process` are where they come from, `text` writes
-//! the two formats, and `render` brings it together.
+//! `number` has the three kinds of number, `locks`, `engine`, `http` and `process` are where they come from, `history` keeps
+//! the last hour and day of each lock in memory for the page, `text` writes the two formats, and `render` brings it together.
 
 mod catalogue;
 mod engine;
+mod history;
 mod http;
 mod locks;
 mod number;
@@ -19,6 +20,7 @@ mod tests;
 mod text;
 
 pub use engine::Engine;
+pub use history::{History, Past, Percentiles, Sample, Samples, Span};
 pub use http::{Connections, Http, TimedOut};
 pub use locks::{Label, Locks};
 pub use number::{Counter, Gauge, Histogram};
@@ -32,6 +34,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Metrics {
     /// Of each lock.
     pub locks: Locks,
+    /// Of each lock, over time: not for Prometheus, but for the plots of the page.
+    pub history: History,
     /// Of the engine and its store.
     pub engine: Engine,
     /// Of the requests.
@@ -50,6 +54,7 @@ impl Default for Metrics {
     fn default() -> Self {
         Self {
             locks: Locks::default(),
+            history: History::default(),
             engine: Engine::default(),
             http: Http::default(),
             connections: Connections::default(),

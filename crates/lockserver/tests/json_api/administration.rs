@@ -23,7 +23,8 @@ async fn a_lock_is_shown_without_ids() {
         })
     };
     let expected = json!({
-        "name": "two", "size": 2, "free": 1, "in_use": 1, "closed": 0, "holding": 1, "queued": 1, "paused": false,
+        "name": "two", "size": 2, "free": 1, "in_use": 1, "granted": 0, "closed": 0, "holding": 1, "queued": 1,
+        "waiting_since": "<waiting_since>", "holding_since": "<holding_since>", "expected_wait_s": null, "paused": false,
         "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
             "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
@@ -216,7 +217,8 @@ async fn status_and_reload() {
     let expected = json!({
         "version": env!("CARGO_PKG_VERSION"), "uptime_s": null, "role": "leader", "store": "memory", "ready": true,
         "trouble": null, "configuration": {"files": ["test.conf"], "loaded_at": "then", "refused": null},
-        "warnings": ["mind the gap"], "limits": null,
+        "warnings": ["mind the gap"],
+        "you": {"key": null, "from": "127.0.0.1", "rights": ["observe", "use"], "locks": ["*"], "keys": false}, "limits": null,
     });
     assert_eq!(status, expected);
 

@@ -233,6 +233,7 @@ pub(crate) fn redact(mut value: Value) -> Value {
             Value::Object(fields) => {
                 for (name, field) in fields.iter_mut() {
                     let changes = name.ends_with("_at")
+                        || name.ends_with("_since")
                         || matches!(name.as_str(), "id" | "number" | "token" | "expires_in_s" | "as_of" | "revision");
                     if changes && !field.is_null() {
                         *field = format!("<{name}>").into();

@@ -6,5 +6,6 @@ mod errors;
 mod events;
 mod harness;
 mod metrics;
+mod page;
 mod rights;
 mod tickets;

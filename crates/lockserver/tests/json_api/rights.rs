@@ -48,6 +48,8 @@ type Row = (&'static str, &'static str, &'static str, &'static str, bool, [bool;
 /// lock before its body is read, and who may: nobody in particular, an observer, a user, an administrator.
 const ROUTES: &[Row] = &[
     ("GET", "/", "/", "", false, [false, true, false, true]),
+    ("GET", "/locks/{lock}", "/locks/one", "", true, [false, true, false, true]),
+    ("GET", "/page/{version}/{file}", "/page/x/main.js", "", false, [true; 4]),
     ("POST", "/", "/", QUERY, true, [false, false, true, true]),
     ("POST", "/RPC2", "/RPC2", QUERY, true, [false, false, true, true]),
     ("GET", "/healthz", "/healthz", "", false, [true; 4]),
@@ -71,6 +73,7 @@ const ROUTES: &[Row] = &[
     ("DELETE", "/v1/locks/{lock}/tickets/{number}", "/v1/locks/one/tickets/7", "", true, [false, false, true, true]),
     ("DELETE", "/v1/locks/{lock}/closures", "/v1/locks/one/closures", "", true, [false, false, false, true]),
     ("GET", "/v1/locks/{lock}/verify", "/v1/locks/one/verify?token=1", "", true, [false, true, true, true]),
+    ("GET", "/v1/locks/{lock}/history", "/v1/locks/one/history", "", true, [false, true, false, true]),
     ("GET", "/v1/tickets", "/v1/tickets?mine", "", false, [false, false, true, true]),
     ("GET", "/v1/tickets/{id}", TICKET, "", false, [false, false, true, true]),
     ("DELETE", "/v1/tickets/{id}", TICKET, "", false, [false, false, true, true]),

@@ -3,7 +3,7 @@
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
 use super::super::routes::{Entry, Face, Need, Table};
-use super::super::{json, path};
+use super::super::{json, page, path};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
@@ -88,7 +88,7 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
         let words = if face == Face::XmlRpc { Face::Plain } else { face };
         let foreign = |text: String| Box::new(refusal(words, Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
-        let opens_page = face == Face::Plain && entry.is_some();
+        let opens_page = matches!(face, Face::Page | Face::Plain) && entry.is_some();
         let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
         if checked.map_err(foreign)? == Origin::Allowed && parts.method == Method::OPTIONS {
             return Err(Box::new(preflight()));
@@ -99,7 +99,11 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
     if let Some(entry) = entry {
         authorize(&who, entry, &parts).map_err(|denied| {
             tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
-            Box::new(refusal(face, denied))
+            // A browser that is asked by `WWW-Authenticate: Basic` asks its user over the page, which asks better.
+            Box::new(match face {
+                Face::Page if page::is_browser(&parts.headers) => page::sign_in(&denied, &parts.uri),
+                _ => refusal(face, denied),
+            })
         })?;
     }
     note.enters(entry);

@@ -19,7 +19,7 @@ pub(in crate::http) fn refusal(face: Face, denied: Denied) -> Response {
         Face::Json => json::denied(denied),
         Face::FleetLock => fleetlock::denied(denied),
         Face::XmlRpc if !unauthorized => xmlrpc::denied(&denied),
-        Face::XmlRpc | Face::Plain => {
+        Face::XmlRpc | Face::Page | Face::Plain => {
             plain(if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }, &denied.text)
         }
     };

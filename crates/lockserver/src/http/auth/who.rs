@@ -2,6 +2,7 @@
 
 use crate::access::{Access, Grants, Key, Right};
 use crate::metrics::Label;
+use lock_api::You;
 use lock_core::{Caller, LockName, Target};
 use std::path::Path;
 use std::sync::Arc;
@@ -58,6 +59,22 @@ impl Who {
     pub(super) fn open(grants: Arc<Grants>, from: Arc<str>, socket: Option<&Path>) -> Self {
         let socket = Arc::from(socket.unwrap_or_else(|| Path::new("admin.sock")));
         Self { owner: None, from, grants, standing: Standing::Open { socket } }
+    }
+
+    /// What it is told of itself.
+    pub(in crate::http) fn you(&self) -> You {
+        let Grants { rights, locks, .. } = &*self.grants;
+        let pattern = |target: &Target| match target {
+            Target::Lock(name) => name.to_string(),
+            Target::Template(prefix) => prefix.pattern(),
+        };
+        You {
+            key: self.owner().map(str::to_owned),
+            from: self.from().to_owned(),
+            rights: Right::ALL.iter().filter(|right| rights.has(**right)).map(ToString::to_string).collect(),
+            locks: locks.targets().iter().map(pattern).collect(),
+            keys: matches!(self.standing, Standing::Key | Standing::Anonymous),
+        }
     }
 
     /// The name of its key, if it has shown one.

@@ -1,5 +1,6 @@
 //! What administrators do: make, change and delete locks, end tickets, open closed permits.
 
+use super::super::app::App;
 use super::super::auth::note_change;
 use super::asked::Asked;
 use super::openapi::Call;
@@ -139,17 +140,17 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     })
 }
 
-fn tell(status: StatusCode, told: &Told) -> Answer {
+fn tell(app: &App, status: StatusCode, told: &Told) -> Answer {
     match &told.outcome {
-        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of)),
+        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of, &app.engine.metrics().history)),
         // The change was its end: it was going, and had only been kept by what this took away.
         _ => Ok(StatusCode::NO_CONTENT.into_response()),
     }
 }
 
 /// The answer to a change, done or refused; the audit log has in both cases what was asked for.
-fn answer(status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
-    let answer = told.map_err(Refusal::from).and_then(|told| tell(status, &told));
+fn answer(app: &App, status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
+    let answer = told.map_err(Refusal::from).and_then(|told| tell(app, status, &told));
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     note_change(&mut response, change);
     Ok(response)
@@ -172,7 +173,7 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
         }
         told => (made, told),
     };
-    answer(status, told, &change)
+    answer(&asked.app, status, told, &change)
 }
 
 pub(super) async fn change(asked: Asked, request: Request) -> Answer {
@@ -180,7 +181,7 @@ pub(super) async fn change(asked: Asked, request: Request) -> Answer {
     let change: LockPatch = body::read(request).await?;
     let patch = patch(change.clone())?;
     let command = Command::PatchLock { name, patch, precondition, force };
-    answer(StatusCode::OK, asked.app.engine.submit_as(&asked.caller, command).await, &change)
+    answer(&asked.app, StatusCode::OK, asked.app.engine.submit_as(&asked.caller, command).await, &change)
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
@@ -207,5 +208,5 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 pub(super) async fn open(asked: Asked) -> Answer {
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    tell(StatusCode::OK, &asked.app.engine.submit_as(&asked.caller, Command::Open { lock, number }).await?)
+    tell(&asked.app, StatusCode::OK, &asked.app.engine.submit_as(&asked.caller, Command::Open { lock, number }).await?)
 }

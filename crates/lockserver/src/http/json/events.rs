@@ -8,7 +8,7 @@ use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
 use crate::access::parse_pattern;
-use crate::engine::EventId;
+use crate::engine::{EventId, Published};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
@@ -149,6 +149,11 @@ impl Reader {
         self.filter.as_ref().is_none_or(|filter| filter.takes(lock)) && self.who.sees(lock)
     }
 
+    fn load(&self, one: &Published) -> Option<lock_api::Load> {
+        let load = one.load.as_ref()?;
+        Some(view::load(load, self.app.engine.metrics().history.usual_hold(&one.event.lock, one.event.at)))
+    }
+
     fn last(&self) -> EventId {
         self.app.engine.events().last()
     }
@@ -157,15 +162,16 @@ impl Reader {
     fn catch_up(&mut self) -> String {
         let mut text = String::new();
         while text.is_empty() {
-            let Some(events) = self.seen.and_then(|seen| self.app.engine.events().after(seen, CHUNK).ok()) else {
+            let Some(events) = self.seen.and_then(|seen| self.app.engine.events().published_after(seen, CHUNK).ok())
+            else {
                 let last = self.last();
                 self.seen = Some(last);
                 return format!("id: {last}\nevent: reset\ndata: {{\"as_of\":\"{last}\"}}\n\n");
             };
             let Some((newest, _)) = events.last() else { break };
             self.seen = Some(*newest);
-            for (id, event) in events.iter().filter(|(_, event)| self.shows(&event.lock)) {
-                let event = view::event(event);
+            for (id, one) in events.iter().filter(|(_, one)| self.shows(&one.event.lock)) {
+                let event = lock_api::Event { load: self.load(one), ..view::event(&one.event) };
                 let data = serde_json::to_string(&event).expect("an event is plain data");
                 let kind = serde_json::to_value(event.kind).expect("a kind is a word");
                 let kind = kind.as_str().expect("a kind is a word");

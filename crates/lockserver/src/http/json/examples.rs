@@ -56,10 +56,28 @@ pub(super) fn settings() -> Value {
     })
 }
 
+/// A stretch of a lock's past.
+fn past(step_s: u32) -> Value {
+    let times = json!({"count": 40, "p50_s": 12.3, "p90_s": 61, "p99_s": 122});
+    json!({
+        "begin": "2026-05-04T03:00:00Z", "step_s": step_s, "size": [7, null, 7], "in_use": [6.5, null, 7],
+        "in_use_max": [7, null, 7], "queued_max": [0, null, 2], "waits": times, "holds": times,
+    })
+}
+
+/// The past of a lock.
+pub(super) fn history() -> Value {
+    let event = json!({"kind": "held", "at": "2026-05-04T03:02:01.5Z", "lock": "san-ssh", "number": 17, "info": "backup of db1"});
+    json!({
+        "lock": "san-ssh", "hour": past(10), "day": past(300), "events": [event], "as_of": "1777863721500000-42",
+    })
+}
+
 /// A lock.
 pub(super) fn lock() -> Value {
     json!({
-        "name": "san-ssh", "size": 7, "free": 6, "in_use": 1, "closed": 0, "holding": 1, "queued": 0, "paused": false,
+        "name": "san-ssh", "size": 7, "free": 6, "in_use": 1, "granted": 0, "closed": 0, "holding": 1, "queued": 0,
+        "waiting_since": null, "holding_since": "2026-05-04T03:02:01.5Z", "expected_wait_s": 0, "paused": false,
         "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null, "settings": settings(),
         "overridden": [], "revision": 3, "holders": [ticket(false)], "queue": [], "closures": [],
         "statistics": {

@@ -28,6 +28,7 @@ use problem::Refusal;
 pub(super) use problem::unknown_path;
 use std::sync::LazyLock;
 use tower_http::catch_panic::CatchPanicLayer;
+pub(super) use view::{expected_wait, now_ms};
 
 /// The routes of this API.
 pub(super) fn routes() -> Routes {
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Routes {
         // One's own; for others' the handler wants an administrator.
         .delete(routes::LOCK_TICKET, r#use, change::revoke)
         .delete(routes::LOCK_CLOSURES, admin, change::open)
+        .get(routes::LOCK_HISTORY, observe, lock::history)
         .get(routes::VERIFY, Need::UseOrObserve, lock::verify)
         .get(routes::TICKETS, r#use, ticket::mine)
         .get(routes::TICKET, r#use, ticket::get)

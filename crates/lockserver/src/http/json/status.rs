@@ -23,7 +23,9 @@ pub(super) fn describe() -> Vec<Call> {
                 "configuration": {
                     "files": ["/etc/lockserver/lockserver.conf"], "loaded_at": "2026-05-04T03:02:01Z", "refused": null,
                 },
-                "warnings": [], "limits": {"wait_s": 60},
+                "warnings": [],
+                "you": {"key": "ops", "from": "192.0.2.7", "rights": ["observe", "use", "admin"], "locks": ["*"], "keys": true},
+                "limits": {"wait_s": 60},
             }),
         ),
         Call::new(HttpMethod::Post, routes::RELOAD, "reload", "Read the configuration again")
@@ -77,6 +79,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
         trouble,
         configuration: configured.status,
         warnings: configured.warnings,
+        you: asked.who.you(),
         limits: bounds.into_iter().map(|(name, bound)| (name.to_owned(), bound)).collect(),
     };
     Ok(view::json(StatusCode::OK, &status))

@@ -2,6 +2,7 @@
 
 use super::super::wall::rfc3339;
 use crate::engine::EventId;
+use crate::metrics::{History, Past, Percentiles, Sample, Span};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -18,17 +19,45 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// A lock with its ETag.
-pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId) -> Response {
+pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId, history: &History) -> Response {
     let tag = HeaderValue::try_from(format!("\"{}\"", lock.lock.revision)).expect("digits");
-    (HeaderMap::from_iter([(header::ETAG, tag)]), json(status, &self::lock(lock, as_of))).into_response()
+    (HeaderMap::from_iter([(header::ETAG, tag)]), json(status, &self::lock(lock, as_of, history))).into_response()
 }
 
 pub(super) fn id(id: TicketId) -> String {
     Uuid::from_u128(id.0).to_string()
 }
 
-fn now_ms() -> WallMs {
+pub(in crate::http) fn now_ms() -> WallMs {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+/// A lock in numbers. `usual_hold` is how long one of its permits is held.
+pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>) -> lock_api::Load {
+    lock_api::Load {
+        size: load.size,
+        free: load.free,
+        in_use: load.in_use,
+        granted: load.granted,
+        closed: load.closed,
+        holding: load.holding,
+        queued: load.queued,
+        paused: load.paused,
+        waiting_since: load.waiting_since.map(rfc3339),
+        holding_since: load.holding_since.map(rfc3339),
+        expected_wait_s: expected_wait(load, usual_hold).map(seconds),
+    }
+}
+
+/// How long one more request for a permit would wait: everybody before it, and itself, each take their share of the
+/// permits as long as is usual.
+pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<Ms>) -> Option<Ms> {
+    match usual_hold {
+        _ if load.paused => None,
+        _ if load.free > 0 && load.queued == 0 => Some(0),
+        Some(hold) => Some(hold.saturating_mul(load.queued + 1) / u64::from(load.size.max(1))),
+        None => None,
+    }
 }
 
 fn seconds(ms: Ms) -> Seconds {
@@ -134,7 +163,7 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
 }
 
 /// A lock; never with a ticket's id.
-pub(super) fn lock(view: &LockView, as_of: EventId) -> Lock {
+pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     let record = &view.lock;
     let closure = |closure: &lock_core::Closure| Closure {
         number: closure.number,
@@ -148,9 +177,13 @@ pub(super) fn lock(view: &LockView, as_of: EventId) -> Lock {
         size: record.settings.size(),
         free: view.free,
         in_use: view.in_use,
+        granted: view.load.granted,
         closed: view.closed,
         holding: view.holding,
         queued: view.queued,
+        waiting_since: view.load.waiting_since.map(rfc3339),
+        holding_since: view.load.holding_since.map(rfc3339),
+        expected_wait_s: expected_wait(&view.load, history.usual_hold(&record.name, now_ms())).map(seconds),
         paused: record.pause.is_some(),
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
@@ -164,6 +197,29 @@ pub(super) fn lock(view: &LockView, as_of: EventId) -> Lock {
         closures: view.closures.iter().map(closure).collect(),
         statistics: statistics(&view.statistics),
         as_of: as_of.to_string(),
+    }
+}
+
+/// A stretch of a lock's past.
+pub(super) fn past(past: &Past, span: Span) -> lock_api::Past {
+    let steps = &past.samples.steps;
+    let column = |value: fn(&Sample) -> u32| steps.iter().map(|step| step.as_ref().map(value)).collect();
+    let two_places = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+    let times = |times: &Percentiles| lock_api::Percentiles {
+        count: times.count,
+        p50_s: times.p50.map(seconds),
+        p90_s: times.p90.map(seconds),
+        p99_s: times.p99.map(seconds),
+    };
+    lock_api::Past {
+        begin: (!steps.is_empty()).then(|| rfc3339(past.samples.begin)),
+        step_s: seconds(span.step_ms()),
+        size: column(|step| step.size),
+        in_use: steps.iter().map(|step| step.as_ref().map(|step| two_places(step.in_use))).collect(),
+        in_use_max: column(|step| step.in_use_max),
+        queued_max: column(|step| step.queued_max),
+        waits: times(&past.waits),
+        holds: times(&past.holds),
     }
 }
 
@@ -181,6 +237,7 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         held_s: None,
         ended_as: None,
         reason: None,
+        load: None,
     };
     told.kind = match &event.what {
         What::LockCreated => EventKind::LockCreated,

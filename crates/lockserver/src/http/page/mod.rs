@@ -1,57 +1,165 @@
-//! The status page: what 0.36 showed, for browsers as HTML and for scripts as plain text.
+//! The page: what browsers are shown, and what 0.36 showed for everybody else.
+//!
+//! `html` makes documents that can be read as they are; the scripts among the `assets` then keep them up to date with
+//! nothing but the JSON API. `text` is 0.36's page, for curl, lynx and scripts that read it.
 
+mod assets;
+mod html;
 mod text;
 
 use super::app::App;
-use super::auth::Who;
+use super::auth::{Denied, Who};
+use super::path;
 use crate::engine::Failure;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Extension, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use lock_core::{Command, Outcome};
+use lock_core::limits::LISTED_TICKETS_MAX;
+use lock_core::{Command, LockView, Outcome};
 
-/// Holders and waiters shown of each lock.
-const TICKETS_SHOWN: usize = 1000;
+/// Nothing from elsewhere, nothing inline, no frames.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+/// How a browser may say who it is: not by Basic, for which it would ask its user itself.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
 
 /// `GET /`.
-pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
-    let (status, text) =
-        match app.engine.submit(Command::ListLocks { tickets: TICKETS_SHOWN, among: who.among() }).await {
-            Ok(told) => match told.outcome {
-                Outcome::Locks(locks) => (StatusCode::OK, text::locks(&locks)),
-                other => unreachable!("a list of locks was asked for, not {other:?}"),
-            },
-            Err(Failure::Rejected(why)) => unreachable!("a list is never refused: {why}"),
-            Err(failure) => (StatusCode::SERVICE_UNAVAILABLE, format!("The locks cannot be shown now: {failure}\n")),
-        };
-    let plain = wants_plain_text(&headers);
-    let (kind, body) =
-        if plain { ("text/plain; charset=utf-8", text) } else { ("text/html; charset=utf-8", text::html(&text)) };
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Accept, User-Agent"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-    ];
+pub(super) async fn overview(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
+    let wanted = Wanted::of(&headers);
+    let tickets = if wanted == Wanted::Page { 0 } else { LISTED_TICKETS_MAX };
+    match app.engine.submit(Command::ListLocks { tickets, among: who.among() }).await {
+        Ok(told) => {
+            let Outcome::Locks(locks) = told.outcome else { unreachable!("a list of locks was asked for") };
+            match wanted {
+                Wanted::Page => page(StatusCode::OK, html::overview(&app, &locks)),
+                other => old(StatusCode::OK, other, text::locks(&locks)),
+            }
+        }
+        Err(failure) => unavailable(&app, wanted, &failure),
+    }
+}
+
+/// `GET /locks/{lock}`.
+pub(super) async fn lock(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let wanted = Wanted::of(&parts.headers);
+    let Some(Ok(name)) = path::lock(&parts) else {
+        return no_lock(&app, wanted);
+    };
+    match app.engine.submit(Command::ViewLock { name, tickets: LISTED_TICKETS_MAX }).await {
+        Ok(told) => {
+            let Outcome::Lock(lock) = told.outcome else { unreachable!("a lock was asked for") };
+            let lock: LockView = *lock;
+            match wanted {
+                Wanted::Page => page(StatusCode::OK, html::lock(&app, &lock)),
+                other => old(StatusCode::OK, other, text::locks(&[lock])),
+            }
+        }
+        Err(Failure::Rejected(_)) => no_lock(&app, wanted),
+        Err(failure) => unavailable(&app, wanted, &failure),
+    }
+}
+
+fn no_lock(app: &App, wanted: Wanted) -> Response {
+    match wanted {
+        Wanted::Page => page(StatusCode::NOT_FOUND, html::message(app, "There is no such lock.")),
+        other => old(StatusCode::NOT_FOUND, other, "There is no such lock.\n".to_owned()),
+    }
+}
+
+fn unavailable(app: &App, wanted: Wanted, failure: &Failure) -> Response {
+    let text = format!("The locks cannot be shown now: {failure}");
+    match wanted {
+        Wanted::Page => page(StatusCode::SERVICE_UNAVAILABLE, html::message(app, &text)),
+        other => old(StatusCode::SERVICE_UNAVAILABLE, other, text + "\n"),
+    }
+}
+
+/// What a browser is shown that may not look: the page without any data, whose script asks for a key.
+pub(super) fn sign_in(denied: &Denied, uri: &Uri) -> Response {
+    let status = if denied.unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
+    let mut response = page(status, html::sign_in(&denied.text, uri.path().starts_with("/locks/")));
+    if denied.unauthorized {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
+    }
+    response
+}
+
+fn page(status: StatusCode, html: String) -> Response {
+    let mut response = document(status, "text/html; charset=utf-8", html);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    response
+}
+
+/// 0.36's page.
+fn old(status: StatusCode, wanted: Wanted, text: String) -> Response {
+    match wanted {
+        Wanted::Text => document(status, "text/plain; charset=utf-8", text),
+        _ => document(status, "text/html; charset=utf-8", text::html(&text)),
+    }
+}
+
+fn document(status: StatusCode, kind: &'static str, body: String) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store"), (header::VARY, "Accept, User-Agent")];
     (status, headers, body).into_response()
 }
 
-/// Who asks for plain text gets it, and so does curl, which takes anything and shows it on a terminal.
-fn wants_plain_text(headers: &HeaderMap) -> bool {
-    let get = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let accept = get(header::ACCEPT);
-    let quality = |kind: &str| {
-        accept.split(',').find_map(|range| {
-            let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let q = parameters.split(';').find_map(|p| p.trim().strip_prefix("q="));
-            name.trim().eq_ignore_ascii_case(kind).then(|| q.and_then(|q| q.trim().parse::<f32>().ok()).unwrap_or(1.0))
-        })
+/// `GET /page/{version}/{file}`. The version in the path is for caches: each version of the server has its own.
+pub(super) async fn asset(Path((version, file)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    let Some(asset) = assets::find(&file) else {
+        return (StatusCode::NOT_FOUND, "there is no such part of the page\n").into_response();
     };
-    match (quality("text/plain"), quality("text/html")) {
-        (Some(plain), html) => plain > 0.0 && plain >= html.unwrap_or(0.0),
-        (None, Some(_)) => false,
-        (None, None) => get(header::USER_AGENT).starts_with("curl/"),
+    let tag = format!("\"{}\"", assets::version());
+    // A page of another version of the server still loads, but must not keep what is not its own.
+    let keep = if version == assets::version() { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let head = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, keep)];
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    if known.flat_map(|tags| tags.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag) {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    (head, [(header::CONTENT_TYPE, asset.kind)], asset.body).into_response()
+}
+
+/// Whether a person's browser asks that shows documents with styles and scripts.
+pub(super) fn is_browser(headers: &HeaderMap) -> bool {
+    Wanted::of(headers) == Wanted::Page
+}
+
+/// In which form somebody wants the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The document that a browser shows.
+    Page,
+    /// 0.36's text.
+    Text,
+    /// 0.36's text as a document, for who knows no other: its page was one.
+    OldPage,
+}
+
+impl Wanted {
+    /// Who asks for plain text gets it, and so does curl, which takes anything and shows it on a terminal. Every browser
+    /// that knows styles and scripts calls itself Mozilla; lynx, w3m and scripts do not.
+    fn of(headers: &HeaderMap) -> Self {
+        let get = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let accept = get(header::ACCEPT);
+        let quality = |kind: &str| {
+            accept.split(',').find_map(|range| {
+                let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+                let q = parameters.split(';').find_map(|p| p.trim().strip_prefix("q="));
+                let fits = name.trim().eq_ignore_ascii_case(kind);
+                fits.then(|| q.and_then(|q| q.trim().parse::<f32>().ok()).unwrap_or(1.0))
+            })
+        };
+        let agent = get(header::USER_AGENT);
+        match (quality("text/plain"), quality("text/html")) {
+            (Some(plain), html) if plain > 0.0 && plain >= html.unwrap_or(0.0) => Self::Text,
+            (None, None) if agent.starts_with("curl/") => Self::Text,
+            (_, Some(_)) if agent.starts_with("Mozilla/") => Self::Page,
+            _ => Self::OldPage,
+        }
     }
 }
 
@@ -60,20 +168,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_gets_plain_text() {
-        let wants = |accept: &str, agent: &str| {
-            wants_plain_text(&HeaderMap::from_iter([
+    fn who_gets_which_form() {
+        let wanted = |accept: &str, agent: &str| {
+            Wanted::of(&HeaderMap::from_iter([
                 (header::ACCEPT, accept.parse().unwrap()),
                 (header::USER_AGENT, agent.parse().unwrap()),
             ]))
         };
-        assert!(wants("*/*", "curl/8.0"));
-        assert!(wants("text/plain", "Mozilla/5.0"));
-        assert!(wants("text/html;q=0.5, text/plain", "x"));
-        assert!(!wants("text/html", "curl/8.0"));
-        assert!(!wants("text/html,application/xhtml+xml,*/*;q=0.8", "Mozilla/5.0"));
-        assert!(!wants("text/html, text/plain;q=0.5", "x"));
-        assert!(!wants("*/*", "Python-urllib/3.11"));
-        assert!(!wants_plain_text(&HeaderMap::new()));
+        assert_eq!(wanted("*/*", "curl/8.0"), Wanted::Text);
+        assert_eq!(wanted("text/plain", "Mozilla/5.0"), Wanted::Text);
+        assert_eq!(wanted("text/html;q=0.5, text/plain", "x"), Wanted::Text);
+        assert_eq!(wanted("text/html", "curl/8.0"), Wanted::OldPage);
+        assert_eq!(wanted("text/html,application/xhtml+xml,*/*;q=0.8", "Mozilla/5.0"), Wanted::Page);
+        assert_eq!(wanted("*/*", "Mozilla/5.0"), Wanted::OldPage, "a script that poses as a browser");
+        assert_eq!(wanted("text/html, text/plain, text/sgml;q=0.01", "Lynx/2.9.0"), Wanted::Text);
+        assert_eq!(wanted("text/html, text/plain;q=0.5", "x"), Wanted::OldPage);
+        assert_eq!(wanted("*/*", "Python-urllib/3.11"), Wanted::OldPage);
+        assert_eq!(Wanted::of(&HeaderMap::new()), Wanted::OldPage);
     }
 }

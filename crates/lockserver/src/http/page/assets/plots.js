@@ -1,0 +1,109 @@
+// The last hour and day of a lock as plots and numbers: should there be more of it?
+
+import { now } from "./api.js";
+import { about, h, hourOf, put, s, some } from "./words.js";
+
+const WIDTH = 600, HEIGHT = 120;
+const SPANS = { hour: ["Last hour", 3600], day: ["Last day", 86400] };
+
+const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
+/** Stretches without a gap. */
+function runs(points) {
+  const all = [];
+  let last;
+  for (const point of points) {
+    if (!point) last = undefined;
+    else if (last) last.push(point);
+    else all.push((last = [point]));
+  }
+  return all;
+}
+
+/** A number of few digits for the top of a scale. */
+function ceiling(value) {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(value, 1))));
+  return Math.max(1, Math.ceil(value / step) * step);
+}
+
+export class Plots {
+  constructor() {
+    this.shown = "hour";
+    const choice = (name) => h("label", {}, h("input", { type: "radio", name: "span", value: name, checked: name === this.shown, change: () => this.show(name) }), h("span", {}, SPANS[name][0]));
+    this.verdict = h("p", { class: "verdict" });
+    this.use = h("div", { class: "plot" });
+    this.queue = h("div", { class: "plot" });
+    this.times = h("table", { class: "times" });
+    this.element = h("section", { class: "card plots" },
+      h("div", { class: "between" }, h("h2", {}, "Over time"), h("fieldset", { class: "spans" }, h("legend", { class: "unseen" }, "Time shown"), Object.keys(SPANS).map(choice))),
+      this.verdict, this.use, this.queue, this.times);
+  }
+
+  show(name) {
+    this.shown = name;
+    this.draw();
+  }
+
+  take(history, lock) {
+    this.history = history;
+    this.lock = lock;
+    this.draw();
+  }
+
+  /** Steps as points in time, up to now. */
+  points() {
+    const past = this.history[this.shown];
+    const begin = past.begin ? Date.parse(past.begin) : now();
+    const points = past.size.map((size, i) => (size == null ? null : {
+      at: begin + i * past.step_s * 1000, size, use: past.in_use[i], most: past.in_use_max[i], queue: past.queued_max[i],
+    }));
+    const { size, in_use, queued } = this.lock;
+    points.push({ at: now(), size, use: in_use, most: in_use, queue: queued });
+    return points;
+  }
+
+  draw() {
+    if (!this.history) return;
+    const [, seconds] = SPANS[this.shown];
+    const end = now(), begin = end - seconds * 1000;
+    const points = this.points().filter((point) => !point || point.at >= begin);
+    const seen = points.filter(Boolean);
+    const top = ceiling(Math.max(...seen.map((point) => Math.max(point.size, point.most))));
+    const longest = Math.max(...seen.map((point) => point.queue));
+    const x = (at) => ((at - begin) / (end - begin)) * WIDTH;
+    const label = SPANS[this.shown][0].toLowerCase();
+    const mean = seen.reduce((sum, point) => sum + point.use, 0) / seen.length;
+    const full = seen.filter((point) => point.use >= point.size - 0.005).length / seen.length;
+
+    const lines = (value, most) => runs(points).map((run) => run.map((point) => [x(point.at), HEIGHT - (value(point) / most) * HEIGHT]));
+    const area = (line) => `${path(line)}L${line.at(-1)[0].toFixed(1)} ${HEIGHT}L${line[0][0].toFixed(1)} ${HEIGHT}Z`;
+    const areas = (value, most, kind) => lines(value, most).flatMap((line) => [s("path", { class: `area ${kind}`, d: area(line) }), s("path", { class: `line ${kind}`, d: path(line) })]);
+    const useTop = top;
+    const queueTop = ceiling(longest);
+    this.use.replaceChildren(...this.plot(`In use, of ${this.lock.size.toLocaleString()}`, useTop, begin, end,
+      `In use over the ${label}: on average ${mean.toFixed(1)} of ${this.lock.size}.`,
+      [...areas((point) => point.use, useTop, "use"), ...lines((point) => point.size, useTop).map((line) => s("path", { class: "line size", d: path(line) }))]));
+    this.queue.replaceChildren(...this.plot("Waiting", queueTop, begin, end, `Waiting over the ${label}: at most ${longest}.`,
+      areas((point) => point.queue, queueTop, "queue")));
+
+    put(this.verdict, `In the ${label} all permits were in use for ${Math.round(full * 100)}\u00a0% of the time, on average ${mean.toFixed(1)} of ${this.lock.size.toLocaleString()}; at most ${some(longest, "ticket")} waited.`);
+    const { waits, holds } = this.history[this.shown];
+    const cells = ({ count, p50_s, p90_s, p99_s }) => [...[p50_s, p90_s, p99_s].map((p) => h("td", {}, p == null ? "–" : about(p))), h("td", {}, count.toLocaleString())];
+    this.times.replaceChildren(
+      h("caption", { class: "unseen" }, `How long it took in the ${label}`),
+      h("thead", {}, h("tr", {}, ["", "half within", "90 % within", "99 % within", "of"].map((text) => (text ? h("th", { scope: "col" }, text) : h("td"))))),
+      h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "Waited"), cells(waits)), h("tr", {}, h("th", { scope: "row" }, "Held"), cells(holds))));
+  }
+
+  plot(title, top, begin, end, about, shapes) {
+    const grid = [0, 0.5, 1].map((part) => s("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part }));
+    const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": about }, grid, shapes);
+    const times = [begin, (begin + end) / 2].map((at) => h("span", {}, hourOf(at)));
+    return [
+      h("h3", {}, title),
+      h("div", { class: "scale", "aria-hidden": "true" }, h("span", {}, top.toLocaleString()), h("span", {}, "0")),
+      svg,
+      h("div", { class: "axis", "aria-hidden": "true" }, times, h("span", {}, "now")),
+    ];
+  }
+}

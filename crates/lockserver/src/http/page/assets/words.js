@@ -1,0 +1,75 @@
+// Elements, times and words. What a client wrote becomes text, never markup.
+
+/** An element with attributes and children; a string is a text, a function an event's listener, null nothing. */
+export function h(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function s(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child != null && child !== false));
+  return element;
+}
+
+/** What somebody wrote, apart from the reading direction of what is around it; shortened until it is asked for. */
+export function written(text, short = 160) {
+  if (text.length <= short) return h("bdi", {}, text);
+  const head = h("summary", {}, h("bdi", {}, `${text.slice(0, short)}…`));
+  return h("details", { class: "long" }, head, h("bdi", { tabindex: "0" }, text));
+}
+
+/** Changes a text only if it is another: what is the same costs nothing. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+const two = (a, first, b, second) => (b ? `${a}\u00a0${first} ${b}\u00a0${second}` : `${a}\u00a0${first}`);
+
+/** A time in seconds for people: its two largest units. */
+export function span(seconds) {
+  const t = Math.max(0, Math.floor(seconds));
+  if (t < 60) return `${t}\u00a0s`;
+  if (t < 3600) return two(Math.floor(t / 60), "min", t % 60, "s");
+  if (t < 86400) return two(Math.floor(t / 3600), "h", Math.floor((t % 3600) / 60), "min");
+  return two(Math.floor(t / 86400), "d", Math.floor((t % 86400) / 3600), "h");
+}
+
+/** The same where seconds of a long time say nothing. */
+export function about(seconds) {
+  if (seconds < 1) return seconds > 0 ? "under 1\u00a0s" : "0\u00a0s";
+  return span(seconds < 600 ? seconds : Math.round(seconds / 60) * 60);
+}
+
+const time = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+/** A moment in the reader's language and zone; with its day unless that is today. */
+export function moment(instant) {
+  const then = new Date(instant);
+  return then.toDateString() === new Date().toDateString() ? time.format(then) : dateTime.format(then);
+}
+
+export const hourOf = (instant) => hour.format(new Date(instant));
+
+export const when = (instant) => h("time", { datetime: instant, title: dateTime.format(new Date(instant)) }, moment(instant));
+
+/** `1 ticket`, `2 tickets`. */
+export const some = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
+
+let told = "";
+/** Tells those who do not see the page; the same thing once. */
+export function say(text) {
+  if (text === told) return;
+  told = text;
+  document.getElementById("say").textContent = text;
+}

@@ -1,0 +1,201 @@
+//! The last hour and the last day of each lock, in memory: what the plots of the page are drawn from.
+//!
+//! Every second the locks are looked at; an hour is kept in steps of 10 s, a day in steps of 5 minutes (`series`), and how
+//! long was waited and held as counts of times (`spread`). At most [`HISTORY_LOCKS_MAX`] locks have a past; one that has not
+//! been used for [`HISTORY_IDLE_MS`] makes room for one that is. Nothing of it survives the process.
+
+mod series;
+mod spread;
+
+pub use series::{Sample, Samples};
+pub use spread::Percentiles;
+
+use lock_core::limits::{HISTORY_IDLE_MS, HISTORY_LOCKS_MAX};
+use lock_core::{Event, LockName, Ms, Step, Table, WallMs, What};
+use series::Series;
+use spread::Spread;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Time between two looks at the locks.
+const LOOK_MS: Ms = 1000;
+/// So many holds in the last hour tell what is usual; with fewer the day does.
+const ENOUGH_HOLDS: u64 = 5;
+
+/// A stretch of time that ends now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// The last hour.
+    Hour,
+    /// The last day.
+    Day,
+}
+
+impl Span {
+    /// Its length.
+    #[must_use]
+    pub const fn ms(self) -> Ms {
+        match self {
+            Self::Hour => 3_600_000,
+            Self::Day => 24 * 3_600_000,
+        }
+    }
+
+    /// Length of one step of its samples.
+    #[must_use]
+    pub const fn step_ms(self) -> Ms {
+        match self {
+            Self::Hour => 10_000,
+            Self::Day => 300_000,
+        }
+    }
+}
+
+/// The past of a lock over a span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Past {
+    /// How much was in use, and how long the queue was.
+    pub samples: Samples,
+    /// From the making of a ticket to its grant.
+    pub waits: Percentiles,
+    /// From the grant to the end.
+    pub holds: Percentiles,
+}
+
+#[derive(Debug)]
+struct LockPast {
+    used_at: WallMs,
+    hour: Series,
+    day: Series,
+    waits: Spread,
+    holds: Spread,
+}
+
+impl LockPast {
+    fn new(now: WallMs) -> Self {
+        let (hour, day) = (Series::new(Span::Hour), Series::new(Span::Day));
+        Self { used_at: now, hour, day, waits: Spread::default(), holds: Spread::default() }
+    }
+
+    fn note(&mut self, at: WallMs, what: &What) {
+        self.used_at = at;
+        match what {
+            What::Ticket { step: Step::Granted { waited, .. }, .. } => self.waits.add(at, *waited),
+            What::Ticket { step: Step::Ended { held: Some(held), .. }, .. } => self.holds.add(at, *held),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    looked_at: WallMs,
+    locks: BTreeMap<LockName, LockPast>,
+    /// Locks that have not been used for long, the longest last.
+    spare: Vec<LockName>,
+}
+
+impl Kept {
+    /// The past of a lock; none if there is no room for it.
+    fn of(&mut self, name: &LockName, now: WallMs) -> Option<&mut LockPast> {
+        if !self.locks.contains_key(name) {
+            if self.locks.len() >= HISTORY_LOCKS_MAX {
+                let is_idle = |past: &LockPast| past.used_at + HISTORY_IDLE_MS <= now;
+                let gone = loop {
+                    let next = self.spare.pop()?;
+                    if self.locks.get(&next).is_some_and(is_idle) {
+                        break next;
+                    }
+                };
+                self.locks.remove(&gone);
+            }
+            self.locks.insert(name.clone(), LockPast::new(now));
+        }
+        self.locks.get_mut(name)
+    }
+
+    fn look(&mut self, now: WallMs, table: &Table) {
+        let room = HISTORY_LOCKS_MAX.saturating_sub(self.locks.len());
+        if room > 0 {
+            let new = table.lock_names().filter(|name| !self.locks.contains_key(*name)).take(room);
+            let new: Vec<LockName> = new.cloned().collect();
+            self.locks.extend(new.into_iter().map(|name| (name, LockPast::new(now))));
+        }
+        let mut spare: Vec<(WallMs, &LockName)> = Vec::new();
+        for (name, past) in &mut self.locks {
+            if let Some(load) = table.lock_load(name) {
+                past.hour.add(now, &load);
+                past.day.add(now, &load);
+                if load.holding + load.queued > 0 {
+                    past.used_at = now;
+                }
+            }
+            if room == 0 && past.used_at + HISTORY_IDLE_MS <= now {
+                spare.push((past.used_at, name));
+            }
+        }
+        spare.sort_unstable_by(|a, b| b.cmp(a));
+        self.spare = spare.into_iter().map(|(_, name)| name.clone()).collect();
+    }
+}
+
+/// The past of the locks.
+#[derive(Debug, Default)]
+pub struct History(Mutex<Kept>);
+
+impl History {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what is durable now.
+    pub fn note(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let mut kept = self.kept();
+        for event in events {
+            if let Some(past) = kept.of(&event.lock, event.at) {
+                past.note(event.at, &event.what);
+            }
+        }
+    }
+
+    /// Looks at the locks if it is time to. For the owner of the table, between two steps.
+    pub fn sample(&self, now: WallMs, table: &Table) {
+        let mut kept = self.kept();
+        // The wall clock may be set back.
+        if now.abs_diff(kept.looked_at) >= LOOK_MS {
+            kept.looked_at = now;
+            kept.look(now, table);
+        }
+    }
+
+    /// The past of a lock up to now; empty for one that has none.
+    #[must_use]
+    pub fn past(&self, lock: &LockName, span: Span, now: WallMs) -> Past {
+        let kept = self.kept();
+        let past = kept.locks.get(lock);
+        let samples = past.map(|past| match span {
+            Span::Hour => past.hour.samples(now),
+            Span::Day => past.day.samples(now),
+        });
+        let times = |spread: Option<&Spread>| spread.map(|spread| spread.percentiles(span, now)).unwrap_or_default();
+        Past {
+            samples: samples.unwrap_or_default(),
+            waits: times(past.map(|past| &past.waits)),
+            holds: times(past.map(|past| &past.holds)),
+        }
+    }
+
+    /// How long a permit of this lock is held, on average; `None` if nobody has given one back.
+    #[must_use]
+    pub fn usual_hold(&self, lock: &LockName, now: WallMs) -> Option<Ms> {
+        let kept = self.kept();
+        let holds = &kept.locks.get(lock)?.holds;
+        holds.mean(Span::Hour, now, ENOUGH_HOLDS).or_else(|| holds.mean(Span::Day, now, 1))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Waiting and holding times of a span, as counts of times that are alike.
+
+use super::Span;
+use lock_core::{Ms, WallMs};
+use std::collections::VecDeque;
+
+/// Times up to this are alike.
+const SMALLEST_MS: f64 = 10.0;
+/// From there each class ends at the square root of two times the one before; the last begins at 16 days.
+const CLASSES: usize = 56;
+
+/// A part of a span.
+#[derive(Debug)]
+struct Slice {
+    at: WallMs,
+    sum_ms: u64,
+    counts: [u32; CLASSES],
+}
+
+/// Parts of a span, oldest first.
+#[derive(Debug, Default)]
+struct Slices(VecDeque<Slice>);
+
+/// Times of the last hour and the last day.
+#[derive(Debug, Default)]
+pub(super) struct Spread {
+    hour: Slices,
+    day: Slices,
+}
+
+/// Of so many times, the one that half of them do not exceed, and so on; to within 20 %.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Percentiles {
+    /// Times that were measured.
+    pub count: u64,
+    /// Half of them are no longer.
+    pub p50: Option<Ms>,
+    /// 90 % of them are no longer.
+    pub p90: Option<Ms>,
+    /// 99 % of them are no longer.
+    pub p99: Option<Ms>,
+}
+
+/// An hour in sixths, a day in hours.
+const fn slice_ms(span: Span) -> Ms {
+    match span {
+        Span::Hour => 600_000,
+        Span::Day => 3_600_000,
+    }
+}
+
+fn class(ms: Ms) -> usize {
+    let class = 2.0 * (ms as f64 / SMALLEST_MS).max(1.0).log2();
+    (class.ceil() as usize).min(CLASSES - 1)
+}
+
+/// A time in the middle of its class.
+fn typical(class: usize) -> Ms {
+    if class == 0 { 0 } else { (SMALLEST_MS * 2_f64.powf((class as f64 - 0.5) / 2.0)).round() as Ms }
+}
+
+impl Slices {
+    fn add(&mut self, span: Span, at: WallMs, ms: Ms) {
+        let begin = at - at % slice_ms(span);
+        // The wall clock was set back.
+        while self.0.back().is_some_and(|slice| slice.at > begin) {
+            self.0.pop_back();
+        }
+        if self.0.back().is_none_or(|slice| slice.at != begin) {
+            if self.0.len() as u64 >= span.ms() / slice_ms(span) {
+                self.0.pop_front();
+            }
+            self.0.push_back(Slice { at: begin, sum_ms: 0, counts: [0; CLASSES] });
+        }
+        let slice = self.0.back_mut().expect("it is there by now");
+        slice.sum_ms = slice.sum_ms.saturating_add(ms);
+        let count = &mut slice.counts[class(ms)];
+        *count = count.saturating_add(1);
+    }
+
+    fn within(&self, span: Span, now: WallMs) -> impl Iterator<Item = &Slice> {
+        let oldest = now.saturating_sub(span.ms());
+        self.0.iter().filter(move |slice| slice.at + slice_ms(span) > oldest)
+    }
+}
+
+impl Spread {
+    pub(super) fn add(&mut self, at: WallMs, ms: Ms) {
+        self.hour.add(Span::Hour, at, ms);
+        self.day.add(Span::Day, at, ms);
+    }
+
+    fn slices(&self, span: Span, now: WallMs) -> impl Iterator<Item = &Slice> {
+        let slices = match span {
+            Span::Hour => &self.hour,
+            Span::Day => &self.day,
+        };
+        slices.within(span, now)
+    }
+
+    pub(super) fn percentiles(&self, span: Span, now: WallMs) -> Percentiles {
+        let mut counts = [0_u64; CLASSES];
+        for slice in self.slices(span, now) {
+            counts.iter_mut().zip(slice.counts).for_each(|(sum, count)| *sum += u64::from(count));
+        }
+        let count: u64 = counts.iter().sum();
+        let percentile = |percent: u64| {
+            let wanted = (count * percent).div_ceil(100);
+            let mut seen = 0;
+            counts.iter().position(|count| {
+                seen += count;
+                seen >= wanted && seen > 0
+            })
+        };
+        let of = |percent| percentile(percent).filter(|_| count > 0).map(typical);
+        Percentiles { count, p50: of(50), p90: of(90), p99: of(99) }
+    }
+
+    /// The average of the span, if there are at least so many times.
+    pub(super) fn mean(&self, span: Span, now: WallMs, least: u64) -> Option<Ms> {
+        let (mut sum, mut count) = (0_u64, 0_u64);
+        for slice in self.slices(span, now) {
+            sum = sum.saturating_add(slice.sum_ms);
+            count += slice.counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+        }
+        (count >= least.max(1)).then(|| sum / count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_near_the_times() {
+        let mut spread = Spread::default();
+        let now = 1_700_000_000_000;
+        for ms in (1..=100).map(|tenth| tenth * 1000) {
+            spread.add(now, ms);
+        }
+        let told = spread.percentiles(Span::Hour, now);
+        assert_eq!(told.count, 100);
+        for (told, real) in [(told.p50, 50_000.0), (told.p90, 90_000.0), (told.p99, 99_000.0)] {
+            let told = told.unwrap() as f64;
+            assert!((told / real - 1.0).abs() < 0.2, "{told} for {real}");
+        }
+        assert_eq!(spread.mean(Span::Hour, now, 100), Some(50_500));
+        assert_eq!(spread.mean(Span::Hour, now, 101), None);
+    }
+
+    #[test]
+    fn what_is_long_ago_is_no_more() {
+        let mut spread = Spread::default();
+        let begin = 1_700_000_000_000;
+        spread.add(begin, 5000);
+        assert_eq!(spread.percentiles(Span::Hour, begin + 2 * 3_600_000), Percentiles::default());
+        assert_eq!(spread.percentiles(Span::Day, begin + 2 * 3_600_000).count, 1);
+        assert_eq!(spread.percentiles(Span::Day, begin + 30 * 3_600_000).count, 0);
+    }
+
+    #[test]
+    fn every_time_has_a_class() {
+        for ms in [0, 1, 10, 11, 1000, 86_400_000, u64::MAX] {
+            let class = class(ms);
+            assert!(class < CLASSES);
+            let near = (typical(class) as f64 / (ms as f64).max(1.0)).log2().abs();
+            assert!(ms <= 10 || ms == u64::MAX || near <= 0.26, "{ms}: {near}");
+        }
+        assert_eq!(Spread::default().percentiles(Span::Day, 0), Percentiles::default());
+    }
+}

@@ -1,0 +1,147 @@
+//! The past of a table that is in use.
+
+use super::*;
+use lock_core::limits::HISTORY_LOCKS_MAX;
+use lock_core::{
+    At, Caller, Command, ConfigureMode, Definition, IfBusy, Lease, NewTicket, Permits, QueueLease, ReleaseTarget,
+    Settings, Snapshot, Target, TicketId,
+};
+use std::sync::Arc;
+
+/// A whole hour.
+const BEGIN: WallMs = 1_800_000_000_000;
+
+fn name(text: &str) -> LockName {
+    LockName::new(text).unwrap()
+}
+
+struct Rig {
+    table: Table,
+    history: History,
+    wall: WallMs,
+}
+
+impl Rig {
+    fn new(locks: &[(&str, u32)]) -> Self {
+        let table = Table::load(Snapshot::default(), BEGIN * 1000).unwrap();
+        let mut rig = Self { table, history: History::default(), wall: BEGIN };
+        let definition = |(lock, size): &(&str, u32)| Definition {
+            target: Target::Lock(name(lock)),
+            settings: Settings::new(*size),
+            paused: false,
+        };
+        let definitions = locks.iter().map(definition).collect();
+        rig.apply(&Command::Configure { definitions, mode: ConfigureMode::Apply });
+        rig
+    }
+
+    fn apply(&mut self, command: &Command) {
+        let now = self.table.now();
+        self.table.apply(At { now, wall: self.wall, present: &|_| true }, command).unwrap();
+        self.table.take_changes();
+        self.table.take_served();
+        self.history.note(&self.table.take_events());
+    }
+
+    fn take(&mut self, lock: &str, id: u128) {
+        let caller = Caller { owner: None, admin: false, from: Arc::from("test") };
+        self.apply(&Command::Acquire(NewTicket {
+            lock: name(lock),
+            id: TicketId(id),
+            caller,
+            permits: Permits::Count(1),
+            priority: 0,
+            info: Arc::from(""),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: true,
+        }));
+    }
+
+    fn release(&mut self, id: u128) {
+        let caller = Caller { owner: None, admin: false, from: Arc::from("test") };
+        let target = ReleaseTarget::Id(None, TicketId(id));
+        self.apply(&Command::Release { target, caller, queued: true });
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.wall += 1000;
+            self.history.sample(self.wall, &self.table);
+        }
+    }
+
+    fn past(&self, lock: &str, span: Span) -> Past {
+        self.history.past(&name(lock), span, self.wall)
+    }
+}
+
+#[test]
+fn an_hour_of_a_lock() {
+    let mut rig = Rig::new(&[("x", 2)]);
+    rig.pass(9);
+    rig.take("x", 1);
+    rig.pass(10);
+    rig.take("x", 2);
+    rig.take("x", 3);
+    rig.pass(10);
+    let past = rig.past("x", Span::Hour);
+    assert_eq!(past.samples.begin, BEGIN);
+    let steps: Vec<(u32, f32, u32, u32)> =
+        past.samples.steps.iter().flatten().map(|one| (one.size, one.in_use, one.in_use_max, one.queued_max)).collect();
+    assert_eq!(steps, [(2, 0.0, 0, 0), (2, 1.0, 1, 0), (2, 2.0, 2, 1)]);
+    rig.release(1);
+    assert_eq!(rig.past("x", Span::Hour).holds.count, 1);
+    let waited = rig.past("x", Span::Hour).waits;
+    assert_eq!((waited.count, waited.p50, waited.p99.map(|ms| ms.abs_diff(10_000) < 2000)), (3, Some(0), Some(true)));
+    assert_eq!(rig.history.usual_hold(&name("x"), rig.wall), Some(20_000));
+    assert_eq!(rig.past("x", Span::Day).samples.steps.len(), 1);
+    assert_eq!(rig.past("other", Span::Day).samples, Samples::default());
+    assert_eq!(rig.history.usual_hold(&name("other"), rig.wall), None);
+}
+
+#[test]
+fn it_stays_as_long_as_its_span_and_shows_its_gaps() {
+    let mut rig = Rig::new(&[("x", 1)]);
+    rig.pass(20);
+    rig.wall += 60_000;
+    rig.pass(20);
+    let steps = rig.past("x", Span::Hour).samples.steps;
+    assert_eq!(steps.iter().filter(|step| step.is_none()).count(), 5, "{steps:?}");
+    rig.pass(2 * 3600);
+    assert!((359..=361).contains(&rig.past("x", Span::Hour).samples.steps.len()));
+    assert_eq!(rig.past("x", Span::Day).samples.steps.len(), 25);
+    rig.pass(26 * 3600);
+    assert!((287..=289).contains(&rig.past("x", Span::Day).samples.steps.len()));
+}
+
+#[test]
+fn a_clock_that_is_set_back_takes_the_future_with_it() {
+    let mut rig = Rig::new(&[("x", 1)]);
+    rig.pass(100);
+    rig.wall -= 60_000;
+    rig.pass(10);
+    let samples = rig.past("x", Span::Hour).samples;
+    assert!(samples.begin + samples.steps.len() as u64 * 10_000 <= rig.wall + 10_000, "{samples:?}");
+}
+
+#[test]
+fn there_is_room_for_so_many_and_the_unused_make_room() {
+    let names: Vec<String> = (0..HISTORY_LOCKS_MAX + 5).map(|number| format!("lock-{number:05}")).collect();
+    let locks: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut rig = Rig::new(&locks);
+    rig.pass(2);
+    let last = names.last().unwrap();
+    assert_eq!(rig.past(last, Span::Hour).samples.steps, [], "no room yet");
+    rig.take(&names[0], 1);
+    rig.pass(HISTORY_IDLE_MS / 1000);
+    rig.take(last, 2);
+    rig.pass(2);
+    assert_eq!(rig.past(last, Span::Hour).samples.steps.len(), 1);
+    assert!(rig.past(&names[0], Span::Hour).samples.steps.len() > 1, "one that is used stays");
+    assert_eq!(rig.history.kept().locks.len(), HISTORY_LOCKS_MAX);
+}

@@ -1,0 +1,178 @@
+//! Acting: signing in, and changing things after a question that says what will happen.
+
+use crate::{open, open_as, with_keys};
+use page_tests::{Browser, SECRET, Server, WIDE, key};
+use serde_json::{Value, json};
+
+const TAB: char = '\u{e004}';
+const ENTER: char = '\u{e007}';
+const ESCAPE: char = '\u{e00c}';
+
+/// Presses the tabulator until something has the focus.
+async fn tab_to(browser: &Browser, selector: &str) {
+    for _ in 0..60 {
+        browser.keys(&TAB.to_string()).await;
+        if browser.js("return document.activeElement.matches(arguments[0])", vec![selector.into()]).await == true {
+            return;
+        }
+    }
+    panic!("the tabulator does not lead to {selector}");
+}
+
+#[tokio::test]
+async fn a_ticket_is_ended_with_the_keyboard_alone() {
+    let server = with_keys("[lock san-ssh]\nSIZE=1\n").await;
+    let held = server.take("san-ssh", "the stuck one", 600).await;
+    server.take("san-ssh", "the next one", 600).await;
+    let browser = Browser::start(WIDE).await;
+    open_as(&browser, &server, "ops", "/").await;
+    tab_to(&browser, "#rows a[href='/locks/san-ssh']").await;
+    browser.keys(&ENTER.to_string()).await;
+    browser.until_text("#holders", "the stuck one").await;
+    let end = format!("#holders button[aria-label='End ticket {}…']", held["number"]);
+    tab_to(&browser, &end).await;
+    browser.keys(&ENTER.to_string()).await;
+    browser.until_text("dialog", "Next in line: the next one").await;
+    assert!(browser.text("dialog").await.contains("the stuck one"));
+    // Escape does nothing, and one is back where one was.
+    browser.keys(&ESCAPE.to_string()).await;
+    browser.until("the question is gone", "return !document.querySelector('dialog')").await;
+    assert_eq!(browser.js("return document.activeElement.matches(arguments[0])", vec![end.into()]).await, true);
+    browser.keys(&ENTER.to_string()).await;
+    browser.until("the reason has the focus", "return document.activeElement.name === 'reason'").await;
+    browser.keys(&format!("host is gone{ENTER}")).await;
+    browser.until_text("#holders", "the next one").await;
+    browser.until_text("#log", "was ended by an administrator").await;
+    let id = held["id"].as_str().unwrap();
+    let ended = server.ok("GET", &format!("/v1/tickets/{id}"), Value::Null).await;
+    assert_eq!((ended["ended_as"].as_str(), ended["reason"].as_str()), (Some("revoked"), Some("host is gone")));
+    browser.end(&[]).await;
+}
+
+#[tokio::test]
+async fn signing_in_and_out() {
+    let keys = key("ops", "use, observe, admin", "*") + &key("ci", "use", "*");
+    let server = Server::start(&format!("{keys}[anonymous]\nRIGHTS=none\n[lock san-ssh]\nSIZE=1\n")).await;
+    server.take("san-ssh", "a secret matter", 600).await;
+    let browser = Browser::start(WIDE).await;
+    browser.open(&server.url("/locks/san-ssh")).await;
+    browser.until("a field for the key", "return document.activeElement.id === 'key'").await;
+    assert!(
+        !browser
+            .js("return document.documentElement.outerHTML", Vec::new())
+            .await
+            .to_string()
+            .contains("secret matter")
+    );
+    browser.keys(&format!("lsk_wrong{ENTER}")).await;
+    browser.until_text(".error", "none of this server's").await;
+    browser.js("document.getElementById('key').value = ''", Vec::new()).await;
+    browser.keys(&format!("ops{SECRET}{ENTER}")).await;
+    browser.until_text("#holders", "a secret matter").await;
+    browser.until_text("#who", "Signed in as ops").await;
+    assert!(browser.text(".title").await.contains("Delete…"));
+    // The key goes with the tab, and nowhere else.
+    assert_eq!(browser.js("return localStorage.length + document.cookie.length", Vec::new()).await, 0);
+    browser.open(&server.url("/")).await;
+    browser.until_text("#rows", "san-ssh").await;
+    browser.click("#sign-out").await;
+    browser
+        .until("a field for the key", "return document.querySelector('#key') && !document.querySelector('#rows')")
+        .await;
+    assert_eq!(browser.js("return sessionStorage.getItem('lockserver-key')", Vec::new()).await, Value::Null);
+    // A key that may not look is told so.
+    browser.keys(&format!("ci{SECRET}{ENTER}")).await;
+    browser.until_text("#message", "has not the right").await;
+    browser.end(&["401", "403"]).await;
+}
+
+#[tokio::test]
+async fn buttons_are_there_for_those_who_may() {
+    let server = with_keys("[lock san-ssh]\nSIZE=2\n[lock other]\nSIZE=1\n").await;
+    server.take("san-ssh", "of ops", 600).await;
+    let browser = Browser::start(WIDE).await;
+    let buttons = "return [...document.querySelectorAll('main button')].map((b) => b.textContent)";
+    open(&browser, &server, "/locks/san-ssh").await;
+    browser.until_text("#holders", "of ops").await;
+    assert_eq!(browser.js(buttons, Vec::new()).await, json!([]), "without a key");
+    open(&browser, &server, "/").await;
+    assert_eq!(browser.js(buttons, Vec::new()).await, json!([]));
+    open_as(&browser, &server, "ci", "/locks/san-ssh").await;
+    browser.until_text("#holders", "of ops").await;
+    assert_eq!(browser.js(buttons, Vec::new()).await, json!([]), "with a key that does not administer");
+    open_as(&browser, &server, "ops", "/locks/san-ssh").await;
+    browser.until_text("#holders", "of ops").await;
+    assert_eq!(browser.js(buttons, Vec::new()).await, json!(["Resize…", "Pause…", "Delete…", "End…"]));
+    browser.end(&[]).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_has_changed_meanwhile_is_left_alone() {
+    let server = with_keys("[lock san-ssh]\nSIZE=3\n").await;
+    let browser = Browser::start(WIDE).await;
+    open_as(&browser, &server, "ops", "/locks/san-ssh").await;
+    // The page does not hear of the change in time.
+    browser.click("#resize").await;
+    let settle = "const i = document.querySelector('dialog input'); i.value = 9; return true";
+    browser.js(settle, Vec::new()).await;
+    browser.js("window.realFetch = fetch; window.fetch = (path, init) => (String(path).startsWith('/v1/locks/san-ssh?') && !window.through ? new Promise(() => {}) : realFetch(path, init))", Vec::new()).await;
+    server.ok("PATCH", "/v1/locks/san-ssh", json!({"size": 5})).await;
+    browser.js("window.through = true", Vec::new()).await;
+    browser.js("window.fetch = async (path, init) => { if (init?.method === 'PATCH') init.headers['If-Match'] = '\"0\"'; return realFetch(path, init) }", Vec::new()).await;
+    browser.click("dialog .main").await;
+    browser.until_text("dialog .error", "It has changed meanwhile: nothing was done. its size is 5 now").await;
+    assert_eq!(server.ok("GET", "/v1/locks/san-ssh", Value::Null).await["size"], 5);
+    browser.js("window.fetch = realFetch", Vec::new()).await;
+    browser.click("dialog .main").await;
+    browser.until_text("h2", "0 of 9 in use").await;
+    assert_eq!(server.ok("GET", "/v1/locks/san-ssh", Value::Null).await["size"], 9);
+
+    // A ticket that ended by itself.
+    let ticket = server.take("san-ssh", "quick", 600).await;
+    browser.until_text("#holders", "quick").await;
+    browser.click("#holders button").await;
+    server.release(&ticket).await;
+    browser.until_text("#log", "gave it back").await;
+    browser.click("dialog .danger").await;
+    browser.until_text("dialog .error", "nothing was done").await;
+    assert_eq!(browser.js("return document.querySelector('dialog .danger').hidden", Vec::new()).await, true);
+    browser.end(&["412", "410", "404"]).await;
+}
+
+#[tokio::test]
+async fn what_would_end_tickets_names_them_and_asks_again() {
+    let server = with_keys("[lock san-ssh]\nSIZE=2\n").await;
+    let browser = Browser::start(WIDE).await;
+    open_as(&browser, &server, "ops", "/").await;
+    browser.click("#make").await;
+    browser.keys(&format!("ports{TAB}")).await;
+    browser.js("document.querySelector('dialog input[name=size]').value = 2", Vec::new()).await;
+    browser.click("dialog .main").await;
+    browser.until_text("h1", "ports").await;
+    browser.until_text("#state", "Live").await;
+    for info in ["one job", "two jobs", "three jobs"] {
+        server.take("ports", info, 600).await;
+    }
+    browser.until_text("#queue", "three jobs").await;
+
+    browser.click("#pause").await;
+    browser.keys("firmware").await;
+    browser.click("dialog .main").await;
+    browser.until_text("#why", "Paused: nobody is let in. 1 waits.").await;
+    assert_eq!(server.ok("GET", "/v1/locks/ports", Value::Null).await["pause_reason"], "firmware");
+    browser.click("#resume").await;
+    browser.click("dialog .main").await;
+    browser.until_text("#why", "All 2 are in use").await;
+
+    browser.click("#delete").await;
+    let question = browser.text("dialog").await;
+    for part in ["2 holders and 1 in the queue", "one job", "two jobs", "three jobs"] {
+        assert!(question.contains(part), "{part} in {question}");
+    }
+    browser.click("dialog .danger").await;
+    browser.until_text("dialog .error", "This ends 3 tickets").await;
+    browser.click("dialog .danger").await;
+    browser.until("back at all locks", "return location.pathname === '/'").await;
+    assert_eq!(server.call("GET", "/v1/locks/ports", Value::Null).await.0, 404);
+    browser.end(&["409", "404"]).await;
+}
