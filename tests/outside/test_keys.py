@@ -86,7 +86,11 @@ def test_the_last_key_stays_over_a_reload(make_server):
     server.signal(signal.SIGHUP)
     until(lambda: "the last key would be removed" in server.log(), 20, "the refusal")
     assert ask(server)[0] == 401 and ask(server, secret)[0] == 200
-    assert "the last key would be removed" in ask(server, secret, "/v1/status")[1]
+    # Why is for administrators; that it was refused is for everybody who may look.
+    assert "administrators are told why" in ask(server, secret, "/v1/status")[1]
+    with Admin(server) as admin:
+        refused = admin.ok("GET", "/v1/status")["configuration"]["refused"]
+    assert "the last key would be removed" in refused
 
 
 def test_a_ticket_outlives_the_reload_that_takes_its_keys_right(make_server):
