@@ -5,6 +5,7 @@ mod description;
 mod errors;
 mod events;
 mod harness;
+mod keys;
 mod metrics;
 mod page;
 mod rights;
