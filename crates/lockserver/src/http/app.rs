@@ -81,13 +81,12 @@ impl App {
     pub(super) async fn until_denied(&self, who: &Who, lock: Option<&LockName>) -> Denied {
         let mut live = self.live.clone();
         let denied = |live: &Live| who.still_uses(&live.auth.access, lock).err();
-        if live.wait_for(|live| denied(live).is_some()).await.is_ok()
-            && let Some(denied) = denied(&live.borrow())
-        {
-            return denied;
+        let found = live.wait_for(|live| denied(live).is_some()).await.ok().and_then(|now| denied(&now));
+        match found {
+            Some(denied) => denied,
+            // The settings end with the server: whoever waits is told of that otherwise.
+            None => std::future::pending().await,
         }
-        // Allowed again meanwhile, or the settings end with the server: whoever waits is told of that otherwise.
-        std::future::pending().await
     }
 
     /// A place among the waiting requests of this caller, unless all are taken.
