@@ -11,28 +11,19 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// secret of a key, which may have come into the wrong place.
 pub(super) fn quote(text: &str) -> String {
     const CHARS_MAX: usize = 60;
+    let shown = text.find(SECRET_PREFIX).map_or(text, |at| &text[..at + SECRET_PREFIX.len()]);
     let mut out = String::from("'");
-    let secret = text.find(SECRET_PREFIX).map(|at| &text[..at + SECRET_PREFIX.len()]);
-    if let Some(beginning) = secret {
-        return format!("{}…'", quote_all(beginning, CHARS_MAX, out));
-    }
-    out = quote_all(text, CHARS_MAX, out);
-    out.push('\'');
-    out
-}
-
-fn quote_all(text: &str, chars_max: usize, mut out: String) -> String {
-    for (index, c) in text.chars().enumerate() {
-        if index == chars_max {
-            out.push('…');
-            break;
-        }
+    for c in shown.chars().take(CHARS_MAX) {
         if c.is_control() {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
     }
+    if shown.len() < text.len() || shown.chars().nth(CHARS_MAX).is_some() {
+        out.push('…');
+    }
+    out.push('\'');
     out
 }
 
