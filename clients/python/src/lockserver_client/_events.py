@@ -11,13 +11,13 @@ from types import TracebackType
 import httpx
 
 from . import _clock, _lanes
-from ._plan import Call
+from ._plan import Call, NoReply
 from ._send import pause, problem_in
 from ._settings import Core
 from ._sse import Frame, Parser, TooLongError
 from ._sync import Runner
 from ._types import Event, Problem, read
-from .errors import NotLockserver, Unreachable, from_problem
+from .errors import Distrust, NotLockserver, Unreachable, from_problem
 
 #: The server writes at least a comment every 15 s: three of them missed are the end of a connection.
 SILENCE_S = 45.0
@@ -83,6 +83,14 @@ class Follower:
             raise NotLockserver(server, f"HTTP status {status}")
         return f"HTTP status {status}"
 
+    def why(self, server: str, came: NoReply | Problem | str) -> str:
+        """Why there is no stream. Raises if that is not worth another try."""
+        if isinstance(came, NoReply):
+            if came.distrust:
+                raise Distrust(server, came.what)
+            return came.what
+        return came.detail if isinstance(came, Problem) else came
+
     def pause(self, tried: list[tuple[str, str]], problem: Problem | None = None) -> float:
         """How long to wait before the next try. Raises when it was tried enough."""
         now = _clock.now()
@@ -143,6 +151,7 @@ class Events(Iterator[Event]):
         call = self._follower.call()
         for place in core.in_turn():
             server, lane = core.servers[place], self._runner.lane(place)
+            refused: NoReply | Problem | str
             try:
                 request = lane.build_request(
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
@@ -154,13 +163,13 @@ class Events(Iterator[Event]):
                     return
                 refused = self._follower.refused(server.name, response.status_code, response.read())
             except httpx.HTTPError as error:
-                refused = _lanes.failed(error).what
+                refused = _lanes.failed(error)
             except BaseException:
                 lane.close()
                 raise
             lane.close()
             problem = refused if isinstance(refused, Problem) else problem
-            tried.append((server.name, refused.detail if isinstance(refused, Problem) else refused))
+            tried.append((server.name, self._follower.why(server.name, refused)))
         time.sleep(self._follower.pause(tried, problem))
 
     def _drop(self) -> None:

@@ -11,6 +11,7 @@ import httpx
 from . import _lanes
 from ._async import AsyncRunner
 from ._events import Follower, stream_timeout
+from ._plan import NoReply
 from ._types import Event, Problem
 
 
@@ -56,6 +57,7 @@ class AsyncEvents(AsyncIterator[Event]):
         call = self._follower.call()
         for place in core.in_turn():
             server, lane = core.servers[place], self._runner.lane(place)
+            refused: NoReply | Problem | str
             try:
                 request = lane.build_request(
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
@@ -67,13 +69,13 @@ class AsyncEvents(AsyncIterator[Event]):
                     return
                 refused = self._follower.refused(server.name, response.status_code, await response.aread())
             except httpx.HTTPError as error:
-                refused = _lanes.failed(error).what
+                refused = _lanes.failed(error)
             except BaseException:
                 await lane.aclose()
                 raise
             await lane.aclose()
             problem = refused if isinstance(refused, Problem) else problem
-            tried.append((server.name, refused.detail if isinstance(refused, Problem) else refused))
+            tried.append((server.name, self._follower.why(server.name, refused)))
         await asyncio.sleep(self._follower.pause(tried, problem))
 
     async def _drop(self) -> None:

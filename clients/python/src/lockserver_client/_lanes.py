@@ -42,12 +42,19 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+def _distrusts(error: BaseException | None) -> bool:
+    """Whether a certificate is behind it. httpx and httpcore wrap what ssl raised."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def failed(error: Exception) -> NoReply:
     """What an exception of httpx means."""
     arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol))
     if isinstance(error, httpx.TimeoutException):
         return NoReply("no answer in time" if arrived else "no connection in time", arrived)
-    return NoReply(str(error) or type(error).__name__, arrived)
+    return NoReply(str(error) or type(error).__name__, arrived, _distrusts(error))
 
 
 class Body:

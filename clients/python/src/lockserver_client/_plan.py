@@ -86,6 +86,8 @@ class NoReply:
 
     what: str
     arrived: bool
+    #: There is no trust between the server and us: trying again does not help.
+    distrust: bool = False
 
 
 Effect = Union[Exchange, Pause, CleanUp]

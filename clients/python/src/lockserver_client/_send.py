@@ -11,7 +11,7 @@ from . import _clock
 from ._plan import Call, NoReply, Pause, Plan, Reply, exchange
 from ._settings import Core, Retry
 from ._types import Problem, Ticket, read
-from .errors import LockserverError, NotLockserver, Unreachable, from_problem
+from .errors import Distrust, LockserverError, NotLockserver, Unreachable, from_problem
 
 T = TypeVar("T")
 
@@ -60,11 +60,12 @@ class _Again:
     arrived: bool
     problem: Problem | None = None
     asks_s: float | None = None
+    distrust: bool = False
 
 
 def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverError:
     if isinstance(came, NoReply):
-        return _Again(came.what, came.arrived)
+        return _Again(came.what, came.arrived, distrust=came.distrust)
     if 200 <= came.status < 300:
         return Answer(came.sent, server, came.body)
     problem = problem_in(came.body)
@@ -87,6 +88,7 @@ def send(core: Core, call: Call) -> Plan[Answer]:
         tried: list[tuple[str, str]] = []
         refused: Problem | None = None
         asks: float | None = None
+        trusted = False
         for place in core.in_turn():
             server = core.servers[place].name
             judged = _judge(server, (yield from exchange(place, call, timeout)))
@@ -96,11 +98,14 @@ def send(core: Core, call: Call) -> Plan[Answer]:
                     raise judged
                 return judged
             arrived |= judged.arrived
+            trusted |= not judged.distrust
             tried.append((server, judged.what))
             refused = judged.problem or refused
             asks = asks if judged.asks_s is None else judged.asks_s
             if judged.arrived and not call.repeatable:
                 raise from_problem(refused) if refused else Unreachable(tuple(tried), arrived)
+        if not trusted:
+            raise Distrust(*tried[0])
         rounds += 1
         seconds = pause(retry, rounds, _clock.now() - begin, asks)
         if seconds is None:

@@ -43,6 +43,17 @@ class NotLockserver(LockserverError):
         return type(self), (self.server, self.what)
 
 
+class Distrust(LockserverError):
+    """The server's certificate is not trusted. Nothing was sent."""
+
+    def __init__(self, server: str, what: str) -> None:
+        super().__init__(f"no trust between us and {server}: {what}")
+        self.server, self.what = server, what
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.server, self.what)
+
+
 class LeaseLost(LockserverError):
     """Permits that were held are not ours any more, or not surely: stop working with them.
 
