@@ -1,0 +1,108 @@
+"""docs/operations.md: its commands against a real server on a bad day, its words about options, its links."""
+
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from harness.paths import ROOT, binary, lockctl
+from harness.recipe import Host, ReadersServer, matches
+
+PAGE = ROOT / "docs" / "operations.md"
+TEXT = PAGE.read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:```text\n(.*?)^```$)?", TEXT, re.M | re.S)
+PROGRAMS = {"lockctl": lockctl, "lockserver": binary}
+CONFIG = "[general]\nSERVER=127.0.0.1\n\n[lock san-ssh]\nSIZE=7\nLOCK_DELAY=600\n"
+
+
+def anchor(heading):
+    """How a heading is linked to."""
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+def headings(path):
+    """The anchors of a page."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.M | re.S)
+    return [anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.M)]
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A machine of its own with the server of the page; its administrators' socket is where the page expects it."""
+    host = Host(tmp_path)
+    (host.bin / "lockserver").symlink_to(binary())
+    (tmp_path / "server").mkdir()
+    server = ReadersServer(tmp_path / "server", CONFIG, host.prefix).start()
+    yield host
+    server.stop()
+    server.check_log()
+    host.close()
+
+
+def bad_day(host):
+    """One holder of two permits, a closed one, one who waits for all of them, one behind, and a pause. The holder's number."""
+    def ask(path, *more):
+        url = f"http://localhost/v1/locks/san-ssh{path}"
+        status, said = host.run(["curl", "-fsS", "--unix-socket", "/run/lockserver/admin.sock", url, *more])
+        assert status == 0, said
+        return json.loads(said) if said else None
+
+    held = ask("/tickets", "-d", '{"permits": 2, "info": "backup of db1"}')["number"]
+    lost = ask("/tickets", "-d", "{}")["number"]
+    ask(f"/tickets/{lost}", "-X", "DELETE")
+    ask("/tickets", "-d", '{"permits": "all", "queue": true, "info": "upgrade"}')
+    ask("/tickets", "-d", '{"queue": true, "info": "one more"}')
+    ask("", "-X", "PATCH", "-d", '{"paused": true, "reason": "firmware", "until_s": 3600}')
+    return str(held)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_a_block_of_commands_as_written(host, number):
+    commands, output = BLOCKS[number]
+    held = bad_day(host)
+    status, said = host.run(["bash", "-euo", "pipefail", "-c", commands.replace("4711", held)])
+    assert status == 0, f"{commands}\nended with {status}:\n{said}"
+    wanted = output.replace("4711", held)
+    assert matches(said, wanted), f"{commands}\nprinted\n{said}\nand the page says\n{wanted}"
+
+
+def written_commands():
+    """Every call of ours on the page, in blocks and in sentences."""
+    lines = [line for commands, _ in BLOCKS for line in commands.splitlines()]
+    lines += re.findall(r"`((?:lockctl|lockserver) [^`]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S))
+    return sorted({line for line in lines if line.split()[0] in PROGRAMS})
+
+
+@pytest.mark.parametrize("line", written_commands())
+def test_a_command_has_its_options(line):
+    program, *words = shlex.split(re.split(r"[|>]|&&", line)[0])
+    words = words[:words.index("--")] if "--" in words else words
+    options = [word for word in words if word.startswith("-")]
+    commands = subprocess.run([PROGRAMS[program](), "--help"], capture_output=True, text=True, timeout=20, check=True).stdout
+    named = [word for word in words if re.search(rf"^  {re.escape(word)} ", commands, re.M)]
+    shown = subprocess.run([PROGRAMS[program](), *named[:1], "--help"], capture_output=True, text=True, timeout=20, check=True)
+    assert named or program == "lockserver", f"{line}: there is no such command"
+    for option in options:
+        assert re.search(rf"(^|[ ,]){re.escape(option)}\b", shown.stdout, re.M), f"{line}: there is no {option}"
+
+
+def test_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", TEXT)
+    assert len(links) > 60
+    for name, place in links:
+        target = PAGE.parent / name if name else PAGE
+        assert target.is_file(), f"there is no {name}"
+        assert not place or place in headings(target), f"{name or PAGE.name} has no #{place}"
+
+
+def test_the_table_leads_to_every_symptom():
+    symptoms = re.findall(r"^### (.+)$", TEXT[TEXT.index("\n## Symptoms\n"):], re.M)
+    table = re.findall(r"^\| .+ \| \[(.+)\]\(#(.+)\) \|$", TEXT[:TEXT.index("\n## ")], re.M)
+    assert [name for name, _ in table] == symptoms and len(symptoms) >= 15
+    assert all(place == anchor(name) for name, place in table)
+    for name in symptoms:
+        section = re.search(rf"^### {re.escape(name)}\n(.*?)(?=^### |\Z)", TEXT, re.M | re.S).group(1)
+        assert "**See**" in section and re.search(r"\*\*(Do|Cause and cure)\*\*|\| do \|", section), f"{name}: how to see it, what to do"
