@@ -424,6 +424,19 @@ impl Change {
 }
 
 impl Snapshot {
+    /// The changes that make an empty store hold this.
+    #[must_use]
+    pub fn into_changes(self) -> Vec<Change> {
+        let Self { meta, locks, templates, tickets, closures, closed_names, withdrawn, restart_counters: _ } = self;
+        let records = locks.into_iter().map(Change::PutLock);
+        let records = records.chain(templates.into_iter().map(Change::PutTemplate));
+        let records = records.chain(tickets.into_iter().map(Change::PutTicket));
+        let records = records.chain(closures.into_iter().map(Change::PutClosure));
+        let records = records.chain(closed_names.into_iter().map(Change::PutClosedName));
+        let records = records.chain(withdrawn.into_iter().map(Change::PutWithdrawn));
+        std::iter::once(Change::Meta(meta)).chain(records).collect()
+    }
+
     /// Sorts the records by key, so that snapshots can be compared.
     pub fn sort(&mut self) {
         self.locks.sort_by(|a, b| a.name.cmp(&b.name));

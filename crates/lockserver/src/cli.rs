@@ -2,6 +2,7 @@
 
 use crate::access::KeyName;
 use crate::config::{Overrides, Sources};
+use crate::store_commands::StoreCommand;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -46,6 +47,9 @@ pub enum Command {
     /// Make keys for clients
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Save, restore, copy, check and print stores
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 /// What to do about keys.

@@ -15,4 +15,5 @@ pub mod log;
 pub mod metrics;
 pub mod os;
 pub mod store;
+pub mod store_commands;
 pub mod tls;

@@ -3,7 +3,7 @@
 use clap::Parser;
 use lockserver::access::{KeyName, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
-use lockserver::{config, daemon, exit};
+use lockserver::{config, daemon, exit, store_commands};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
         }
     };
-    match cli.command {
+    match &cli.command {
         Some(Command::CheckConfig) => {
             let result = cli.sources().load();
             // Whoever reads it may stop early (`| head`); the exit code is the answer.
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Key(KeyCommand::New { name })) => match Secret::generate() {
             Ok(secret) => {
-                drop(std::io::stdout().write_all(new_key(&name, &secret).as_bytes()));
+                drop(std::io::stdout().write_all(new_key(name, &secret).as_bytes()));
                 ExitCode::from(exit::OK)
             }
             Err(error) => {
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
                 ExitCode::from(exit::IMPOSSIBLE)
             }
         },
+        Some(Command::Store(command)) => ExitCode::from(store_commands::run(&cli, command)),
         None => ExitCode::from(daemon::run(&cli.sources(), cli.admin_socket.as_deref())),
     }
 }

@@ -6,7 +6,7 @@ mod memory;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub use sqlite::{OpenError, SqliteStore};
+pub use sqlite::{OpenError, Replaced, SaveError, SqlitePlace, SqliteReader, SqliteStore};
 
 use lock_core::{Change, Snapshot};
 use std::path::PathBuf;

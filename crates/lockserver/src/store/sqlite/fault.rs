@@ -24,8 +24,16 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
-    /// What it means. `connection` is the one it happened on, before anything else is done with it.
+    /// What it means for a server. `connection` is the one it happened on, before anything else is done with it.
     pub(super) fn into_error(self, connection: Option<&Connection>, path: &Path) -> StoreError {
+        match self.explain(connection, path) {
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!("{text}; the server goes on by itself")),
+            damaged @ StoreError::Damaged(_) => damaged,
+        }
+    }
+
+    /// As [`Fault::into_error`], for a command: nothing goes on by itself.
+    pub(super) fn explain(self, connection: Option<&Connection>, path: &Path) -> StoreError {
         let path = path.display();
         match self {
             Self::Value(what) => StoreError::Damaged(format!(
@@ -44,22 +52,22 @@ impl Fault {
                 match meaning(code, connection.map_or(0, system_errno)) {
                     Meaning::NoRoom => StoreError::Unavailable(format!(
                         "no space left for the store {path} ({said}): make room on its file system, or raise the quota or \
-                         file size limit; the server goes on by itself"
+                         file size limit"
                     )),
                     Meaning::Busy => StoreError::Unavailable(format!(
                         "another program keeps the store {path} locked ({said}): end it, it may be sqlite3 within a \
-                         transaction; the server goes on by itself"
+                         transaction"
                     )),
                     Meaning::ReadOnly => StoreError::Unavailable(format!(
                         "the store {path} cannot be written ({said}): check its owner and mode, and whether its file \
-                         system is mounted read-only; the server goes on by itself"
+                         system is mounted read-only"
                     )),
                     Meaning::CannotOpen => StoreError::Unavailable(format!(
                         "the store {path} cannot be opened ({said}): check that it is there and that the server may write \
-                         to it and to its directory; the server goes on by itself"
+                         to it and to its directory"
                     )),
                     Meaning::NoMemory => StoreError::Unavailable(format!(
-                        "not enough memory to use the store {path} ({said}): the server goes on by itself when there is"
+                        "not enough memory to use the store {path} ({said}): end other programs, or give it more"
                     )),
                     Meaning::Device => StoreError::Damaged(format!(
                         "the device of the store {path} fails ({said}): look into the system's log for errors of the disk, \
@@ -115,7 +123,7 @@ fn meaning(error: ffi::Error, errno: i32) -> Meaning {
 }
 
 /// The system's error number behind the last I/O error or failed opening of this connection.
-fn system_errno(connection: &Connection) -> i32 {
+pub(super) fn system_errno(connection: &Connection) -> i32 {
     #[expect(unsafe_code, reason = "rusqlite has no safe function for it; the handle is valid while it is borrowed")]
     unsafe {
         ffi::sqlite3_system_errno(connection.handle())

@@ -47,12 +47,23 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(directory.join(name))
 }
 
+/// As [`locate`], in a directory that must be there: what root makes would be closed to the server's user.
+pub(super) fn locate_existing(path: &Path) -> Result<PathBuf, OpenError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::read_dir(directory).map_err(|error| OpenError::io(directory, "opened", error))?;
+    locate(path)
+}
+
 /// Makes the file if it is missing (mode 0600, durable) and checks that it may be read and written. To be called before
 /// SQLite has the file open: closing any descriptor of a file drops all POSIX locks that the process has on it.
 pub(super) fn make(path: &Path) -> Result<(), OpenError> {
     let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
     match created {
         Ok(file) => {
+            give_to_owner_of_directory(&file, path)?;
             file.sync_all().map_err(|error| OpenError::io(path, "written", error))?;
             sync_directory_of(path)
         }
@@ -79,4 +90,23 @@ pub(super) fn sync_directory_of(path: &Path) -> Result<(), OpenError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| OpenError::io(directory, "flushed", error))
+}
+
+/// A file that root makes in another user's directory is that user's: the server, which runs as that user, must be able to
+/// use it. SQLite does the same with what it makes beside a database.
+pub(super) fn give_to_owner_of_directory(file: &File, path: &Path) -> Result<(), OpenError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    let owner = fs::metadata(directory).map_err(|error| OpenError::io(directory, "read", error))?;
+    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
+        .map_err(|error| OpenError::io(path, "given to the owner of its directory", error))
+}
+
+/// The path with something after its last name, as SQLite names what belongs to a database: `-wal`, `-shm`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }

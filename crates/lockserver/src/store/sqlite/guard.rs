@@ -9,12 +9,11 @@
 //! restart (rule 10), even where the file's inode is the same, as after `cp backup.db lockserver.db`.
 
 use super::OpenError;
-use super::file::Identity;
+use super::file::{Identity, give_to_owner_of_directory, with_suffix};
 use crate::store::StoreError;
 use lock_core::Meta;
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,18 +32,12 @@ pub(super) struct Guard {
 impl Guard {
     /// Takes the lock of a database, or says who has it.
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
-        let mut path = OsString::from(database);
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = with_suffix(database, ".lock");
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path)
-                .map_err(|error| OpenError::io(&path, "opened for reading and writing", error))?;
+            let (file, made) = open(&path)?;
+            if made {
+                give_to_owner_of_directory(&file, &path)?;
+            }
             let content = read(&file);
             match file.try_lock() {
                 Ok(()) => {}
@@ -121,6 +114,26 @@ impl Drop for Guard {
     /// program it has the file open too.
     fn drop(&mut self) {
         let _ = self.file.unlock();
+    }
+}
+
+/// Opens the file, or makes it; `true`: it was made. A symbolic link is refused: root may be at work in another user's
+/// directory, and what is written here must not end up in a file of root's.
+fn open(path: &Path) -> Result<(File, bool), OpenError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    loop {
+        let error = match options.clone().create_new(true).open(path) {
+            Ok(file) => return Ok((file, true)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.open(path) {
+                Ok(file) => return Ok((file, false)),
+                // Somebody has removed it between the two.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        return Err(OpenError::io(path, "opened for reading and writing", error));
     }
 }
 

@@ -1,7 +1,8 @@
 //! The durable store: an SQLite database that operators can read with `sqlite3` while the server runs.
 //!
 //! `schema` has the tables, `encode` and `decode` map records to rows and back, `fault` says what an error means, `guard`
-//! keeps a second server out, `file` is about the file itself.
+//! keeps a second server out, `file` is about the file itself. `reader` looks into a database beside its server and copies
+//! it, `replace` puts a copy in its place.
 
 mod columns;
 mod decode;
@@ -9,10 +10,16 @@ mod encode;
 mod fault;
 mod file;
 mod guard;
+mod reader;
+mod replace;
 mod schema;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use reader::{SaveError, SqliteReader};
+pub use replace::{Replaced, SqlitePlace};
 
 use super::{Store, StoreError};
 use encode::Encoder;
@@ -119,6 +126,9 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// The schema that this version writes; it reads all before it.
+    pub const SCHEMA: i32 = schema::SCHEMA;
+
     /// Opens the database for this process alone, and looks through it for damage. Makes it, and its directory, if they
     /// are missing (modes 0600 and 0700).
     ///

@@ -20,6 +20,9 @@ pub(super) const SCHEMA: i32 = MIGRATIONS.len() as i32;
 /// How long another program's lock is waited for. The engine stands still meanwhile.
 const BUSY_TIME: Duration = Duration::from_secs(2);
 
+/// The same for who only looks: nobody waits for it, and the server closes its database within that.
+const READER_BUSY_TIME: Duration = Duration::from_secs(10);
+
 /// After that many pages (4 KiB each) in the write-ahead log they are moved to the database, within a commit.
 const WAL_PAGES: i64 = 1000;
 
@@ -84,10 +87,46 @@ fn prepare(connection: &mut Connection, path: &Path, empty: Empty) -> Result<(),
     set(connection, path, "journal_size_limit", &WAL_BYTES_MAX.to_string(), &WAL_BYTES_MAX.to_string())?;
     set(connection, path, "trusted_schema", "OFF", "0")?;
     set(connection, path, "cell_size_check", "ON", "1")?;
+    bring_forward(connection, path, version)
+}
+
+/// From that schema to the present one.
+fn bring_forward(connection: &mut Connection, path: &Path, version: i32) -> Result<(), Refusal> {
     for (from, migration) in (0..).zip(MIGRATIONS).skip(usize::try_from(version).unwrap_or(0)) {
         migrate(connection, path, from, migration)?;
     }
     Ok(())
+}
+
+/// A connection beside the server's, or to a backup, that changes nothing; and the schema that it found.
+pub(super) fn connect_to_read(path: &Path) -> Result<(Connection, i32), OpenError> {
+    // No symbolic links, so that nobody can put one there in the meantime; and that also holds for what is saved to.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)
+        .map_err(|error| OpenError::Store(Fault::from(error).explain(None, path)))?;
+    let prepare = || -> Result<i32, Refusal> {
+        connection.busy_timeout(READER_BUSY_TIME)?;
+        let version = check_owner(&connection, path, Empty::Refuse)?;
+        set(&connection, path, "trusted_schema", "OFF", "0")?;
+        set(&connection, path, "cell_size_check", "ON", "1")?;
+        Ok(version)
+    };
+    match prepare() {
+        Ok(version) => Ok((connection, version)),
+        Err(Refusal::Open(error)) => Err(error),
+        Err(Refusal::Fault(fault)) => Err(OpenError::Store(fault.explain(Some(&connection), path))),
+    }
+}
+
+/// The whole database in memory, with the present schema: how a file of an earlier one is read without changing it.
+pub(super) fn copy_brought_forward(connection: &Connection, path: &Path, version: i32) -> Result<Connection, Fault> {
+    let mut copy = Connection::open_in_memory()?;
+    rusqlite::backup::Backup::new(connection, &mut copy)?.step(-1)?;
+    match bring_forward(&mut copy, path, version) {
+        Ok(()) => Ok(copy),
+        Err(Refusal::Fault(fault)) => Err(fault),
+        Err(Refusal::Open(error)) => Err(Fault::Structure(error.to_string())),
+    }
 }
 
 /// The schema's version, if the file is ours or empty.

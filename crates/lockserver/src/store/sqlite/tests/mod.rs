@@ -1,5 +1,6 @@
 //! What is particular to the SQLite store. Whatever every store does is in the contract.
 
+mod copies;
 mod limits;
 mod places;
 

@@ -1,0 +1,96 @@
+//! `lockserver store dump`: what is in a store, for people or as JSON.
+//!
+//! It is read whole, as a server does, so that what is printed is of one moment; it is printed lock by lock.
+
+mod json;
+mod text;
+
+use super::{Failed, wall, which};
+use crate::cli::Cli;
+use crate::exit;
+use crate::store::SqliteReader;
+use lock_core::{ClosedName, Closure, LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn};
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+
+/// A store, as it is printed.
+struct Dump {
+    store: String,
+    schema: i32,
+    at: String,
+    meta: Meta,
+    counts_as_copy: bool,
+    /// By name; also those that only ended tickets are of.
+    locks: BTreeMap<LockName, OfLock>,
+    templates: Vec<TemplateRecord>,
+    closed_names: Vec<ClosedName>,
+    withdrawn: Vec<Withdrawn>,
+}
+
+/// What belongs to a lock.
+#[derive(Default)]
+struct OfLock {
+    /// `None` if it is gone.
+    lock: Option<LockRecord>,
+    /// By number.
+    holders: Vec<TicketRecord>,
+    /// In the order of the queue.
+    queue: Vec<TicketRecord>,
+    /// By number.
+    closed: Vec<Closure>,
+    /// By number.
+    ended: Vec<TicketRecord>,
+}
+
+impl Dump {
+    fn read(reader: &SqliteReader) -> Result<Self, Failed> {
+        let at = wall::now();
+        let mut snapshot = reader.load()?;
+        snapshot.sort();
+        let mut locks: BTreeMap<LockName, OfLock> = BTreeMap::new();
+        for lock in snapshot.locks {
+            locks.insert(lock.name.clone(), OfLock { lock: Some(lock), ..OfLock::default() });
+        }
+        for ticket in snapshot.tickets {
+            let of = locks.entry(ticket.lock.clone()).or_default();
+            match ticket.state {
+                State::Queued { .. } => of.queue.push(ticket),
+                State::Granted | State::Held => of.holders.push(ticket),
+                State::Ended { .. } => of.ended.push(ticket),
+            }
+        }
+        for closure in snapshot.closures {
+            locks.entry(closure.lock.clone()).or_default().closed.push(closure);
+        }
+        for of in locks.values_mut() {
+            of.holders.sort_by_key(|ticket| ticket.number);
+            of.queue.sort_by_key(|ticket| (-i16::from(ticket.priority), ticket.seq));
+            of.ended.sort_by_key(|ticket| ticket.number);
+        }
+        Ok(Self {
+            store: format!("sqlite:{}", reader.path().display()),
+            schema: reader.schema(),
+            at,
+            meta: snapshot.meta,
+            counts_as_copy: snapshot.restart_counters,
+            locks,
+            templates: snapshot.templates,
+            closed_names: snapshot.closed_names,
+            withdrawn: snapshot.withdrawn,
+        })
+    }
+}
+
+pub(super) fn run(cli: &Cli, named: Option<&str>, json: bool, with_ids: bool) -> Result<(), Failed> {
+    let path = which::file(which::choose(cli, named)?)?;
+    let dump = Dump::read(&SqliteReader::open(&path)?)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let printed = if json { json::print(&mut out, &dump, with_ids) } else { text::print(&mut out, &dump, with_ids) };
+    match printed.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failed::new(exit::CANNOT_CREATE, format!("the dump cannot be written: {error}")))
+        }
+        // A reader that has seen enough (`| head`) is no failure.
+        _ => Ok(()),
+    }
+}

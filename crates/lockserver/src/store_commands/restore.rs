@@ -1,0 +1,34 @@
+//! `lockserver store restore`: a backup in the place of the store.
+
+use super::summary::Summary;
+use super::{Failed, say, wall, which};
+use crate::cli::Cli;
+use crate::exit;
+use crate::store::{SqlitePlace, SqliteReader};
+use lock_core::Table;
+use std::path::Path;
+
+pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
+    let store = which::file(which::choose(cli, None)?)?;
+    let bad = |failed: Failed| Failed::new(failed.code, format!("{}\nnothing was changed", failed.text));
+    let reader = SqliteReader::open(src).map_err(|error| bad(error.into()))?;
+    reader.check().map_err(|error| bad(error.into()))?;
+    let snapshot = reader.load().map_err(|error| bad(error.into()))?;
+    Table::load(snapshot, wall::now_us())
+        .map_err(|error| bad(Failed::new(exit::STORE, format!("{}: {error}", reader.path().display()))))?;
+
+    let place = SqlitePlace::take(&store)?;
+    if place.path() == reader.path() {
+        let text = format!("{} is the store itself: name a backup", src.display());
+        return Err(Failed::new(exit::USAGE, text));
+    }
+    let replaced = place.fill(&reader, force, &format!(".replaced-{}", wall::for_a_name()))?;
+    let kept = replaced.kept.map_or_else(String::new, |kept| format!("; what was there is {} now", kept.display()));
+    say(&format!(
+        "restored {} from {}: {}{kept}",
+        place.path().display(),
+        reader.path().display(),
+        Summary::of(&replaced.snapshot)
+    ));
+    Ok(())
+}

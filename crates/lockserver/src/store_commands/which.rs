@@ -1,0 +1,79 @@
+//! Which store a command is about.
+
+use super::Failed;
+use crate::cli::Cli;
+use crate::exit;
+use crate::store::StoreChoice;
+use std::path::{Path, PathBuf};
+
+/// The store that was named, else the server's: that of `--store`, which needs no configuration, or of the configuration.
+pub(super) fn choose(cli: &Cli, named: Option<&str>) -> Result<StoreChoice, Failed> {
+    if let Some(text) = named.or(cli.store.as_deref()) {
+        return parse(text);
+    }
+    let loaded = cli.sources().load().map_err(|problems| {
+        let hint = "the configuration cannot be used, so the server's store is not known; --store sqlite:PATH names it";
+        Failed::new(exit::CONFIG, format!("{problems}\n{hint}"))
+    })?;
+    Ok(loaded.config.store)
+}
+
+/// As in the setting `STORE`, but a file may be named alone and from here: an operator's shell has a working directory.
+pub(super) fn parse(text: &str) -> Result<StoreChoice, Failed> {
+    let usage =
+        |why: &str| Failed::new(exit::USAGE, format!("{text:?} {why}; write sqlite:PATH, or the path of a file"));
+    let path = match text.split_once(':') {
+        _ if text == "memory" => return Ok(StoreChoice::Memory),
+        Some(("sqlite", path)) => path,
+        Some(("etcd", _)) => return Err(usage("names a kind of store that this version does not have yet")),
+        _ => text,
+    };
+    if path.is_empty() || path == ":memory:" || path.chars().any(char::is_control) {
+        return Err(usage("names no file"));
+    }
+    std::path::absolute(path).map(StoreChoice::Sqlite).map_err(|error| usage(&format!("is no path ({error})")))
+}
+
+/// The file of a store that has one.
+pub(super) fn file(choice: StoreChoice) -> Result<PathBuf, Failed> {
+    match choice {
+        StoreChoice::Sqlite(path) => Ok(path),
+        StoreChoice::Memory => Err(Failed::new(
+            exit::USAGE,
+            "the store is memory: it is in the server's process alone, and forgotten with it; there is nothing to save, \
+             check or restore",
+        )),
+    }
+}
+
+/// A file that is not there is a mistake here: only a server makes a new store.
+pub(super) fn existing(path: &Path) -> Result<(), Failed> {
+    match path.metadata() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failed::new(exit::STORE, format!("the store {} cannot be found: {error}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_as_they_are_typed() {
+        let file = |path: &str| StoreChoice::Sqlite(PathBuf::from(path));
+        for (text, expected) in [
+            ("memory", StoreChoice::Memory),
+            ("sqlite:/a/b.db", file("/a/b.db")),
+            ("/a/b.db", file("/a/b.db")),
+            ("/a/b:c.db", file("/a/b:c.db")),
+        ] {
+            assert_eq!(parse(text).unwrap(), expected, "{text}");
+        }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(parse("sqlite:b.db").unwrap(), StoreChoice::Sqlite(here.join("b.db")));
+        assert_eq!(parse("./memory").unwrap(), StoreChoice::Sqlite(here.join("memory")));
+        for bad in ["", "sqlite:", "sqlite::memory:", "etcd:http://h1:2379", "a\nb"] {
+            assert_eq!(parse(bad).unwrap_err().code, exit::USAGE, "{bad:?}");
+        }
+    }
+}
