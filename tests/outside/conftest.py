@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from harness.manager import Service  # noqa: E402
 from harness.script import Script  # noqa: E402
 from harness.server import Server  # noqa: E402
 from harness.wire import Connection  # noqa: E402
@@ -18,10 +19,10 @@ def make_server(tmp_path):
     """Make servers, each in a directory of its own; at the end each must stop cleanly, without a panic in its log."""
     servers = []
 
-    def make(config=None, sections="", **options):
+    def make(config=None, sections="", of=Server, **options):
         directory = tmp_path / f"server{len(servers)}"
         directory.mkdir()
-        server = Server(directory, config, sections, **options)
+        server = of(directory, config, sections, **options)
         servers.append(server)
         return server
 
@@ -34,6 +35,21 @@ def make_server(tmp_path):
             except AssertionError as error:
                 errors.append(str(error))
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+def make_service(make_server):
+    """Make servers that are started as services, by a small service manager."""
+    services = []
+
+    def make(*arguments, **options):
+        services.append(make_server(*arguments, of=Service, **options))
+        return services[-1]
+
+    yield make
+    for service in services:
+        service.stop()
+        service.close()
 
 
 @pytest.fixture

@@ -88,6 +88,8 @@ pub const WRITE_TIME_MAX_MS: Ms = 10_000;
 pub const RECEIPT_TIME_MAX_MS: Ms = 10_000;
 /// How long a connection that the server ended is listened to, so that the last answer arrives undisturbed.
 pub const LINGER_TIME_MAX_MS: Ms = 2000;
+/// How long a stopping server waits for the first request of a connection that was made just before.
+pub const FIRST_TIME_MAX_MS: Ms = 1000;
 /// How long a stopping server waits for answers under way.
 pub const DRAIN_TIME_MAX_MS: Ms = 10_000;
 /// Requests under way at a time on one HTTP/2 connection: what one client may have waiting, its event streams, and room for

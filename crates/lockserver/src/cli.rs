@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[command(name = "lockserver", version, max_term_width = 100, subcommand_negates_reqs = true)]
 #[command(after_help = "Exit status: 0 stopped in order, 64 usage, 69 address not available, 70 internal error, \
     74 store not usable, 78 configuration not usable.\nSIGHUP reads the configuration again and reopens the log and the audit log; \
-    SIGTERM and SIGINT stop the server in order.")]
+    SIGTERM and SIGINT stop the server in order.\nService managers: NOTIFY_SOCKET, WATCHDOG_USEC and LISTEN_FDS are understood, see docs/start-scripts.md.")]
 pub struct Cli {
     /// Read this configuration file instead of those in /etc
     #[arg(long, value_name = "FILE", global = true)]

@@ -34,7 +34,12 @@ fn main() -> ExitCode {
             }
         },
         Some(Command::Store(command)) => ExitCode::from(store_commands::run(&cli, command)),
-        None => ExitCode::from(daemon::run(&cli.sources(), cli.admin_socket.as_deref())),
+        None => {
+            #[expect(unsafe_code, reason = "the promise that there are no other threads can be made here only")]
+            // SAFETY: nothing above starts a thread.
+            let code = unsafe { daemon::run(&cli.sources(), cli.admin_socket.as_deref()) };
+            ExitCode::from(code)
+        }
     }
 }
 

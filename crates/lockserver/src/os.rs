@@ -1,5 +1,5 @@
-//! The few calls to the operating system that no safe library offers: limits of files, two looks at a TCP socket, and
-//! its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
+//! The few calls to the operating system that no safe library offers: limits of files, the environment, two looks at a
+//! TCP socket, and its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -39,6 +39,18 @@ pub fn ignore_file_size_signal() {
     // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced that anybody relies on. It cannot fail.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Takes variables out of the environment, so that they are meant for nobody else.
+///
+/// # Safety
+/// Only while the process has one thread: others may be reading the environment (see [`std::env::remove_var`]).
+#[expect(unsafe_code, reason = "the environment may change only while there is one thread, which the caller knows")]
+pub unsafe fn forget_variables(names: &[&str]) {
+    for name in names {
+        // SAFETY: the caller's promise.
+        unsafe { std::env::remove_var(name) };
     }
 }
 

@@ -1,13 +1,15 @@
 //! The life of the server: start, reload, orderly stop.
 
 mod admin;
+mod manager;
 mod reload;
 mod signals;
+mod sockets;
 
 use crate::audit::{Act, Audit, Opened, Who};
 use crate::config::{Config, Loaded, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
-use crate::http::connection::{self, Limits, Listener};
+use crate::http::connection::{self, Limits};
 use crate::http::{App, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
@@ -15,6 +17,7 @@ use lock_core::ConfigureMode;
 use lock_core::limits::ADMIN_CONNECTIONS_MAX;
 use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
+use sockets::Given;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,9 +33,15 @@ const AUDIT_CLOSE_TIME: Duration = Duration::from_secs(5);
 const RELOADS_WAITING_MAX: usize = 16;
 
 /// Serves until it is told to stop, administrators on this socket or on one in the runtime directory. Returns the exit code.
+///
+/// # Safety
+/// To be called while the process has one thread: it takes variables out of the environment.
+#[expect(unsafe_code, reason = "only the caller knows whether there are other threads")]
 #[must_use]
-pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
+pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
     let started = Instant::now();
+    // SAFETY: the caller's promise, and no thread was started so far.
+    let given = unsafe { Given::take(admin_socket) };
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -66,7 +75,7 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
             return exit::IMPOSSIBLE;
         }
     };
-    let result = runtime.block_on(serve(sources, loaded, admin_socket, started, log, open_files, audit.clone()));
+    let result = runtime.block_on(serve(sources, loaded, given, started, log, open_files, audit.clone()));
     // A reload may hang on a disk that does not answer; the end does not wait for it.
     runtime.shutdown_background();
     audit.close(AUDIT_CLOSE_TIME);
@@ -79,7 +88,7 @@ pub fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
 async fn serve(
     sources: &Sources,
     loaded: Loaded,
-    admin_socket: Option<&Path>,
+    given: Given<'_>,
     started: Instant,
     log: LogHandle,
     open_files: u64,
@@ -89,14 +98,15 @@ async fn serve(
     // Before anything is announced: a signal that comes from now on is not lost.
     let mut signals =
         Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
-    let listener = Listener::open(&config.server, config.port).await;
+    let Given { admin_socket, manager, sockets } = given;
+    let listener = sockets::listen(config, sockets, &manager).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
-    let address = listener.local_addr();
+    let (address, addresses) = (listener.local_addr(), listener.addresses());
     let (handle, mut running) = start_engine(config, audit.clone())?;
     handle.metrics().config_applied();
 
     let (stop, stopping) = watch::channel(false);
-    let loopback = address.ip().is_loopback();
+    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
     let (live, live_now) = watch::channel(reload::live(config, loopback));
     let (tls, tls_now) = watch::channel(loaded.tls.as_ref().map(|tls| Arc::clone(tls.server())));
     let admin = admin::open(admin_socket)
@@ -132,16 +142,25 @@ async fn serve(
     let mut serving = tokio::spawn(connection::serve_tls(listener, router, limits, metrics, stopping, tls_now));
 
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    tracing::info!("lockserver {} serves on {scheme}://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
+    let places: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let status = format!("serves on {}, store {}", places.join(" and "), config.store);
+    tracing::info!("lockserver {} {status}", env!("CARGO_PKG_VERSION"));
     announce(scheme, &address);
+    manager.ready(&status);
+    let watching = tokio::spawn(manager.clone().watch(handle.clone()));
 
     let outlets = Outlets { live, tls, configured, log };
     let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), outlets);
     // Apart, so that a signal to stop is heard while a reload takes its time.
+    let told = manager.clone();
     tokio::spawn(async move {
         while let Some(answer) = reloads.recv().await {
+            told.reloading();
+            let outcome = reload.run().await;
+            let refused = if outcome.is_err() { "; the last reload was refused, the log says why" } else { "" };
+            told.ready(&format!("{status}{refused}"));
             // Whoever asked may be gone; the outcome is in the log too.
-            drop(answer.send(reload.run().await));
+            drop(answer.send(outcome));
         }
     });
     let result = loop {
@@ -161,6 +180,7 @@ async fn serve(
             }
         }
     };
+    manager.stopping();
     stop.send_replace(true);
     if result.is_ok() {
         match serving.await {
@@ -175,6 +195,7 @@ async fn serve(
         running.ended().await.map_err(|fatal| engine_ended(Err(fatal)))?;
         tracing::info!("stopped");
     }
+    watching.abort();
     result
 }
 

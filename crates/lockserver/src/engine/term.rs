@@ -3,6 +3,7 @@
 use super::answer::{Failure, Reply, Tells, tell};
 use super::clock::Tick;
 use super::lanes::{Request, Turn, Work};
+use super::pulse::Pulse;
 use super::step::Engine;
 use super::waiters::Registered;
 use crate::store::StoreError;
@@ -30,6 +31,7 @@ pub enum Fatal {
 #[derive(Debug, Default)]
 pub struct Status {
     trouble: Mutex<Option<Arc<str>>>,
+    pulse: Pulse,
 }
 
 impl Status {
@@ -37,6 +39,12 @@ impl Status {
     #[must_use]
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the engine's thread moves.
+    #[must_use]
+    pub const fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     pub(crate) fn set_trouble(&self, trouble: Option<Arc<str>>) {
@@ -71,7 +79,7 @@ impl Engine {
 
     /// Loads the store and proves that it can be written before anybody is served from it.
     pub(crate) fn begin_term(&mut self, tick: Tick) -> Result<(), Fatal> {
-        let (restart, loaded) = match self.store.load() {
+        let (restart, loaded) = match self.status.pulse().in_store(|| self.store.load()) {
             Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
             Err(error) => {
                 self.metrics.engine.loads_failed.increment();
@@ -107,7 +115,7 @@ impl Engine {
     /// A commit, with a look at the clock around it; no rule asks how long it took.
     pub(crate) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let began = Instant::now();
-        let result = self.store.commit(changes);
+        let result = self.status.pulse().in_store(|| self.store.commit(changes));
         self.metrics.engine.committed(began.elapsed());
         result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
     }

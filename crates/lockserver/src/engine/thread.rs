@@ -109,5 +109,6 @@ fn run(engine: &mut Engine, lanes: &Lanes, clocks: &Clocks) -> Result<(), Fatal>
         let began = Instant::now();
         engine.step(clocks.tick(), batch)?;
         engine.metrics.engine.was_busy(began.elapsed());
+        engine.status.pulse().beat();
     }
 }

@@ -38,10 +38,16 @@ pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
 pub(super) trait Accept: Send {
     /// The next connection.
     fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
+
+    /// At the end: a connection that the kernel has let in already, and that would be thrown out with the socket. None if
+    /// somebody goes on listening on it, who will take it.
+    fn accept_waiting(&self) -> Option<(Stream, Peer)> {
+        None
+    }
 }
 
 /// Serves the router on the listener until `stop` says true (or its sender is gone), then stops accepting, closes idle
-/// connections at once, lets the others finish their answer, and returns: when all are gone, or [`Limits::drain_time`]
+/// connections at once, lets the others (new ones too) finish their answer, and returns: when all are gone, or [`Limits::drain_time`]
 /// later. Returns how many connections were cut off then. No error of a connection or of accepting ends it earlier.
 ///
 /// Every request carries an `Arc<`[`Connection`]`>` among its extensions. A handler that waits must learn of the stop by
@@ -101,17 +107,23 @@ async fn serve_with(
     let slots = Arc::new(Slots::new(limits.connections, metrics));
     let mut tasks = JoinSet::new();
     let common = Common { router, limits, room: Arc::new(Semaphore::new(STREAMS_ALL_MAX)), stop: stop.clone() };
+    let begin = |stream: Stream, peer: Peer| {
+        prepare(&stream);
+        let ending = Ending::new(Connection::new(stream, peer), Arc::clone(&slots));
+        drive(ending, common.clone(), tls.as_ref().and_then(|tls| tls.borrow().clone()))
+    };
+    // Accepted, and without a slot so far: the stop finds it here.
+    let mut in_hand = None;
     let accepting = async {
         let mut logged = None;
         loop {
             tokio::select! {
                 accepted = source.accept() => match accepted {
-                    Ok((stream, peer)) => {
+                    Ok(accepted) => {
+                        in_hand = Some(accepted);
                         slots.take().await;
-                        prepare(&stream);
-                        let ending = Ending::new(Connection::new(stream, peer), Arc::clone(&slots));
-                        let tls = tls.as_ref().and_then(|tls| tls.borrow().clone());
-                        tasks.spawn(drive(ending, common.clone(), tls));
+                        let (stream, peer) = in_hand.take().expect("it was put there above");
+                        tasks.spawn(begin(stream, peer));
                     }
                     Err(error) => pause_after(&error, &slots, &mut logged).await,
                 },
@@ -124,9 +136,15 @@ async fn serve_with(
         _ = stop.wait_for(|stop| *stop) => {}
         () = accepting => {}
     }
-    // Nobody is to connect to a server that will not answer.
-    drop(source);
     let drained = timeout(limits.drain_time, async {
+        let mut late = in_hand.take().or_else(|| source.accept_waiting());
+        while let Some((stream, peer)) = late {
+            slots.take().await;
+            tasks.spawn(begin(stream, peer));
+            late = source.accept_waiting();
+        }
+        // Nobody is to connect to a server that will not answer.
+        drop(source);
         while let Some(ended) = tasks.join_next().await {
             report(ended);
         }

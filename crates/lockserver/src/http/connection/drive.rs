@@ -130,6 +130,9 @@ pub(super) struct Keeper {
     stopping: bool,
     evicted: Pin<Box<OwnedNotified>>,
     alarm: Pin<Box<Sleep>>,
+    began: Instant,
+    /// From the stop on: until when a first request may come.
+    first: Option<Pin<Box<Sleep>>>,
 }
 
 impl Keeper {
@@ -144,6 +147,8 @@ impl Keeper {
             stopping: false,
             evicted: Box::pin(Arc::clone(&link.evict).notified_owned()),
             alarm: Box::pin(sleep_until(Instant::now() + common.limits.idle_time)),
+            began: Instant::now(),
+            first: None,
         }
     }
 
@@ -152,6 +157,8 @@ impl Keeper {
         self.stop_seen = self.stop_seen || self.stopped.as_mut().poll(context).is_ready();
         if self.stop_seen && !self.stopping {
             match self.rest() {
+                // Who connects just before the stop is about to ask something, and is not sent away.
+                Rest::Idle if self.link.flow(|flow| flow.is_new()) && self.first_may_come(context) => {}
                 Rest::Idle => return Poll::Ready(Wish::End(End::Idle)),
                 // HTTP is about to be woken by it.
                 Rest::Unread => {}
@@ -169,6 +176,11 @@ impl Keeper {
             self.evicted.set(Arc::clone(&self.link.evict).notified_owned());
         }
         self.poll_clock(context).map(|why| Wish::End(End::Overdue(why)))
+    }
+
+    fn first_may_come(&mut self, context: &mut Context<'_>) -> bool {
+        let end = self.began + self.limits.first_time;
+        self.first.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(context).is_pending()
     }
 
     /// Ready when a deadline has passed. Looks for acknowledgements on the way. The alarm is only ever moved to an earlier

@@ -68,6 +68,8 @@ pub(super) struct Flow {
     /// Requests under way. HTTP/1 has one, or two for a moment: the next begins while the last bytes of an answer are
     /// on their way to the kernel.
     requests: usize,
+    /// No request has come so far.
+    new: bool,
     /// Since when a frame of HTTP/2 is incomplete.
     partial: Option<Instant>,
     /// Answers on HTTP/2 streams, by stream.
@@ -91,6 +93,7 @@ impl Flow {
         Self {
             phase: Phase::Idle(now),
             requests: 0,
+            new: true,
             partial: None,
             owed: HashMap::new(),
             stalled: None,
@@ -114,6 +117,12 @@ impl Flow {
     pub(super) const fn request(&mut self) {
         self.phase = Phase::Busy;
         self.requests += 1;
+        self.new = false;
+    }
+
+    /// No request has come on this connection so far.
+    pub(super) const fn is_new(&self) -> bool {
+        self.new
     }
 
     /// Requests under way.

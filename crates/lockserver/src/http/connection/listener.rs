@@ -1,14 +1,23 @@
-//! The socket on which clients arrive: bound here, or handed over by the service manager.
+//! The sockets on which clients arrive: bound here, or handed over by the service manager.
 
 use super::accept::Accept;
+use super::handed::{HandedOver, fits};
 use super::stream::{Peer, Stream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::net::{TcpListener, lookup_host};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::time::{Instant, sleep};
 
 /// Clients that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+/// How long the service manager may take to let go of an address that is not ours any more, and how often that is tried.
+const LET_GO_TIME: Duration = Duration::from_secs(5);
+const LET_GO_LOOK: Duration = Duration::from_millis(20);
 
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +66,8 @@ pub enum ListenError {
     },
     /// What was handed over cannot be used.
     #[error(
-        "the service manager handed over (LISTEN_FDS) {what}; lockserver takes exactly one listening TCP socket: \
-         write one ListenStream=ADDRESS:PORT in its socket unit, or disable that unit"
+        "the service manager handed over (LISTEN_FDS) {what}; lockserver takes listening TCP sockets only: \
+         write ListenStream=ADDRESS:PORT in its socket unit, or disable that unit"
     )]
     Inherited {
         /// What there was instead.
@@ -66,57 +75,70 @@ pub enum ListenError {
     },
 }
 
-/// A listening TCP socket.
+/// Where the listening sockets are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Bound here.
+    Bound,
+    /// Bound by an earlier process, and kept by the service manager.
+    Kept,
+    /// A socket unit's.
+    Given,
+}
+
+/// Listening TCP sockets; at least one.
 #[derive(Debug)]
 pub struct Listener {
-    inner: TcpListener,
+    sockets: Vec<TcpListener>,
     address: SocketAddr,
+    origin: Origin,
+    /// Somebody else goes on listening on these sockets after us: who waits to be accepted is left to the next process.
+    goes_on: bool,
 }
 
 impl Listener {
-    /// The socket handed over by the service manager if there is one, else one bound to `server` and `port`.
+    /// The sockets of a socket unit if there are any; else the one that was kept (see [`HandedOver::drop_unfit`]); else one
+    /// that is bound to `server` and `port`.
     ///
     /// # Errors
-    /// See [`Self::inherited`] and [`Self::bind`].
-    pub async fn open(server: &str, port: u16) -> Result<Self, ListenError> {
-        match Self::inherited()? {
-            Some(listener) => Ok(listener),
-            None => Self::bind(server, port).await,
-        }
-    }
-
-    /// The socket handed over by the service manager (sd_listen_fds(3): `LISTEN_FDS`, `LISTEN_PID`), if it says that
-    /// there is one. To be called once: the variables are taken out of the environment.
-    ///
-    /// # Errors
-    /// [`ListenError::Inherited`] when there are several, or it is no listening TCP socket.
+    /// See [`Self::bind`]; and when a socket that was handed over fails.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn inherited() -> Result<Option<Self>, ListenError> {
-        let mut handed_over = listenfd::ListenFd::from_env();
-        let refuse = |what: String| Err(ListenError::Inherited { what });
-        match handed_over.len() {
-            0 => Ok(None),
-            1 => match handed_over.take_tcp_listener(0) {
-                Ok(Some(socket)) => Self::adopt(socket).map(Some),
-                Ok(None) => refuse("nothing".to_owned()),
-                Err(error) => refuse(format!("something else ({error})")),
-            },
-            several => refuse(format!("{several} sockets")),
+    pub async fn open(server: &str, port: u16, handed: HandedOver) -> Result<Self, ListenError> {
+        let HandedOver { given, kept, dropped } = handed;
+        if !given.is_empty() {
+            Self::adopt(given, Origin::Given)
+        } else if !kept.is_empty() {
+            Self::adopt(kept, Origin::Kept)
+        } else if dropped {
+            Self::bind_when_free(server, port).await
+        } else {
+            Self::bind(server, port).await
         }
     }
 
-    /// Makes a listener of a socket that somebody else made.
-    fn adopt(socket: std::net::TcpListener) -> Result<Self, ListenError> {
+    /// Makes a listener of sockets that somebody else made.
+    fn adopt(sockets: Vec<std::net::TcpListener>, origin: Origin) -> Result<Self, ListenError> {
         let refuse = |error: io::Error| ListenError::Inherited { what: format!("a socket that fails ({error})") };
-        if !SockRef::from(&socket).is_listener().map_err(refuse)? {
-            return Err(ListenError::Inherited { what: "a socket that does not listen".to_owned() });
+        let mut adopted = Vec::new();
+        for socket in sockets {
+            socket.set_nonblocking(true).map_err(refuse)?;
+            adopted.push(TcpListener::from_std(socket).map_err(refuse)?);
         }
-        socket.set_nonblocking(true).map_err(refuse)?;
-        let address = socket.local_addr().map_err(refuse)?;
-        let inner = TcpListener::from_std(socket).map_err(refuse)?;
-        Ok(Self { inner, address })
+        let address = adopted[0].local_addr().map_err(refuse)?;
+        Ok(Self { sockets: adopted, address, origin, goes_on: true })
+    }
+
+    /// [`Self::bind`], after a socket of ours that the service manager is just closing.
+    async fn bind_when_free(server: &str, port: u16) -> Result<Self, ListenError> {
+        let end = Instant::now() + LET_GO_TIME;
+        loop {
+            match Self::bind(server, port).await {
+                Err(ListenError::InUse { .. }) if Instant::now() < end => sleep(LET_GO_LOOK).await,
+                other => return other,
+            }
+        }
     }
 
     /// Binds to an address, or to the first usable address of a name, IPv4 before IPv6. IPv6 addresses may stand in
@@ -125,14 +147,7 @@ impl Listener {
     /// # Errors
     /// What is wrong, with the address and what to do.
     pub async fn bind(server: &str, port: u16) -> Result<Self, ListenError> {
-        let unresolved = |why: String| ListenError::Unresolved { server: server.to_owned(), why };
-        let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
-        let mut addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => lookup_host((bare, port)).await.map_err(|error| unresolved(error.to_string()))?.collect(),
-        };
-        // Clients of 0.36 know IPv4 only, and `localhost` often has both.
-        addresses.sort_by_key(SocketAddr::is_ipv6);
+        let addresses = addresses(server, port).await?;
         let mut first_error = None;
         for address in addresses {
             match listen(address) {
@@ -142,19 +157,85 @@ impl Listener {
                 }
             }
         }
-        Err(first_error.unwrap_or_else(|| unresolved("it has none".to_owned())))
+        Err(first_error.unwrap_or_else(|| unresolved(server, "it has none")))
     }
 
-    /// Where it listens; tells the port that was chosen for port 0.
+    /// Where it listens; tells the port that was chosen for port 0. Of several sockets the first.
+    #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
     }
+
+    /// Where all its sockets listen.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+
+    /// Where the sockets are from.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The sockets, for the service manager to keep.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd).collect()
+    }
+
+    /// The service manager has them: who waits to be accepted at the end is left to it.
+    pub const fn is_kept(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// Whether SERVER and PORT are what it listens on.
+    pub async fn is_at(&self, server: &str, port: u16) -> bool {
+        let there = self.addresses();
+        let wanted = addresses(server, port).await;
+        wanted.is_ok_and(|wanted| wanted.iter().any(|one| there.iter().any(|there| fits(*one, *there))))
+    }
+}
+
+/// The addresses of SERVER, IPv4 before IPv6.
+pub(super) async fn addresses(server: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
+    let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
+    let mut addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => lookup_host((bare, port)).await.map_err(|error| unresolved(server, &error.to_string()))?.collect(),
+    };
+    // Clients of 0.36 know IPv4 only, and `localhost` often has both.
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    Ok(addresses)
+}
+
+fn unresolved(server: &str, why: &str) -> ListenError {
+    ListenError::Unresolved { server: server.to_owned(), why: why.to_owned() }
 }
 
 impl Accept for Listener {
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
-        let (stream, address) = self.inner.accept().await?;
+        let (stream, address) = poll_fn(|context| {
+            for socket in &self.sockets {
+                if let Poll::Ready(accepted) = socket.poll_accept(context) {
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await?;
         Ok((Stream::Tcp(stream), Peer::Tcp(address)))
+    }
+
+    fn accept_waiting(&self) -> Option<(Stream, Peer)> {
+        if self.goes_on {
+            return None;
+        }
+        // Not by tokio, which knows only what it was told of so far.
+        let (socket, address) = self.sockets.iter().find_map(|socket| SockRef::from(socket).accept().ok())?;
+        socket.set_nonblocking(true).ok()?;
+        let stream = TcpStream::from_std(socket.into()).ok()?;
+        Some((Stream::Tcp(stream), Peer::Tcp(address.as_socket()?)))
     }
 }
 
@@ -168,9 +249,9 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let inner = TcpListener::from_std(socket.into())?;
-    let address = inner.local_addr()?;
-    Ok(Listener { inner, address })
+    let socket = TcpListener::from_std(socket.into())?;
+    let address = socket.local_addr()?;
+    Ok(Listener { sockets: vec![socket], address, origin: Origin::Bound, goes_on: false })
 }
 
 fn explain(address: SocketAddr, error: io::Error) -> ListenError {

@@ -23,6 +23,7 @@ mod client;
 mod drive;
 mod flow;
 mod frames;
+mod handed;
 mod http1;
 mod http2;
 mod io;
@@ -38,7 +39,8 @@ mod tls;
 
 pub use accept::{TlsNow, serve, serve_local, serve_tls};
 pub use client::Connection;
-pub use listener::{ListenError, Listener};
+pub use handed::{HandedOver, KEPT};
+pub use listener::{ListenError, Listener, Origin};
 pub use local::{LocalError, LocalListener};
 pub use receipt::{Receipt, attach};
 pub use stream::Peer;
@@ -68,6 +70,8 @@ pub struct Limits {
     /// How long a connection is listened to after its last answer, so that bytes which the client still sends do not
     /// make its kernel throw the answer away.
     pub linger_time: Duration,
+    /// How long a stopping server waits for the first request of a connection that was just made.
+    pub first_time: Duration,
     /// How long a stopping server waits for the answers under way.
     pub drain_time: Duration,
 }
@@ -98,6 +102,7 @@ impl Default for Limits {
             write_time: Duration::from_millis(limits::WRITE_TIME_MAX_MS),
             receipt_time: Duration::from_millis(limits::RECEIPT_TIME_MAX_MS),
             linger_time: Duration::from_millis(limits::LINGER_TIME_MAX_MS),
+            first_time: Duration::from_millis(limits::FIRST_TIME_MAX_MS),
             drain_time: Duration::from_millis(limits::DRAIN_TIME_MAX_MS),
         };
         unsized_limits.with_open_files(OPEN_FILES_USUAL)

@@ -1,6 +1,6 @@
 //! Where the server listens, and what it says when it cannot.
 
-use super::super::ListenError;
+use super::super::{HandedOver, KEPT, ListenError};
 use super::*;
 use std::process::{Command, Stdio};
 
@@ -29,42 +29,77 @@ async fn an_address_that_cannot_be_bound_is_explained() {
     assert!(matches!(error, ListenError::Unresolved { .. }), "{error}");
 }
 
-/// Runs twice: as the test, and as the service that the test starts with sockets handed over.
+/// Runs twice: as the test, and as the service that the test starts with sockets handed over. A process of its own shares
+/// its environment with no other test.
 #[tokio::test]
-async fn a_socket_handed_over_is_taken_instead_of_binding() {
+async fn sockets_that_are_handed_over_are_taken_instead_of_binding() {
     const ROLE: &str = "LOCKSERVER_TEST_IS_SERVICE";
-    if std::env::var_os(ROLE).is_some() {
-        match Listener::open("192.0.2.1", 1).await {
-            Ok(listener) => println!("took {}", listener.local_addr()),
-            Err(error) => println!("refused: {error}"),
-        }
+    if let Some(server) = std::env::var_os(ROLE) {
+        #[expect(unsafe_code, reason = "the harness has threads; none of them looks at the environment")]
+        // SAFETY: see above; the test's own process does not come here.
+        let handed = unsafe { HandedOver::take() };
+        let left = std::env::vars().filter(|(name, _)| name.starts_with("LISTEN_")).count();
+        let said = match handed {
+            Ok(mut handed) => {
+                let let_go = handed.drop_unfit(server.to_str().expect("text"), 0).await;
+                match Listener::open("192.0.2.1", 1, handed).await {
+                    Ok(listener) => format!("{:?} {:?}", listener.origin(), listener.addresses()),
+                    Err(ListenError::NoSuchAddress { .. }) => format!("bound, let_go {let_go}"),
+                    Err(error) => format!("refused: {error}"),
+                }
+            }
+            Err(error) => format!("refused: {error}"),
+        };
+        println!("said {said}, left {left}");
         return;
     }
-    // The shell makes standard input descriptor 3, and says so to the very process that it becomes.
-    let service = |count: &str, socket: Stdio| {
-        let name = "http::connection::tests::listener::a_socket_handed_over_is_taken_instead_of_binding";
+    // The shell makes standard input descriptor 3, standard error 4, and says so to the very process that it becomes.
+    let service = |server: &str, names: &str, three: Stdio, four: Stdio| {
+        let name = "http::connection::tests::listener::sockets_that_are_handed_over_are_taken_instead_of_binding";
         let output = Command::new("sh")
-            .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@" 3<&0"#])
+            .args(["-c", r#"LISTEN_PID=$$ exec "$0" "$@" 3<&0 4<&2"#])
             .arg(std::env::current_exe().expect("this program"))
             .args(["--exact", name, "--nocapture"])
-            .env(ROLE, "1")
-            .env("LISTEN_FDS", count)
-            .stdin(socket)
+            .env(ROLE, server)
+            .env("LISTEN_FDNAMES", names)
+            .env("LISTEN_FDS", if names.is_empty() { 0 } else { names.split(':').count() }.to_string())
+            .stdin(three)
+            .stderr(four)
             .output()
             .expect("start");
         assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).expect("text")
+        let said = String::from_utf8(output.stdout).expect("text");
+        assert!(said.contains(", left 0"), "{said}");
+        said
     };
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let address = socket.local_addr().expect("address");
-    let unconnected = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let fd =
+        |socket: &std::net::TcpListener| Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().expect("clone")));
+    let bind = |at: &str| std::net::TcpListener::bind(at).expect("bind");
+    let (first, second) = (bind("127.0.0.1:0"), bind("[::1]:0"));
+    let (one, two) = (first.local_addr().expect("address"), second.local_addr().expect("address"));
+    let udp = || Stdio::from(std::os::fd::OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").expect("bind")));
+    let unix = || {
+        let directory = tempfile::tempdir().expect("directory");
+        let socket = std::os::unix::net::UnixListener::bind(directory.path().join("s")).expect("bind");
+        Stdio::from(std::os::fd::OwnedFd::from(socket))
+    };
 
-    let said = service("1", Stdio::from(std::os::fd::OwnedFd::from(socket.try_clone().expect("clone"))));
-    assert!(said.contains(&format!("took {address}")), "{said}");
-    let said = service("1", Stdio::from(std::os::fd::OwnedFd::from(unconnected)));
-    assert!(said.contains("refused") && said.contains("exactly one listening TCP socket"), "{said}");
-    let said = service("2", Stdio::from(std::os::fd::OwnedFd::from(socket)));
-    assert!(said.contains("refused") && said.contains("2 sockets"), "{said}");
-    let said = service("0", Stdio::null());
-    assert!(said.contains("cannot listen on 192.0.2.1:1"), "without one it binds: {said}");
+    let said = |text: String, wanted: &str| assert!(text.contains(wanted), "{text} has no {wanted}");
+    said(service("127.0.0.1", "lockserver.socket", fd(&first), Stdio::null()), &format!("said Given [{one}]"));
+    said(service("127.0.0.1", "v4:v6", fd(&first), fd(&second)), &format!("said Given [{one}, {two}]"));
+    said(service("127.0.0.1", "", Stdio::null(), Stdio::null()), "said bound, let_go false");
+    // What was kept counts where the configuration says the same, and beside nothing of a socket unit.
+    said(service("127.0.0.1", KEPT, fd(&first), Stdio::null()), &format!("said Kept [{one}]"));
+    said(service("not a host", KEPT, fd(&first), Stdio::null()), &format!("said Kept [{one}]"));
+    said(service("127.0.0.2", KEPT, fd(&first), Stdio::null()), "said bound, let_go true");
+    said(service("127.0.0.1", &format!("x:{KEPT}"), fd(&second), fd(&first)), &format!("said Given [{two}]"));
+    // What cannot be used is refused, by its name.
+    said(
+        service("127.0.0.1", "good:bad", fd(&first), udp()),
+        "refused: the service manager handed over (LISTEN_FDS) 'bad'",
+    );
+    said(service("127.0.0.1", "admin", unix(), Stdio::null()), "takes listening TCP sockets only");
+    let connected = std::net::TcpStream::connect(one).expect("connect");
+    let connected = Stdio::from(std::os::fd::OwnedFd::from(connected));
+    said(service("127.0.0.1", "stream", connected, Stdio::null()), "'stream', a socket that does not listen");
 }

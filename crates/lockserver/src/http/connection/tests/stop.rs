@@ -54,6 +54,28 @@ async fn a_request_that_has_arrived_before_the_stop_is_answered() {
 }
 
 #[tokio::test]
+async fn who_has_just_connected_is_answered() {
+    // Long enough for a busy machine; the test takes none of it.
+    let limits = Limits { first_time: PATIENCE, ..Limits::default() };
+    let mut server = Server::start(limits).await;
+    let mut accepted = server.client().await;
+    // A second one is answered before the stop, so that the first was accepted by then.
+    server.client().await.expect("/hello", "hello").await;
+    // This one waits in the kernel: this test's runtime has one thread, which does not get to the server before the stop.
+    let waiting = std::net::TcpStream::connect(server.address).expect("connect");
+    server.stop.send_replace(true);
+    until("nobody listens any more", || std::net::TcpStream::connect(server.address).is_err()).await;
+    waiting.set_nonblocking(true).expect("set");
+    let mut waiting = Client(TcpStream::from_std(waiting).expect("adopt"));
+    for client in [&mut accepted, &mut waiting] {
+        client.send("GET /hello HTTP/1.1\r\nHost: t\r\n\r\n").await;
+        let all = client.rest().await;
+        assert!(all.ends_with("hello"), "{all}");
+    }
+    assert_eq!(within(&mut server.done).await.expect("serve"), 0);
+}
+
+#[tokio::test]
 async fn a_sender_that_is_gone_means_stop() {
     let listener = Listener::bind("127.0.0.1", 0).await.expect("bind");
     let (stop, stopped) = watch::channel(false);

@@ -1,0 +1,202 @@
+"""What packaging/ has for init systems: the units judged by systemd, the scripts by shells and shellcheck, and the SysV script run."""
+
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from harness.paths import ROOT, binary
+
+PACKAGING = ROOT / "packaging"
+UNITS = ["lockserver.service", "lockserver.socket"]
+SYSV, OPENRC = PACKAGING / "sysv" / "lockserver", PACKAGING / "openrc" / "lockserver"
+USAGE, NOT_INSTALLED, NOT_CONFIGURED, NOT_RUNNING = 2, 5, 6, 7
+
+
+def run(*command, code=0, **options):
+    """A command, judged by its exit code; what it printed."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, **options)
+    assert done.returncode == code, f"{shlex.join(map(str, command))}: {done.returncode}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture
+def units(tmp_path):
+    """The units, with the server under test in the place of an installed one."""
+    for name in UNITS:
+        text = (PACKAGING / "systemd" / name).read_text()
+        (tmp_path / name).write_text(text.replace("/usr/bin/lockserver", binary()))
+    return tmp_path
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_finds_nothing_wrong_with_the_units(units, unit):
+    # They are in one directory, which is where one that names the other is looked for.
+    env = {**os.environ, "SYSTEMD_UNIT_PATH": f"{units}:"}
+    assert run("systemd-analyze", "verify", "--recursive-errors=one", units / unit, env=env) == ""
+
+
+def test_the_service_is_locked_in(units):
+    # Tenths: exposure below 2.0.
+    run("systemd-analyze", "security", "--offline=true", "--threshold=19", units / "lockserver.service")
+
+
+def sections(text):
+    """The settings of a unit, by section."""
+    found, names = {}, None
+    for line in text.splitlines():
+        if line.startswith("["):
+            names = found.setdefault(line.strip("[]"), {})
+        elif line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            names[name] = value
+    return found
+
+
+def test_the_drop_ins_of_the_documentation_are_good(units):
+    """Each [Service] and [Socket] block of the page, as a drop-in, beside the unit itself."""
+    blocks = (ROOT / "docs" / "start-scripts.md").read_text().split("```ini\n")[1:]
+    texts = [block.split("```")[0] for block in blocks]
+    drop_ins = [text for text in texts if set(sections(text)) <= {"Service", "Socket"}]
+    assert len(drop_ins) >= 3
+    env = {**os.environ, "SYSTEMD_UNIT_PATH": f"{units}:"}
+    for text in drop_ins:
+        unit = "lockserver.socket" if "Socket" in sections(text) else "lockserver.service"
+        directory = units / f"{unit}.d"
+        directory.mkdir()
+        (directory / "override.conf").write_text(text)
+        assert run("systemd-analyze", "verify", "--recursive-errors=one", units / unit, env=env) == "", text
+        shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"], ["bash", "--posix"]], ids=" ".join)
+@pytest.mark.parametrize("script", [SYSV, OPENRC], ids=["sysv", "openrc"])
+def test_shells_can_read_the_scripts(script, shell):
+    run(*shell, "-n", script)
+
+
+def test_shellcheck_finds_nothing():
+    run("shellcheck", SYSV)
+    # openrc-run reads the variables, and is a shell that knows what this one does not say: nothing more is left out.
+    run("shellcheck", "--shell=sh", "--exclude=SC2034", OPENRC)
+    run("shellcheck", "--shell=sh", "--exclude=SC2034", PACKAGING / "openrc" / "lockserver.confd")
+
+
+class Machine:
+    """A machine for the SysV script: namespaces of its own with empty /run, /var and /etc/default, the script and the server."""
+
+    def __init__(self, directory, shell, without=()):
+        self.directory, self.shell = directory, shell
+        # Without another user to become (in a user namespace there is only root) it runs as root; a package's test does better.
+        becomes = subprocess.run(["setpriv", "--reuid=65534", "true"], capture_output=True).returncode == 0
+        user, group = ("nobody", "nogroup") if becomes else ("root", "root")
+        (directory / "lockserver.conf").write_text("[general]\nSERVER=127.0.0.1\nPORT=9090\n")
+        (directory / "default").write_text(
+            f"DAEMON=/run/program/lockserver\nDAEMON_USER={user}\nDAEMON_GROUP={group}\nSTART_TIMEOUT=30\n"
+            "DAEMON_ARGS='--config /run/program/lockserver.conf'\n")
+        setup = [
+            "ip link set lo up", "mount -t tmpfs tmpfs /run", "mount -t tmpfs tmpfs /var", "mkdir -p /var/lib /var/log",
+            "mkdir /run/program /run/default", "touch /run/program/lockserver", f"mount --bind {binary()} /run/program/lockserver",
+            f"cp {directory}/lockserver.conf /run/program/", f"cp {directory}/default /run/default/lockserver",
+            "mount --bind /run/default /etc/default", f"cp {SYSV} /run/script",
+            *[f"mount --bind /dev/null {path}" for path in without], "echo up", "exec cat",
+        ]
+        self.keeper = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+                                        " && ".join(setup)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.keeper.stdout.readline() == "up\n", "no namespaces for the test: it needs root, or scripts/as-root"
+        children = pathlib.Path(f"/proc/{self.keeper.pid}/task/{self.keeper.pid}/children").read_text().split()
+        self.inside = ["nsenter", "--target", children[0], "--net", "--mount", "--pid"]
+
+    def __call__(self, *command, code=0):
+        """Run a command on it."""
+        return run(*self.inside, *command, code=code, cwd="/")
+
+    def script(self, *words, code=0):
+        """Run the script."""
+        return self(*self.shell, "/run/script", *words, code=code)
+
+    def pid(self):
+        """What its pidfile says."""
+        return self("cat", "/run/lockserver.pid").strip()
+
+    def close(self):
+        """End everything that runs on it."""
+        self.keeper.kill()
+        self.keeper.wait()
+        self.keeper.stdin.close()
+        self.keeper.stdout.close()
+
+
+TOOL = "/usr/sbin/start-stop-daemon"
+HOW = {"dash": (["dash"], []), "busybox": (["busybox", "sh"], []), "plain sh": (["dash"], [TOOL])}
+
+
+@pytest.fixture(params=list(HOW))
+def machine(request, tmp_path, as_root):
+    """One for each way to run the script; without start-stop-daemon it is on its own."""
+    shell, without = HOW[request.param]
+    machine = Machine(tmp_path, shell, [path for path in without if os.path.exists(path)])
+    yield machine
+    machine.close()
+
+
+ASK = "curl -sS -m 10 http://127.0.0.1:9090/healthz"
+
+
+@pytest.mark.root
+def test_the_sysv_script_starts_and_stops(machine):
+    machine.script("status", code=3)
+    assert "does not run" in machine.script("stop")
+    machine.script("reload", code=NOT_RUNNING)
+    machine.script("try-restart")
+    machine.script("status", code=3)
+    assert "started" in machine.script("start")
+    # It has waited until the server serves.
+    machine("sh", "-c", ASK)
+    pid = machine.pid()
+    assert f"runs (pid {pid})" in machine.script("status")
+    assert f"runs already (pid {pid})" in machine.script("start")
+    # As its own user, in its own session, with files that only it may write.
+    assert machine("readlink", f"/proc/{pid}/exe").strip() == "/run/program/lockserver"
+    assert machine("ps", "-o", "sid=", "-p", pid).split() == [pid]
+    owner = machine("stat", "-c", "%U", "/var/lib/lockserver/lockserver.db").strip()
+    assert machine("ps", "-o", "user=", "-p", pid).split() == [owner]
+    assert machine("stat", "-c", "%U %a", "/run/lockserver.pid").split() == ["root", "644"]
+    assert machine("stat", "-c", "%U %a", "/run/lockserver/admin.sock").split() == [owner, "660"]
+    assert machine("stat", "-c", "%U %a", "/var/log/lockserver/lockserver.out").split() == [owner, "640"]
+    machine.script("reload")
+    machine("sh", "-c", "until grep -q reloaded: /var/log/lockserver/lockserver.out; do sleep 0.1; done")
+    machine.script("restart")
+    assert machine.pid() != pid
+    machine("sh", "-c", ASK)
+    assert "stopped" in machine.script("stop")
+    machine.script("status", code=3)
+    machine("test", "!", "-e", "/run/lockserver.pid")
+
+
+@pytest.mark.root
+def test_the_sysv_script_leaves_alone_what_it_must(machine):
+    machine.script("start")
+    pid = machine.pid()
+    # A broken configuration ends no server that runs.
+    machine("sh", "-c", "echo PORT=seventy >>/run/program/lockserver.conf")
+    for word in ("restart", "reload", "force-reload", "try-restart"):
+        assert "seventy" in machine.script(word, code=NOT_CONFIGURED)
+        assert machine.pid() == pid
+    machine("kill", "-9", pid)
+    machine("sh", "-c", f"while readlink /proc/{pid}/exe >/dev/null; do sleep 0.1; done")
+    assert "is there" in machine.script("status", code=1)
+    assert "seventy" in machine.script("start", code=NOT_CONFIGURED)
+    # Another process has the number by now.
+    machine("sh", "-c", "sleep 1000 >/run/other 2>&1 & echo $! >/run/lockserver.pid")
+    other = machine.pid()
+    machine.script("status", code=1)
+    machine.script("stop")
+    machine("kill", "-0", other)
+    machine.script("frobnicate", code=USAGE)
+    machine.script(code=USAGE)
+    machine("umount", "/run/program/lockserver")
+    machine.script("start", code=NOT_INSTALLED)
