@@ -2,6 +2,7 @@
 
 use super::super::app::App;
 use super::super::auth::note_change;
+use super::super::shrink;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -71,8 +72,7 @@ fn precondition(asked: &Asked, may_make: bool) -> Result<Precondition, Refusal> 
         // That there is such a lock is looked at anyway, but by PUT.
         (Some("*"), None) if !may_make => Ok(Precondition::None),
         (Some(tag), None) => {
-            let revision =
-                tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|rest| rest.parse().ok());
+            let revision = shrink::untag(tag).and_then(|revision| revision.parse().ok());
             revision
                 .map(Precondition::Revision)
                 .ok_or_else(|| Refusal::invalid("If-Match must be one ETag as GET gave it, in its quotes: \"3\""))
