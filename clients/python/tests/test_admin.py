@@ -59,6 +59,14 @@ def test_revoke_open_and_reload(server: Running, client: Client) -> None:
     assert server.admin.reload().refused == []
 
 
+def test_a_ticket_that_has_moved_on_is_left_alone(server: Running, client: Client) -> None:
+    with client.hold("DefaultLock") as held:
+        with pytest.raises(errors.TicketChanged) as moved:
+            server.admin.revoke("DefaultLock", held.number, "too late", state="queued")
+        assert moved.value.tickets[0].state == "held"
+        server.admin.revoke("DefaultLock", held.number, state="held")
+
+
 def test_looking(server: Running, client: Client) -> None:
     status = client.status()
     assert status.ready

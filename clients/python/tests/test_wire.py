@@ -60,7 +60,7 @@ CODES = {
     "not_allowed": 403, "not_found": 404, "overloaded": 503, "payload_too_large": 413, "request_timeout": 408,
     "request_id_reused": 422, "shutting_down": 503, "timed_out": 409, "too_many_permits": 422, "gone": 410,
     "unauthorized": 401, "unavailable": 503, "unknown_lock": 404, "unknown_ticket": 404, "unsupported_media_type": 415,
-    "would_end_tickets": 409,
+    "ticket_changed": 409, "would_end_tickets": 409,
 }  # fmt: skip
 
 

@@ -47,6 +47,8 @@ pub enum ErrorCode {
     RequestIdReused,
     /// The server is being stopped; nothing was done.
     ShuttingDown,
+    /// The ticket is not in the state that the request names; nothing was done.
+    TicketChanged,
     /// Not free within the time that the request wanted to wait.
     TimedOut,
     /// The lock has fewer permits than were asked for.
@@ -87,6 +89,7 @@ impl ErrorCode {
             | Self::LockRetiring
             | Self::NameClosed
             | Self::NotAHolder
+            | Self::TicketChanged
             | Self::TimedOut
             | Self::WouldEndTickets => 409,
             Self::Gone => 410,
@@ -126,6 +129,7 @@ impl ErrorCode {
             | Self::RequestIdReused
             | Self::TooManyPermits
             | Self::Gone
+            | Self::TicketChanged
             | Self::Unauthorized
             | Self::UnknownLock
             | Self::UnknownTicket
@@ -157,6 +161,7 @@ impl ErrorCode {
             Self::RequestIdReused => "request_id_reused",
             Self::RequestTimeout => "request_timeout",
             Self::ShuttingDown => "shutting_down",
+            Self::TicketChanged => "ticket_changed",
             Self::TimedOut => "timed_out",
             Self::TooManyPermits => "too_many_permits",
             Self::Gone => "gone",

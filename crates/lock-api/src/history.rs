@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct History {
     /// The lock.
     pub lock: String,
+    /// When the server first looked at it, no longer ago than a day; `null` if it has not, or has no room for its past.
+    #[serde(default)]
+    pub since: Option<String>,
     /// The last hour, in steps of 10 s.
     pub hour: Past,
     /// The last day, in steps of 5 minutes.
@@ -35,13 +38,17 @@ pub struct Past {
     pub in_use_max: Vec<Option<u32>>,
     /// Tickets in the queue, at most.
     pub queued_max: Vec<Option<u32>>,
+    /// Share of the time, 0 to 1, in which no permit was left: granted, held and closed ones filled the lock, or one ticket
+    /// had it all.
+    #[serde(default)]
+    pub full: Vec<Option<f64>>,
     /// How long tickets waited for their grants.
     pub waits: Percentiles,
     /// How long permits were held.
     pub holds: Percentiles,
 }
 
-/// How long it took, to within 20 %.
+/// How long it took: never less than it was, and at most 20 % more; what took less than 10 ms is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Percentiles {

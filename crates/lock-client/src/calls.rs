@@ -4,7 +4,8 @@ use crate::address::segment;
 use crate::send::{Answer, Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
 use lock_api::{
-    ErrorCode, Lock, LockPatch, LockSettings, Locks, Reloaded, Renew, Seconds, Status, Ticket, Tickets, routes,
+    ErrorCode, Lock, LockPatch, LockSettings, Locks, Reloaded, Renew, Seconds, Status, Ticket, TicketState, Tickets,
+    routes,
 };
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -150,10 +151,28 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn revoke(&self, lock: &str, number: u64, reason: Option<&str>) -> Result<(), Error> {
+        self.revoke_only(lock, number, None, reason).await
+    }
+
+    /// The same, only if the ticket is in that state: a waiter that has got its permits meanwhile is left alone.
+    ///
+    /// # Errors
+    /// As every call; `ticket_changed` if it is in another state, `invalid` for [`TicketState::Ended`].
+    pub async fn revoke_only(
+        &self,
+        lock: &str,
+        number: u64,
+        state: Option<TicketState>,
+        reason: Option<&str>,
+    ) -> Result<(), Error> {
         let path = of_lock(routes::LOCK_TICKET, lock).replace("{number}", &number.to_string());
         let mut call = Call::new(Method::DELETE, path);
         if let Some(reason) = reason {
             call = call.query("reason", reason);
+        }
+        if let Some(state) = state {
+            let word = serde_json::to_value(state).expect("a state is a word");
+            call = call.query("state", word.as_str().expect("a state is a word"));
         }
         self.send(&call).await.map(drop)
     }

@@ -1,7 +1,9 @@
 //! What can be asked of the table, and why it may say no.
 
 use crate::view::{LockView, TicketView};
-use crate::{Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, Target, TicketId};
+use crate::{
+    Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, Stage, Target, TicketId,
+};
 use std::sync::Arc;
 
 /// Who asks. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
@@ -231,6 +233,8 @@ pub enum Command {
         caller: Caller,
         /// Why, for its client and the log.
         reason: Arc<str>,
+        /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
+        only: Option<Stage>,
     },
     /// Open permits that are closed by `lock_delay`.
     Open {
@@ -409,6 +413,9 @@ pub enum Rejection {
     /// Not the caller's ticket.
     #[error("the ticket was made with another key")]
     NotAllowed,
+    /// The ticket is at another stage than it was to be ended at.
+    #[error("the ticket has moved on: it is {} now", .0.stage_word())]
+    Moved(Box<TicketView>),
 }
 
 impl Rejection {

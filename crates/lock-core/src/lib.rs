@@ -28,7 +28,8 @@ pub use event::{Event, Step, What};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use record::{
     Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, SlotRanges, Snapshot, State, TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn,
+    RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, WallMs,
+    Withdrawn,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use table::{At, LoadError, Table};

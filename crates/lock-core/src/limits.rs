@@ -122,8 +122,8 @@ pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const EVENTS_MAX: usize = 10_000;
 /// Locks and templates with metrics of their own; what is beyond is counted together.
 pub const METRIC_LABELS_MAX: usize = 1000;
-/// Locks whose past is kept in memory for the plots, about 28 KiB each when busy; a lock that has not been used for a while
-/// makes room.
+/// Locks whose past is kept in memory for the plots, about 35 KiB each when busy; a lock that is gone makes room, and one that
+/// has not been used for a while. Of as many the last events are kept.
 pub const HISTORY_LOCKS_MAX: usize = 1000;
 /// How long a lock is unused, at least, before another may take the place of its past.
 pub const HISTORY_IDLE_MS: Ms = 10 * 60 * 1000;

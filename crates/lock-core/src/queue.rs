@@ -24,8 +24,12 @@ pub(crate) struct Queue {
     /// Those of `order` that are not dormant.
     ready: BTreeSet<Place>,
     ranks: BTreeMap<Reverse<i8>, Ranks>,
-    /// Tickets that ask for more than one permit, to find those that a smaller size makes impossible.
+    /// Tickets that do not ask for one permit, to find those that a smaller size makes impossible; 0 is "all", which never is.
     wants: BTreeSet<(u32, Place)>,
+    /// Permits that those of `ready` ask for by number.
+    ready_permits: u64,
+    /// Those of `ready` that ask for all.
+    ready_all: u64,
 }
 
 impl Queue {
@@ -33,18 +37,15 @@ impl Queue {
         self.order.len()
     }
 
-    /// Adds a ticket. Within a priority places only grow (rule 2); at load the caller adds in order.
+    /// Adds a ticket; 0 permits are "all". Within a priority places only grow (rule 2); at load the caller adds in order.
     pub(crate) fn push(&mut self, place: Place, id: TicketId, permits: u32, dormant: bool) {
         assert!(self.order.insert(place, id).is_none(), "a place is given once");
         let ranks = self.ranks.entry(place.priority).or_default();
         ranks.push(place.seq);
-        if permits > 1 {
+        if permits != 1 {
             self.wants.insert((permits, place));
         }
-        if !dormant {
-            self.ready.insert(place);
-            ranks.set_ready(place.seq, true);
-        }
+        self.set_dormant(place, permits, dormant);
     }
 
     /// Adds dormant tickets at places that were given long ago. Builds everything anew, so it is for a load only.
@@ -61,20 +62,25 @@ impl Queue {
 
     pub(crate) fn remove(&mut self, place: Place, permits: u32) {
         self.order.remove(&place).expect("a queued ticket is in the queue");
-        self.set_dormant(place, true);
+        self.set_dormant(place, permits, true);
         let ranks = self.ranks.get_mut(&place.priority).expect("has this place");
         if ranks.remove(place.seq) {
             self.ranks.remove(&place.priority);
         }
-        if permits > 1 {
+        if permits != 1 {
             self.wants.remove(&(permits, place));
         }
     }
 
     /// Skips a ticket, or not any more; its place stays.
-    pub(crate) fn set_dormant(&mut self, place: Place, dormant: bool) {
+    pub(crate) fn set_dormant(&mut self, place: Place, permits: u32, dormant: bool) {
         let changed = if dormant { self.ready.remove(&place) } else { self.ready.insert(place) };
         if changed {
+            let (sum, of) = match permits {
+                0 => (&mut self.ready_all, 1),
+                count => (&mut self.ready_permits, u64::from(count)),
+            };
+            *sum = if dormant { *sum - of } else { *sum + of };
             self.ranks.get_mut(&place.priority).expect("has this place").set_ready(place.seq, !dormant);
         }
     }
@@ -107,6 +113,11 @@ impl Queue {
     /// Tickets that are not dormant.
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()
+    }
+
+    /// Permits that the tickets which are not dormant ask for together, of a lock of that size.
+    pub(crate) fn wanted(&self, size: u32) -> u64 {
+        self.ready_permits + self.ready_all * u64::from(size)
     }
 
     /// The ticket that is in line longest, whatever its priority; dormant ones are not in line. As many looks as there
@@ -218,26 +229,28 @@ mod tests {
         fn rule_2_places_equal_those_of_a_sorted_list(ops in prop::collection::vec((0u8..5, -1i8..2, any::<prop::sample::Index>()), 0..400)) {
             let mut queue = Queue::default();
             let mut model: BTreeMap<Place, bool> = BTreeMap::new();
+            let mut permits: BTreeMap<Place, u32> = BTreeMap::new();
             for (seq, (op, priority, pick)) in ops.into_iter().enumerate() {
                 let some = (!model.is_empty()).then(|| *model.keys().nth(pick.index(model.len())).unwrap());
                 match (op, some) {
                     (0 | 1, _) => {
                         let place = Place::new(priority, seq as u64);
-                        queue.push(place, TicketId(seq as u128), 1, op == 1);
+                        permits.insert(place, seq as u32 % 4);
+                        queue.push(place, TicketId(seq as u128), permits[&place], op == 1);
                         model.insert(place, op == 0);
                     }
                     (2, Some(place)) => {
-                        queue.remove(place, 1);
+                        queue.remove(place, permits[&place]);
                         model.remove(&place);
                     }
                     (3, Some(place)) => {
-                        queue.remove(place, 1);
-                        queue.put_back(vec![(place, TicketId(place.seq.into()), 1)]);
+                        queue.remove(place, permits[&place]);
+                        queue.put_back(vec![(place, TicketId(place.seq.into()), permits[&place])]);
                         model.insert(place, false);
                     }
                     (_, Some(place)) => {
                         let ready = !model[&place];
-                        queue.set_dormant(place, !ready);
+                        queue.set_dormant(place, permits[&place], !ready);
                         model.insert(place, ready);
                     }
                     _ => {}
@@ -245,6 +258,8 @@ mod tests {
                 prop_assert_eq!(queue.head().map(|(place, _)| place), model.iter().find(|(_, ready)| **ready).map(|(p, _)| *p));
                 let waiting = model.iter().filter(|(_, ready)| **ready).map(|(place, _)| place);
                 prop_assert_eq!(queue.ready(), waiting.clone().count());
+                let asked = |place: &Place| u64::from(if permits[place] == 0 { 9 } else { permits[place] });
+                prop_assert_eq!(queue.wanted(9), waiting.clone().map(asked).sum::<u64>());
                 let longest = waiting.map(|place| place.seq).min();
                 prop_assert_eq!(queue.longest_in_line().map(|id| id.0), longest.map(u128::from));
                 for place in model.keys() {

@@ -203,6 +203,29 @@ pub enum State {
     },
 }
 
+/// Where a live ticket is, without anything about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// In the queue, awake or asleep.
+    Queued,
+    /// It has its permits, and its client has not heard of it.
+    Granted,
+    /// It has its permits, and its client knows.
+    Held,
+}
+
+impl Stage {
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Granted => "granted",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// A `request_id` with what the request asked for beside what the ticket shows, to tell a repetition from a reuse (rule 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
@@ -273,6 +296,17 @@ impl TicketRecord {
     #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.state, State::Granted | State::Held)
+    }
+
+    /// Where it is; `None` once it has ended.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        match self.state {
+            State::Queued { .. } => Some(Stage::Queued),
+            State::Granted => Some(Stage::Granted),
+            State::Held => Some(Stage::Held),
+            State::Ended { .. } => None,
+        }
     }
 
     /// Whether it has not ended.

@@ -1,6 +1,6 @@
 //! What is shown of tickets and locks.
 
-use crate::{Closure, EndedAs, LockRecord, Ms, State, TicketRecord, WallMs};
+use crate::{Closure, EndedAs, LockRecord, Ms, Stage, State, TicketRecord, WallMs};
 
 /// A ticket as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,10 @@ impl TicketView {
 
     pub(crate) fn ended_word(&self) -> &'static str {
         self.ended().map_or("not at all", EndedAs::as_str)
+    }
+
+    pub(crate) fn stage_word(&self) -> &'static str {
+        self.ticket.stage().map_or("ended", Stage::as_str)
     }
 
     /// Whether it has its permits and its client knows.
@@ -122,12 +126,24 @@ pub struct Load {
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
+    /// Permits that the tickets in the queue ask for together, without dormant ones; one that asks for all counts as the size.
+    pub wanted: u64,
+    /// A ticket that asked for all has its permits, or they are closed after it: nothing is granted beside it.
+    pub exclusive: bool,
     /// Grants are stopped.
     pub paused: bool,
     /// When the ticket that is in line longest was made.
     pub waiting_since: Option<WallMs>,
     /// When the first of the present holders was granted its permits.
     pub holding_since: Option<WallMs>,
+}
+
+impl Load {
+    /// Whether every permit is out or closed: nothing could be given, though nothing stopped the grants.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.exclusive || self.in_use + self.closed >= u64::from(self.size)
+    }
 }
 
 /// A lock as it is now.

@@ -144,6 +144,7 @@ fn status_of(code: ErrorCode) -> u8 {
         ErrorCode::ConfigurationRefused
         | ErrorCode::LockExists
         | ErrorCode::LockChanged
+        | ErrorCode::TicketChanged
         | ErrorCode::WouldEndTickets => CONFLICT,
         ErrorCode::Invalid | ErrorCode::PayloadTooLarge | ErrorCode::RequestIdReused => USAGE,
         ErrorCode::Internal

@@ -50,6 +50,7 @@ pub(crate) fn of(problem: &Problem) -> String {
         | ErrorCode::NotAHolder
         | ErrorCode::NotAllowed
         | ErrorCode::Overloaded
+        | ErrorCode::TicketChanged
         | ErrorCode::TimedOut
         | ErrorCode::TooManyPermits
         | ErrorCode::Unavailable

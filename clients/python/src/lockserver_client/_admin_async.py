@@ -60,9 +60,12 @@ class AsyncAdministration:
         """Delete a lock."""
         await self._runner.run(_calls.delete(self._core, lock, force, expect_tickets, revision))
 
-    async def revoke(self, lock: str, number: int, reason: str | None = None) -> None:
-        """End somebody's ticket by its public number. A user may end those of its own key."""
-        await self._runner.run(_calls.revoke(self._core, lock, number, reason))
+    async def revoke(self, lock: str, number: int, reason: str | None = None, *, state: str | None = None) -> None:
+        """End somebody's ticket by its public number, with `state` only if it is "queued", "granted" or "held".
+
+        A user may end those of its own key.
+        """
+        await self._runner.run(_calls.revoke(self._core, lock, number, reason, state))
 
     async def open(self, lock: str, number: int | None = None) -> None:
         """Open closed permits: all, or those of one ticket."""

@@ -87,9 +87,9 @@ def cancel(core: Core, name: str, request_id: str, retry: Retry | None = None, t
         pass
 
 
-def revoke(core: Core, name: str, number: int, reason: str | None) -> Plan[None]:
-    """End somebody's ticket."""
-    params = () if reason is None else (("reason", reason),)
+def revoke(core: Core, name: str, number: int, reason: str | None, state: str | None) -> Plan[None]:
+    """End somebody's ticket, if it is in that state."""
+    params = tuple((key, value) for key, value in (("reason", reason), ("state", state)) if value is not None)
     yield from send(core, Call("DELETE", path(name, f"/tickets/{number}"), params))
 
 

@@ -192,6 +192,10 @@ class ShuttingDown(ApiError):
     """The server is being stopped; nothing was done."""
 
 
+class TicketChanged(ApiError):
+    """The ticket is not in the state that was named; nothing was done."""
+
+
 class TimedOut(ApiError, TimeoutError):
     """Not granted within the time that was to be waited. Nothing is left behind."""
 

@@ -4,7 +4,7 @@ use super::acquire::{check_request_id, check_ttl};
 use super::{At, Table, Ticket, Timer};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, WITHDRAWN_MAX};
-use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, State, TicketId, TicketRecord, Withdrawn};
+use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
 
 /// Whether this caller's word counts for the ticket: one made without a key needs its id only.
@@ -272,6 +272,7 @@ impl Table {
         number: u64,
         caller: &Caller,
         reason: &Arc<str>,
+        only: Option<Stage>,
     ) -> Result<Outcome, Rejection> {
         super::admin::check_text("the reason", reason)?;
         let id = *self.numbers.get(&number).ok_or(Rejection::UnknownTicket)?;
@@ -282,6 +283,9 @@ impl Table {
         let own = caller.owner.is_some() && ticket.owner == caller.owner;
         if !caller.admin && !own {
             return Err(Rejection::NotAllowed);
+        }
+        if only.is_some_and(|stage| ticket.stage() != Some(stage)) {
+            return Err(Rejection::Moved(Box::new(self.view_ticket(id))));
         }
         self.end(at, id, EndedAs::Revoked, Some(reason.clone()));
         Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))

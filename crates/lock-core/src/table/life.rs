@@ -103,8 +103,8 @@ impl Table {
     pub(super) fn set_dormant(&mut self, id: TicketId, dormant: bool) {
         let ticket = self.ticket_mut(id);
         ticket.state = State::Queued { dormant };
-        let (place, lock) = (ticket.place(), ticket.lock.clone());
-        self.lock_mut(&lock).queue.set_dormant(place, dormant);
+        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
+        self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
         self.mark(Key::Ticket(id));
     }
 

@@ -45,6 +45,8 @@ impl Table {
             closed: lock.closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
+            wanted: lock.queue.wanted(lock.slots.size()),
+            exclusive: lock.exclusive,
             paused: lock.record.pause.is_some(),
             waiting_since: lock.queue.longest_in_line().map(|id| self.ticket(id).created_at),
             holding_since: first.and_then(|ticket| ticket.granted_at),

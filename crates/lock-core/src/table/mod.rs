@@ -125,11 +125,11 @@ impl Ticket {
         Place::new(self.priority, self.seq)
     }
 
-    /// Permits it asks for, for the list of those that a smaller size makes impossible. "All" never is.
+    /// Permits it asks for as its queue counts them: 0 is "all".
     pub(crate) fn wants(&self) -> u32 {
         match self.permits {
             crate::Permits::Count(count) => count,
-            crate::Permits::All => 1,
+            crate::Permits::All => 0,
         }
     }
 
@@ -276,7 +276,9 @@ impl Table {
                 self.patch_lock(at, name, patch, *precondition, *force)
             }
             Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
-            Command::Revoke { lock, number, caller, reason } => self.revoke(at, lock, *number, caller, reason),
+            Command::Revoke { lock, number, caller, reason, only } => {
+                self.revoke(at, lock, *number, caller, reason, *only)
+            }
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
             Command::ListLocks { tickets, among } => Ok(self.list_locks(*tickets, among.as_deref())),

@@ -60,6 +60,7 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
             Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
             Rejection::NotAHolder => "not a holder".into(),
             Rejection::NotAllowed => "not allowed".into(),
+            Rejection::Moved(_) => "moved".into(),
         },
     }
 }

@@ -139,6 +139,23 @@ fn rule_04_a_lease_is_capped_by_the_lock() {
 }
 
 #[test]
+fn rule_04_a_revocation_for_one_state_does_nothing_in_another() {
+    play(
+        "lock san size=1 grace=10
+         a takes san -> held 0
+         b asks san -> queued ahead 0
+         revoke san b state=held -> refused: moved, queued
+         revoke san a user key=other state=queued -> refused: not allowed
+         a releases -> released; b granted 0
+         revoke san b state=queued -> refused: moved, granted
+         b gets -> held 0
+         revoke san b state=granted -> refused: moved, held
+         revoke san b state=held -> revoked; b revoked
+         revoke san b state=held -> refused: unknown ticket",
+    );
+}
+
+#[test]
 fn rule_04_permits_stay_closed_after_forgotten_overdue_and_revoked_only() {
     play(
         "lock san size=4 delay=30 max_lock=10

@@ -76,6 +76,7 @@ impl Stage {
                     number: self.number(words[2]),
                     caller,
                     reason: rest(2).text("reason").unwrap_or_else(|| Arc::from("")),
+                    only: rest(2).value("state").map(stage),
                 });
             }
             "open" => {
@@ -280,4 +281,9 @@ fn definition(section: &str) -> Definition {
         settings: settings(&options),
         paused: options.has("paused"),
     }
+}
+
+fn stage(word: &str) -> lock_core::Stage {
+    let all = [lock_core::Stage::Queued, lock_core::Stage::Granted, lock_core::Stage::Held];
+    all.into_iter().find(|stage| stage.as_str() == word).unwrap_or_else(|| panic!("{word} is no stage"))
 }

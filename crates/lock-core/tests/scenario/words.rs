@@ -125,5 +125,6 @@ fn rejection(why: &Rejection) -> String {
         Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
         Rejection::NotAHolder => "not a holder".to_owned(),
         Rejection::NotAllowed => "not allowed".to_owned(),
+        Rejection::Moved(view) => format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str)),
     }
 }

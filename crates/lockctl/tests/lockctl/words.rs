@@ -5,7 +5,7 @@ use lock_client::api::{ErrorCode, Problem};
 use lock_client::testing::{Fault, Reply};
 
 /// Every code with what the server says of it, and what `lockctl` says.
-const SAID: [(ErrorCode, &str, &str); 27] = [
+const SAID: [(ErrorCode, &str, &str); 28] = [
     (
         ErrorCode::Busy,
         "no permit is free now; say how long to wait: {\"wait_s\": 30}",
@@ -29,6 +29,7 @@ const SAID: [(ErrorCode, &str, &str); 27] = [
     (ErrorCode::RequestIdReused, "this request_id was used with other parameters", "for another one; try again"),
     (ErrorCode::RequestTimeout, "the body did not arrive in time", "only a part of the request in time"),
     (ErrorCode::ShuttingDown, "repeat it with the same request_id", "the server is being stopped; try again"),
+    (ErrorCode::TicketChanged, "the ticket has moved on: it is held now", "the ticket has moved on: it is held now"),
     (ErrorCode::TimedOut, "no permit was free in time", "no permit was free in time"),
     (ErrorCode::TooManyPermits, "8 permits were asked for and the lock has 7", "8 permits were asked for and the lock"),
     (ErrorCode::Unauthorized, "the header Authorization is missing", "--key-file FILE, LOCK_KEY_FILE or LOCK_KEY"),

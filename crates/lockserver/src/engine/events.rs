@@ -1,6 +1,6 @@
 //! Committed events: a bounded memory that readers resume from, and the log lines.
 
-use lock_core::limits::EVENTS_MAX;
+use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
 use lock_core::{EndedAs, Event, Load, LockName, Step, What};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -40,6 +40,38 @@ struct Ring {
     /// Sequence of the newest event.
     sequence: u64,
     events: VecDeque<Published>,
+    recent: Recent,
+}
+
+/// The last events of each lock, beside the ring: a busy lock does not push a quiet one's out. Of so many locks as have a
+/// past; those that are gone make room first, then the one whose last event is the oldest.
+#[derive(Debug, Default)]
+struct Recent {
+    of: BTreeMap<LockName, (Order, VecDeque<Arc<Event>>)>,
+    order: BTreeMap<Order, LockName>,
+    count: u64,
+}
+
+/// Whether there is such a lock, and a number that only rises.
+type Order = (bool, u64);
+
+impl Recent {
+    fn add(&mut self, event: &Arc<Event>) {
+        self.count += 1;
+        let order = (!matches!(event.what, What::LockDeleted), self.count);
+        if !self.of.contains_key(&event.lock) && self.of.len() >= HISTORY_LOCKS_MAX {
+            let (_, first) = self.order.pop_first().expect("it is full");
+            self.of.remove(&first);
+        }
+        let (was, events) = self.of.entry(event.lock.clone()).or_insert_with(|| (order, VecDeque::new()));
+        self.order.remove(was);
+        *was = order;
+        self.order.insert(order, event.lock.clone());
+        if events.len() >= HISTORY_EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(event.clone());
+    }
 }
 
 /// An event, and the numbers of its lock once the batch that it was part of was durable; `None` if the lock is gone.
@@ -54,7 +86,7 @@ pub struct Published {
 impl Default for Events {
     fn default() -> Self {
         Self {
-            ring: Mutex::new(Ring { term: 0, sequence: 0, events: VecDeque::new() }),
+            ring: Mutex::new(Ring { term: 0, sequence: 0, events: VecDeque::new(), recent: Recent::default() }),
             last: watch::channel(EventId { term: 0, sequence: 0 }).0,
         }
     }
@@ -65,10 +97,11 @@ impl Events {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new term: its events have nothing to do with those before.
+    /// A new term: readers cannot go on with its events after those before.
     pub(crate) fn begin_term(&self, term: u64) {
         let mut ring = self.ring();
-        *ring = Ring { term, sequence: 0, events: VecDeque::new() };
+        let recent = std::mem::take(&mut ring.recent);
+        *ring = Ring { term, sequence: 0, events: VecDeque::new(), recent };
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
@@ -94,6 +127,7 @@ impl Events {
         let mut ring = self.ring();
         for one in published {
             ring.sequence += 1;
+            ring.recent.add(&one.event);
             ring.events.push_back(one);
             if ring.events.len() > EVENTS_MAX {
                 ring.events.pop_front();
@@ -114,13 +148,13 @@ impl Events {
         self.last.subscribe()
     }
 
-    /// The last events of a lock that are remembered, at most `max`, oldest first.
+    /// The last events of a lock, at most [`HISTORY_EVENTS_MAX`], oldest first, and the newest event of all that there was
+    /// then.
     #[must_use]
-    pub fn recent(&self, lock: &LockName, max: usize) -> Vec<Arc<Event>> {
+    pub fn recent(&self, lock: &LockName) -> (EventId, Vec<Arc<Event>>) {
         let ring = self.ring();
-        let mut found: Vec<_> = ring.events.iter().rev().filter(|one| one.event.lock == *lock).take(max).collect();
-        found.reverse();
-        found.into_iter().map(|one| one.event.clone()).collect()
+        let events = ring.recent.of.get(lock).map(|(_, events)| events.iter().cloned().collect());
+        (EventId { term: ring.term, sequence: ring.sequence }, events.unwrap_or_default())
     }
 
     /// At most `max` events after this one, oldest first.
@@ -181,8 +215,31 @@ mod tests {
     use super::*;
     use lock_core::LockName;
 
+    fn of(lock: &str, at: u64, what: What) -> Event {
+        Event { at, lock: LockName::new(lock).unwrap(), template: None, what }
+    }
+
     fn event(at: u64) -> Event {
-        Event { at, lock: LockName::new("x").unwrap(), template: None, what: What::LockChanged }
+        of("x", at, What::LockChanged)
+    }
+
+    #[test]
+    fn a_quiet_lock_keeps_its_last_events_beside_busy_ones() {
+        let events = Events::default();
+        let recent = |lock: &str| events.recent(&LockName::new(lock).unwrap()).1.len();
+        events.begin_term(7);
+        events.publish(vec![of("quiet", 1, What::LockChanged)], |_| None);
+        events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
+        assert_eq!((recent("quiet"), recent("x")), (1, HISTORY_EVENTS_MAX));
+        // Those that are gone make room for one another, before any that is there.
+        let one_off = |number| [What::LockCreated, What::LockDeleted].map(|what| of(&format!("job-{number}"), 2, what));
+        events.publish((0..HISTORY_LOCKS_MAX * 3).flat_map(one_off).collect(), |_| None);
+        assert_eq!((recent("quiet"), recent("x"), recent("job-0")), (1, HISTORY_EVENTS_MAX, 0));
+        events.begin_term(8);
+        assert_eq!(recent("quiet"), 1);
+        let live = |number| of(&format!("live-{number}"), 3, What::LockChanged);
+        events.publish((0..HISTORY_LOCKS_MAX).map(live).collect(), |_| None);
+        assert_eq!((recent("quiet"), recent("live-0"), events.ring().recent.of.len()), (0, 1, HISTORY_LOCKS_MAX));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod path;
 mod router;
 mod routes;
 mod service;
+mod shrink;
 mod terraform;
 mod wall;
 pub mod xmlrpc;

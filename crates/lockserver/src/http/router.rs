@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::{self, Gate};
 use super::routes::{Entry, Face, Need, Routes};
-use super::{fleetlock, health, json, metrics, page, terraform, xmlrpc};
+use super::{fleetlock, health, json, metrics, page, shrink, terraform, xmlrpc};
 use crate::access::Right::{Observe, Use};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
@@ -45,6 +45,7 @@ pub fn router(app: App) -> Router {
     router
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(gate, auth::pass))
+        .layer(middleware::from_fn(shrink::pass))
         // Around the gate: what it refuses is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)

@@ -118,7 +118,7 @@ async fn force_unlock(app: &App, caller: &Caller, lock: &LockName) -> Result<Res
     while let Some(view) = holder::look(app, lock).await?.holders.first() {
         let (lock, number, caller, reason) =
             (lock.clone(), view.ticket.number, caller.clone(), Arc::from("force-unlock"));
-        match app.engine.submit(Command::Revoke { lock, number, caller, reason }).await {
+        match app.engine.submit(Command::Revoke { lock, number, caller, reason, only: None }).await {
             Ok(_) | Err(Failure::Rejected(Rejection::UnknownTicket)) => {}
             Err(failure) => return Err(failure),
         }

@@ -186,6 +186,32 @@ async fn tickets_are_revoked_and_permits_opened() {
 }
 
 #[tokio::test]
+async fn a_ticket_that_has_moved_on_is_left_alone() {
+    let server = Server::start().await;
+    let first = server.take("one").await;
+    let waiting = server.post("/v1/locks/one/tickets", r#"{"queue": true}"#).await;
+    assert_eq!(waiting.status, 202, "{waiting:?}");
+    let (id, number) = (waiting.id(), waiting.json()["number"].clone());
+    let revoke = async |state: &str| {
+        let path = format!("/v1/locks/one/tickets/{number}?reason=enough&state={state}");
+        server.admin("DELETE", &path, &[], "").await
+    };
+    assert_eq!(revoke("ended").await.code(), "invalid");
+    assert_eq!(revoke("").await.code(), "invalid");
+    assert_eq!(revoke("held").await.code(), "ticket_changed");
+    server.delete(&format!("/v1/tickets/{first}")).await.ok();
+    let refused = revoke("queued").await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "ticket_changed"));
+    let problem = refused.json();
+    assert_eq!((&problem["retryable"], &problem["tickets"][0]["number"]), (&json!(false), &number));
+    assert_eq!(problem["tickets"][0]["state"], "granted");
+    assert!(!refused.body.contains(&id) && refused.detail().contains("granted now"), "{refused:?}");
+    assert_eq!(server.get(&format!("/v1/tickets/{id}")).await.ok()["state"], "held", "nothing was done");
+    assert_eq!(revoke("held").await.ok()["ended_as"], "revoked");
+    assert_eq!(revoke("held").await.code(), "unknown_ticket");
+}
+
+#[tokio::test]
 async fn administrators_are_known_by_their_user() {
     let server = Server::start().await;
     let answer = server.admin("POST", "/v1/locks/one/tickets", &[], "").await;

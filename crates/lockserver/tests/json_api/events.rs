@@ -1,6 +1,8 @@
 //! The stream of events: complete, resumable, bounded.
 
-use super::harness::{Server, line, read};
+use super::harness::{Server, line, read, within};
+use super::rights::{anonymous, bearer, key, settings};
+use lockserver::access::Right;
 use serde_json::Value;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
@@ -82,6 +84,49 @@ async fn a_filter_by_lock() {
     assert_eq!(next(&mut one).await.data["lock"], "one");
     let first = next(&mut jobs).await;
     assert_eq!((first.kind.as_str(), &first.data["lock"]), ("lock_created", &"job-7".into()));
+}
+
+#[tokio::test]
+async fn a_heartbeat_as_often_as_it_is_wanted() {
+    let server = Server::start().await;
+    for wrong in ["0", "16", "x", "1.5", "", "-1"] {
+        assert_eq!(server.get(&format!("/v1/events?heartbeat_s={wrong}")).await.code(), "invalid", "{wrong:?}");
+    }
+    let began = std::time::Instant::now();
+    let mut stream = open(&server, "?lock=one&heartbeat_s=1", None).await;
+    let mut beats = 0;
+    while beats < 2 {
+        beats += u32::from(line(&mut stream).await.starts_with(": "));
+    }
+    let took = began.elapsed().as_secs_f64();
+    assert!((1.9..15.0).contains(&took), "two beats after {took} s");
+}
+
+#[tokio::test]
+async fn one_lock_that_may_not_be_seen_is_refused() {
+    let may = |locks: &[&str]| settings(vec![key("ci", &[Right::Observe], locks)], anonymous(&[]));
+    let server = Server::start_with(may(&["one", "job-*"])).await;
+    let bearer = bearer("ci");
+    for (lock, status) in [("one", 200), ("job-7", 200), ("two", 403), ("nothing", 403)] {
+        let lock_read = server.call("GET", &format!("/v1/locks/{lock}"), &[&bearer], "").await;
+        assert_eq!(lock_read.status, status, "{lock_read:?}");
+        let path = format!("/v1/events?lock={lock}");
+        let mut stream = server.open("GET", &path, &[&bearer], "").await;
+        assert!(line(&mut stream).await.contains(&format!(" {status} ")), "{lock}");
+        assert_eq!(server.get(&path).await.code(), "unauthorized", "{lock}");
+    }
+    for pattern in ["?lock=two*", "?lock=*", ""] {
+        let mut stream = server.open("GET", &format!("/v1/events{pattern}"), &[&bearer], "").await;
+        assert!(line(&mut stream).await.contains(" 200 "), "{pattern}");
+    }
+    // The right is taken away while the stream is open: it ends, and the next one is refused.
+    let path = "/v1/events?lock=one";
+    let mut stream = server.open("GET", path, &[&bearer], "").await;
+    assert!(line(&mut stream).await.contains(" 200 "));
+    server.reload(may(&["two"]));
+    within(tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut Vec::new())).await.unwrap();
+    let refused = server.call("GET", path, &[&bearer], "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
 }
 
 #[tokio::test]

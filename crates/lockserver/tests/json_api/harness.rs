@@ -75,6 +75,11 @@ impl Server {
         Self { address, admin, reloads, stop, handle, kept: (live, configured, directory) }
     }
 
+    /// The engine's handle.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// As a reload would, changes who may do what.
     pub(crate) fn reload(&self, auth: AuthSettings) {
         self.kept.0.send_modify(|live| live.auth = Arc::new(auth));

@@ -10,3 +10,4 @@ mod metrics;
 mod page;
 mod rights;
 mod tickets;
+mod transfer;

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::durable::Durable;
 use lock_core::{
     Caller, Capacity, Command, ConfigureMode, Definition, Force, LockName, Patch, Precondition, Prefix, Settings,
-    SlotName, Target,
+    SlotName, Stage, Target,
 };
 use std::sync::Arc;
 
@@ -95,6 +95,7 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
                 number,
                 caller: Caller { admin: true, ..Caller::anonymous("203.0.113.1") },
                 reason: Arc::from("simulated"),
+                only: dice.permille(300).then(|| dice.pick(&[Stage::Queued, Stage::Granted, Stage::Held])),
             }
         }
         13 => Command::DeleteLock { name, precondition, force },

@@ -281,6 +281,12 @@ impl Judge {
                 }
             }
             Err(Failure::Unavailable { .. } | Failure::Overloaded | Failure::ShuttingDown) => absent(&self.durable),
+            Err(Failure::Rejected(Rejection::Moved(view))) => {
+                self.trace.count("tickets that had moved on when they were to be ended");
+                self.tells_the_durable(view);
+                assert!(view.ended().is_none(), "{command:?}");
+                absent(&self.durable);
+            }
             Err(Failure::Rejected(Rejection::Gone(view))) => {
                 self.trace.count("told how a ticket ended");
                 self.tells_the_durable(view);

@@ -17,7 +17,7 @@ impl Naive {
             Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
             Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
             Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
-            Command::Revoke { lock, number, caller, reason } => self.revoke(lock, *number, caller, reason),
+            Command::Revoke { lock, number, caller, reason, only } => self.revoke(lock, *number, caller, reason, *only),
             Command::Open { lock, number } => self.open_all(lock, *number),
             Command::Configure { definitions, mode } => self.configure(definitions, *mode),
             Command::Verify { lock, token } => self.verify(lock, *token),
@@ -195,13 +195,28 @@ impl Naive {
         self.describe(id)
     }
 
-    pub(super) fn revoke(&mut self, lock: &LockName, number: u64, caller: &Caller, reason: &Arc<str>) -> Words {
+    pub(super) fn revoke(
+        &mut self,
+        lock: &LockName,
+        number: u64,
+        caller: &Caller,
+        reason: &Arc<str>,
+        only: Option<Stage>,
+    ) -> Words {
         let live = |ticket: &&Ticket| ticket.rec.number == number && ticket.rec.is_live();
         let Some(ticket) = self.tickets.iter().find(live).filter(|ticket| ticket.rec.lock == *lock) else {
             return "unknown ticket".into();
         };
         if !caller.admin && (caller.owner.is_none() || caller.owner != ticket.rec.owner) {
             return "not allowed".into();
+        }
+        let is_there = |stage| match stage {
+            Stage::Queued => matches!(ticket.rec.state, State::Queued { .. }),
+            Stage::Granted => ticket.rec.state == State::Granted,
+            Stage::Held => ticket.rec.state == State::Held,
+        };
+        if !only.is_none_or(is_there) {
+            return "moved".into();
         }
         let id = ticket.rec.id;
         self.end(id, EndedAs::Revoked, Some(reason.clone()));

@@ -2,6 +2,7 @@
 
 use super::super::app::App;
 use super::super::auth::note_change;
+use super::super::shrink;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -12,7 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
 use lock_core::limits::GRACE_MIN_MS;
-use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName};
+use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName, Stage};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -42,8 +43,14 @@ pub(super) fn describe() -> Vec<Call> {
         Call::new(HttpMethod::Delete, routes::LOCK_TICKET, "revoke", "End somebody's ticket")
             .about("For administrators, and for the key that made it. The permits stay closed for the lock's `lock_delay_s`.")
             .query_text("reason", "its host is gone", "For its client and the log")
+            .query_text("state", "queued", "Only if it is `queued`, `granted` or `held`; otherwise nothing is done")
             .answer::<Ticket>(200, "Ended as `revoked`", examples::ticket(false))
-            .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::UnknownLock]),
+            .errors(&[
+                ErrorCode::UnknownTicket,
+                ErrorCode::NotAllowed,
+                ErrorCode::UnknownLock,
+                ErrorCode::TicketChanged,
+            ]),
         Call::new(HttpMethod::Delete, routes::LOCK_CLOSURES, "open", "Open closed permits before their time")
             .about("For administrators.")
             .query_number("number", 17, "Only those that the ticket with this number had")
@@ -65,8 +72,7 @@ fn precondition(asked: &Asked, may_make: bool) -> Result<Precondition, Refusal> 
         // That there is such a lock is looked at anyway, but by PUT.
         (Some("*"), None) if !may_make => Ok(Precondition::None),
         (Some(tag), None) => {
-            let revision =
-                tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|rest| rest.parse().ok());
+            let revision = shrink::untag(tag).and_then(|revision| revision.parse().ok());
             revision
                 .map(Precondition::Revision)
                 .ok_or_else(|| Refusal::invalid("If-Match must be one ETag as GET gave it, in its quotes: \"3\""))
@@ -191,16 +197,25 @@ pub(super) async fn delete(asked: Asked) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// `?state`.
+fn stage(text: Option<&str>) -> Result<Option<Stage>, Refusal> {
+    let all = [Stage::Queued, Stage::Granted, Stage::Held];
+    let find = |text| all.into_iter().find(|stage| stage.as_str() == text);
+    let bad =
+        || Refusal::invalid("state must be queued, granted or held: what the ticket has to be for this to be done");
+    text.map(|text| find(text).ok_or_else(bad)).transpose()
+}
+
 pub(super) async fn revoke(asked: Asked) -> Answer {
-    asked.knows(&["reason"])?;
-    let (lock, number) = (asked.lock()?, asked.number()?);
+    asked.knows(&["reason", "state"])?;
+    let (lock, number, only) = (asked.lock()?, asked.number()?, stage(asked.text("state"))?);
     // Without a key nothing is one's own; the number alone is public.
     if asked.who.owner().is_none() {
         asked.admin()?;
     }
     let caller = asked.who.caller_for(&lock);
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
-    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller, reason }).await?;
+    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller, reason, only }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
 }

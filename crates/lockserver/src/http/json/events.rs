@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
-use crate::access::parse_pattern;
+use crate::access::{Right, parse_pattern};
 use crate::engine::{EventId, Published};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, header};
@@ -24,8 +24,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use utoipa::openapi::path::HttpMethod;
 
-/// Something is sent at least this often, so that everybody on the way knows that the stream lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Something is sent at least this often in seconds, so that everybody on the way knows that the stream lives.
+const HEARTBEAT_S: u64 = 15;
 /// How long a client waits before it connects again, in milliseconds.
 const RETRY_MS: u64 = 2000;
 /// Events that are looked at in one go.
@@ -39,7 +39,12 @@ pub(super) fn describe() -> Call {
             "Each has an `id` to resume from, a kind as `event`, and an Event as `data`. `event: reset` says that events \
              were missed: read the locks anew and go on from their `as_of`.",
         )
-        .query_text("lock", "deploy-*", "Only of this lock, or of those whose name begins so")
+        .query_text(
+            "lock",
+            "deploy-*",
+            "Only of this lock, or of those whose name begins so. A single lock must be one that you may see",
+        )
+        .query_number("heartbeat_s", 5, "A comment each so many seconds, 1 to 15; 15 without this")
         .header("Last-Event-ID", "1777863721500000-42", "Resume after this event; `as_of` of a listing is one")
         .answer_plain(
             200,
@@ -56,6 +61,14 @@ pub(super) fn describe() -> Call {
 fn read_filter(text: Option<&str>) -> Result<Option<Target>, Refusal> {
     let bad = |why| Refusal::invalid(format!("lock must be a name, or the beginning of names and a *: {why}"));
     text.map(|text| parse_pattern(text).map_err(bad)).transpose()
+}
+
+/// `?heartbeat_s`.
+fn read_heartbeat(seconds: Option<u64>) -> Result<Duration, Refusal> {
+    match seconds.unwrap_or(HEARTBEAT_S) {
+        seconds @ 1..=HEARTBEAT_S => Ok(Duration::from_secs(seconds)),
+        _ => Err(Refusal::invalid(format!("heartbeat_s must be a whole number from 1 to {HEARTBEAT_S}"))),
+    }
 }
 
 /// An id as [`EventId`] writes it; anything else is that of no event.
@@ -76,13 +89,20 @@ struct Reader {
     news: watch::Receiver<EventId>,
     /// What the client has seen, or passed over; `None` if that is unknown.
     seen: Option<EventId>,
+    heartbeat: Duration,
     begun: bool,
     _place: Place,
 }
 
 pub(super) async fn stream(asked: Asked) -> Answer {
-    asked.knows(&["lock"])?;
+    asked.knows(&["lock", "heartbeat_s"])?;
     let filter = read_filter(asked.text("lock"))?;
+    let heartbeat = read_heartbeat(asked.count("heartbeat_s")?)?;
+    // Of a pattern one is told what one may see; a single lock is refused as it is where it is read, so that nobody takes the
+    // silence for news.
+    if let Some(Target::Lock(lock)) = &filter {
+        asked.who.may(Right::Observe, lock)?;
+    }
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
     let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX) else {
         let text = format!("{EVENT_STREAMS_MAX} event streams are open for you already; close one");
@@ -94,7 +114,8 @@ pub(super) async fn stream(asked: Asked) -> Answer {
     let (app, connection, who) = (asked.app.clone(), asked.connection, asked.who);
     let (mut live, auth) = (app.live.clone(), app.live().auth);
     live.mark_unchanged();
-    let reader = Reader { app, connection, who, live, auth, filter, news, seen, begun: false, _place: place };
+    let reader =
+        Reader { app, connection, who, live, auth, filter, news, seen, heartbeat, begun: false, _place: place };
     let body = Body::from_stream(stream::unfold(reader, |mut reader| async move {
         let text = reader.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(text)), reader))
@@ -130,7 +151,7 @@ impl Reader {
                 return Some(text);
             }
             let last = self.last();
-            let changed = timeout(KEEP_ALIVE, self.news.changed());
+            let changed = timeout(self.heartbeat, self.news.changed());
             tokio::select! {
                 changed = changed => match changed {
                     Ok(Ok(())) => {}
@@ -194,6 +215,13 @@ mod tests {
         assert!(takes("san*", "san") && takes("san*", "san-2") && !takes("san*", "sa") && takes("*", "sa"));
         assert!(read_filter(Some("")).is_err() && read_filter(Some("a*b*")).is_err());
         assert_eq!(read_filter(None).unwrap(), None);
+    }
+
+    #[test]
+    fn heartbeats() {
+        assert_eq!(read_heartbeat(None).unwrap(), Duration::from_secs(15));
+        assert_eq!(read_heartbeat(Some(1)).unwrap(), Duration::from_secs(1));
+        assert!(read_heartbeat(Some(0)).is_err() && read_heartbeat(Some(16)).is_err());
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn past(step_s: u32) -> Value {
     let times = json!({"count": 40, "p50_s": 12.3, "p90_s": 61, "p99_s": 122});
     json!({
         "begin": "2026-05-04T03:00:00Z", "step_s": step_s, "size": [7, null, 7], "in_use": [6.5, null, 7],
-        "in_use_max": [7, null, 7], "queued_max": [0, null, 2], "waits": times, "holds": times,
+        "in_use_max": [7, null, 7], "queued_max": [0, null, 2], "full": [0.5, null, 1], "waits": times, "holds": times,
     })
 }
 
@@ -69,7 +69,7 @@ fn past(step_s: u32) -> Value {
 pub(super) fn history() -> Value {
     let event = json!({"kind": "held", "at": "2026-05-04T03:02:01.5Z", "lock": "san-ssh", "number": 17, "info": "backup of db1"});
     json!({
-        "lock": "san-ssh", "hour": past(10), "day": past(300), "events": [event], "as_of": "1777863721500000-42",
+        "lock": "san-ssh", "since": "2026-05-04T03:00:00.5Z", "hour": past(10), "day": past(300), "events": [event], "as_of": "1777863721500000-42",
     })
 }
 

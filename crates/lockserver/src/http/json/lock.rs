@@ -1,5 +1,6 @@
 //! Looking at locks: nothing in here changes anything.
 
+use super::super::wall::rfc3339;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -7,7 +8,7 @@ use super::{examples, view};
 use crate::metrics::Span;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, History, Lock, Locks, Ticket, routes};
-use lock_core::limits::{HISTORY_EVENTS_MAX, LISTED_TICKETS_MAX};
+use lock_core::limits::LISTED_TICKETS_MAX;
 use lock_core::{Command, Outcome};
 use serde_json::json;
 use utoipa::openapi::path::HttpMethod;
@@ -81,15 +82,17 @@ pub(super) async fn history(asked: Asked) -> Answer {
     asked.knows(&[])?;
     let name = asked.lock()?;
     // Whether there is such a lock, the engine knows.
-    let told = asked.app.engine.submit(Command::ViewLock { name: name.clone(), tickets: 0 }).await?;
+    asked.app.engine.submit(Command::ViewLock { name: name.clone(), tickets: 0 }).await?;
     let (history, now) = (&asked.app.engine.metrics().history, view::now_ms());
-    let past = |span| view::past(&history.past(&name, span, now), span);
-    let events = asked.app.engine.events().recent(&name, HISTORY_EVENTS_MAX);
+    let (hour, day) = (history.past(&name, Span::Hour, now), history.past(&name, Span::Day, now));
+    // Later than what the engine said, so that nothing which is in here is told again after `as_of`.
+    let (as_of, events) = asked.app.engine.events().recent(&name);
     let answer = History {
-        hour: past(Span::Hour),
-        day: past(Span::Day),
+        since: day.since.map(rfc3339),
+        hour: view::past(&hour, Span::Hour),
+        day: view::past(&day, Span::Day),
         events: events.iter().map(|event| view::event(event)).collect(),
-        as_of: told.as_of.to_string(),
+        as_of: as_of.to_string(),
         lock: name.to_string(),
     };
     Ok(view::json(StatusCode::OK, &answer))

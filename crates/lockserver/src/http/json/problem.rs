@@ -101,6 +101,12 @@ impl Refusal {
                 refusal
             }
             Rejection::NotAHolder => simple(ErrorCode::NotAHolder),
+            // Only who may end it gets this far, and who may end a ticket may see it.
+            Rejection::Moved(ticket) => {
+                let mut refusal = simple(ErrorCode::TicketChanged);
+                refusal.problem.tickets = vec![view::ticket(&ticket, false)];
+                refusal
+            }
         }
     }
 }
@@ -114,6 +120,7 @@ fn advice(code: ErrorCode) -> &'static str {
             "; to do it all the same repeat with ?force=true, and &expect_tickets=N to end exactly N"
         }
         ErrorCode::LockChanged => "; read it again, and send its ETag as If-Match",
+        ErrorCode::TicketChanged => "; nothing was done, look at it again",
         ErrorCode::LimitReached => "; nothing was done, try again when there are fewer",
         _ => "",
     }

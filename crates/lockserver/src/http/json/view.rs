@@ -49,15 +49,24 @@ pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>) -> lock_api::
     }
 }
 
-/// How long one more request for a permit would wait: everybody before it, and itself, each take their share of the
-/// permits as long as is usual.
+/// How long one more request for a permit would wait. Before it go the permits that the queue asks for, what a lock that was
+/// made smaller has too much, and then a holder of the usual kind must leave; all of that passes through the permits that
+/// are not closed, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
+/// somebody in (all permits closed), and while no hold has been seen.
 pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<Ms>) -> Option<Ms> {
-    match usual_hold {
-        _ if load.paused => None,
-        _ if load.free > 0 && load.queued == 0 => Some(0),
-        Some(hold) => Some(hold.saturating_mul(load.queued + 1) / u64::from(load.size.max(1))),
-        None => None,
+    if load.paused {
+        return None;
     }
+    if load.free > 0 && load.wanted == 0 {
+        return Some(0);
+    }
+    let open = u64::from(load.size).saturating_sub(load.closed);
+    if open == 0 || load.holding == 0 {
+        return None;
+    }
+    let excess = load.in_use.saturating_sub(open);
+    let holder = load.in_use.div_ceil(load.holding);
+    Some(usual_hold?.saturating_mul(load.wanted + excess + holder) / open)
 }
 
 fn seconds(ms: Ms) -> Seconds {
@@ -218,6 +227,7 @@ pub(super) fn past(past: &Past, span: Span) -> lock_api::Past {
         in_use: steps.iter().map(|step| step.as_ref().map(|step| two_places(step.in_use))).collect(),
         in_use_max: column(|step| step.in_use_max),
         queued_max: column(|step| step.queued_max),
+        full: steps.iter().map(|step| step.as_ref().map(|step| two_places(step.full))).collect(),
         waits: times(&past.waits),
         holds: times(&past.holds),
     }
@@ -268,4 +278,31 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         }
     };
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lock_core::Load;
+
+    #[test]
+    fn how_long_one_more_would_wait() {
+        let full = Load { size: 4, in_use: 4, holding: 4, queued: 1, wanted: 1, ..Load::default() };
+        for (what, load, wait) in [
+            ("a head that does not fit", Load { free: 1, in_use: 3, holding: 3, wanted: 2, ..full }, Some(3750)),
+            ("the first to leave", Load { queued: 0, wanted: 0, ..full }, Some(1250)),
+            ("one is before", full, Some(2500)),
+            ("three of four are before", Load { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
+            ("all, twice", Load { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
+            ("who sleeps is passed over", Load { queued: 7, wanted: 1, ..full }, Some(2500)),
+            ("half of it is closed", Load { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
+            ("it was made smaller", Load { size: 2, ..full }, Some(10_000)),
+            ("all are closed", Load { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
+            ("it is paused", Load { paused: true, ..full }, None),
+        ] {
+            assert_eq!(expected_wait(&load, Some(5000)), wait, "{what}");
+        }
+        let free = Load { size: 4, free: 1, in_use: 3, holding: 3, ..Load::default() };
+        assert_eq!([expected_wait(&free, None), expected_wait(&full, None)], [Some(0), None]);
+    }
 }

@@ -1,8 +1,10 @@
 //! What the page is made of beside its documents: in the binary, the same for everybody, without any data.
 
+use super::super::shrink;
+use flate2::Compression;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// A file of the page.
 #[derive(Debug)]
@@ -10,16 +12,25 @@ pub(super) struct Asset {
     pub(super) name: &'static str,
     pub(super) kind: &'static str,
     pub(super) body: &'static str,
+    shrunk: OnceLock<Vec<u8>>,
+}
+
+impl Asset {
+    /// As gzip, made when it is first asked for; `None` if that is no smaller.
+    pub(super) fn shrunk(&'static self) -> Option<&'static [u8]> {
+        let shrunk = self.shrunk.get_or_init(|| shrink::gzip(self.body.as_bytes(), Compression::best()));
+        (shrunk.len() < self.body.len()).then_some(shrunk)
+    }
 }
 
 macro_rules! asset {
     ($name:literal, $kind:literal) => {
-        Asset { name: $name, kind: $kind, body: include_str!(concat!("assets/", $name)) }
+        Asset { name: $name, kind: $kind, body: include_str!(concat!("assets/", $name)), shrunk: OnceLock::new() }
     };
 }
 
 const SCRIPT: usize = 2;
-const ALL: [Asset; 11] = [
+static ALL: [Asset; 11] = [
     asset!("page.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),

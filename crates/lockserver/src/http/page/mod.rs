@@ -9,7 +9,7 @@ mod text;
 
 use super::app::App;
 use super::auth::{Denied, Who};
-use super::path;
+use super::{path, shrink};
 use crate::engine::Failure;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -112,15 +112,21 @@ pub(super) async fn asset(Path((version, file)): Path<(String, String)>, headers
     let Some(asset) = assets::find(&file) else {
         return (StatusCode::NOT_FOUND, "there is no such part of the page\n").into_response();
     };
-    let tag = format!("\"{}\"", assets::version());
+    let shrunk = asset.shrunk().filter(|_| shrink::accepted(&headers));
+    let tag = shrink::tag(assets::version(), shrunk.is_some());
     // A page of another version of the server still loads, but must not keep what is not its own.
     let keep = if version == assets::version() { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let head = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, keep)];
+    let vary = (header::VARY, "Accept-Encoding");
+    let head = [(header::ETAG, tag.as_str()), (header::CACHE_CONTROL, keep), vary];
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     if known.flat_map(|tags| tags.split(',')).any(|one| one.trim().trim_start_matches("W/") == tag) {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    (head, [(header::CONTENT_TYPE, asset.kind)], asset.body).into_response()
+    let kind = (header::CONTENT_TYPE, asset.kind);
+    match shrunk {
+        Some(bytes) => (head, [kind, (header::CONTENT_ENCODING, "gzip")], bytes).into_response(),
+        None => (head, [kind], asset.body).into_response(),
+    }
 }
 
 /// Whether a person's browser asks that shows documents with styles and scripts.

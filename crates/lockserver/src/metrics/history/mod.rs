@@ -1,8 +1,9 @@
 //! The last hour and the last day of each lock, in memory: what the plots of the page are drawn from.
 //!
 //! Every second the locks are looked at; an hour is kept in steps of 10 s, a day in steps of 5 minutes (`series`), and how
-//! long was waited and held as counts of times (`spread`). At most [`HISTORY_LOCKS_MAX`] locks have a past; one that has not
-//! been used for [`HISTORY_IDLE_MS`] makes room for one that is. Nothing of it survives the process.
+//! long was waited and held as counts of times (`spread`). At most [`HISTORY_LOCKS_MAX`] locks have a past. Those that
+//! are gone make room for others at once, those that have not been used for [`HISTORY_IDLE_MS`] for one that is. Nothing of
+//! it survives the process.
 
 mod series;
 mod spread;
@@ -54,6 +55,8 @@ impl Span {
 /// The past of a lock over a span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
+    /// When the lock was first looked at, no longer ago than a day; `None` if it has not been.
+    pub since: Option<WallMs>,
     /// How much was in use, and how long the queue was.
     pub samples: Samples,
     /// From the making of a ticket to its grant.
@@ -65,6 +68,10 @@ pub struct Past {
 #[derive(Debug)]
 struct LockPast {
     used_at: WallMs,
+    /// When it was first looked at.
+    since: Option<WallMs>,
+    /// There is no such lock now.
+    gone: bool,
     hour: Series,
     day: Series,
     waits: Spread,
@@ -74,11 +81,12 @@ struct LockPast {
 impl LockPast {
     fn new(now: WallMs) -> Self {
         let (hour, day) = (Series::new(Span::Hour), Series::new(Span::Day));
-        Self { used_at: now, hour, day, waits: Spread::default(), holds: Spread::default() }
+        Self { used_at: now, since: None, gone: false, hour, day, waits: Spread::default(), holds: Spread::default() }
     }
 
     fn note(&mut self, at: WallMs, what: &What) {
         self.used_at = at;
+        self.gone = matches!(what, What::LockDeleted);
         match what {
             What::Ticket { step: Step::Granted { waited, .. }, .. } => self.waits.add(at, *waited),
             What::Ticket { step: Step::Ended { held: Some(held), .. }, .. } => self.holds.add(at, *held),
@@ -91,7 +99,7 @@ impl LockPast {
 struct Kept {
     looked_at: WallMs,
     locks: BTreeMap<LockName, LockPast>,
-    /// Locks that have not been used for long, the longest last.
+    /// Locks whose past makes room, the first to go last.
     spare: Vec<LockName>,
 }
 
@@ -100,42 +108,71 @@ impl Kept {
     fn of(&mut self, name: &LockName, now: WallMs) -> Option<&mut LockPast> {
         if !self.locks.contains_key(name) {
             if self.locks.len() >= HISTORY_LOCKS_MAX {
-                let is_idle = |past: &LockPast| past.used_at + HISTORY_IDLE_MS <= now;
-                let gone = loop {
+                // It may be in use again since it was found to be spare.
+                let is_spare = |past: &LockPast| past.gone || past.used_at + HISTORY_IDLE_MS <= now;
+                let next = loop {
                     let next = self.spare.pop()?;
-                    if self.locks.get(&next).is_some_and(is_idle) {
+                    if self.locks.get(&next).is_some_and(is_spare) {
                         break next;
                     }
                 };
-                self.locks.remove(&gone);
+                self.locks.remove(&next);
             }
             self.locks.insert(name.clone(), LockPast::new(now));
         }
         self.locks.get_mut(name)
     }
 
+    fn note(&mut self, event: &Event) {
+        let deleted = matches!(event.what, What::LockDeleted);
+        // The end of one that has no past is no reason to give it one.
+        if deleted && !self.locks.contains_key(&event.lock) {
+            return;
+        }
+        if let Some(past) = self.of(&event.lock, event.at) {
+            past.note(event.at, &event.what);
+        }
+        if deleted && self.spare.len() < HISTORY_LOCKS_MAX {
+            self.spare.push(event.lock.clone());
+        }
+    }
+
     fn look(&mut self, now: WallMs, table: &Table) {
+        let mut gone: Vec<(WallMs, LockName)> = Vec::new();
+        for (name, past) in &mut self.locks {
+            past.gone = table.lock_load(name).is_none();
+            if past.gone {
+                gone.push((past.used_at, name.clone()));
+            }
+        }
         let room = HISTORY_LOCKS_MAX.saturating_sub(self.locks.len());
-        if room > 0 {
-            let new = table.lock_names().filter(|name| !self.locks.contains_key(*name)).take(room);
-            let new: Vec<LockName> = new.cloned().collect();
+        if room + gone.len() > 0 {
+            let new = table.lock_names().filter(|name| !self.locks.contains_key(*name));
+            let new: Vec<LockName> = new.take(room + gone.len()).cloned().collect();
+            gone.sort_unstable();
+            for (_, name) in gone.iter().take(new.len().saturating_sub(room)) {
+                self.locks.remove(name);
+            }
             self.locks.extend(new.into_iter().map(|name| (name, LockPast::new(now))));
         }
-        let mut spare: Vec<(WallMs, &LockName)> = Vec::new();
+        let full = self.locks.len() >= HISTORY_LOCKS_MAX;
+        let mut spare: Vec<(bool, WallMs, &LockName)> = Vec::new();
         for (name, past) in &mut self.locks {
             if let Some(load) = table.lock_load(name) {
+                // The clock may have been set back.
+                past.since = Some(past.since.map_or(now, |since| since.min(now)));
                 past.hour.add(now, &load);
                 past.day.add(now, &load);
                 if load.holding + load.queued > 0 {
                     past.used_at = now;
                 }
             }
-            if room == 0 && past.used_at + HISTORY_IDLE_MS <= now {
-                spare.push((past.used_at, name));
+            if full && (past.gone || past.used_at + HISTORY_IDLE_MS <= now) {
+                spare.push((!past.gone, past.used_at, name));
             }
         }
         spare.sort_unstable_by(|a, b| b.cmp(a));
-        self.spare = spare.into_iter().map(|(_, name)| name.clone()).collect();
+        self.spare = spare.into_iter().map(|(.., name)| name.clone()).collect();
     }
 }
 
@@ -154,11 +191,7 @@ impl History {
             return;
         }
         let mut kept = self.kept();
-        for event in events {
-            if let Some(past) = kept.of(&event.lock, event.at) {
-                past.note(event.at, &event.what);
-            }
-        }
+        events.iter().for_each(|event| kept.note(event));
     }
 
     /// Looks at the locks if it is time to. For the owner of the table, between two steps.
@@ -182,6 +215,7 @@ impl History {
         });
         let times = |spread: Option<&Spread>| spread.map(|spread| spread.percentiles(span, now)).unwrap_or_default();
         Past {
+            since: past.and_then(|past| past.since).map(|since| since.max(now.saturating_sub(Span::Day.ms()))),
             samples: samples.unwrap_or_default(),
             waits: times(past.map(|past| &past.waits)),
             holds: times(past.map(|past| &past.holds)),

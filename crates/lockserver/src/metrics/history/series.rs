@@ -13,6 +13,7 @@ struct Point {
     queued_max: u32,
     in_use_mean: f32,
     looks: u16,
+    full: u16,
 }
 
 /// The steps of a span, oldest first.
@@ -42,6 +43,8 @@ pub struct Sample {
     pub in_use_max: u32,
     /// Tickets in the queue, at most.
     pub queued_max: u32,
+    /// Share of the looks at which no permit was left, 0 to 1.
+    pub full: f32,
 }
 
 fn seconds(wall: WallMs) -> u32 {
@@ -64,11 +67,13 @@ impl Series {
             self.points.pop_back();
         }
         let [in_use, queued] = [load.in_use, load.queued].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let full = u16::from(load.is_full());
         if let Some(point) = self.points.back_mut().filter(|point| point.at_s == at_s) {
             point.size = load.size;
             point.in_use_max = point.in_use_max.max(in_use);
             point.queued_max = point.queued_max.max(queued);
             point.looks = point.looks.saturating_add(1);
+            point.full = point.full.saturating_add(full);
             point.in_use_mean += (in_use as f32 - point.in_use_mean) / f32::from(point.looks);
             return;
         }
@@ -76,7 +81,7 @@ impl Series {
             self.points.pop_front();
         }
         let (in_use_max, queued_max, in_use_mean) = (in_use, queued, in_use as f32);
-        self.points.push_back(Point { at_s, size: load.size, in_use_max, queued_max, in_use_mean, looks: 1 });
+        self.points.push_back(Point { at_s, size: load.size, in_use_max, queued_max, in_use_mean, looks: 1, full });
     }
 
     pub(super) fn samples(&self, now: WallMs) -> Samples {
@@ -94,6 +99,7 @@ impl Series {
                 in_use: point.in_use_mean,
                 in_use_max: point.in_use_max,
                 queued_max: point.queued_max,
+                full: f32::from(point.full) / f32::from(point.looks),
             }));
         }
         Samples { begin: u64::from(first) * 1000, steps }

@@ -25,13 +25,7 @@ impl Rig {
     fn new(locks: &[(&str, u32)]) -> Self {
         let table = Table::load(Snapshot::default(), BEGIN * 1000).unwrap();
         let mut rig = Self { table, history: History::default(), wall: BEGIN };
-        let definition = |(lock, size): &(&str, u32)| Definition {
-            target: Target::Lock(name(lock)),
-            settings: Settings::new(*size),
-            paused: false,
-        };
-        let definitions = locks.iter().map(definition).collect();
-        rig.apply(&Command::Configure { definitions, mode: ConfigureMode::Apply });
+        rig.configure(locks);
         rig
     }
 
@@ -44,12 +38,16 @@ impl Rig {
     }
 
     fn take(&mut self, lock: &str, id: u128) {
+        self.ask(lock, id, Permits::Count(1));
+    }
+
+    fn ask(&mut self, lock: &str, id: u128, permits: Permits) {
         let caller = Caller { owner: None, admin: false, from: Arc::from("test") };
         self.apply(&Command::Acquire(NewTicket {
             lock: name(lock),
             id: TicketId(id),
             caller,
-            permits: Permits::Count(1),
+            permits,
             priority: 0,
             info: Arc::from(""),
             lease: Lease::OfLock,
@@ -60,6 +58,16 @@ impl Rig {
             if_busy: IfBusy::Queue,
             pick_up: true,
         }));
+    }
+
+    fn configure(&mut self, locks: &[(&str, u32)]) {
+        let definition = |(lock, size): &(&str, u32)| Definition {
+            target: Target::Lock(name(lock)),
+            settings: Settings::new(*size),
+            paused: false,
+        };
+        let definitions = locks.iter().map(definition).collect();
+        self.apply(&Command::Configure { definitions, mode: ConfigureMode::Apply });
     }
 
     fn release(&mut self, id: u128) {
@@ -94,6 +102,9 @@ fn an_hour_of_a_lock() {
     let steps: Vec<(u32, f32, u32, u32)> =
         past.samples.steps.iter().flatten().map(|one| (one.size, one.in_use, one.in_use_max, one.queued_max)).collect();
     assert_eq!(steps, [(2, 0.0, 0, 0), (2, 1.0, 1, 0), (2, 2.0, 2, 1)]);
+    assert_eq!(past.since, Some(BEGIN + 1000));
+    let full: Vec<f32> = past.samples.steps.iter().flatten().map(|one| one.full).collect();
+    assert_eq!(full, [0.0, 0.0, 1.0]);
     rig.release(1);
     assert_eq!(rig.past("x", Span::Hour).holds.count, 1);
     let waited = rig.past("x", Span::Hour).waits;
@@ -101,6 +112,7 @@ fn an_hour_of_a_lock() {
     assert_eq!(rig.history.usual_hold(&name("x"), rig.wall), Some(20_000));
     assert_eq!(rig.past("x", Span::Day).samples.steps.len(), 1);
     assert_eq!(rig.past("other", Span::Day).samples, Samples::default());
+    assert_eq!(rig.past("other", Span::Day).since, None);
     assert_eq!(rig.history.usual_hold(&name("other"), rig.wall), None);
 }
 
@@ -117,6 +129,7 @@ fn it_stays_as_long_as_its_span_and_shows_its_gaps() {
     assert_eq!(rig.past("x", Span::Day).samples.steps.len(), 25);
     rig.pass(26 * 3600);
     assert!((287..=289).contains(&rig.past("x", Span::Day).samples.steps.len()));
+    assert_eq!(rig.past("x", Span::Hour).since, Some(rig.wall - Span::Day.ms()));
 }
 
 #[test]
@@ -126,6 +139,7 @@ fn a_clock_that_is_set_back_takes_the_future_with_it() {
     rig.wall -= 60_000;
     rig.pass(10);
     let samples = rig.past("x", Span::Hour).samples;
+    assert!(rig.past("x", Span::Hour).since <= Some(rig.wall));
     assert!(samples.begin + samples.steps.len() as u64 * 10_000 <= rig.wall + 10_000, "{samples:?}");
 }
 
@@ -143,5 +157,44 @@ fn there_is_room_for_so_many_and_the_unused_make_room() {
     rig.pass(2);
     assert_eq!(rig.past(last, Span::Hour).samples.steps.len(), 1);
     assert!(rig.past(&names[0], Span::Hour).samples.steps.len() > 1, "one that is used stays");
+    assert_eq!(rig.history.kept().locks.len(), HISTORY_LOCKS_MAX);
+}
+
+#[test]
+fn a_step_is_full_while_nothing_could_be_given() {
+    let mut rig = Rig::new(&[("x", 4)]);
+    rig.ask("x", 1, Permits::Count(4));
+    rig.pass(4);
+    rig.release(1);
+    rig.pass(5);
+    let full = |rig: &Rig| rig.past("x", Span::Hour).samples.steps[0].map(|step| step.full);
+    assert!(full(&rig).is_some_and(|full| (full - 4.0 / 9.0).abs() < 0.001), "{:?}", full(&rig));
+    // Who has all of it has it all, also when it has grown since; and what is closed is not free.
+    rig.ask("x", 2, Permits::All);
+    rig.configure(&[("x", 9)]);
+    rig.pass(11);
+    let steps = rig.past("x", Span::Hour).samples.steps;
+    assert_eq!(steps[1].map(|step| (step.full, step.in_use_max, step.size)), Some((1.0, 4, 9)));
+}
+
+#[test]
+fn those_that_are_gone_make_room_at_once() {
+    let names: Vec<String> = (0..HISTORY_LOCKS_MAX).map(|number| format!("job-{number:05}")).collect();
+    let jobs: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut rig = Rig::new(&jobs);
+    rig.pass(2);
+    rig.take("job-00000", 1);
+    rig.configure(&[("job-00000", 1), ("job-00001", 1), ("important", 1), ("idle", 1)]);
+    rig.take("important", 2);
+    rig.pass(1);
+    for lock in ["important", "idle"] {
+        assert_eq!(rig.past(lock, Span::Hour).samples.steps.len(), 1, "{lock}");
+    }
+    rig.release(2);
+    rig.pass(1);
+    assert_eq!(rig.past("important", Span::Hour).holds.count, 1);
+    for lock in ["job-00000", "job-00001"] {
+        assert_eq!(rig.past(lock, Span::Hour).samples.begin, BEGIN, "{lock} is there and stays");
+    }
     assert_eq!(rig.history.kept().locks.len(), HISTORY_LOCKS_MAX);
 }
