@@ -3,7 +3,7 @@
 use clap::Parser;
 use lockserver::access::{KeyName, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
-use lockserver::{config, daemon, exit};
+use lockserver::{config, daemon, exit, generate};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -30,6 +30,17 @@ fn main() -> ExitCode {
             }
             Err(error) => {
                 eprintln!("lockserver: {error}");
+                ExitCode::from(exit::IMPOSSIBLE)
+            }
+        },
+        Some(Command::Completions { shell }) => {
+            drop(std::io::stdout().write_all(&generate::completions(shell)));
+            ExitCode::from(exit::OK)
+        }
+        Some(Command::Man { directory }) => match generate::manual(&directory) {
+            Ok(()) => ExitCode::from(exit::OK),
+            Err(error) => {
+                eprintln!("lockserver: the manual pages cannot be written into {}: {error}", directory.display());
                 ExitCode::from(exit::IMPOSSIBLE)
             }
         },

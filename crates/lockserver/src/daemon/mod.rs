@@ -132,7 +132,7 @@ async fn serve(
     let mut serving = tokio::spawn(connection::serve_tls(listener, router, limits, metrics, stopping, tls_now));
 
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    tracing::info!("lockserver {} serves on {scheme}://{address}, store {}", env!("CARGO_PKG_VERSION"), config.store);
+    tracing::info!("lockserver {} serves on {scheme}://{address}, store {}", env!("LOCKSERVER_VERSION"), config.store);
     announce(scheme, &address);
 
     let outlets = Outlets { live, tls, configured, log };
