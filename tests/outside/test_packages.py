@@ -55,6 +55,14 @@ def holds_and_releases(system, lock="DefaultLock"):
     assert system.run("lockctl", "run", lock, "--", "echo", "at", "work") == "at work\n"
 
 
+def started(calls):
+    """What of the calls to systemctl does something to the service: the verb and the units."""
+    verbs = {"start", "stop", "restart", "try-restart", "reload", "enable", "disable", "preset"}
+    words = [[word for word in call.split() if not word.startswith("-")] for call in calls]
+    # deb-systemd-helper asks for the presets of Debian with this root; it changes links only.
+    return [" ".join(one) for one, call in zip(words, calls) if one and one[0] in verbs and "--root=/" not in call]
+
+
 def acquire(system):
     """Hold DefaultLock for ten minutes; the ticket."""
     return re.search(r"^export LOCK_TICKET=([0-9a-f-]{36})$", system.run("lockctl", "acquire", "--ttl", "600", "DefaultLock"), re.M)[1]
@@ -296,6 +304,35 @@ class TestDeb:
         assert system.run("dpkg-query", "-W", "-f", "${Status}", "lockserver") == "install ok installed"
 
 
+    def test_what_systemd_is_told(self, debian):
+        """One start, one restart an upgrade, and the socket is left as it is: a systemctl that only writes down stands in."""
+        system = debian()
+        told = packages.recording_systemd(system)
+        install(system)
+        assert started(told()) == ["start lockserver.service"]
+        enabled = "/var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants"
+        assert system.path(f"{enabled}/lockserver.service").exists()
+        install(system, "higher.deb")
+        assert started(told()) == ["restart lockserver.service"]
+        system.run("dpkg", "--remove", "lockserver")
+        assert started(told()) == ["stop lockserver.socket lockserver.service"]
+        # Else the start script, which stays as a configuration file, would be a unit.
+        assert system.run("readlink", "/etc/systemd/system/lockserver.service") == "/dev/null\n"
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.shell("find /etc/systemd /var/lib/systemd -name '*lockserver*'") == "" and started(told()) == []
+
+    def test_an_installation_that_fails_gives_back(self, debian):
+        """dpkg calls these two when the files cannot be unpacked: logrotate has its old file again."""
+        system = debian()
+        old = "/var/log/lockserver.log { weekly }\n"
+        system.put("/etc/logrotate.d/lockserver", old)
+        before = system.files()
+        system.shell("dpkg-deb --control /mnt/lockserver_*.deb /tmp/control && /tmp/control/preinst install")
+        assert not system.path("/etc/logrotate.d/lockserver").exists()
+        system.run("/tmp/control/postrm", "abort-install")
+        assert system.path("/etc/logrotate.d/lockserver").read_text() == old and system.files() == before
+
+
 @pytest.mark.root
 @pytest.mark.timeout(900)
 class TestRpm:
@@ -334,6 +371,17 @@ class TestRpm:
         assert "[lock mine]" in system.path(f"{CONF}.rpmsave").read_text()
         assert system.path("/var/lib/lockserver/lockserver.db").exists()
         assert not system.path("/usr/bin/lockserver").exists()
+
+    def test_what_systemd_is_told(self, debian):
+        """It is not started by the installation, restarted once by an upgrade if it runs, and stopped by the removal alone."""
+        system = debian()
+        told = packages.recording_systemd(system)
+        self.rpm(system, "--install", self.file(system, packages.one("rpm").name))
+        assert started(told()) == ["preset lockserver.service"]
+        self.rpm(system, "--upgrade", self.file(system, "higher.rpm"))
+        assert started(told()) == ["try-restart lockserver.service"]
+        self.rpm(system, "--erase", "lockserver")
+        assert started(told()) == ["disable lockserver.socket lockserver.service"]
 
     def test_over_036(self, debian):
         system = debian()
