@@ -1,6 +1,6 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench audit screenshots
+.PHONY: help run test check fmt bench audit screenshots packages release
 
 help: ## print this list
 	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13
@@ -25,3 +25,9 @@ screenshots: ## take pictures of the page into target/screenshots, and that of R
 
 audit: ## judge the dependencies with cargo-deny and cargo-machete
 	@scripts/audit
+
+packages: ## make the .deb, the .rpm and an archive into target/packages, and say what they are worth (SHA256SUMS)
+	@scripts/packages
+
+release: ## everything of a release short of uploading it, into target/release-VERSION
+	@scripts/release

@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from harness import packages  # noqa: E402
+from harness.debian import Debian  # noqa: E402
 from harness.manager import Service  # noqa: E402
 from harness.script import Script  # noqa: E402
 from harness.server import Server  # noqa: E402
@@ -112,3 +114,23 @@ def as_root():
     """Fail, and say how, where a test needs root for mounts or network namespaces."""
     if os.geteuid() != 0:
         pytest.fail("needs root for a mount or a network namespace: run it through scripts/as-root")
+
+
+@pytest.fixture(scope="session")
+def made():
+    """The packages of the programs under test; the first who asks makes them."""
+    return packages.built()
+
+
+@pytest.fixture
+def debian(as_root, made, tmp_path):
+    """Make Debian systems that end with the test; the packages are in their /mnt."""
+    systems = []
+
+    def make(*more):
+        systems.append(Debian(tmp_path / f"debian{len(systems)}", made, more))
+        return systems[-1]
+
+    yield make
+    for system in systems:
+        system.close()

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Caps how many of anything run at once, across machines.
 #[derive(Debug, Parser)]
-#[command(name = "lockserver", version, max_term_width = 100, subcommand_negates_reqs = true)]
+#[command(name = "lockserver", version = env!("LOCKSERVER_VERSION"), max_term_width = 100, subcommand_negates_reqs = true)]
 #[command(after_help = "Exit status: 0 stopped in order, 64 usage, 69 address not available, 70 internal error, \
     74 store not usable, 78 configuration not usable.\nSIGHUP reads the configuration again and reopens the log and the audit log; \
     SIGTERM and SIGINT stop the server in order.\nService managers: NOTIFY_SOCKET, WATCHDOG_USEC and LISTEN_FDS are understood, see docs/start-scripts.md.")]
@@ -50,6 +50,16 @@ pub enum Command {
     /// Save, restore, copy, check and print stores
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages into a directory
+    Man {
+        /// The directory; it is made if it is not there
+        directory: PathBuf,
+    },
 }
 
 /// What to do about keys.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod exit;
+pub mod generate;
 pub mod http;
 pub mod log;
 pub mod metrics;

@@ -3,7 +3,7 @@
 use clap::Parser;
 use lockserver::access::{KeyName, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
-use lockserver::{config, daemon, exit, store_commands};
+use lockserver::{config, daemon, exit, generate, store_commands};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -34,6 +34,17 @@ fn main() -> ExitCode {
             }
         },
         Some(Command::Store(command)) => ExitCode::from(store_commands::run(&cli, command)),
+        Some(Command::Completions { shell }) => {
+            drop(std::io::stdout().write_all(&generate::completions(*shell)));
+            ExitCode::from(exit::OK)
+        }
+        Some(Command::Man { directory }) => match generate::manual(directory) {
+            Ok(()) => ExitCode::from(exit::OK),
+            Err(error) => {
+                eprintln!("lockserver: the manual pages cannot be written into {}: {error}", directory.display());
+                ExitCode::from(exit::IMPOSSIBLE)
+            }
+        },
         None => {
             #[expect(unsafe_code, reason = "the promise that there are no other threads can be made here only")]
             // SAFETY: nothing above starts a thread.

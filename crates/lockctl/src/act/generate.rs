@@ -17,8 +17,10 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
 
 /// Writes the manual pages: `lockctl.1`, `lockctl-run.1` and so on.
 pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
+    // The version alone: which commit it was built from is no business of the manual.
+    let command = Cli::command().version(env!("CARGO_PKG_VERSION"));
     std::fs::create_dir_all(directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), directory))
+        .and_then(|()| clap_mangen::generate_to(command, directory))
         .and_then(|()| two_dashes(&directory.join("lockctl-run.1")))
         .map_err(|error| Failure::new(SYSTEM, format!("{}: {error}", directory.display())))?;
     Ok(0)

@@ -17,7 +17,7 @@ pub(super) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N 
 
 /// Hold locks of a lockserver while commands run, and look after them
 #[derive(Debug, Parser)]
-#[command(name = "lockctl", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "lockctl", version = env!("LOCKSERVER_VERSION"), max_term_width = 100, propagate_version = true)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Cli {
     #[command(flatten)]

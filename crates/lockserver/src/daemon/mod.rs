@@ -144,7 +144,7 @@ async fn serve(
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     let places: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let status = format!("serves on {}, store {}", places.join(" and "), config.store);
-    tracing::info!("lockserver {} {status}", env!("CARGO_PKG_VERSION"));
+    tracing::info!("lockserver {} {status}", env!("LOCKSERVER_VERSION"));
     announce(scheme, &address);
     manager.ready(&status);
     let watching = tokio::spawn(manager.clone().watch(handle.clone()));

@@ -1,0 +1,192 @@
+"""The .deb from its installation to its purge, in a Debian system of its own."""
+
+import json
+import re
+
+import pytest
+
+from harness import packages
+from harness.installed import CONF, LOG, acquire, holds_and_releases, install, pid, port_is_taken, started, starts
+from harness.wait import until
+
+
+@pytest.mark.root
+@pytest.mark.timeout(900)
+class TestDeb:
+    """The .deb in a Debian system without systemd, so by its SysV script."""
+
+    def test_from_installation_to_purge(self, debian):
+        system = debian()
+        before = system.files()
+        said = install(system)
+        assert "0.36" not in said
+        # It serves this machine and no other, as a user without rights, from a file that others do not read.
+        assert system.run("stat", "-c", "%A %U:%G", CONF) == "-rw-r----- root:lockserver\n"
+        assert "ready on http://127.0.0.1:9090\n" in system.path(LOG).read_text()
+        first = pid(system)
+        assert system.run("stat", "-c", "%U:%G", f"/proc/{first}") == "lockserver:lockserver\n"
+        assert system.run("stat", "-c", "%a %U", "/var/lib/lockserver", "/var/log/lockserver") == "700 lockserver\n750 lockserver\n"
+        assert re.search(r"^lockserver:x:\d+:\d+:[^:]*:/var/lib/lockserver:/usr/sbin/nologin$", system.run("getent", "passwd"), re.M)
+        assert system.shell("ls /etc/rc2.d/S??lockserver /etc/rc0.d/K??lockserver").count("\n") == 2
+        holds_and_releases(system)
+
+        # A holder outlives a restart; `status` tells by its exit status.
+        ticket = acquire(system)
+        system.run("/etc/init.d/lockserver", "restart")
+        second = pid(system)
+        assert second != first
+        assert json.loads(system.run("lockctl", "--json", "status", "DefaultLock"))["holders"][0]["state"] == "held"
+        system.run("/etc/init.d/lockserver", "stop")
+        assert system.status("/etc/init.d/lockserver", "status")[0] == 3
+        system.run("/etc/init.d/lockserver", "start")
+        system.run("lockctl", "release", ticket)
+
+        # logrotate takes the file that is installed, as it would at night, and the server writes on.
+        system.run("logrotate", "--force", "/etc/logrotate.d/lockserver")
+        assert system.shell("ls /var/log/lockserver/*.gz").count("\n") == 1
+        system.run("/etc/init.d/lockserver", "reload")
+        until(lambda: system.path(LOG).read_text(), 10, "a line in the log that was emptied")
+
+        # A removal keeps what is the operator's, and nothing runs any more.
+        system.run("dpkg", "--remove", "lockserver")
+        assert not system.path(f"/proc/{second}").exists()
+        assert system.path(CONF).exists() and system.path("/var/lib/lockserver/lockserver.db").exists()
+        assert not system.path("/usr/bin/lockserver").exists()
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.files() == before
+
+    def test_an_upgrade_restarts_once_and_keeps_holders(self, debian):
+        system = debian()
+        install(system)
+        first, ready = pid(system), starts(system)
+        acquire(system)
+        system.put(CONF, system.path(CONF).read_text() + "\n[lock mine]\nSIZE=3\n", 0o640, "root:lockserver")
+        install(system, "higher.deb")
+        assert pid(system) != first and starts(system) == ready + 1
+        assert "[lock mine]" in system.path(CONF).read_text()
+        assert system.status("lockctl", "run", "--wait", "0", "DefaultLock", "--", "true")[0] == 75, "the holder holds"
+        holds_and_releases(system, "mine")
+        # The same once more changes nothing but the process.
+        install(system, "higher.deb")
+        holds_and_releases(system, "mine")
+
+        # One that was stopped stays stopped.
+        system.run("/etc/init.d/lockserver", "stop")
+        install(system, "higher.deb")
+        assert system.status("/etc/init.d/lockserver", "status")[0] == 3
+        assert not system.path("/run/lockserver-stays-stopped").exists()
+        system.run("/etc/init.d/lockserver", "start")
+
+        # With a configuration that the new one could not start with, the old one goes on, and it is said.
+        running = pid(system)
+        system.put(CONF, "[general]\nSERVER=127.0.0.1\n[lock broken]\nSIZ=3\n", 0o640, "root:lockserver")
+        said = install(system, "higher.deb")
+        assert "configuration has errors" in said and pid(system) == running
+        holds_and_releases(system, "mine")
+
+    def test_over_036(self, debian):
+        """Its files, its server started by its own script, its log; afterwards ours, and nobody was asked anything."""
+        old = packages.python2()
+        system = debian(*([old[1]] if old else []))
+        packages.install_036(system, old[0] if old else None)
+        config = system.path(CONF).read_bytes()
+        port_is_taken(system)
+        old_pid = system.path("/run/lockd.pid").read_text().strip()
+        until(lambda: system.path("/var/log/lockserver.log").exists(), 20, "the log of the old server")
+        old_log = system.path("/var/log/lockserver.log").read_text()
+
+        said = install(system)
+        assert not system.path(f"/proc/{old_pid}").exists(), said
+        assert not system.path("/etc/init.d/lockd").exists()
+        kept = system.path("/etc/lockserver/from-0.36")
+        assert (kept / "lockd").read_text() == (packages.PUBLISHED / "lockserver-0.36/lockd").read_text()
+        assert (kept / "lockd").stat().st_mode & 0o111 == 0
+        assert "weekly" in (kept / "logrotate").read_text()
+        assert system.shell("find /etc -name '[SK][0-9][0-9]lockd'") == ""
+        assert "su lockserver" in system.path("/etc/logrotate.d/lockserver").read_text()
+        # The file is what it was, and counts.
+        assert system.path(CONF).read_bytes() == config
+        assert "ready on http://0.0.0.0:9090\n" in system.path(LOG).read_text()
+        holds_and_releases(system, "EqlLogic")
+        log = system.path("/var/log/lockserver.log")
+        assert log.read_text().startswith(old_log) and "serves on http://0.0.0.0:9090" in log.read_text()
+        assert system.run("stat", "-c", "%U", "/var/log/lockserver.log") == "lockserver\n"
+        for words in ("SERVER is honoured now", "Yours is 0.0.0.0", "/etc/lockserver/from-0.36/lockd", "/usr/local/bin/lockserver of 0.36",
+                      "belongs to the user lockserver now", "/etc/logrotate.d/lockserver is replaced"):
+            assert words in said, (words, said)
+        system.run("logrotate", "--force", "/etc/logrotate.d/lockserver")
+        assert "serves on" not in log.read_text()
+
+        # It is said once.
+        assert "0.36" not in install(system, "higher.deb").replace("/etc/lockserver/from-0.36", "")
+        system.run("dpkg", "--purge", "lockserver")
+        left = system.shell("find / -xdev -path /proc -prune -o -path /mnt -prune -o -name '*lock[sd]*' -print | grep -v -e ^/usr/local "
+                            "-e /perl -e ^/var/lib/dpkg -e ^/root/ -e ^/usr/share/perl || true").split()
+        assert not [name for name in left if "lockserver" in name or name.endswith("lockd")]
+        assert system.path("/usr/local/bin/lockserver").exists(), "what the administrator installed is his"
+
+    def test_an_old_server_that_its_script_does_not_know(self, debian):
+        """Started by hand it is nobody's to stop: the operator is told which process it is, and that ours did not start."""
+        system = debian()
+        packages.install_036(system, None)
+        old_pid = system.path("/run/lockd.pid").read_text().strip()
+        system.run("rm", "/run/lockd.pid")
+        said = install(system)
+        assert f"process {old_pid} looks like a lockserver 0.36" in said and "did not start: its log says why" in said
+        assert system.path(f"/proc/{old_pid}").exists()
+        system.shell(f"kill {old_pid}")
+        until(lambda: not system.path(f"/proc/{old_pid}").exists(), 10, "the end of the old server")
+        system.run("/etc/init.d/lockserver", "start")
+        holds_and_releases(system, "EqlLogic")
+
+    def test_what_an_old_configuration_may_hold(self, debian):
+        """Listening on localhost is told loudly; a file that only root could read is opened to the group; a strange lockd is left alone."""
+        system = debian()
+        system.put(CONF, "[general]\nSERVER=localhost\nLOG_FILE=/var/log/other.log\nDEFAULT_LOCK=san\n", 0o600)
+        system.put("/etc/init.d/lockd", "#!/bin/sh\n# of something else\nexit 0\n", 0o755)
+        said = install(system)
+        assert "clients on OTHER machines are REFUSED" in said and "readable by the group lockserver now" in said
+        assert system.run("stat", "-c", "%A %U:%G", CONF) == "-rw-r----- root:lockserver\n"
+        assert system.path("/etc/init.d/lockd").stat().st_mode & 0o111
+        holds_and_releases(system, "san")
+        assert "serves on" in system.path("/var/log/other.log").read_text()
+        assert system.run("stat", "-c", "%A %U", "/var/log/other.log") == "-rw-r----- lockserver\n"
+
+    def test_somebody_else_has_the_port(self, debian):
+        """The package is installed all the same, and it is said that the server does not run."""
+        system = debian()
+        system.put("/other", packages.STAND_IN, 0o755)
+        system.shell("start-stop-daemon --start --background --exec /other")
+        port_is_taken(system)
+        said = install(system)
+        assert "did not start: its log says why" in said
+        assert system.run("dpkg-query", "-W", "-f", "${Status}", "lockserver") == "install ok installed"
+
+
+    def test_what_systemd_is_told(self, debian):
+        """One start, one restart an upgrade, and the socket is left as it is: a systemctl that only writes down stands in."""
+        system = debian()
+        told = packages.recording_systemd(system)
+        install(system)
+        assert started(told()) == ["start lockserver.service"]
+        enabled = "/var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants"
+        assert system.path(f"{enabled}/lockserver.service").exists()
+        install(system, "higher.deb")
+        assert started(told()) == ["restart lockserver.service"]
+        system.run("dpkg", "--remove", "lockserver")
+        assert started(told()) == ["stop lockserver.socket lockserver.service"]
+        # Else the start script, which stays as a configuration file, would be a unit.
+        assert system.run("readlink", "/etc/systemd/system/lockserver.service") == "/dev/null\n"
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.shell("find /etc/systemd /var/lib/systemd -name '*lockserver*'") == "" and started(told()) == []
+
+    def test_an_installation_that_fails_gives_back(self, debian):
+        """dpkg calls these two when the files cannot be unpacked: logrotate has its old file again."""
+        system = debian()
+        old = "/var/log/lockserver.log { weekly }\n"
+        system.put("/etc/logrotate.d/lockserver", old)
+        before = system.files()
+        system.shell("dpkg-deb --control /mnt/lockserver_*.deb /tmp/control && /tmp/control/preinst install")
+        assert not system.path("/etc/logrotate.d/lockserver").exists()
+        system.run("/tmp/control/postrm", "abort-install")
+        assert system.path("/etc/logrotate.d/lockserver").read_text() == old and system.files() == before

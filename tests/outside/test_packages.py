@@ -1,0 +1,148 @@
+"""The packages as files: what is in them, what lintian and rpmlint say, and the container's."""
+
+import re
+import subprocess
+import tarfile
+
+import pytest
+
+from harness import packages
+from harness.installed import CONF
+from harness.paths import ROOT, binary, lockctl
+
+
+@pytest.mark.timeout(900)
+class TestContents:
+    """What is in the files, without installing them."""
+
+    def test_checksums(self, made):
+        sums = (made / "SHA256SUMS").read_text()
+        assert len(sums.splitlines()) == 3
+        subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=made, check=True)
+
+    def test_both_packages_have_everything(self, made):
+        deb = packages.deb_files()
+        rpm = {name: (mode, owner) for name, mode, owner, _ in packages.rpm_files()}
+        for name, mode in packages.EVERYWHERE.items():
+            assert deb.get(name) == (mode, "root/root"), name
+            assert rpm.get(name) == (mode, "root:root"), name
+        for found in (deb, {name: what for name, what in rpm.items() if name != CONF}):
+            odd = {name: what for name, what in found.items() if what not in
+                   [("-rw-r--r--", "root/root"), ("-rwxr-xr-x", "root/root"), ("drwxr-xr-x", "root/root"),
+                    ("-rw-r--r--", "root:root"), ("-rwxr-xr-x", "root:root")]}
+            assert not odd, "nothing is for others to write, and nothing runs as somebody else"
+        for one in ("/usr/share/zsh/vendor-completions/_lockctl", "/etc/init.d/lockserver", "/usr/share/doc/lockserver/copyright",
+                    "/usr/share/doc/lockserver/changelog.Debian.gz", "/usr/share/doc/lockserver/NEWS.Debian.gz"):
+            assert one in deb
+        assert {"/usr/share/zsh/site-functions/_lockctl", "/usr/share/licenses/lockserver/LICENSE"} < rpm.keys()
+
+    def test_every_page_of_the_documentation_is_there(self, made):
+        pages = {f"/usr/share/doc/lockserver/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+        assert len(pages) > 10
+        assert pages < packages.deb_files().keys()
+        assert pages < {name for name, *_ in packages.rpm_files()}
+
+    def test_configuration_files_are_marked(self, made):
+        """dpkg asks about none that 0.36 had; rpm keeps the one and replaces the other."""
+        conffiles = packages.output("dpkg-deb", "--ctrl-tarfile", packages.one("deb"), binary=True)
+        listed = packages.member(conffiles, "./conffiles").split()
+        assert listed == ["/etc/init.d/lockserver", "/etc/logrotate.d/lockserver"] or \
+            listed == ["/etc/logrotate.d/lockserver", "/etc/init.d/lockserver"]
+        flags = {name: (mode, owner, flags) for name, mode, owner, flags in packages.rpm_files() if "c" in flags}
+        assert flags == {CONF: ("-rw-r-----", "root:lockserver", "cn"), "/etc/logrotate.d/lockserver": ("-rw-r--r--", "root:root", "c")}
+
+    def test_manual_pages_and_completions_are_whole(self, made, tmp_path):
+        subprocess.run(["dpkg-deb", "--extract", packages.one("deb"), tmp_path], check=True)
+        pages = sorted((tmp_path / "usr/share/man").glob("man?/*.gz"))
+        names = {page.name for page in pages}
+        assert {"lockserver.8.gz", "lockserver-check-config.8.gz", "lockserver-key-new.8.gz", "lockctl.1.gz", "lockctl-run.1.gz"} <= names
+        for page in pages:
+            done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)], capture_output=True, text=True,
+                                  env={"LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80", "PATH": "/usr/bin:/bin"}, timeout=60)
+            assert done.returncode == 0 and done.stderr == "", f"{page.name}: {done.stderr}"
+        for program, word in (("lockserver", "check-config"), ("lockctl", "run")):
+            for path in (f"bash-completion/completions/{program}", f"zsh/vendor-completions/_{program}",
+                         f"fish/vendor_completions.d/{program}.fish"):
+                assert word in (tmp_path / "usr/share" / path).read_text()
+
+    def test_archive_says_which_c_library_it_needs(self, made, tmp_path):
+        folder = packages.unpacked_archive(tmp_path)
+        said = re.search(r"-linux-\w+-(?:glibc(\d+\.\d+)|static)$", folder.name)
+        assert said, folder.name
+        for program, path in (("lockserver", binary()), ("lockctl", lockctl())):
+            needed = re.findall(r"GLIBC_(\d+)\.(\d+)", packages.output("readelf", "--version-info", "--wide", folder / "bin" / program))
+            if said[1]:
+                assert all((int(a), int(b)) <= tuple(map(int, said[1].split("."))) for a, b in needed)
+            else:
+                assert not needed
+            version = packages.output(folder / "bin" / program, "--version")
+            assert version == packages.output(path, "--version") and version.startswith(program)
+        for name in ("libexec/take-over", "systemd/lockserver.service", "sysv/lockserver", "openrc/lockserver", "openrc/lockserver.confd",
+                     "lockserver.conf", "logrotate", "docs/install.md", "man/man8/lockserver.8.gz", "completions/_lockctl", "LICENSE"):
+            assert (folder / name).is_file(), name
+        with tarfile.open(packages.one("tar.gz")) as archive:
+            assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o022 for entry in archive)
+
+    def test_lintian(self, made):
+        done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", "--fail-on", "error,warning", packages.one("deb")],
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and done.stdout == "", done.stdout + done.stderr
+
+    def test_every_override_of_lintian_has_its_reason(self, made):
+        lines = (ROOT / "packaging/deb/lintian-overrides").read_text().splitlines()
+        for above, line in zip(["", *lines], lines):
+            assert line.startswith("# ") or above.startswith("# "), line
+
+    def test_rpmlint(self, made):
+        done = subprocess.run(["rpmlint", "--config", ROOT / "packaging/rpm/rpmlint.toml", packages.one("rpm")], capture_output=True,
+                              text=True, timeout=300)
+        assert done.returncode == 0 and re.search(r"^lockserver\.", done.stdout, re.M) is None, done.stdout + done.stderr
+
+    def test_scripts_are_good_sh(self, made):
+        scripts = [ROOT / "packaging/take-over", *(ROOT / "packaging/deb" / name for name in ("preinst", "postinst", "prerm", "postrm")),
+                   *(ROOT / "packaging/rpm" / name for name in ("pre", "post", "preun", "postun")), ROOT / "packaging/sysv/lockserver"]
+        subprocess.run(["shellcheck", "--shell=sh", *scripts], check=True, timeout=60)
+        ours = [path for path in (ROOT / "scripts").iterdir() if "bash" in path.read_text().splitlines()[0]]
+        assert len(ours) > 8
+        subprocess.run(["shellcheck", "--external-sources", "--severity=warning", *ours], cwd=ROOT, check=True, timeout=60)
+
+
+class TestDocker:
+    """There is no Docker where the tests run: what can be judged without it."""
+
+    def test_what_it_copies_is_there_and_is_a_workspace(self, tmp_path):
+        text = (ROOT / "packaging/docker/Dockerfile").read_text()
+        copied = [line.split()[1:] for line in text.splitlines() if line.startswith("COPY ") and "--from" not in line]
+        names = [name for line in copied for name in line[:-1]]
+        assert {"Cargo.toml", "Cargo.lock", "crates", "packaging/docker/lockserver.conf"} <= set(names)
+        for name in names:
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-R", ROOT / name, target], check=True)
+        # cargo can read it, and build from Cargo.lock as it is.
+        subprocess.run(["cargo", "metadata", "--locked", "--offline", "--format-version", "1"], cwd=tmp_path, check=True,
+                       stdout=subprocess.DEVNULL, timeout=60)
+
+    def test_its_promises(self):
+        text = (ROOT / "packaging/docker/Dockerfile").read_text()
+        last = text[text.rindex("\nFROM "):]
+        for line in ("USER 9090:9090", "VOLUME /var/lib/lockserver", "STOPSIGNAL SIGTERM", "HEALTHCHECK ", 'ENTRYPOINT ["/usr/bin/lockserver"]'):
+            assert f"\n{line}" in last, line
+
+    def test_its_health_check_tells_life_from_death(self, make_server):
+        text = (ROOT / "packaging/docker/Dockerfile").read_text()
+        words = re.findall(r'"([^"]+)"', re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", text, re.M)[1])
+        assert words[0] == "lockctl" and words[2] == "unix:/run/lockserver/admin.sock"
+        server = make_server({}, "[anonymous]\nRIGHTS=none\n").start()
+
+        def healthy():
+            # The path of a test's directory may be too long for a socket.
+            command = [lockctl(), "--server", "unix:/proc/self/cwd/admin.sock", *words[3:]]
+            try:
+                return subprocess.run(command, cwd=server.directory, capture_output=True, timeout=5).returncode == 0
+            except subprocess.TimeoutExpired:
+                return False
+
+        assert "--timeout=5s" in text and healthy()
+        server.stop()
+        assert not healthy()
