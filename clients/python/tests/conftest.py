@@ -120,6 +120,7 @@ class Script:
             [sys.executable, "-u", "-W", "error::SyntaxWarning", "-c", code, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
             text=True,
             cwd=cwd,
             env=env,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from typing import Any
 
+import httpx
 import pytest
 
 from conftest import Running, wait_until
@@ -23,6 +26,13 @@ def test_locks_are_made_changed_and_deleted(server: Running, client: Client) -> 
     assert admin.replace("san-ssh", {"size": 2}).settings["description"] == ""
     assert admin.change("san-ssh", {"max_hold_time_s": 5}).settings["max_hold_time_s"] == 5
     assert admin.change("san-ssh", {"max_hold_time_s": None}).settings["max_hold_time_s"] is None
+    for stale in (admin.delete, lambda name, revision: admin.replace(name, {"size": 6}, revision=revision)):
+        with pytest.raises(errors.LockChanged):
+            stale("san-ssh", revision=made.revision)
+    # A plain variable will do.
+    plain = {"size": 3}
+    now = admin.replace("san-ssh", plain, revision=admin.lock("san-ssh").revision)
+    assert now.size == 3
     with pytest.raises(errors.NotAllowed):
         client.change("san-ssh", {"size": 9})
     with client.hold("san-ssh"):
@@ -33,6 +43,36 @@ def test_locks_are_made_changed_and_deleted(server: Running, client: Client) -> 
     admin.delete("san-ssh")
     with pytest.raises(errors.UnknownLock):
         client.lock("san-ssh")
+
+
+def test_everything_that_is_told(server: Running, client: Client) -> None:
+    """The fields of this client are those of the server."""
+
+    def compare(value: Any, found: Any) -> None:
+        if isinstance(value, list):
+            for one, other in zip(value, found):
+                compare(one, other)
+        elif isinstance(value, dict) and dataclasses.is_dataclass(found):
+            names = {one.metadata.get("name", one.name): one.name for one in dataclasses.fields(found)}
+            assert set(value) <= set(names), type(found)
+            for name, inner in value.items():
+                compare(inner, getattr(found, names[name]))
+
+    as_of = client.locks().as_of
+    with client.hold("two", info="told"), Client(server.url).events("two", as_of) as events:
+        event = next(events)
+        assert event.load is not None
+        assert event.load.size == 2
+        lock, history, status = client.lock("two"), client.history("two"), client.status()
+        get = httpx.Client(base_url=server.url).get
+        compare(get("/v1/locks/two").json(), lock)
+        compare(get("/v1/locks/two/history").json(), history)
+        compare(get("/v1/status").json(), status)
+    assert lock.holders[0].from_ == status.you.from_ != ""
+    assert lock.holding_since is not None
+    assert "use" in status.you.rights
+    assert history.hour.step_s == 10
+    assert history.events[0].lock == "two"
 
 
 def test_pause_and_resume(server: Running, client: Client) -> None:

@@ -245,3 +245,32 @@ def test_interrupted_while_waiting(server: Running, monkeypatch: pytest.MonkeyPa
             pass
         assert server.queued() == 0
     assert server.idle()
+
+
+def test_the_password_is_not_told(old: Old, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = lockcli.Lock(old.url.replace("http://", "http://ci:SECRET@").replace("/RPC2", "/nowhere"), "DefaultLock")
+    monkeypatch.setattr(OldHandler, "do_POST", lambda self: self.send_error(403))
+    with pytest.raises(xmlrpc.client.ProtocolError) as raised:
+        lock.lock_query()
+    assert "SECRET" not in f"{raised.value!r} {raised.value.url} {lock._proxy!r}"
+
+
+def test_a_server_that_is_gone_at_the_end_of_with(server: Running) -> None:
+    lock = lockcli.Lock(server.rpc, "DefaultLock")
+    with pytest.raises(ZeroDivisionError), lock:
+        server.kill()
+        raise ZeroDivisionError
+    assert lock.lock_release() is False
+    server.start()
+    server.admin.revoke("DefaultLock", server.admin.lock("DefaultLock").holders[0].number)
+    server.admin.open("DefaultLock")
+    with pytest.raises(OSError, match="refused"), lock:
+        server.kill()
+    server.start()
+
+
+def test_lost_meanwhile(server: Running) -> None:
+    lock = lockcli.Lock(server.rpc, "DefaultLock")
+    with pytest.raises(lockcli.Ended, match="not ours any more"), lock:
+        server.admin.revoke("DefaultLock", server.admin.lock("DefaultLock").holders[0].number)
+    assert lock.lock_release() is False

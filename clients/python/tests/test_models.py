@@ -19,11 +19,12 @@ from conftest import Running, silence
 from lockserver_client import Client, Held, LeaseLost, TimedOut, errors
 
 
-def test_basic(client: Client) -> None:
+def test_basic(server: Running, client: Client) -> None:
     """One takes it, another waits, gets it when the first leaves, with a higher token."""
     first = client.hold("DefaultLock")
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(client.hold, "DefaultLock")
+        server.wait_queued(1)
         assert not second.done()
         first.release()
         held = second.result(60)
@@ -170,15 +171,27 @@ def test_growing_and_shrinking(server: Running, client: Client) -> None:
 
 
 def test_chosen_one_disappears(server: Running, client: Client) -> None:
-    """The next in line gives up in the moment of its turn: the permit is not lost."""
+    """The next in line gives up in the moment of its turn: the permit is not lost, whoever was first."""
     for _ in range(10):
         first = client.hold("DefaultLock")
-        with ThreadPoolExecutor(2) as pool:
-            impatient = pool.submit(client.hold, "DefaultLock", wait_s=0.05)
+        with ThreadPoolExecutor(3) as pool:
+            impatient = pool.submit(client.hold, "DefaultLock", info="impatient")
+            server.wait_queued(1)
             patient = pool.submit(client.hold, "DefaultLock", wait_s=60)
-            time.sleep(random.uniform(0.03, 0.07))
+            server.wait_queued(2)
+            number = server.admin.lock("DefaultLock").queue[0].number
+            both = threading.Barrier(2)
+
+            def give_up(number: int = number, both: threading.Barrier = both) -> None:
+                both.wait(60)
+                with contextlib.suppress(errors.UnknownTicket, errors.Gone):
+                    server.admin.revoke("DefaultLock", number)
+
+            gave_up = pool.submit(give_up)
+            both.wait(60)
             first.release()
-            with contextlib.suppress(TimedOut):
+            gave_up.result(60)
+            with contextlib.suppress(errors.Gone, LeaseLost):
                 impatient.result(60).release()
             patient.result(60).release()
     assert server.idle()

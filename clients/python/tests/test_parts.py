@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+from test_wire import TICKET, Fake, client
 
-from lockserver_client import Client, _settings, errors
+from lockserver_client import AsyncClient, Client, _settings, errors
+from lockserver_client._acquire import who
 from lockserver_client._send import pause
 from lockserver_client._settings import Retry, address, addresses
 from lockserver_client._sse import FRAME_BYTES, Frame, Parser, TooLongError
@@ -66,7 +72,9 @@ def test_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     monkeypatch.setenv("LOCK_KEY_FILE", str(file))
     assert _settings.key(None, None) == "lsk_file"
     assert _settings.key("lsk_given", None) == "lsk_given"
-    for mode in (0o640, 0o604, 0o644):
+    file.chmod(0o640)
+    assert _settings.key(None, file) == "lsk_file"
+    for mode in (0o604, 0o644, 0o641):
         file.chmod(mode)
         with pytest.raises(errors.ConfigurationError, match="others can read this key"):
             _settings.key(None, None)
@@ -77,6 +85,63 @@ def test_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
             _settings.key(None, file)
     with pytest.raises(errors.ConfigurationError, match="cannot be read"):
         _settings.key(None, tmp_path / "none")
+
+
+def test_who_is_text_whatever_the_script_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("job-\udcff.py", "two\nlines", "ü" * 500):
+        monkeypatch.setattr(sys, "argv", [name])
+        said = who()
+        assert said.isprintable()
+        assert 1 <= len(said.encode()) <= 200
+
+
+def test_a_proxy_that_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    for proxy in ("socks5://127.0.0.1:1", "gopher://127.0.0.1:1"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(errors.ConfigurationError, match="ALL_PROXY"):
+            Client("http://locks.example.org").status()
+
+
+class Later:
+    """Objects that are called like functions that do their work later."""
+
+    class Coroutine:
+        """A coroutine function."""
+
+        async def __call__(self) -> None:
+            """Nothing."""
+
+    class Generator:
+        """A generator function."""
+
+        def __call__(self) -> Iterator[int]:
+            """Nothing."""
+            yield 1
+
+    async def stream(self) -> AsyncIterator[int]:
+        """Nothing."""
+        yield 1
+
+
+def test_limited_refuses_what_it_cannot_limit() -> None:
+    async def coroutine() -> None:
+        pass
+
+    late: list[Any] = [Later.Coroutine(), Later.Generator(), Later().stream, coroutine, functools.partial(coroutine)]
+    for function in late:
+        with pytest.raises(TypeError, match="after its permits"):
+            Client("http://one").limited("san")(function)
+    plain: list[Any] = [Later.Generator(), Later().stream, len]
+    for function in plain:
+        with pytest.raises(TypeError, match="no coroutine function"):
+            AsyncClient("http://one").limited("san")(function)
+    AsyncClient("http://one").limited("san")(Later.Coroutine())
+    # What cannot be seen before it is called.
+    fake = Fake((201, TICKET), (200, {}))
+    with pytest.raises(TypeError, match="after its permits"):
+        made: Any = lambda: coroutine()  # noqa: E731
+        client(fake).limited("san")(made)()
+    assert [one.method for one in fake.requests] == ["POST", "DELETE"]
 
 
 STREAM = (

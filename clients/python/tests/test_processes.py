@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +203,38 @@ def test_the_end_of_the_program_gives_back(server: Running, script: StartScript,
     assert server.idle()
 
 
+LEAVES_OPEN = """
+import sys
+from lockserver_client import Client
+client = Client(sys.argv[1])
+with client.hold("DefaultLock"):
+    client.locks()
+"""
+
+
+def test_nothing_is_open_at_the_end_of_the_program(server: Running, script: StartScript) -> None:
+    done = script(LEAVES_OPEN, server.url, env={**os.environ, "PYTHONDEVMODE": "1"}).end()
+    assert (done[0], done[2]) == (0, "")
+
+
+def test_a_daemon_thread_that_waits_as_the_program_ends(server: Running, client: Client, script: StartScript) -> None:
+    with client.hold("DefaultLock"):
+        waiting = script(WAITS_IN_A_DAEMON, server.url)
+        server.wait_queued(1)
+        # The end of its input ends the program.
+        assert waiting.end()[0] == 0
+        assert server.queued() == 0
+
+
+WAITS_IN_A_DAEMON = """
+import sys, threading
+from lockserver_client import Client
+client = Client(sys.argv[1])
+threading.Thread(target=client.hold, args=("DefaultLock",), kwargs={"ttl_s": 600}, daemon=True).start()
+sys.stdin.readline()
+"""
+
+
 def test_what_is_dropped_is_given_back(server: Running, client: Client) -> None:
     held: Held | None = client.hold("DefaultLock")
     assert held is not None
@@ -264,4 +295,3 @@ def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
 
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= _clock.now() <= time.clock_gettime(time.CLOCK_BOOTTIME)
-    assert shutil.which(sys.executable)

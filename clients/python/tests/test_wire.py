@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from lockserver_client import ApiError, AsyncClient, Client, Retry, Unreachable, errors
+from lockserver_client import ApiError, AsyncClient, Client, LeaseLost, Retry, Unreachable, errors
 
 QUICK = Retry(rounds=4, within_s=60, first_s=0.001, longest_s=0.002)
 TICKET = {
@@ -172,6 +173,70 @@ def test_several_servers_in_turn() -> None:
         client(Fake(httpx.ConnectError("refused")), "http://one, http://three").locks()
 
 
+def test_the_first_of_several_does_not_serve_now() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.host))
+        if request.url.host == "one":
+            status, body = problem("unavailable", 503, retryable=True)
+            return httpx.Response(status, json=body, headers={"Retry-After": "60"})
+        return httpx.Response(200, json=TICKET)
+
+    asked: list[tuple[str, str]] = []
+    with client(answer, ["http://one", "http://two"]).hold("san") as held:
+        assert held.token == 41
+    assert asked == [("POST", "one"), ("POST", "two"), ("DELETE", "two")]
+
+
+def test_dead_connections_are_not_tried_one_by_one() -> None:
+    """A flow that was dropped in silence: the other idle connections are as dead."""
+    fake = Fake(httpx.ReadTimeout("silence"), (200, {"locks": [], "as_of": "1-1"}))
+    one = client(fake)
+    old = [one._runner._new(0) for _ in range(8)]
+    for lane in old:
+        one._runner.give_back(0, lane)
+    one.locks()
+    assert all(lane.is_closed for lane in old)
+
+    async def main() -> None:
+        fake = Fake(httpx.ReadError("reset"), (200, {"locks": [], "as_of": "1-1"}))
+        asynchronous = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK)
+        old = [asynchronous._runner._new(0) for _ in range(8)]
+        for lane in old:
+            await asynchronous._runner.give_back(0, lane)
+        await asynchronous.locks()
+        assert all(lane.is_closed for lane in old)
+
+    asyncio.run(main())
+
+
+def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    fake = Fake((201, TICKET), (200, {}))
+    client(fake).hold("san").release()
+    assert "/v1/tickets/..." in caplog.text
+    assert str(TICKET["id"]) not in caplog.text
+    fake = Fake((202, {**TICKET, "state": "queued"}), problem("invalid", 400, retryable=False), (200, {}))
+    with pytest.raises(errors.Invalid):
+        client(fake).hold("san")
+    assert fake.bodies()[0]["request_id"] not in caplog.text
+    # What others log by httpx is theirs.
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as other:
+        other.get("http://other/v1/things/17?request_id_of=18")
+    assert "http://other/v1/things/17?request_id_of=18" in caplog.text
+
+
+def test_a_hold_that_ends_before_its_lease() -> None:
+    """`expires_in_s` of a held ticket is what the longest hold leaves of it, whatever is renewed."""
+    for ttl_s in (60, None):
+        ticket = {**TICKET, "ttl_s": ttl_s, "expires_in_s": 0.3}
+        told: list[LeaseLost] = []
+        held = client(Fake((201, ticket), (200, ticket))).hold("san", on_lost=told.append)
+        lost = held.wait_lost(30)
+        assert lost is not None
+        assert "as long as it may be" in str(lost)
+        assert held.ttl_s == ttl_s
+
+
 def test_what_is_no_lockserver() -> None:
     answers: list[Any] = [(200, "<html>"), (404, "nothing here"), (200, {"locks": 5}), (302, ""), (200, [])]
     for answer in answers:
@@ -189,6 +254,10 @@ def test_names_are_encoded_and_conditions_sent() -> None:
         with pytest.raises(errors.Invalid):
             client(fake).create(name, {"size": 1})
         assert fake.requests[-1].headers["If-None-Match"] == "*"
+    for name, path in ((".", b"%2E"), ("..", b"%2E%2E")):
+        with pytest.raises(errors.Invalid):
+            client(fake).hold(name)
+        assert fake.requests[-1].url.raw_path == b"/v1/locks/" + path + b"/tickets"
 
 
 def stream(number: int) -> tuple[int, str]:

@@ -203,7 +203,8 @@ pub struct Ticket {
     pub held_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// When its lease ends without another sign of life; `null` for never, or while a request waits for it.
+    /// When it ends without another sign of life: its lease or its longest hold, whichever is over first; `null` for never,
+    /// or while a request waits for it.
     pub expires_at: Option<String>,
     /// The same as a duration from now, which needs no common clock.
     pub expires_in_s: Option<Seconds>,

@@ -6,6 +6,8 @@ use crate::send::Call;
 use crate::{BootTime, Client, Error, Held};
 use lock_api::{Acquire, ErrorCode, Permits, Problem, Seconds, Ticket, TicketState, routes};
 use reqwest::Method;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,6 +17,8 @@ const SLICE: Duration = Duration::from_secs(25);
 const TOO_SOON: Duration = Duration::from_millis(200);
 /// Pause in that case, and before a lost ticket is asked for anew.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause while the server has no room for another request that waits: within the usual grace of a grant.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(4);
 /// How long a cancel is waited for.
 const CANCEL_WITHIN: Duration = Duration::from_secs(3);
 
@@ -78,7 +82,9 @@ impl Client {
                     tokio::time::sleep(jitter(PAUSE)).await;
                 }
                 Err(error) => {
-                    if error.may_leave_a_ticket() {
+                    // After a place, or a try that may have arrived, whatever is answered later leaves a ticket behind.
+                    let unsure = had_a_place || attempt.unsure.load(Ordering::Relaxed);
+                    if !error.is_its_end() && (unsure || error.may_leave_a_ticket()) {
                         attempt.cancel().await;
                     }
                     attempt.over = true;
@@ -103,12 +109,15 @@ struct Attempt<'a> {
     client: &'a Client,
     lock: &'a str,
     request_id: String,
+    /// A request for it may have arrived without an answer.
+    unsure: Arc<AtomicBool>,
     over: bool,
 }
 
 impl<'a> Attempt<'a> {
     fn new(client: &'a Client, lock: &'a str) -> Self {
-        Self { client, lock, request_id: format!("{:032x}", rand::random::<u128>()), over: false }
+        let request_id = format!("{:032x}", rand::random::<u128>());
+        Self { client, lock, request_id, unsure: Arc::default(), over: false }
     }
 
     async fn run(
@@ -118,6 +127,7 @@ impl<'a> Attempt<'a> {
         queued: &mut impl FnMut(&Ticket),
     ) -> Result<Held, Error> {
         let (mut sent, mut ticket) = self.client.ask(&self.request(options)).await?;
+        let mut no_room = PAUSE;
         while ticket.state != TicketState::Held {
             if ticket.state == TicketState::Ended {
                 return Err(ended(&ticket));
@@ -130,10 +140,23 @@ impl<'a> Attempt<'a> {
             }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let id = ticket.id.as_deref().ok_or_else(|| self.without_id())?;
-            let path = routes::TICKET.replace("{id}", id);
+            let call = Call::new(Method::GET, routes::TICKET.replace("{id}", id));
             let asked = Instant::now();
-            let call = Call::new(Method::GET, path).query("wait_s", Seconds::from(slice)).waits(slice);
-            (sent, ticket) = self.client.ask(&call).await?;
+            let waiting = call.clone().query("wait_s", Seconds::from(slice)).waits(slice);
+            match self.client.ask(&waiting).await {
+                Ok(answer) => (sent, ticket) = answer,
+                // The server has no room for another request that waits. The place in the queue is ours all the same: we
+                // keep it with a sign of life, look, and try again later.
+                Err(error) if error.code() == Some(ErrorCode::LimitReached) => {
+                    let lives = ticket.ttl_s.map_or(NO_ROOM_PAUSE, |ttl| Duration::from(ttl) / 4);
+                    tokio::time::sleep(jitter(no_room).min(slice).min(lives)).await;
+                    no_room = (no_room * 2).min(NO_ROOM_PAUSE);
+                    self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", id))).await?;
+                    (sent, ticket) = self.client.ask(&call).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             if ticket.state == TicketState::Queued && asked.elapsed() < TOO_SOON.min(slice) {
                 tokio::time::sleep(jitter(PAUSE).min(slice)).await;
             }
@@ -150,6 +173,8 @@ impl<'a> Attempt<'a> {
             let renewed = self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", &id))).await?;
             sent = renewed.0;
             ticket.ttl_s = renewed.1.ttl_s;
+            ticket.expires_in_s = renewed.1.expires_in_s;
+            ticket.expires_at = renewed.1.expires_at;
         }
         Ok(Held::new(self.client.clone(), id, ticket, sent))
     }
@@ -165,7 +190,7 @@ impl<'a> Attempt<'a> {
             max_hold_s: options.max_hold.map(Seconds::from),
             queue: options.wait.is_none_or(|wait| !wait.is_zero()),
         };
-        Call::new(Method::POST, of_lock(routes::LOCK_TICKETS, self.lock)).json(&body)
+        Call::new(Method::POST, of_lock(routes::LOCK_TICKETS, self.lock)).json(&body).unsure(&self.unsure)
     }
 
     fn without_id(&self) -> Error {

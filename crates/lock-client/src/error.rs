@@ -100,7 +100,7 @@ impl Error {
         self.problem().map(|problem| problem.code)
     }
 
-    /// Whether the request for a ticket that failed like this may have made one.
+    /// Whether the request for a ticket that failed like this, at its first try, may have made one.
     pub(crate) fn may_leave_a_ticket(&self) -> bool {
         match self {
             Self::Refused(problem) => problem.status >= 500,
@@ -111,6 +111,11 @@ impl Error {
             | Self::Certificate { .. }
             | Self::Distrust { .. } => false,
         }
+    }
+
+    /// Whether it says that the ticket is no more.
+    pub(crate) fn is_its_end(&self) -> bool {
+        matches!(self.code(), Some(ErrorCode::Gone | ErrorCode::UnknownTicket))
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Lost {
     Ended(Box<Problem>),
     /// No renewal was answered in time: the server may have given the permits to somebody else.
     Unanswered,
+    /// They were held for as long as they may be, whatever is renewed.
+    Overdue,
 }
 
 impl Lost {
@@ -39,6 +41,7 @@ impl fmt::Display for Lost {
         match self {
             Self::Ended(problem) => Error::Refused(problem.clone()).fmt(f),
             Self::Unanswered => f.write_str("no renewal was answered before the lease ended"),
+            Self::Overdue => f.write_str("it was held for as long as it may be held"),
         }
     }
 }
@@ -46,19 +49,28 @@ impl fmt::Display for Lost {
 /// What is known about a lease.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lease {
-    /// Until then the permits are surely ours: when the last answered renewal was *sent*, and the lease given. Nothing if the
-    /// lease does not end.
+    /// Until then the permits are surely ours: when the last answered renewal was *sent*, and the lease given, or what the
+    /// longest hold leaves of it. Nothing if neither ends.
     pub deadline: Option<BootTime>,
     /// The lease given.
     pub ttl: Option<Duration>,
     /// It is lost.
     pub lost: Option<Lost>,
+    /// Renewing does not move the deadline any more: it is that of the longest hold.
+    pub last: bool,
 }
 
 impl Lease {
     fn since(sent: BootTime, ticket: &Ticket) -> Self {
         let ttl = ticket.ttl_s.map(Duration::from);
-        Self { deadline: ttl.map(|ttl| sent + ttl), ttl, lost: None }
+        let left = ticket.expires_in_s.map(Duration::from);
+        // On the way a lease may have lost some of its time; the longest hold takes more of it, from one renewal to the next.
+        let last = left.is_some_and(|left| ttl.is_none_or(|ttl| left + ttl / 8 < ttl));
+        Self { deadline: ttl.into_iter().chain(left).min().map(|left| sent + left), ttl, lost: None, last }
+    }
+
+    fn lost_at_deadline(&self) -> Lost {
+        if self.last { Lost::Overdue } else { Lost::Unanswered }
     }
 }
 
@@ -164,12 +176,14 @@ impl Drop for Held {
 async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sender<Lease>) {
     let lose = |lost: Lost| tell.send_modify(|lease| lease.lost = Some(lost));
     loop {
-        let Lease { deadline, ttl, .. } = tell.borrow().clone();
-        (sent + between(ttl)).reached().await;
+        let lease = tell.borrow().clone();
+        let (deadline, ttl) = (lease.deadline, lease.ttl);
+        let due = sent + between(ttl);
+        deadline.map_or(due, |deadline| deadline.min(due)).reached().await;
         loop {
             let left = deadline.map(|deadline| deadline.since(BootTime::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return lose(Lost::Unanswered);
+                return lose(lease.lost_at_deadline());
             }
             // Each server has its part of a quarter of the lease, so that one that hangs does not use it up.
             let servers = u32::try_from(client.inner.servers.len()).unwrap_or(u32::MAX).max(1);
@@ -179,7 +193,7 @@ async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sende
                 None => renewal.await,
                 Some(deadline) => tokio::select! {
                     answer = renewal => answer,
-                    () = deadline.reached() => return lose(Lost::Unanswered),
+                    () = deadline.reached() => return lose(lease.lost_at_deadline()),
                 },
             };
             match answer {

@@ -8,7 +8,8 @@ use reqwest::header::{AUTHORIZATION, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,6 +39,8 @@ pub(crate) struct Call {
     /// Instead of the client's.
     retry: Option<Retry>,
     timeout: Option<Duration>,
+    /// Told when a try may have arrived without an answer.
+    unsure: Option<Arc<AtomicBool>>,
 }
 
 impl Call {
@@ -52,7 +55,13 @@ impl Call {
             waits: Duration::ZERO,
             retry: None,
             timeout: None,
+            unsure: None,
         }
+    }
+
+    pub(crate) fn unsure(mut self, unsure: &Arc<AtomicBool>) -> Self {
+        self.unsure = Some(Arc::clone(unsure));
+        self
     }
 
     pub(crate) fn query(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -158,6 +167,9 @@ impl Client {
                     }
                     Outcome::Again { tried: one, problem, arrived, asks } => {
                         may_have_taken_effect |= arrived;
+                        if let Some(unsure) = call.unsure.as_ref().filter(|_| arrived) {
+                            unsure.store(true, Ordering::Relaxed);
+                        }
                         tried.push(one);
                         refused = problem.or(refused);
                         server_asks = asks.or(server_asks);

@@ -133,6 +133,69 @@ async fn what_is_given_up_is_cancelled() {
 }
 
 #[tokio::test]
+async fn an_error_in_the_midst_of_a_wait_leaves_no_ticket() {
+    for code in [ErrorCode::Unauthorized, ErrorCode::NotAllowed, ErrorCode::Invalid] {
+        let fake = Fake::start();
+        let _other = fake.occupy("a");
+        fake.faults(move |request| if request.method == "GET" { Fault::Instead(refusal(code)) } else { Fault::None });
+        let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
+        assert_eq!((error.code(), fake.living()), (Some(code), 1));
+    }
+    // The first answer is lost, and the second try is refused: the first made a ticket.
+    let fake = Fake::start();
+    let mut tries = 0;
+    fake.faults(move |request| {
+        tries += u32::from(makes(request));
+        match tries {
+            _ if !makes(request) => Fault::None,
+            1 => Fault::LoseAnswer,
+            _ => Fault::Instead(refusal(ErrorCode::Unauthorized)),
+        }
+    });
+    let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
+    assert_eq!((error.code(), fake.living()), (Some(ErrorCode::Unauthorized), 0));
+}
+
+#[tokio::test]
+async fn where_no_more_may_wait_the_place_is_kept() {
+    let fake = Fake::start();
+    let other = fake.occupy("a");
+    let client = client(&fake);
+    let mut refused = 0;
+    fake.faults(move |request| {
+        refused += u32::from(request.query.contains("wait_s"));
+        if request.query.contains("wait_s") && refused < 3 {
+            Fault::Instead(refusal(ErrorCode::LimitReached))
+        } else {
+            Fault::None
+        }
+    });
+    let options = options(None, 60_000);
+    let waiting = client.acquire("a", &options);
+    let vacate = async {
+        while !fake.requests().iter().any(|request| request.path.ends_with("/renew")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.vacate(&other);
+    };
+    let (held, ()) = tokio::join!(waiting, vacate);
+    held.unwrap().release().await.unwrap();
+    assert_eq!((fake.living(), fake.requests().iter().filter(|request| makes(request)).count()), (0, 1));
+}
+
+#[tokio::test]
+async fn the_longest_hold_ends_before_the_lease() {
+    for ttl in [Some(Duration::from_secs(60)), None] {
+        let fake = Fake::start();
+        let max_hold = Some(Duration::from_millis(300));
+        let asked = AcquireOptions { ttl, max_hold, ..AcquireOptions::default() };
+        let held = client(&fake).acquire("a", &asked).await.unwrap();
+        let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
+        assert_eq!((lost, held.lease().ttl), (Lost::Overdue, ttl.or(Some(Duration::from_secs(300)))));
+    }
+}
+
+#[tokio::test]
 async fn waits_in_the_queue_for_its_turn() {
     let fake = Fake::start();
     let other = fake.occupy("a");

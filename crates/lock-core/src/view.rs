@@ -11,6 +11,8 @@ pub struct TicketView {
     pub ahead: u64,
     /// Time until its lease ends without another sign of life; `None` for never, or while a request waits for it.
     pub expires_in: Option<Ms>,
+    /// Time until it has been held for as long as it may be, whatever is renewed; `None` for never, or unless it is held.
+    pub overdue_in: Option<Ms>,
     /// The lease it has in its present state.
     pub ttl: Option<Ms>,
     /// Changes with each sign of life; goes back in [`crate::Command::Undelivered`].
@@ -27,6 +29,12 @@ impl TicketView {
             State::Ended { how, .. } => Some(how),
             _ => None,
         }
+    }
+
+    /// Time until it surely ends without another sign of life: its lease or its longest hold, whichever is over first.
+    #[must_use]
+    pub fn ends_in(&self) -> Option<Ms> {
+        self.expires_in.into_iter().chain(self.overdue_in).min()
     }
 
     pub(crate) fn ended_word(&self) -> &'static str {

@@ -12,15 +12,19 @@ what it holds.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import logging
 import time
 import xmlrpc.client
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["Lock", "NotAcquired"]
+__all__ = ["Ended", "Lock", "NotAcquired"]
+
+_log = logging.getLogger("lockcli")
 
 #: Seconds between two tries, as in 0.36.
 _PAUSE_S = 1.0
@@ -38,16 +42,22 @@ class NotAcquired(Exception):
     """`with` did not get the lock."""
 
 
+class Ended(Exception):
+    """At the end of `with` the lock was not ours any more: somebody else may have had it meanwhile."""
+
+
 class Lock:
     """A lock of a server: `Lock("http://HOST:9090/RPC2", "DefaultLock")`.
 
     The URL may be `https`, and may name a user and a password: `http://ci:SECRET@HOST:9090/RPC2`. One thread at a time. With
-    `with` it queries, waits and releases; `NotAcquired` is raised if it does not get the lock.
+    `with` it queries, waits and releases; `NotAcquired` is raised if it does not get the lock, `Ended` if it was lost meanwhile.
     """
 
     # The names of 0.36, for those who give them by name.
     def __init__(self, XMLRPC_SERVER: str, lock_name: str) -> None:  # noqa: N803
-        self._proxy = xmlrpc.client.ServerProxy(XMLRPC_SERVER)
+        # Without the user in the URL: exceptions of xmlrpc name it.
+        url, authorization = _without_user(XMLRPC_SERVER)
+        self._proxy = xmlrpc.client.ServerProxy(url, headers=authorization)
         self._lockname = lock_name
         self._lock_id: str | None = None
         self._tickets = _Tickets(XMLRPC_SERVER)
@@ -130,8 +140,18 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.lock_release(retries=1)
-        self._lock_id = None
+        try:
+            released = self.lock_release(retries=1)
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as failure:
+            # What went wrong inside is what counts.
+            if error is None:
+                raise
+            _log.warning("%r was not released and ends with its time: %s", self._lockname, failure)
+            return
+        finally:
+            self._lock_id = None
+        if not released and error is None:
+            raise Ended(f"{self._lockname}: it was not ours any more")
 
     def _give_up(self) -> None:
         """Leave the queue, as far as the server can be told: 0.36 cannot."""
@@ -147,6 +167,16 @@ def _pair(answer: Any) -> tuple[bool, Any]:
     """The two values of an answer, which Python cannot know to be two."""
     success, value = answer
     return bool(success), value
+
+
+def _without_user(url: str) -> tuple[str, list[tuple[str, str]]]:
+    """The URL without user and password, and the header that says them instead."""
+    parts = urlsplit(url)
+    user, found, host = parts.netloc.rpartition("@")
+    if not found:
+        return url, []
+    secret = base64.b64encode(unquote(user).encode()).decode()
+    return parts._replace(netloc=host).geturl(), [("Authorization", f"Basic {secret}")]
 
 
 class _Tickets:

@@ -11,7 +11,7 @@ that `request_id`, so no answer lost on the way takes a second permit or leaves 
 when it surely holds, and gives back at the end of `with`.
 
 In reading order: `_plan` (what a client does, without doing it), `_send` (one call), `_calls`, `_acquire`, `_lease`, then
-`_sync` and `_async`, which carry plans out, and `_client`, `_held`, `_events` with their twins for asyncio.
+`_sync` and `_async`, which carry plans out, `_janitor`, and `_client`, `_held`, `_events` with their twins for asyncio.
 """
 
 from . import errors
@@ -28,16 +28,31 @@ from ._types import (
     Closure,
     Configuration,
     Event,
+    History,
+    Load,
     Lock,
     Locks,
+    Past,
+    Percentiles,
     Permits,
     Problem,
     Reloaded,
     Settings,
     Status,
     Ticket,
+    You,
 )
-from .errors import ApiError, Busy, LeaseLost, LockserverError, TimedOut, Unreachable
+from .errors import (
+    ApiError,
+    Busy,
+    ConfigurationError,
+    Distrust,
+    LeaseLost,
+    LockserverError,
+    NotLockserver,
+    TimedOut,
+    Unreachable,
+)
 
 __all__ = [
     "ApiError",
@@ -49,14 +64,21 @@ __all__ = [
     "Client",
     "Closure",
     "Configuration",
+    "ConfigurationError",
+    "Distrust",
     "Event",
     "Events",
     "Held",
+    "History",
     "Holding",
     "LeaseLost",
+    "Load",
     "Lock",
     "Locks",
     "LockserverError",
+    "NotLockserver",
+    "Past",
+    "Percentiles",
     "Permits",
     "Problem",
     "Reloaded",
@@ -66,6 +88,7 @@ __all__ = [
     "Ticket",
     "TimedOut",
     "Unreachable",
+    "You",
     "__version__",
     "errors",
 ]

@@ -7,24 +7,50 @@ import secrets
 import socket
 import sys
 from dataclasses import dataclass
+from typing import Protocol
 
 from . import _calls, _clock
-from ._plan import Call, CleanUp, Pause, Plan
+from ._plan import Call, CleanUp, Pause, Plan, Trace
 from ._send import ask, jitter
 from ._settings import Core, Retry
 from ._types import Permits, Problem, Ticket
-from .errors import ApiError, Gone, LockserverError, NotLockserver, TimedOut, UnknownTicket, Unreachable, from_problem
+from .errors import (
+    ApiError,
+    Gone,
+    LimitReached,
+    LockserverError,
+    NotLockserver,
+    TimedOut,
+    UnknownTicket,
+    from_problem,
+)
 
+#: The lease that is asked for when nobody says.
+DEFAULT_TTL_S = 60.0
 #: How long one request waits on the server: below the idle limits of proxies and firewalls.
 SLICE_S = 25.0
 #: An answer that comes sooner did not wait; asking again at once would be a storm.
 TOO_SOON_S = 0.2
 #: Pause in that case, and before a lost ticket is asked for anew.
 PAUSE_S = 1.0
+#: Longest pause while the server has no room for another request that waits: within the usual grace of a grant.
+NO_ROOM_PAUSE_S = 4.0
+#: How much longer than `wait_s` servers are asked that do not answer.
+SLACK_S = 5.0
 #: How long a cancel is tried.
 CANCEL_S = 3.0
-#: The longest `info` by default, in characters; the server takes 4,096 bytes.
-INFO_CHARACTERS = 200
+#: The longest `info` by default; the server takes 4,096 bytes.
+INFO_BYTES = 200
+
+
+class Notes(Protocol):
+    """Whoever cleans up if we cannot do it: told before there may be a ticket, and when there is none any more."""
+
+    def asks(self, request_id: str) -> None:
+        """From now on there may be a ticket."""
+
+    def over(self) -> None:
+        """There is nothing more to do."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +83,32 @@ class Wanted:
         """What is left of the wait."""
         return None if self.wait_s is None else max(0.0, self.wait_s - (_clock.now() - begin))
 
+    def until(self, begin: float) -> float | None:
+        """When it is given up although no server answers."""
+        return None if self.wait_s is None else begin + self.wait_s + SLACK_S
+
 
 def who() -> str:
     """Host, process and script, for those who look who holds."""
     script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-    return f"{socket.gethostname()} {script}[{os.getpid()}]"[:INFO_CHARACTERS]
+    # A name of a file may have bytes that are no text.
+    text = f"{socket.gethostname()} {script}[{os.getpid()}]".encode("utf-8", "replace")[:INFO_BYTES].decode("utf-8", "ignore")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def acquire(core: Core, wanted: Wanted) -> Plan[tuple[float, Ticket]]:
+def cancel(core: Core, lock: str, request_id: str, within_s: float = CANCEL_S) -> Plan[None]:
+    """End the ticket of a request, also if that is still on its way."""
+    until = _clock.now() + within_s
+    yield from _calls.cancel(core, lock, request_id, Retry(within_s=within_s), until)
+
+
+def acquire(core: Core, wanted: Wanted, notes: Notes | None = None) -> Plan[tuple[float, Ticket]]:
     """A ticket that is held, with its id, and when the request was sent that surely shows it to be held."""
     begin = _clock.now()
     while True:
         attempt = _Attempt(core, wanted, begin)
+        if notes is not None:
+            notes.asks(attempt.request_id)
         try:
             return (yield from attempt.run())
         except GeneratorExit:
@@ -79,11 +119,15 @@ def acquire(core: Core, wanted: Wanted) -> Plan[tuple[float, Ticket]]:
                 # The server forgot a ticket that we still want: it could not be reached for long, or lost its memory.
                 yield Pause(jitter(PAUSE_S))
                 continue
-            if _may_leave_a_ticket(error):
+            if attempt.may_be_left(error):
                 yield CleanUp(attempt.cancel())
+            if notes is not None:
+                notes.over()
             raise
         except BaseException:
             yield CleanUp(attempt.cancel())
+            if notes is not None:
+                notes.over()
             raise
 
 
@@ -94,10 +138,12 @@ class _Attempt:
         self.core, self.wanted, self.begin = core, wanted, begin
         self.request_id = secrets.token_hex(16)
         self.had_a_place = False
+        self.trace, self.until = Trace(), wanted.until(begin)
 
     def run(self) -> Plan[tuple[float, Ticket]]:
-        call = Call("POST", _calls.path(self.wanted.lock, "/tickets"), body=self.wanted.body(self.request_id))
-        sent, ticket = yield from ask(self.core, call)
+        path, body = _calls.path(self.wanted.lock, "/tickets"), self.wanted.body(self.request_id)
+        sent, ticket = yield from ask(self.core, Call("POST", path, body=body, until=self.until), self.trace)
+        self.had_a_place, no_room = ticket.state == "held", PAUSE_S
         while ticket.state != "held":
             if ticket.state == "ended":
                 raise _ended(ticket)
@@ -106,21 +152,39 @@ class _Attempt:
             if left == 0:
                 raise self.timed_out(ticket)
             wait = SLICE_S if left is None else min(left, SLICE_S)
-            call = Call("GET", _calls.of_ticket(self.id_of(ticket)), (("wait_s", f"{wait:.3f}"),), waits_s=wait)
+            path = _calls.of_ticket(self.id_of(ticket))
             asked = _clock.now()
-            sent, ticket = yield from ask(self.core, call)
+            try:
+                call = Call("GET", path, (("wait_s", f"{wait:.3f}"),), waits_s=wait, until=self.until)
+                sent, ticket = yield from ask(self.core, call)
+            except LimitReached:
+                # The server has no room for another request that waits. The place in the queue is ours all the same: we keep
+                # it with a sign of life, look, and try again later.
+                lives = NO_ROOM_PAUSE_S if ticket.ttl_s is None else ticket.ttl_s / 4
+                yield Pause(min(jitter(no_room), wait, lives))
+                no_room = min(2 * no_room, NO_ROOM_PAUSE_S)
+                yield from ask(self.core, _calls.renewal(self.id_of(ticket), until=self.until))
+                sent, ticket = yield from ask(self.core, Call("GET", path, until=self.until))
+                continue
             if ticket.state == "queued" and _clock.now() - asked < min(TOO_SOON_S, wait):
                 yield Pause(min(jitter(PAUSE_S), wait))
         if ticket.ttl_s is not None and _clock.now() - sent > ticket.ttl_s / 8:
             # The grant came late in its request, so its lease may have begun long after that was sent: a renewal tells how
             # long it surely lasts.
-            sent, ticket = yield from ask(self.core, _calls.renewal(self.id_of(ticket)))
+            sent, ticket = yield from ask(self.core, _calls.renewal(self.id_of(ticket), until=self.until))
         self.id_of(ticket)
         return sent, ticket
 
     def cancel(self) -> Plan[None]:
-        retry = Retry(within_s=CANCEL_S)
-        return _calls.cancel(self.core, self.wanted.lock, self.request_id, retry, min(CANCEL_S, self.core.timeout_s))
+        return cancel(self.core, self.wanted.lock, self.request_id)
+
+    def may_be_left(self, error: LockserverError) -> bool:
+        """Whether there may be a ticket: after a place, or a try that may have arrived, whatever is answered later."""
+        if isinstance(error, (Gone, UnknownTicket)):
+            return False
+        if isinstance(error, ApiError) and error.status >= 500:
+            return True
+        return self.had_a_place or self.trace.unsure or isinstance(error, NotLockserver)
 
     def id_of(self, ticket: Ticket) -> str:
         if ticket.id is None:
@@ -137,12 +201,6 @@ def _is_forgotten(error: LockserverError) -> bool:
     if isinstance(error, Gone):
         return error.ended_as in ("expired", "forgotten")
     return isinstance(error, UnknownTicket)
-
-
-def _may_leave_a_ticket(error: LockserverError) -> bool:
-    if isinstance(error, ApiError):
-        return error.status >= 500 or isinstance(error, TimedOut)
-    return isinstance(error, (Unreachable, NotLockserver))
 
 
 def _ended(ticket: Ticket) -> LockserverError:

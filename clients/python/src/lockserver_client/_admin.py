@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import _calls
 from ._settings import Core
 from ._sync import Runner
@@ -17,14 +19,14 @@ class Administration:
     _core: Core
     _runner: Runner
 
-    def create(self, lock: str, settings: Settings) -> Lock:
+    def create(self, lock: str, settings: Settings | Mapping[str, object]) -> Lock:
         """Make a lock that must not exist yet: `create("san-ssh", {"size": 7})`."""
         return self._runner.run(_calls.create(self._core, lock, settings))
 
     def replace(
         self,
         lock: str,
-        settings: Settings,
+        settings: Settings | Mapping[str, object],
         *,
         force: bool = False,
         expect_tickets: int | None = None,
@@ -36,7 +38,7 @@ class Administration:
     def change(
         self,
         lock: str,
-        changes: Changes,
+        changes: Changes | Mapping[str, object],
         *,
         force: bool = False,
         expect_tickets: int | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import _calls
 from ._admin import pause_changes
 from ._async import AsyncRunner
@@ -18,14 +20,14 @@ class AsyncAdministration:
     _core: Core
     _runner: AsyncRunner
 
-    async def create(self, lock: str, settings: Settings) -> Lock:
+    async def create(self, lock: str, settings: Settings | Mapping[str, object]) -> Lock:
         """Make a lock that must not exist yet: `create("san-ssh", {"size": 7})`."""
         return await self._runner.run(_calls.create(self._core, lock, settings))
 
     async def replace(
         self,
         lock: str,
-        settings: Settings,
+        settings: Settings | Mapping[str, object],
         *,
         force: bool = False,
         expect_tickets: int | None = None,
@@ -37,7 +39,7 @@ class AsyncAdministration:
     async def change(
         self,
         lock: str,
-        changes: Changes,
+        changes: Changes | Mapping[str, object],
         *,
         force: bool = False,
         expect_tickets: int | None = None,

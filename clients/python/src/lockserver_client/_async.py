@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,35 @@ from ._settings import Core
 from .errors import LockserverError
 
 T = TypeVar("T")
+
+#: How often a plan that is carried out to its end begins an exchange anew that a cancel broke off.
+STEADFAST = 8
+
+
+class Steadfast(Coroutine[Any, Any, T]):
+    """A coroutine that begins in any case, and hears of a cancel at its first `await` at the earliest.
+
+    A task that is cancelled before its first step would never begin.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work, self._begun = work, False
+
+    def send(self, value: Any) -> Any:
+        self._begun = True
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        if not self._begun:
+            self.send(None)
+        # In one piece: from 3.12 on three are deprecated.
+        return self._work.throw(error[0] if isinstance(error[0], BaseException) else error[1] or error[0]())
+
+    def close(self) -> None:
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._work.__await__()
 
 
 class AsyncRunner:
@@ -46,7 +75,14 @@ class AsyncRunner:
         transport = self.transport
         if transport is None and address.socket is not None:
             transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
-        return httpx.AsyncClient(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+        with _lanes.proxies():
+            return httpx.AsyncClient(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+
+    async def drop(self, server: int) -> None:
+        """Close the idle connections to that server: one like them is dead, and they may be, too."""
+        idle = self._of_loop()[server]
+        while idle:
+            await idle.pop().aclose()
 
     async def give_back(self, server: int, lane: httpx.AsyncClient) -> None:
         """The connection may be used again."""
@@ -62,25 +98,24 @@ class AsyncRunner:
         running = [task for task in self._background if task.get_loop() is loop]
         if running:
             await asyncio.wait(running)
-        for idle in self._of_loop():
-            while idle:
-                await idle.pop().aclose()
+        for server in range(len(self.core.servers)):
+            await self.drop(server)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that is carried out although nobody may be waiting for it."""
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(Steadfast(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
     async def to_the_end(self, plan: Plan[T]) -> T:
-        """Carry a plan out, to its end even if the caller is cancelled meanwhile."""
+        """Carry a plan out, to its end even if the caller is cancelled meanwhile, or all tasks are as `asyncio.run` ends."""
         results: list[T] = []
         errors: list[LockserverError] = []
 
         async def carry_out() -> None:
             try:
-                results.append(await self.run(plan))
+                results.append(await self.run(plan, STEADFAST))
             except LockserverError as error:
                 errors.append(error)
 
@@ -89,18 +124,28 @@ class AsyncRunner:
             raise error
         return results[0]
 
-    async def run(self, plan: Plan[T]) -> T:
-        """Carry a plan out."""
+    async def run(self, plan: Plan[T], steadfast: int = 0) -> T:
+        """Carry a plan out. So often a cancel only breaks off what is being done at the moment, which is then begun anew."""
         came: Came = None
+        cancelled: asyncio.CancelledError | None = None
         error: BaseException | None = None
         while True:
             try:
                 effect = plan.send(came) if error is None else plan.throw(error)
             except StopIteration as end:
+                if cancelled is not None:
+                    raise cancelled from None
                 return end.value  # type: ignore[no-any-return]
             came, error = None, None
             try:
-                came = await self._do(effect)
+                while True:
+                    try:
+                        came = await self._do(effect)
+                        break
+                    except asyncio.CancelledError as cancel:
+                        if steadfast == 0:
+                            raise
+                        steadfast, cancelled = steadfast - 1, cancel
             except BaseException as raised:  # the plan cleans up, also when the task is cancelled
                 error = raised
 
@@ -133,6 +178,8 @@ class AsyncRunner:
                     body.add(piece, _clock.now())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             await lane.aclose()
+            if _lanes.is_dead(error):
+                await self.drop(effect.server)
             return _lanes.failed(error)
         except BaseException:
             await lane.aclose()

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 
-from . import _calls, _settings
-from ._acquire import Wanted, acquire
+from . import _calls, _limited, _settings
+from ._acquire import DEFAULT_TTL_S, Wanted, acquire
 from ._admin_async import AsyncAdministration
 from ._async import AsyncRunner
-from ._async_held import AsyncHeld, Holding, OnLost
+from ._async_held import AsyncHeld, Holding
 from ._events_async import AsyncEvents
-from ._lease import Lease
+from ._lease import Lease, OnLost
+from ._limited import F
 from ._settings import Core, Retry
-from ._types import Lock, Locks, Permits, Status, Ticket
+from ._types import History, Lock, Locks, Permits, Status, Ticket
 from .errors import Busy
-
-F = TypeVar("F", bound=Callable[..., Any])
-DEFAULT_TTL_S = 60.0
 
 
 class AsyncClient(AsyncAdministration):
@@ -123,8 +120,8 @@ class AsyncClient(AsyncAdministration):
         """A decorator: each call of the coroutine function holds permits while it runs. The arguments are those of `hold`."""
 
         def decorate(function: F) -> F:
-            if not inspect.iscoroutinefunction(function):
-                raise TypeError(f"{function.__name__} is no coroutine function: use Client, or `async with`")
+            if not _limited.is_coroutine_function(function):
+                raise TypeError(f"{_limited.name(function)} is no coroutine function: use Client, or `async with`")
 
             @functools.wraps(function)
             async def call(*args: Any, **named: Any) -> Any:
@@ -138,7 +135,10 @@ class AsyncClient(AsyncAdministration):
                     max_hold_s=max_hold_s,
                     on_lost=on_lost,
                 ):
-                    return await function(*args, **named)
+                    result = await function(*args, **named)
+                    if _limited.is_unfinished(result):
+                        raise _limited.too_late(function)
+                    return result
 
             return cast(F, call)
 
@@ -151,6 +151,10 @@ class AsyncClient(AsyncAdministration):
     async def lock(self, lock: str) -> Lock:
         """One lock with its holders and its queue."""
         return await self._runner.run(_calls.lock(self._core, lock))
+
+    async def history(self, lock: str) -> History:
+        """The last hour and day of a lock: use, queue, waiting and holding times, and its last events."""
+        return await self._runner.run(_calls.history(self._core, lock))
 
     async def status(self) -> Status:
         """The state of the server."""

@@ -7,16 +7,13 @@ import inspect
 import os
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
-from ._async import AsyncRunner
-from ._lease import HeldTicket, Lease, log, warn_unreleased
+from ._async import AsyncRunner, Steadfast
+from ._lease import HeldTicket, Lease, OnLost, log, warn_unreleased
 from .errors import LeaseLost, LockserverError
-
-#: What is told when the lease is lost; if it returns something that can be awaited, that is awaited.
-OnLost = Callable[[LeaseLost], object]
 
 
 class AsyncHeld(HeldTicket):
@@ -32,7 +29,7 @@ class AsyncHeld(HeldTicket):
         self._told = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._state = _State(runner, lease, self._told, on_lost)
-        self._task = loop.create_task(self._state.keep())
+        self._task = loop.create_task(Steadfast(self._state.keep()))
         self._abandon = weakref.finalize(self, _abandoned, loop, self._task, lease)
         self._abandon.atexit = False  # type: ignore[misc]
 
@@ -109,7 +106,7 @@ class _State:
         except asyncio.CancelledError:
             if not self.over:
                 # Nobody released it: it was dropped, or its loop ends.
-                await self.runner.run(self.lease.release_quietly())
+                await self.runner.to_the_end(self.lease.release_quietly())
             raise
         finally:
             if renewal is not None:
@@ -126,15 +123,29 @@ class _State:
                 log.exception("the callback for the loss of %r failed", lost.lock)
 
 
-class Holding:
+class Holding(Coroutine[Any, Any, AsyncHeld]):
     """A request for permits: `async with` it, or await it for an `AsyncHeld` that is released by hand."""
 
-    def __init__(self, take: Callable[[], Awaitable[AsyncHeld]]) -> None:
+    def __init__(self, take: Callable[[], Coroutine[Any, Any, AsyncHeld]]) -> None:
         self._take = take
         self._held: AsyncHeld | None = None
+        self._taking: Coroutine[Any, Any, AsyncHeld] | None = None
 
     def __await__(self) -> Generator[Any, None, AsyncHeld]:
         return self._take().__await__()
+
+    # For `asyncio.create_task`, which takes coroutines only.
+    def send(self, value: Any) -> Any:
+        self._taking = self._taking or self._take()
+        return self._taking.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        self._taking = self._taking or self._take()
+        return self._taking.throw(*error)
+
+    def close(self) -> None:
+        if self._taking is not None:
+            self._taking.close()
 
     async def __aenter__(self) -> AsyncHeld:
         if self._held is not None:

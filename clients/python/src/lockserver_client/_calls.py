@@ -9,13 +9,15 @@ from urllib.parse import quote
 from ._plan import Call, Plan
 from ._send import ask, send
 from ._settings import ONCE, Core, Retry
-from ._types import Lock, Locks, Reloaded, Status, Ticket, Tickets
+from ._types import History, Lock, Locks, Reloaded, Status, Ticket, Tickets
 from .errors import Gone, NotAHolder, UnknownTicket
 
 
 def path(lock: str, more: str = "") -> str:
     """The path of a lock, or of something that belongs to it."""
-    return f"/v1/locks/{quote(lock, safe='')}{more}"
+    # A segment of dots alone would be taken for steps up, and be gone before it is sent.
+    name = lock.replace(".", "%2E") if lock in (".", "..") else quote(lock, safe="")
+    return f"/v1/locks/{name}{more}"
 
 
 def of_ticket(ticket_id: str, more: str = "") -> str:
@@ -23,10 +25,11 @@ def of_ticket(ticket_id: str, more: str = "") -> str:
     return f"/v1/tickets/{quote(ticket_id, safe='')}{more}"
 
 
-def renewal(ticket_id: str, ttl_s: float | None = None, retry: Retry | None = None, timeout_s: float | None = None) -> Call:
+def renewal(ticket_id: str, ttl_s: float | None = None, retry: Retry | None = None, timeout_s: float | None = None,
+            until: float | None = None) -> Call:  # fmt: skip
     """A sign of life."""
     body = None if ttl_s is None else {"ttl_s": ttl_s}
-    return Call("POST", of_ticket(ticket_id, "/renew"), body=body, retry=retry, timeout_s=timeout_s)
+    return Call("POST", of_ticket(ticket_id, "/renew"), body=body, retry=retry, timeout_s=timeout_s, until=until)
 
 
 def renew_once(core: Core, ticket_id: str, timeout_s: float) -> Plan[tuple[float, Ticket]]:
@@ -42,6 +45,11 @@ def locks(core: Core) -> Plan[Locks]:
 def lock(core: Core, name: str) -> Plan[Lock]:
     """One lock."""
     return (yield from send(core, Call("GET", path(name)))).read(Lock)
+
+
+def history(core: Core, name: str) -> Plan[History]:
+    """The past of a lock."""
+    return (yield from send(core, Call("GET", path(name, "/history")))).read(History)
 
 
 def status(core: Core) -> Plan[Status]:
@@ -73,16 +81,17 @@ def verify(core: Core, name: str, token: int) -> Plan[bool]:
     return True
 
 
-def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None) -> Plan[None]:
+def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None,
+            until: float | None = None) -> Plan[None]:  # fmt: skip
     """End a ticket by its id."""
-    yield from send(core, Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s))
+    yield from send(core, Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s, until=until))
 
 
-def cancel(core: Core, name: str, request_id: str, retry: Retry | None = None, timeout_s: float | None = None) -> Plan[None]:
+def cancel(core: Core, name: str, request_id: str, retry: Retry, until: float) -> Plan[None]:
     """End the ticket that a request made or is about to make. That there is none is no error."""
     params = (("request_id", request_id),)
     try:
-        yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, timeout_s=timeout_s))
+        yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, until=until))
     except (Gone, UnknownTicket):
         pass
 

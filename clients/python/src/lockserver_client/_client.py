@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import ssl
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 
-from . import _calls, _settings
-from ._acquire import Wanted, acquire
+from . import _calls, _janitor, _limited, _settings
+from ._acquire import DEFAULT_TTL_S, Wanted, acquire
 from ._admin import Administration
 from ._events import Events
-from ._held import Held, OnLost
-from ._lease import Lease
+from ._held import Held
+from ._lease import Lease, OnLost
+from ._limited import F
 from ._settings import Core, Retry
 from ._sync import Runner
-from ._types import Lock, Locks, Permits, Status, Ticket
+from ._types import History, Lock, Locks, Permits, Status, Ticket
 from .errors import Busy
-
-F = TypeVar("F", bound=Callable[..., Any])
-DEFAULT_TTL_S = 60.0
 
 
 class Client(Administration):
@@ -85,8 +82,13 @@ class Client(Administration):
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
         wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s)
-        sent, ticket = self._runner.run(acquire(self._core, wanted))
-        return Held(self._runner, Lease(self._core, sent, ticket), on_lost)
+        claim = _janitor.claim(self._runner, lock)
+        try:
+            sent, ticket = self._runner.run(acquire(self._core, wanted, claim.record))
+            return Held(self._runner, Lease(self._core, sent, ticket), on_lost, claim)
+        except BaseException:
+            claim.abandon()
+            raise
 
     def try_hold(
         self,
@@ -119,8 +121,8 @@ class Client(Administration):
         """A decorator: each call of the function holds permits while it runs. The arguments are those of `hold`."""
 
         def decorate(function: F) -> F:
-            if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-                raise TypeError(f"{function.__name__} would run after its permits are released: use AsyncClient, or `with`")
+            if _limited.runs_later(function):
+                raise _limited.too_late(function)
 
             @functools.wraps(function)
             def call(*args: Any, **named: Any) -> Any:
@@ -134,7 +136,10 @@ class Client(Administration):
                     max_hold_s=max_hold_s,
                     on_lost=on_lost,
                 ):
-                    return function(*args, **named)
+                    result = function(*args, **named)
+                    if _limited.is_unfinished(result):
+                        raise _limited.too_late(function)
+                    return result
 
             return cast(F, call)
 
@@ -147,6 +152,10 @@ class Client(Administration):
     def lock(self, lock: str) -> Lock:
         """One lock with its holders and its queue."""
         return self._runner.run(_calls.lock(self._core, lock))
+
+    def history(self, lock: str) -> History:
+        """The last hour and day of a lock: use, queue, waiting and holding times, and its last events."""
+        return self._runner.run(_calls.history(self._core, lock))
 
     def status(self) -> Status:
         """The state of the server."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -109,6 +111,15 @@ def stream_timeout(core: Core) -> httpx.Timeout:
     return httpx.Timeout(SILENCE_S, connect=core.connect_timeout_s)
 
 
+def wake(response: httpx.Response) -> None:
+    """End the connection of a stream under whoever reads from it: closing alone does not wake a reader."""
+    stream = response.extensions.get("network_stream")
+    connection = stream.get_extra_info("socket") if stream is not None else None
+    if isinstance(connection, socket.socket):
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
 class Events(Iterator[Event]):
     """An iterator over events. One thread at a time."""
 
@@ -141,7 +152,11 @@ class Events(Iterator[Event]):
                 what = "the stream ended"
             except httpx.HTTPError as error:
                 what = _lanes.failed(error).what
-            if what is not None:
+            except Exception:
+                if self._closed:  # by another thread, in the midst of this
+                    break
+                raise
+            if what is not None and not self._closed:
                 self._drop()
                 time.sleep(self._follower.pause([(server, what)]))
         raise StopIteration
@@ -180,8 +195,10 @@ class Events(Iterator[Event]):
             lane.close()
 
     def close(self) -> None:
-        """End the stream."""
+        """End the stream. A thread that waits for the next event is told that there is none."""
         self._closed = True
+        if self._open is not None:
+            wake(self._open[2])
         self._drop()
 
     def __enter__(self) -> Events:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import queue
 import threading
 import warnings
 import weakref
-from collections.abc import Callable
 from types import TracebackType
 
-from ._lease import HeldTicket, Lease, log, warn_unreleased
+from ._janitor import ABANDONED, ANSWERED, STOP, Claim, Record
+from ._lease import HeldTicket, Lease, OnLost, log, warn_unreleased
 from ._sync import Runner
 from .errors import LeaseLost, LockserverError
-
-#: What is told when the lease is lost.
-OnLost = Callable[[LeaseLost], object]
-#: Words for the thread that renews.
-_STOP, _ABANDONED, _ANSWERED = "stop", "abandoned", "answered"
 
 
 class Held(HeldTicket):
@@ -28,18 +22,19 @@ class Held(HeldTicket):
     child they are nobody's: nothing there renews or releases them.
     """
 
-    def __init__(self, runner: Runner, lease: Lease, on_lost: OnLost | None) -> None:
+    def __init__(self, runner: Runner, lease: Lease, on_lost: OnLost | None, claim: Claim) -> None:
         self._runner, self._lease = runner, lease
         self._pid = os.getpid()
         self._over = False
-        self._mail: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._told = threading.Event()
-        keeper = _Keeper(runner, lease, self._mail, self._told, on_lost)
-        self._thread = threading.Thread(target=keeper.run, name=f"lockserver {lease.ticket.lock}", daemon=True)
-        self._thread.start()
-        self._abandon = weakref.finalize(self, _abandoned, self._mail, lease, self._pid)
+        # Whatever interrupts us from here on: with the last of it that knows the claim, the ticket is given back.
+        self._claim, record = claim, claim.record
+        record.lease, self._told = lease, record.told
+        record.keeper = threading.Thread(
+            target=_Keeper(runner, lease, record, on_lost).run, name=f"lockserver {lease.ticket.lock}", daemon=True
+        )
+        record.keeper.start()
+        self._abandon = weakref.finalize(self, _abandoned, lease, self._pid)
         self._abandon.atexit = False  # type: ignore[misc]
-        _held.add(self)
 
     def wait_lost(self, timeout_s: float | None = None) -> LeaseLost | None:
         """Wait until it is lost, at most `timeout_s` seconds; `None` if it is not. Returns when it is released, too."""
@@ -58,13 +53,25 @@ class Held(HeldTicket):
             raise lost
 
     def _end(self) -> LeaseLost | None:
-        if self._over or self._pid != os.getpid():
-            return None
-        self._over = True
-        self._abandon.detach()
-        _held.discard(self)
-        self._mail.put(_STOP)
-        return self._runner.run(self._lease.release())
+        record = self._claim.record
+        try:
+            if self._over or self._pid != os.getpid():
+                return None
+            self._over = True
+            self._abandon.detach()
+            record.keeper = None
+            record.mail.put(STOP)
+            lost = self._runner.run(self._lease.release())
+        except LockserverError:
+            record.over()
+            raise
+        except BaseException:
+            # Not released: another thread does it, and so may the caller.
+            self._over = False
+            self._claim.abandon()
+            raise
+        record.over()
+        return lost
 
     def __enter__(self) -> Held:
         return self
@@ -79,20 +86,18 @@ class Held(HeldTicket):
             raise lost
 
 
-def _abandoned(mail: queue.SimpleQueue[str], lease: Lease, pid: int) -> None:
-    """A `Held` is garbage and was never released."""
+def _abandoned(lease: Lease, pid: int) -> None:
+    """A `Held` is garbage and was never released: its claim is, too."""
     if pid == os.getpid():
         warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
-        mail.put(_ABANDONED)
 
 
 class _Keeper:
     """The thread that renews one lease. It knows the lease, not the `Held`: that may become garbage."""
 
-    def __init__(
-        self, runner: Runner, lease: Lease, mail: queue.SimpleQueue[str], told: threading.Event, on_lost: OnLost | None
-    ) -> None:
-        self.runner, self.lease, self.mail, self.told, self.on_lost = runner, lease, mail, told, on_lost
+    def __init__(self, runner: Runner, lease: Lease, record: Record, on_lost: OnLost | None) -> None:
+        self.runner, self.lease, self.record, self.on_lost = runner, lease, record, on_lost
+        self.mail, self.told = record.mail, record.told
 
     def run(self) -> None:
         try:
@@ -114,9 +119,9 @@ class _Keeper:
                 word = self.mail.get(timeout=max(self.lease.sleep_s(), 0.001))
             except queue.Empty:
                 continue
-            if word == _ABANDONED:
-                self.runner.run(self.lease.release_quietly())
-            if word in (_ABANDONED, _STOP):
+            if word == ABANDONED:
+                self.record.give_back()
+            if word in (ABANDONED, STOP):
                 return
             busy = False
 
@@ -133,7 +138,7 @@ class _Keeper:
         try:
             self.runner.run(self.lease.renewal())
         finally:
-            self.mail.put(_ANSWERED)
+            self.mail.put(ANSWERED)
 
     def _tell(self, lost: LeaseLost) -> None:
         if self.on_lost is not None:
@@ -141,16 +146,3 @@ class _Keeper:
                 self.on_lost(lost)
             except Exception:
                 log.exception("the callback for the loss of %r failed", lost.lock)
-
-
-#: What is held when the interpreter ends is given back.
-_held: weakref.WeakSet[Held] = weakref.WeakSet()
-
-
-@atexit.register
-def _at_exit() -> None:
-    for held in list(_held):
-        if held._pid == os.getpid() and not held._over:
-            held._over = True
-            held._mail.put(_STOP)
-            held._runner.run(held._lease.release_quietly())

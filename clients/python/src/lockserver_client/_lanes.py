@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import re
 import ssl
+from collections.abc import Iterator
 from importlib import metadata
 
 import httpx
 
 from ._plan import NoReply
 from ._settings import Core
+from .errors import ConfigurationError
 
 #: The longest answer that is read: far above a full list of locks.
 ANSWER_BYTES = 256 * 1024 * 1024
@@ -19,6 +23,25 @@ IDLE_S = 300.0
 IDLE_MAX = 64
 
 log = logging.getLogger("lockserver_client")
+
+_SECRETS = re.compile(r"(/v1/tickets/|[?&]request_id=)[^/?&#\s\"']+")
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """What httpx logs has each URL, what httpcore logs each header.
+
+    The id of a ticket is a secret there: whoever reads it can release the ticket.
+    """
+    with contextlib.suppress(Exception):
+        said = record.getMessage()
+        if "/v1/" in said:
+            record.msg, record.args = _SECRETS.sub(r"\1...", said), ()
+    return True
+
+
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    logging.getLogger(_name).addFilter(_without_secrets)
+
 __version__ = metadata.version("lockserver-client")
 
 #: One connection, used by one exchange at a time. httpx's own pool looks at every connection for every request, which takes
@@ -47,6 +70,21 @@ def _distrusts(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def is_dead(error: Exception) -> bool:
+    """Whether a connection that had been made does not work any more."""
+    made = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.TimeoutException))
+    return made and not isinstance(error, httpx.ConnectTimeout)
+
+
+@contextlib.contextmanager
+def proxies() -> Iterator[None]:
+    """Around the making of an httpx client, which takes proxies from the environment: one that is no use is our error."""
+    try:
+        yield
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigurationError(f"the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used: {error}") from None
 
 
 def failed(error: Exception) -> NoReply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 from . import _calls, _clock
 from ._plan import Plan
@@ -11,6 +12,9 @@ from ._send import jitter
 from ._settings import Core, Retry
 from ._types import Permits, Ticket
 from .errors import ApiError, Gone, LeaseLost, LockserverError, UnknownTicket
+
+#: What is told when a lease is lost. To asyncio it may return something that can be awaited.
+OnLost = Callable[[LeaseLost], object]
 
 log = logging.getLogger("lockserver_client")
 
@@ -35,7 +39,7 @@ class Lease:
         self.core, self.ticket = core, ticket
         self.id = ticket.id or ""
         # One assignment each, so threads need no lock, and a forked child cannot inherit one that is taken.
-        self._proof = (sent, ticket.ttl_s)
+        self._proof = (sent, ticket.ttl_s, _lasts(ticket))
         self._lost: LeaseLost | None = None
         self._due = self._next()
         self.attempts = 0
@@ -47,14 +51,20 @@ class Lease:
 
     def left(self) -> float | None:
         """Seconds for which it is surely held; `None` if the lease does not end."""
-        sent, ttl = self._proof
-        return None if ttl is None else max(0.0, sent + ttl - min(ttl * MARGIN_PART, MARGIN_S) - _clock.now())
+        sent, _, lasts = self._proof
+        return None if lasts is None else max(0.0, sent + lasts - min(lasts * MARGIN_PART, MARGIN_S) - _clock.now())
+
+    def _is_last(self) -> bool:
+        """Renewing does not help any more. On the way a lease may have lost a little; the longest hold takes more of it."""
+        _, ttl, lasts = self._proof
+        return lasts is not None and (ttl is None or lasts < ttl * 7 / 8)
 
     @property
     def lost(self) -> LeaseLost | None:
         """Why it is lost, if it is. Once lost it stays lost."""
         if self._lost is None and self.left() == 0:
-            self.lose(LeaseLost(self.ticket.lock, self.ticket.token))
+            why = "it was held for as long as it may be held" if self._is_last() else ""
+            self.lose(LeaseLost(self.ticket.lock, self.ticket.token, why=why))
         return self._lost
 
     def lose(self, why: LeaseLost) -> LeaseLost:
@@ -64,7 +74,7 @@ class Lease:
         return self._lost
 
     def _next(self) -> float:
-        sent, ttl = self._proof
+        sent, ttl, _ = self._proof
         return sent + (LOOK_S if ttl is None else ttl / 4)
 
     def is_due(self) -> bool:
@@ -93,7 +103,7 @@ class Lease:
             self._due = _clock.now() + jitter(min(max(step, SHORTEST_S), LOOK_S / 12))
             return error
         if self.lost is None and sent >= self._proof[0]:
-            self._proof = (sent, ticket.ttl_s)
+            self._proof = (sent, ticket.ttl_s, _lasts(ticket))
         self._due = self._next()
         return None
 
@@ -113,13 +123,18 @@ class Lease:
                 raise
         return lost
 
-    def release_quietly(self) -> Plan[None]:
+    def release_quietly(self, within_s: float = RELEASE_LOST_S) -> Plan[None]:
         """Give it back, if that is quickly done."""
-        retry = Retry(rounds=1)
+        until = _clock.now() + within_s
         try:
-            yield from _calls.release(self.core, self.id, retry, min(RELEASE_LOST_S, self.core.timeout_s))
+            yield from _calls.release(self.core, self.id, Retry(rounds=1), min(within_s, self.core.timeout_s), until)
         except LockserverError as error:
             log.debug("%r was not released and ends with its lease: %s", self.ticket.lock, error)
+
+
+def _lasts(ticket: Ticket) -> float | None:
+    """For how long it is held without another sign of life: the lease, or what is left of the longest hold."""
+    return min((one for one in (ticket.ttl_s, ticket.expires_in_s) if one is not None), default=None)
 
 
 def warn_unreleased(lock: str, error: LockserverError) -> None:

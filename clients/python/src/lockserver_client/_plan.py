@@ -33,6 +33,8 @@ class Call:
     #: Instead of the client's.
     retry: Retry | None = None
     timeout_s: float | None = None
+    #: No try lasts longer than until then (by `_clock`).
+    until: float | None = None
 
     def target(self) -> str:
         """Path and query."""
@@ -45,6 +47,14 @@ class Call:
     def all_headers(self) -> dict[str, str]:
         """Its own headers, and what its body needs."""
         return {**dict(self.headers), **({} if self.body is None else {"Content-Type": "application/json"})}
+
+
+@dataclass
+class Trace:
+    """What became of the tries of a call, also if it fails in the end."""
+
+    #: One may have arrived without an answer.
+    unsure: bool = False
 
 
 @dataclass(frozen=True)

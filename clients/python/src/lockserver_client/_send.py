@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from . import _clock
-from ._plan import Call, NoReply, Pause, Plan, Reply, exchange
+from ._plan import Call, NoReply, Pause, Plan, Reply, Trace, exchange
 from ._settings import Core, Retry
 from ._types import Problem, Ticket, read
 from .errors import Distrust, LockserverError, NotLockserver, Unreachable, from_problem
 
 T = TypeVar("T")
+
+#: The shortest time that a try may take.
+SHORTEST_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -79,41 +82,47 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
     return NotLockserver(server, f"HTTP status {came.status}")
 
 
-def send(core: Core, call: Call) -> Plan[Answer]:
+def _bounded(call: Call, timeout: float, servers: int) -> float:
+    """How long the next try may take: what is left is for so many servers."""
+    return timeout if call.until is None else min(timeout, max((call.until - _clock.now()) / servers, SHORTEST_S))
+
+
+def send(core: Core, call: Call, trace: Trace | None = None) -> Plan[Answer]:
     """Send until somebody answers, as long as repeating is safe."""
     retry, begin, rounds = call.retry or core.retry, _clock.now(), 0
     timeout = (core.timeout_s if call.timeout_s is None else call.timeout_s) + call.waits_s
-    arrived = False
+    trace = trace or Trace()
     while True:
         tried: list[tuple[str, str]] = []
         refused: Problem | None = None
         asks: float | None = None
         trusted = False
-        for place in core.in_turn():
+        for turn, place in enumerate(core.in_turn()):
             server = core.servers[place].name
-            judged = _judge(server, (yield from exchange(place, call, timeout)))
+            seconds = _bounded(call, timeout, len(core.servers) - turn)
+            judged = _judge(server, (yield from exchange(place, call, seconds)))
             if not isinstance(judged, _Again):
                 core.preferred = place
                 if isinstance(judged, LockserverError):
                     raise judged
                 return judged
-            arrived |= judged.arrived
+            trace.unsure |= judged.arrived
             trusted |= not judged.distrust
             tried.append((server, judged.what))
             refused = judged.problem or refused
             asks = asks if judged.asks_s is None else judged.asks_s
             if judged.arrived and not call.repeatable:
-                raise from_problem(refused) if refused else Unreachable(tuple(tried), arrived)
+                raise from_problem(refused) if refused else Unreachable(tuple(tried), trace.unsure)
         if not trusted:
             raise Distrust(*tried[0])
         rounds += 1
-        seconds = pause(retry, rounds, _clock.now() - begin, asks)
-        if seconds is None:
-            raise from_problem(refused) if refused else Unreachable(tuple(tried), arrived)
-        yield Pause(seconds)
+        rest = pause(retry, rounds, _clock.now() - begin, asks)
+        if rest is None or (call.until is not None and _clock.now() + rest >= call.until):
+            raise from_problem(refused) if refused else Unreachable(tuple(tried), trace.unsure)
+        yield Pause(rest)
 
 
-def ask(core: Core, call: Call) -> Plan[tuple[float, Ticket]]:
+def ask(core: Core, call: Call, trace: Trace | None = None) -> Plan[tuple[float, Ticket]]:
     """Send what is answered with a ticket. With it, when that was sent."""
-    answer = yield from send(core, call)
+    answer = yield from send(core, call, trace)
     return answer.sent, answer.read(Ticket)

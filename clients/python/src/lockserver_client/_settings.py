@@ -70,7 +70,7 @@ def _read_key(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o044:
+            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o007:
                 raise ConfigurationError(
                     f"{path}: others can read this key (mode {stat.S_IMODE(mode):04o}); run chmod 600 {path}"
                 )

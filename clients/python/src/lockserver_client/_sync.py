@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import time
 from collections import deque
 from typing import TypeVar
+from weakref import WeakSet
 
 import httpx
 
@@ -25,6 +28,7 @@ class Runner:
         self._headers = _lanes.headers(core)
         self._idle: list[deque[httpx.Client]] = [deque() for _ in core.servers]
         self._pid = os.getpid()
+        _runners.add(self)
 
     def lane(self, server: int) -> httpx.Client:
         """A connection to that server that nobody else uses."""
@@ -44,7 +48,8 @@ class Runner:
         transport = self.transport
         if transport is None and address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
-        return httpx.Client(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+        with _lanes.proxies():
+            return httpx.Client(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
 
     def give_back(self, server: int, lane: httpx.Client) -> None:
         """The connection may be used again."""
@@ -54,11 +59,17 @@ class Runner:
         else:
             lane.close()
 
+    def drop(self, server: int) -> None:
+        """Close the idle connections to that server: one like them is dead, and they may be, too."""
+        idle = self._idle[server]
+        with contextlib.suppress(IndexError):
+            while self._pid == os.getpid():
+                idle.pop().close()
+
     def close(self) -> None:
         """Close the connections that nobody uses now."""
-        for idle in self._idle:
-            while idle:
-                idle.pop().close()
+        for server in range(len(self.core.servers)):
+            self.drop(server)
 
     def run(self, plan: Plan[T]) -> T:
         """Carry a plan out."""
@@ -107,9 +118,20 @@ class Runner:
                     body.add(piece, _clock.now())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             lane.close()
+            if _lanes.is_dead(error):
+                self.drop(effect.server)
             return _lanes.failed(error)
-        except BaseException:
-            lane.close()
-            raise
+        # After Ctrl-C in the midst of it the connection is left to the garbage: what would close it may wait for ever, for a lock
+        # of its own that it took and did not live to give back.
         self.give_back(effect.server, lane)
         return Reply(sent, response.status_code, _lanes.retry_after(response), bytes(body.data))
+
+
+_runners: WeakSet[Runner] = WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """Close the idle connections, after all is given back."""
+    for runner in list(_runners):
+        runner.close()

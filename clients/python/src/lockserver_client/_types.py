@@ -36,12 +36,16 @@ class Changes(Settings, total=False):
     until_s: float
 
 
-def _object(cls: type[Any]) -> Any:
-    return field(metadata={"read": lambda value: read(cls, value)})
+def _object(cls: type[Any], default: Any = dataclasses.MISSING) -> Any:
+    return field(default=default, metadata={"read": lambda value: read(cls, value)})
 
 
 def _list(cls: type[Any]) -> Any:
     return field(default_factory=list, metadata={"read": lambda value: [read(cls, one) for one in value]})
+
+
+def _named(name: str) -> Any:
+    return field(default="", metadata={"name": name})
 
 
 def read(cls: type[T], value: object) -> T:
@@ -53,9 +57,10 @@ def read(cls: type[T], value: object) -> T:
         raise TypeError(f"a {cls.__name__} is expected to be a JSON object")
     found = {}
     for one in dataclasses.fields(cls):  # type: ignore[arg-type]
-        if one.name in value:
+        name = one.metadata.get("name", one.name)
+        if name in value:
             reader = one.metadata.get("read")
-            found[one.name] = value[one.name] if reader is None else reader(value[one.name])
+            found[one.name] = value[name] if reader is None or value[name] is None else reader(value[name])
     return cls(**found)
 
 
@@ -75,6 +80,8 @@ class Ticket:
     priority: int = 0
     info: str = ""
     owner: str | None = None
+    #: The address of its client; `from` on the wire.
+    from_: str = _named("from")
     created_at: str | None = None
     granted_at: str | None = None
     held_at: str | None = None
@@ -122,6 +129,30 @@ class Lock:
     queue: list[Ticket] = _list(Ticket)
     closures: list[Closure] = _list(Closure)
     statistics: Mapping[str, int] = field(default_factory=dict)
+    #: Permits that were granted and whose client was not told yet.
+    granted: int = 0
+    #: When the ticket that is in line longest was made, and when the first of the holders got its permits.
+    waiting_since: str | None = None
+    holding_since: str | None = None
+    #: How long one more request would wait.
+    expected_wait_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """The numbers of a lock after a change."""
+
+    size: int
+    free: int
+    in_use: int
+    holding: int
+    queued: int
+    granted: int = 0
+    closed: int = 0
+    paused: bool = False
+    waiting_since: str | None = None
+    holding_since: str | None = None
+    expected_wait_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,17 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class You:
+    """The caller, as the server sees it: its key, its address, what it may do and with which locks."""
+
+    key: str | None = None
+    from_: str = _named("from")
+    rights: list[str] = field(default_factory=list)
+    locks: list[str] = field(default_factory=list)
+    keys: bool = False
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of the server."""
 
@@ -161,6 +203,7 @@ class Status:
     trouble: str | None = None
     warnings: list[str] = field(default_factory=list)
     limits: Mapping[str, int] = field(default_factory=dict)
+    you: You = _object(You, You())
 
 
 @dataclass(frozen=True)
@@ -191,6 +234,43 @@ class Event:
     reason: str | None = None
     #: Its place in the stream, to resume from.
     id: str | None = None
+    #: The numbers of its lock after it.
+    load: Load | None = _object(Load, None)
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """How long something took, in seconds; right to within 20 %."""
+
+    count: int = 0
+    p50_s: float | None = None
+    p90_s: float | None = None
+    p99_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """A time, with a value for each step, and `None` for a step that the server did not see."""
+
+    step_s: float
+    begin: str | None = None
+    size: list[int | None] = field(default_factory=list)
+    in_use: list[float | None] = field(default_factory=list)
+    in_use_max: list[int | None] = field(default_factory=list)
+    queued_max: list[int | None] = field(default_factory=list)
+    waits: Percentiles = _object(Percentiles, Percentiles())
+    holds: Percentiles = _object(Percentiles, Percentiles())
+
+
+@dataclass(frozen=True)
+class History:
+    """The last hour and day of a lock, and its last events."""
+
+    lock: str
+    hour: Past = _object(Past)
+    day: Past = _object(Past)
+    events: list[Event] = _list(Event)
+    as_of: str = ""
 
 
 @dataclass(frozen=True)

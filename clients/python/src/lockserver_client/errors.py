@@ -16,7 +16,7 @@ class LockserverError(Exception):
 
 
 class ConfigurationError(LockserverError, ValueError):
-    """An address or a key that cannot be one."""
+    """An address, a key or a proxy that cannot be one."""
 
 
 class Unreachable(LockserverError, ConnectionError):

@@ -45,7 +45,7 @@ impl Rows {
             held_at: None,
             ended_at: None,
             expires_at: None,
-            expires_in_s: asked.ttl_s,
+            expires_in_s: asked.ttl_s.into_iter().chain(asked.max_hold_s).min_by(|a, b| a.as_ms().cmp(&b.as_ms())),
             ttl_s: asked.ttl_s.or(Some(Seconds::from_ms(300_000))),
             ended_as: None,
             reason: None,

@@ -9,10 +9,12 @@ impl Table {
     pub(crate) fn view_ticket(&self, id: TicketId) -> TicketView {
         let ticket = self.ticket(id);
         let queued = matches!(ticket.state, State::Queued { .. });
+        let held = ticket.state == State::Held;
         let ahead = if queued { self.lock(&ticket.lock).queue.ahead(ticket.place()) } else { 0 };
         TicketView {
             ahead,
             expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
+            overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
             ttl: self.lease_of(id),
             stamp: ticket.stamp,
             picked_up: false,

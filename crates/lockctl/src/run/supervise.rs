@@ -120,6 +120,9 @@ impl<'a> Supervisor<'a> {
                         let (name, why) = (clean(name), clean(&lost.to_string()));
                         eprintln!("lockctl: `{name}` is lost, ending the command: {why}");
                     }
+                    None if leases.iter().any(|(_, lease)| lease.last && lease.deadline == deadline) => {
+                        eprintln!("lockctl: the longest hold is over, ending the command");
+                    }
                     None => eprintln!("lockctl: the server does not answer, ending the command before its lease ends"),
                 }
                 self.guard.urgent();

@@ -44,6 +44,22 @@ async fn held_renewed_released() {
 }
 
 #[tokio::test]
+async fn a_ticket_tells_when_it_ends_although_it_is_renewed() {
+    let server = Server::start().await;
+    let answer = server.post(ONE, r#"{"ttl_s": 120, "max_hold_s": 30}"#).await;
+    let left = |ticket: &Value| ticket["expires_in_s"].as_f64().unwrap();
+    let ticket = answer.json();
+    assert_eq!((left(&ticket) <= 30.0, ticket["ttl_s"].as_f64()), (true, Some(120.0)), "{ticket}");
+    let path = format!("/v1/tickets/{}", answer.id());
+    let renewed = server.post(&format!("{path}/renew"), "").await.ok();
+    assert!(left(&renewed) <= 30.0, "{renewed}");
+    // The lease is over first.
+    let renewed = server.post(&format!("{path}/renew"), r#"{"ttl_s": 5}"#).await.ok();
+    assert!(left(&renewed) <= 5.0, "{renewed}");
+    assert!(left(&server.lock("one").await["holders"][0]) <= 5.0);
+}
+
+#[tokio::test]
 async fn what_is_not_free_leaves_nothing_behind() {
     let server = Server::start().await;
     let first = server.take("one").await;

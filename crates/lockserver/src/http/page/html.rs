@@ -227,7 +227,7 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
         since: rfc3339(began),
         since_shown: shown(began),
         lasted: span(now.saturating_sub(began)),
-        left: view.expires_in.map_or_else(|| "–".to_owned(), span),
+        left: view.ends_in().map_or_else(|| "–".to_owned(), span),
     }
 }
 

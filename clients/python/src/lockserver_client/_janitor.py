@@ -1,0 +1,139 @@
+"""What nobody holds on to any more is given back, whatever interrupted whom.
+
+Ctrl-C is an exception that may come between any two steps of the main thread, so no `try` is sure to be entered in time. A
+`Claim` is there before its ticket is asked for, and only those frames and objects keep it that have a use for the ticket. When
+it is dropped, a word falls into a queue (done in C, in one step), and a thread that no signal interrupts gives the ticket back.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import threading
+import weakref
+
+from . import _acquire, _clock
+from ._lease import Lease, log
+from ._sync import Runner
+
+#: How long the end of the program waits for all that is given back then.
+AT_EXIT_S = 2.0
+#: Words for the thread that renews.
+STOP, ABANDONED, ANSWERED = "stop", "abandoned", "answered"
+
+
+class Record:
+    """What there is to give back: a request that may have a ticket, and then its lease and the thread that renews it."""
+
+    def __init__(self, runner: Runner, lock: str) -> None:
+        self.runner, self.lock, self.pid = runner, lock, os.getpid()
+        self.request_id: str | None = None
+        self.lease: Lease | None = None
+        self.keeper: threading.Thread | None = None
+        self.mail: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.told = threading.Event()
+        self.ref: weakref.ref[Claim] | None = None
+
+    @property
+    def done(self) -> bool:
+        """There is nothing to give back."""
+        return self.request_id is None
+
+    def asks(self, request_id: str) -> None:
+        """From now on there may be a ticket."""
+        self.request_id = request_id
+
+    def over(self) -> None:
+        """It was given back, or there is nothing more that could be done."""
+        self.request_id = None
+        if self.ref is not None:
+            _records.pop(self.ref, None)
+
+    def pass_to_keeper(self) -> bool:
+        """Leave it to the thread that renews, if that is at work."""
+        if self.keeper is None or not self.keeper.is_alive():
+            self.mail.put(STOP)
+            return False
+        self.mail.put(ABANDONED)
+        return True
+
+    def give_back(self, within_s: float = AT_EXIT_S) -> None:
+        """Release or cancel, as far as that is quickly done."""
+        lease, request_id = self.lease, self.request_id
+        if request_id is None:
+            return
+        try:
+            if lease is not None:
+                self.runner.run(lease.release_quietly(within_s))
+            else:
+                self.runner.run(_acquire.cancel(self.runner.core, self.lock, request_id, within_s))
+        except Exception as error:
+            log.debug("%r was not given back and ends with its lease: %s", self.lock, error)
+        self.over()
+
+
+class Claim:
+    """Whoever has this has a use for the ticket."""
+
+    __slots__ = ("__weakref__", "_janitor", "record")
+
+    def __init__(self, janitor: _Janitor, record: Record) -> None:
+        self.record, self._janitor = record, janitor
+        record.ref = weakref.ref(self, janitor.words.put)
+        _records[record.ref] = record
+
+    def abandon(self) -> None:
+        """Have it given back by another thread."""
+        self._janitor.words.put(self.record)
+
+
+#: All that there is to give back.
+_records: dict[weakref.ref[Claim], Record] = {}
+
+
+class _Janitor:
+    """The thread that gives back."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.words: queue.SimpleQueue[weakref.ref[Claim] | Record] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="lockserver janitor", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            word = self.words.get()
+            record = word if isinstance(word, Record) else _records.get(word)
+            if record is None or record.done or record.pass_to_keeper():
+                continue
+            try:
+                threading.Thread(target=record.give_back, name="lockserver clean-up", daemon=True).start()
+            except RuntimeError:  # the interpreter is being shut down, or there are too many threads
+                record.give_back()
+
+
+_now: _Janitor | None = None
+
+
+def claim(runner: Runner, lock: str) -> Claim:
+    """Before a ticket is asked for."""
+    global _now
+    janitor = _now
+    if janitor is None or janitor.pid != os.getpid():
+        # A forked child has none of the threads of its parent.
+        janitor = _now = _Janitor()
+    return Claim(janitor, Record(runner, lock))
+
+
+@atexit.register
+def _at_exit() -> None:
+    """What is held or waited for when the interpreter ends is given back, all of it within one time."""
+    until = _clock.now() + AT_EXIT_S
+    records = [record for record in list(_records.values()) if record.pid == os.getpid() and not record.done]
+    kept = [record for record in records if record.pass_to_keeper()]
+    for record in records:
+        left = until - _clock.now()
+        if record not in kept and left > 0:
+            record.give_back(left)
+    for record in kept:
+        record.told.wait(max(0.0, until - _clock.now()))

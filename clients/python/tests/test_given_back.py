@@ -1,0 +1,277 @@
+"""Nothing stays behind: errors in the midst of a wait, Ctrl-C at any step, tasks that are cancelled, the end of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import random
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from test_wire import TICKET, Fake, client, problem
+
+from conftest import MakeServer, Running, Script, wait_until
+from lockserver_client import AsyncClient, AsyncHeld, Client, errors
+
+StartScript = Callable[..., Script]
+QUEUED = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
+
+
+@pytest.mark.parametrize("code", ["unauthorized", "not_allowed", "invalid", "request_timeout"])
+def test_an_error_in_the_midst_of_a_wait_cancels(code: str) -> None:
+    fake = Fake((202, QUEUED), problem(code, 400, retryable=False), (200, {}))
+    with pytest.raises(errors.ApiError, match=f"about {code}"):
+        client(fake).hold("san")
+    assert [one.method for one in fake.requests] == ["POST", "GET", "DELETE"]
+    assert fake.requests[-1].url.params["request_id"] == fake.bodies()[0]["request_id"]
+
+
+def test_an_error_after_a_try_that_may_have_arrived_cancels() -> None:
+    fake = Fake(httpx.ReadError("gone"), problem("unauthorized", 401, retryable=False), (200, {}))
+    with pytest.raises(errors.Unauthorized):
+        client(fake).hold("san")
+    assert [one.method for one in fake.requests] == ["POST", "POST", "DELETE"]
+    # What never arrived leaves nothing to cancel.
+    fake = Fake(httpx.ConnectError("refused"))
+    with pytest.raises(errors.Unreachable):
+        client(fake).hold("san")
+    assert {one.method for one in fake.requests} == {"POST"}
+
+
+def test_where_no_more_may_wait_the_place_is_kept(make_server: MakeServer) -> None:
+    server = make_server({"MAX_WAITING": 2})
+    one = Client(server.url)
+    first = one.hold("DefaultLock")
+    tokens: list[int] = []
+
+    def wait() -> None:
+        with one.hold("DefaultLock", ttl_s=6) as held:
+            tokens.append(held.token)
+
+    def is_queued(count: int) -> bool:
+        return server.queued() == count
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for place, thread in enumerate(threads, 1):
+        thread.start()
+        wait_until(functools.partial(is_queued, place), "one more in the queue")
+    # Longer than the tickets live without a sign of life.
+    begin = time.monotonic()
+    wait_until(lambda: time.monotonic() - begin > 8, "more than a lease")
+    assert server.queued() == 5
+    first.release()
+    for thread in threads:
+        thread.join(60)
+    assert tokens == sorted(tokens)
+    assert len(tokens) == 5
+    assert server.idle()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("can't start new thread")], ids=["ctrl-c", "no thread"])
+def test_interrupted_when_the_renewing_thread_starts(
+    server: Running, client: Client, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    client.hold("DefaultLock").release()
+    start = threading.Thread.start
+
+    def interrupted(self: threading.Thread) -> None:
+        if self.name == "lockserver DefaultLock":
+            if isinstance(error, KeyboardInterrupt):
+                start(self)
+            raise error
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(type(error)):
+        client.hold("DefaultLock", ttl_s=600)
+    wait_until(server.idle, "no holder")
+
+
+def test_interrupted_while_it_is_released(server: Running, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for again in (False, True):
+        held = client.hold("DefaultLock", ttl_s=600)
+        main, exchange = threading.current_thread(), client._runner._exchange
+
+        def interrupted(effect: Any, main: Any = main, exchange: Any = exchange) -> Any:
+            if threading.current_thread() is main:
+                raise KeyboardInterrupt
+            return exchange(effect)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(client._runner, "_exchange", interrupted)
+            with pytest.raises(KeyboardInterrupt), held:
+                pass
+        if again:
+            held.release()
+            assert server.idle()
+        wait_until(server.idle, "no holder")
+
+
+def test_interrupted_at_any_moment(server: Running, client: Client) -> None:
+    """A signal that comes when it likes raises in the main thread: nothing stays behind."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted_cycle(after_s: float) -> int:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, after_s)
+            with client.hold("two", ttl_s=600):
+                pass
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            return 1
+        return 0
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    begin = time.perf_counter()
+    for _ in range(5):
+        client.hold("two").release()
+    cycle = (time.perf_counter() - begin) / 5
+    interrupted = 0
+    try:
+        for _ in range(60):
+            interrupted += interrupted_cycle(random.uniform(1e-5, cycle * 1.2))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    gc.collect()
+    wait_until(lambda: server.idle("two"), "no ticket")
+    assert interrupted
+
+
+def test_cancelled_as_the_loop_ends(server: Running) -> None:
+    """`asyncio.run` cancels what is left, also what gives back after an earlier cancel."""
+
+    async def wait(asynchronous: AsyncClient) -> None:
+        async with asynchronous.hold("DefaultLock", ttl_s=600):
+            raise AssertionError("it was held")
+
+    async def main(turns: int) -> None:
+        asynchronous = AsyncClient(server.url)
+        task = asyncio.create_task(wait(asynchronous))
+        await asyncio.get_running_loop().run_in_executor(None, server.wait_queued, 1)
+        task.cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    with Client(server.url).hold("DefaultLock"):
+        for turns in range(8):
+            asyncio.run(main(turns))
+            assert server.queued() == 0, turns
+
+
+def test_dropped_as_the_loop_ends(server: Running) -> None:
+    async def main(turns: int) -> None:
+        held: AsyncHeld | None = await AsyncClient(server.url).hold("two", ttl_s=600)
+        assert held is not None
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        del held
+
+    for turns in range(4):
+        with pytest.warns(ResourceWarning, match="never released"):
+            asyncio.run(main(turns))
+        assert server.idle("two"), turns
+
+
+def test_a_release_that_is_cancelled_as_the_loop_ends(server: Running) -> None:
+    async def main(turns: int) -> None:
+        held = await AsyncClient(server.url).hold("two", ttl_s=600)
+        task = asyncio.create_task(held.release())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    for turns in range(1, 8):
+        asyncio.run(main(turns))
+        assert server.idle("two"), turns
+
+
+def test_a_task_of_a_request(server: Running) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as asynchronous:
+            held = await asyncio.create_task(asynchronous.hold("DefaultLock"))
+            waiting = asyncio.create_task(asynchronous.hold("DefaultLock"))
+            await asyncio.get_running_loop().run_in_executor(None, server.wait_queued, 1)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert server.queued() == 0
+            await held.release()
+
+    asyncio.run(main())
+
+
+HOLDS_MANY = """
+import sys, time
+from lockserver_client import Client
+client = Client(sys.argv[1])
+held = [client.hold("five", ttl_s=60) for _ in range(5)]
+print("held")
+sys.stdin.readline()
+begin = time.monotonic()
+import atexit
+atexit._run_exitfuncs()
+print(time.monotonic() - begin)
+"""
+
+
+def test_the_end_of_the_program_waits_once_for_all(server: Running, script: StartScript) -> None:
+    holding = script(HOLDS_MANY, server.url)
+    assert holding.line() == "held"
+    server.signal(signal.SIGSTOP)
+    assert holding.process.stdin is not None
+    holding.process.stdin.write("\n")
+    holding.process.stdin.flush()
+    waited = float(holding.line())
+    server.signal(signal.SIGCONT)
+    assert holding.end()[0] == 0
+    # Two seconds each would be ten.
+    assert 1.5 < waited < 6
+    wait_until(lambda: server.holding("five") in (0, 5), "an answer")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_wait_s_bounds_the_time_without_a_server(silent: str) -> None:
+    refused = "http://127.0.0.1:1"
+    for servers, bound in ((refused, 8), (silent, 11), ([silent, refused], 11)):
+        begin = time.monotonic()
+        with pytest.raises(errors.Unreachable):
+            Client(servers).try_hold("DefaultLock")
+        assert time.monotonic() - begin < bound, servers
+
+
+def test_a_reader_of_events_is_woken(server: Running) -> None:
+    events = Client(server.url).events()
+    connected = threading.Event()
+
+    def read() -> None:
+        server.admin.pause("two", "one event")
+        connected.set()
+        list(events)
+
+    events._connect()
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert connected.wait(60)
+    wait_until(lambda: events.last_id is not None, "the reader has read, and waits")
+    begin = time.monotonic()
+    events.close()
+    reader.join(10)
+    assert not reader.is_alive()
+    # The server writes every 15 s.
+    assert time.monotonic() - begin < 8
