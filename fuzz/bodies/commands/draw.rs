@@ -226,7 +226,7 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
                 caller: Caller { admin: choices.below(4) > 0, ..caller(choices) },
                 reason: Arc::from("enough"),
                 only: (choices.below(3) == 0)
-                    .then(|| [Stage::Queued, Stage::Granted, Stage::Held][choices.below(3) as usize]),
+                    .then(|| [Stage::Queued, Stage::Granted, Stage::Held][choices.below(3)]),
             }
         }
         59 => {
