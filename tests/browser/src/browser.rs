@@ -6,7 +6,6 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -77,18 +76,6 @@ impl WebDriverCompatibleCommand for Own {
     fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
         (http::Method::POST, Some(self.body.to_string()))
     }
-}
-
-/// axe-core, as `scripts/setup-tests` brought it.
-///
-/// # Panics
-/// If it did not.
-#[must_use]
-pub fn axe() -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = root.join("target/axe.min.js");
-    std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}: run scripts/setup-tests, which fetches it", path.display()))
 }
 
 impl Browser {

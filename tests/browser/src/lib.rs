@@ -2,10 +2,13 @@
 //!
 //! The tests are in `tests/`; `src/bin/screenshots.rs` takes the pictures of it.
 
+mod axe;
 mod browser;
 mod server;
 
-pub use browser::{Browser, Look, PHONE, WIDE, axe};
+pub use axe::{axe, complaints};
+pub use browser::{Browser, Look, PHONE, WIDE};
+pub use rustix::process::Signal;
 pub use server::{SECRET, Server, key};
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use crate::PATIENCE;
 use reqwest::{Client, Method};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -55,11 +56,10 @@ impl Server {
         // Nothing here speaks TLS, but the client wants to be able to. Another test may have said so already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().expect("a directory");
-        let general = "[general]\nSERVER=127.0.0.1\nDEFAULT_LOCK=\n";
-        std::fs::write(directory.path().join("lockserver.conf"), format!("{general}\n{sections}")).expect("written");
         let has_keys = sections.contains("[key ops]");
         let key = has_keys.then(|| format!("ops{SECRET}"));
         let mut server = Self { directory, port: 0, process: None, client: Client::new(), key };
+        server.configure(sections);
         server.run().await;
         server
     }
@@ -90,6 +90,30 @@ impl Server {
     pub async fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().await.expect("it ends");
+    }
+
+    /// Sends the process a signal: to stop it as it stands, let it go on, or read its configuration again.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.process.as_ref().and_then(Child::id).and_then(|pid| i32::try_from(pid).ok());
+        kill_process(pid.and_then(Pid::from_raw).expect("it runs"), signal).expect("it takes signals");
+    }
+
+    /// Gives it another configuration and lets it read that.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn reload(&self, sections: &str) {
+        self.configure(sections);
+        self.signal(Signal::HUP);
+    }
+
+    fn configure(&self, sections: &str) {
+        let general = "[general]\nSERVER=127.0.0.1\nDEFAULT_LOCK=\n";
+        let path = self.directory.path().join("lockserver.conf");
+        std::fs::write(path, format!("{general}\n{sections}")).expect("written");
     }
 
     /// An address of it.

@@ -11,16 +11,16 @@ use std::path::PathBuf;
 const LOCKS: [(&str, &str, &[&str]); 8] = [
     (
         "san-ssh",
-        r#"{"size": 7, "description": "SSH sessions of the storage network"}"#,
+        r#"{"size": 8, "lock_delay_s": 900, "description": "SSH sessions of the storage network"}"#,
         &[
             "over: nightly backup of web4",
-            "over: report for finance",
+            "lost: report for finance",
             "nightly backup of db1",
             "nightly backup of db2",
             "snapshot of mail3",
             "firmware check of shelf 4",
             "nightly backup of web7",
-            "volume report for finance",
+            "volume report for finance: every volume of the shelves 1 to 9, with its snapshots, its owner and what it will need by the end of the next quarter, as asked for by R. Lindqvist on Monday morning",
             "resize of vol-2231",
             "nightly backup of db3",
             "nightly backup of db4",
@@ -48,36 +48,65 @@ const LOCKS: [(&str, &str, &[&str]); 8] = [
     ("tape-library", r#"{"size": 2, "description": "Drives"}"#, &["restore of projects/2019"]),
 ];
 
-/// Makes the server's answers older than they are, and invents the past of a lock: a working day.
+/// Makes the server's answers older than they are, and invents the past of a lock: a working day. All that is told of a ticket
+/// comes from one table of moments, so that the parts of the page agree.
 const PAST: &str = r"
-const real = window.fetch, minute = 60000;
-const ago = (minutes) => new Date(Date.now() - minutes * minute).toISOString();
-const age = (lock, place) => {
-  const seed = [...lock.name].reduce((sum, c) => sum + c.charCodeAt(0), 0);
-  lock.holders.forEach((one, i) => { one.granted_at = one.held_at = ago(2 + ((i * 7 + seed) % 17) * 1.37); });
-  lock.queue.forEach((one, i) => { one.created_at = ago(9.3 - i * 3.1); });
-  if (lock.waiting_since) lock.waiting_since = ago(lock.name === 'san-ssh' ? 9.3 : 3.4);
-  if (lock.holding_since) lock.holding_since = ago(4 + (seed % 23) * 1.13);
-  if (lock.queued && !lock.paused) lock.expected_wait_s = lock.name === 'san-ssh' ? 400 : 500;
+const real = window.fetch, minute = 60000, loaded = Date.now();
+const ago = (minutes) => new Date(loaded - minutes * minute).toISOString();
+// When tickets were made, in minutes ago, by their order. The one that was ended by hand ended a short while ago.
+const REVOKED = 2.6;
+const ages = {};
+const learn = (lock) => {
+  ages[lock.name] = [...lock.holders, ...lock.queue, ...lock.closures].map((one) => one.number);
+};
+const made = (number, known) => 40 - ((known.filter((one) => one < number).length + (known.includes(number) ? 0.5 : 0)) * 37) / known.length;
+const age = (lock) => {
+  learn(lock);
+  const minutes = (number) => made(number, ages[lock.name]);
+  lock.holders.forEach((one) => { one.created_at = one.granted_at = one.held_at = ago(minutes(one.number)); });
+  lock.queue.forEach((one) => { one.created_at = ago(minutes(one.number)); });
+  lock.closures.forEach((one) => { one.opens_in_s -= REVOKED * 60; });
+  const oldest = (list) => list.map((one) => one.created_at).sort()[0] ?? null;
+  lock.waiting_since = oldest(lock.queue);
+  lock.holding_since = oldest(lock.holders);
+  if (lock.queued && !lock.paused) lock.expected_wait_s = lock.name === 'san-ssh' ? 1080 : 500;
+  if (lock.name === 'san-ssh') Object.assign(lock.statistics, {queries: 219, grants: 214, got: 214, released: 204, forgotten: 2, revoked: 1});
 };
 const wave = (x) => Math.sin(x * 9) * 1.1 + Math.sin(x * 23 + 1) * 0.8 + Math.sin(x * 57) * 0.4;
-const past = (steps, step_s, base) => {
-  const list = Array.from({length: steps}, (_, i) => base(i / steps));
-  const use = list.map((x) => Math.round(Math.min(7, Math.max(0, x)) * 100) / 100);
-  return {begin: new Date(Date.now() - steps * step_s * 1000).toISOString(), step_s, size: list.map(() => 7), in_use: use,
-    in_use_max: use.map((x) => Math.min(7, Math.ceil(x))), queued_max: list.map((x) => Math.max(0, Math.round((x - 6.6) * 2.4))),
-    waits: {count: 214, p50_s: 0.4, p90_s: 190, p99_s: 700}, holds: {count: 209, p50_s: 310, p90_s: 1080, p99_s: 1900}};
+const past = (was, span, size, base, times) => {
+  const steps = span / was.step_s;
+  const list = Array.from({length: steps}, (_, i) => Math.max(0, base(i / steps)));
+  const use = list.map((x) => Math.round(Math.min(size, x) * 100) / 100);
+  return {...was, begin: ago(span / 60), size: list.map(() => size), in_use: use, full: list.map((x) => (x >= size ? 1 : x > size - 0.4 ? 0.5 : 0)),
+    in_use_max: use.map((x) => Math.min(size, Math.ceil(x))), queued_max: list.map((x) => Math.max(0, Math.round((x - size + 0.4) * 1.7))), ...times};
 };
+const times = (count) => ({waits: {count, p50_s: 0.4, p90_s: 190, p99_s: 700}, holds: {count: count - 7, p50_s: 310, p90_s: 1080, p99_s: 1900}});
+const day = (t) => Math.exp(-(((t - 0.62) / 0.22) ** 2));
 window.fetch = async (path, init) => {
   const answer = await real(path, init);
   if (!String(path).startsWith('/v1/locks')) return answer;
   const told = await answer.json();
   if (told.hour) {
-    told.hour = past(360, 10, (t) => 4.6 + 2.6 * t + wave(t));
-    told.day = past(288, 300, (t) => 7 * Math.exp(-(((t - 0.62) / 0.22) ** 2)) + 1 + wave(t) / 2);
-    told.events.forEach((event, i) => { event.at = ago((told.events.length - i) * 1.07); });
+    told.since = ago(26 * 60);
+    const busy = told.lock === 'san-ssh';
+    told.hour = busy ? past(told.hour, 3600, 8, (t) => (t > 0.72 ? 8 + (t - 0.72) * 5 : 5.2 + 3 * t + wave(t)), times(31))
+      : past(told.hour, 3600, 5, (t) => (t > 0.74 ? 4 : 2.4 + wave(t) / 2), {});
+    // What is closed is not in use, and full all the same.
+    told.hour.in_use = told.hour.in_use.map((use, i, all) => (i > all.length * (1 - REVOKED / 60) ? use - 1 : use));
+    told.day = busy ? past(told.day, 86400, 8, (t) => 8 * day(t) + 1 + wave(t) / 2, times(214)) : past(told.day, 86400, 5, (t) => 3 * day(t) + 0.6 + wave(t) / 3, {});
+    const known = ages[told.lock];
+    const moment = (event) => (event.ended_as === 'revoked' ? REVOKED : event.kind === 'ended' ? made(event.number, known) - 2.2 : event.number ? made(event.number, known) : 41);
+    told.events.forEach((event) => {
+      event.at = ago(moment(event));
+      if (event.held_s != null) event.held_s = (made(event.number, known) - moment(event)) * 60;
+    });
+    told.events.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   } else {
-    (told.locks ?? [told]).forEach(age);
+    // The list has no tickets; what it says comes from the same table.
+    for (const lock of told.locks ?? [told]) {
+      if (told.locks) Object.assign(lock, await (await real(`/v1/locks/${lock.name}`, init)).json());
+      age(lock);
+    }
   }
   return new Response(JSON.stringify(told), {status: 200});
 };
@@ -93,12 +122,20 @@ async fn main() {
         let settings: Value = serde_json::from_str(settings).expect("JSON is written there");
         server.ok("PUT", &format!("/v1/locks/{name}"), settings).await;
         for (number, info) in infos.iter().enumerate() {
-            let ticket = server.take(name, info, 900 + 137 * u32::try_from(number).expect("few")).await;
+            let said = info.trim_start_matches("over: ").trim_start_matches("lost: ");
+            let ticket = server.take(name, said, 900 + 137 * u32::try_from(number).expect("few")).await;
             if info.starts_with("over: ") {
                 server.release(&ticket).await;
+            } else if info.starts_with("lost: ") {
+                let path = format!("/v1/locks/{name}/tickets/{}?reason=the%20host%20is%20gone", ticket["number"]);
+                server.ok("DELETE", &path, Value::Null).await;
             }
         }
     }
+    let named = server.take("licence-cad", "s.okafor: assembly", 900).await;
+    server.ok("PATCH", "/v1/locks/licence-cad", json!({"lock_delay_s": 1200})).await;
+    let path = format!("/v1/locks/licence-cad/tickets/{}?reason=crashed", named["number"]);
+    server.ok("DELETE", &path, Value::Null).await;
     for _ in 0..5 {
         server.ok("POST", "/v1/locks/batch/tickets", json!({"permits": 57, "info": "render", "ttl_s": 900})).await;
     }
@@ -117,7 +154,7 @@ async fn main() {
             browser.open(&server.url("/openapi.json")).await;
             let secret = format!("ops{SECRET}");
             browser.js("sessionStorage.setItem('lockserver-key', arguments[0])", vec![secret.into()]).await;
-            for (path, page) in [("/", "locks"), ("/locks/san-ssh", "lock")] {
+            for (path, page) in [("/", "locks"), ("/locks/san-ssh", "lock"), ("/locks/licence-cad", "seats")] {
                 browser.open(&server.url(path)).await;
                 browser.until_text("#state", "Live").await;
                 browser.until("it is drawn", "return document.querySelectorAll('main .bar rect').length > 3").await;

@@ -1,7 +1,10 @@
 //! The page in a real browser.
 
 mod acting;
+mod changing;
+mod following;
 mod looking;
+mod reading;
 mod safety;
 mod speed;
 

@@ -20,7 +20,10 @@ async fn a_thousand_locks_and_two_hundred_changes_a_second() {
     });
     let server = Server::start(&sections).await;
     let browser = Browser::start(WIDE).await;
+    let opened = Instant::now();
     open(&browser, &server, "/").await;
+    let opened = opened.elapsed();
+    assert!(opened < Duration::from_secs(5), "a thousand locks took {opened:?} to open");
     let rows = browser.js("return document.querySelectorAll('#rows .row').length", Vec::new()).await;
     assert_eq!(rows, LOCKS);
     let measure = "window.tasks = []; new PerformanceObserver((l) => tasks.push(...l.getEntries().map((e) => e.duration))).observe({type: 'longtask'}); \
@@ -42,13 +45,16 @@ async fn a_thousand_locks_and_two_hundred_changes_a_second() {
     let tasks: Vec<f64> = told["tasks"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
     let (longest, sum) = (tasks.iter().copied().fold(0.0, f64::max), tasks.iter().sum::<f64>());
     println!(
-        "{took:.1} s, {} frames, {} long tasks, {sum:.0} ms together, the longest {longest:.0} ms",
+        "opened in {opened:?}; {took:.1} s, {} frames, {} long tasks, {sum:.0} ms together, the longest {longest:.0} ms",
         told["frames"],
         tasks.len()
     );
     // Long tasks are those of 50 ms and more; a person notices 100 ms, and this machine may be busy with other things.
-    assert!(longest < 400.0, "a task of {longest} ms: {tasks:?}");
-    assert!(sum < took * 300.0, "{sum} ms of long tasks in {took} s");
+    assert!(took < f64::from(SECONDS) * 1.5, "the changes were not as many a second as they should be: {took} s");
+    assert!(longest < 250.0, "a task of {longest} ms: {tasks:?}");
+    assert!(sum < took * 150.0, "{sum} ms of long tasks in {took} s");
+    let frames = told["frames"].as_f64().unwrap();
+    assert!(frames > took * 15.0, "{frames} frames in {took} s");
     // Searching answers at once.
     let search = "const s = document.getElementById('search'); const t = performance.now(); s.value = 'lock-0999'; s.dispatchEvent(new Event('input')); void document.body.offsetHeight; return performance.now() - t";
     let searched = browser.js(search, Vec::new()).await.as_f64().unwrap();

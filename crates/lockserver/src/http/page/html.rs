@@ -4,8 +4,10 @@ use super::super::app::App;
 use super::super::json::{expected_wait, now_ms};
 use super::super::wall::rfc3339;
 use super::assets;
+use super::why::why;
+use super::words::{shown, since, slots, span};
 use askama::Template;
-use lock_core::{Closure, Load, LockView, Ms, TicketView, WallMs};
+use lock_core::{Capacity, Closure, Load, LockView, Permits, SlotName, State, TicketView, WallMs};
 use std::fmt::Write as _;
 
 /// Slots drawn one by one; beyond that a bar has parts.
@@ -77,6 +79,7 @@ struct OneLock<'a> {
     row: Row,
     lock: &'a LockView,
     why: String,
+    free: String,
     holders: Vec<Line<'a>>,
     queue: Vec<Line<'a>>,
     closures: Vec<(String, &'static str, String)>,
@@ -87,6 +90,7 @@ struct Line<'a> {
     number: u64,
     slots: String,
     info: &'a str,
+    remarks: String,
     who: String,
     since: String,
     since_shown: String,
@@ -104,30 +108,6 @@ struct Message<'a> {
 
 fn render(template: &impl Template) -> String {
     template.render().expect("a String takes everything")
-}
-
-/// A time for people: its two largest units.
-fn span(ms: Ms) -> String {
-    let s = ms / 1000;
-    let two = |a: u64, first: &str, b: u64, second: &str| match b {
-        0 => format!("{a}\u{a0}{first}"),
-        b => format!("{a}\u{a0}{first} {b}\u{a0}{second}"),
-    };
-    match s {
-        0..60 => format!("{s}\u{a0}s"),
-        60..3600 => two(s / 60, "min", s % 60, "s"),
-        3600..86_400 => two(s / 3600, "h", s % 3600 / 60, "min"),
-        _ => two(s / 86_400, "d", s % 86_400 / 3600, "h"),
-    }
-}
-
-/// A moment for people, to the second.
-fn shown(wall: WallMs) -> String {
-    rfc3339(wall - wall % 1000).replace('T', " ").replace('Z', " UTC")
-}
-
-fn since(then: Option<WallMs>, now: WallMs) -> String {
-    then.map_or_else(|| "–".to_owned(), |then| span(now.saturating_sub(then)))
 }
 
 /// The parts of a bar: each slot if there are few, with such a gap between two at most.
@@ -183,6 +163,7 @@ fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
         expected: match expected {
             None => "–".to_owned(),
             Some(0) => "none".to_owned(),
+            Some(1..1000) => "less than 1\u{a0}s".to_owned(),
             Some(ms) => format!("about {}", span(ms)),
         },
         load,
@@ -202,15 +183,33 @@ pub(super) fn overview(app: &App, locks: &[LockView]) -> String {
     })
 }
 
-fn slots(ranges: &[(u32, u32)], names: &[lock_core::SlotName]) -> String {
-    if !names.is_empty() {
-        return names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    }
-    let range = |&(first, last): &(u32, u32)| match last == first {
-        true => first.to_string(),
-        false => format!("{first}–{last}"),
+/// What is said of a ticket beside who has it.
+fn remarks(view: &TicketView) -> String {
+    let ticket = &view.ticket;
+    let state = match ticket.state {
+        State::Queued { dormant: true, .. } => ", no sign of life",
+        State::Granted { .. } => ", granted, not picked up",
+        _ => "",
     };
-    ranges.iter().map(range).collect::<Vec<_>>().join(", ")
+    let permits = match ticket.permits {
+        Permits::Count(1) => String::new(),
+        Permits::Count(count) => format!(", {count} permits"),
+        Permits::All => ", all permits".to_owned(),
+    };
+    let priority = if ticket.priority == 0 { String::new() } else { format!(", priority {}", ticket.priority) };
+    format!("{permits}{priority}{state}")
+}
+
+/// Names of the slots that nobody has, where they have names and all holders are listed.
+fn free_names(lock: &LockView) -> String {
+    let Capacity::Named(names) = &lock.lock.settings.capacity else { return String::new() };
+    if lock.holding > lock.holders.len() as u64 {
+        return String::new();
+    }
+    let held = lock.holders.iter().flat_map(|one| &one.ticket.slot_names);
+    let taken: Vec<&SlotName> = held.chain(lock.closures.iter().flat_map(|one| &one.slot_names)).collect();
+    let free: Vec<SlotName> = names.iter().filter(|name| !taken.contains(name)).cloned().collect();
+    slots(&[], &free)
 }
 
 fn line(view: &TicketView, now: WallMs) -> Line<'_> {
@@ -220,6 +219,7 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
         number: ticket.number,
         slots: slots(&ticket.slots, &ticket.slot_names),
         info: &ticket.info,
+        remarks: remarks(view),
         who: match &ticket.owner {
             Some(owner) => format!("{owner}, {}", ticket.from),
             None => ticket.from.to_string(),
@@ -231,29 +231,10 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
     }
 }
 
-/// Why somebody who waits has to.
-fn why(load: &Load, expected: &str, waiting: &str) -> String {
-    let Load { size, free, queued, .. } = load;
-    let wait = |count: u64| if count == 1 { "1 waits".to_owned() } else { format!("{count} wait") };
-    if load.paused {
-        return format!("Paused: nobody is let in. {}.", wait(*queued));
-    }
-    let newcomer = if expected.starts_with("about") { format!(" A newcomer waits {expected}.") } else { String::new() };
-    match (free, queued) {
-        (0, 0) => format!("All {size} are taken, nobody waits."),
-        (0, _) => {
-            format!("All {size} are taken. {}, one of them for {waiting}.{newcomer}", wait(*queued))
-        }
-        (_, 0) => format!("{free} of {size} are free: the next one gets in at once."),
-        _ => {
-            format!("{free} of {size} are free, and {}: for more than that, or without a sign of life.", wait(*queued))
-        }
-    }
-}
-
 /// One lock.
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
+    let expected = expected_wait(&lock.load, app.engine.metrics().history.usual_hold(&lock.lock.name, now));
     let row = Row { bar: bar(&lock.load, GAP_OF_ONE), ..row(app, lock, now) };
     let closure = |closure: &Closure| {
         let left = closure.until.saturating_sub(lock.now);
@@ -261,7 +242,8 @@ pub(super) fn lock(app: &App, lock: &LockView) -> String {
     };
     render(&OneLock {
         frame: Frame::of(app),
-        why: why(&lock.load, &row.expected, &row.waiting),
+        why: why(lock, expected, now),
+        free: free_names(lock),
         row,
         lock,
         holders: lock.holders.iter().map(|view| line(view, now)).collect(),
@@ -284,15 +266,6 @@ pub(super) fn sign_in(text: &str, of_lock: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_for_people() {
-        for (seconds, text) in
-            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (90_000, "1 d 1 h")]
-        {
-            assert_eq!(span(seconds * 1000).replace('\u{a0}', " "), text);
-        }
-    }
 
     #[test]
     fn a_bar_is_as_wide_as_its_lock() {

@@ -6,6 +6,8 @@
 mod assets;
 mod html;
 mod text;
+mod why;
+mod words;
 
 use super::app::App;
 use super::auth::{Denied, Who};

@@ -1,187 +1,200 @@
 // What administrators do, each after a question that names what happens to whom.
 
-import { Problem, call, lockPath } from "./api.js";
-import { about, h, put, say, some, written } from "./words.js";
+import { call, lockPath } from "./api.js";
+import { ask, field, list, ticketWords } from "./ask.js";
+import { about, h, some } from "./words.js";
 
-/** A ticket for people. */
-export function ticketWords(ticket) {
-  const who = ticket.owner ? `${ticket.owner}, ${ticket.from}` : ticket.from;
-  return h("span", { class: "ticket" }, ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"), ` no. ${ticket.number}, `, h("bdi", {}, who));
-}
-
-const list = (tickets, all) => [
-  h("ul", {}, tickets.slice(0, 8).map((ticket) => h("li", {}, ticketWords(ticket)))),
-  all > Math.min(tickets.length, 8) ? h("p", {}, `… and ${all - Math.min(tickets.length, 8)} more.`) : null,
-];
-
-/**
- * Asks, and does it. `act(form, force)` sends the request; `force` is what the server said would end and somebody has
- * agreed to. `moved(problem)` is told that the lock is not any more as it was shown, and says how it is now.
- */
-function ask({ title, text, fields = [], verb, danger = false, act, moved, done }) {
-  const error = h("div", { class: "error", role: "alert" });
-  const go = h("button", { class: danger ? "danger" : "main" }, verb);
-  const cancel = h("button", { type: "button", id: "cancel", click: () => dialog.close() }, "Cancel");
-  let force;
-  const submit = async (event) => {
-    event.preventDefault();
-    go.disabled = true;
-    error.replaceChildren();
-    try {
-      const told = await act(new FormData(form), force);
-      dialog.close();
-      say(done(told));
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      const { code, body, status } = problem;
-      force = undefined;
-      if (code === "would_end_tickets") {
-        force = body.would_end;
-        error.append(h("p", {}, h("b", {}, `This ends ${some(body.would_end, "ticket")}:`)), ...list(body.tickets ?? [], body.would_end).filter(Boolean));
-        put(go, `${verb}, and end ${body.would_end === 1 ? "it" : `these ${body.would_end}`}`);
-      } else if (status === 412 || status === 410 || status === 404) {
-        const words = await moved(problem);
-        error.append(h("p", {}, h("b", {}, "It has changed meanwhile: nothing was done. "), words.text));
-        if (words.over) go.hidden = true;
-        else put(go, `${verb}, as it is now`);
-      } else {
-        error.append(h("p", {}, problem.message), body.may_have_taken_effect ? h("p", {}, "It may be done all the same: look before you try again.") : "");
-      }
-    } finally {
-      go.disabled = false;
-    }
-  };
-  const form = h("form", { submit }, h("h2", { id: "question" }, title), text, fields, error, h("div", { class: "actions" }, go, cancel));
-  const opener = document.activeElement;
-  const dialog = h("dialog", { "aria-labelledby": "question", close: () => {
-    dialog.remove();
-    if (opener?.isConnected) opener.focus();
-    else document.getElementById("main").focus();
-  } }, form);
-  document.body.append(dialog);
-  dialog.showModal();
-  (form.querySelector("input, textarea, select") ?? cancel).focus();
-  return dialog;
-}
-
-const field = (label, input, hint) => h("p", { class: "field" }, h("label", {}, label, " ", input), hint ? h("small", {}, hint) : null);
 const query = (force) => (force === undefined ? "" : `?force=true&expect_tickets=${force}`);
 const tag = (lock) => ({ "If-Match": `"${lock.revision}"` });
 const name = (lock) => h("bdi", {}, lock.name);
+const p = (...content) => h("p", {}, ...content);
+const needs = (ticket) => (ticket.permits === "all" ? "all permits at once" : some(ticket.permits, "permit"));
 
-/** What to say when the lock's settings are others; `page` shows them and gives the lock as it is now. */
+/** Who gets in at once if so many permits can be given; `empty` if none is out or closed then. The rules are the server's. */
+function entrants({ queue, holders }, room, empty) {
+  const first = [];
+  if (holders.some((one) => one.permits === "all") && !empty) return first;
+  for (const ticket of queue.filter((one) => !one.dormant)) {
+    if (ticket.permits === "all") {
+      if (empty && !first.length) first.push(ticket);
+      break;
+    }
+    if (ticket.permits > room) break;
+    room -= ticket.permits;
+    first.push(ticket);
+  }
+  return first;
+}
+
+/** The same in words. */
+function entering(lock, room, empty) {
+  const awake = lock.queue.filter((one) => !one.dormant);
+  const first = entrants(lock, room, empty);
+  if (first.length) return [p(first.length === 1 ? "This one is let in at once:" : `These ${first.length} are let in at once:`), list(first)];
+  if (!lock.queued) return p("Nobody waits. Who asks from then on is let in, if it fits.");
+  if (!awake.length) return p("Nobody is let in by it: none of those who wait has shown life lately.");
+  return p("Nobody is let in by it: the first in line, ", ticketWords(awake[0]), `, needs ${needs(awake[0])}, and ${room > 0 ? `${room.toLocaleString()} would be free` : "none would be free"}.`);
+}
+
+/** What to do when the lock's settings are others: the page shows them, and so does the question. */
 const settingsMoved = (page, words) => async (problem) => {
-  if (problem.status === 404) return { text: "the lock is gone.", over: true };
+  if (problem.status === 404) return { text: "The lock is gone.", over: true };
   await page.refresh();
-  return { text: words(page.lock), over: false };
+  return { shown: page.lock, text: words(page.lock) };
 };
 
+const names = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean);
+
+/** What another size would do. */
+function resized(lock, size, slots) {
+  if (!Number.isInteger(size) || size < 1) return null;
+  const out = lock.in_use + lock.closed;
+  const lost = slots ? lock.holders.filter((one) => one.slot_names.some((slot) => !slots.includes(slot))) : [];
+  const kept = lost.length ? [p("Names that go are still held, until these give them back:"), list(lost)] : null;
+  const tooBig = lock.queue.filter((one) => one.permits > size);
+  const ends = tooBig.length ? [p(h("b", {}, "These wait for more than that and end:")), list(tooBig)] : null;
+  if (size === lock.size) return kept;
+  if (out > size) return [p(`${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on. ${some(out - size + 1, "permit")} must come back before anybody gets in. In use now:`), list(lock.holders, lock.holding), kept, ends];
+  if (size < lock.size) return [p(out === size ? "Nobody gets in until one of them leaves." : `${some(size - out, "permit")} would be free.`), kept, ends];
+  if (lock.paused) return [p("It is paused: nobody is let in."), kept];
+  return [entering(lock, size - out, out === 0), kept];
+}
+
 export function resize(page) {
-  const { lock } = page;
-  const slots = lock.settings.slots;
+  const { slots } = page.lock.settings;
   const input = slots
     ? h("textarea", { name: "slots", rows: Math.min(12, slots.length + 1), required: true, spellcheck: "false" })
-    : h("input", { name: "size", type: "number", min: 1, max: 1000000, value: lock.size, required: true });
+    : h("input", { name: "size", type: "number", min: 1, max: 1000000, value: page.lock.size, required: true });
   if (slots) input.value = slots.join("\n");
   ask({
-    title: ["Resize ", name(lock)],
-    text: h("p", {}, `It has ${some(lock.size, "permit")} now, ${lock.in_use} of them in use. With more, the next in line get in at once. With fewer, nobody loses what is held: nobody else gets in until enough have left.`),
+    title: ["Resize ", name(page.lock)],
+    shown: page.lock,
+    text: (lock) => p(`It has ${some(lock.size, "permit")} now, ${lock.in_use.toLocaleString()} of them in use${lock.closed ? ` and ${lock.closed.toLocaleString()} closed` : ""}. Nobody loses what is held.`),
     fields: slots ? field("Slots, a name a line", input) : field("Permits", input),
-    verb: "Resize",
-    act: (form, force) => {
-      const wanted = slots ? { slots: form.get("slots").split("\n").map((one) => one.trim()).filter(Boolean) } : { size: Number(form.get("size")) };
-      return call("PATCH", lockPath(lock.name, query(force)), { body: wanted, headers: tag(page.lock) });
+    input: (lock, form) => {
+      const wanted = slots ? names(form.get("slots")) : undefined;
+      return resized(lock, wanted ? wanted.length : Number(form.get("size")), wanted);
     },
-    moved: settingsMoved(page, (now) => `its size is ${now.size} now, ${now.in_use} in use.`),
+    verb: "Resize",
+    act: (lock, form, force) => {
+      const body = slots ? { slots: names(form.get("slots")) } : { size: Number(form.get("size")) };
+      return call("PATCH", lockPath(lock.name, query(force)), { body, headers: tag(lock) });
+    },
+    moved: settingsMoved(page, (now) => `Its size is ${now.size} now, ${now.in_use} in use.`),
     done: (now) => `Resized to ${now.size}.`,
   });
 }
 
 export function pause(page) {
-  const { lock } = page;
-  const times = [["", "until somebody resumes it"], ["900", "15 minutes"], ["3600", "1 hour"], ["14400", "4 hours"], ["86400", "1 day"]];
+  const lengths = [["", "until somebody resumes it"], ["900", "15 minutes"], ["3600", "1 hour"], ["14400", "4 hours"], ["86400", "1 day"]];
   ask({
-    title: ["Pause ", name(lock)],
-    text: h("p", {}, `Nobody is let in while it is paused; ${lock.queued ? `the ${some(lock.queued, "ticket")} in the queue keep their places` : "who asks may wait"}. ${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on undisturbed.`),
+    title: ["Pause ", name(page.lock)],
+    shown: page.lock,
+    text: (lock) => [
+      p(`Nobody is let in while it is paused. ${lock.holding ? `${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on undisturbed.` : "Nobody holds it."} ${lock.queued ? `In the queue, ${some(lock.queued, "ticket")} ${lock.queued === 1 ? "keeps its place" : "keep their places"}:` : "Who asks may wait."}`),
+      lock.queued ? list(lock.queue, lock.queued) : null,
+    ],
     fields: [
       field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "Everybody sees it."),
-      field("For", h("select", { name: "until" }, times.map(([value, text]) => h("option", { value }, text)))),
+      field("For", h("select", { name: "until" }, lengths.map(([value, text]) => h("option", { value }, text)))),
     ],
     verb: "Pause",
-    act: (form) => {
+    act: (lock, form) => {
       const until = Number(form.get("until"));
       const body = { paused: true, reason: form.get("reason"), ...(until ? { until_s: until } : {}) };
-      return call("PATCH", lockPath(lock.name), { body, headers: tag(page.lock) });
+      return call("PATCH", lockPath(lock.name), { body, headers: tag(lock) });
     },
-    moved: settingsMoved(page, (now) => (now.paused ? "somebody has paused it already." : "its settings are others now.")),
+    moved: settingsMoved(page, (now) => (now.paused ? "Somebody has paused it already." : "Its settings are others now.")),
     done: () => "Paused.",
   });
 }
 
 export function resume(page) {
-  const { lock } = page;
-  const first = lock.queue.slice(0, Math.max(0, lock.free));
   ask({
-    title: ["Resume ", name(lock)],
-    text: [h("p", {}, lock.queued ? `${some(lock.queued, "ticket")} ${lock.queued === 1 ? "waits" : "wait"}; with ${lock.free} free, the first are let in at once:` : "Nobody waits. Who asks from now on is let in."), ...list(first, first.length)],
+    title: ["Resume ", name(page.lock)],
+    shown: page.lock,
+    text: (lock) => [
+      p(lock.queued ? `${some(lock.queued, "ticket")} ${lock.queued === 1 ? "waits" : "wait"}, ${lock.free.toLocaleString()} of ${some(lock.size, "permit")} ${lock.free === 1 ? "is" : "are"} free.` : null),
+      entering(lock, lock.free, lock.in_use + lock.closed === 0),
+    ],
     verb: "Resume",
-    act: () => call("PATCH", lockPath(lock.name), { body: { paused: false }, headers: tag(page.lock) }),
-    moved: settingsMoved(page, (now) => (now.paused ? "its settings are others now." : "somebody has resumed it already.")),
+    act: (lock) => call("PATCH", lockPath(lock.name), { body: { paused: false }, headers: tag(lock) }),
+    moved: settingsMoved(page, (now) => (now.paused ? "Its settings are others now." : "Somebody has resumed it already.")),
     done: () => "Resumed.",
   });
 }
 
 export function remove(page) {
-  const { lock } = page;
-  const all = lock.holding + lock.queued;
   ask({
-    title: ["Delete ", name(lock)],
-    text: [h("p", {}, all ? `It is in use: ${some(lock.holding, "holder")} and ${lock.queued} in the queue would lose their tickets:` : "Nobody holds it and nobody waits for it."), ...list([...lock.holders, ...lock.queue], all)],
+    title: ["Delete ", name(page.lock)],
+    shown: page.lock,
+    text: (lock) => {
+      const all = lock.holding + lock.queued;
+      return [p(all ? `It is in use: ${some(lock.holding, "holder")} and ${lock.queued.toLocaleString()} in the queue would lose their tickets:` : "Nobody holds it and nobody waits for it."), all ? list([...lock.holders, ...lock.queue], all) : null];
+    },
     verb: "Delete",
     danger: true,
-    act: async (form, force) => {
-      await call("DELETE", lockPath(lock.name, query(force)), { headers: tag(page.lock) });
+    act: async (lock, form, force) => {
+      await call("DELETE", lockPath(lock.name, query(force)), { headers: tag(lock) });
       location.assign("/");
     },
-    moved: settingsMoved(page, (now) => `${now.holding} hold it now, ${now.queued} wait.`),
+    moved: settingsMoved(page, (now) => `Its settings are others now; ${now.holding} hold it, ${now.queued} wait.`),
     done: () => "Deleted.",
   });
 }
 
+const STATES = { queued: "it waits in the queue", granted: "it has been given its permits", held: "it holds its permits, and something may run with them", ended: "it has ended" };
+
 export function revoke(page, ticket) {
-  const { lock } = page;
-  const holds = ticket.state !== "queued";
-  const delay = lock.settings.lock_delay_s;
-  const next = delay ? `Its permits stay closed for ${about(delay)}.` : lock.paused ? "Its permits stay free while the lock is paused." : lock.queue.length ? ["Next in line: ", ticketWords(lock.queue[0]), "."] : "Nobody waits for its permits.";
+  // What ends, and what of its lock is shown with it.
+  const seen = (one) => ({ ticket: one, lock: page.lock });
   ask({
-    title: [`End ticket ${ticket.number} of `, name(lock)],
-    text: [
-      h("p", {}, ticketWords(ticket)),
-      h("p", {}, holds ? "It holds its permits now and loses them; whatever runs with them is not stopped by this. " : "It loses its place in the queue. ", holds ? next : null),
-    ],
+    title: [`End ticket ${ticket.number} of `, name(page.lock)],
+    shown: seen(ticket),
+    text: ({ ticket: one, lock }) => {
+      if (one.state === "queued") return [p(ticketWords(one)), p("It waits, and loses its place in the queue.")];
+      const delay = lock.settings.lock_delay_s;
+      const back = one.permits === "all" ? lock.in_use : Math.max(one.slots.length, one.permits);
+      const left = lock.in_use - back;
+      const others = { ...lock, holders: lock.holders.filter((other) => other.number !== one.number) };
+      return [
+        p(ticketWords(one)),
+        p(`${one.state === "granted" ? "It was given its permits, which its client has not picked up yet, and loses them." : "It holds its permits now and loses them; whatever runs with them is not stopped by this."} ${delay ? `They stay closed for ${about(delay)}.` : lock.paused ? "They stay free while the lock is paused." : ""}`),
+        delay || lock.paused ? null : entering(others, lock.size - left - lock.closed, left + lock.closed === 0),
+      ];
+    },
     fields: field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "For its client and the log."),
     verb: "End it",
     danger: true,
-    act: (form) => call("DELETE", `${lockPath(lock.name)}/tickets/${ticket.number}?reason=${encodeURIComponent(form.get("reason"))}`),
+    // Only in the state that the question was about: a waiter may have begun its work since.
+    act: ({ ticket: one }, form) => call("DELETE", `${lockPath(page.name)}/tickets/${one.number}?state=${one.state}&reason=${encodeURIComponent(form.get("reason"))}`),
     moved: async (problem) => {
       await page.refresh();
-      const how = problem.body.ended_as;
-      return { text: how ? `the ticket has ended as ${how} by itself.` : "the ticket has ended by itself.", over: true };
+      const now = problem.code === "ticket_changed" ? problem.body.tickets?.[0] : undefined;
+      if (now && now.state !== "ended") return { shown: seen(now), text: `Now ${STATES[now.state] ?? `it is ${now.state}`}.` };
+      const how = now?.ended_as ?? problem.body.ended_as;
+      return { text: how ? `The ticket has ended as ${how} by itself.` : "The ticket has ended by itself.", over: true };
     },
     done: () => `Ticket ${ticket.number} is ended.`,
   });
 }
 
 export function open(page, closure) {
-  const { lock } = page;
   ask({
-    title: ["Open closed permits of ", name(lock)],
-    text: h("p", {}, `Ticket ${closure.number} ended as ${closure.ended_as}. Whoever had it may still be at work: its permits open by themselves in ${about(closure.opens_in_s)}. If you know that it is not, open them now${lock.queued ? " for the next in line" : ""}.`),
+    title: ["Open closed permits of ", name(page.lock)],
+    shown: page.lock,
+    text: (lock) => {
+      const closed = lock.closed - closure.slots.length;
+      return [
+        p(`Ticket ${closure.number} ended as ${closure.ended_as}. Whoever had it may still be at work: its permits open by themselves in ${about(Math.max(0, closure.opens_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, open them now.`),
+        lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - closed, lock.in_use + closed === 0),
+      ];
+    },
     verb: "Open now",
-    act: () => call("DELETE", `${lockPath(lock.name)}/closures?number=${closure.number}`),
+    act: () => call("DELETE", `${lockPath(page.name)}/closures?number=${closure.number}`),
     moved: async () => {
       await page.refresh();
-      return { text: "they are open already.", over: true };
+      return { text: "They are open already.", over: true };
     },
     done: () => "Open.",
   });
@@ -190,20 +203,20 @@ export function open(page, closure) {
 export function makeLock() {
   ask({
     title: "New lock",
-    text: h("p", {}, "It is made with the usual times; they can be changed by the API or lockctl."),
+    text: () => p("It is made with the usual times; they can be changed by the API or lockctl."),
     fields: [
       field("Name", h("input", { name: "name", required: true, maxlength: 200, autocomplete: "off", spellcheck: "false" })),
       field("Permits", h("input", { name: "size", type: "number", min: 1, max: 1000000, value: 1, required: true })),
       field("Description", h("input", { name: "description", maxlength: 500, autocomplete: "off" })),
     ],
     verb: "Make it",
-    act: async (form) => {
+    act: async (_, form) => {
       const body = { size: Number(form.get("size")), description: form.get("description") };
       const path = lockPath(form.get("name"));
       await call("PUT", path, { body, headers: { "If-None-Match": "*" } });
       location.assign(path.replace("/v1", ""));
     },
-    moved: async (problem) => ({ text: problem.message, over: false }),
+    moved: async (problem) => ({ text: problem.message }),
     done: () => "Made.",
   });
 }

@@ -43,10 +43,11 @@ export async function call(method, path, { body, headers = {}, secret } = {}) {
   }
   let response, text;
   try {
-    response = await fetch(path, { ...init, signal: AbortSignal.timeout(20000) });
+    response = await fetch(path, { ...init, signal: AbortSignal.timeout(method === "GET" ? 8000 : 15000) });
     text = await response.text();
   } catch {
-    throw new Problem(0, { detail: "The server cannot be reached." });
+    // A request that changes something may have arrived, whatever became of its answer.
+    throw new Problem(0, { detail: "The server does not answer.", may_have_taken_effect: method !== "GET" });
   }
   setClock(response);
   let told = {};

@@ -1,6 +1,6 @@
 // Bars of slots.
 
-import { s } from "./words.js";
+import { h, s } from "./words.js";
 
 const SLOTS_DRAWN = 40;
 
@@ -25,12 +25,24 @@ function pieces({ size, in_use, granted, closed }, most) {
 export const bar = (big = false) =>
   s("svg", { class: big ? "bar big" : "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
 
+const KINDS = [["held", "held"], ["granted", "granted, not picked up"], ["closed", "closed"], ["free", "free"]];
+
+/** What the parts of a bar mean; with their numbers where one bar is meant. */
+export const legend = (text = "") =>
+  h("p", { class: "legend" }, KINDS.map(([kind, words]) => h("span", { class: kind, hidden: text === "" }, s("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, s("rect", { class: kind, width: 10, height: 10 })), h("span", {}, words))));
+
 /** Draws how the lock is, if that is not what is drawn already. */
-export function drawBar(svg, load) {
+export function drawBar(svg, load, key) {
   const state = `${load.size} ${load.in_use} ${load.granted} ${load.closed}`;
   if (svg.dataset.state === state) return;
   svg.dataset.state = state;
   const rects = pieces(load, svg.classList.contains("big") ? 0.25 : 0.8).map(([kind, x, width]) =>
     s("rect", { class: kind, x: x.toFixed(2), y: 0, width: width.toFixed(2), height: 10 }));
   svg.replaceChildren(...rects);
+  if (!key) return;
+  const counts = [load.in_use - load.granted, load.granted, load.closed, Math.max(0, load.size - load.in_use - load.closed)];
+  KINDS.forEach(([, words], i) => {
+    key.children[i].hidden = counts[i] === 0;
+    key.children[i].lastChild.textContent = `${counts[i].toLocaleString()} ${words}`;
+  });
 }

@@ -2,8 +2,9 @@
 
 import { identity, setClock } from "./api.js";
 
-// The server sends something every 15 s.
-const SILENCE = 25000;
+// The server sends something so often, and is taken for lost if it does not.
+const HEARTBEAT_S = 3;
+const SILENCE = 7000;
 const PAUSES = [500, 1000, 2000, 5000];
 
 /** Whether an event is after another; ids are TERM-SEQUENCE. */
@@ -14,8 +15,8 @@ export function isAfter(id, seen) {
 }
 
 /**
- * Follows the events after `seen` until it is stopped. `on` has: event(id, kind, data), reset(), live(), lost(), and
- * refused(status) for a stream that this caller may not have, or not now.
+ * Follows the events after `seen` until it is stopped. `on` has: event(id, kind, data), reset(), live(), lost(),
+ * back() after a gap, and refused(status) for a stream that this caller may not have, or not now.
  */
 export class Stream {
   constructor(path, seen, on) {
@@ -47,6 +48,7 @@ export class Stream {
       }
       clearTimeout(this.silence);
       if (this.stopped) return;
+      this.broken = true;
       this.on.lost();
       const pause = PAUSES[Math.min(this.tries++, PAUSES.length - 1)];
       await new Promise((go) => {
@@ -64,7 +66,7 @@ export class Stream {
   async read() {
     this.heard();
     const headers = { Accept: "text/event-stream", "Last-Event-ID": this.seen, ...identity() };
-    const response = await fetch(this.path, { headers, cache: "no-store", signal: this.abort.signal });
+    const response = await fetch(`${this.path}${this.path.includes("?") ? "&" : "?"}heartbeat_s=${HEARTBEAT_S}`, { headers, cache: "no-store", signal: this.abort.signal });
     setClock(response);
     if (!response.ok) {
       this.on.refused(response.status);
@@ -78,6 +80,8 @@ export class Stream {
       this.heard();
       this.tries = 0;
       this.on.live();
+      if (this.broken) this.on.back();
+      this.broken = false;
       const frames = (rest + value).split("\n\n");
       rest = frames.pop();
       for (const frame of frames) this.take(frame);

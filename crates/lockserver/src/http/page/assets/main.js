@@ -25,9 +25,12 @@ class You {
   }
 }
 
-let view, stream, lostAt, freshAt, loading, starting, why;
+let view, viewer, stream, lostAt, freshAt, loading, starting, retry, why;
+// What is shown could not be read anew: it is old, however lively the stream is.
+let stale = false;
 // A tab that nobody looks at lets its connection go: a browser has six of them for a server.
-const UNSEEN = 60000;
+const UNSEEN = 10000;
+const RETRY = 2000;
 
 function showState() {
   document.body.classList.toggle("lost", lostAt !== undefined);
@@ -41,6 +44,7 @@ function showState() {
 }
 
 function live() {
+  if (stale) return;
   freshAt = now();
   why = undefined;
   if (lostAt !== undefined || at("state").textContent === "") {
@@ -63,10 +67,11 @@ async function load() {
   loading = { waiting: [], again: false };
   try {
     const asOf = await view.load();
+    stale = false;
     live();
     const { waiting, again } = loading;
     loading = undefined;
-    for (const [id, type, data] of waiting) if (isAfter(id, asOf)) view.event(type, data);
+    for (const [id, type, data] of waiting) if (isAfter(id, asOf)) view?.event(type, data, id);
     if (again) await load();
     return asOf;
   } finally {
@@ -76,7 +81,7 @@ async function load() {
 
 function event(id, type, data) {
   if (loading) loading.waiting.push([id, type, data]);
-  else view.event(type, data);
+  else view?.event(type, data, id);
 }
 
 async function start() {
@@ -90,39 +95,70 @@ async function start() {
 }
 
 async function begin() {
+  clearTimeout(retry);
   stream?.stop();
-  view?.close?.();
-  at("message")?.remove();
-  let status;
   try {
-    status = await call("GET", "/v1/status");
+    const status = await call("GET", "/v1/status");
     const you = new You(status.you);
-    showWho(you);
     showNotices(status);
-    view = kind === "lock" ? new LockPage(at("main"), you) : new Overview(at("main"), you);
+    // The same caller goes on with the same page: what was typed, opened and focused stays.
+    if (!view || viewer !== JSON.stringify(status.you)) {
+      view?.close?.();
+      at("message")?.remove();
+      showWho(you);
+      viewer = JSON.stringify(status.you);
+      view = kind === "lock" ? new LockPage(at("main"), you, refused) : new Overview(at("main"), you, refused);
+    }
     const asOf = await load();
+    if (document.hidden && unseen === undefined) return;
     const filter = view.name === undefined ? "" : `?lock=${encodeURIComponent(view.name)}`;
     const reset = () => load().catch(refused);
     const ended = (code) => {
       if (code === 401 || code === 403) start();
       else if (code === 429) why = "Too many pages are open.";
     };
-    stream = new Stream(`/v1/events${filter}`, asOf, { event, reset, live, lost, refused: ended });
+    stream = new Stream(`/v1/events${filter}`, asOf, { event, reset, live, lost, back, refused: ended });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     refused(problem);
   }
 }
 
+/** After a gap one may have other rights: a reload of the configuration ends all streams. */
+async function back() {
+  try {
+    const status = await call("GET", "/v1/status");
+    showNotices(status);
+    if (JSON.stringify(status.you) !== viewer) start();
+  } catch (problem) {
+    refused(problem);
+  }
+}
+
 function refused(problem) {
-  if (problem.status === 401 || (problem.status === 403 && !view)) return askForKey(problem);
+  if (problem.status === 401 || problem.status === 403) return askForKey(problem);
   if (problem.status === 404) {
-    stream?.stop();
-    return message("There is no such lock any more.");
+    const words = view?.lock ? "This lock was deleted." : "There is no such lock.";
+    quiet();
+    return message(words);
   }
   // The server does not serve, or cannot be reached: what is shown stays, and it is tried again.
+  stale = true;
   lost();
-  setTimeout(start, 2000);
+  clearTimeout(retry);
+  retry = setTimeout(start, RETRY);
+}
+
+/** Nothing is followed any more, and nothing is said of it. */
+function quiet() {
+  clearTimeout(retry);
+  stream?.stop();
+  stream = undefined;
+  view?.close?.();
+  view = lostAt = freshAt = why = undefined;
+  stale = false;
+  showState();
+  put(at("state"), "");
 }
 
 function message(text, ...more) {
@@ -148,10 +184,13 @@ function signOut() {
   location.reload();
 }
 
+/** Why a key that is good is not enough. */
+const refusal = ({ status, message: text }) => (status === 403 ? `Your key is not enough for this${kind === "lock" ? " lock" : ""}: ${text}` : text);
+
 /** Asks for a key; over the page if there is nothing that may be seen without. */
 function askForKey(problem) {
   const needed = problem !== undefined;
-  stream?.stop();
+  quiet();
   const error = h("p", { class: "error", role: "alert" });
   const field = h("input", { id: "key", type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
   const submit = async (submitted) => {
@@ -170,7 +209,7 @@ function askForKey(problem) {
   const cancel = needed ? null : h("button", { type: "button", click: () => location.reload() }, "Cancel");
   const form = h("form", { class: "card sign-in", id: "message", submit },
     h("h1", {}, "Sign in"),
-    h("p", {}, needed && key() ? problem.message : "This server wants a key. It is kept until you close this tab or sign out."),
+    h("p", {}, needed && key() ? refusal(problem) : "This server wants a key. It is kept until you close this tab or sign out."),
     h("label", { for: "key" }, "Key"), field, error,
     h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in"), cancel));
   at("main").replaceChildren(form);
@@ -183,16 +222,23 @@ setInterval(() => {
   view?.tick?.();
 }, 1000);
 
-let unseen;
+// Set while the page is looked at, or was a moment ago.
+let unseen = document.hidden ? undefined : 0;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(unseen);
   if (document.hidden) {
     unseen = setTimeout(() => {
-      stream?.stop();
       unseen = undefined;
-      lost();
+      clearTimeout(retry);
+      stream?.stop();
+      if (view) lost();
     }, UNSEEN);
-  } else if (stream?.stopped && !at("message")) start();
+    return;
+  }
+  const followed = unseen !== undefined;
+  unseen = 0;
+  if (!followed && !at("key") && kind !== "message") start();
 });
 
-if (kind !== "message") start();
+// One that is opened behind another waits until it is looked at.
+if (kind !== "message" && !document.hidden) start();

@@ -2,13 +2,15 @@
 
 import { call, lockPath, now } from "./api.js";
 import { makeLock } from "./act.js";
-import { bar, drawBar } from "./draw.js";
+import { bar, drawBar, legend } from "./draw.js";
 import { about, h, put, say, some, span } from "./words.js";
 
 // Changes are drawn together, and order is kept while somebody points at it.
 const DRAW_EVERY = 250;
 const SORT_EVERY = 2000;
 const SAY_EVERY = 10000;
+// More locks than so many that were made or changed together are read in one listing.
+const DESCRIBED_ALONE = 8;
 
 const since = (instant) => (instant ? now() - Date.parse(instant) : -1);
 const byName = (a, b) => (a.lock.name < b.lock.name ? -1 : a.lock.name > b.lock.name ? 1 : 0);
@@ -29,7 +31,7 @@ class Row {
     this.pills = h("span", { class: "pills" });
     this.bar = bar();
     this.use = h("b");
-    this.description = h("small", {}, h("bdi", {}, lock.description ?? ""));
+    this.description = h("small", {}, h("bdi"));
     this.cells = ["waiting", "longest wait", "longest hold", "expected wait"].map((label) => h("span", { role: "cell", "data-label": label }));
     const link = h("a", { href: `/locks/${encodeURIComponent(lock.name)}` }, h("bdi", {}, lock.name));
     this.element = h("div", { class: "row", role: "row" },
@@ -43,6 +45,7 @@ class Row {
   draw() {
     const { lock } = this;
     const queue = this.cells[0];
+    put(this.description.firstChild, lock.description ?? "");
     drawBar(this.bar, lock);
     const use = `${lock.in_use.toLocaleString()} of ${lock.size.toLocaleString()}`;
     if (this.used !== use) {
@@ -51,11 +54,11 @@ class Row {
     }
     put(queue, lock.queued ? lock.queued.toLocaleString() : "–");
     this.element.classList.toggle("busy", lock.queued > 0);
-    const pills = [lock.paused && "paused", lock.closed > 0 && `${lock.closed.toLocaleString()} closed`, lock.retiring && "retiring"];
+    const pills = [lock.paused && "paused", lock.closed > 0 && `${lock.closed.toLocaleString()} closed`, lock.granted > 0 && `${lock.granted.toLocaleString()} granted`, lock.retiring && "retiring"];
     const text = pills.filter(Boolean).join(" ");
     if (this.pilled !== text) {
       this.pilled = text;
-      this.pills.replaceChildren(...pills.filter(Boolean).map((pill) => h("em", { class: "pill warn" }, pill)));
+      this.pills.replaceChildren(...pills.filter(Boolean).map((pill) => h("em", { class: pill.endsWith(" granted") ? "pill" : "pill warn" }, pill)));
     }
     this.tick();
   }
@@ -66,15 +69,15 @@ class Row {
     put(cells[1], lasted(lock.waiting_since));
     put(cells[2], lasted(lock.holding_since));
     const wait = lock.expected_wait_s;
-    put(cells[3], lock.paused ? "paused" : wait === 0 && !lock.queued ? "none" : wait == null ? "–" : `≈ ${about(wait)}`);
-    cells[3].classList.toggle("vague", lock.paused || wait == null);
+    put(cells[3], lock.paused ? "paused" : wait === 0 && !lock.queued ? "none" : wait == null ? "–" : wait < 1 ? about(wait) : `≈ ${about(wait)}`);
   }
 }
 
 /** The page of all locks. */
 export class Overview {
-  constructor(main, you) {
-    this.you = you;
+  /** `trouble(problem)` is told if the locks cannot be read. */
+  constructor(main, you, trouble) {
+    Object.assign(this, { you, trouble, undescribed: new Set() });
     this.rows = new Map();
     this.dirty = new Set();
     this.visible = new Set();
@@ -95,6 +98,7 @@ export class Overview {
       h("h1", { class: "unseen" }, "Locks"),
       this.sum,
       h("div", { id: "tools" }, this.search, h("label", {}, "Order ", order), make),
+      legend("all"),
       this.table,
       this.none,
     ];
@@ -167,21 +171,38 @@ export class Overview {
     this.due ??= setTimeout(() => requestAnimationFrame(() => this.draw()), DRAW_EVERY);
   }
 
+  /** Reads what the numbers of events do not tell; of many locks at once if they are many. */
   async describe(name) {
+    this.undescribed.add(name);
     if (this.describing) return;
     this.describing = true;
     try {
-      const lock = await call("GET", lockPath(name, "?tickets=0"));
-      const row = this.rows.get(name);
-      if (row) {
-        put(row.description.firstChild, lock.settings.description);
-        row.lock.retiring = lock.retiring;
+      while (this.undescribed.size) {
+        const names = [...this.undescribed];
+        this.undescribed.clear();
+        const locks = names.length > DESCRIBED_ALONE
+          ? (await call("GET", "/v1/locks?tickets=0")).locks.filter((lock) => names.includes(lock.name))
+          : await Promise.all(names.map((one) => call("GET", lockPath(one, "?tickets=0")).catch((problem) => {
+            // It is gone already, and its row with it; anything else is tried again.
+            if (problem.status === 404 || problem.status === 403) return null;
+            throw problem;
+          })));
+        for (const lock of locks.filter(Boolean)) this.described(lock);
+        if (this.search.value) this.filter();
       }
-    } catch {
-      // It is gone already, and its row with it.
+    } catch (problem) {
+      this.trouble(problem);
     } finally {
       this.describing = false;
     }
+  }
+
+  described({ name, settings, retiring }) {
+    const row = this.rows.get(name);
+    if (!row) return;
+    row.lock.description = settings.description;
+    row.lock.retiring = retiring;
+    row.draw();
   }
 
   draw(all = false) {

@@ -1,12 +1,15 @@
 // The last hour and day of a lock as plots and numbers: should there be more of it?
 
 import { now } from "./api.js";
-import { about, h, hourOf, put, s, some } from "./words.js";
+import { about, h, hourOf, moment, put, s, some, span } from "./words.js";
 
 const WIDTH = 600, HEIGHT = 120;
 const SPANS = { hour: ["Last hour", 3600], day: ["Last day", 86400] };
 
 const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
+/** What a line in a plot looks like. */
+const key = (kind) => s("svg", { class: "key", viewBox: "0 0 28 8", "aria-hidden": "true" }, s("path", { class: `line ${kind}`, d: "M0 4L28 4" }));
 
 /** Stretches without a gap. */
 function runs(points) {
@@ -46,51 +49,70 @@ export class Plots {
 
   take(history, lock) {
     this.history = history;
+    this.until = now();
     this.lock = lock;
     this.draw();
   }
 
-  /** Steps as points in time, up to now. */
-  points() {
+  /** Steps as points in time, up to now; only those that the server saw. */
+  points(begin) {
     const past = this.history[this.shown];
-    const begin = past.begin ? Date.parse(past.begin) : now();
-    const points = past.size.map((size, i) => (size == null ? null : {
-      at: begin + i * past.step_s * 1000, size, use: past.in_use[i], most: past.in_use_max[i], queue: past.queued_max[i],
-    }));
+    const first = past.begin ? Date.parse(past.begin) : now();
     const { size, in_use, queued } = this.lock;
-    points.push({ at: now(), size, use: in_use, most: in_use, queue: queued });
+    const points = past.size.map((many, i) => {
+      const at = first + i * past.step_s * 1000;
+      if (many == null || at + past.step_s * 1000 <= begin) return null;
+      // What is known of a step: all of it, but of the first and the last.
+      const known = Math.min(at + past.step_s * 1000, this.until) - Math.max(at, begin);
+      return { at: Math.max(at, begin), known: Math.max(0, known), size: many, use: past.in_use[i], most: past.in_use_max[i], queue: past.queued_max[i], full: past.full?.[i] };
+    });
+    points.push({ at: now(), known: 0, size, use: in_use, most: in_use, queue: queued });
     return points;
   }
 
   draw() {
     if (!this.history) return;
     const [, seconds] = SPANS[this.shown];
-    const end = now(), begin = end - seconds * 1000;
-    const points = this.points().filter((point) => !point || point.at >= begin);
+    const label = SPANS[this.shown][0].toLowerCase();
+    const { since } = this.history;
+    const end = now();
+    const wanted = end - seconds * 1000;
+    // Nothing is known of the time before the server first looked: the plot has only what there is.
+    const whole = since && Date.parse(since) <= wanted;
+    const begin = whole ? wanted : Math.min(since ? Date.parse(since) : end, end - 10000);
+    const points = this.points(begin);
     const seen = points.filter(Boolean);
     const top = ceiling(Math.max(...seen.map((point) => Math.max(point.size, point.most))));
     const longest = Math.max(...seen.map((point) => point.queue));
     const x = (at) => ((at - begin) / (end - begin)) * WIDTH;
-    const label = SPANS[this.shown][0].toLowerCase();
-    const mean = seen.reduce((sum, point) => sum + point.use, 0) / seen.length;
-    const full = seen.filter((point) => point.use >= point.size - 0.005).length / seen.length;
+    const known = seen.filter((point) => point.known > 0);
+    const time = known.reduce((sum, point) => sum + point.known, 0);
+    const share = (value) => known.reduce((sum, point) => sum + value(point) * point.known, 0) / time;
+    const mean = share((point) => point.use), full = share((point) => point.full ?? 0);
 
     const lines = (value, most) => runs(points).map((run) => run.map((point) => [x(point.at), HEIGHT - (value(point) / most) * HEIGHT]));
     const area = (line) => `${path(line)}L${line.at(-1)[0].toFixed(1)} ${HEIGHT}L${line[0][0].toFixed(1)} ${HEIGHT}Z`;
     const areas = (value, most, kind) => lines(value, most).flatMap((line) => [s("path", { class: `area ${kind}`, d: area(line) }), s("path", { class: `line ${kind}`, d: path(line) })]);
     const useTop = top;
     const queueTop = ceiling(longest);
-    this.use.replaceChildren(...this.plot(`In use, of ${this.lock.size.toLocaleString()}`, useTop, begin, end,
-      `In use over the ${label}: on average ${mean.toFixed(1)} of ${this.lock.size}.`,
+    const over = whole ? `in the ${label}` : `since ${moment(since ?? end)}`;
+    const average = time ? `on average ${mean.toFixed(1)} of ${this.lock.size.toLocaleString()}` : "nothing is known yet";
+    this.use.replaceChildren(...this.plot(["In use", key("use"), "size", key("size")], useTop, begin, end,
+      `In use ${over}: ${average}.`,
       [...areas((point) => point.use, useTop, "use"), ...lines((point) => point.size, useTop).map((line) => s("path", { class: "line size", d: path(line) }))]));
-    this.queue.replaceChildren(...this.plot("Waiting", queueTop, begin, end, `Waiting over the ${label}: at most ${longest}.`,
+    this.queue.replaceChildren(...this.plot(["Waiting", key("queue")], queueTop, begin, end, `Waiting ${over}: at most ${longest}.`,
       areas((point) => point.queue, queueTop, "queue")));
 
-    put(this.verdict, `In the ${label} all permits were in use for ${Math.round(full * 100)}\u00a0% of the time, on average ${mean.toFixed(1)} of ${this.lock.size.toLocaleString()}; at most ${some(longest, "ticket")} waited.`);
+    const times = time > 0;
+    for (const part of [this.use, this.queue, this.times]) part.hidden = !times;
+    const when = whole ? `In the ${label}` : `Since ${moment(since ?? end)} (${span((end - (since ? Date.parse(since) : end)) / 1000)}; nothing is known of the time before)`;
+    put(this.verdict, times
+      ? `${when}, no permit was left for ${Math.round(full * 100)}\u00a0% of the time, ${average}; ${longest ? `at most ${some(longest, "ticket")} waited` : "nobody waited"}.`
+      : since === null || !since ? "The server remembers no past of this lock yet." : "Nothing is known of this lock yet.");
     const { waits, holds } = this.history[this.shown];
     const cells = ({ count, p50_s, p90_s, p99_s }) => [...[p50_s, p90_s, p99_s].map((p) => h("td", {}, p == null ? "–" : about(p))), h("td", {}, count.toLocaleString())];
     this.times.replaceChildren(
-      h("caption", { class: "unseen" }, `How long it took in the ${label}`),
+      h("caption", { class: "unseen" }, `How long it took, ${over}`),
       h("thead", {}, h("tr", {}, ["", "half within", "90 % within", "99 % within", "of"].map((text) => (text ? h("th", { scope: "col" }, text) : h("td"))))),
       h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "Waited"), cells(waits)), h("tr", {}, h("th", { scope: "row" }, "Held"), cells(holds))));
   }
@@ -98,7 +120,8 @@ export class Plots {
   plot(title, top, begin, end, about, shapes) {
     const grid = [0, 0.5, 1].map((part) => s("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part }));
     const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": about }, grid, shapes);
-    const times = [begin, (begin + end) / 2].map((at) => h("span", {}, hourOf(at)));
+    const at = end - begin < 600000 ? moment : hourOf;
+    const times = [begin, (begin + end) / 2].map((instant) => h("span", {}, at(instant)));
     return [
       h("h3", {}, title),
       h("div", { class: "scale", "aria-hidden": "true" }, h("span", {}, top.toLocaleString()), h("span", {}, "0")),

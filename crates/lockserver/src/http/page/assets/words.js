@@ -16,7 +16,7 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child != null && child !== false));
+  element.append(...children.flat(9).filter((child) => child != null && child !== false));
   return element;
 }
 
@@ -45,7 +45,7 @@ export function span(seconds) {
 
 /** The same where seconds of a long time say nothing. */
 export function about(seconds) {
-  if (seconds < 1) return seconds > 0 ? "under 1\u00a0s" : "0\u00a0s";
+  if (seconds < 1) return seconds > 0 ? "less than 1\u00a0s" : "0\u00a0s";
   return span(seconds < 600 ? seconds : Math.round(seconds / 60) * 60);
 }
 

@@ -1,0 +1,72 @@
+// The last events of a lock, for people.
+
+import { isAfter } from "./live.js";
+import { about, h, say, when, written } from "./words.js";
+
+const EVENTS = 50;
+// Those who listen to the page are not talked to all the time.
+const SAY_EVERY = 10000;
+
+const ENDS = {
+  released: "gave it back", cancelled: "left the queue", expired: "expired in the queue", forgotten: "was forgotten: no sign of life",
+  overdue: "was overdue", revoked: "was ended by an administrator", oversized: "no longer fitted", lock_deleted: "ended with the lock",
+};
+
+function happened(event) {
+  const info = event.info ? written(event.info, 60) : event.number ? `ticket ${event.number}` : null;
+  const words = {
+    queued: ["asked", null], granted: ["was let in", event.waited_s >= 1 ? `after ${about(event.waited_s)}` : null], held: ["holds", null],
+    lapsed: ["did not pick up its grant", null], undelivered: ["could not be told of its grant", null],
+    ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
+    lock_created: ["The lock was made", null], lock_changed: ["The settings were changed", null], lock_deleted: ["The lock was deleted", null],
+    permits_opened: ["Closed permits are open again", null],
+  }[event.kind] ?? [event.kind, null];
+  const reason = event.reason ? [": ", written(event.reason, 60)] : null;
+  return [info, " ", words[0], words[1] ? ` ${words[1]}` : null, reason].flat();
+}
+
+const text = (parts) => parts.map((part) => part?.textContent ?? part ?? "").join("");
+
+export class Log {
+  constructor() {
+    this.events = [];
+    this.said = 0;
+    this.element = h("ol", { class: "log", id: "log", tabindex: "0", "aria-label": "Last events" });
+  }
+
+  /** What the server remembers, the first first, up to an event. */
+  take(events, asOf) {
+    this.events = events.slice(-EVENTS).reverse();
+    this.asOf = asOf;
+    this.draw();
+  }
+
+  add(id, event) {
+    // It may have been among those that the server remembered.
+    if (this.asOf && id && !isAfter(id, this.asOf)) return;
+    this.events = [event, ...this.events].slice(0, EVENTS);
+    if (event.kind !== "queued" && event.kind !== "held") this.news = event;
+  }
+
+  draw() {
+    // That somebody who asked was let in at once, and heard of it, is one event for people.
+    const atOnce = new Set(this.events.filter((event) => event.kind === "granted" && event.waited_s < 1).map((event) => event.number));
+    const shown = this.events.filter(({ kind, number }) => kind !== "held" && !(kind === "queued" && atOnce.has(number)));
+    // What is there stays, opened or focused as it is.
+    const kept = new Map([...this.element.children].map((row) => [row.event, row]));
+    const rows = shown.map((event) => kept.get(event) ?? Object.assign(h("li", { class: event.kind }, when(event.at), h("span", {}, happened(event))), { event }));
+    if (!rows.length) rows.push(h("li", { class: "nothing" }, "No changes are remembered."));
+    for (const old of [...this.element.children]) if (!rows.includes(old)) old.remove();
+    rows.forEach((row, i) => {
+      if (this.element.children[i] !== row) this.element.insertBefore(row, this.element.children[i] ?? null);
+    });
+  }
+
+  /** Tells the latest of what is new, now and then. */
+  tell() {
+    if (!this.news || Date.now() - this.said < SAY_EVERY) return;
+    this.said = Date.now();
+    say(text(happened(this.news)));
+    this.news = undefined;
+  }
+}

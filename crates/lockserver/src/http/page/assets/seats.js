@@ -1,0 +1,142 @@
+// The slots of a lock, each with its holder or free, and the queue, as tables.
+
+import { open, revoke } from "./act.js";
+import { now } from "./api.js";
+import { h, put, span, when, written } from "./words.js";
+
+// Free slots that are named, each with a row.
+const FREE_ROWS = 100;
+
+export const age = (instant) => (now() - Date.parse(instant)) / 1000;
+
+/** How long one has waited or held, counted on. */
+const counting = (instant) => h("span", { "data-since": instant }, span(age(instant)));
+
+function ranges(slots) {
+  const all = [];
+  for (const slot of slots) {
+    const last = all.at(-1);
+    if (last && last[1] === slot - 1) last[1] = slot;
+    else all.push([slot, slot]);
+  }
+  return all.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+}
+
+/** A name of a slot stays in one piece, unless it is long. */
+const named = (name) => h("bdi", { class: name.length > 16 ? "long-name" : "name-of-slot" }, name);
+
+/** Where a ticket or closure is; names before numbers. */
+const place = ({ slots, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(slots));
+
+function who(ticket) {
+  const words = [`no. ${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
+  const from = ticket.owner ? [h("b", {}, h("bdi", {}, ticket.owner)), `, ${ticket.from}`] : [ticket.from];
+  return [ticket.info ? written(ticket.info) : h("i", {}, "(no info)"), h("small", {}, from, ` · ${words.join(" · ")}`)];
+}
+
+const table = (id, titles, acting) => {
+  const head = h("tr", { role: "row" }, titles.map((title) => h("th", { role: "columnheader", scope: "col" }, title)), acting ? h("th", { role: "columnheader", scope: "col" }, h("span", { class: "unseen" }, "Act")) : null);
+  const body = h("tbody", { role: "rowgroup", id });
+  return [h("table", { class: "tickets", role: "table" }, h("thead", { role: "rowgroup" }, head), body), body];
+};
+
+const cells = (...all) => all.filter((cell) => cell).map(([kind, ...content]) => h("td", { role: "cell", class: kind }, content));
+
+/** The slots that are free, by names if they have any; undefined if nobody can tell from what is listed. */
+function free(lock) {
+  const taken = [...lock.holders, ...lock.closures];
+  if (!lock.free || lock.holding > lock.holders.length) return undefined;
+  const { slots } = lock.settings;
+  const used = new Set(taken.flatMap((one) => (slots ? one.slot_names : one.slots)));
+  const all = slots ?? Array.from({ length: lock.size }, (_, i) => i);
+  const rest = all.filter((slot) => !used.has(slot));
+  return rest.length === lock.free ? rest : undefined;
+}
+
+export class Seats {
+  constructor(page) {
+    this.page = page;
+    [this.holders, this.holderRows] = table("holders", ["Slot", "Holder", "Since", "Lease left"], true);
+    [this.queue, this.queueRows] = table("queue", ["Place", "Waiter", "Waiting"], true);
+  }
+
+  draw() {
+    const { page } = this;
+    const { lock, admin, you } = page;
+    const rows = [...lock.holders.map((ticket) => ["holder", ticket]), ...lock.closures.map((closure) => ["closure", closure])];
+    const names = lock.settings.slots;
+    const at = (one) => (names && one.slot_names.length ? (names.indexOf(one.slot_names[0]) + 1 || names.length + 1) - 1 : one.slots[0] ?? 0);
+    const ends = (ticket) => admin || (you.key && ticket.owner === you.key && you.may("use", lock.name));
+    const end = (ticket) => ends(ticket) && h("button", { type: "button", class: "small", "aria-label": `End ticket ${ticket.number}…`, click: () => revoke(page, this.ticket(ticket.number) ?? ticket) }, "End…");
+    // Whoever is about to press a button keeps it: rows are kept by their tickets.
+    const kept = new Map([...this.holderRows.children, ...this.queueRows.children].map((row) => [row.dataset.row, row]));
+    const row = (key, state, make) => {
+      const old = kept.get(key);
+      if (old?.dataset.state === state) return old;
+      return h("tr", { role: "row", "data-row": key, "data-state": state }, make());
+    };
+    const soon = (ticket) => (ticket.expires_in_s == null ? undefined : page.readAt + ticket.expires_in_s * 1000);
+    const seats = free(lock);
+    const words = lock.paused ? "free, but paused" : "free";
+    const freeRow = (key, where, count) => row(key, `${count} ${words} ${seats}`, () => cells(["slot", where], ["person free", count === undefined ? words : `${count.toLocaleString()} ${words}`], ["since"], ["lease"], ["act"]));
+    const each = names && seats && seats.length <= FREE_ROWS;
+    if (each) rows.push(...seats.map((seat) => ["free", { slot_names: [seat], slots: [] }]));
+    rows.sort((a, b) => at(a[1]) - at(b[1]));
+    const shown = rows.map(([kind, one]) => {
+      if (kind === "free") return freeRow(`f${one.slot_names[0]}`, named(one.slot_names[0]));
+      if (kind === "closure") {
+        const opens = page.readAt + one.opens_in_s * 1000;
+        const made = row(`c${one.number}`, "closed", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "closed"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "opens in ", h("span", { "data-until": opens }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => open(page, this.closure(one.number) ?? one) }, "Open…")]));
+        made.querySelector("[data-until]").dataset.until = opens;
+        return made;
+      }
+      const since = one.granted_at ?? one.created_at;
+      const made = row(`h${one.number}`, `${one.state} ${since}`, () => cells(["slot", place(one)], ["person", one.state === "granted" ? h("em", { class: "pill granted" }, "granted, not picked up") : null, ...who(one)], ["since", when(since), " ", h("small", {}, counting(since))], ["lease", h("span", { class: "left", "data-until": "" })], ["act", end(one)]));
+      const lease = made.querySelector("[data-until]");
+      lease.dataset.until = soon(one) ?? "";
+      lease.dataset.ttl = one.ttl_s ?? "";
+      return made;
+    });
+    if (lock.free > 0 && !each) shown.push(freeRow("free", seats ? (names ? null : ranges(seats)) : null, lock.free));
+    if (lock.holding > lock.holders.length) shown.push(row("more", `${lock.holding}`, () => cells(["slot"], ["person", `… and ${(lock.holding - lock.holders.length).toLocaleString()} more holders`], ["since"], ["lease"], ["act"])));
+    this.replace(this.holderRows, shown);
+    const waiting = lock.queue.map((ticket, i) => {
+      const made = row(`q${ticket.number}`, `${ticket.dormant} ${ticket.state}`, () => cells(["slot"], ["person", ticket.dormant ? h("em", { class: "pill warn" }, "no sign of life") : null, ...who(ticket)], ["since", when(ticket.created_at), " ", h("small", {}, counting(ticket.created_at))], ["act", end(ticket)]));
+      put(made.firstChild, `${i + 1}`);
+      return made;
+    });
+    if (lock.queued > lock.queue.length) waiting.push(row("rest", `${lock.queued}`, () => cells(["slot"], ["person", `… and ${(lock.queued - lock.queue.length).toLocaleString()} more`], ["since"], ["act"])));
+    this.replace(this.queueRows, waiting);
+    this.queue.hidden = !lock.queued;
+  }
+
+  ticket(number) {
+    return [...this.page.lock.holders, ...this.page.lock.queue].find((ticket) => ticket.number === number);
+  }
+
+  closure(number) {
+    return this.page.lock.closures.find((closure) => closure.number === number);
+  }
+
+  /** Changes only the rows that are others, so that the focus stays where it is. */
+  replace(body, rows) {
+    for (const old of [...body.children]) if (!rows.includes(old)) old.remove();
+    rows.forEach((row, i) => {
+      if (body.children[i] !== row) body.insertBefore(row, body.children[i] ?? null);
+    });
+  }
+
+  /** Counts on; whether a lease seems to run out. */
+  tick() {
+    for (const element of document.querySelectorAll("#main [data-since]")) put(element, span(age(element.dataset.since)));
+    let nearing = false;
+    for (const element of this.holderRows.querySelectorAll("[data-until]")) {
+      const { until, ttl } = element.dataset;
+      const left = (Number(until) - Date.now()) / 1000;
+      put(element, until === "" ? "no end" : left > 0 ? span(left) : element.className.includes("left") ? "ending" : "a moment");
+      element.classList.toggle("soon", until !== "" && left < 10);
+      if (until !== "" && left < Number(ttl || 0) / 2) nearing = true;
+    }
+    return nearing;
+  }
+}

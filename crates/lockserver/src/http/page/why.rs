@@ -1,0 +1,84 @@
+//! How a lock is, in one sentence: the answer to "why is my job waiting?". `lock.js` says the same once scripts run.
+
+use super::words::span;
+use lock_core::{LockView, Ms, Permits, State, WallMs};
+
+/// Why somebody who waits has to; and what somebody who comes now has to expect.
+pub(super) fn why(lock: &LockView, expected: Option<Ms>, now: WallMs) -> String {
+    let load = &lock.load;
+    let wait = if load.queued == 1 { "1 waits".to_owned() } else { format!("{} wait", load.queued) };
+    let queue = if load.queued == 0 { "Nobody waits" } else { &wait };
+    if lock.lock.retiring {
+        return format!(
+            "Its section is gone from the configuration: no new tickets, and it goes with its last one. {queue}."
+        );
+    }
+    if let Some(pause) = &lock.lock.pause {
+        let end = lock.pause_ends_in.map_or_else(String::new, |left| format!(" for {} more", about(left)));
+        let text = format!("Paused{end}: nobody is let in. {queue}.");
+        let reason = pause.reason.trim();
+        return if reason.is_empty() { text } else { format!("{text} Reason: “\u{2068}{reason}\u{2069}”.") };
+    }
+    if load.free > 0 {
+        let free = if load.size == 1 {
+            "It is free".to_owned()
+        } else {
+            format!("{} of {} {} free", load.free, load.size, are(load.free))
+        };
+        if load.queued == 0 {
+            return format!("{free}: the next one gets in at once.");
+        }
+        let awake = lock.queue.iter().find(|one| !matches!(one.ticket.state, State::Queued { dormant: true, .. }));
+        let reason = match awake.map(|one| one.ticket.permits) {
+            Some(Permits::Count(count)) => format!("the first in line needs {count}"),
+            Some(Permits::All) => "the first in line needs all".to_owned(),
+            None => "none of them has shown life lately".to_owned(),
+        };
+        return format!("{free}, and {wait}: {reason}.");
+    }
+    let newcomer = match expected {
+        Some(ms @ 1..1000) => format!(" A newcomer waits {}, by what has been usual.", about(ms)),
+        Some(ms @ 1000..) => format!(" A newcomer waits about {}, by what has been usual.", about(ms)),
+        _ => String::new(),
+    };
+    let taken = taken(lock);
+    if load.queued == 0 {
+        return format!("{taken}, nobody waits.{newcomer}");
+    }
+    let longest = load.waiting_since.map_or_else(String::new, |since| {
+        let whose = if load.queued == 1 { "" } else { "the longest " };
+        format!(", {whose}for {}", span(now.saturating_sub(since)))
+    });
+    format!("{taken}. {wait}{longest}.{newcomer}")
+}
+
+fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// Why none is free.
+fn taken(lock: &LockView) -> String {
+    let load = &lock.load;
+    let (used, closed, size) = (load.in_use, load.closed, u64::from(load.size));
+    if used > size {
+        return format!("{used} {} out, more than the {size} there {} since it shrank", are(used), are(size));
+    }
+    match (used, closed) {
+        (_, 0) if size == 1 => "Its only permit is in use".to_owned(),
+        (_, 0) => format!("All {size} are in use"),
+        (0, _) if size == 1 => "Its only permit is closed".to_owned(),
+        (0, _) if closed < size => format!("{closed} of {size} are closed"),
+        (0, _) => format!("All {size} are closed"),
+        _ => format!("{used} of {size} {} in use and {closed} closed", are(used)),
+    }
+}
+
+/// A time where seconds of a long one say nothing.
+fn about(ms: Ms) -> String {
+    match ms {
+        0 => span(0),
+        1..1000 => "less than 1\u{a0}s".to_owned(),
+        1000..600_000 => span(ms),
+        _ => span((ms + 30_000) / 60_000 * 60_000),
+    }
+}
