@@ -225,8 +225,7 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
                 number,
                 caller: Caller { admin: choices.below(4) > 0, ..caller(choices) },
                 reason: Arc::from("enough"),
-                only: (choices.below(3) == 0)
-                    .then(|| [Stage::Queued, Stage::Granted, Stage::Held][choices.below(3)]),
+                only: (choices.below(3) == 0).then(|| [Stage::Queued, Stage::Granted, Stage::Held][choices.below(3)]),
             }
         }
         59 => {
