@@ -83,7 +83,7 @@ def test_a_browser_gets_a_document_that_can_be_read(busy):
     page = browse(busy, "/locks/DefaultLock")
     assert "<script>alert" not in page and " style=" not in page
     text = visible(page)
-    assert "All 1 are taken. 1 waits" in text and "i hold" in text
+    assert "Its only permit is in use. 1 waits" in text and "i hold" in text
     assert "<script>alert(1)</script> & \"co\" \u00e9" in text
     nothing = http(busy.at, request(b"", BROWSER, "GET", "/locks/nothing", length=False))
     assert nothing.status == 404 and "There is no such lock." in nothing.text
