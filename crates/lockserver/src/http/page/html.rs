@@ -188,7 +188,7 @@ fn remarks(view: &TicketView) -> String {
     let ticket = &view.ticket;
     let state = match ticket.state {
         State::Queued { dormant: true, .. } => ", no sign of life",
-        State::Granted { .. } => ", granted, not picked up",
+        State::Granted => ", granted, not picked up",
         _ => "",
     };
     let permits = match ticket.permits {
