@@ -175,6 +175,18 @@ def test_a_killed_server_is_saved_with_all_that_it_acknowledged(make_server, tmp
         assert api.ok("GET", f"/v1/tickets/{held[9]['id']}")["state"] == "held"
 
 
+def test_a_stopped_server_leaves_one_file(make_server, tmp_path):
+    server = make_server(sections=SECTIONS)
+    for round_ in range(1, 6):
+        server.start()
+        with Api(server.at) as api:
+            assert api.call("POST", "/v1/locks/spare/tickets", {})[0] == 201
+        server.stop()
+        assert not [name for name in names(file_of(server).parent) if name.endswith(("-wal", "-shm"))]
+        copied = shutil.copy(file_of(server), tmp_path / f"copied-{round_}.db")
+        assert len(tickets(dump(copied))) == round_
+
+
 def test_where_a_backup_goes(server, tmp_path):
     def backup(*arguments):
         return ["backup", "--store", server.store, *arguments]
@@ -279,7 +291,7 @@ def test_a_store_is_restored_only_where_no_server_is(make_server, tmp_path):
     assert file_of(server).read_bytes() == before
     refused(USAGE, "is the store itself", "restore", "--store", server.store, file_of(server), "--force")
     refused(STORE, ["nothing.db", "nothing was changed"], "restore", "--store", server.store, tmp_path / "nothing.db")
-    refused(STORE, "nowhere", "restore", "--store", tmp_path / "nowhere" / "lockserver.db", tmp_path / "saved.db")
+    refused(CANNOT_CREATE, "nowhere", "restore", "--store", tmp_path / "nowhere" / "lockserver.db", tmp_path / "saved.db")
 
     line = good("restore", "--store", server.store, tmp_path / "saved.db", "--force")
     (kept,) = [path for path in server.directory.iterdir() if ".replaced-" in path.name]
@@ -343,6 +355,16 @@ def test_a_damaged_store_is_named_and_changes_nothing(make_server, tmp_path):
     refused(STORE, "cannot be", "check", tmp_path / "nothing.db")
 
 
+def test_what_is_no_database_is_called_so(tmp_path):
+    pipe, empty = tmp_path / "pipe", tmp_path / "empty"
+    os.mkfifo(pipe)
+    empty.touch()
+    for path, words in [(tmp_path, "it is no file"), (pipe, "it is no file"), (empty, "it is empty")]:
+        refused(STORE, words, "check", path)
+        refused(STORE, words, "--store", tmp_path / "new.db", "restore", path)
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_a_newer_store_is_left_to_newer_versions(make_server, tmp_path):
     server = make_server().start()
     server.stop()
@@ -374,7 +396,13 @@ def test_a_copy_is_a_store_of_its_own(make_server, tmp_path):
     refused(USAGE, "itself", "copy", server.store, server.store)
     refused(STORE, "nothing.db", "copy", tmp_path / "nothing.db", other.store)
     refused(CANNOT_CREATE, "nowhere", "copy", server.store, tmp_path / "nowhere" / "lockserver.db")
+    source = file_of(server)
+    before = source.read_bytes()
+    link = tmp_path / "link.db"
+    link.symlink_to(source)
+    refused(USAGE, "is", "copy", server.store, link)
     assert "1 ticket (1 holds, 0 wait)" in good("copy", server.store, other.store)
+    assert source.read_bytes() == before, "the source is not written"
     refused(CANNOT_CREATE, "holds something already", "copy", server.store, other.store)
     other.start()
     with Api(other.at) as api:

@@ -7,7 +7,7 @@ use crate::engine::Handle;
 use crate::os;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::time::{ClockId, clock_gettime};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
@@ -24,11 +24,15 @@ const WATCHDOG_PID: &str = "WATCHDOG_PID";
 const SEND_TIME: Duration = Duration::from_secs(1);
 /// An engine that stands still for less than this is never called dead, however short the watchdog's time.
 const STILL_MIN: Duration = Duration::from_millis(1000);
+/// No sign of life is sent more often, however short that time.
+const TICK_MIN: Duration = Duration::from_millis(100);
 
 /// The service manager, or nobody.
 #[derive(Debug, Clone)]
 pub(super) struct Manager {
     address: Option<SocketAddr>,
+    /// What NOTIFY_SOCKET said, if that is no address that can be used.
+    unusable: Option<OsString>,
     watchdog: Option<Duration>,
 }
 
@@ -40,16 +44,24 @@ impl Manager {
     #[expect(unsafe_code, reason = "the environment may change only while there is one thread, which the caller knows")]
     pub(super) unsafe fn take() -> Self {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let address = std::env::var_os(SOCKET).filter(|path| !path.is_empty()).and_then(|path| address(&path));
+        let said = std::env::var_os(SOCKET).filter(|path| !path.is_empty());
+        let address = said.as_deref().and_then(address);
+        let unusable = said.filter(|_| address.is_none());
         let mine = number(WATCHDOG_PID).is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number(WATCHDOG).filter(|us| mine && *us > 0).map(Duration::from_micros);
         // SAFETY: the caller's promise.
         unsafe { os::forget_variables(&[SOCKET, WATCHDOG, WATCHDOG_PID]) };
-        Self { address, watchdog }
+        Self { address, unusable, watchdog }
     }
 
     /// It can serve. `status` is one line for people.
     pub(super) fn ready(&self, status: &str) {
+        if let Some(said) = &self.unusable {
+            tracing::warn!(
+                "the service manager is told nothing: NOTIFY_SOCKET={} is no path and no @NAME",
+                said.display()
+            );
+        }
         self.tell(&format!("READY=1\nSTATUS={status}"), &[]);
     }
 
@@ -84,7 +96,7 @@ impl Manager {
             return std::future::pending().await;
         };
         let still_max = (within / 2).max(STILL_MIN);
-        let mut ticks = tokio::time::interval(within / 2);
+        let mut ticks = tokio::time::interval((within / 2).max(TICK_MIN));
         let mut told = false;
         loop {
             ticks.tick().await;

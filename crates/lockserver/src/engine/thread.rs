@@ -82,6 +82,8 @@ pub fn start_audited(
     let run = move || {
         let result = run(&mut engine, &lanes.0, &clocks);
         drop(lanes);
+        // The store is closed before the process may end, so that what is left is one file.
+        drop(engine);
         drop(end.send(result));
     };
     std::thread::Builder::new()

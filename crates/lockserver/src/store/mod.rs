@@ -6,6 +6,7 @@ mod memory;
 mod sqlite;
 
 pub use memory::MemoryStore;
+pub(crate) use sqlite::GOES_ON;
 pub use sqlite::{OpenError, Replaced, SaveError, SqlitePlace, SqliteReader, SqliteStore};
 
 use lock_core::{Change, Snapshot};

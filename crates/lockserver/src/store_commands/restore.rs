@@ -4,7 +4,7 @@ use super::summary::Summary;
 use super::{Failed, say, wall, which};
 use crate::cli::Cli;
 use crate::exit;
-use crate::store::{SqlitePlace, SqliteReader};
+use crate::store::{OpenError, SqlitePlace, SqliteReader};
 use lock_core::Table;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
     Table::load(snapshot, wall::now_us())
         .map_err(|error| bad(Failed::new(exit::STORE, format!("{}: {error}", reader.path().display()))))?;
 
-    let place = SqlitePlace::take(&store)?;
+    let place = SqlitePlace::take(&store).map_err(place_error)?;
     if place.path() == reader.path() {
         let text = format!("{} is the store itself: name a backup", src.display());
         return Err(Failed::new(exit::USAGE, text));
@@ -31,4 +31,10 @@ pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
         Summary::of(&replaced.snapshot)
     ));
     Ok(())
+}
+
+/// A place that cannot be used is a file that cannot be made, unless a server has it.
+pub(super) fn place_error(error: OpenError) -> Failed {
+    let failed = Failed::from(error);
+    Failed { code: if failed.code == exit::IN_USE { failed.code } else { exit::CANNOT_CREATE }, ..failed }
 }

@@ -35,13 +35,17 @@ impl HandedOver {
     #[expect(unsafe_code, reason = "the environment may change only while there is one thread, which the caller knows")]
     pub unsafe fn take() -> Result<Self, ListenError> {
         let names = std::env::var(NAMES).unwrap_or_default();
+        // Before listenfd makes a list of so many.
+        let said = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let ours = said("LISTEN_PID") == Some(u64::from(std::process::id()));
+        let count = said("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+        if count > SOCKETS_MAX as u64 {
+            return Err(ListenError::Inherited { what: format!("{count} sockets, more than {SOCKETS_MAX}") });
+        }
         let mut sockets = listenfd::ListenFd::from_env();
         // SAFETY: the caller's promise.
         unsafe { os::forget_variables(&[NAMES, "LISTEN_FDS", "LISTEN_PID"]) };
         let refuse = |what: String| Err(ListenError::Inherited { what });
-        if sockets.len() > SOCKETS_MAX {
-            return refuse(format!("{} sockets, more than {SOCKETS_MAX}", sockets.len()));
-        }
         let mut names = names.split(':');
         let mut handed = Self::default();
         for index in 0..sockets.len() {

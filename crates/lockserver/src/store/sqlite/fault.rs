@@ -23,11 +23,14 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+/// What a server adds to the text of a failure that may pass.
+pub(crate) const GOES_ON: &str = "; the server goes on by itself";
+
 impl Fault {
     /// What it means for a server. `connection` is the one it happened on, before anything else is done with it.
     pub(super) fn into_error(self, connection: Option<&Connection>, path: &Path) -> StoreError {
         match self.explain(connection, path) {
-            StoreError::Unavailable(text) => StoreError::Unavailable(format!("{text}; the server goes on by itself")),
+            StoreError::Unavailable(text) => StoreError::Unavailable(format!("{text}{GOES_ON}")),
             damaged @ StoreError::Damaged(_) => damaged,
         }
     }

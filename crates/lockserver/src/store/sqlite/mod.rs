@@ -18,6 +18,7 @@ mod scratch;
 mod tests;
 mod words;
 
+pub(crate) use fault::GOES_ON;
 pub use reader::{SaveError, SqliteReader};
 pub use replace::{Replaced, SqlitePlace};
 

@@ -76,6 +76,15 @@ impl SqliteReader {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let unreadable = |error| OpenError::io(path, "opened for reading", error);
         let path = path.canonicalize().map_err(unreadable)?;
+        // Before it is opened: a pipe would wait for a writer, and SQLite takes a directory for a disk that fails.
+        let found = fs::metadata(&path).map_err(unreadable)?;
+        let no_database = |why| unreadable(io::Error::new(io::ErrorKind::InvalidInput, why));
+        if !found.is_file() {
+            return Err(no_database("it is no file: name a database in it, or elsewhere"));
+        }
+        if found.len() == 0 {
+            return Err(no_database("it is empty, no database"));
+        }
         fs::File::open(&path).map_err(unreadable)?;
         let (connection, schema) = schema::connect_to_read(&path)?;
         Ok(Self { path, connection, schema })

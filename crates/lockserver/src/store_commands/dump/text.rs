@@ -145,9 +145,23 @@ fn clean(text: &str) -> String {
     shown
 }
 
-/// What changes the direction or the place of the letters around it.
+/// What is not seen, or changes the direction or the place of the letters around it.
 fn is_format(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 #[cfg(test)]
@@ -158,6 +172,7 @@ mod tests {
     fn what_clients_wrote_does_not_reach_the_terminal() {
         assert_eq!(clean("a\nb\u{1b}[31m größe"), "a\\nb\\u{1b}[31m größe");
         assert_eq!(clean("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(clean("\u{61c}\u{e0041}"), "\\u{61c}\\u{e0041}");
         assert_eq!(clean(&"x".repeat(INFO_SHOWN)), "x".repeat(INFO_SHOWN));
         assert_eq!(clean(&"x".repeat(INFO_SHOWN + 1)), format!("{}…", "x".repeat(INFO_SHOWN)));
     }
