@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from harness.api import Api
 from harness.paths import CLIENTS, lockctl
 from harness.wait import until
 
@@ -175,6 +176,23 @@ def test_refusals_are_said_in_words_of_the_command_line(make_server, ctl):
         assert not foreign, done.stderr
     waits.terminate()
     assert waits.wait(10) == 143
+
+
+def test_a_short_longest_hold_is_used_and_not_exceeded(make_server, ctl):
+    server = make_server(sections="[lock four]\nMAX_HOLD_TIME=4\n[lock two]\nMAX_HOLD_TIME=2\n").start()
+    done = ctl.run(server, "run", "four", "--", "sh", "-c", "sleep 1; echo done")
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert "may be held for" in done.stderr
+    begin = uptime()
+    done = ctl.run(server, "run", "four", "--", "sh", "-c", "echo begin; exec sleep 600")
+    assert done.returncode == 76 and done.stdout == "begin\n" and 2 < uptime() - begin < 4, done.stderr
+    done = ctl.run(server, "run", "two", "--", "echo", "begin")
+    assert done.returncode == 78 and done.stdout == "" and "no time to end the command" in done.stderr
+    with Api(server.at) as api:
+        # Given back by lockctl: the server has ended none of them.
+        ended = [event["ended_as"] for name in ("four", "two")
+                 for event in api.ok("GET", f"/v1/locks/{name}/history")["events"] if event["kind"] == "ended"]
+    assert ended == ["released"] * 3
 
 
 def test_waiters_are_served_in_order_and_those_who_give_up_leave_nothing(server, ctl, tmp_path):

@@ -24,8 +24,8 @@ use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST};
 use crate::show::clean;
 use guard::Guard;
-use lock_client::{Client, Error, Held};
-use plan::Plan;
+use lock_client::{BootTime, Client, Error, Held};
+use plan::{MARGIN, Plan};
 use std::time::Duration;
 use supervise::{End, Supervisor};
 
@@ -70,7 +70,8 @@ async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signal
             return Err(Failure::new(IMPOSSIBLE, text));
         }
     }
-    let guard = Guard::start(plan.kill_after)?;
+    let kill_after = kill_after(plan, held)?;
+    let guard = Guard::start(kill_after)?;
     // Before there is a command: we may be stopped the moment it runs.
     if plan.on_lost == OnLost::Kill {
         guard.lease(held.iter().filter_map(|one| one.lease().deadline).min());
@@ -79,12 +80,41 @@ async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signal
     signals.also_job_control()?;
     let environment = environment::of_command(held, servers, plan.export_ticket);
     let pid = child::start(&plan.command, environment, &guard, terminal.as_ref())?;
-    let outcome = Supervisor::new(plan, pid, held, &guard, terminal.as_ref(), signals).watch().await;
+    let outcome = Supervisor::new(plan, kill_after, pid, held, &guard, terminal.as_ref(), signals).watch().await;
     if let Some(terminal) = &terminal {
         terminal.take_back(pid, matches!(outcome.0, End::Signal(_)));
     }
     guard.dismiss();
     Ok(outcome)
+}
+
+/// The time between TERM and KILL. Where a lock may be held only shortly at all, its end takes no more than a third of that.
+fn kill_after(plan: &Plan, held: &[Held]) -> Result<Duration, Failure> {
+    let mut shortest = plan.kill_after;
+    for one in held {
+        let lease = one.lease();
+        let Some(deadline) = lease.deadline.filter(|_| lease.last) else { continue };
+        let whole = deadline.since(BootTime::now());
+        let (lock, seconds) = (clean(&one.ticket().lock), whole.as_secs_f64());
+        let Some(left) = (whole / 3).checked_sub(MARGIN) else {
+            let text = format!(
+                "`{lock}` may be held for {seconds:.1} s only (its max_hold_time, or --max-hold), which leaves no time to \
+                 end the command: it takes {:.0} s at least",
+                3.0 * MARGIN.as_secs_f64(),
+            );
+            return Err(Failure::new(IMPOSSIBLE, text));
+        };
+        if left < shortest {
+            shortest = left;
+            eprintln!(
+                "lockctl: `{lock}` may be held for {seconds:.1} s only: the command gets TERM {:.1} s before that is over, \
+                 and KILL {:.1} s later",
+                (left + MARGIN).as_secs_f64(),
+                left.as_secs_f64(),
+            );
+        }
+    }
+    Ok(shortest)
 }
 
 /// Gives back what is held. True if the server had ended one of them before.

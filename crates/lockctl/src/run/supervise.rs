@@ -50,6 +50,7 @@ pub(super) struct Supervisor<'a> {
 impl<'a> Supervisor<'a> {
     pub(super) fn new(
         plan: &'a Plan,
+        kill_after: Duration,
         group: Pid,
         held: &[Held],
         guard: &'a Guard,
@@ -57,7 +58,7 @@ impl<'a> Supervisor<'a> {
         signals: &'a mut Signals,
     ) -> Self {
         let leases = held.iter().map(|held| (held.ticket().lock.clone(), held.watch())).collect();
-        let watchdog = Watchdog::new(plan.kill_after);
+        let watchdog = Watchdog::new(kill_after);
         let (end, told, warned, given_back) = (None, None, false, Vec::new());
         Self { plan, group, leases, guard, terminal, signals, watchdog, end, told, warned, given_back }
     }
