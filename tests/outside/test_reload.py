@@ -68,8 +68,8 @@ def test_the_log_is_opened_anew(make_server):
     server.signal(signal.SIGHUP)
     until(lambda: log.exists() and log.read_text(), 10, "a new log file with the outcome of the reload")
     size = old.stat().st_size
-    server.signal(signal.SIGHUP)
     before = log.stat().st_size
+    server.signal(signal.SIGHUP)
     until(lambda: log.stat().st_size > before, 10, "more in the new log file")
     assert old.stat().st_size == size
 
