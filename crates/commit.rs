@@ -2,7 +2,7 @@
 //!
 //! The commit is taken from LOCKSERVER_COMMIT, else, in a release build inside this project's own git repository, from git. A
 //! development build without that variable names none: to be right it would have to be built anew after every commit.
-//! An archive without .git names none either.
+//! An archive without .git names none either. `-modified` behind it: what was built is not what that commit has.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +29,10 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
-/// The commit that is checked out, if the repository is this project's: an unpacked archive may lie in somebody else's.
+/// What both programs are made of, seen from the crate.
+const BUILT: [&str; 4] = ["../../crates", "../../Cargo.toml", "../../Cargo.lock", "../../rust-toolchain.toml"];
+
+/// The commit that is checked out, and whether what is built differs from it, if the repository is this project's: an unpacked archive may lie in somebody else's.
 fn from_git() -> Option<String> {
     let top = git(&["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != Path::new("../..").canonicalize().ok()? {
@@ -42,7 +45,15 @@ fn from_git() -> Option<String> {
             println!("cargo::rerun-if-changed={path}");
         }
     }
-    git(&["rev-parse", "--short=12", "HEAD"])
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    // Of what is built: a change elsewhere makes no other program.
+    let mut status = vec!["status", "--porcelain", "--untracked-files=no", "--"];
+    status.extend(BUILT);
+    for path in BUILT.iter().filter(|path| Path::new(path).exists()) {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    let modified = git(&status).is_none_or(|changed| !changed.is_empty());
+    Some(if modified { format!("{commit}-modified") } else { commit })
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

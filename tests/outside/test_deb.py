@@ -7,6 +7,7 @@ import pytest
 
 from harness import packages
 from harness.installed import CONF, LOG, acquire, holds_and_releases, install, pid, port_is_taken, started, starts
+from harness.paths import ROOT
 from harness.wait import until
 
 
@@ -81,8 +82,50 @@ class TestDeb:
         running = pid(system)
         system.put(CONF, "[general]\nSERVER=127.0.0.1\n[lock broken]\nSIZ=3\n", 0o640, "root:lockserver")
         said = install(system, "higher.deb")
-        assert "configuration has errors" in said and pid(system) == running
+        assert "cannot be used by the user lockserver" in said and "SIZ" in said and pid(system) == running
         holds_and_releases(system, "mine")
+
+    def test_a_file_that_only_root_can_read(self, debian):
+        system = debian()
+        install(system)
+        running = pid(system)
+        system.put("/etc/lockserver/conf.d/mine.conf", "[lock mine]\n", 0o600)
+        said = install(system, "higher.deb")
+        assert "cannot be used by the user lockserver" in said and "mine.conf" in said and pid(system) == running
+        system.run("chgrp", "lockserver", "/etc/lockserver/conf.d/mine.conf")
+        system.run("chmod", "640", "/etc/lockserver/conf.d/mine.conf")
+        install(system, "higher.deb")
+        assert pid(system) != running
+        holds_and_releases(system, "mine")
+
+    def test_an_upgrade_after_a_crash_starts_it(self, debian):
+        """Only who stopped it keeps it stopped, and that is said."""
+        system = debian()
+        install(system)
+        crashed = pid(system)
+        system.shell(f"kill -9 {crashed}")
+        until(lambda: not system.path(f"/proc/{crashed}").exists(), 10, "the end of the server")
+        install(system, "higher.deb")
+        holds_and_releases(system)
+        system.run("/etc/init.d/lockserver", "stop")
+        assert "is not started. To start it" in install(system, "higher.deb")
+
+    def test_an_account_or_a_script_that_is_there(self, debian):
+        """A group outlives a purge that found it; a user without a group of its name gets one; an init script moves aside."""
+        system = debian()
+        system.run("groupadd", "--system", "lockserver")
+        system.put("/etc/init.d/lockserver", "#!/bin/sh\nexit 0\n", 0o755)
+        said = install(system)
+        assert "/etc/init.d/lockserver is replaced" in said
+        assert system.path("/etc/lockserver/from-0.36/init.d-lockserver").read_text() == "#!/bin/sh\nexit 0\n"
+        holds_and_releases(system)
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.status("getent", "passwd", "lockserver")[0] == 2 and system.status("getent", "group", "lockserver")[0] == 0
+        system.run("groupdel", "lockserver")
+        system.run("useradd", "--system", "--gid", "nogroup", "lockserver")
+        install(system)
+        holds_and_releases(system)
+        assert "lockserver" in system.run("id", "-nG", "lockserver").split()
 
     def test_over_036(self, debian):
         """Its files, its server started by its own script, its log; afterwards ours, and nobody was asked anything."""
@@ -125,6 +168,57 @@ class TestDeb:
         assert not [name for name in left if "lockserver" in name or name.endswith("lockd")]
         assert system.path("/usr/local/bin/lockserver").exists(), "what the administrator installed is his"
 
+    @pytest.mark.parametrize("line", ["DEFAULT_LOCK=rack/1", "DEFAULT_LOCK_SIZE=-1", "PORT="])
+    def test_over_036_with_a_configuration_that_is_refused(self, debian, line):
+        """What serves goes on, at the next boot too, until the operator has mended it as he is told to."""
+        system = debian()
+        packages.install_036(system, None)
+        port_is_taken(system)
+        old_pid = system.path("/run/lockd.pid").read_text().strip()
+        system.put(CONF, f"[general]\nSERVER=0.0.0.0\n{line}\n")
+        said = install(system)
+        assert "so 0.36 is left as it is" in said and f"lockserver.conf:3: {line.split('=')[0]}" in said and "dpkg-reconfigure" in said
+        assert system.path(f"/proc/{old_pid}").exists() and system.path("/etc/init.d/lockd").stat().st_mode & 0o111
+        assert system.shell("ls /etc/rc2.d/S*lock*") == "/etc/rc2.d/S01lockd\n"
+        assert system.run("dpkg-query", "-W", "-f", "${Status}", "lockserver") == "install ok installed"
+        # An upgrade changes nothing, mending and dpkg-reconfigure do.
+        assert "so 0.36 is left as it is" in install(system, "higher.deb") and system.path(f"/proc/{old_pid}").exists()
+        system.put(CONF, "[general]\nSERVER=0.0.0.0\n")
+        said = system.shell("dpkg-reconfigure -fnoninteractive lockserver")
+        assert "Yours is 0.0.0.0" in said and not system.path(f"/proc/{old_pid}").exists()
+        assert not system.path("/etc/init.d/lockd").exists()
+        assert system.shell("ls /etc/rc2.d/S*lock*") == "/etc/rc2.d/S01lockserver\n"
+        holds_and_releases(system)
+
+    def test_a_log_outside_of_var_log(self, debian):
+        """It is handed over, its rotation stays, what the unit needs is said; a purge gives the file back."""
+        system = debian()
+        packages.install_036(system, None)
+        system.put(CONF, "[general]\nSERVER=0.0.0.0\nLOG_FILE=/srv/logs/lock.log\n")
+        system.put("/srv/logs/lock.log", "old\n")
+        rotation = "/srv/logs/lock.log {\n  daily\n  copytruncate\n}\n"
+        system.put("/etc/logrotate.d/lockserver", rotation)
+        said = install(system)
+        assert "    ReadWritePaths=/srv/logs\n" in said and "write below /var/log only" in said
+        assert system.path("/etc/logrotate.d/lockserver-from-0.36").read_text() == rotation
+        log = system.path("/srv/logs/lock.log")
+        assert log.read_text().startswith("old\n") and "serves on" in log.read_text()
+        assert "ReadWritePaths" not in install(system, "higher.deb")
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.run("stat", "-c", "%U:%G", "/srv/logs/lock.log") == "root:root\n" and "serves on" in log.read_text()
+        assert not system.path("/etc/logrotate.d/lockserver-from-0.36").exists()
+
+    def test_036_under_another_name_and_links_that_lead_nowhere(self, debian):
+        system = debian()
+        packages.install_036(system, None)
+        system.run("/etc/init.d/lockd", "stop")
+        system.run("mv", "/etc/init.d/lockd", "/etc/init.d/permits")
+        assert system.shell("find /etc/rc?.d -name '[SK]??lockd'")
+        said = install(system)
+        assert "/etc/init.d/permits looks like a start script of 0.36" in said and "update-rc.d permits remove" in said
+        assert system.shell("find /etc/rc?.d -name '[SK]??lockd'") == ""
+        holds_and_releases(system, "EqlLogic")
+
     def test_an_old_server_that_its_script_does_not_know(self, debian):
         """Started by hand it is nobody's to stop: the operator is told which process it is, and that ours did not start."""
         system = debian()
@@ -162,6 +256,20 @@ class TestDeb:
         assert "did not start: its log says why" in said
         assert system.run("dpkg-query", "-W", "-f", "${Status}", "lockserver") == "install ok installed"
 
+    @pytest.mark.parametrize("had", [False, True])
+    def test_the_archive_as_the_page_says(self, debian, had):
+        """The steps of docs/install.md, on an empty machine and on one where 0.36 runs."""
+        system = debian()
+        steps = re.search(r"(?m)^    (tar xf .*\n(?:    .*\n)+)", (ROOT / "docs/install.md").read_text())[1]
+        if had:
+            packages.install_036(system, None)
+            system.put(CONF, "[general]\nSERVER=0.0.0.0\nDEFAULT_LOCK=mine\n")
+            port_is_taken(system)
+        said = system.shell("cd /root\n" + steps.replace("tar xf ", "tar xf /mnt/")
+                            + "install -m 755 sysv/lockserver /etc/init.d/\nupdate-rc.d lockserver defaults\n/etc/init.d/lockserver start")
+        assert ("Yours is 0.0.0.0" in said) == had and ("was running" in said) == had
+        assert ("DEFAULT_LOCK=mine" in system.path(CONF).read_text()) == had
+        holds_and_releases(system, "mine" if had else "DefaultLock")
 
     def test_what_systemd_is_told(self, debian):
         """One start, one restart an upgrade, and the socket is left as it is: a systemctl that only writes down stands in."""
@@ -173,6 +281,11 @@ class TestDeb:
         assert system.path(f"{enabled}/lockserver.service").exists()
         install(system, "higher.deb")
         assert started(told()) == ["restart lockserver.service"]
+        # What ended by itself is started again, what was stopped is not.
+        for state, wanted in (("failed", ["restart lockserver.service"]), ("inactive", [])):
+            system.put("/tmp/is-active", f"{state}\n")
+            said = install(system, "higher.deb")
+            assert started(told()) == wanted and ("is not started. To start it" in said) == (not wanted)
         system.run("dpkg", "--remove", "lockserver")
         assert started(told()) == ["stop lockserver.socket lockserver.service"]
         # Else the start script, which stays as a configuration file, would be a unit.
@@ -185,6 +298,7 @@ class TestDeb:
         system = debian()
         old = "/var/log/lockserver.log { weekly }\n"
         system.put("/etc/logrotate.d/lockserver", old)
+        system.put("/etc/init.d/lockserver", "#!/bin/sh\n", 0o755)
         before = system.files()
         system.shell("dpkg-deb --control /mnt/lockserver_*.deb /tmp/control && /tmp/control/preinst install")
         assert not system.path("/etc/logrotate.d/lockserver").exists()

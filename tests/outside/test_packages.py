@@ -42,6 +42,24 @@ class TestContents:
         assert pages < packages.deb_files().keys()
         assert pages < {name for name, *_ in packages.rpm_files()}
 
+    def test_no_link_of_a_page_is_dead(self, made, tmp_path):
+        for kind in ("deb", "tar"):
+            (tmp_path / kind).mkdir()
+        subprocess.run(["dpkg-deb", "--extract", packages.one("deb"), tmp_path / "deb"], check=True)
+        archive = packages.unpacked_archive(tmp_path / "tar")
+        for folder in (tmp_path / "deb/usr/share/doc/lockserver", archive):
+            pages = [*folder.rglob("*.md")]
+            links = [(page, link) for page in pages for link in
+                     re.findall(r"\]\(([^)#\s]+)[^)\s]*\)", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S))
+                     if not re.match(r"[a-z]+:", link)]
+            assert len(links) > 40
+            dead = [f"{page.relative_to(folder)}: {link}" for page, link in links if not (page.parent / link).is_file()]
+            assert not dead, dead
+
+    def test_a_kind_that_is_none(self):
+        done = subprocess.run([ROOT / "scripts" / "packages", "debs"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 64 and "there is no kind 'debs'" in done.stderr
+
     def test_configuration_files_are_marked(self, made):
         """dpkg asks about none that 0.36 had; rpm keeps the one and replaces the other."""
         conffiles = packages.output("dpkg-deb", "--ctrl-tarfile", packages.one("deb"), binary=True)

@@ -57,6 +57,18 @@ class TestVersion:
         git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "y")
         assert version() == f"1.2.3 ({git(tmp_path, 'rev-parse', '--short=12', 'HEAD')})" != f"1.2.3 ({commit})"
 
+    def test_a_release_of_changed_files_says_so(self, version, tmp_path):
+        source = tmp_path / "crates" / "lockserver" / "main.rs"
+        source.parent.mkdir(parents=True)
+        source.write_text("fn main() {}\n")
+        git(tmp_path, "init", "--quiet")
+        git(tmp_path, "add", "--all")
+        commit = committed(tmp_path)
+        assert version() == f"1.2.3 ({commit})"
+        source.write_text("fn main() { }\n")
+        assert version() == f"1.2.3 ({commit}-modified)"
+        assert version("debug") == "1.2.3"
+
     def test_a_development_build_names_none(self, version, tmp_path):
         committed(tmp_path)
         assert version("debug") == "1.2.3"
@@ -120,6 +132,11 @@ class TestRefused:
             self.commit(clone)
             said = self.refusal(clone)
             assert f"begins with '{wrong}'" in said and "version in [workspace.package]" in said
+
+    def test_a_changelog_without_a_heading(self, clone):
+        self.changelog.write_text("# Changelog\n")
+        self.commit(clone)
+        assert "CHANGELOG.md has no heading" in self.refusal(clone)
 
     def test_a_tag_that_is_there(self, clone):
         version = re.search(r"^## (\S+)", self.changelog.read_text(), re.M)[1]

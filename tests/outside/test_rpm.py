@@ -56,6 +56,40 @@ class TestRpm:
         self.rpm(system, "--erase", "lockserver")
         assert started(told()) == ["disable lockserver.socket lockserver.service"]
 
+    def test_what_a_removal_leaves(self, debian):
+        """User, state and logs; of a package that was never configured no file and no directory else."""
+        system = debian()
+        # rpm's own database.
+        system.run("mkdir", "-p", "/usr/share/licenses", "/usr/libexec")
+        before = {line.split()[0] for line in system.files()}
+        self.rpm(system, "--install", self.file(system, packages.one("rpm").name))
+        self.rpm(system, "--erase", "lockserver")
+        left = {line.split()[0] for line in system.files()} - before
+        ours = sorted(name for name in left if "lockserver" in name and name.startswith("/"))
+        assert ours == ["/var/lib/lockserver", "/var/log/lockserver"], left
+
+    def test_over_036_with_a_configuration_that_is_refused(self, debian):
+        system = debian()
+        packages.install_036(system, None)
+        old_pid = system.path("/run/lockd.pid").read_text().strip()
+        system.put(CONF, "[general]\nSERVER=0.0.0.0\nDEFAULT_LOCK=rack/1\n")
+        said = self.rpm(system, "--install", self.file(system, packages.one("rpm").name))
+        assert "so 0.36 is left as it is" in said and "lockserver.conf:3: DEFAULT_LOCK" in said
+        assert "mend that, then run /usr/libexec/lockserver/take-over and start" in said
+        assert system.path(f"/proc/{old_pid}").exists() and system.path("/etc/init.d/lockd").stat().st_mode & 0o111
+        system.put(CONF, "[general]\nSERVER=0.0.0.0\n")
+        assert "was running\n" in system.run("/usr/libexec/lockserver/take-over")
+        assert not system.path(f"/proc/{old_pid}").exists() and not system.path("/etc/init.d/lockd").exists()
+
+    def test_a_file_that_only_root_can_read(self, debian):
+        system = debian()
+        told = packages.recording_systemd(system)
+        self.rpm(system, "--install", self.file(system, packages.one("rpm").name))
+        system.put("/etc/lockserver/conf.d/mine.conf", "[lock mine]\n", 0o600)
+        told()
+        said = self.rpm(system, "--upgrade", self.file(system, "higher.rpm"))
+        assert "cannot be used by the user lockserver" in said and "mine.conf" in said and started(told()) == []
+
     def test_over_036(self, debian):
         system = debian()
         packages.install_036(system, None)

@@ -23,7 +23,7 @@ def _fingerprint():
     """Changes with anything that goes into a package."""
     digest = hashlib.sha256()
     names = ["packaging", "docs", "scripts", "crates/lockserver/Cargo.toml", "crates/lockctl/Cargo.toml", "CHANGELOG.md", "README.md",
-             "LICENSE"]
+             "SECURITY.md", "LICENSE"]
     files = [path for name in names for path in ([ROOT / name] if (ROOT / name).is_file() else sorted((ROOT / name).rglob("*")))]
     for path in [*files, pathlib.Path(binary()), pathlib.Path(lockctl())]:
         if path.is_file():
@@ -118,7 +118,8 @@ EVERYWHERE = {
         "/usr/share/man/man1/lockctl-run.1.gz", "/usr/share/bash-completion/completions/lockserver",
         "/usr/share/bash-completion/completions/lockctl", "/usr/share/fish/vendor_completions.d/lockserver.fish",
         "/usr/share/fish/vendor_completions.d/lockctl.fish", "/usr/share/doc/lockserver/examples/lockserver.conf",
-        "/usr/share/doc/lockserver/examples/openrc-lockserver", "/usr/share/doc/lockserver/examples/openrc-lockserver.confd")},
+        "/usr/share/doc/lockserver/monitoring/prometheus.yml", "/usr/share/doc/lockserver/monitoring/lockserver.rules.yml",
+        "/usr/share/doc/lockserver/monitoring/grafana-dashboard.json", "/usr/share/doc/lockserver/examples/openrc-lockserver", "/usr/share/doc/lockserver/examples/openrc-lockserver.confd")},
 }
 
 
@@ -175,10 +176,10 @@ def recording_systemd(system):
     return told
 
 
-# Every unit is enabled and active.
+# Every unit is enabled, and active unless the test has said otherwise in /tmp/is-active.
 RECORDER = """#!/bin/sh
 echo "$*" >>/tmp/systemctl.calls
-case "$*" in *is-enabled*) echo enabled ;; esac
+case "$*" in *is-enabled*) echo enabled ;; *is-active*) cat /tmp/is-active 2>/dev/null || echo active ;; esac
 exit 0
 """
 STAND_IN = """#!/usr/bin/perl
