@@ -100,7 +100,7 @@ def test_revoke_open_and_reload(server: Running, client: Client) -> None:
 
 
 def test_a_ticket_that_has_moved_on_is_left_alone(server: Running, client: Client) -> None:
-    with client.hold("DefaultLock") as held:
+    with pytest.raises(errors.LeaseLost, match="revoked"), client.hold("DefaultLock") as held:
         with pytest.raises(errors.TicketChanged) as moved:
             server.admin.revoke("DefaultLock", held.number, "too late", state="queued")
         assert moved.value.tickets[0].state == "held"

@@ -258,19 +258,22 @@ class Past:
     in_use: list[float | None] = field(default_factory=list)
     in_use_max: list[int | None] = field(default_factory=list)
     queued_max: list[int | None] = field(default_factory=list)
+    #: Share of the time, 0 to 1, in which no permit was left.
+    full: list[float | None] = field(default_factory=list)
     waits: Percentiles = _object(Percentiles, Percentiles())
     holds: Percentiles = _object(Percentiles, Percentiles())
 
 
 @dataclass(frozen=True)
 class History:
-    """The last hour and day of a lock, and its last events."""
+    """The last hour and day of a lock, and its last events. Nothing is known from before `since`."""
 
     lock: str
     hour: Past = _object(Past)
     day: Past = _object(Past)
     events: list[Event] = _list(Event)
     as_of: str = ""
+    since: str | None = None
 
 
 @dataclass(frozen=True)
