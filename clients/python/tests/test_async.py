@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
 import warnings
 from collections.abc import Callable, Coroutine
@@ -227,3 +228,44 @@ def test_a_callback_that_fails(server: Running, caplog: pytest.LogCaptureFixture
             await until(lambda: "what the callback did" in caplog.text, "the log")
 
     run(main())
+
+
+def test_loops_that_are_closed_are_forgotten(server: Running) -> None:
+    client = AsyncClient(server.url)
+
+    async def use() -> None:
+        async with client.hold("five"):
+            pass
+
+    def open_files() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    with warnings.catch_warnings():
+        # Nobody closed the client, and asyncio says so.
+        warnings.simplefilter("ignore", ResourceWarning)
+        asyncio.run(use())
+        before = open_files()
+        for _ in range(10):
+            asyncio.run(use())
+        assert len(client._runner._idle) == 1
+        assert open_files() <= before + 2
+        client._runner._idle.clear()
+        gc.collect()
+
+
+def test_closing_while_other_loops_work() -> None:
+    """The set of what runs in the background is everybody's, and others add to it meanwhile."""
+
+    class OfAnotherLoop:
+        def get_loop(self) -> None:
+            background.add(OfAnotherLoop())
+
+    async def main() -> None:
+        client = AsyncClient("http://127.0.0.1:1")
+        client._runner._background = background
+        await client.aclose()
+
+    background: Any = {OfAnotherLoop()}
+    run(main())
+    assert len(background) == 2

@@ -203,3 +203,67 @@ def test_wait_lost_returns_when_it_is_released(client: Client) -> None:
     waited.join(60)
     assert not waited.is_alive()
     assert held.wait_lost() is None
+
+
+def test_released_is_not_lost(server: Running, client: Client) -> None:
+    held = client.hold("DefaultLock", ttl_s=1)
+    held.release()
+    begin = _clock.now()
+    wait_until(lambda: _clock.now() - begin > 1.2, "the end of what was its lease")
+    assert held.lost is None
+    held.check()
+
+
+def test_dropped_while_its_callback_runs(server: Running, client: Client) -> None:
+    """Nothing is left of it in the list of what is to be given back."""
+    from lockserver_client import _janitor
+
+    called, go_on = threading.Event(), threading.Event()
+
+    def callback(_: LeaseLost) -> None:
+        called.set()
+        go_on.wait(60)
+
+    before = set(_janitor._records)
+    held = client.hold("DefaultLock", ttl_s=4, on_lost=callback)
+    (ref,) = set(_janitor._records) - before
+    server.admin.revoke("DefaultLock", held.number)
+    assert called.wait(60)
+    record = _janitor._records[ref]
+    with pytest.warns(ResourceWarning, match="never released"):
+        del held
+    wait_until(lambda: not record.mail.empty(), "the word of the janitor")
+    go_on.set()
+    wait_until(lambda: ref not in _janitor._records, "no record")
+
+
+def test_one_janitor_for_all_threads() -> None:
+    from lockserver_client import _janitor
+
+    kept = dict(_janitor._janitors)
+    _janitor._janitors.clear()
+    try:
+        barrier, found = threading.Barrier(20), list[object]()
+
+        def first() -> None:
+            barrier.wait(60)
+            found.append(_janitor._the_janitor())
+
+        before = _janitors_at_work()
+        threads = [threading.Thread(target=first) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(found) == 20
+        assert len(set(found)) == 1
+        wait_until(lambda: _janitors_at_work() == before + 1, "one more thread")
+    finally:
+        for janitor in _janitor._janitors.values():
+            janitor.words.put(None)
+        _janitor._janitors.clear()
+        _janitor._janitors.update(kept)
+
+
+def _janitors_at_work() -> int:
+    return sum(thread.name == "lockserver janitor" for thread in threading.enumerate())

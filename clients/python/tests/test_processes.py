@@ -295,3 +295,86 @@ def test_the_clock_goes_on_while_the_machine_sleeps() -> None:
 
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= _clock.now() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+FORK_IN_A_COROUTINE = """
+import asyncio, os, select, sys, warnings
+from lockserver_client import AsyncClient
+
+warnings.simplefilter("ignore")
+url, how = sys.argv[1:]
+parent = os.getpid()
+
+
+async def main():
+    client = AsyncClient(url)
+    async with client.hold("two", ttl_s=20) as held:
+        waiter = asyncio.create_task(client.hold("DefaultLock", ttl_s=20))
+        print("ready")
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            await asyncio.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            assert "forked" in str(held.lost)
+            if how == "exit":
+                sys.exit(0)
+            if how == "error":
+                raise RuntimeError("of the child")
+            os._exit(asyncio_in_a_thread(client))
+        # Not by waitpid alone: a loop that the child broke would never come back from this.
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.01)
+        print("child ended")
+        other = await waiter
+        print("granted", other.lost, held.lost)
+        await other.release()
+    await client.aclose()
+
+
+def asyncio_in_a_thread(client):
+    import threading
+    done = []
+
+    async def own():
+        async with client.hold("five", ttl_s=20) as held:
+            done.append(held.lost)
+        await client.aclose()
+
+    thread = threading.Thread(target=lambda: asyncio.run(own()))
+    thread.start()
+    thread.join(30)
+    return 0 if done == [None] else 1
+
+
+try:
+    asyncio.run(main())
+except BaseException as error:
+    if os.getpid() == parent:
+        raise
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "error", "own loop"])
+def test_a_child_of_a_coroutine_leaves_its_parents_tickets(
+    server: Running, client: Client, script: StartScript, how: str
+) -> None:
+    first = client.hold("DefaultLock", ttl_s=60)
+    parent = script(FORK_IN_A_COROUTINE, server.url, how)
+    assert parent.line() == "ready"
+    server.wait_queued(1)
+    number = server.admin.lock("DefaultLock").queue[0].number
+    assert parent.process.stdin is not None
+    parent.process.stdin.write("\n")
+    parent.process.stdin.flush()
+    assert parent.line() == "child ended"
+    assert server.holding("two") == 1
+    assert [ticket.number for ticket in server.admin.lock("DefaultLock").queue] == [number]
+    assert server.idle("five")
+    first.release()
+    # The answer to a request that was on its way while the child ended.
+    assert parent.line() == "granted None None"
+    status, _, err = parent.end()
+    assert status == 0, err
+    assert server.idle("two")
+    assert server.idle()

@@ -297,3 +297,71 @@ def test_async_repeats_too() -> None:
         assert fake.requests[0].headers["Authorization"] == "Bearer lsk_x"
 
     asyncio.run(main())
+
+
+def test_a_wait_is_not_shared_out_among_servers() -> None:
+    """Each may wait as long as it is asked to; only what is left beyond is for all of them."""
+    queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
+    asked: list[tuple[str, float, float]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            wait = float(request.url.params["wait_s"])
+            asked.append((request.url.host, wait, request.extensions["timeout"]["read"]))
+            if len(asked) == 1:
+                raise httpx.ReadTimeout("silent")
+            return httpx.Response(200, json=TICKET)
+        return httpx.Response(202, json=queued) if request.method == "POST" else httpx.Response(200, json={})
+
+    with client(handler, ["http://one", "http://two"]).hold("san", wait_s=12):
+        pass
+    assert [host for host, _, _ in asked] == ["one", "two"]
+    for _, wait, bound in asked:
+        assert 11 < wait <= 12
+        assert bound > wait + 2
+
+
+def test_a_later_try_waits_only_for_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lockserver_client import _clock
+
+    begin, spent = _clock.now(), [0.0]
+    monkeypatch.setattr(_clock, "now", lambda: begin + spent[0])
+    queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
+    waits: list[str | None] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            waits.append(request.url.params.get("wait_s"))
+            # The first is silent for some time, the second waits until the end.
+            spent[0] += 8 if len(waits) == 1 else 4
+            if len(waits) == 1:
+                raise httpx.ReadTimeout("silent")
+        return httpx.Response(202 if request.method == "POST" else 200, json=queued)
+
+    with pytest.raises(errors.TimedOut):
+        client(handler, ["http://one", "http://two"]).hold("san", wait_s=12)
+    assert waits == ["12.000", "4.000"]
+
+
+def test_pauses_while_there_is_no_room_are_within_a_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("lockserver_client._sync.time.sleep", pauses.append)
+    monkeypatch.setattr("lockserver_client._acquire.jitter", lambda step: step)
+    queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
+    full = problem("limit_reached", 429, retryable=True)
+    turn: list[Any] = [full, (200, queued), (200, queued)]
+    with client(Fake((202, queued), *turn * 5, (200, TICKET))).hold("san"):
+        pass
+    assert pauses == [0.5, 1.0, 2.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("lock", "permits", "what"), [(5, 1, "name of a lock is a str, not int"), ("san", object(), "permits are an int or a str")]
+)
+def test_arguments_of_another_type_are_told(lock: Any, permits: Any, what: str) -> None:
+    fake = Fake((200, TICKET))
+    with pytest.raises(TypeError, match=what):
+        client(fake).hold(lock, permits)
+    with pytest.raises(TypeError, match=what):
+        AsyncClient("http://one").hold(lock, permits)
+    assert fake.requests == []

@@ -17,8 +17,10 @@ const SLICE: Duration = Duration::from_secs(25);
 const TOO_SOON: Duration = Duration::from_millis(200);
 /// Pause in that case, and before a lost ticket is asked for anew.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Longest pause while the server has no room for another request that waits: within the usual grace of a grant.
-const NO_ROOM_PAUSE: Duration = Duration::from_secs(4);
+/// First and longest pause while the server has no room for another request that waits: a grant in it must be seen before its
+/// grace is over (`GRACE_TIME`, 10 s by default).
+const NO_ROOM_FIRST: Duration = Duration::from_millis(500);
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
 /// How long a cancel is waited for.
 const CANCEL_WITHIN: Duration = Duration::from_secs(3);
 
@@ -127,7 +129,7 @@ impl<'a> Attempt<'a> {
         queued: &mut impl FnMut(&Ticket),
     ) -> Result<Held, Error> {
         let (mut sent, mut ticket) = self.client.ask(&self.request(options)).await?;
-        let mut no_room = PAUSE;
+        let mut no_room = NO_ROOM_FIRST;
         while ticket.state != TicketState::Held {
             if ticket.state == TicketState::Ended {
                 return Err(ended(&ticket));

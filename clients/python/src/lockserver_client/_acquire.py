@@ -33,8 +33,9 @@ SLICE_S = 25.0
 TOO_SOON_S = 0.2
 #: Pause in that case, and before a lost ticket is asked for anew.
 PAUSE_S = 1.0
-#: Longest pause while the server has no room for another request that waits: within the usual grace of a grant.
-NO_ROOM_PAUSE_S = 4.0
+#: First and longest pause while the server has no room for another request that waits: a grant in it must be seen before its
+#: grace is over (GRACE_TIME, 10 s by default).
+NO_ROOM_FIRST_S, NO_ROOM_PAUSE_S = 0.5, 2.0
 #: How much longer than `wait_s` servers are asked that do not answer.
 SLACK_S = 5.0
 #: How long a cancel is tried.
@@ -64,6 +65,13 @@ class Wanted:
     info: str | None = None
     priority: int = 0
     max_hold_s: float | None = None
+
+    def __post_init__(self) -> None:
+        # Before anything is sent: what is no JSON would otherwise fail in the midst of it, and what says so would not help.
+        if not isinstance(self.lock, str):
+            raise TypeError(f"the name of a lock is a str, not {type(self.lock).__name__}: {self.lock!r}")
+        if not isinstance(self.permits, (int, str)):
+            raise TypeError(f"permits are an int or a str, not {type(self.permits).__name__}: {self.permits!r}")
 
     def body(self, request_id: str) -> dict[str, object]:
         """The body of the request."""
@@ -139,11 +147,12 @@ class _Attempt:
         self.request_id = secrets.token_hex(16)
         self.had_a_place = False
         self.trace, self.until = Trace(), wanted.until(begin)
+        self.wait_ends = None if wanted.wait_s is None else begin + wanted.wait_s
 
     def run(self) -> Plan[tuple[float, Ticket]]:
         path, body = _calls.path(self.wanted.lock, "/tickets"), self.wanted.body(self.request_id)
         sent, ticket = yield from ask(self.core, Call("POST", path, body=body, until=self.until), self.trace)
-        self.had_a_place, no_room = ticket.state == "held", PAUSE_S
+        self.had_a_place, no_room = ticket.state == "held", NO_ROOM_FIRST_S
         while ticket.state != "held":
             if ticket.state == "ended":
                 raise _ended(ticket)
@@ -155,7 +164,7 @@ class _Attempt:
             path = _calls.of_ticket(self.id_of(ticket))
             asked = _clock.now()
             try:
-                call = Call("GET", path, (("wait_s", f"{wait:.3f}"),), waits_s=wait, until=self.until)
+                call = Call("GET", path, waits_s=wait, wait_ends=self.wait_ends, until=self.until)
                 sent, ticket = yield from ask(self.core, call)
             except LimitReached:
                 # The server has no room for another request that waits. The place in the queue is ours all the same: we keep

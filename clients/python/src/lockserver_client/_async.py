@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
 
 from . import _clock, _lanes
-from ._plan import Came, Effect, Exchange, NoReply, Pause, Plan, Reply
+from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
 from ._settings import Core
 from .errors import LockserverError
 
@@ -24,18 +25,18 @@ STEADFAST = 8
 class Steadfast(Coroutine[Any, Any, T]):
     """A coroutine that begins in any case, and hears of a cancel at its first `await` at the earliest.
 
-    A task that is cancelled before its first step would never begin.
+    A task that is cancelled before its first step would never begin. In a forked child it does not.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
-        self._work, self._begun = work, False
+        self._work, self._begun, self._pid = work, False, os.getpid()
 
     def send(self, value: Any) -> Any:
         self._begun = True
         return self._work.send(value)
 
     def throw(self, *error: Any) -> Any:
-        if not self._begun:
+        if not self._begun and self._pid == os.getpid():
             self.send(None)
         # In one piece: from 3.12 on three are deprecated.
         return self._work.throw(error[0] if isinstance(error[0], BaseException) else error[1] or error[0]())
@@ -47,19 +48,65 @@ class Steadfast(Coroutine[Any, Any, T]):
         return self._work.__await__()
 
 
+#: What a forked child leaves as it is, for ever.
+_left: list[object] = []
+
+
+class _Ours(Awaitable[T]):
+    """Work with a connection, which belongs to the process that began it.
+
+    A forked child has the same sockets, and even the selector of its loop is that of its parent. If the child ends the work in
+    order, httpx closes the connection and takes it from the selector, and the parent never hears of its answer. So nothing in it
+    is run, not even what collecting the garbage would run.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work, self._pid = work, os.getpid()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        value: Any = None
+        error: BaseException | None = None
+        while True:
+            try:
+                waits = self._work.send(value) if error is None else self._work.throw(error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            value, error = None, None
+            try:
+                value = yield waits
+            except BaseException as raised:
+                error = raised
+            if self._pid != os.getpid():
+                _left.append(self._work)
+                raise error or _forked()
+
+
+def _forked() -> asyncio.CancelledError:
+    return asyncio.CancelledError("this was begun by the process from which this one was forked")
+
+
 class AsyncRunner:
-    """Carries plans out. Connections belong to an event loop; another loop gets others."""
+    """Carries plans out. Connections belong to an event loop; another loop gets others, and so does a forked child."""
 
     def __init__(self, core: Core, transport: httpx.AsyncBaseTransport | None, tls: object) -> None:
         self.core, self.transport, self.tls = core, transport, tls
         self._headers = _lanes.headers(core)
         self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, list[deque[httpx.AsyncClient]]] = WeakKeyDictionary()
         self._background: set[asyncio.Task[None]] = set()
+        self._pid = os.getpid()
 
     def _of_loop(self) -> list[deque[httpx.AsyncClient]]:
+        if self._pid != os.getpid():
+            # As to threads: the parent's connections are dropped, and closed without a word on the wire.
+            _left.append(self._background)
+            self._idle, self._background, self._pid = WeakKeyDictionary(), set(), os.getpid()
         loop = asyncio.get_running_loop()
         idle = self._idle.get(loop)
         if idle is None:
+            # Connections know their loop, so it would never be forgotten. With the last of them their sockets are closed.
+            for other in list(self._idle):
+                if other.is_closed():
+                    self._idle.pop(other, None)
             idle = self._idle[loop] = [deque() for _ in self.core.servers]
         return idle
 
@@ -94,8 +141,10 @@ class AsyncRunner:
 
     async def close(self) -> None:
         """Wait for what runs in the background, and close the connections that nobody uses now."""
+        self._of_loop()
         loop = asyncio.get_running_loop()
-        running = [task for task in self._background if task.get_loop() is loop]
+        # Of a copy: other loops in other threads add theirs meanwhile.
+        running = [task for task in list(self._background) if task.get_loop() is loop]
         if running:
             await asyncio.wait(running)
         for server in range(len(self.core.servers)):
@@ -112,10 +161,11 @@ class AsyncRunner:
         """Carry a plan out, to its end even if the caller is cancelled meanwhile, or all tasks are as `asyncio.run` ends."""
         results: list[T] = []
         errors: list[LockserverError] = []
+        pid = os.getpid()
 
         async def carry_out() -> None:
             try:
-                results.append(await self.run(plan, STEADFAST))
+                results.append(await self.run(plan, STEADFAST, pid))
             except LockserverError as error:
                 errors.append(error)
 
@@ -124,8 +174,12 @@ class AsyncRunner:
             raise error
         return results[0]
 
-    async def run(self, plan: Plan[T], steadfast: int = 0) -> T:
-        """Carry a plan out. So often a cancel only breaks off what is being done at the moment, which is then begun anew."""
+    async def run(self, plan: Plan[T], steadfast: int = 0, pid: int | None = None) -> T:
+        """Carry a plan out. So often a cancel only breaks off what is being done at the moment, which is then begun anew.
+
+        It is the plan of a process. In a forked child it is cancelled at its next step, and does nothing more, not even clean up.
+        """
+        pid = pid or os.getpid()
         came: Came = None
         cancelled: asyncio.CancelledError | None = None
         error: BaseException | None = None
@@ -140,18 +194,22 @@ class AsyncRunner:
             try:
                 while True:
                     try:
-                        came = await self._do(effect)
+                        came = await self._do(effect, pid)
                         break
                     except asyncio.CancelledError as cancel:
-                        if steadfast == 0:
+                        if steadfast == 0 or pid != os.getpid():
                             raise
                         steadfast, cancelled = steadfast - 1, cancel
             except BaseException as raised:  # the plan cleans up, also when the task is cancelled
                 error = raised
 
-    async def _do(self, effect: Effect) -> Came:
+    async def _do(self, effect: Effect, pid: int) -> Came:
+        if pid != os.getpid():
+            if isinstance(effect, CleanUp):
+                return None
+            raise _forked()
         if isinstance(effect, Exchange):
-            return await self._exchange(effect)
+            return await _Ours(self._exchange(effect))
         if isinstance(effect, Pause):
             await asyncio.sleep(effect.seconds)
             return None

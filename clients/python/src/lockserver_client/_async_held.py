@@ -20,6 +20,7 @@ class AsyncHeld(HeldTicket):
     """Permits that we hold, renewed by a task of their own every quarter of the lease.
 
     Used with `async with`, they are given back at the end, and `LeaseLost` is raised there if they were lost meanwhile.
+    In a forked child they are nobody's: nothing there renews or releases them.
     """
 
     def __init__(self, runner: AsyncRunner, lease: Lease, on_lost: OnLost | None) -> None:
@@ -30,12 +31,13 @@ class AsyncHeld(HeldTicket):
         loop = asyncio.get_running_loop()
         self._state = _State(runner, lease, self._told, on_lost)
         self._task = loop.create_task(Steadfast(self._state.keep()))
-        self._abandon = weakref.finalize(self, _abandoned, loop, self._task, lease)
+        self._abandon = weakref.finalize(self, _abandoned, loop, self._task, lease, self._pid)
         self._abandon.atexit = False  # type: ignore[misc]
 
     async def wait_lost(self) -> LeaseLost | None:
         """Return when it is lost, or released (then `None`)."""
-        await self._told.wait()
+        if self._pid == os.getpid() and not self._over:
+            await self._told.wait()
         return None if self._over else self.lost
 
     async def release(self) -> None:
@@ -71,8 +73,10 @@ class AsyncHeld(HeldTicket):
             raise lost
 
 
-def _abandoned(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], lease: Lease) -> None:
+def _abandoned(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], lease: Lease, pid: int) -> None:
     """An `AsyncHeld` is garbage and was never released: its keeper gives it back."""
+    if pid != os.getpid():
+        return
     warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
     if not loop.is_closed():
         loop.call_soon_threadsafe(task.cancel)
@@ -83,12 +87,12 @@ class _State:
 
     def __init__(self, runner: AsyncRunner, lease: Lease, told: asyncio.Event, on_lost: OnLost | None) -> None:
         self.runner, self.lease, self.told, self.on_lost = runner, lease, told, on_lost
-        self.over = False
+        self.over, self.pid = False, os.getpid()
 
     async def keep(self) -> None:
         renewal: asyncio.Task[LockserverError | None] | None = None
         try:
-            while True:
+            while self.pid == os.getpid():
                 lost = self.lease.lost
                 if lost is not None:
                     self.told.set()
@@ -104,7 +108,7 @@ class _State:
                     renewal.result()
                     renewal = None
         except asyncio.CancelledError:
-            if not self.over:
+            if not self.over and self.pid == os.getpid():
                 # Nobody released it: it was dropped, or its loop ends.
                 await self.runner.to_the_end(self.lease.release_quietly())
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -112,6 +113,7 @@ class _Keeper:
             if lost is not None:
                 self.told.set()
                 self._tell(lost)
+                self._last_mail()
                 return
             if not busy and self.lease.is_due():
                 busy = self._start()
@@ -124,6 +126,14 @@ class _Keeper:
             if word in (ABANDONED, STOP):
                 return
             busy = False
+
+    def _last_mail(self) -> None:
+        """It may have been dropped while the callback ran."""
+        self.record.keeper = None
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if self.mail.get_nowait() == ABANDONED:
+                    self.record.give_back()
 
     def _start(self) -> bool:
         """Begin a renewal. In a thread: a name server that hangs must not keep us from seeing that the lease is lost."""

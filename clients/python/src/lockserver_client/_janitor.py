@@ -56,7 +56,8 @@ class Record:
             self.mail.put(STOP)
             return False
         self.mail.put(ABANDONED)
-        return True
+        # It says so before it looks into its mail for the last time. If both of us give back, the second does nothing.
+        return self.keeper is not None
 
     def give_back(self, within_s: float = AT_EXIT_S) -> None:
         """Release or cancel, as far as that is quickly done."""
@@ -96,13 +97,14 @@ class _Janitor:
     """The thread that gives back."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.words: queue.SimpleQueue[weakref.ref[Claim] | Record] = queue.SimpleQueue()
+        self.words: queue.SimpleQueue[weakref.ref[Claim] | Record | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="lockserver janitor", daemon=True).start()
 
     def _work(self) -> None:
         while True:
             word = self.words.get()
+            if word is None:
+                return
             record = word if isinstance(word, Record) else _records.get(word)
             if record is None or record.done or record.pass_to_keeper():
                 continue
@@ -112,17 +114,26 @@ class _Janitor:
                 record.give_back()
 
 
-_now: _Janitor | None = None
+#: That of this process, by its id: a forked child has none of the threads of its parent.
+_janitors: dict[int, _Janitor] = {}
+
+
+def _the_janitor() -> _Janitor:
+    """The one of this process. No lock: a child could inherit it taken, and Ctrl-C may come at any step."""
+    pid = os.getpid()
+    janitor = _janitors.get(pid)
+    if janitor is None:
+        made = _Janitor()
+        janitor = _janitors.setdefault(pid, made)
+        if janitor is not made:
+            # Another thread was quicker.
+            made.words.put(None)
+    return janitor
 
 
 def claim(runner: Runner, lock: str) -> Claim:
     """Before a ticket is asked for."""
-    global _now
-    janitor = _now
-    if janitor is None or janitor.pid != os.getpid():
-        # A forked child has none of the threads of its parent.
-        janitor = _now = _Janitor()
-    return Claim(janitor, Record(runner, lock))
+    return Claim(_the_janitor(), Record(runner, lock))
 
 
 @atexit.register

@@ -41,6 +41,8 @@ class Lease:
         # One assignment each, so threads need no lock, and a forked child cannot inherit one that is taken.
         self._proof = (sent, ticket.ttl_s, _lasts(ticket))
         self._lost: LeaseLost | None = None
+        #: It is being released, and: it was, so it cannot be lost any more.
+        self._ending = self._released = False
         self._due = self._next()
         self.attempts = 0
 
@@ -62,7 +64,7 @@ class Lease:
     @property
     def lost(self) -> LeaseLost | None:
         """Why it is lost, if it is. Once lost it stays lost."""
-        if self._lost is None and self.left() == 0:
+        if self._lost is None and not self._released and self.left() == 0:
             why = "it was held for as long as it may be held" if self._is_last() else ""
             self.lose(LeaseLost(self.ticket.lock, self.ticket.token, why=why))
         return self._lost
@@ -95,7 +97,8 @@ class Lease:
         try:
             sent, ticket = yield from _calls.renew_once(self.core, self.id, share)
         except (Gone, UnknownTicket) as error:
-            self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
+            if not self._ending:
+                self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
             return error
         except LockserverError as error:
             log.debug("a renewal of %r failed: %s", self.ticket.lock, error)
@@ -114,6 +117,7 @@ class Lease:
             return lost
         within = RELEASE_S if lost is None else RELEASE_LOST_S
         retry = Retry(rounds=self.core.retry.rounds if lost is None else 1, within_s=within)
+        self._ending = True
         try:
             yield from _calls.release(self.core, self.id, retry, min(within, self.core.timeout_s))
         except (Gone, UnknownTicket) as error:
@@ -121,6 +125,10 @@ class Lease:
         except LockserverError:
             if lost is None:
                 raise
+        else:
+            self._released = True
+        finally:
+            self._ending = self._released
         return lost
 
     def release_quietly(self, within_s: float = RELEASE_LOST_S) -> Plan[None]:

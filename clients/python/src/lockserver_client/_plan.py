@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, Union
 from urllib.parse import quote, urlencode
 
@@ -28,8 +28,10 @@ class Call:
     body: Mapping[str, object] | None = None
     #: Twice is as good as once. If not, it is repeated only if it certainly did nothing.
     repeatable: bool = True
-    #: How long the server is asked to wait before it answers.
+    #: How long the server is asked to wait before it answers, and when the wait is over for us (by `_clock`): a later try asks
+    #: for what is left.
     waits_s: float = 0.0
+    wait_ends: float | None = None
     #: Instead of the client's.
     retry: Retry | None = None
     timeout_s: float | None = None
@@ -38,7 +40,14 @@ class Call:
 
     def target(self) -> str:
         """Path and query."""
-        return f"{self.path}?{urlencode(self.params, quote_via=quote)}" if self.params else self.path
+        params = (*self.params, ("wait_s", f"{self.waits_s:.3f}")) if self.waits_s > 0 else self.params
+        return f"{self.path}?{urlencode(params, quote_via=quote)}" if params else self.path
+
+    def sent_at(self, now: float) -> Call:
+        """As it is to be sent at that moment: it waits no longer than is left."""
+        if self.wait_ends is None or now + self.waits_s <= self.wait_ends:
+            return self
+        return replace(self, waits_s=max(0.0, self.wait_ends - now))
 
     def content(self) -> bytes | None:
         """The body on the wire."""

@@ -83,14 +83,17 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
 
 
 def _bounded(call: Call, timeout: float, servers: int) -> float:
-    """How long the next try may take: what is left is for so many servers."""
-    return timeout if call.until is None else min(timeout, max((call.until - _clock.now()) / servers, SHORTEST_S))
+    """How long the next try may take: what the server is asked to wait, and its part of what else is left for so many."""
+    if call.until is not None:
+        left = call.until - _clock.now() - call.waits_s
+        timeout = min(timeout, max(left / servers, SHORTEST_S))
+    return call.waits_s + timeout
 
 
 def send(core: Core, call: Call, trace: Trace | None = None) -> Plan[Answer]:
     """Send until somebody answers, as long as repeating is safe."""
     retry, begin, rounds = call.retry or core.retry, _clock.now(), 0
-    timeout = (core.timeout_s if call.timeout_s is None else call.timeout_s) + call.waits_s
+    timeout = core.timeout_s if call.timeout_s is None else call.timeout_s
     trace = trace or Trace()
     while True:
         tried: list[tuple[str, str]] = []
@@ -99,8 +102,9 @@ def send(core: Core, call: Call, trace: Trace | None = None) -> Plan[Answer]:
         trusted = False
         for turn, place in enumerate(core.in_turn()):
             server = core.servers[place].name
-            seconds = _bounded(call, timeout, len(core.servers) - turn)
-            judged = _judge(server, (yield from exchange(place, call, seconds)))
+            now = call.sent_at(_clock.now())
+            seconds = _bounded(now, timeout, len(core.servers) - turn)
+            judged = _judge(server, (yield from exchange(place, now, seconds)))
             if not isinstance(judged, _Again):
                 core.preferred = place
                 if isinstance(judged, LockserverError):
