@@ -13,7 +13,9 @@ from harness.paths import ROOT, binary
 PACKAGING = ROOT / "packaging"
 UNITS = ["lockserver.service", "lockserver.socket"]
 SYSV, OPENRC = PACKAGING / "sysv" / "lockserver", PACKAGING / "openrc" / "lockserver"
-USAGE, NOT_INSTALLED, NOT_CONFIGURED, NOT_RUNNING = 2, 5, 6, 7
+FAILED, USAGE, NOT_ALLOWED, NOT_INSTALLED, NOT_CONFIGURED, NOT_RUNNING = 1, 2, 4, 5, 6, 7
+# Of status alone.
+UNKNOWN = 4
 
 
 def run(*command, code=0, **options):
@@ -93,6 +95,8 @@ class Machine:
         # Without another user to become (in a user namespace there is only root) it runs as root; a package's test does better.
         becomes = subprocess.run(["setpriv", "--reuid=65534", "true"], capture_output=True).returncode == 0
         user, group = ("nobody", "nogroup") if becomes else ("root", "root")
+        # How to run something as somebody else, and as the server's user.
+        self.others = [["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] for uid in (1, 65534) if becomes]
         (directory / "lockserver.conf").write_text("[general]\nSERVER=127.0.0.1\nPORT=9090\n")
         (directory / "default").write_text(
             f"DAEMON=/run/program/lockserver\nDAEMON_USER={user}\nDAEMON_GROUP={group}\nSTART_TIMEOUT=30\n"
@@ -118,6 +122,24 @@ class Machine:
         """Run the script."""
         return self(*self.shell, "/run/script", *words, code=code)
 
+    def at_once(self, *words):
+        """Run the script twice at the same time; both have to succeed. What each of them printed."""
+        one = shlex.join([*self.shell, "/run/script", *words])
+        self("sh", "-c", f"{one} >/run/one 2>&1 & one=$!; {one} >/run/two 2>&1 & two=$!; wait $one && wait $two")
+        return [self("cat", f"/run/{name}") for name in ("one", "two")]
+
+    def servers(self):
+        """The pids of all servers that live on it; nobody there waits for the dead."""
+        return self("sh", "-c", "pgrep -x -r D,R,S,T lockserver || :").split()
+
+    def stand_in(self, text, **settings):
+        """Replace the server by a script of this text."""
+        (self.directory / "stand-in").write_text("#!/bin/sh\n" + text)
+        settings = {"DAEMON": "/run/program/stand-in", **settings}
+        (self.directory / "more").write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()))
+        self("install", "-m", "755", self.directory / "stand-in", "/run/program/stand-in")
+        self("sh", "-c", f"cat {self.directory}/more >>/etc/default/lockserver")
+
     def pid(self):
         """What its pidfile says."""
         return self("cat", "/run/lockserver.pid").strip()
@@ -131,12 +153,12 @@ class Machine:
 
 
 TOOL = "/usr/sbin/start-stop-daemon"
-HOW = {"dash": (["dash"], []), "busybox": (["busybox", "sh"], []), "plain sh": (["dash"], [TOOL])}
+HOW = {"dash": (["dash"], []), "busybox": (["busybox", "sh"], []), "plain sh": (["dash"], [TOOL, "/usr/bin/flock"])}
 
 
 @pytest.fixture(params=list(HOW))
 def machine(request, tmp_path, as_root):
-    """One for each way to run the script; without start-stop-daemon it is on its own."""
+    """One for each way to run the script; without start-stop-daemon and flock it is on its own."""
     shell, without = HOW[request.param]
     machine = Machine(tmp_path, shell, [path for path in without if os.path.exists(path)])
     yield machine
@@ -200,3 +222,93 @@ def test_the_sysv_script_leaves_alone_what_it_must(machine):
     machine.script(code=USAGE)
     machine("umount", "/run/program/lockserver")
     machine.script("start", code=NOT_INSTALLED)
+
+
+@pytest.mark.root
+def test_two_starts_at_once_are_one_server(machine):
+    printed = machine.at_once("start")
+    pid = machine.pid()
+    assert sorted(printed) == [f"lockserver: runs already (pid {pid})\n", f"lockserver: started (pid {pid})\n"]
+    assert machine.servers() == [pid]
+    # The server does not hold the script's lock, nor does anything of it stay but a file that only root may hold.
+    assert "lockserver.pid" not in machine("ls", "-l", f"/proc/{pid}/fd")
+    assert machine("sh", "-c", "find /run -maxdepth 1 -name 'lockserver.pid.*' -printf '%f %U %m\n'") in ("lockserver.pid.lock 0 600\n", "")
+    machine.script("status")
+    assert "stopped" in machine.script("stop")
+    assert machine.servers() == []
+
+
+@pytest.mark.root
+def test_two_restarts_at_once_leave_one_server(machine):
+    machine.script("start")
+    for printed in machine.at_once("restart"):
+        assert "stopped" in printed and "started" in printed
+    assert machine.servers() == [machine.pid()]
+    machine("sh", "-c", ASK)
+    for printed in machine.at_once("reload"):
+        assert "reads its configuration again" in printed
+    assert sorted(machine.at_once("stop")) == ["lockserver: does not run\n", "lockserver: stopped\n"]
+    assert machine.servers() == []
+
+
+@pytest.mark.root
+def test_a_script_waits_for_another_only_so_long_and_not_for_a_dead_one(machine):
+    machine.stand_in("exec sleep 1000\n", START_TIMEOUT=1000, LOCK_TIMEOUT=1)
+    starting = shlex.join([*machine.shell, "/run/script", "start"])
+    machine("sh", "-c", f"{starting} >/run/out 2>&1 & echo $! >/run/starting; until [ -s /run/lockserver.pid ]; do sleep 0.1; done")
+    pid = machine.pid()
+    for word in ("start", "stop", "restart", "try-restart", "reload"):
+        assert "under way" in machine.script(word, code=FAILED)
+    assert machine.pid() == pid
+    machine("sh", "-c", "echo LOCK_TIMEOUT=30 >>/etc/default/lockserver; kill -9 $(cat /run/starting)")
+    assert "does not run" in machine.script("stop")
+    machine("test", "!", "-e", "/run/lockserver.pid")
+
+
+@pytest.mark.root
+def test_everybody_may_ask_for_the_status(machine):
+    def status(says, code, *before):
+        for user in machine.others or [[]]:
+            assert says in machine(*before, *user, *machine.shell, "/run/script", "status", code=code)
+
+    status("does not run", 3)
+    machine("sh", "-c", f"umask 077; exec {shlex.join(machine.shell)} /run/script start")
+    pid = machine.pid()
+    status(f"runs (pid {pid})", 0)
+    for user in machine.others:
+        for word in ("start", "stop", "restart", "reload"):
+            machine(*user, *machine.shell, "/run/script", word, code=NOT_ALLOWED)
+    # What cannot be told is not guessed; root alone can always tell.
+    if machine.others:
+        machine("chmod", "600", "/run/lockserver.pid")
+        status("cannot be told", UNKNOWN)
+        machine("chmod", "644", "/run/lockserver.pid")
+        machine("chmod", "600", "/run/default/lockserver")
+        machine("mv", "/run/lockserver.pid", "/run/kept")
+        status("cannot be told", UNKNOWN)
+        machine("mv", "/run/kept", "/run/lockserver.pid")
+        machine("chmod", "644", "/run/default/lockserver")
+        # The server's user sees his own, so this is for the first alone.
+        hidden = "mount -t proc -o hidepid=2 proc /proc && exec \"$@\""
+        assert "cannot be told" in machine("unshare", "--mount", "sh", "-c", hidden, "sh", *machine.others[0], *machine.shell,
+                                           "/run/script", "status", code=UNKNOWN)
+    # Another process has the number by now, or none.
+    machine("sh", "-c", "sleep 1000 >/run/other 2>&1 & cp -p /run/lockserver.pid /run/kept; echo $! >/run/lockserver.pid")
+    status("is there", 1)
+    machine("cp", "/run/kept", "/run/lockserver.pid")
+    machine("kill", "-9", pid)
+    machine("sh", "-c", f"while readlink /proc/{pid}/exe >/dev/null; do sleep 0.1; done")
+    status("is there", 1)
+
+
+@pytest.mark.root
+def test_a_fifo_in_the_place_of_the_output_holds_nobody_up(machine):
+    out = "/var/log/lockserver/lockserver.out"
+    machine("sh", "-c", f"mkdir -p /var/log/lockserver && chmod 777 /var/log/lockserver && mkfifo -m 666 {out}")
+    assert "not a regular file" in machine.script("start", code=NOT_CONFIGURED)
+    machine("test", "!", "-e", "/run/lockserver.pid")
+    # Put there by the server's user while the script waits; it keeps its time.
+    machine("rm", out)
+    machine.stand_in(f"rm {out}; mkfifo {out}; exec sleep 1000\n", START_TIMEOUT=2)
+    assert "not ready after 2 s" in machine.script("start", code=FAILED)
+    machine("test", "-p", out)
