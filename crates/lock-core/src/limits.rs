@@ -126,7 +126,7 @@ pub const METRIC_LABELS_MAX: usize = 1000;
 /// has not been used for a while. Of as many the last events are kept.
 pub const HISTORY_LOCKS_MAX: usize = 1000;
 /// How long a lock is unused, at least, before another may take the place of its past.
-pub const HISTORY_IDLE_MS: Ms = 10 * 60 * 1000;
+pub const HISTORY_IDLE_MS: Ms = 10 * 1000;
 /// Events of a lock that come with its past.
 pub const HISTORY_EVENTS_MAX: usize = 50;
 /// Event streams open at a time, for one key or address.

@@ -111,7 +111,10 @@ async fn questions_name_who_is_concerned() {
         "{more}"
     );
     let less = size(2).await;
-    assert!(less.contains("2 permits must come back before anybody gets in") && less.contains("three"), "{less}");
+    assert!(
+        less.contains("3 permits must come back before the first in line gets in") && less.contains("three"),
+        "{less}"
+    );
     let none = size(1).await;
     assert!(none.contains("These wait for more than that and end:") && none.contains("two more"), "{none}");
     assert!(size(4).await.is_empty());

@@ -56,8 +56,17 @@ fn are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-/// Why none is free.
+/// Why none is free, and when the first of the closed ones opens.
 fn taken(lock: &LockView) -> String {
+    let opens = lock.closures.iter().map(|closure| closure.until.saturating_sub(lock.now)).min();
+    let opens = opens.map_or_else(String::new, |soonest| {
+        let which = if lock.closures.len() == 1 { "opens" } else { "the first opens" };
+        format!(" ({which} in {})", about(soonest))
+    });
+    format!("{}{opens}", in_use(lock))
+}
+
+fn in_use(lock: &LockView) -> String {
     let load = &lock.load;
     let (used, closed, size) = (load.in_use, load.closed, u64::from(load.size));
     if used > size {

@@ -54,8 +54,11 @@ function resized(lock, size, slots) {
   const tooBig = lock.queue.filter((one) => one.permits > size);
   const ends = tooBig.length ? [p(h("b", {}, "These wait for more than that and end:")), list(tooBig)] : null;
   if (size === lock.size) return kept;
-  if (out > size) return [p(`${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on. ${some(out - size + 1, "permit")} must come back before anybody gets in. In use now:`), list(lock.holders, lock.holding), kept, ends];
-  if (size < lock.size) return [p(out === size ? "Nobody gets in until one of them leaves." : `${some(size - out, "permit")} would be free.`), kept, ends];
+  const first = lock.queue.find((one) => !one.dormant && !(one.permits > size));
+  const back = out - size + (first ? (first.permits === "all" ? size : first.permits) : 1);
+  const until = `${some(back, "permit")} must come back before ${first ? "the first in line" : "anybody"} gets in.`;
+  if (out > size) return [p(`${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on. ${until} In use now:`), list(lock.holders, lock.holding), kept, ends];
+  if (size < lock.size) return [p(out === size ? until : `${some(size - out, "permit")} would be free.`), kept, ends];
   if (lock.paused) return [p("It is paused: nobody is let in."), kept];
   return [entering(lock, size - out, out === 0), kept];
 }

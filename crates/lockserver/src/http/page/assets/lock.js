@@ -22,8 +22,13 @@ const waits = (count) => (count === 1 ? "1 waits" : `${count.toLocaleString()} w
 const are = (count) => (count === 1 ? "is" : "are");
 const freely = ({ free, size }) => (size === 1 ? "It is free" : `${free.toLocaleString()} of ${size.toLocaleString()} ${are(free)} free`);
 
-/** Why none is free. */
-function taken({ in_use: used, closed, size }) {
+/** Why none is free, and when the first of the closed ones opens. */
+function taken(lock) {
+  const soonest = Math.min(...lock.closures.map((closure) => closure.opens_in_s));
+  return `${inUse(lock)}${Number.isFinite(soonest) ? ` (${lock.closures.length === 1 ? "opens" : "the first opens"} in ${about(soonest)})` : ""}`;
+}
+
+function inUse({ in_use: used, closed, size }) {
   if (used > size) return `${used.toLocaleString()} ${are(used)} out, more than the ${size.toLocaleString()} there ${are(size)} since it shrank`;
   if (!closed) return size === 1 ? "Its only permit is in use" : `All ${size.toLocaleString()} are in use`;
   if (!used) return size === 1 ? "Its only permit is closed" : closed < size ? `${closed.toLocaleString()} of ${size.toLocaleString()} are closed` : `All ${size.toLocaleString()} are closed`;
