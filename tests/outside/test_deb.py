@@ -185,10 +185,27 @@ class TestDeb:
         assert "so 0.36 is left as it is" in install(system, "higher.deb") and system.path(f"/proc/{old_pid}").exists()
         system.put(CONF, "[general]\nSERVER=0.0.0.0\n")
         said = system.shell("dpkg-reconfigure -fnoninteractive lockserver")
-        assert "Yours is 0.0.0.0" in said and not system.path(f"/proc/{old_pid}").exists()
+        assert "Yours is 0.0.0.0: all addresses" in said and not system.path(f"/proc/{old_pid}").exists()
         assert not system.path("/etc/init.d/lockd").exists()
         assert system.shell("ls /etc/rc2.d/S*lock*") == "/etc/rc2.d/S01lockserver\n"
         holds_and_releases(system)
+
+    def test_who_backs_out_while_036_goes_on_keeps_it(self, debian):
+        system = debian()
+        packages.install_036(system, None)
+        port_is_taken(system)
+        old_pid = system.path("/run/lockd.pid").read_text().strip()
+        configuration, rotation = "[general]\nPORT=\n", "/var/log/lockserver.log {\n  weekly\n}\n"
+        system.put(CONF, configuration)
+        system.put("/etc/logrotate.d/lockserver", rotation)
+        system.put("/var/log/lockserver.log", "old\n")
+        assert "so 0.36 is left as it is" in install(system)
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.path(f"/proc/{old_pid}").exists() and system.path("/etc/init.d/lockd").exists()
+        assert system.path(CONF).read_text() == configuration
+        assert system.path("/etc/logrotate.d/lockserver").read_text() == rotation
+        assert "old\n" in system.path("/var/log/lockserver.log").read_text()
+        assert not system.path("/etc/lockserver/from-0.36").exists()
 
     def test_a_log_outside_of_var_log(self, debian):
         """It is handed over, its rotation stays, what the unit needs is said; a purge gives the file back."""
