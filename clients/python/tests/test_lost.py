@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 
 import pytest
 
@@ -198,7 +197,6 @@ def test_wait_lost_returns_when_it_is_released(client: Client) -> None:
     held = client.hold("DefaultLock")
     waited = threading.Thread(target=held.wait_lost)
     waited.start()
-    time.sleep(0)
     held.release()
     waited.join(60)
     assert not waited.is_alive()

@@ -8,7 +8,6 @@ timeout, interleaving, several permits at once, growing and shrinking.
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -83,24 +82,26 @@ def test_cancel(server: Running, client: Client) -> None:
 
 def test_many_acquire_and_release(server: Running, client: Client) -> None:
     """Thirty threads, five times each, through a lock of five."""
-    guard = threading.Lock()
-    inside = most = 0
+    guard, first_five = threading.Lock(), threading.Barrier(5)
+    inside = most = entered = 0
 
     def work(_: int) -> int:
-        nonlocal inside, most
+        nonlocal inside, most, entered
         for _again in range(5):
             with client.hold("five"):
                 with guard:
                     inside += 1
-                    most = max(most, inside)
-                time.sleep(random.uniform(0, 0.005))
+                    entered += 1
+                    most, is_first = max(most, inside), entered <= 5
+                if is_first:
+                    first_five.wait(60)
                 with guard:
                     inside -= 1
         return 5
 
     with ThreadPoolExecutor(30) as pool:
         assert sum(pool.map(work, range(30))) == 150
-    assert 2 <= most <= 5
+    assert most == 5
     assert server.idle("five")
 
 

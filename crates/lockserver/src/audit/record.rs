@@ -1,6 +1,6 @@
 //! What is written down, and the line that it becomes.
 
-use jiff::Timestamp;
+use crate::wall::timestamp;
 use lock_core::{Caller, EndedAs, Event, LockName, Step, WallMs, What};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -192,8 +192,7 @@ struct Line(String);
 
 impl Line {
     fn new(at: WallMs) -> Self {
-        let at = i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or(Timestamp::MAX);
-        Self(format!("{{\"time\":\"{}\"", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")))
+        Self(format!("{{\"time\":\"{}\"", timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ")))
     }
 
     fn word(&mut self, word: &str) -> &mut Self {

@@ -1,5 +1,6 @@
 //! Where the audit log is written: a file, or standard error.
 
+use crate::lines::write_line;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -81,21 +82,8 @@ impl fmt::Display for Sink {
 }
 
 impl Sink {
-    /// Writes a line with its end, in one go as a rule; a disk that becomes full takes a part of it.
+    /// Writes a line with its end.
     pub(super) fn write(&mut self, line: &str) -> io::Result<()> {
-        let line = if self.torn { format!("\n{line}") } else { line.to_owned() };
-        let mut written = 0;
-        while written < line.len() {
-            match self.output.write(&line.as_bytes()[written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => {
-                    written += bytes;
-                    self.torn = written < line.len();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        write_line(&mut *self.output, &mut self.torn, line.to_owned())
     }
 }

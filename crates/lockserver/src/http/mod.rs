@@ -19,7 +19,6 @@ mod routes;
 mod service;
 mod shrink;
 mod terraform;
-mod wall;
 pub mod xmlrpc;
 
 pub use app::{App, Live};

@@ -2,6 +2,7 @@
 
 use super::Format;
 use super::line::{Clock, Record};
+use crate::lines::write_line;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -98,28 +99,12 @@ impl Output {
     }
 
     fn try_write(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = record.render(self.format);
-        if self.torn {
-            line.insert(0, '\n');
-        }
+        let line = record.render(self.format);
         let sink: &mut dyn Write = match &mut self.file {
             Some(file) => file,
             None => &mut *self.standard_error,
         };
-        let mut written = 0;
-        // One write for the whole line, as a rule; a disk that becomes full takes a part of it.
-        while written < line.len() {
-            match sink.write(&line.as_bytes()[written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => {
-                    written += bytes;
-                    self.torn = written < line.len();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        write_line(sink, &mut self.torn, line)
     }
 }
 

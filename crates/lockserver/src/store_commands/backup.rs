@@ -1,10 +1,11 @@
 //! `lockserver store backup`: a consistent copy, while the server runs or not.
 
 use super::summary::Summary;
-use super::{Failed, say, wall, which};
+use super::{Failed, say, which};
 use crate::cli::Cli;
 use crate::exit;
 use crate::store::SqliteReader;
+use crate::wall;
 use std::path::{Path, PathBuf};
 
 /// What a store has beside its database, and a backup must not be.

@@ -1,10 +1,11 @@
 //! `lockserver store check`: is it whole, and can a server use it?
 
 use super::summary::Summary;
-use super::{Failed, say, wall, which};
+use super::{Failed, say, which};
 use crate::cli::Cli;
 use crate::exit;
 use crate::store::SqliteReader;
+use crate::wall;
 use lock_core::Table;
 
 pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {

@@ -2,9 +2,10 @@
 
 use super::restore::place_error;
 use super::summary::Summary;
-use super::{Failed, say, wall, which};
+use super::{Failed, say, which};
 use crate::exit;
 use crate::store::{self, GOES_ON, SqlitePlace, SqliteReader, Store, StoreChoice, StoreError};
+use crate::wall;
 use lock_core::{LoadError, Snapshot, Table};
 use std::path::Path;
 

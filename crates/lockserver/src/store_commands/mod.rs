@@ -11,7 +11,6 @@ mod copy;
 mod dump;
 mod restore;
 mod summary;
-mod wall;
 mod which;
 
 pub use arguments::StoreCommand;

@@ -1,10 +1,11 @@
 //! `lockserver store restore`: a backup in the place of the store.
 
 use super::summary::Summary;
-use super::{Failed, say, wall, which};
+use super::{Failed, say, which};
 use crate::cli::Cli;
 use crate::exit;
 use crate::store::{OpenError, SqlitePlace, SqliteReader};
+use crate::wall;
 use lock_core::Table;
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! Looking at locks: nothing in here changes anything.
 
-use super::super::wall::rfc3339;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{examples, view};
 use crate::metrics::Span;
+use crate::wall::rfc3339;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, History, Lock, Locks, Ticket, routes};
 use lock_core::limits::LISTED_TICKETS_MAX;

@@ -1,8 +1,8 @@
 //! Tickets, locks and events of the core as the API shows them.
 
-use super::super::wall::rfc3339;
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
+use crate::wall::rfc3339;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;

@@ -2,10 +2,10 @@
 
 use super::super::app::App;
 use super::super::json::{expected_wait, now_ms};
-use super::super::wall::rfc3339;
 use super::assets;
 use super::why::why;
 use super::words::{shown, since, slots, span};
+use crate::wall::rfc3339;
 use askama::Template;
 use lock_core::{Capacity, Closure, Load, LockView, Permits, SlotName, State, TicketView, WallMs};
 use std::fmt::Write as _;

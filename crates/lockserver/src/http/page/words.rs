@@ -1,6 +1,6 @@
 //! Times, moments and slots for people.
 
-use super::super::wall::rfc3339;
+use crate::wall::rfc3339;
 use lock_core::{Ms, SlotName, WallMs};
 
 /// A time for people: its two largest units.

@@ -3,8 +3,8 @@
 //!
 //! Every record is taken apart by name, so that a field that is added to the core is not forgotten here.
 
-use super::super::wall::rfc3339;
 use super::{Dump, OfLock};
+use crate::wall::rfc3339;
 use lock_core::{
     Capacity, ClosedName, Closure, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease,
     RequestKey, RequestScope, Settings, SlotName, State, TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn,

@@ -5,10 +5,11 @@
 mod json;
 mod text;
 
-use super::{Failed, wall, which};
+use super::{Failed, which};
 use crate::cli::Cli;
 use crate::exit;
 use crate::store::SqliteReader;
+use crate::wall;
 use lock_core::{ClosedName, Closure, LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};

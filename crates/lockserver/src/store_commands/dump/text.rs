@@ -1,8 +1,8 @@
 //! The dump for people: a paragraph for each lock, with those who hold and those who wait, in the order of the queue.
 
-use super::super::wall::rfc3339;
 use super::json::ticket_id;
 use super::{Dump, OfLock};
+use crate::wall::rfc3339;
 use lock_core::{Closure, LockName, Permits, SlotName, State, TicketRecord, WallMs};
 use std::fmt::Write as _;
 use std::io::{self, Write};
