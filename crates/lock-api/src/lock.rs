@@ -116,9 +116,12 @@ pub struct LockPatch {
 pub struct Closure {
     /// Number of the ticket that had them.
     pub number: u64,
-    /// The slots.
+    /// The slots, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
     pub slots: Vec<u32>,
-    /// Their names, if they have any.
+    /// All of the slots, as ranges: `0-2,7`.
+    #[serde(default)]
+    pub slot_ranges: String,
+    /// Their names in the same order, the first 1,000, if they have any.
     pub slot_names: Vec<String>,
     /// How the ticket ended.
     pub ended_as: EndedAs,
@@ -237,7 +240,10 @@ pub struct Lock {
     pub holders: Vec<Ticket>,
     /// The queue in its order, likewise.
     pub queue: Vec<Ticket>,
-    /// Closed permits.
+    /// There are more holders or waiters than are listed here: ask for this lock with it as `cursor`. Not in a list of locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Closed permits, at most 1,000 entries, the oldest first.
     pub closures: Vec<Closure>,
     /// Counts.
     pub statistics: Statistics,
@@ -251,6 +257,9 @@ pub struct Lock {
 pub struct Locks {
     /// In the order of their names.
     pub locks: Vec<Lock>,
-    /// The last event that this includes.
+    /// There are more: ask again with this as `cursor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The last event that this includes. Of several pages the first one's is the Last-Event-ID to go on from.
     pub as_of: String,
 }

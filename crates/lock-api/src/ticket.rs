@@ -177,9 +177,12 @@ pub struct Ticket {
     pub state: TicketState,
     /// What it asked for.
     pub permits: Permits,
-    /// The slots it was given.
+    /// The slots it was given, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
     pub slots: Vec<u32>,
-    /// Their names, if the lock's slots have names.
+    /// All slots it was given, as ranges: `0-2,7`. Empty while it has none.
+    #[serde(default)]
+    pub slot_ranges: String,
+    /// The names of its slots in the order of `slot_ranges`, if the lock's slots have names. Listings name the first 1,000.
     pub slot_names: Vec<String>,
     /// Fencing token of the grant.
     pub token: Option<u64>,
@@ -220,8 +223,11 @@ pub struct Ticket {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tickets {
-    /// The tickets, without their ids.
+    /// The tickets, without their ids, in the order of their numbers.
     pub tickets: Vec<Ticket>,
+    /// There are more: ask again with this as `cursor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Answer to the end of a ticket by its owner. It is a success however often it is asked for.

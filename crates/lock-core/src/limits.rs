@@ -114,6 +114,8 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub const CONNECTIONS_MAX: usize = 200_000;
 /// Most tickets that a listing shows for each lock, holders and waiters apart.
 pub const LISTED_TICKETS_MAX: usize = 1000;
+/// Slots of a ticket or closure that are told one by one, and names of slots in a listing; ranges tell them all.
+pub const LISTED_SLOTS_MAX: usize = 1000;
 /// Most tickets that a listing of all locks shows; the lock in which it is reached may exceed it by its own bound.
 pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
 /// Largest status page before it is made HTML, in bytes; what comes after it is counted, not shown.

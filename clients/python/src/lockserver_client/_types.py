@@ -72,6 +72,7 @@ class Ticket:
     lock: str
     state: str
     permits: Permits
+    #: The first 1,000; `slot_ranges` has all of them: `0-2,7`.
     slots: list[int]
     slot_names: list[str] = field(default_factory=list)
     token: int | None = None
@@ -92,6 +93,7 @@ class Ticket:
     ended_as: str | None = None
     reason: str | None = None
     id: str | None = field(default=None, repr=False)
+    slot_ranges: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Closure:
     slot_names: list[str]
     ended_as: str
     opens_in_s: float
+    slot_ranges: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ impl Rows {
             state: TicketState::Queued,
             permits: asked.permits,
             slots: Vec::new(),
+            slot_ranges: String::new(),
             slot_names: Vec::new(),
             token: None,
             ahead: 0,
@@ -123,6 +124,7 @@ impl Rows {
             overridden: Vec::new(),
             revision: 1,
             holders,
+            next: None,
             queue,
             closures: Vec::new(),
             statistics: Statistics::default(),
@@ -191,7 +193,7 @@ impl Table {
         match (request.method.as_str(), words.as_slice()) {
             ("GET", ["status"]) => Reply::json(200, &status()),
             ("POST", ["reload"]) => Reply::json(200, &Reloaded::default()),
-            ("GET", ["tickets"]) => Reply::json(200, &Tickets { tickets: Vec::new() }),
+            ("GET", ["tickets"]) => Reply::json(200, &Tickets { tickets: Vec::new(), next: None }),
             (_, ["tickets", id, rest @ ..]) => self.ticket(request, id, rest),
             ("GET", ["locks"]) => {
                 let rows = self.rows();
@@ -200,7 +202,7 @@ impl Table {
                 names.sort_unstable();
                 names.dedup();
                 let locks = names.into_iter().map(|name| rows.lock(name)).collect();
-                Reply::json(200, &Locks { locks, as_of: "1-1".to_owned() })
+                Reply::json(200, &Locks { locks, next: None, as_of: "1-1".to_owned() })
             }
             (_, ["locks", name, ..]) if name.starts_with("no-") => {
                 refuse(ErrorCode::UnknownLock, &format!("there is no lock `{name}`"))

@@ -113,10 +113,9 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
         ));
     }
     for closure in &lock.closures {
-        let slots: Vec<String> = closure.slots.iter().map(u32::to_string).collect();
         out.push_str(&format!(
             "\nslots {} of ticket {} are closed for {}\n",
-            slots.join(","),
+            clean(&closure.slot_ranges),
             closure.number,
             human(closure.opens_in_s.into())
         ));

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 /// A ticket that is held; with its id only where its maker asks.
 pub(super) fn ticket(with_id: bool) -> Value {
     let mut ticket = json!({
-        "number": 17, "lock": "san-ssh", "state": "held", "permits": 1, "slots": [0], "slot_names": [], "token": 77,
-        "ahead": 0, "dormant": false, "priority": 0, "info": "backup of db1", "owner": null, "from": "192.0.2.7",
+        "number": 17, "lock": "san-ssh", "state": "held", "permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": [],
+        "token": 77, "ahead": 0, "dormant": false, "priority": 0, "info": "backup of db1", "owner": null, "from": "192.0.2.7",
         "created_at": "2026-05-04T03:02:01.5Z", "granted_at": "2026-05-04T03:02:01.5Z",
         "held_at": "2026-05-04T03:02:01.5Z", "ended_at": null, "expires_at": "2026-05-04T03:03:01.5Z",
         "expires_in_s": 60, "ttl_s": 60, "ended_as": null, "reason": null,
@@ -23,6 +23,7 @@ pub(super) fn queued() -> Value {
     for (name, value) in [
         ("state", json!("queued")),
         ("slots", json!([])),
+        ("slot_ranges", json!("")),
         ("token", Value::Null),
         ("ahead", json!(2)),
         ("granted_at", Value::Null),

@@ -68,7 +68,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
     let Outcome::Locks(locks) = &told.outcome else { unreachable!("locks were asked for") };
     let history = &asked.app.engine.metrics().history;
     let locks = locks.iter().map(|one| view::lock(one, told.as_of, history)).collect();
-    Ok(view::json(StatusCode::OK, &Locks { locks, as_of: told.as_of.to_string() }))
+    Ok(view::json(StatusCode::OK, &Locks { locks, next: None, as_of: told.as_of.to_string() }))
 }
 
 pub(super) async fn get(asked: Asked) -> Answer {

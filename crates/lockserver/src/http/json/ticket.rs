@@ -86,7 +86,7 @@ pub(super) async fn mine(asked: Asked) -> Answer {
     let told = asked.app.engine.submit(command).await?;
     let Outcome::Tickets(tickets) = told.outcome else { unreachable!("tickets were asked for") };
     let tickets = tickets.iter().map(|one| view::ticket(one, false)).collect();
-    Ok(view::json(StatusCode::OK, &Tickets { tickets }))
+    Ok(view::json(StatusCode::OK, &Tickets { tickets, next: None }))
 }
 
 pub(super) async fn renew(asked: Asked, request: Request) -> Answer {

@@ -7,8 +7,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
+use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{Capacity, EndedAs, LockView, Ms, SlotName, State, Step, TicketId, TicketView, WallMs, What};
 use serde::Serialize;
+use std::fmt::Write as _;
 use uuid::Uuid;
 
 /// A successful answer. Nothing of this API may be kept by a cache.
@@ -78,7 +80,18 @@ fn texts(names: &[SlotName]) -> Vec<String> {
 }
 
 fn numbers(ranges: &[(u32, u32)]) -> Vec<u32> {
-    ranges.iter().flat_map(|&(first, last)| first..=last).collect()
+    ranges.iter().flat_map(|&(first, last)| first..=last).take(LISTED_SLOTS_MAX).collect()
+}
+
+/// `0-2,7`: a ticket may have a million slots.
+fn in_ranges(ranges: &[(u32, u32)]) -> String {
+    let mut text = String::new();
+    for &(first, last) in ranges {
+        let comma = if text.is_empty() { "" } else { "," };
+        let end = if first == last { String::new() } else { format!("-{last}") };
+        write!(text, "{comma}{first}{end}").expect("a String takes everything");
+    }
+    text
 }
 
 pub(super) fn ended_as(how: EndedAs) -> lock_api::EndedAs {
@@ -105,6 +118,10 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
     };
     // A ticket that lapsed has nothing any more of what its record still names.
     let has_permits = !matches!(record.state, State::Queued { .. });
+    let slots = if has_permits { record.slots.as_slice() } else { &[] };
+    // Whoever works in the slots needs all their names.
+    let names = if with_id { usize::MAX } else { LISTED_SLOTS_MAX };
+    let slot_names = if has_permits { record.slot_names.as_slice() } else { &[] };
     Ticket {
         id: with_id.then(|| id(record.id)),
         number: record.number,
@@ -114,8 +131,9 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
             lock_core::Permits::Count(count) => Permits::Count(count),
             lock_core::Permits::All => Permits::All,
         },
-        slots: if has_permits { numbers(&record.slots) } else { Vec::new() },
-        slot_names: if has_permits { texts(&record.slot_names) } else { Vec::new() },
+        slots: numbers(slots),
+        slot_ranges: in_ranges(slots),
+        slot_names: texts(&slot_names[..names.min(slot_names.len())]),
         token: if has_permits { record.token } else { None },
         ahead: view.ahead,
         dormant: matches!(record.state, State::Queued { dormant: true }),
@@ -177,7 +195,8 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     let closure = |closure: &lock_core::Closure| Closure {
         number: closure.number,
         slots: numbers(&closure.slots),
-        slot_names: texts(&closure.slot_names),
+        slot_ranges: in_ranges(&closure.slots),
+        slot_names: texts(&closure.slot_names[..LISTED_SLOTS_MAX.min(closure.slot_names.len())]),
         ended_as: ended_as(closure.how),
         opens_in_s: seconds(closure.until.saturating_sub(view.now)),
     };
@@ -203,6 +222,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         revision: record.revision,
         holders: view.holders.iter().map(|one| ticket(one, false)).collect(),
         queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
+        next: None,
         closures: view.closures.iter().map(closure).collect(),
         statistics: statistics(&view.statistics),
         as_of: as_of.to_string(),
@@ -284,6 +304,15 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
 mod tests {
     use super::*;
     use lock_core::Load;
+
+    #[test]
+    fn many_slots_are_few_ranges() {
+        let all = [(0, 999_999)];
+        assert_eq!((numbers(&all).len(), in_ranges(&all)), (LISTED_SLOTS_MAX, "0-999999".to_owned()));
+        let some = [(0, 2), (5, 5), (7, 8)];
+        assert_eq!((numbers(&some), in_ranges(&some)), (vec![0, 1, 2, 5, 7, 8], "0-2,5,7-8".to_owned()));
+        assert_eq!((numbers(&[]), in_ranges(&[])), (vec![], String::new()));
+    }
 
     #[test]
     fn how_long_one_more_would_wait() {

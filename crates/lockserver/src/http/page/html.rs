@@ -8,6 +8,7 @@ use super::words::{shown, since, slots, span};
 use crate::wall::rfc3339;
 use askama::Template;
 use lock_core::{Capacity, Closure, Load, LockView, Permits, SlotName, State, TicketView, WallMs};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 /// Slots drawn one by one; beyond that a bar has parts.
@@ -207,7 +208,7 @@ fn free_names(lock: &LockView) -> String {
         return String::new();
     }
     let held = lock.holders.iter().flat_map(|one| &one.ticket.slot_names);
-    let taken: Vec<&SlotName> = held.chain(lock.closures.iter().flat_map(|one| &one.slot_names)).collect();
+    let taken: HashSet<&SlotName> = held.chain(lock.closures.iter().flat_map(|one| &one.slot_names)).collect();
     let free: Vec<SlotName> = names.iter().filter(|name| !taken.contains(name)).cloned().collect();
     slots(&[], &free)
 }

@@ -28,16 +28,26 @@ pub(super) fn since(then: Option<WallMs>, now: WallMs) -> String {
     then.map_or_else(|| "–".to_owned(), |then| span(now.saturating_sub(then)))
 }
 
-/// Slots by their names, or by their numbers if they have none.
+/// Names and stretches of slots that are told one by one.
+const SLOTS_TOLD: usize = 50;
+
+/// Slots by their names, or by their numbers if they have none; the first of them if they are many.
 pub(super) fn slots(ranges: &[(u32, u32)], names: &[SlotName]) -> String {
-    if !names.is_empty() {
-        return names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    }
     let range = |&(first, last): &(u32, u32)| match last == first {
         true => first.to_string(),
         false => format!("{first}–{last}"),
     };
-    ranges.iter().map(range).collect::<Vec<_>>().join(", ")
+    let (mut told, more): (Vec<String>, usize) = if names.is_empty() {
+        let told = ranges.iter().take(SLOTS_TOLD).map(range).collect();
+        let more = ranges.iter().skip(SLOTS_TOLD).map(|&(first, last)| (last - first) as usize + 1).sum();
+        (told, more)
+    } else {
+        (names.iter().take(SLOTS_TOLD).map(ToString::to_string).collect(), names.len().saturating_sub(SLOTS_TOLD))
+    };
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told.join(", ")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 import { call, lockPath } from "./api.js";
 import { ask, field, list, ticketWords } from "./ask.js";
-import { about, h, some } from "./words.js";
+import { about, h, slotsOf, some } from "./words.js";
 
 const query = (force) => (force === undefined ? "" : `?force=true&expect_tickets=${force}`);
 const tag = (lock) => ({ "If-Match": `"${lock.revision}"` });
@@ -49,7 +49,8 @@ const names = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean
 function resized(lock, size, slots) {
   if (!Number.isInteger(size) || size < 1) return null;
   const out = lock.in_use + lock.closed;
-  const lost = slots ? lock.holders.filter((one) => one.slot_names.some((slot) => !slots.includes(slot))) : [];
+  const stay = new Set(slots);
+  const lost = slots ? lock.holders.filter((one) => one.slot_names.some((slot) => !stay.has(slot))) : [];
   const kept = lost.length ? [p("Names that go are still held, until these give them back:"), list(lost)] : null;
   const tooBig = lock.queue.filter((one) => one.permits > size);
   const ends = tooBig.length ? [p(h("b", {}, "These wait for more than that and end:")), list(tooBig)] : null;
@@ -157,7 +158,7 @@ export function revoke(page, ticket) {
     text: ({ ticket: one, lock }) => {
       if (one.state === "queued") return [p(ticketWords(one)), p("It waits, and loses its place in the queue.")];
       const delay = lock.settings.lock_delay_s;
-      const back = one.permits === "all" ? lock.in_use : Math.max(one.slots.length, one.permits);
+      const back = one.permits === "all" ? lock.in_use : Math.max(slotsOf(one), one.permits);
       const left = lock.in_use - back;
       const others = { ...lock, holders: lock.holders.filter((other) => other.number !== one.number) };
       return [
@@ -187,7 +188,7 @@ export function open(page, closure) {
     title: ["Open closed permits of ", name(page.lock)],
     shown: page.lock,
     text: (lock) => {
-      const closed = lock.closed - closure.slots.length;
+      const closed = lock.closed - slotsOf(closure);
       return [
         p(`Ticket ${closure.number} ended as ${closure.ended_as}. Whoever had it may still be at work: its permits open by themselves in ${about(Math.max(0, closure.opens_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, open them now.`),
         lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - closed, lock.in_use + closed === 0),

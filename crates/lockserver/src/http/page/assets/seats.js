@@ -2,7 +2,7 @@
 
 import { open, revoke } from "./act.js";
 import { now } from "./api.js";
-import { h, put, span, when, written } from "./words.js";
+import { h, pairs, put, span, when, written } from "./words.js";
 
 // Free slots that are named, each with a row.
 const FREE_ROWS = 100;
@@ -12,21 +12,19 @@ export const age = (instant) => (now() - Date.parse(instant)) / 1000;
 /** How long one has waited or held, counted on. */
 const counting = (instant) => h("span", { "data-since": instant }, span(age(instant)));
 
-function ranges(slots) {
-  const all = [];
-  for (const slot of slots) {
-    const last = all.at(-1);
-    if (last && last[1] === slot - 1) last[1] = slot;
-    else all.push([slot, slot]);
-  }
-  return all.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+// More than so many stretches of slots are not told one by one.
+const RANGES_TOLD = 50;
+
+function ranges(all) {
+  const told = all.slice(0, RANGES_TOLD).map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+  return all.length > RANGES_TOLD ? `${told}, …` : told;
 }
 
 /** A name of a slot stays in one piece, unless it is long. */
 const named = (name) => h("bdi", { class: name.length > 16 ? "long-name" : "name-of-slot" }, name);
 
 /** Where a ticket or closure is; names before numbers. */
-const place = ({ slots, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(slots));
+const place = ({ slot_ranges: text, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(pairs(text)));
 
 function who(ticket) {
   const words = [`no. ${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
@@ -42,15 +40,24 @@ const table = (id, titles, acting) => {
 
 const cells = (...all) => all.filter((cell) => cell).map(([kind, ...content]) => h("td", { role: "cell", class: kind }, content));
 
-/** The slots that are free, by names if they have any; undefined if nobody can tell from what is listed. */
+/** The slots that are free: names if they have any, else pairs of first and last; undefined if nobody can tell from what is listed. */
 function free(lock) {
   const taken = [...lock.holders, ...lock.closures];
   if (!lock.free || lock.holding > lock.holders.length) return undefined;
   const { slots } = lock.settings;
-  const used = new Set(taken.flatMap((one) => (slots ? one.slot_names : one.slots)));
-  const all = slots ?? Array.from({ length: lock.size }, (_, i) => i);
-  const rest = all.filter((slot) => !used.has(slot));
-  return rest.length === lock.free ? rest : undefined;
+  if (slots) {
+    const used = new Set(taken.flatMap((one) => one.slot_names));
+    const rest = slots.filter((slot) => !used.has(slot));
+    return rest.length === lock.free ? rest : undefined;
+  }
+  const rest = [];
+  let next = 0;
+  for (const [first, last] of taken.flatMap((one) => pairs(one.slot_ranges)).sort((a, b) => a[0] - b[0])) {
+    if (first > next && next < lock.size) rest.push([next, Math.min(first, lock.size) - 1]);
+    next = Math.max(next, last + 1);
+  }
+  if (next < lock.size) rest.push([next, lock.size - 1]);
+  return rest.reduce((sum, [first, last]) => sum + last - first + 1, 0) === lock.free ? rest : undefined;
 }
 
 export class Seats {
@@ -65,7 +72,8 @@ export class Seats {
     const { lock, admin, you } = page;
     const rows = [...lock.holders.map((ticket) => ["holder", ticket]), ...lock.closures.map((closure) => ["closure", closure])];
     const names = lock.settings.slots;
-    const at = (one) => (names && one.slot_names.length ? (names.indexOf(one.slot_names[0]) + 1 || names.length + 1) - 1 : one.slots[0] ?? 0);
+    const places = new Map(names?.map((name, i) => [name, i]));
+    const at = (one) => (names && one.slot_names.length ? places.get(one.slot_names[0]) ?? names.length : one.slots[0] ?? 0);
     const ends = (ticket) => admin || (you.key && ticket.owner === you.key && you.may("use", lock.name));
     const end = (ticket) => ends(ticket) && h("button", { type: "button", class: "small", "aria-label": `End ticket ${ticket.number}…`, click: () => revoke(page, this.ticket(ticket.number) ?? ticket) }, "End…");
     // Whoever is about to press a button keeps it: rows are kept by their tickets.
@@ -78,7 +86,7 @@ export class Seats {
     const soon = (ticket) => (ticket.expires_in_s == null ? undefined : page.readAt + ticket.expires_in_s * 1000);
     const seats = free(lock);
     const words = lock.paused ? "free, but paused" : "free";
-    const freeRow = (key, where, count) => row(key, `${count} ${words} ${seats}`, () => cells(["slot", where], ["person free", count === undefined ? words : `${count.toLocaleString()} ${words}`], ["since"], ["lease"], ["act"]));
+    const freeRow = (key, where, some) => row(key, `${some} ${words} ${some === undefined ? "" : where}`, () => cells(["slot", where], ["person free", some === undefined ? words : `${some.toLocaleString()} ${words}`], ["since"], ["lease"], ["act"]));
     const each = names && seats && seats.length <= FREE_ROWS;
     if (each) rows.push(...seats.map((seat) => ["free", { slot_names: [seat], slots: [] }]));
     rows.sort((a, b) => at(a[1]) - at(b[1]));
@@ -120,10 +128,13 @@ export class Seats {
 
   /** Changes only the rows that are others, so that the focus stays where it is. */
   replace(body, rows) {
-    for (const old of [...body.children]) if (!rows.includes(old)) old.remove();
-    rows.forEach((row, i) => {
-      if (body.children[i] !== row) body.insertBefore(row, body.children[i] ?? null);
-    });
+    const stay = new Set(rows);
+    for (const old of [...body.children]) if (!stay.has(old)) old.remove();
+    let next = body.firstElementChild;
+    for (const row of rows) {
+      if (row === next) next = next.nextElementSibling;
+      else body.insertBefore(row, next);
+    }
   }
 
   /** Counts on; whether a lease seems to run out. */

@@ -66,6 +66,12 @@ export const when = (instant) => h("time", { datetime: instant, title: dateTime.
 /** `1 ticket`, `2 tickets`. */
 export const some = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
+/** Slots as the API tells them, `0-2,7`, as pairs of first and last. */
+export const pairs = (text) => (text ? text.split(",").map((one) => one.split("-").map(Number)).map(([first, last = first]) => [first, last]) : []);
+
+/** How many slots a ticket or what is closed has. */
+export const slotsOf = ({ slot_ranges: text }) => pairs(text).reduce((sum, [first, last]) => sum + last - first + 1, 0);
+
 let told = "";
 /** Tells those who do not see the page; the same thing once. */
 export function say(text) {
