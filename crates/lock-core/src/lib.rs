@@ -12,6 +12,7 @@ mod event;
 pub mod invariants;
 pub mod limits;
 mod name;
+mod network;
 mod queue;
 mod ranges;
 mod record;
@@ -26,6 +27,7 @@ pub use command::{
 };
 pub use event::{Event, Step, What};
 pub use name::{LockName, NameError, Prefix, SlotName};
+pub use network::{network, network_name};
 pub use record::{
     Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease,
     RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, WallMs,

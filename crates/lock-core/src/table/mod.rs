@@ -147,12 +147,13 @@ impl Ticket {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Maker {
     Key(Arc<str>),
+    /// The network of an address, as [`crate::network_name`] has it.
     Address(Arc<str>),
 }
 
 impl Maker {
     pub(crate) fn of(owner: Option<&Arc<str>>, from: &Arc<str>) -> Self {
-        owner.map_or_else(|| Self::Address(from.clone()), |owner| Self::Key(owner.clone()))
+        owner.map_or_else(|| Self::Address(crate::network_name(from)), |owner| Self::Key(owner.clone()))
     }
 }
 

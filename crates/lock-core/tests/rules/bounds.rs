@@ -39,11 +39,16 @@ impl Crowd {
     }
 
     fn ask(&mut self, lock: &str, owner: usize, lease: Lease) -> Result<TicketId, Rejection> {
+        let owner = Some(Arc::from(format!("key-{owner}")));
+        self.ask_as(lock, Caller { owner, admin: false, from: Arc::from("host") }, lease)
+    }
+
+    fn ask_as(&mut self, lock: &str, caller: Caller, lease: Lease) -> Result<TicketId, Rejection> {
         self.ids += 1;
         let new = NewTicket {
             lock: name(lock),
             id: TicketId(self.ids),
-            caller: Caller { owner: Some(Arc::from(format!("key-{owner}"))), admin: false, from: Arc::from("host") },
+            caller,
             permits: Permits::Count(1),
             priority: 0,
             info: Arc::from(""),
@@ -184,6 +189,21 @@ fn bounds_of_tickets_of_a_key_and_of_a_lock() {
     crowd.ask("other", 99, Lease::Never).unwrap();
     crowd.release(TicketId(5));
     crowd.ask("other", 0, Lease::Never).unwrap();
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn bound_of_an_address_is_the_bound_of_its_network() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    let from = |text: String| Caller { owner: None, admin: false, from: Arc::from(text) };
+    for host in 0..limits::OWNER_TICKETS_MAX {
+        crowd.ask_as("san", from(format!("2001:db8::{host:x}")), Lease::Never).unwrap();
+    }
+    let of_address = full("tickets of a key or address", limits::OWNER_TICKETS_MAX);
+    assert_eq!(crowd.ask_as("san", from("2001:db8::1:0:0:1".to_owned()), Lease::Never), Err(of_address));
+    crowd.ask_as("san", from("2001:db8:0:1::1".to_owned()), Lease::Never).unwrap();
+    crowd.ask_as("san", from("192.0.2.1".to_owned()), Lease::Never).unwrap();
     lock_core::invariants::check(&crowd.table).unwrap();
 }
 

@@ -6,7 +6,7 @@ use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
 use lock_core::limits::WAITING_REQUESTS_MAX;
-use lock_core::{Caller, LockName};
+use lock_core::{Caller, LockName, network_name};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,11 +110,11 @@ impl App {
     }
 }
 
-/// How many of something each key or address has at the moment.
+/// How many of something each key or address has at the moment; addresses of one network count as one.
 #[derive(Debug, Clone, Default)]
 struct Places(Arc<Mutex<HashMap<Name, usize>>>);
 
-/// Whether it is a key, and its name or an address: a key may be called like an address.
+/// Whether it is a key, and its name or the network of an address: a key may be called like an address.
 type Name = (bool, Arc<str>);
 
 impl Places {
@@ -125,7 +125,8 @@ impl Places {
 
     fn take(&self, caller: &Caller, max: usize) -> Option<Place> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let who = caller.owner.as_ref().map_or_else(|| (false, caller.from.clone()), |owner| (true, owner.clone()));
+        let who =
+            caller.owner.as_ref().map_or_else(|| (false, network_name(&caller.from)), |owner| (true, owner.clone()));
         let count = taken.get(&who).copied().unwrap_or(0);
         if count >= max {
             return None;
@@ -169,4 +170,28 @@ pub(super) fn attach<B>(response: &mut Response<B>, receipt: Arc<Receipt>) {
         }
     };
     connection::attach(response, connection::Receipt::new(hear));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_have_one_share() {
+        let places = Places::default();
+        let caller = |owner: Option<&str>, from: &str| Caller {
+            owner: owner.map(Arc::from),
+            admin: false,
+            from: Arc::from(from),
+        };
+        let first = places.take(&caller(None, "2001:db8::1"), 1);
+        assert!(first.is_some());
+        assert!(places.take(&caller(None, "2001:db8::2"), 1).is_none(), "the same network");
+        let others =
+            [(None, "2001:db8:0:1::1"), (None, "192.0.2.1"), (None, "uid:0"), (Some("192.0.2.1"), "192.0.2.1")];
+        let others: Vec<_> = others.iter().map(|(owner, from)| places.take(&caller(*owner, from), 1)).collect();
+        assert!(others.iter().all(Option::is_some));
+        drop(first);
+        assert!(places.take(&caller(None, "2001:db8::3"), 1).is_some());
+    }
 }

@@ -167,7 +167,7 @@ async fn wrong_key(gate: &Gate, address: IpAddr, face: Face) -> Response {
             refusal(face, Denied { unauthorized: true, text: text.to_owned() })
         }
         Pace::Slowed => {
-            let mut response = if gate.app.failures.keep_back().await {
+            let mut response = if gate.app.failures.keep_back(address).await {
                 refusal(face, Denied { unauthorized: true, text: text.to_owned() })
             } else {
                 let text_now = "too many wrong keys were sent";
