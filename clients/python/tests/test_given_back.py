@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-import random
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import httpx
@@ -18,9 +19,11 @@ import pytest
 from test_wire import TICKET, Fake, client, problem
 
 from conftest import MakeServer, Running, Script, wait_until
-from lockserver_client import AsyncClient, AsyncHeld, Client, errors
+from lockserver_client import AsyncClient, AsyncHeld, Client, _janitor, errors
 
 StartScript = Callable[..., Script]
+# Every line would take minutes; with a prime number the points are others in each part of the cycle.
+STEP = 97
 QUEUED = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
 
 
@@ -114,37 +117,59 @@ def test_interrupted_while_it_is_released(server: Running, client: Client, monke
         wait_until(server.idle, "no holder")
 
 
-def test_interrupted_at_any_moment(server: Running, client: Client) -> None:
-    """A signal that comes when it likes raises in the main thread: nothing stays behind."""
+def interrupted_at(point: int, cycle: Callable[[], None]) -> bool:
+    """Run it, with a KeyboardInterrupt before its line of that number in this thread; whether there were so many."""
+    lines = 0
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        if event == "line" and lines == point:
+            raise KeyboardInterrupt
+        return trace
 
-    def interrupted_cycle(after_s: float) -> int:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, after_s)
-            with client.hold("two", ttl_s=600):
-                pass
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        except KeyboardInterrupt:
-            return 1
-        return 0
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    begin = time.perf_counter()
-    for _ in range(5):
-        client.hold("two").release()
-    cycle = (time.perf_counter() - begin) / 5
-    interrupted = 0
+    before = sys.gettrace()
     try:
-        for _ in range(60):
-            interrupted += interrupted_cycle(random.uniform(1e-5, cycle * 1.2))
+        sys.settrace(trace)
+        cycle()
+    except KeyboardInterrupt:
+        pass
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        sys.settrace(before)
+    return lines >= point
+
+
+def test_interrupted_at_any_moment(server: Running, client: Client) -> None:
+    """An interrupt that comes between any two lines, ours or httpx's, leaves nothing behind. They are counted, not timed."""
+
+    def cycle() -> None:
+        with client.hold("two", ttl_s=600):
+            pass
+
+    cycle()
+    point = 1
+    while interrupted_at(point, cycle):
+        point += STEP
     gc.collect()
     wait_until(lambda: server.idle("two"), "no ticket")
-    assert interrupted
+    assert point > 20 * STEP, "a cycle has thousands of lines"
+
+
+def test_interrupted_as_a_claim_is_made(server: Running, client: Client) -> None:
+    """Every line of it: the thread that gives back lives on."""
+
+    def cycle() -> None:
+        _janitor.claim(client._runner, "two")
+
+    janitor = _janitor._the_janitor()
+    point = 1
+    while interrupted_at(point, cycle):
+        point += 1
+    assert point > 10
+    held = client.hold("two", ttl_s=600)
+    del held
+    wait_until(lambda: server.idle("two"), "no ticket")
+    assert janitor is _janitor._the_janitor()
 
 
 def test_cancelled_as_the_loop_ends(server: Running) -> None:

@@ -105,7 +105,10 @@ class _Janitor:
             word = self.words.get()
             if word is None:
                 return
-            record = word if isinstance(word, Record) else _records.get(word)
+            try:
+                record = word if isinstance(word, Record) else _records.get(word)
+            except TypeError:  # interrupted before it was written down: nothing had been asked for, and the dead have no hash
+                continue
             if record is None or record.done or record.pass_to_keeper():
                 continue
             try:
