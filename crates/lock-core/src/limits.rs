@@ -97,8 +97,16 @@ pub const DRAIN_TIME_MAX_MS: Ms = 10_000;
 pub const STREAMS_MAX: usize = WAITING_REQUESTS_MAX + EVENT_STREAMS_MAX + 200;
 /// Requests that are handled at a time on all HTTP/2 connections together; further ones wait.
 pub const STREAMS_ALL_MAX: usize = 200_000;
+/// Of the requests of one HTTP/2 connection, those that are handled at a time: their bodies are read, they are answered, their
+/// answers written. Those that wait, and event streams, do not count.
+pub const STREAMS_WORK_MAX: usize = 64;
 /// Bytes of request bodies that an HTTP/2 client may send ahead on one connection.
-pub const STREAMS_WINDOW_BYTES: u32 = 1 << 20;
+pub const STREAMS_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes of the heads of all requests under way on one HTTP/2 connection, each field counted with 64 bytes more; a request
+/// beyond it is refused before anything is done (`REFUSED_STREAM`).
+pub const STREAMS_HEAD_BYTES_MAX: usize = 4 << 20;
+/// Most header fields of a request; hyper has the same bound for HTTP/1.
+pub const HEAD_FIELDS_MAX: usize = 100;
 /// How long an HTTP/2 client with requests under way may be silent before it is asked for a sign of life, and how long
 /// it may take to give one.
 pub const PING_TIME_MS: Ms = 5000;
@@ -110,8 +118,18 @@ pub const TLS_FILE_BYTES_MAX: usize = 1024 * 1024;
 pub const CERTIFICATE_NAMES_MAX: usize = 100;
 /// Largest head of a request (request line and headers), in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Fewest open files with which the server starts.
+pub const OPEN_FILES_MIN: u64 = 128;
 /// Most connections at a time, however many files may be open.
 pub const CONNECTIONS_MAX: usize = 200_000;
+/// Most connections of one network at a time; a proxy that is trusted has no such bound.
+pub const CONNECTIONS_NETWORK_MAX: usize = 10_000;
+/// Most connections at a time on which no request was allowed anything so far.
+pub const CONNECTIONS_NEW_MAX: usize = 10_000;
+/// Bytes of answers that wait to be written to clients of one network; beyond it who takes nothing of its answer is cut off.
+pub const ANSWER_BYTES_NETWORK_MAX: usize = 64 << 20;
+/// The same for all clients together.
+pub const ANSWER_BYTES_ALL_MAX: usize = 256 << 20;
 /// Most tickets that a listing shows for each lock, holders and waiters apart.
 pub const LISTED_TICKETS_MAX: usize = 1000;
 /// Slots of a ticket or closure that are told one by one, and names of slots in a listing; ranges tell them all.
@@ -145,6 +163,8 @@ pub const KEY_SECRETS_MAX: usize = 10;
 pub const SECRET_FILE_BYTES_MAX: usize = 4096;
 /// Most patterns of locks of one key, and most addresses or names in a list of `[general]`.
 pub const CONFIG_LIST_MAX: usize = 1000;
+/// Most bytes of the machine's hosts file that are looked at.
+pub const HOSTS_FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Largest configuration file, in bytes.
 pub const CONFIG_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most bytes of all configuration files together.

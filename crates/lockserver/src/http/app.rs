@@ -1,7 +1,7 @@
 //! What every handler is given.
 
 use super::auth::{AuthSettings, Denied, Failures, Refusals, Who};
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Held, Holder};
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
@@ -91,15 +91,15 @@ impl App {
 
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
-    pub fn may_wait(&self, caller: &Caller) -> Option<Place> {
+    pub fn may_wait(&self, caller: &Caller, connection: &Connection) -> Option<Place> {
         super::metrics::note_wait();
-        self.waiting.take(caller, self.live().max_waiting)
+        self.waiting.take(caller, self.live().max_waiting)?.on(connection)
     }
 
     /// A place among the event streams of this caller, unless all `max` are taken.
     #[must_use]
-    pub fn may_stream(&self, caller: &Caller, max: usize) -> Option<Place> {
-        self.streams.take(caller, max)
+    pub fn may_stream(&self, caller: &Caller, max: usize, connection: &Connection) -> Option<Place> {
+        self.streams.take(caller, max)?.on(connection)
     }
 }
 
@@ -114,8 +114,8 @@ impl App {
 #[derive(Debug, Clone, Default)]
 struct Places(Arc<Mutex<HashMap<Name, usize>>>);
 
-/// Whether it is a key, and its name or the network of an address: a key may be called like an address.
-type Name = (bool, Arc<str>);
+/// A key may be called like an address.
+type Name = Holder;
 
 impl Places {
     /// Of everybody together.
@@ -132,7 +132,7 @@ impl Places {
             return None;
         }
         taken.insert(who.clone(), count + 1);
-        Some(Place { who, places: self.clone() })
+        Some(Place { who, places: self.clone(), held: None })
     }
 }
 
@@ -141,6 +141,16 @@ impl Places {
 pub struct Place {
     who: Name,
     places: Places,
+    /// The connection, which is not asked to make room for others as long.
+    held: Option<Held>,
+}
+
+impl Place {
+    /// With the connection of the request, unless its sender holds too many: those who come to renew need some, too.
+    fn on(mut self, connection: &Connection) -> Option<Self> {
+        self.held = Some(connection.hold(&self.who)?);
+        Some(self)
+    }
 }
 
 impl Drop for Place {

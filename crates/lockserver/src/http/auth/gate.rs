@@ -73,11 +73,12 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
     let beside = if parts.uri.path().starts_with("/v1") { Face::Json } else { Face::Plain };
     let face = entry.or_else(|| gate.table.any_of(route)).map_or(beside, |entry| entry.face);
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
-    let (address, from): (_, Arc<str>) = match connection.peer() {
-        Peer::Local { .. } => (None, Arc::from(connection.peer().name())),
+    let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
+        Peer::Local { .. } => (None, Arc::from(connection.peer().name()), false),
         Peer::Tcp(peer) => {
             let address = client(&settings.trusted_proxies, peer.ip(), &parts.headers);
-            (Some(address), Arc::from(address.to_string()))
+            let proxied = settings.trusted_proxies.iter().any(|network| network.contains(&peer.ip()));
+            (Some(address), Arc::from(address.to_string()), proxied)
         }
     };
     note.from(address, &from);
@@ -105,6 +106,9 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
                 _ => refusal(face, denied),
             })
         })?;
+    }
+    if entry.is_some_and(|entry| entry.need != Need::Nothing) {
+        connection.is_known(proxied);
     }
     note.enters(entry);
     parts.extensions.insert(who);
@@ -198,9 +202,10 @@ fn client(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     for hop in said.iter().rev() {
         let hop = String::from_utf8_lossy(hop);
         let hop = hop.trim();
-        // Some proxies add the port.
+        // Some proxies add the port, and some the brackets alone.
         let with_port = hop.parse::<SocketAddr>().map(|address| address.ip());
-        let Ok(address) = hop.parse::<IpAddr>().or(with_port) else { break };
+        let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+        let Ok(address) = bare.parse::<IpAddr>().or(with_port) else { break };
         client = address.to_canonical();
         if !is_trusted(&client) {
             break;
@@ -246,6 +251,8 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["ä, 198.51.100.7"]), "198.51.100.7", "nor does it hide what follows");
         assert_eq!(client("10.0.0.1", &["198.51.100.7:1234"]), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &["[2001:db8::1]:80"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["[2001:db8::1]"]), "2001:db8::1");
+        assert_eq!(client("10.0.0.1", &["[::ffff:198.51.100.7]"]), "198.51.100.7");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["unknown"]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &["10.0.0.9, 10.0.0.2"]), "10.0.0.9");

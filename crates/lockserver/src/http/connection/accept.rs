@@ -3,12 +3,13 @@
 use super::client::Connection;
 use super::drive::{Common, Ending, drive};
 use super::local::LocalListener;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::stream::{Peer, Stream};
+use super::turns::Turns;
 use super::{Limits, Listener};
 use crate::metrics::Metrics;
 use axum::Router;
-use lock_core::limits::STREAMS_ALL_MAX;
+use lock_core::limits::{CONNECTIONS_NETWORK_MAX, STREAMS_ALL_MAX};
 use rustls::ServerConfig;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -106,10 +107,12 @@ async fn serve_with(
 ) -> usize {
     let slots = Arc::new(Slots::new(limits.connections, metrics));
     let mut tasks = JoinSet::new();
-    let common = Common { router, limits, room: Arc::new(Semaphore::new(STREAMS_ALL_MAX)), stop: stop.clone() };
-    let begin = |stream: Stream, peer: Peer| {
+    let (room, turns) = (Arc::new(Semaphore::new(STREAMS_ALL_MAX)), Turns::of_this_machine());
+    let common = Common { router, limits, room, turns, stop: stop.clone() };
+    let begin = |stream: Stream, peer: Peer, slot: Slot| {
         prepare(&stream);
-        let ending = Ending::new(Connection::new(stream, peer), Arc::clone(&slots));
+        let slot = Arc::new(slot);
+        let ending = Ending::new(Connection::new(stream, peer, Arc::clone(&slot)), slot);
         drive(ending, common.clone(), tls.as_ref().and_then(|tls| tls.borrow().clone()))
     };
     // Accepted, and without a slot so far: the stop finds it here.
@@ -120,10 +123,14 @@ async fn serve_with(
             tokio::select! {
                 accepted = source.accept() => match accepted {
                     Ok(accepted) => {
+                        let network = accepted.1.network();
                         in_hand = Some(accepted);
-                        slots.take().await;
+                        let slot = slots.take(network).await;
                         let (stream, peer) = in_hand.take().expect("it was put there above");
-                        tasks.spawn(begin(stream, peer));
+                        match slot {
+                            Some(slot) => drop(tasks.spawn(begin(stream, peer, slot))),
+                            None => tracing::debug!(%peer, "its network has {CONNECTIONS_NETWORK_MAX} connections"),
+                        }
                     }
                     Err(error) => pause_after(&error, &slots, &mut logged).await,
                 },
@@ -139,8 +146,9 @@ async fn serve_with(
     let drained = timeout(limits.drain_time, async {
         let mut late = in_hand.take().or_else(|| source.accept_waiting());
         while let Some((stream, peer)) = late {
-            slots.take().await;
-            tasks.spawn(begin(stream, peer));
+            if let Some(slot) = slots.take(peer.network()).await {
+                tasks.spawn(begin(stream, peer, slot));
+            }
             late = source.accept_waiting();
         }
         // Nobody is to connect to a server that will not answer.

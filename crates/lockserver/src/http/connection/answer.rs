@@ -65,6 +65,9 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
         let answer = ask(&self.router, request, Arc::clone(&link.client));
         Box::pin(async move {
             let Answer { response, receipts, bodiless } = answer.await;
+            if !bodiless {
+                link.owes(usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX));
+            }
             Ok(response.map(|body| Followed { body, ended: bodiless, link, receipts }))
         })
     }

@@ -1,15 +1,17 @@
 //! One client's connection, as handlers and the engine see it: who it is, and whether it is still there.
 
+use super::crowd::Holder;
+use super::slots::Slot;
 use super::stream::{Peer, Stream};
 use crate::os;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// How often [`Connection::closed`] looks while unread bytes hide the end of the stream from the event queue.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
@@ -28,12 +30,17 @@ pub struct Connection {
     tls: Arc<OnceLock<Vec<String>>>,
     /// The client said that it goes, by TLS or by HTTP/2; the socket may not know.
     left: watch::Sender<bool>,
+    slot: Arc<Slot>,
+    /// A request on it was allowed something.
+    known: Arc<AtomicBool>,
+    /// Its request's place among those of its connection that are handled at a time.
+    work: Mutex<Option<OwnedSemaphorePermit>>,
     /// A request among others: only `left` says that its client is gone, without so many eyes on one socket.
     one_of_many: bool,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, peer: Peer) -> Self {
+    pub(super) fn new(stream: Stream, peer: Peer, slot: Arc<Slot>) -> Self {
         Self {
             stream: Arc::new(stream),
             // A socket bound to `::` shows IPv4 peers as ::ffff:a.b.c.d; people know them as a.b.c.d.
@@ -44,18 +51,24 @@ impl Connection {
             ended: Arc::default(),
             tls: Arc::default(),
             left: watch::Sender::new(false),
+            slot,
+            known: Arc::default(),
+            work: Mutex::default(),
             one_of_many: false,
         }
     }
 
-    /// For one request of an HTTP/2 connection.
-    pub(super) fn of_request(&self) -> Self {
+    /// For one request of an HTTP/2 connection, with its place among those that are handled.
+    pub(super) fn of_request(&self, work: OwnedSemaphorePermit) -> Self {
         Self {
             stream: Arc::clone(&self.stream),
             peer: self.peer,
             ended: Arc::clone(&self.ended),
             tls: Arc::clone(&self.tls),
             left: watch::Sender::new(false),
+            slot: Arc::clone(&self.slot),
+            known: Arc::clone(&self.known),
+            work: Mutex::new(Some(work)),
             one_of_many: true,
         }
     }
@@ -63,6 +76,24 @@ impl Connection {
     /// Who is at the other end.
     pub const fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// A request on it is allowed something: from now on it is missed more than one that only connects. `proxy`: the request
+    /// came through a proxy that is trusted.
+    pub(in crate::http) fn is_known(&self, proxy: bool) {
+        if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
+            self.slot.known(proxy);
+        }
+    }
+
+    /// A request on it is about to wait, or an event stream to begin: until what this gives is dropped the connection is not
+    /// asked to make room for others. `None` if this holder has so many such connections that too few would be left for
+    /// others, and for those who come to renew.
+    pub(in crate::http) fn hold(&self, holder: &Holder) -> Option<Held> {
+        let held = self.slot.hold(holder).then(|| Held(Arc::clone(&self.slot)))?;
+        // Whoever waits leaves its place to others.
+        drop(self.work.lock().unwrap_or_else(PoisonError::into_inner).take());
+        Some(held)
     }
 
     /// Whether the connection is encrypted.
@@ -138,6 +169,21 @@ impl Connection {
                 Ok(_) | Err(_) => return,
             }
         }
+    }
+}
+
+/// A connection that is held by a request; see [`Connection::hold`].
+pub(in crate::http) struct Held(Arc<Slot>);
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held_no_more();
     }
 }
 

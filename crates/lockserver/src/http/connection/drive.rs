@@ -1,11 +1,13 @@
 //! One connection's task: TLS, HTTP, its clock, and its end.
 
 use super::client::Connection;
+use super::crowd::Standing;
 use super::flow::Overdue;
 use super::io::Socket;
 use super::link::Link;
-use super::slots::Slots;
+use super::slots::Slot;
 use super::tls::{self, NoTls};
+use super::turns::Turns;
 use super::{Limits, http1, http2};
 use crate::metrics::TimedOut;
 use crate::os;
@@ -33,8 +35,8 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn new(client: Connection, slots: Arc<Slots>) -> Self {
-        Self { link: Arc::new(Link::new(Arc::new(client), slots)), reset: false }
+    pub(super) fn new(client: Connection, slot: Arc<Slot>) -> Self {
+        Self { link: Arc::new(Link::new(Arc::new(client), slot)), reset: false }
     }
 }
 
@@ -50,6 +52,8 @@ pub(super) enum End {
     Http,
     /// It was idle, and is closed because the server stops or needs its slot.
     Idle,
+    /// It was busy, or about to be, and gave way to others.
+    Crowded,
     /// Its clock ran out.
     Overdue(Overdue),
 }
@@ -61,6 +65,8 @@ pub(super) struct Common {
     pub(super) limits: Limits,
     /// Room for requests of HTTP/2.
     pub(super) room: Arc<Semaphore>,
+    /// For handshakes of TLS.
+    pub(super) turns: Arc<Turns>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -77,6 +83,10 @@ pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<Se
     match end {
         End::Http => ending.reset = !linger(&link, &limits).await,
         End::Idle => {}
+        End::Crowded => {
+            tracing::debug!(peer = %link.client.peer(), "connection ended to make room for others");
+            ending.reset = true;
+        }
         End::Overdue(why) => {
             tracing::debug!(peer = %link.client.peer(), ?why, "connection ended by its clock");
             link.metrics().connections.timed_out(match why {
@@ -93,7 +103,7 @@ pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<Se
 
 async fn serve_tls(keeper: &mut Keeper, config: Arc<ServerConfig>, common: Common) -> End {
     let link = Arc::clone(&keeper.link);
-    let tls = match keeper.early(tls::accept(&link, config)).await {
+    let tls = match keeper.early(tls::accept(&link, config, &common.turns)).await {
         Err(end) => return end,
         Ok(Ok(tls)) => tls,
         Ok(Err(NoTls::Gone)) => return End::Http,
@@ -107,7 +117,7 @@ async fn serve_tls(keeper: &mut Keeper, config: Arc<ServerConfig>, common: Commo
     } else {
         http1::serve(keeper, tls.clone(), Some(&tls), common.router).await
     };
-    if !matches!(end, End::Overdue(Overdue::Stalled)) {
+    if !matches!(end, End::Crowded | End::Overdue(Overdue::Stalled)) {
         tls.say_goodbye();
     }
     end
@@ -145,7 +155,7 @@ impl Keeper {
             stopped: Box::pin(async move { drop(stop.wait_for(|stop| *stop).await) }),
             stop_seen: false,
             stopping: false,
-            evicted: Box::pin(Arc::clone(&link.evict).notified_owned()),
+            evicted: Box::pin(Arc::clone(&link.slot.evict).notified_owned()),
             alarm: Box::pin(sleep_until(Instant::now() + common.limits.idle_time)),
             began: Instant::now(),
             first: None,
@@ -162,18 +172,22 @@ impl Keeper {
                 Rest::Idle => return Poll::Ready(Wish::End(End::Idle)),
                 // HTTP is about to be woken by it.
                 Rest::Unread => {}
-                Rest::Busy => {
+                Rest::Opening | Rest::Busy => {
                     self.stopping = true;
                     return Poll::Ready(Wish::Stop);
                 }
             }
         }
         while self.evicted.as_mut().poll(context).is_ready() {
-            if self.rest() == Rest::Idle {
-                return Poll::Ready(Wish::End(End::Idle));
+            match (self.link.slot.asked(), self.rest()) {
+                (Some(_), Rest::Idle) => return Poll::Ready(Wish::End(End::Idle)),
+                (Some(Standing::Opening), Rest::Opening) | (Some(Standing::Stalled | Standing::Busy), Rest::Busy) => {
+                    return Poll::Ready(Wish::End(End::Crowded));
+                }
+                // A request has come meanwhile.
+                _ => self.link.slot.stays(),
             }
-            self.link.stay();
-            self.evicted.set(Arc::clone(&self.link.evict).notified_owned());
+            self.evicted.set(Arc::clone(&self.link.slot.evict).notified_owned());
         }
         self.poll_clock(context).map(|why| Wish::End(End::Overdue(why)))
     }
@@ -188,7 +202,8 @@ impl Keeper {
     fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Overdue> {
         loop {
             let now = Instant::now();
-            let (deadline, look) = self.link.flow(|flow| (flow.deadline(&self.limits), flow.next_look()));
+            let limits = Limits { header_time: self.header_time(), ..self.limits };
+            let (deadline, look) = self.link.flow(|flow| (flow.deadline(&limits), flow.next_look()));
             if look.is_some_and(|at| at <= now) {
                 self.link.settle();
                 continue;
@@ -210,7 +225,7 @@ impl Keeper {
     /// connection.
     pub(super) async fn early<T>(&mut self, begin: impl Future<Output = T>) -> Result<T, End> {
         let mut begin = pin!(begin);
-        let mut late = pin!(sleep_until(Instant::now() + self.limits.header_time));
+        let mut late = pin!(sleep_until(Instant::now() + self.header_time()));
         poll_fn(|context| {
             if let Poll::Ready(begun) = begin.as_mut().poll(context) {
                 return Poll::Ready(Ok(begun));
@@ -226,13 +241,21 @@ impl Keeper {
         .await
     }
 
+    /// Shorter while there are hardly places left.
+    fn header_time(&self) -> Duration {
+        self.link.slot.header_time(self.limits.header_time)
+    }
+
     fn rest(&self) -> Rest {
-        if !self.link.flow(|flow| flow.is_idle()) {
+        let (idle, standing) = self.link.flow(|flow| (flow.is_idle(), flow.standing()));
+        if !idle && standing != Standing::Opening {
             Rest::Busy
         } else if os::look(&*self.link.client.stream).is_ok_and(|look| look.readable) {
             Rest::Unread
-        } else {
+        } else if idle {
             Rest::Idle
+        } else {
+            Rest::Opening
         }
     }
 }
@@ -241,8 +264,10 @@ impl Keeper {
 #[derive(PartialEq, Eq)]
 enum Rest {
     Idle,
-    /// Idle, but something has arrived that HTTP has not seen yet.
+    /// Idle or opening, but something has arrived that HTTP has not seen yet.
     Unread,
+    /// The head of a request has begun, and its client owes the rest.
+    Opening,
     Busy,
 }
 
@@ -277,11 +302,11 @@ async fn linger(link: &Arc<Link>, limits: &Limits) -> bool {
         tokio::select! {
             () = sleep_until(look.unwrap_or(end)) => {}
             _ = link.client.stream.readable(), if listening => {}
-            () = link.evict.notified() => {
-                if settled {
-                    return true;
+            () = link.slot.evict.notified() => {
+                if settled || link.slot.asked() >= Some(Standing::Stalled) {
+                    return settled;
                 }
-                link.stay();
+                link.slot.stays();
             }
         }
     }

@@ -5,6 +5,7 @@
 //! overtake one another, and a client's window may hold one back inside of HTTP: so it is with HTTP from `owes` on, and
 //! only the frame that ends its stream, seen on its way out, makes it one that the next `flushed` gives to the kernel.
 
+use super::crowd::Standing;
 use super::frames::Frame;
 use super::{Limits, Receipt};
 use std::collections::{HashMap, VecDeque};
@@ -265,6 +266,17 @@ impl Flow {
     /// Between two requests, with nothing owed to anybody: may be closed without loss.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle(_)) && self.is_settled()
+    }
+
+    /// What it does, as far as it matters to whether it is missed.
+    pub(super) fn standing(&self) -> Standing {
+        match self.phase {
+            Phase::Head(_) => Standing::Opening,
+            Phase::Idle(_) if self.new => Standing::Opening,
+            Phase::Idle(_) if self.is_settled() => Standing::Idle,
+            Phase::Idle(_) | Phase::Busy if self.stalled.is_some() => Standing::Stalled,
+            Phase::Idle(_) | Phase::Busy => Standing::Busy,
+        }
     }
 
     /// No request is served any more; what is left is to let the last answer arrive.

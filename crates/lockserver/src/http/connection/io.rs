@@ -136,6 +136,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
         flushed(&self.link);
+        if self.link.flow(|flow| flow.requests()) == 0 {
+            self.link.paid();
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -1,59 +1,52 @@
 //! One client's connection, as its own task sees it: its state, its slot, and its end.
 
 use super::client::Connection;
+use super::crowd::Standing;
 use super::flow::Flow;
-use super::slots::Slots;
+use super::slots::Slot;
 use crate::metrics::Metrics;
 use crate::os;
 use socket2::SockRef;
 use std::net::Shutdown;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// Answers of so many bytes are not counted.
+const ANSWER_BYTES_SMALL: usize = 16 * 1024;
 
 /// What is behind a [`Connection`].
 pub(super) struct Link {
     pub(super) client: Arc<Connection>,
     flow: Mutex<Flow>,
-    slots: Arc<Slots>,
-    /// Its place among the idle connections, if it has one. Locked after `flow` and before the table of [`Slots`].
-    place: Mutex<Option<u64>>,
-    /// Somebody needs the slot of this idle connection.
-    pub(super) evict: Arc<Notify>,
-    pub(super) evicted: AtomicBool,
+    pub(super) slot: Arc<Slot>,
+    /// Bytes of answers that its slot was told of and that are not written.
+    owing: AtomicUsize,
+    /// How it stands, as its slot was told last. Locked after `flow`.
+    standing: Mutex<Standing>,
 }
 
 impl Link {
-    pub(super) fn new(client: Arc<Connection>, slots: Arc<Slots>) -> Self {
-        Self {
-            client,
-            flow: Mutex::new(Flow::new(Instant::now())),
-            slots,
-            place: Mutex::new(None),
-            evict: Arc::default(),
-            evicted: AtomicBool::new(false),
-        }
+    pub(super) fn new(client: Arc<Connection>, slot: Arc<Slot>) -> Self {
+        let flow = Flow::new(Instant::now());
+        let standing = Mutex::new(flow.standing());
+        Self { client, flow: Mutex::new(flow), slot, owing: AtomicUsize::new(0), standing }
     }
 
     /// What the server counts.
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.slots.metrics
+        self.slot.metrics()
     }
 
-    /// Changes or reads the connection's state, and keeps its place among the idle ones in step with it.
-    pub(super) fn flow<T>(self: &Arc<Self>, change: impl FnOnce(&mut Flow) -> T) -> T {
+    /// Changes or reads the connection's state, and keeps its slot in step with it.
+    pub(super) fn flow<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
         let mut flow = self.lock_flow();
         let result = change(&mut flow);
+        let standing = flow.standing();
         // Under the lock of the state: requests of HTTP/2 change it from several threads.
-        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
-        match (flow.is_idle(), *place) {
-            (true, None) if !self.client.has_ended() => *place = Some(self.slots.idle(self)),
-            (false, Some(at)) => {
-                self.slots.not_idle(at);
-                *place = None;
-            }
-            _ => {}
+        let mut told = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut *told, standing) != standing {
+            self.slot.stands(standing);
         }
         result
     }
@@ -63,7 +56,7 @@ impl Link {
     }
 
     /// Asks the kernel what has arrived, and tells the receipts that know their outcome by it.
-    pub(super) fn settle(self: &Arc<Self>) {
+    pub(super) fn settle(&self) {
         // The failure is looked for first: whatever is unacknowledged *after* a failure stays so for ever.
         let failed = os::look(&*self.client.stream).is_ok_and(|look| look.failed);
         let written = self.lock_flow().written();
@@ -75,6 +68,22 @@ impl Link {
         }
     }
 
+    /// HTTP/1: an answer of so many bytes is about to be written.
+    pub(super) fn owes(&self, bytes: usize) {
+        // What fits into the kernel's buffers is gone at once.
+        if bytes > ANSWER_BYTES_SMALL {
+            self.owing.fetch_add(bytes, Ordering::Relaxed);
+            self.slot.owes(bytes);
+        }
+    }
+
+    /// HTTP/1: everything was written.
+    pub(super) fn paid(&self) {
+        if self.owing.load(Ordering::Relaxed) > 0 {
+            self.slot.paid(self.owing.swap(0, Ordering::Relaxed));
+        }
+    }
+
     /// Says that nothing more will be written (FIN).
     pub(super) fn end_writing(&self) {
         let _ = SockRef::from(&*self.client.stream).shutdown(Shutdown::Write);
@@ -82,7 +91,7 @@ impl Link {
 
     /// The connection is over: the peer sees it closed (or reset), receipts without outcome hear `false`, and the slot is
     /// free.
-    pub(super) fn end(self: &Arc<Self>, reset: bool) {
+    pub(super) fn end(&self, reset: bool) {
         if !self.lock_flow().is_settled() {
             self.settle();
         }
@@ -94,23 +103,9 @@ impl Link {
             // Otherwise the kernel might deliver later what is reported as lost here.
             let _ = os::reset(&*self.client.stream);
         }
-        self.slots.release(self);
-        self.give_up_place();
+        self.slot.release();
         for receipt in lost {
             receipt.settle(false);
-        }
-    }
-
-    /// Was asked to leave and does not, because a request has arrived meanwhile.
-    pub(super) fn stay(self: &Arc<Self>) {
-        self.slots.stays(self);
-        self.give_up_place();
-        self.flow(|_| ());
-    }
-
-    fn give_up_place(&self) {
-        if let Some(at) = self.place.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.slots.not_idle(at);
         }
     }
 }

@@ -14,12 +14,16 @@
 //! that stream, or ends the connection, in either direction: then nobody is there for any answer. And an answer may stay
 //! behind in HTTP, because its client's window is full: it is written when the frame that ends its stream was (`frames`).
 //!
+//! There are so many connections and no more (`slots`). Whose they are decides who gives way when a place is needed
+//! (`crowd`). Handshakes take turns (`turns`), since they cost more than anything else that a stranger can ask for.
+//!
 //! What is not bounded here: the time of a handler and of its reading the request's body (the routes do that), and the
 //! time of an answer that its client takes slowly but steadily.
 
 mod accept;
 mod answer;
 mod client;
+mod crowd;
 mod drive;
 mod flow;
 mod frames;
@@ -36,9 +40,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod turns;
 
 pub use accept::{TlsNow, serve, serve_local, serve_tls};
 pub use client::Connection;
+pub(in crate::http) use client::Held;
+pub(in crate::http) use crowd::Holder;
 pub use handed::{HandedOver, KEPT};
 pub use listener::{ListenError, Listener, Origin};
 pub use local::{LocalError, LocalListener};
@@ -51,12 +58,13 @@ use std::time::Duration;
 /// The bounds of connections. The defaults are those of `lock_core::limits`, for 1024 open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most connections at a time. At the limit the connection that is idle longest is closed for a new one; while none
-    /// is idle the new one waits, unanswered, until one is: an unmodified client of 0.36 dies of any refusal.
+    /// Most connections at a time. At the limit the one that is missed least is closed for a new one; while all are held by
+    /// who waits the new one waits, unanswered: an unmodified client of 0.36 dies of any refusal.
     pub connections: usize,
     /// Largest head of a request, in bytes; at least 8192. A larger one is answered 431.
     pub head_bytes: usize,
-    /// How long a request's head may take from its first byte, and a TLS handshake from the connection's beginning.
+    /// How long a request's head may take from its first byte, and a TLS handshake from the connection's beginning; a
+    /// quarter of it while most connections are taken.
     pub header_time: Duration,
     /// How long a connection may be idle.
     pub idle_time: Duration,

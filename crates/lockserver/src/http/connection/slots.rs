@@ -1,113 +1,189 @@
-//! How many connections there may be, and who leaves first when there are too many: the one that is idle longest.
+//! How many connections there may be. Who gives way when there are too many, `crowd` knows.
 
-use super::link::Link;
+use super::crowd::{Crowd, Holder, Network, Standing};
 use crate::metrics::Metrics;
-use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use lock_core::limits::{ANSWER_BYTES_ALL_MAX, ANSWER_BYTES_NETWORK_MAX, CONNECTIONS_NETWORK_MAX, CONNECTIONS_NEW_MAX};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long somebody is waited for who was asked to leave, before the next one is asked.
+const ASK_PAUSE: Duration = Duration::from_millis(5);
+/// Most places that are kept free ahead of who comes.
+const SPARE_MAX: usize = 64;
+/// Heads and handshakes have this part of their time while most places are taken.
+const HURRY: u32 = 4;
 
 /// The places for connections.
 pub(super) struct Slots {
     max: usize,
-    table: Mutex<Table>,
-    /// A slot or an idle connection may have turned up. Only the accept loop waits for it.
+    /// Places that are kept free, so that nobody waits for another one's leaving.
+    spare: usize,
+    crowd: Mutex<Crowd>,
+    /// Most places are taken.
+    pressed: AtomicBool,
+    /// A slot, or somebody who may be asked for one, may have turned up. Only the accept loop waits for it.
     changed: Notify,
     pub(super) metrics: Arc<Metrics>,
 }
 
-#[derive(Default)]
-struct Table {
-    open: usize,
-    /// Connections that were asked to leave and have not left yet.
-    leaving: usize,
-    next: u64,
-    /// Idle connections in the order in which they became so.
-    idle: BTreeMap<u64, Arc<Link>>,
-    /// Somebody waits for a slot.
-    short: bool,
+/// Whether there is a place.
+enum Room {
+    Taken(Slot),
+    /// None so far; `asked`: somebody was asked for theirs.
+    None {
+        asked: bool,
+    },
+    /// None for this network.
+    Refused,
 }
 
 impl Slots {
     pub(super) fn new(max: usize, metrics: Arc<Metrics>) -> Self {
-        Self { max: max.max(1), table: Mutex::default(), changed: Notify::new(), metrics }
-    }
-
-    /// Waits for a slot, and takes it. When there is none, the connection that is idle longest is asked to leave; when
-    /// none is idle, the first that becomes idle.
-    pub(super) async fn take(&self) {
-        while !self.try_take() {
-            self.changed.notified().await;
+        let max = max.max(1);
+        Self {
+            max,
+            spare: (max / 16).min(SPARE_MAX),
+            crowd: Mutex::default(),
+            pressed: AtomicBool::new(false),
+            changed: Notify::new(),
+            metrics,
         }
-        self.metrics.connections.opened();
     }
 
-    fn try_take(&self) -> bool {
-        let mut table = self.lock();
-        table.short = table.open >= self.max;
-        if !table.short {
-            table.open += 1;
-        } else if table.open - table.leaving >= self.max {
-            ask_oldest(&mut table);
+    /// Waits for a slot, and takes it. Near the limit somebody is asked to leave for each one; at the limit that is waited for,
+    /// and while nobody can be asked, the first who can. `None` if this network has its share, and nobody of it can be
+    /// asked.
+    pub(super) async fn take(self: &Arc<Self>, network: Network) -> Option<Slot> {
+        loop {
+            match self.try_take(network) {
+                Room::Taken(slot) => {
+                    self.metrics.connections.opened();
+                    return Some(slot);
+                }
+                Room::None { asked: true } => drop(timeout(ASK_PAUSE, self.changed.notified()).await),
+                Room::None { asked: false } => self.changed.notified().await,
+                Room::Refused => return None,
+            }
         }
-        !table.short
     }
 
-    /// Asks the connection that is idle longest to leave; false if none is idle.
+    fn try_take(self: &Arc<Self>, network: Network) -> Room {
+        let mut crowd = self.lock();
+        if crowd.of_network(network) >= CONNECTIONS_NETWORK_MAX && !crowd.ask_of(network) {
+            return Room::Refused;
+        }
+        let staying = crowd.open() - crowd.leaving();
+        let mut asked = crowd.leaving() > 0;
+        if staying + self.spare >= self.max {
+            // Whoever only connects has a quarter, and no more while others have use for it.
+            let rather_new = crowd.new_ones() * 4 > self.max;
+            asked |= crowd.ask(rather_new);
+        } else if crowd.new_ones() >= CONNECTIONS_NEW_MAX {
+            crowd.ask_new();
+        }
+        if crowd.open() >= self.max {
+            return Room::None { asked };
+        }
+        let (id, evict) = crowd.enter(network);
+        self.look(&crowd);
+        Room::Taken(Slot { slots: Arc::clone(self), id, evict })
+    }
+
+    /// Asks somebody to leave; false if nobody can be asked.
     pub(super) fn evict(&self) -> bool {
-        ask_oldest(&mut self.lock())
+        self.lock().ask(true)
     }
 
-    /// The connection is idle from now on; returns its place in the order.
-    pub(super) fn idle(&self, link: &Arc<Link>) -> u64 {
-        let mut table = self.lock();
-        let at = table.next;
-        table.next += 1;
-        table.idle.insert(at, Arc::clone(link));
-        if table.short {
-            self.changed.notify_one();
-        }
-        at
+    fn look(&self, crowd: &Crowd) {
+        self.pressed.store(crowd.open() * 4 >= self.max * 3, Ordering::Relaxed);
     }
 
-    /// The connection with that place is not idle any more.
-    pub(super) fn not_idle(&self, at: u64) {
-        let removed = self.lock().idle.remove(&at);
-        // Dropped outside of the lock.
-        drop(removed);
-    }
-
-    /// The connection was asked to leave and stays: somebody else has to.
-    pub(super) fn stays(&self, link: &Link) {
-        let mut table = self.lock();
-        if link.evicted.swap(false, Ordering::AcqRel) {
-            table.leaving -= 1;
-        }
-        self.changed.notify_one();
-    }
-
-    /// The connection is gone.
-    pub(super) fn release(&self, link: &Link) {
-        let mut table = self.lock();
-        if link.evicted.swap(false, Ordering::AcqRel) {
-            table.leaving -= 1;
-        }
-        table.open -= 1;
-        self.metrics.connections.closed();
-        self.changed.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Crowd> {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn ask_oldest(table: &mut Table) -> bool {
-    let Some((_, link)) = table.idle.pop_first() else {
-        return false;
-    };
-    link.evicted.store(true, Ordering::Release);
-    table.leaving += 1;
-    link.evict.notify_one();
-    true
+/// The place of one connection.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    id: u64,
+    /// Somebody needs it.
+    pub(super) evict: Arc<Notify>,
+}
+
+impl Slot {
+    /// What the server counts.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.slots.metrics
+    }
+
+    /// The connection does something else from now on.
+    pub(super) fn stands(&self, standing: Standing) {
+        self.slots.lock().stands(self.id, standing);
+        if standing <= Standing::Idle {
+            self.slots.changed.notify_one();
+        }
+    }
+
+    /// A request was allowed something; `proxy`: it came through a proxy that is trusted.
+    pub(super) fn known(&self, proxy: bool) {
+        self.slots.lock().known(self.id, proxy);
+    }
+
+    /// The connection is about to be held by a request that waits, or by events. False if its holder has too many already.
+    pub(super) fn hold(&self, holder: &Holder) -> bool {
+        // A quarter is for those who come to renew and to give back.
+        let room = self.slots.max - self.slots.max.div_ceil(4);
+        self.slots.lock().hold(self.id, holder, room.max(1))
+    }
+
+    /// It is held by one less.
+    pub(super) fn held_no_more(&self) {
+        self.slots.lock().held_no_more(self.id);
+        self.slots.changed.notify_one();
+    }
+
+    /// So many bytes of an answer wait to be written. When there are too many, of one network or of all, somebody whose client
+    /// takes nothing gives way.
+    pub(super) fn owes(&self, bytes: usize) {
+        let mut crowd = self.slots.lock();
+        crowd.owes(self.id, bytes);
+        let (all, own) = crowd.bytes(self.id);
+        if own > ANSWER_BYTES_NETWORK_MAX || all > ANSWER_BYTES_ALL_MAX {
+            crowd.ask_stalled(self.id);
+        }
+    }
+
+    /// They were written, or never will be.
+    pub(super) fn paid(&self, bytes: usize) {
+        self.slots.lock().paid(self.id, bytes);
+    }
+
+    /// How it stood when it was asked to leave, if it was.
+    pub(super) fn asked(&self) -> Option<Standing> {
+        self.slots.lock().asked(self.id)
+    }
+
+    /// It was asked to leave and stays: somebody else has to. Not at once, for whoever stays has something to do first.
+    pub(super) fn stays(&self) {
+        self.slots.lock().stays(self.id);
+    }
+
+    /// How long a head may take now.
+    pub(super) fn header_time(&self, usual: Duration) -> Duration {
+        if self.slots.pressed.load(Ordering::Relaxed) { usual / HURRY } else { usual }
+    }
+
+    /// The connection is gone.
+    pub(super) fn release(&self) {
+        let mut crowd = self.slots.lock();
+        crowd.leave(self.id);
+        self.slots.look(&crowd);
+        drop(crowd);
+        self.slots.metrics.connections.closed();
+        self.slots.changed.notify_one();
+    }
 }

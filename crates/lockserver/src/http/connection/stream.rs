@@ -1,5 +1,6 @@
 //! A client's socket of either kind, TCP or Unix, as one.
 
+use super::crowd::Network;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -27,6 +28,16 @@ impl Peer {
         match self {
             Self::Tcp(address) => address.ip().to_string(),
             Self::Local { uid } => format!("uid:{uid}"),
+        }
+    }
+}
+
+impl Peer {
+    /// The network that counts as one client.
+    pub(super) fn network(&self) -> Network {
+        match self {
+            Self::Tcp(address) => Some(lock_core::network(address.ip())),
+            Self::Local { .. } => None,
         }
     }
 }

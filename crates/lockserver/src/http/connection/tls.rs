@@ -5,12 +5,15 @@
 
 use super::io::Socket;
 use super::link::Link;
+use super::turns::Turns;
+use crate::os;
 use crate::tls::names;
 use lock_core::limits::TLS_AHEAD_BYTES_MAX;
 use rustls::ServerConfig;
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, IoSlice, Read as _};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -51,7 +54,7 @@ struct State {
 }
 
 /// Shakes hands. The client's names are noted in its [`Connection`](super::Connection).
-pub(super) async fn accept(link: &Arc<Link>, config: Arc<ServerConfig>) -> Result<Tls, NoTls> {
+pub(super) async fn accept(link: &Arc<Link>, config: Arc<ServerConfig>, turns: &Arc<Turns>) -> Result<Tls, NoTls> {
     match link.client.stream.first_byte().await? {
         None => return Err(NoTls::Gone),
         Some(HANDSHAKE) => {}
@@ -69,7 +72,15 @@ pub(super) async fn accept(link: &Arc<Link>, config: Arc<ServerConfig>) -> Resul
             return Err(NoTls::NotTls);
         }
     }
-    let stream = TlsAcceptor::from(config).accept(Socket(Arc::clone(link))).await?;
+    let mut handshake = pin!(TlsAcceptor::from(config).accept(Socket(Arc::clone(link))));
+    let while_it_is_there = poll_fn(|context| {
+        // Whoever is gone by its turn costs nothing more.
+        if os::look(&*link.client.stream).is_ok_and(|look| look.failed) {
+            return Poll::Ready(Err(NoTls::Gone));
+        }
+        handshake.as_mut().poll(context).map_err(NoTls::from)
+    });
+    let stream = turns.paced(link.client.peer().network(), while_it_is_there).await?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     link.client.secured(certificate.map_or_else(Vec::new, |certificate| names(certificate)));
     Ok(Tls(Arc::new(Mutex::new(State { stream, ahead: VecDeque::new(), ended: false, wanted: false }))))

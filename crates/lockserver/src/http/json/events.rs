@@ -104,8 +104,11 @@ pub(super) async fn stream(asked: Asked) -> Answer {
         asked.who.may(Right::Observe, lock)?;
     }
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
-    let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX) else {
-        let text = format!("{EVENT_STREAMS_MAX} event streams are open for you already; close one");
+    let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX, &asked.connection) else {
+        let text = format!(
+            "as many event streams are open for you already as may: {EVENT_STREAMS_MAX}, or the share of the server's \
+             connections that is left for them; close one"
+        );
         return Err(Refusal::new(ErrorCode::LimitReached, text));
     };
     let events = asked.app.engine.events();

@@ -89,8 +89,12 @@ async fn description() -> impl axum::response::IntoResponse {
 impl Asked {
     /// A place among those who wait.
     fn waiting_place(&self) -> Result<Place, Refusal> {
-        self.app.may_wait(&self.caller).ok_or_else(|| {
-            let text = format!("{} requests wait for you already; nothing was done", self.app.live().max_waiting);
+        self.app.may_wait(&self.caller, &self.connection).ok_or_else(|| {
+            let text = format!(
+                "as many requests wait for you already as may: {}, or the share of the server's connections that is left \
+                 for waiting; nothing was done",
+                self.app.live().max_waiting
+            );
             Refusal::new(ErrorCode::LimitReached, text)
         })
     }

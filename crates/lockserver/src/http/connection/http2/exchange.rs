@@ -8,10 +8,11 @@ use super::super::link::Link;
 use super::body::Inbound;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, DATE, HOST, TRANSFER_ENCODING, UPGRADE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http_body::Body as _;
+use lock_core::limits::{HEAD_FIELDS_MAX, STREAMS_HEAD_BYTES_MAX, STREAMS_MAX, STREAMS_WORK_MAX};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
+/// What a field of a head takes beside its own bytes, about.
+const FIELD_BYTES: usize = 64;
 /// What HTTP/2 must not carry (RFC 9113, 8.2.2).
 const OF_CONNECTION: [HeaderName; 5] = [
     CONNECTION,
@@ -33,7 +36,49 @@ const OF_CONNECTION: [HeaderName; 5] = [
 pub(super) struct Exchange {
     link: Arc<Link>,
     common: Arc<Common>,
-    own_room: Arc<Semaphore>,
+    rooms: Rooms,
+}
+
+/// What the requests of one connection share.
+#[derive(Clone)]
+pub(super) struct Rooms {
+    /// For all that are under way.
+    requests: Arc<Semaphore>,
+    /// For those that are handled and do not wait.
+    work: Arc<Semaphore>,
+    /// Bytes of their heads.
+    heads: Arc<Semaphore>,
+}
+
+impl Rooms {
+    pub(super) fn new() -> Self {
+        Self {
+            // A client that resets its streams may open others while the handlers of the first are still about to notice.
+            requests: Arc::new(Semaphore::new(STREAMS_MAX)),
+            work: Arc::new(Semaphore::new(STREAMS_WORK_MAX)),
+            heads: Arc::new(Semaphore::new(STREAMS_HEAD_BYTES_MAX)),
+        }
+    }
+}
+
+/// Bytes of an answer that wait to be written, until this is dropped.
+struct Owing<'l> {
+    link: &'l Link,
+    bytes: usize,
+}
+
+impl<'l> Owing<'l> {
+    fn new(link: &'l Link, body: &Body) -> Self {
+        let bytes = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        link.slot.owes(bytes);
+        Self { link, bytes }
+    }
+}
+
+impl Drop for Owing<'_> {
+    fn drop(&mut self) {
+        self.link.slot.paid(self.bytes);
+    }
 }
 
 /// Why an answer did not go out.
@@ -54,21 +99,38 @@ impl From<h2::Error> for Unsent {
 
 impl Exchange {
     /// Begins it: from now on the connection is busy.
-    pub(super) fn begin(link: &Arc<Link>, common: &Arc<Common>, own_room: &Arc<Semaphore>) -> Self {
+    pub(super) fn begin(link: &Arc<Link>, common: &Arc<Common>, rooms: &Rooms) -> Self {
         link.flow(|flow| flow.request());
-        Self { link: Arc::clone(link), common: Arc::clone(common), own_room: Arc::clone(own_room) }
+        Self { link: Arc::clone(link), common: Arc::clone(common), rooms: rooms.clone() }
     }
 
     /// Has the request answered, and sends the answer. A handler that has begun is not dropped when the client goes: it
     /// learns of it by its [`Connection`], as in HTTP/1.
     pub(super) async fn run(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
-        let rooms = async { (self.own_room.acquire().await, self.common.room.acquire().await) };
-        let _room = tokio::select! {
+        if request.headers().len() > HEAD_FIELDS_MAX {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            self.link.metrics().http.answered(None, "", response.status().as_u16(), None);
+            // Whoever is gone hears nothing.
+            let _ = respond.send_response(response, true);
+            return;
+        }
+        let head = u32::try_from(head_bytes(&request)).unwrap_or(u32::MAX);
+        let Ok(_head) = self.rooms.heads.try_acquire_many(head) else {
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return;
+        };
+        let rooms = async {
+            let room = (self.rooms.requests.acquire().await, self.common.room.acquire().await);
+            (room, Arc::clone(&self.rooms.work).acquire_owned().await)
+        };
+        let (_room, work) = tokio::select! {
             biased;
             _ = poll_fn(|context| respond.poll_reset(context)) => return,
-            room = rooms => room,
+            rooms = rooms => rooms,
         };
-        let connection = Arc::new(self.link.client.of_request());
+        let work = work.expect("nobody closes it");
+        let connection = Arc::new(self.link.client.of_request(work));
         let mut answer = pin!(ask(&self.common.router, prepare(request), Arc::clone(&connection)));
         let answer = poll_fn(|context| {
             if respond.poll_reset(context).is_ready() {
@@ -92,6 +154,7 @@ impl Exchange {
         let (mut parts, body) = response.into_parts();
         clean(&mut parts.headers);
         let bodiless = bodiless || body.is_end_stream();
+        let _owing = (!bodiless).then(|| Owing::new(&self.link, &body));
         // Before anything is sent: once it is, another thread may write it at any moment.
         let mut owed = Owed::new(&self.link, respond.stream_id().as_u32(), receipts);
         let mut sender = respond.send_response(Response::from_parts(parts, ()), bodiless)?;
@@ -145,6 +208,12 @@ impl Drop for Owed {
             receipt.settle(false);
         }
     }
+}
+
+/// What a head takes, about.
+fn head_bytes(request: &Request<RecvStream>) -> usize {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_BYTES);
+    FIELD_BYTES + request.uri().path_and_query().map_or(0, |path| path.as_str().len()) + fields.sum::<usize>()
 }
 
 /// As a request of HTTP/1 looks to the router: the name of the server stands in a header.

@@ -10,7 +10,7 @@ use super::flow::Overdue;
 use super::io::WatchedFrames;
 use super::tls::Tls;
 use axum::body::Bytes;
-use exchange::Exchange;
+use exchange::{Exchange, Rooms};
 use h2::server::{Builder, Connection as Http};
 use h2::{Ping, PingPong, Reason};
 use lock_core::limits::{BODY_BYTES_MAX, STREAMS_MAX, STREAMS_WINDOW_BYTES};
@@ -18,7 +18,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
@@ -36,8 +35,7 @@ pub(super) async fn serve(keeper: &mut Keeper, tls: Tls, common: Common) -> End 
         Ok(Ok(http)) => http,
     };
     let mut pings = Pings::new(&mut http, common.limits.ping_time);
-    // A client that resets its streams may open others while the handlers of the first are still about to notice.
-    let own_room = Arc::new(Semaphore::new(STREAMS_MAX));
+    let rooms = Rooms::new();
     let common = Arc::new(common);
     let mut exchanges = JoinSet::new();
     let end = poll_fn(|context| {
@@ -45,7 +43,7 @@ pub(super) async fn serve(keeper: &mut Keeper, tls: Tls, common: Common) -> End 
             // First what has arrived: a request that is there already is not cut off by the checks below.
             match http.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    let exchange = Exchange::begin(&link, &common, &own_room);
+                    let exchange = Exchange::begin(&link, &common, &rooms);
                     exchanges.spawn(exchange.run(request, respond));
                     continue;
                 }
@@ -94,7 +92,7 @@ fn builder(head_bytes: usize) -> Builder {
 
 /// Tells the peer that the connection ends (GOAWAY) as far as the socket takes it now, and ends every stream.
 fn say_goodbye(mut http: Http<WatchedFrames<Tls>, Bytes>, end: &End) {
-    if !matches!(end, End::Http | End::Overdue(Overdue::Stalled)) {
+    if !matches!(end, End::Http | End::Crowded | End::Overdue(Overdue::Stalled)) {
         http.abrupt_shutdown(Reason::NO_ERROR);
         let _ = http.poll_closed(&mut Context::from_waker(Waker::noop()));
     }

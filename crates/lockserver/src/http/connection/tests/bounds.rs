@@ -87,6 +87,74 @@ async fn without_an_idle_one_the_new_connection_waits() {
     assert_eq!(waiting.rest().await, "", "it was idle, and left");
 }
 
+#[tokio::test]
+async fn unfinished_heads_of_one_address_give_way_to_another() {
+    let limits = Limits { connections: 32, header_time: PATIENCE * 3, ..Limits::default() };
+    let server = Server::start(limits).await;
+    let mut early = server.client().await;
+    early.expect("/hello", "hello").await;
+    let mut crowd = Vec::new();
+    for n in 0..100 {
+        let mut one = server.client_from("127.0.0.2").await;
+        if n % 2 == 0 {
+            one.send("G").await;
+        }
+        crowd.push(one);
+        if n % 4 == 3 {
+            server.client().await.expect("/hello", "hello").await;
+        }
+    }
+    early.expect("/hello", "hello").await;
+    // The last ones of the crowd are there as well: who has the most gives way for its own, the oldest first.
+    let mut last = crowd.pop().expect("a hundred");
+    last.expect("/hello", "hello").await;
+    assert_eq!(crowd.remove(0).rest().await, "");
+}
+
+#[tokio::test]
+async fn whoever_waits_leaves_connections_for_others() {
+    let limits = Limits { connections: 16, ..Limits::default() };
+    let mut server = Server::start(limits).await;
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for _ in 0..40 {
+        let mut client = server.client().await;
+        client.get("/wait").await;
+        tokio::select! {
+            connection = server.seen.recv() => waiting.push((client, connection)),
+            (_, body) = client.answer() => {
+                assert_eq!(body, "full");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((waiting.len(), refused), (9, 31), "three quarters of the three quarters that may be held");
+    for _ in 0..40 {
+        server.client().await.expect("/hello", "hello").await;
+    }
+    assert!(waiting.iter().all(|(_, connection)| connection.as_ref().is_some_and(|connection| connection.is_open())));
+    server.go.add_permits(9);
+    for (mut client, _) in waiting {
+        assert_eq!(client.answer().await.1, "waited");
+    }
+    let (mut again, _) = server.waiting().await;
+    server.go.add_permits(1);
+    assert_eq!(again.answer().await.1, "waited", "what was held is held no more");
+}
+
+#[tokio::test]
+async fn who_does_not_take_its_answer_gives_way() {
+    let limits = Limits { connections: 2, write_time: PATIENCE * 3, ..Limits::default() };
+    let mut server = Server::start(limits).await;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut one = server.client().await;
+        one.get("/large").await;
+        slow.push(one);
+    }
+    server.client().await.expect("/hello", "hello").await;
+    assert!(!server.receipt().await, "its answer was lost, and that is known");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_idle_connections_disturb_nobody() {
     let open_files = crate::os::raise_open_files().expect("raise");

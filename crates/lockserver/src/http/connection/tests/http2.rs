@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
+use lock_core::limits::{HEAD_FIELDS_MAX, STREAMS_HEAD_BYTES_MAX, STREAMS_WORK_MAX};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -339,4 +340,54 @@ async fn the_name_of_the_server_stands_where_http_1_has_it() {
     server.go.add_permits(1);
     client.expect("/wait", "waited").await;
     assert_eq!(server.both_receipts().await, (true, true));
+}
+
+#[tokio::test]
+async fn open_bodies_on_one_connection_are_read_a_few_at_a_time() {
+    let server = Secure::start(Limits::default()).await;
+    let mut client = Client2::new(&server).await;
+    let mut open = Vec::new();
+    for _ in 0..STREAMS_WORK_MAX {
+        open.push(client.ask("POST", "/echo", false).await);
+    }
+    let mut next = client.get("/hello").await;
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut next.answer).await;
+    assert!(early.is_err(), "as many as may be are read");
+    let mut one = open.pop().expect("some");
+    one.stream.send_data(Bytes::from_static(b"done"), true).expect("send");
+    assert_eq!(one.text().await, "done");
+    assert_eq!(next.text().await, "hello");
+    // Given up, they leave their places.
+    drop(open);
+    client.expect("/hello", "hello").await;
+}
+
+#[tokio::test]
+async fn heads_on_one_connection_are_bounded_in_fields_and_bytes() {
+    let server = Secure::start(Limits::default()).await;
+    let mut client = Client2::new(&server).await;
+    let request = |fields: usize, bytes: usize| {
+        let mut request = Request::builder().method("POST").uri("https://locks.test/echo");
+        for n in 0..fields {
+            request = request.header(format!("x-{n}"), "y".repeat(bytes));
+        }
+        request.body(()).expect("a request")
+    };
+    let mut requests = within(client.requests.clone().ready()).await.expect("ready");
+    let (answer, _) = requests.send_request(request(HEAD_FIELDS_MAX + 1, 1), true).expect("send");
+    assert_eq!(within(answer).await.expect("an answer").status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let (mut open, mut refused) = (Vec::new(), 0);
+    for _ in 0..2 * STREAMS_HEAD_BYTES_MAX / (100 * 140) {
+        let mut requests = within(client.requests.clone().ready()).await.expect("ready");
+        open.push(requests.send_request(request(90, 50), false).expect("send"));
+    }
+    for (answer, _) in &mut open {
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_millis(1), answer).await {
+            assert_eq!(error.reason(), Some(Reason::REFUSED_STREAM));
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "{refused} of {}", open.len());
+    drop(open);
+    client.expect("/hello", "hello").await;
 }

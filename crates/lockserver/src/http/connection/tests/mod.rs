@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -97,8 +97,11 @@ fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::U
     (router, props, seen_end, receipts_end)
 }
 
-/// Shows its connection, waits until it may go, and answers with two receipts.
+/// Shows its connection, waits until it may go, and answers with two receipts; at once with none if no more may wait.
 async fn wait(State(props): State<Props>, Extension(connection): Extension<Arc<Connection>>) -> Response<Body> {
+    let Some(_held) = connection.hold(&(true, Arc::from("test"))) else {
+        return Response::new(Body::from("full"));
+    };
     let receipts = [props.receipt(), props.receipt()];
     props.seen.send(connection).expect("the test listens");
     props.go.acquire().await.expect("open").forget();
@@ -135,6 +138,13 @@ impl Server {
 
     async fn client(&self) -> Client {
         Client(within(TcpStream::connect(self.address)).await.expect("connect"))
+    }
+
+    /// A client from another address of this machine.
+    async fn client_from(&self, address: &str) -> Client {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::new(address.parse().expect("an address"), 0)).expect("bind");
+        Client(within(socket.connect(self.address)).await.expect("connect"))
     }
 
     /// A client whose request waits, and its connection.
