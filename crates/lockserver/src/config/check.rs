@@ -1,7 +1,7 @@
 //! What `lockserver check-config` prints.
 
 use super::value::seconds_text;
-use super::{AuditLog, Config, Loaded, Problems, TlsFiles, exposure};
+use super::{AuditLog, Config, Loaded, Problems, TlsFiles, exposure, hosts};
 use crate::access::{Access, Grants};
 use lock_core::limits::LOCK_TICKETS_MAX;
 use lock_core::{Capacity, Definition, Ms, Target};
@@ -38,9 +38,10 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     out
 }
 
-/// A name counts as this machine's only if it says so; what it resolves to is known at the start.
+/// A name counts as this machine's only if it says so, or the hosts file does; what it resolves to is known at the start.
 fn is_loopback(server: &str) -> bool {
-    server.parse::<IpAddr>().map_or_else(|_| server.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+    let named = || server.eq_ignore_ascii_case("localhost") || hosts::is_loopback(server);
+    server.parse::<IpAddr>().map_or_else(|_| named(), |address| address.is_loopback())
 }
 
 fn count(n: usize, what: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::value::{list, quote, server};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Addresses, and networks as `10.0.0.0/8`.
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
@@ -15,20 +15,60 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     list(text)?.into_iter().map(read).collect()
 }
 
-/// Names that clients may call this server by: lower case, without ports.
+/// Names that clients may call this server by: lower case, without ports and the dot at their end, as they are compared.
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
-    list(text)?.into_iter().map(|one| server(one).map(|host| host.to_lowercase())).collect()
-}
-
-/// Origins of pages (RFC 6454): `https://host`, with a port if it is not the usual one.
-pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
     let read = |one: &str| {
-        let lower = one.to_lowercase();
-        let rest = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
-        match rest {
-            Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', '*']) => Ok(lower.clone()),
-            _ => Err(format!("{} is no origin; write https://host or https://host:port, without a path", quote(one))),
+        if one == "*" {
+            return Err("'*' is not a name; leave the setting out for any name, or write each one".to_owned());
         }
+        if let Some((host, port)) = one.rsplit_once(':')
+            && !port.is_empty()
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && (!host.contains(':') || host.ends_with(']'))
+        {
+            return Err(format!("{} has a port; write {} alone: it holds for every port", quote(one), quote(host)));
+        }
+        if let Some((_, host)) = one.split_once("://") {
+            let host = host.split(['/', '?', '#']).next().unwrap_or(host);
+            return Err(format!("{} is an address of a page; write its name alone: {}", quote(one), quote(host)));
+        }
+        server(one).map(|host| host.trim_end_matches('.').to_lowercase())
     };
     list(text)?.into_iter().map(read).collect()
+}
+
+/// Origins of pages (RFC 6454) as browsers send them: lower case, without the usual port of the scheme.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    list(text)?.into_iter().map(origin).collect()
+}
+
+fn origin(one: &str) -> Result<String, String> {
+    if one == "*" {
+        return Err("'*' would let every page in; write the origin of each one that may: https://host".to_owned());
+    }
+    let no_origin = || format!("{} is no origin; write https://host or https://host:port, without a path", quote(one));
+    let lower = one.to_lowercase();
+    let (scheme, rest) = lower.split_once("://").ok_or_else(no_origin)?;
+    let usual = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return Err(no_origin()),
+    };
+    if !lower.is_ascii() {
+        return Err(format!("{} is not as browsers write it; write the name as xn--...", quote(one)));
+    }
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let port = port.map_or(Ok(usual), |port| match port.parse::<u16>() {
+        Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => Ok(number),
+        _ => Err(no_origin()),
+    })?;
+    let six = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = match six {
+        Some(six) => six.parse::<Ipv6Addr>().map(|six| format!("[{six}]")).map_err(|_| no_origin())?,
+        None => server(host).ok().filter(|host| !host.contains(':')).ok_or_else(no_origin)?,
+    };
+    Ok(if port == usual { format!("{scheme}://{host}") } else { format!("{scheme}://{host}:{port}") })
 }

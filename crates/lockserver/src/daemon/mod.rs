@@ -14,7 +14,7 @@ use crate::http::{App, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::{exit, os, store};
 use lock_core::ConfigureMode;
-use lock_core::limits::ADMIN_CONNECTIONS_MAX;
+use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
 use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
 use sockets::Given;
@@ -68,6 +68,13 @@ pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
         tracing::warn!("the limit of open files stays as it is: {error}");
         1024
     });
+    if open_files < OPEN_FILES_MIN {
+        tracing::error!(
+            "{open_files} open files are too few, {OPEN_FILES_MIN} are needed, and one more for each client; raise the hard \
+             limit (LimitNOFILE= of the systemd unit, 'ulimit -Hn' in a start script)"
+        );
+        return exit::CONFIG;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -106,8 +113,9 @@ async fn serve(
     handle.metrics().config_applied();
 
     let (stop, stopping) = watch::channel(false);
-    let loopback = addresses.iter().all(|address| address.ip().is_loopback());
-    let (live, live_now) = watch::channel(reload::live(config, loopback));
+    let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
+    let loopback = reload::only_this_machine(&listens_on);
+    let (live, live_now) = watch::channel(reload::live(config, &listens_on));
     let (tls, tls_now) = watch::channel(loaded.tls.as_ref().map(|tls| Arc::clone(tls.server())));
     let admin = admin::open(admin_socket)
         .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
@@ -150,7 +158,7 @@ async fn serve(
     let watching = tokio::spawn(manager.clone().watch(handle.clone()));
 
     let outlets = Outlets { live, tls, configured, log };
-    let mut reload = Reload::new(sources.clone(), loaded.config, loopback, handle.clone(), outlets);
+    let mut reload = Reload::new(sources.clone(), loaded.config, listens_on, handle.clone(), outlets);
     // Apart, so that a signal to stop is heard while a reload takes its time.
     let told = manager.clone();
     tokio::spawn(async move {

@@ -8,6 +8,7 @@ use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::{Command, ConfigureMode, Outcome};
 use rustls::ServerConfig;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 pub(super) struct Reload {
     sources: Sources,
     config: Config,
-    loopback: bool,
+    listens_on: Vec<IpAddr>,
     engine: Handle,
     out: Outlets,
 }
@@ -41,20 +42,40 @@ pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
     }
 }
 
-/// What the faces go by. `loopback`: only this machine can reach the server.
-pub(super) fn live(config: &Config, loopback: bool) -> Live {
+/// What the faces go by. `listens_on`: the addresses by which the server can be reached.
+pub(super) fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
     let Config { access, trusted_proxies, allowed_hosts, allowed_origins, .. } = config.clone();
+    let mut own_names = config::own_names(listens_on);
+    own_names.push(config.server.trim_end_matches('.').to_lowercase());
     Live {
         long_poll: config.long_poll,
         max_waiting: config.max_waiting,
         fleetlock_prefix: config.fleetlock_prefix.clone(),
-        auth: Arc::new(AuthSettings { access, trusted_proxies, allowed_hosts, allowed_origins, loopback }),
+        auth: Arc::new(AuthSettings {
+            access,
+            trusted_proxies,
+            allowed_hosts,
+            own_names,
+            allowed_origins,
+            loopback: only_this_machine(listens_on),
+        }),
     }
 }
 
+/// Only this machine can reach a server that listens on these addresses.
+pub(super) fn only_this_machine(listens_on: &[IpAddr]) -> bool {
+    listens_on.iter().all(IpAddr::is_loopback)
+}
+
 impl Reload {
-    pub(super) const fn new(sources: Sources, config: Config, loopback: bool, engine: Handle, out: Outlets) -> Self {
-        Self { sources, config, loopback, engine, out }
+    pub(super) const fn new(
+        sources: Sources,
+        config: Config,
+        listens_on: Vec<IpAddr>,
+        engine: Handle,
+        out: Outlets,
+    ) -> Self {
+        Self { sources, config, listens_on, engine, out }
     }
 
     /// Reopens the log, then applies the files as they are now, if they are without error.
@@ -97,7 +118,7 @@ impl Reload {
             tracing::error!("reload refused: {text}");
             return Err(text.to_owned());
         }
-        let mut now = configured(&loaded, self.loopback);
+        let mut now = configured(&loaded, only_this_machine(&self.listens_on));
         let config = loaded.config;
         let audit = config.audit.as_ref().map(Opened::open).transpose().map_err(|error| {
             tracing::error!("reload refused: {error}; everything stays as it was");
@@ -114,7 +135,7 @@ impl Reload {
             format!("the reload failed, try it again later: {failure}")
         })?;
         let Outcome::Configured(report) = told.outcome else { unreachable!("Configure gives a report") };
-        self.out.live.send_replace(live(&config, self.loopback));
+        self.out.live.send_replace(live(&config, &self.listens_on));
         self.out.tls.send_replace(loaded.tls.map(|tls| Arc::clone(tls.server())));
         tell_of_tls(&self.config, &config);
         self.out.log.set(config.log.level, config.log.format, config.log.file.as_deref());

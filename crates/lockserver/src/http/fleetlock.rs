@@ -74,7 +74,7 @@ async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockNa
     if !is_fleetlock(request.headers()) {
         return Err(bad("missing_fleetlock_header", format!("the header '{HEADER}: true' is missing")));
     }
-    let bytes = body::read(request.into_body()).await.map_err(|error| bad("bad_request", error.to_string()))?;
+    let bytes = body::read_json(request.into_body()).await.map_err(|error| bad("bad_request", error.to_string()))?;
     let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|error| bad("bad_request", error.to_string()))?;
     let ClientParams { id, group } = wanted.client_params;
     if id.is_empty() || id.len() > HOLDER_BYTES_MAX {

@@ -36,7 +36,7 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
         Err(error) => return text(StatusCode::BAD_REQUEST, format!("the path {error}")),
     };
     let method = parts.method.as_str().to_owned();
-    let bytes = match body::read(body).await {
+    let bytes = match body::read_json(body).await {
         Ok(bytes) => bytes,
         Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };

@@ -204,3 +204,17 @@ async fn ones_own_tickets() {
     // The administrator is somebody else.
     assert_eq!(server.admin("GET", "/v1/tickets?mine", &[], "").await.ok(), json!({"tickets": []}));
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_before_json_is_passed_over() {
+    let server = Server::start().await;
+    let answer = server.post(ONE, "\u{feff}{\"info\": \"from an editor\"}").await;
+    assert_eq!((answer.status, answer.json()["info"].as_str()), (201, Some("from an editor")));
+    server.delete(&format!("/v1/tickets/{}", answer.id())).await.ok();
+    let info = "\u{feff}{\"ID\": \"one\", \"Operation\": \"apply\"}";
+    assert_eq!(server.call("LOCK", "/v1/terraform/one", &[], info).await.status, 200);
+    assert_eq!(server.call("UNLOCK", "/v1/terraform/one", &[], info).await.status, 200);
+    let wanted = "\u{feff}{\"client_params\": {\"id\": \"node\", \"group\": \"one\"}}";
+    let reboot = server.call("POST", "/v1/pre-reboot", &["fleet-lock-protocol: true"], wanted).await;
+    assert!(!reboot.body.contains("bad_request"), "{reboot:?}");
+}

@@ -108,14 +108,16 @@ fn the_files_of_tls() {
 
 #[test]
 fn who_is_in_front_and_who_may_call() {
-    let text = "[general]\nTRUSTED_PROXIES=10.0.0.0/8, ::1\nALLOWED_HOSTS=Locks.Example.org,[::1]\n\
-                ALLOWED_ORIGINS=HTTPS://a.example.org:8443\nAUDIT_LOG=/var/log/audit.log # here\nSERVER=0.0.0.0";
+    let text = "[general]\nTRUSTED_PROXIES=10.0.0.0/8, ::1\nALLOWED_HOSTS=Locks.Example.org.,[::1]\n\
+                ALLOWED_ORIGINS=HTTPS://a.example.org:8443, https://B.example.org:443,http://c:0080,http://c:443,https://[::0:1]:8443\nAUDIT_LOG=/var/log/audit.log # here\nSERVER=0.0.0.0";
     let host = host(text);
     assert_eq!(host.warnings(), [""; 0]);
     let config = host.config();
     assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
     assert_eq!(config.allowed_hosts, ["locks.example.org", "::1"]);
-    assert_eq!(config.allowed_origins, ["https://a.example.org:8443"]);
+    let origins =
+        ["https://a.example.org:8443", "https://b.example.org", "http://c", "http://c:443", "https://[::1]:8443"];
+    assert_eq!(config.allowed_origins, origins, "as browsers send them");
     assert_eq!(config.audit, Some(AuditLog::File("/var/log/audit.log".into())));
     let audit = |text: &str| super::host(format!("[general]\nAUDIT_LOG={text}")).config().audit;
     assert_eq!((audit("Journal"), audit("")), (Some(AuditLog::Journal), None));
@@ -192,7 +194,35 @@ fn what_is_wrong_and_what_to_do() {
         ),
         (
             "[general]\nALLOWED_HOSTS=a:1",
-            "2: ALLOWED_HOSTS: 'a:1' is not an address or a host name; write the port in PORT",
+            "2: ALLOWED_HOSTS: 'a:1' has a port; write 'a' alone: it holds for every port",
+        ),
+        (
+            "[general]\nALLOWED_HOSTS=[::1]:443",
+            "2: ALLOWED_HOSTS: '[::1]:443' has a port; write '[::1]' alone: it holds for every port",
+        ),
+        (
+            "[general]\nALLOWED_HOSTS=*",
+            "2: ALLOWED_HOSTS: '*' is not a name; leave the setting out for any name, or write each one",
+        ),
+        (
+            "[general]\nALLOWED_HOSTS=https://a/",
+            "2: ALLOWED_HOSTS: 'https://a/' is an address of a page; write its name alone: 'a'",
+        ),
+        (
+            "[general]\nALLOWED_ORIGINS=*",
+            "2: ALLOWED_ORIGINS: '*' would let every page in; write the origin of each one that may: https://host",
+        ),
+        (
+            "[general]\nALLOWED_ORIGINS=https://a:x",
+            "2: ALLOWED_ORIGINS: 'https://a:x' is no origin; write https://host or https://host:port, without a path",
+        ),
+        (
+            "[general]\nALLOWED_ORIGINS=https://b@a",
+            "2: ALLOWED_ORIGINS: 'https://b@a' is no origin; write https://host or https://host:port, without a path",
+        ),
+        (
+            "[general]\nALLOWED_ORIGINS=https://bücher.example",
+            "2: ALLOWED_ORIGINS: 'https://bücher.example' is not as browsers write it; write the name as xn--...",
         ),
     ];
     for (text, expected) in cases {

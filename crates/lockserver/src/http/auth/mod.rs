@@ -30,6 +30,8 @@ pub struct AuthSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Names by which clients may call the server; empty for any, if it does not listen on the loopback address alone.
     pub allowed_hosts: Vec<String>,
+    /// Names that it has anyway: that of SERVER, and what this machine's hosts file calls its addresses. Lower case.
+    pub own_names: Vec<String>,
     /// Origins of pages elsewhere that may use the server.
     pub allowed_origins: Vec<String>,
     /// Only this machine can reach the server.
@@ -43,6 +45,7 @@ impl Default for AuthSettings {
             access: Access::open(),
             trusted_proxies: Vec::new(),
             allowed_hosts: Vec::new(),
+            own_names: Vec::new(),
             allowed_origins: Vec::new(),
             loopback: true,
         }

@@ -6,6 +6,7 @@
 
 use super::AuthSettings;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -18,9 +19,18 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What the request calls the server: of HTTP/2 and absolute requests their authority, else `Host`.
-fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
-    uri.authority().map(axum::http::uri::Authority::as_str).or_else(|| text(headers, header::HOST))
+/// What the request calls the server: of HTTP/2 and absolute requests their authority, else `Host`. What nobody can read is
+/// a name too, and none of this server's.
+fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<Cow<'r, str>> {
+    let host = || headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    uri.authority().map(|authority| Cow::Borrowed(authority.as_str())).or_else(host)
+}
+
+/// As browsers write a host in `Origin`: lower case, without the usual port of the scheme. Proxies often add that to `Host`.
+fn as_in_origin(host: &str, scheme: &str) -> String {
+    let host = host.to_lowercase();
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    host.strip_suffix(usual).map(str::to_owned).unwrap_or(host)
 }
 
 /// Without port and brackets, in lower case.
@@ -47,11 +57,12 @@ pub(super) fn check_host(settings: &AuthSettings, uri: &Uri, headers: &HeaderMap
     }
     // Clients that speak HTTP/1.0 say nothing.
     let Some(authority) = authority(uri, headers) else { return Ok(()) };
-    let host = host_of(authority);
+    let host = host_of(&authority);
     let known = host.parse::<IpAddr>().is_ok()
         || host == "localhost"
         || host.ends_with(".localhost")
-        || settings.allowed_hosts.contains(&host);
+        || settings.allowed_hosts.contains(&host)
+        || settings.own_names.contains(&host);
     if known {
         return Ok(());
     }
@@ -91,9 +102,12 @@ pub(super) fn check_origin(
         if settings.allowed_origins.contains(&origin) {
             return Ok(Origin::Allowed);
         }
-        let host = origin.split_once("://").map(|(_, host)| host);
-        let own = authority(uri, headers).map(str::to_lowercase);
-        if host.is_none() || host != own.as_deref() {
+        let own = authority(uri, headers);
+        let is_own = origin
+            .split_once("://")
+            .zip(own)
+            .is_some_and(|((scheme, host), own)| as_in_origin(host, scheme) == as_in_origin(&own, scheme));
+        if !is_own {
             return Err(
                 "a page of another site may not use this server; ALLOWED_ORIGINS in the configuration lets one in"
                     .into(),
@@ -127,12 +141,27 @@ mod tests {
         {
             assert!(check(&settings, good), "{good}");
         }
-        for bad in ["evil.example.org", "evil.example.org:9090", "localhost.evil.org", "", "127.0.0.1.evil.org"] {
+        for bad in [
+            "locälhost",
+            "localhost\u{e9}",
+            "evil.example.org",
+            "evil.example.org:9090",
+            "localhost.evil.org",
+            "",
+            "127.0.0.1.evil.org",
+        ] {
             assert!(!check(&settings, bad), "{bad}");
         }
         assert!(check_host(&settings, &Uri::from_static("/"), &HeaderMap::new()).is_ok());
         let evil = Uri::from_static("http://evil.example.org/");
         assert!(check_host(&settings, &evil, &headers(&[("host", "localhost")])).is_err(), "the authority counts");
+        let check_bytes = |host: &[u8]| {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_bytes(host).unwrap())]);
+            check_host(&settings, &Uri::from_static("/"), &headers).is_ok()
+        };
+        assert!(!check_bytes(b"localhost\xff") && !check_bytes(b"evil.example.org\xff"), "unreadable is not absent");
+        settings.own_names = vec!["ip6-localhost".into()];
+        assert!(check(&settings, "IP6-localhost:9090") && !check(&settings, "localhost.localdomain"));
         settings.allowed_hosts = vec!["locks.example.org".into()];
         assert!(check(&settings, "Locks.example.org:9090") && !check(&settings, "x.example.org"));
         settings.loopback = false;
@@ -157,6 +186,17 @@ mod tests {
             Ok(Origin::Own),
             "behind a proxy that speaks TLS"
         );
+        for (host, origin, own) in [
+            ("locks.example.org:443", "https://locks.example.org", true),
+            ("locks.example.org", "https://locks.example.org:443", true),
+            ("locks.example.org:80", "http://locks.example.org", true),
+            ("locks.example.org:80", "https://locks.example.org", false),
+            ("locks.example.org:8443", "https://locks.example.org", false),
+        ] {
+            let lines = headers(&[("host", host), ("origin", origin)]);
+            let checked = check_origin(&settings, &Method::GET, &Uri::from_static("/"), &lines, false);
+            assert_eq!(checked.is_ok(), own, "{host} {origin}: the usual port may be written or not");
+        }
         assert_eq!(check(&[("origin", "https://ok.example.org")], false), Ok(Origin::Allowed));
         for foreign in ["http://evil.org", "http://locks", "null", "", "http://locks:9091", "locks:9090"] {
             assert!(check(&[("origin", foreign)], true).is_err(), "{foreign}");

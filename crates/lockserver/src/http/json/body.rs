@@ -20,7 +20,7 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Ref
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    body::read(body).await.map_err(|error| {
+    body::read_json(body).await.map_err(|error| {
         let code = match error {
             BodyError::TooSlow => ErrorCode::RequestTimeout,
             BodyError::TooLarge => ErrorCode::PayloadTooLarge,
