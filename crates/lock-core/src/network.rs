@@ -1,6 +1,7 @@
 //! Whom an address stands for where clients are counted by address.
 
-use std::net::{IpAddr, Ipv6Addr};
+// Of `core`: addresses are words in here, and there are no sockets.
+use core::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The network that counts as one client: an IPv4 address is one, written as IPv6 (`::ffff:192.0.2.1`) too; of IPv6 it is
