@@ -23,13 +23,13 @@ def seconds_until_closed(server, data, at_once):
 
 def test_slow_headers_are_cut(server):
     said, spent = seconds_until_closed(server, QUERY, 1)
-    assert 5 < spent < 20, f"closed after {spent:.1f} s"
+    assert 5 < spent < 30, f"closed after {spent:.1f} s"
     assert b"<boolean>1" not in said
 
 
 def test_a_slow_body_is_cut(server):
     said, spent = seconds_until_closed(server, QUERY, QUERY.index(b"\r\n\r\n") + 5)
-    assert 5 < spent < 25, f"closed after {spent:.1f} s"
+    assert 5 < spent < 30, f"closed after {spent:.1f} s"
     assert b"<boolean>1" not in said
 
 

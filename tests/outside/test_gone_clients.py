@@ -36,7 +36,7 @@ def test_a_killed_waiter_does_not_get_the_permit(server, connect, run_client):
     begin = time.monotonic()
     assert holder.release(held)
     assert live.answer() == [True, True]
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 8, "it did not wait for the grace time, 10 s"
     # The ticket kept its place: whoever knows its id may come back for it.
     back = connect(server).wait(lost)
     assert not back.ready(0.3)
@@ -70,7 +70,7 @@ def test_a_half_closed_client_keeps_its_place_but_gets_nothing_while_away(server
     away.socket.shutdown(socket.SHUT_WR)
     begin = time.monotonic()
     assert away.answer() == [True, False]
-    assert time.monotonic() - begin < 5, "the answer did not come when the client closed its side"
+    assert time.monotonic() - begin < 15, "the answer did not come when the client closed its side"
 
     second, third = next_one.query("second"), last.query("third")
     next_one.wait(second)

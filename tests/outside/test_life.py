@@ -19,7 +19,7 @@ def test_everybody_who_waits_gets_an_answer(make_server, connect, number):
     begin = time.monotonic()
     server.signal(number)
     assert [waiter.answer() for waiter in waiters] == [[True, False]] * 20
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 15, "they did not wait for their 20 s"
     assert server.ended(10) == 0
     # Everybody is where they were.
     server.start()

@@ -3,17 +3,24 @@
 import time
 import xmlrpc.client
 
+from harness.wait import soon
+
 
 def test_the_answer_comes_with_the_turn(server, connect):
     holder, waiter = connect(server), connect(server)
-    held, queued = holder.take(), waiter.query()
-    waiter.wait(queued)
-    assert not waiter.ready(0.5)
-    begin = time.monotonic()
-    assert holder.release(held)
-    assert waiter.answer() == [True, True]
-    assert time.monotonic() - begin < 0.5
-    assert waiter.release(queued)
+
+    def turn():
+        held, queued = holder.take(), waiter.query()
+        waiter.wait(queued)
+        assert not waiter.ready(0.5)
+        begin = time.monotonic()
+        assert holder.release(held)
+        assert waiter.answer() == [True, True]
+        spent = time.monotonic() - begin
+        assert waiter.release(queued)
+        return spent
+
+    soon(0.2, turn)
 
 
 def test_false_after_long_poll_seconds(make_server, connect):
@@ -24,7 +31,7 @@ def test_false_after_long_poll_seconds(make_server, connect):
     for _ in range(2):
         begin = time.monotonic()
         assert waiter.get(queued) is False
-        assert 0.9 < time.monotonic() - begin < 3
+        assert 0.9 < time.monotonic() - begin < 15, "not the 20 s of the default"
 
 
 def test_long_poll_0_answers_at_once(make_server, connect):
@@ -32,9 +39,13 @@ def test_long_poll_0_answers_at_once(make_server, connect):
     connect(server).take()
     waiter = connect(server)
     queued = waiter.query()
-    begin = time.monotonic()
-    assert waiter.get(queued) is False
-    assert time.monotonic() - begin < 0.5
+
+    def answer():
+        begin = time.monotonic()
+        assert waiter.get(queued) is False
+        return time.monotonic() - begin
+
+    soon(0.2, answer)
 
 
 def test_nothing_waits_for_a_ticket_that_cannot_get_anything(server, connect):
@@ -46,7 +57,7 @@ def test_nothing_waits_for_a_ticket_that_cannot_get_anything(server, connect):
         assert connection.get(unknown) is False
         assert connection.release(unknown) is False
     assert connection.call("get_lock", "Nope", "x") == [False, "lock does not exist"]
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 15, "one that waits takes 20 s"
 
 
 def test_first_come_first_served(make_server, connect):
@@ -79,7 +90,7 @@ def test_a_grant_that_nobody_picks_up_goes_to_the_next(make_server, connect):
     waiting = connection.query("waits")
     begin = time.monotonic()
     assert connection.get(waiting) is True
-    assert 0.5 < time.monotonic() - begin < 5
+    assert 0.5 < time.monotonic() - begin < 9, "not the 10 s of the default"
     assert connection.release(waiting)
     # It went to the end of the queue, not away.
     assert connection.get(absent) is True

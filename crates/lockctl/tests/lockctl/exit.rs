@@ -78,7 +78,7 @@ fn refusals_as_json() {
     let _ = bench.fake.occupy("taken");
     let cases: &[(&[&str], i32, &str, &str)] = &[
         (&["run", "-n", "taken", "--", "true"], 75, "busy", "no permit is free now"),
-        (&["run", "-w", "0.2", "taken", "--", "true"], 75, "timed_out", "`taken` was not granted within 0.2 s"),
+        (&["run", "-w", "0.2", "taken", "--", "true"], 75, "timed_out", "`taken` was not granted within "),
         (&["run", "-E", "9", "-w", "0.2", "taken", "--", "true"], 9, "timed_out", "not granted"),
         (&["acquire", "-n", "taken"], 75, "busy", "no permit is free now"),
         (&["acquire", "-w", "0.2", "taken"], 75, "timed_out", "not granted within"),
