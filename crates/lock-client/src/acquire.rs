@@ -23,6 +23,8 @@ const NO_ROOM_FIRST: Duration = Duration::from_millis(500);
 const NO_ROOM_PAUSE: Duration = Duration::from_secs(2);
 /// How long a cancel is waited for.
 const CANCEL_WITHIN: Duration = Duration::from_secs(3);
+/// The same, where no server answered a moment ago.
+const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
 /// What to ask for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,6 +41,9 @@ pub struct AcquireOptions {
     pub priority: i8,
     /// Longest time to hold, whatever is renewed.
     pub max_hold: Option<Duration>,
+    /// With a `wait`: how long after its end it is given up if no server answers. Without one each call is repeated as the
+    /// client says.
+    pub patience: Option<Duration>,
 }
 
 impl Client {
@@ -87,7 +92,13 @@ impl Client {
                     // After a place, or a try that may have arrived, whatever is answered later leaves a ticket behind.
                     let unsure = had_a_place || attempt.unsure.load(Ordering::Relaxed);
                     if !error.is_its_end() && (unsure || error.may_leave_a_ticket()) {
-                        attempt.cancel().await;
+                        attempt
+                            .cancel(if matches!(error, Error::Unreachable { .. }) {
+                                AGAIN_WITHIN
+                            } else {
+                                CANCEL_WITHIN
+                            })
+                            .await;
                     }
                     attempt.over = true;
                     return Err(error);
@@ -128,7 +139,9 @@ impl<'a> Attempt<'a> {
         begin: Instant,
         queued: &mut impl FnMut(&Ticket),
     ) -> Result<Held, Error> {
-        let (mut sent, mut ticket) = self.client.ask(&self.request(options)).await?;
+        // Silence must not make the wait much longer.
+        let until = options.wait.zip(options.patience).map(|(wait, patience)| begin + wait + patience);
+        let (mut sent, mut ticket) = self.client.ask(&self.request(options).until(until)).await?;
         let mut no_room = NO_ROOM_FIRST;
         while ticket.state != TicketState::Held {
             if ticket.state == TicketState::Ended {
@@ -142,7 +155,7 @@ impl<'a> Attempt<'a> {
             }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let id = ticket.id.as_deref().ok_or_else(|| self.without_id())?;
-            let call = Call::new(Method::GET, routes::TICKET.replace("{id}", id));
+            let call = Call::new(Method::GET, routes::TICKET.replace("{id}", id)).until(until);
             let asked = Instant::now();
             let waiting = call.clone().query("wait_s", Seconds::from(slice)).waits(slice);
             match self.client.ask(&waiting).await {
@@ -153,7 +166,7 @@ impl<'a> Attempt<'a> {
                     let lives = ticket.ttl_s.map_or(NO_ROOM_PAUSE, |ttl| Duration::from(ttl) / 4);
                     tokio::time::sleep(jitter(no_room).min(slice).min(lives)).await;
                     no_room = (no_room * 2).min(NO_ROOM_PAUSE);
-                    self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", id))).await?;
+                    self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", id)).until(until)).await?;
                     (sent, ticket) = self.client.ask(&call).await?;
                     continue;
                 }
@@ -163,16 +176,17 @@ impl<'a> Attempt<'a> {
                 tokio::time::sleep(jitter(PAUSE).min(slice)).await;
             }
         }
-        self.held(sent, ticket).await
+        self.held(sent, ticket, until).await
     }
 
     /// The holder. If the grant came late in its request, the lease may have begun long after that was sent: a renewal tells
     /// how long it surely lasts.
-    async fn held(&self, mut sent: BootTime, mut ticket: Ticket) -> Result<Held, Error> {
+    async fn held(&self, mut sent: BootTime, mut ticket: Ticket, until: Option<Instant>) -> Result<Held, Error> {
         let id = ticket.id.clone().ok_or_else(|| self.without_id())?;
         let late = |ttl: Duration| BootTime::now().since(sent) > ttl / 8;
         if ticket.ttl_s.is_some_and(|ttl| late(ttl.into())) {
-            let renewed = self.client.ask(&Call::new(Method::POST, routes::RENEW.replace("{id}", &id))).await?;
+            let renewal = Call::new(Method::POST, routes::RENEW.replace("{id}", &id)).until(until);
+            let renewed = self.client.ask(&renewal).await?;
             sent = renewed.0;
             ticket.ttl_s = renewed.1.ttl_s;
             ticket.expires_in_s = renewed.1.expires_in_s;
@@ -200,9 +214,9 @@ impl<'a> Attempt<'a> {
     }
 
     /// Ends the ticket, if there is one.
-    async fn cancel(&self) {
+    async fn cancel(&self, within: Duration) {
         let cancel = self.client.cancel(self.lock, &self.request_id);
-        match tokio::time::timeout(CANCEL_WITHIN, cancel).await {
+        match tokio::time::timeout(within, cancel).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the ticket was not cancelled and ends with its lease"),
             Err(_) => tracing::debug!("the ticket was not cancelled in time and ends with its lease"),

@@ -17,7 +17,8 @@ impl Address {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Address { address: without_secret(text), why: why.to_owned() };
         let text = text.trim();
-        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
+        let unix = text.get(..5).filter(|begin| begin.eq_ignore_ascii_case("unix:")).map(|_| &text[5..]);
+        if let Some(path) = unix.or_else(|| text.starts_with('/').then_some(text)) {
             let path = path.strip_prefix("//").map_or(path, |rest| rest);
             return if path.starts_with('/') {
                 Ok(Self::Unix(path.into()))
@@ -25,9 +26,14 @@ impl Address {
                 Err(wrong("the path is not absolute"))
             };
         }
-        let (scheme, rest) = match text.strip_prefix("https://") {
+        // Schemes are the same in capital letters (RFC 3986, 3.1).
+        let after = |scheme: &str| match (text.get(..scheme.len()), text.get(scheme.len()..)) {
+            (Some(begin), Some(rest)) if begin.eq_ignore_ascii_case(scheme) => Some(rest),
+            _ => None,
+        };
+        let (scheme, rest) = match after("https://") {
             Some(rest) => ("https", rest),
-            None => ("http", text.strip_prefix("http://").unwrap_or(text)),
+            None => ("http", after("http://").unwrap_or(text)),
         };
         if rest.contains("://") {
             return Err(wrong("only https, http and unix are known"));
@@ -95,6 +101,10 @@ mod tests {
             ("http://127.0.0.1:9090/", http("http://127.0.0.1:9090")),
             ("locks.example.org:9090", http("http://locks.example.org:9090")),
             ("[::1]:9090", http("http://[::1]:9090")),
+            ("HTTP://127.0.0.1:9090", http("http://127.0.0.1:9090")),
+            ("HttpS://LOCKS", http("https://LOCKS")),
+            ("UNIX:/run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
+            ("FTP://locks", None),
             ("unix:/run/lockserver/admin.sock", Some(Address::Unix("/run/lockserver/admin.sock".into()))),
             ("unix:///run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
             ("/run/admin.sock", Some(Address::Unix("/run/admin.sock".into()))),
@@ -118,7 +128,7 @@ mod tests {
             assert!(!format!("{address:?}").contains("hidden"), "{address:?}");
             assert_eq!(address.ok(), expected, "{text}");
             let tls = expected.is_some_and(|address| address.is_tls());
-            assert_eq!(tls, text.starts_with("https://locks"), "{text}");
+            assert_eq!(tls, text.to_lowercase().starts_with("https://locks"), "{text}");
         }
     }
 

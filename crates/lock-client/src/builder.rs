@@ -3,6 +3,8 @@
 use crate::address::Address;
 use crate::background::Background;
 use crate::key::Key;
+use crate::proxy;
+use crate::silence::{OnSilence, Patience, Silence};
 use crate::tls::{self, Trust};
 use crate::{Error, Retry};
 use reqwest::header::HeaderValue;
@@ -16,7 +18,7 @@ use std::time::Duration;
 const POOL_IDLE: Duration = Duration::from_secs(300);
 
 /// Settings of a [`Client`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Builder {
     servers: Vec<String>,
     key: Option<Key>,
@@ -24,6 +26,8 @@ pub struct Builder {
     connect_timeout: Duration,
     timeout: Duration,
     retry: Retry,
+    patience: Option<Patience>,
+    on_silence: Option<OnSilence>,
 }
 
 impl Default for Builder {
@@ -35,7 +39,15 @@ impl Default for Builder {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             retry: Retry::default(),
+            patience: None,
+            on_silence: None,
         }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("servers", &self.servers).finish_non_exhaustive()
     }
 }
 
@@ -106,10 +118,27 @@ impl Builder {
         self
     }
 
+    /// No call takes longer than this without an answer, beside the time that a server is asked to wait; not renewals,
+    /// releases and cancels, which have bounds of their own. Without it a call begins its last round within
+    /// [`Retry::within`].
+    #[must_use]
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Calls this when a call has been without an answer for a second, once for each call.
+    #[must_use]
+    pub fn on_silence(mut self, tell: impl Fn(&Silence) + Send + Sync + 'static) -> Self {
+        self.on_silence = Some(Arc::new(tell));
+        self
+    }
+
     /// The client. Nothing is connected yet.
     ///
     /// # Errors
-    /// An address that cannot be one, or none at all; a key that cannot stand in a header; certificates that cannot be used.
+    /// An address that cannot be one, or none at all; a key that cannot stand in a header; certificates that cannot be used;
+    /// a proxy in the environment that cannot be used.
     pub fn build(self) -> Result<Client, Error> {
         let authorization = self.key.as_ref().map(Key::authorization).transpose()?;
         let addresses = self.servers.iter().map(|name| Address::parse(name)).collect::<Result<Vec<_>, _>>()?;
@@ -122,8 +151,13 @@ impl Builder {
                 .pool_idle_timeout(POOL_IDLE)
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("lock-client/", env!("CARGO_PKG_VERSION")));
+            // What a library would make of the environment is not left to it: see `proxy`.
+            let builder = builder.no_proxy();
             let builder = match &address {
-                Address::Http(_) => builder,
+                Address::Http(url) => match proxy::of_environment(url)? {
+                    Some(proxy) => builder.proxy(proxy),
+                    None => builder,
+                },
                 Address::Unix(path) => builder.unix_socket(path.as_path()),
             };
             let http =
@@ -138,6 +172,8 @@ impl Builder {
             authorization,
             timeout: self.timeout,
             retry: self.retry,
+            patience: self.patience,
+            on_silence: self.on_silence,
             preferred: AtomicUsize::new(0),
             background: Background::default(),
         };
@@ -157,6 +193,8 @@ pub(crate) struct Inner {
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
+    pub(crate) patience: Option<Patience>,
+    pub(crate) on_silence: Option<OnSilence>,
     /// Place of the server to try first: the one that answered last.
     pub(crate) preferred: AtomicUsize,
     pub(crate) background: Background,

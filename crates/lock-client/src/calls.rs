@@ -10,6 +10,7 @@ use lock_api::{
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Conditions of a change that may end tickets, or that may meet another administrator's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,7 +112,9 @@ impl Client {
 
     /// One round of renewing, each server within `timeout`. With it, when the request was sent.
     pub(crate) async fn renew_now(&self, id: &str, timeout: Duration) -> Result<(BootTime, Ticket), Error> {
-        let answer = self.send(&renewal(id, None).retry(Retry::ONCE).timeout(timeout)).await?;
+        let servers = u32::try_from(self.inner.servers.len()).unwrap_or(u32::MAX);
+        let call = renewal(id, None).retry(Retry::ONCE).timeout(timeout).quiet();
+        let answer = self.send(&call.until(Some(Instant::now() + timeout.saturating_mul(servers)))).await?;
         Ok((answer.sent, answer.parse()?))
     }
 
@@ -126,11 +129,8 @@ impl Client {
     /// The same, no longer than that.
     pub(crate) async fn release_within(&self, id: &str, within: Duration) -> Result<(), Error> {
         let retry = Retry { within, ..self.inner.retry };
-        let call = Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).retry(retry);
-        match tokio::time::timeout(within, self.send(&call)).await {
-            Ok(answer) => answer.map(drop),
-            Err(_) => Err(Error::Unreachable { tried: Vec::new(), may_have_taken_effect: true }),
-        }
+        let call = Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).retry(retry).quiet();
+        self.send(&call.until(Some(Instant::now() + within))).await.map(drop)
     }
 
     /// Ends the ticket that a request with this `request_id` made or is about to make.
@@ -139,7 +139,7 @@ impl Client {
     /// As every call; that there is no such ticket is none.
     pub async fn cancel(&self, lock: &str, request_id: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, of_lock(routes::LOCK_TICKETS, lock)).query("request_id", request_id);
-        match self.send(&call).await {
+        match self.send(&call.quiet()).await {
             Ok(_) => Ok(()),
             Err(error) if matches!(error.code(), Some(ErrorCode::Gone | ErrorCode::UnknownTicket)) => Ok(()),
             Err(error) => Err(error),

@@ -45,6 +45,14 @@ pub enum Error {
         /// What is missing.
         what: String,
     },
+    /// A variable of the environment names a proxy that cannot be used.
+    #[error("the proxy in the variable {variable} cannot be used: {why}")]
+    Proxy {
+        /// The variable, as it is written.
+        variable: String,
+        /// What is wrong with it; never a password.
+        why: String,
+    },
     /// The file with a key cannot be used.
     #[error("the key file {}: {why}", .path.display())]
     KeyFile {
@@ -108,6 +116,7 @@ impl Error {
             Self::Address { .. }
             | Self::Key
             | Self::KeyFile { .. }
+            | Self::Proxy { .. }
             | Self::Certificate { .. }
             | Self::Distrust { .. } => false,
         }

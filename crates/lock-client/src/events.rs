@@ -1,6 +1,6 @@
 //! The stream of events: connects again by itself and goes on where it was.
 
-use crate::send::{Call, body, not_lockserver, why};
+use crate::send::{Call, body, not_lockserver, why, words};
 use crate::sse::{Frame, Parser};
 use crate::tls::distrust;
 use crate::{Client, Error, Tried};
@@ -129,7 +129,7 @@ impl Events {
                     Some(what) if inner.servers.len() == 1 => {
                         return Err(Error::Distrust { server: server.name.clone(), what });
                     }
-                    what => failed(what.unwrap_or_else(|| why(&error))),
+                    what => failed(what.unwrap_or_else(|| words(server, &error))),
                 },
                 Ok(Ok(response)) if response.status().is_success() => {
                     inner.preferred.store(place, Ordering::Relaxed);

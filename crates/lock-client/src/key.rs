@@ -2,11 +2,14 @@
 
 use crate::Error;
 use reqwest::header::HeaderValue;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The largest file that is read; a secret has some fifty bytes.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -52,9 +55,16 @@ impl Key {
     }
 }
 
+/// How long a pipe is read, the other end of which may be a command that fetches the key.
+const PIPE_WITHIN: Duration = Duration::from_secs(10);
+
 fn read(path: &Path) -> io::Result<String> {
-    // Looked at before it is opened: a pipe would hang us. Then once more what was opened.
+    // Looked at before it is opened: a device might do anything then. Then once more what was opened.
     let check = |metadata: &fs::Metadata| {
+        // What goes through a pipe is nowhere to be read by others: `--key-file <(pass show locks)`.
+        if metadata.file_type().is_fifo() {
+            return Ok(());
+        }
         if !metadata.is_file() {
             return Err(io::Error::other("it is no file"));
         }
@@ -65,10 +75,16 @@ fn read(path: &Path) -> io::Result<String> {
         Ok(())
     };
     check(&fs::metadata(path)?)?;
-    let file = File::open(path)?;
-    check(&file.metadata()?)?;
+    // Of a pipe that nobody writes to, opening would never return.
+    let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    let opened = file.metadata()?;
+    check(&opened)?;
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if opened.file_type().is_fifo() {
+        read_pipe(file, &mut bytes)?;
+    } else {
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    }
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::other(format!("it has more than {FILE_BYTES_MAX} bytes")));
     }
@@ -76,9 +92,54 @@ fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text"))
 }
 
+/// To its end, or until there is too much.
+fn read_pipe(mut pipe: File, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let end = Instant::now() + PIPE_WITHIN;
+    while bytes.len() as u64 <= FILE_BYTES_MAX {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::other("nobody wrote a key into the pipe in time"));
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos().max(1_000_000)) };
+        let mut fds = [PollFd::new(&pipe, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut piece = [0; 1024];
+        match pipe.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_is_no_file_that_everybody_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o666.into(), 0).unwrap();
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut pipe = File::options().write(true).open(path).unwrap();
+                for piece in ["lsk_", "hidden", "\n"] {
+                    io::Write::write_all(&mut pipe, piece.as_bytes()).unwrap();
+                    std::thread::yield_now();
+                }
+            }
+        });
+        assert_eq!(Key::from_file(&path).unwrap(), Key::new("lsk_hidden"));
+        writer.join().unwrap();
+    }
 
     #[test]
     fn a_secret_is_not_shown() {

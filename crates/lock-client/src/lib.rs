@@ -32,8 +32,10 @@ mod error;
 mod events;
 mod held;
 mod key;
+mod proxy;
 mod retry;
 mod send;
+mod silence;
 mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -48,3 +50,4 @@ pub use events::{Events, Update};
 pub use held::{Held, Lease, Lost};
 pub use lock_api as api;
 pub use retry::Retry;
+pub use silence::{Patience, Silence};

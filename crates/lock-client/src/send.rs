@@ -1,6 +1,8 @@
 //! One call: the servers in turn, and again after a pause while that is safe and useful.
 
+use crate::address::Address;
 use crate::builder::Server;
+use crate::silence::Watch;
 use crate::tls::distrust;
 use crate::{BootTime, Client, Error, Retry, Tried};
 use lock_api::Problem;
@@ -8,6 +10,8 @@ use reqwest::header::{AUTHORIZATION, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +19,9 @@ use tokio::time::Instant;
 
 /// The longest answer that is read: far above a full list of locks.
 const ANSWER_BYTES: usize = 256 * 1024 * 1024;
+
+/// The shortest time that a try may take.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Whether a request that may have arrived may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +48,10 @@ pub(crate) struct Call {
     timeout: Option<Duration>,
     /// Told when a try may have arrived without an answer.
     unsure: Option<Arc<AtomicBool>>,
+    /// No try lasts longer than until then, instead of what the client's patience says.
+    until: Option<Instant>,
+    /// Nobody is told that it takes long.
+    quiet: bool,
 }
 
 impl Call {
@@ -56,7 +67,19 @@ impl Call {
             retry: None,
             timeout: None,
             unsure: None,
+            until: None,
+            quiet: false,
         }
+    }
+
+    pub(crate) fn until(mut self, until: Option<Instant>) -> Self {
+        self.until = until;
+        self
+    }
+
+    pub(crate) fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
     pub(crate) fn unsure(mut self, unsure: &Arc<AtomicBool>) -> Self {
@@ -133,6 +156,7 @@ enum Outcome {
         problem: Option<Box<Problem>>,
         arrived: bool,
         asks: Option<Duration>,
+        nowhere: bool,
     },
 }
 
@@ -141,9 +165,15 @@ impl Client {
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
         let retry = call.retry.unwrap_or(self.inner.retry);
         let begin = Instant::now();
+        let patience = self.inner.patience;
+        let until = call.until.or_else(|| patience.map(|patience| begin + patience.within + call.waits));
+        let ends = until.unwrap_or(begin + retry.within + call.waits);
+        let tell = self.inner.on_silence.clone().filter(|_| !call.quiet);
+        let mut watch = Watch::new(tell, begin, call.waits, ends);
         let mut rounds = 0;
         let mut may_have_taken_effect = false;
         loop {
+            let mut somewhere = false;
             let mut tried = Vec::new();
             let mut distrusted = Vec::new();
             let mut refused = None;
@@ -152,7 +182,8 @@ impl Client {
             for turn in 0..self.inner.servers.len() {
                 let place = (first + turn) % self.inner.servers.len();
                 let server = &self.inner.servers[place];
-                match self.once(server, call).await {
+                let share = u32::try_from(self.inner.servers.len() - turn).unwrap_or(u32::MAX);
+                match watch.over(&server.name, self.once(server, call, bounded(call, until, share))).await {
                     Outcome::Distrust(what) => {
                         tried.push(Tried { server: server.name.clone(), what: what.clone() });
                         distrusted.push(Error::Distrust { server: server.name.clone(), what });
@@ -165,8 +196,11 @@ impl Client {
                         self.inner.preferred.store(place, Ordering::Relaxed);
                         return Err(error);
                     }
-                    Outcome::Again { tried: one, problem, arrived, asks } => {
-                        may_have_taken_effect |= arrived;
+                    Outcome::Again { tried: one, problem, arrived, asks, nowhere } => {
+                        watch.failed(&one, begin);
+                        somewhere |= !nowhere;
+                        // To look twice changes nothing.
+                        may_have_taken_effect |= arrived && call.method != Method::GET;
                         if let Some(unsure) = call.unsure.as_ref().filter(|_| arrived) {
                             unsure.store(true, Ordering::Relaxed);
                         }
@@ -188,27 +222,37 @@ impl Client {
                 return Err(error);
             }
             rounds += 1;
-            let Some(pause) = retry.pause(rounds, begin.elapsed(), server_asks) else {
+            let pause = retry.pause(rounds, begin.elapsed(), server_asks);
+            let pause = pause.filter(|&pause| until.is_none_or(|until| Instant::now() + pause < until));
+            let hopeless = !somewhere && distrusted.is_empty() && patience.is_some_and(|one| one.nowhere_is_final);
+            let Some(pause) = pause.filter(|_| !hopeless) else {
                 return Err(match refused {
                     Some(problem) => Error::Refused(problem),
                     None => Error::Unreachable { tried, may_have_taken_effect },
                 });
             };
             tracing::debug!(path = call.path, ?pause, "no answer, trying again");
-            tokio::time::sleep(pause).await;
+            let last = tried.last().map_or("", |tried| tried.server.as_str());
+            watch.over(last, tokio::time::sleep(pause)).await;
         }
     }
 
-    async fn once(&self, server: &Server, call: &Call) -> Outcome {
+    /// One request. It takes no longer than `at_most`, if that is given.
+    async fn once(&self, server: &Server, call: &Call, at_most: Option<Duration>) -> Outcome {
         let sent = BootTime::now();
         let timeout = call.timeout.unwrap_or(self.inner.timeout) + call.waits;
+        let timeout = at_most.map_or(timeout, |at_most| at_most.min(timeout));
         let request = self.request(server, call).timeout(timeout);
         let tried = |what: String| Tried { server: server.name.clone(), what };
         let lost = |error: &reqwest::Error| match distrust(error) {
             Some(what) => Outcome::Distrust(what),
-            None => {
-                Outcome::Again { tried: tried(why(error)), problem: None, arrived: !error.is_connect(), asks: None }
-            }
+            None => Outcome::Again {
+                tried: tried(words(server, error)),
+                problem: None,
+                arrived: !error.is_connect(),
+                asks: None,
+                nowhere: is_nowhere(server, error),
+            },
         };
         let response = match request.send().await {
             Ok(response) => response,
@@ -231,12 +275,17 @@ impl Client {
                 arrived: problem.may_have_taken_effect,
                 problem: Some(Box::new(problem)),
                 asks,
+                nowhere: false,
             },
             Ok(problem) => Outcome::Final(Error::Refused(Box::new(problem))),
             // A proxy between, or a server that is being replaced. Whether the request went further is not known.
-            Err(_) if matches!(status.as_u16(), 502..=504) => {
-                Outcome::Again { tried: tried(format!("HTTP status {status}")), problem: None, arrived: true, asks }
-            }
+            Err(_) if matches!(status.as_u16(), 502..=504) => Outcome::Again {
+                tried: tried(format!("HTTP status {status}")),
+                problem: None,
+                arrived: true,
+                asks,
+                nowhere: false,
+            },
             Err(_) => Outcome::Final(not_lockserver(server, &refusal(status, plain, &body))),
         }
     }
@@ -294,6 +343,61 @@ fn refusal(status: StatusCode, plain: bool, body: &[u8]) -> String {
 fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// How long the next try may take: its part of what is left for so many servers.
+fn bounded(call: &Call, until: Option<Instant>, share: u32) -> Option<Duration> {
+    let left = until?.saturating_duration_since(Instant::now()).saturating_sub(call.waits);
+    Some(call.waits + (left / share).max(SHORTEST))
+}
+
+/// The innermost error of the system, if one is behind it.
+fn system(error: &reqwest::Error) -> Option<&std::io::Error> {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    let mut found = None;
+    while let Some(inner) = cause.source() {
+        found = inner.downcast_ref().or(found);
+        cause = inner;
+    }
+    found
+}
+
+/// Whether there is nothing that a request could have been sent to, and will not be soon.
+fn is_nowhere(server: &Server, error: &reqwest::Error) -> bool {
+    if !error.is_connect() {
+        return false;
+    }
+    let Some(cause) = system(error) else { return false };
+    match &server.address {
+        Address::Unix(_) => {
+            matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ConnectionRefused)
+        }
+        // What getaddrinfo(3) says of EAI_NONAME and EAI_NODATA; std has no other way to tell it.
+        Address::Http(_) => {
+            let text = cause.to_string();
+            text.contains("Name or service not known") || text.contains("No address associated with hostname")
+        }
+    }
+}
+
+/// Why a request failed. Of a socket, what the system says is not enough to know what to do.
+pub(crate) fn words(server: &Server, error: &reqwest::Error) -> String {
+    let text = why(error);
+    let (Address::Unix(path), true) = (&server.address, error.is_connect()) else { return text };
+    match system(error).map(std::io::Error::kind) {
+        Some(ErrorKind::NotFound) => format!("{text}: no server has made this socket"),
+        Some(ErrorKind::ConnectionRefused) => {
+            format!("{text}: the server that made this socket does not run any more")
+        }
+        Some(ErrorKind::PermissionDenied) => {
+            let whose = std::fs::metadata(path).map(|it| {
+                format!("it belongs to user {}, group {}, mode {:04o}", it.uid(), it.gid(), it.mode() & 0o7777)
+            });
+            let whose = whose.unwrap_or_else(|_| "you may not enter its directory".to_owned());
+            format!("{text}: {whose}; be one of those who may use it, or name another server")
+        }
+        _ => text,
+    }
 }
 
 /// The innermost cause in few words; reqwest's own text repeats the URL.

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from . import _clock, _lanes
+from . import _clock, _lanes, _proxy
 from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
 from ._settings import Core
 from .errors import LockserverError
@@ -122,8 +122,16 @@ class AsyncRunner:
         transport = self.transport
         if transport is None and address.socket is not None:
             transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
-        with _lanes.proxies():
-            return httpx.AsyncClient(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+        proxy = _proxy.of_environment(address) if transport is None else None
+        # What httpx would make of the environment is not left to it: see `_proxy`.
+        return httpx.AsyncClient(
+            transport=transport,
+            proxy=proxy,
+            trust_env=False,
+            verify=self.tls,  # type: ignore[arg-type]
+            headers=self._headers,
+            limits=_lanes.ONE,
+        )
 
     async def drop(self, server: int) -> None:
         """Close the idle connections to that server: one like them is dead, and they may be, too."""

@@ -6,14 +6,12 @@ import contextlib
 import logging
 import re
 import ssl
-from collections.abc import Iterator
 from importlib import metadata
 
 import httpx
 
 from ._plan import NoReply
 from ._settings import Core
-from .errors import ConfigurationError
 
 #: The longest answer that is read: far above a full list of locks.
 ANSWER_BYTES = 256 * 1024 * 1024
@@ -76,15 +74,6 @@ def is_dead(error: Exception) -> bool:
     """Whether a connection that had been made does not work any more."""
     made = isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.TimeoutException))
     return made and not isinstance(error, httpx.ConnectTimeout)
-
-
-@contextlib.contextmanager
-def proxies() -> Iterator[None]:
-    """Around the making of an httpx client, which takes proxies from the environment: one that is no use is our error."""
-    try:
-        yield
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"the proxy of HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used: {error}") from None
 
 
 def failed(error: Exception) -> NoReply:

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import httpx
 
-from . import _clock, _lanes
+from . import _clock, _lanes, _proxy
 from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
 from ._settings import Core
 from .errors import LockserverError
@@ -48,8 +48,16 @@ class Runner:
         transport = self.transport
         if transport is None and address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
-        with _lanes.proxies():
-            return httpx.Client(transport=transport, verify=self.tls, headers=self._headers, limits=_lanes.ONE)  # type: ignore[arg-type]
+        proxy = _proxy.of_environment(address) if transport is None else None
+        # What httpx would make of the environment is not left to it: see `_proxy`.
+        return httpx.Client(
+            transport=transport,
+            proxy=proxy,
+            trust_env=False,
+            verify=self.tls,  # type: ignore[arg-type]
+            headers=self._headers,
+            limits=_lanes.ONE,
+        )
 
     def give_back(self, server: int, lane: httpx.Client) -> None:
         """The connection may be used again."""
