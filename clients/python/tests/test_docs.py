@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import re
 from typing import Callable
 
 import pytest
 
-from conftest import ROOT, MakeServer, Script
+from conftest import ROOT, MakeServer, Script, wait_until
+from lockserver_client import errors
 
 PAGES = [ROOT / "clients" / "python" / "README.md", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = [
@@ -33,6 +35,64 @@ def test_example(make_server: MakeServer, script: Callable[..., Script], tmp_pat
     assert out
     assert not err
     assert all(lock.holding == lock.queued == 0 for lock in server.admin.locks().locks)
+
+
+#: What an example prints only when it has what it asks for.
+WORK = ("at work", "answer of", "deploying", "step ", "slot")
+
+
+def no_work(out: str) -> None:
+    """Nothing was done as if the lock were held."""
+    assert not any(word in out for word in WORK), out
+
+
+def adapted(code: str, url: str, directory: object) -> str:
+    """The example with the addresses of a test."""
+    return code.replace("http://127.0.0.1:9090", url).replace("/run/lockserver/admin.sock", f"{directory}/admin.sock")
+
+
+#: This one makes its lock itself.
+MAKES = "admin.create("
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_fails_where_its_lock_is_not(
+    make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path, code: str
+) -> None:
+    server = make_server(config={"DEFAULT_LOCK": "Other"})
+    if MAKES in code:
+        server.admin.create("ports", {"size": 1})
+    status, out, err = script(adapted(code, server.url, server.process.directory), cwd=tmp_path).end()
+    assert status != 0 and err, out
+    no_work(out)
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_fails_where_no_server_is(
+    make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path, code: str
+) -> None:
+    server = make_server(sections=SECTIONS)
+    server.kill()
+    status, out, err = script(adapted(code, server.url, server.process.directory), cwd=tmp_path).end()
+    assert status != 0 and err, out
+    no_work(out)
+
+
+@pytest.mark.parametrize("code", [example for example in EXAMPLES if "try_hold" not in str(example) and MAKES not in str(example)])
+def test_an_example_fails_when_its_lock_is_deleted_meanwhile(
+    make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path, code: str
+) -> None:
+    server = make_server(sections=SECTIONS)
+    name = next(one for one in ("san-ssh", "DefaultLock", "api") if one in code)
+    held = server.admin.hold(name, "all", ttl_s=600)
+    waiter = script(adapted(code, server.url, server.process.directory), cwd=tmp_path)
+    wait_until(lambda: server.admin.lock(name).queued == 1, "the example waits")
+    server.admin.delete(name, force=True)
+    status, out, err = waiter.end()
+    assert status != 0 and err, out
+    no_work(out)
+    with contextlib.suppress(errors.LeaseLost):
+        held.release()
 
 
 def test_the_examples_of_the_modules(make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path) -> None:

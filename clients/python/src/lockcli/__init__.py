@@ -2,9 +2,10 @@
 
     import lockcli
     lock = lockcli.Lock("http://127.0.0.1:9090/RPC2", "DefaultLock")
-    if lock.lock_query("i queried a lock") and lock.lock_wait():
-        print("at work")
-        lock.lock_release()
+    if not (lock.lock_query("i queried a lock") and lock.lock_wait()):
+        raise SystemExit("no lock, no work")
+    print("at work")
+    lock.lock_release()
 
 It works with the servers that 0.36's worked with, and with 0.36 itself. New programs should use `lockserver_client`: it renews
 what it holds.
