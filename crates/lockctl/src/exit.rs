@@ -1,6 +1,6 @@
 //! Exit statuses. They are part of the interface: docs/lockctl.md lists them.
 
-use crate::words;
+use crate::{show, words};
 use lock_client::Error;
 use lock_client::api::{ErrorCode, Problem};
 use serde::Serialize;
@@ -89,10 +89,10 @@ impl Failure {
     /// Writes why to standard error; as JSON if that was asked for.
     pub(crate) fn tell(&self, json: bool) {
         match &self.problem {
-            Some(problem) if json => eprintln!("{}", serde_json::to_string(problem).unwrap_or_default()),
+            Some(problem) if json => show::say_raw(serde_json::to_string(problem).unwrap_or_default() + "\n"),
             _ if self.text.is_empty() => {}
-            None if json => eprintln!("{}", serde_json::to_string(&self.own_problem()).unwrap_or_default()),
-            _ => eprintln!("lockctl: {}", crate::show::clean(&self.text)),
+            None if json => show::say_raw(serde_json::to_string(&self.own_problem()).unwrap_or_default() + "\n"),
+            _ => show::say(&show::clean(&self.text)),
         }
     }
 }
@@ -119,7 +119,11 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match &error {
-            Error::Address { .. } | Error::Key | Error::KeyFile { .. } | Error::Certificate { .. } => USAGE,
+            Error::Address { .. }
+            | Error::Key
+            | Error::KeyFile { .. }
+            | Error::Certificate { .. }
+            | Error::Proxy { .. } => USAGE,
             Error::Refused(problem) => status_of(problem.code),
             Error::TimedOut { .. } => BUSY,
             _ => NO_SERVER,

@@ -1,8 +1,9 @@
 //! Which server, and with which key.
 
-use crate::cli::Connection;
+use crate::cli::{Cli, Connection};
 use crate::exit::Failure;
-use lock_client::Client;
+use crate::show;
+use lock_client::{Client, Patience, Retry, Silence};
 use rustix::fs::{Access, access};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,23 @@ use std::time::Duration;
 const DEFAULT: &str = "http://127.0.0.1:9090";
 
 /// A client as the options and the environment say.
-pub(crate) fn client(connection: &Connection) -> Result<Client, Failure> {
-    let mut builder = Client::builder().servers(servers(connection)).timeout(Duration::from_secs(10));
+pub(crate) fn client(cli: &Cli) -> Result<Client, Failure> {
+    let connection = &cli.connection;
+    let within = connection.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+    // A wait that has an end is bounded as a whole: see `AcquireOptions`.
+    let patience = match cli.takes() {
+        true => Patience { within, nowhere_is_final: false },
+        false => Patience { within: within.min(LOOK_WITHIN), nowhere_is_final: true },
+    };
+    let mut builder = Client::builder()
+        .servers(servers(connection))
+        .timeout(Duration::from_secs(10))
+        .retry(Retry { rounds: u32::MAX, within, ..Retry::default() })
+        .patience(patience);
+    // JSON is for programs, which wait for one object.
+    if !cli.json {
+        builder = builder.on_silence(say_silence);
+    }
     if let Some(path) = &connection.key_file {
         builder = builder.key_file(path)?;
     } else if let Some(key) = std::env::var("LOCK_KEY").ok().filter(|key| !key.is_empty()) {
@@ -26,6 +42,19 @@ pub(crate) fn client(connection: &Connection) -> Result<Client, Failure> {
         builder = builder.identity(pem(cert)?, pem(key)?);
     }
     Ok(builder.build()?)
+}
+
+/// How long a server is tried by those who wait for a grant without an end.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for all others, at most.
+pub(crate) const LOOK_WITHIN: Duration = Duration::from_secs(3);
+
+/// Says that a server does not answer, and how long it is tried still.
+fn say_silence(silence: &Silence) {
+    let why = silence.why.as_deref().map(|why| why.split(" (os error").next().unwrap_or(why));
+    let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+    let text = format!("{} does not answer{why}, trying for {:.0} s", silence.server, silence.left.as_secs_f64());
+    show::say(&show::clean(&text));
 }
 
 /// The largest file of certificates that is read: several times what systems have.

@@ -52,6 +52,19 @@ pub(crate) fn set_foreground(terminal: BorrowedFd<'_>, group: Pid) -> io::Result
     Ok(outcome?)
 }
 
+/// Removes variables that are empty from our environment, and so from the command's.
+pub(crate) fn forget_empty(names: &[&str]) {
+    for name in names {
+        if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
+            // SAFETY: this is called before there is another thread.
+            #[expect(unsafe_code, reason = "other threads may read the environment; there are none yet")]
+            unsafe {
+                std::env::remove_var(name);
+            }
+        }
+    }
+}
+
 fn action(signal: i32, new: Option<&libc::sigaction>) -> libc::sigaction {
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
     let new = new.map_or(std::ptr::null(), std::ptr::from_ref);

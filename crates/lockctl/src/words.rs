@@ -12,6 +12,9 @@ pub(crate) fn of(problem: &Problem) -> String {
         ErrorCode::ConfigurationRefused => {
             format!("everything stays as it was, the configuration has errors: {}", said())
         }
+        ErrorCode::Invalid if said().contains("the name contains '/'") => {
+            format!("{}; write another character in its place, as in team-ci or team.ci", said())
+        }
         ErrorCode::Invalid => options(&said()),
         ErrorCode::LockChanged => {
             "somebody else has changed the lock meanwhile: look at it with `lockctl status` and try again".to_owned()

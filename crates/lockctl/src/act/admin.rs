@@ -1,6 +1,6 @@
 //! Changes by administrators.
 
-use super::{done, told};
+use super::{changed, done};
 use crate::cli::{Create, Delete, Open, Pause, Resize, Revoke};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::show::{self, Style};
@@ -9,7 +9,7 @@ use lock_client::{Client, Guarded};
 use std::time::Duration;
 
 fn shown(lock: &Lock, json: bool) -> Result<u8, Failure> {
-    told(json, lock, || show::all_locks(Style::of_stdout(), std::slice::from_ref(lock)))
+    changed(json, lock, || show::all_locks(Style::of_stdout(), std::slice::from_ref(lock)))
 }
 
 pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result<u8, Failure> {
@@ -86,12 +86,12 @@ pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result
 /// Reads the configuration again, and says what that changed. What could not be applied is no success, though the rest is in force.
 pub(super) async fn reload(client: &Client, json: bool) -> Result<u8, Failure> {
     let reloaded = client.reload().await?;
-    told(json, &reloaded, || show::reloaded(&reloaded))?;
+    changed(json, &reloaded, || show::reloaded(&reloaded))?;
     if !json {
         let Reloaded { refused, warnings, .. } = &reloaded;
         for (what, lines) in [("not applied", refused), ("warning", warnings)] {
             for line in lines {
-                eprintln!("lockctl: {what}: {}", show::clean(line));
+                show::say(&format!("{what}: {}", show::clean(line)));
             }
         }
     }

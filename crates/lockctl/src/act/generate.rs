@@ -29,5 +29,7 @@ pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
 /// Puts the `--` before the command into the synopsis, where the generator leaves it out.
 fn two_dashes(page: &Path) -> io::Result<()> {
     let text = std::fs::read_to_string(page)?;
+    // A lock may be given by --lock, too; one there must be.
+    let text = text.replacen(r"[\fILOCK[=PERMITS]\fR]", r"<\fILOCK[=PERMITS]\fR>", 1);
     std::fs::write(page, text.replacen(r"<\fICOMMAND\fR>", r"\-\- <\fICOMMAND\fR>", 1))
 }

@@ -31,12 +31,13 @@ pub(crate) fn act(cli: Cli) -> Result<u8, Failure> {
 
 async fn act_async(cli: Cli) -> Result<u8, Failure> {
     let servers = server::servers(&cli.connection).join(",");
-    let client = server::client(&cli.connection)?;
+    let client = server::client(&cli)?;
     let json = cli.json;
+    let patience = cli.connection.connect_timeout.map_or(server::LOOK_WITHIN, |told| told.min(server::LOOK_WITHIN));
     let for_administrators = cli.command.is_for_administrators();
     let outcome = match cli.command {
-        Command::Run(arguments) => run::run(client, servers, arguments).await,
-        Command::Acquire(arguments) => take::acquire(&client, &servers, arguments, json).await,
+        Command::Run(arguments) => run::run(client, servers, arguments, patience).await,
+        Command::Acquire(arguments) => take::acquire(&client, &servers, arguments, patience, json).await,
         Command::Renew(arguments) => take::renew(&client, arguments, json).await,
         Command::Release(arguments) => take::release(&client, arguments, json).await,
         Command::Status { lock, server_itself } => status(&client, lock, server_itself, json).await,
@@ -56,14 +57,16 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
     if for_administrators { outcome.map_err(Failure::for_administrators) } else { outcome }
 }
 
-/// Says that something was done.
+/// Says that something was done. That it is done does not depend on whether somebody can hear it; a program that wants JSON
+/// is told if it cannot have it.
 fn done(json: bool, text: &str) -> Result<u8, Failure> {
-    if json {
-        show::out_json(&serde_json::json!({"done": true}), false)?;
-    } else {
-        show::out(&format!("{}\n", show::clean(text)))?;
-    }
-    Ok(0)
+    changed(json, &serde_json::json!({"done": true}), || format!("{}\n", show::clean(text)))
+}
+
+/// The same with what has become of it.
+fn changed(json: bool, value: &impl serde::Serialize, words: impl FnOnce() -> String) -> Result<u8, Failure> {
+    let printed = told(json, value, words);
+    if json { printed } else { Ok(0) }
 }
 
 async fn status(client: &Client, lock: Option<String>, server_itself: bool, json: bool) -> Result<u8, Failure> {
@@ -97,7 +100,8 @@ fn told(json: bool, value: &impl serde::Serialize, words: impl FnOnce() -> Strin
 async fn verify(client: &Client, lock: &str, token: u64, json: bool) -> Result<u8, Failure> {
     let holds = client.verify(lock, token).await?;
     let words = if holds { "a holder's now" } else { "not a holder's now" };
-    told(json, &serde_json::json!({"lock": lock, "token": token, "holds": holds}), || {
+    // The answer is the status; the words are for people.
+    changed(json, &serde_json::json!({"lock": lock, "token": token, "holds": holds}), || {
         format!("token {token} of `{}` is {words}\n", show::clean(lock))
     })?;
     Ok(if holds { 0 } else { LOST })

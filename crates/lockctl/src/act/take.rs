@@ -1,16 +1,23 @@
 //! `acquire`, `renew`, `release`: for scripts that keep the ticket themselves.
 
-use super::{done, told};
+use super::{changed, done};
 use crate::cli::{Acquire, Release, Renew};
 use crate::exit::Failure;
 use crate::run::{self, Signals, Want};
 use crate::show;
 use lock_client::Client;
+use std::time::Duration;
 
 /// Takes a lock and prints its ticket. If it cannot be printed, nobody could release it: then it is given back.
-pub(super) async fn acquire(client: &Client, servers: &str, asked: Acquire, json: bool) -> Result<u8, Failure> {
+pub(super) async fn acquire(
+    client: &Client,
+    servers: &str,
+    asked: Acquire,
+    patience: Duration,
+    json: bool,
+) -> Result<u8, Failure> {
     let wants = [Want::parse(&asked.lock)?];
-    let wish = run::wish(&asked.waiting, asked.ttl, run::info(None));
+    let wish = run::wish(&asked.waiting, asked.ttl, run::info(None), patience);
     let mut signals = Signals::ending()?;
     let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;
     for one in held.map_err(|failure| wish.with_conflict_code(failure))? {
@@ -18,7 +25,8 @@ pub(super) async fn acquire(client: &Client, servers: &str, asked: Acquire, json
         ticket.id = Some(one.id().to_owned());
         let printed = if json { show::out_json(&ticket, false) } else { show::out(&run::exports(&ticket, servers)) };
         if let Err(failure) = printed {
-            one.release().await?;
+            // Why it cannot be printed matters more than that it could not be given back either.
+            let _ = one.release().await;
             return Err(failure);
         }
         let _ = one.into_ticket();
@@ -29,7 +37,7 @@ pub(super) async fn acquire(client: &Client, servers: &str, asked: Acquire, json
 /// Renews a ticket.
 pub(super) async fn renew(client: &Client, asked: Renew, json: bool) -> Result<u8, Failure> {
     let ticket = client.renew(&asked.ticket, asked.ttl).await?;
-    told(json, &ticket, || show::ticket(&ticket))
+    changed(json, &ticket, || show::ticket(&ticket))
 }
 
 /// Releases a ticket by its id, or one's own by its number.

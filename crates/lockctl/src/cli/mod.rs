@@ -10,6 +10,18 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The variables that stand for options, and those that tell about a hold.
+pub(crate) const VARIABLES: [&str; 8] = [
+    "LOCK_CA",
+    "LOCK_CERT",
+    "LOCK_CERT_KEY",
+    "LOCK_CONNECT_TIMEOUT",
+    "LOCK_KEY",
+    "LOCK_KEY_FILE",
+    "LOCK_SERVER",
+    "LOCK_TICKET",
+];
+
 /// At the end of the help and of the manual page.
 pub(super) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no \
     server, 71 refused by this machine, 75 busy or timed out (or -E), 76 lease lost, 77 not allowed, 78 no such lock or \
@@ -48,6 +60,11 @@ pub(crate) struct Connection {
     /// The key of --cert (PEM file); the secret of a lockserver key is given by --key-file
     #[arg(long, value_name = "FILE", env = "LOCK_CERT_KEY", global = true, requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+    /// How long a server that does not answer is tried by what waits without an end (30). Commands that look or administer, and -n,
+    /// give up after 3 seconds at most, -w 3 seconds after its own time
+    #[arg(long, value_name = "SECONDS", env = "LOCK_CONNECT_TIMEOUT", global = true, value_parser = seconds,
+        allow_negative_numbers = true)]
+    pub(crate) connect_timeout: Option<Duration>,
 }
 
 /// What to do.
@@ -126,6 +143,18 @@ impl Command {
                 | Self::Delete(_)
                 | Self::Reload
         )
+    }
+}
+
+impl Cli {
+    /// Whether it prints lines for a shell that evaluates them.
+    pub(crate) fn prints_exports(&self) -> bool {
+        matches!(self.command, Command::Acquire(_)) && !self.json
+    }
+
+    /// Whether it takes permits.
+    pub(crate) fn takes(&self) -> bool {
+        matches!(self.command, Command::Run(_) | Command::Acquire(_))
     }
 }
 

@@ -41,22 +41,26 @@ impl Waiting {
 pub(crate) enum OnLost {
     /// TERM, then KILL, before somebody else can have the permit
     Kill,
-    /// Say so and let it run
+    /// Say so and let it run, although somebody else may have the permit then
     Warn,
 }
 
 /// `run`
 #[derive(Debug, Args)]
 #[command(after_help = format!("The command finds LOCK_NAME, LOCK_TOKEN (the fencing token), LOCK_SLOT and LOCK_SLOT_NAME (the \
-    first slot, by number and name), LOCK_SLOTS and LOCK_SLOT_NAMES (all, with commas) and LOCK_SERVER in its environment; \
+    first slot, by number and name), LOCK_SLOTS and LOCK_SLOT_NAMES (all, with commas; more than 100 numbers as ranges, 0-999) \
+    and LOCK_SERVER in its environment; \
     with several locks a value for each, with ; between.\n\n{EXIT_STATUS}"))]
 pub(crate) struct Run {
     /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Several are taken in the order of their names
-    #[arg(required = true, value_name = "LOCK[=PERMITS]")]
+    #[arg(required_unless_present = "lock", value_name = "LOCK[=PERMITS]")]
     pub(crate) locks: Vec<String>,
+    /// One more lock: for names that begin with a dash, as --lock=-NAME
+    #[arg(long, value_name = "LOCK[=PERMITS]", allow_hyphen_values = true)]
+    pub(crate) lock: Vec<String>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
-    /// The lease: how long after the last sign of life the server holds it for us
+    /// The lease: how long after the last sign of life the server holds it for us; at least 3 x (--kill-after + 1)
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Duration,
     /// Time between TERM and KILL when the lease is lost

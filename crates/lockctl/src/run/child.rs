@@ -1,29 +1,42 @@
 //! The command: in a group of its own, known to the guard before it is executed.
 
+use super::environment::Variables;
 use super::guard::Guard;
 use super::terminal::Terminal;
-use crate::exit::{CANNOT_RUN, Failure, NO_COMMAND};
+use crate::exit::{CANNOT_RUN, Failure, NO_COMMAND, SYSTEM};
 use crate::sys;
 use rustix::process::Pid;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Starts it. Its pid is the name of its group too.
 pub(super) fn start(
     words: &[OsString],
-    environment: Vec<(&'static str, String)>,
+    environment: Variables,
     guard: &Guard,
     terminal: Option<&Terminal>,
 ) -> Result<Pid, Failure> {
     let (program, arguments) = words.split_first().ok_or_else(|| Failure::usage("there is no command"))?;
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment).process_group(0);
+    command.args(arguments).process_group(0);
+    for (name, value) in environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     // Nobody but its maker is to know the ticket, and the key is ours.
     command.env_remove("LOCK_KEY");
     sys::before_exec(&mut command, guard.descriptor(), terminal.and_then(Terminal::to_give));
     let child = command.spawn().map_err(|error| {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { NO_COMMAND } else { CANNOT_RUN };
+        let code = match error.raw_os_error() {
+            _ if error.kind() == ErrorKind::NotFound => NO_COMMAND,
+            // No room for another process says nothing about the command.
+            Some(libc::EAGAIN | libc::ENOMEM | libc::ENFILE | libc::EMFILE) => SYSTEM,
+            _ => CANNOT_RUN,
+        };
         Failure::new(code, format!("{}: {error}", program.to_string_lossy()))
     })?;
     i32::try_from(child.id())

@@ -1,43 +1,89 @@
 //! What the command is told about its locks.
 
+use crate::exit::BUSY;
+use crate::show::say;
 use lock_client::Held;
 use lock_client::api::Ticket;
 
 /// Between the values of several locks, in the order of the command line.
-const BETWEEN_LOCKS: &str = ";";
+pub(super) const BETWEEN_LOCKS: &str = ";";
+/// More slots than that are told as ranges.
+const LISTED: usize = 100;
+/// The longest value in bytes: Linux takes 128 KiB for one variable, name and all.
+const VALUE_MAX: usize = 100 * 1024;
+/// All that tells about a hold, but where its server is: that may be the user's own setting.
+const OF_A_HOLD: [&str; 7] =
+    ["LOCK_NAME", "LOCK_TOKEN", "LOCK_SLOT", "LOCK_SLOTS", "LOCK_SLOT_NAME", "LOCK_SLOT_NAMES", "LOCK_TICKET"];
+
+/// Variables with their values; those without one are to be removed, for they would tell of another hold.
+pub(super) type Variables = Vec<(&'static str, Option<String>)>;
 
 /// The variables of the command.
-pub(super) fn of_command(held: &[Held], servers: &str, export_ticket: bool) -> Vec<(&'static str, String)> {
+pub(super) fn of_command(held: &[Held], servers: &str, export_ticket: bool) -> Variables {
     let tickets: Vec<&Ticket> = held.iter().map(Held::ticket).collect();
-    let mut variables = variables(&tickets, servers);
-    if export_ticket {
-        let ids: Vec<&str> = held.iter().map(Held::id).collect();
-        variables.push(("LOCK_TICKET", ids.join(BETWEEN_LOCKS)));
-    }
-    variables
+    let ids: Vec<&str> = held.iter().map(Held::id).filter(|_| export_ticket).collect();
+    variables(&tickets, servers, &ids.join(BETWEEN_LOCKS))
 }
 
-fn variables(tickets: &[&Ticket], servers: &str) -> Vec<(&'static str, String)> {
+fn variables(tickets: &[&Ticket], servers: &str, ids: &str) -> Variables {
     let each = |value: &dyn Fn(&Ticket) -> String| {
-        tickets.iter().map(|ticket| value(ticket)).collect::<Vec<_>>().join(BETWEEN_LOCKS)
+        let values: Vec<String> = tickets.iter().map(|ticket| value(ticket)).collect();
+        if values.iter().all(String::is_empty) { String::new() } else { values.join(BETWEEN_LOCKS) }
     };
-    let slots = |ticket: &Ticket| ticket.slots.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    vec![
-        ("LOCK_NAME", each(&|ticket| ticket.lock.clone())),
-        ("LOCK_TOKEN", each(&|ticket| ticket.token.map(|token| token.to_string()).unwrap_or_default())),
-        ("LOCK_SLOT", each(&|ticket| ticket.slots.first().map(u32::to_string).unwrap_or_default())),
-        ("LOCK_SLOTS", each(&slots)),
-        ("LOCK_SLOT_NAME", each(&|ticket| ticket.slot_names.first().cloned().unwrap_or_default())),
-        ("LOCK_SLOT_NAMES", each(&|ticket| ticket.slot_names.join(","))),
-        ("LOCK_SERVER", servers.to_owned()),
-    ]
+    let values = [
+        each(&|ticket| ticket.lock.clone()),
+        each(&|ticket| ticket.token.map(|token| token.to_string()).unwrap_or_default()),
+        each(&|ticket| ticket.slots.first().map(u32::to_string).unwrap_or_default()),
+        each(&|ticket| match ticket.slot_ranges.as_str() {
+            // The list has the first 1,000 only.
+            ranges if ticket.slots.len() > LISTED && !ranges.is_empty() => ranges.to_owned(),
+            _ => numbers(&ticket.slots),
+        }),
+        each(&|ticket| ticket.slot_names.first().cloned().unwrap_or_default()),
+        each(&|ticket| ticket.slot_names.join(",")),
+        ids.to_owned(),
+    ];
+    let fitting = |(name, value): (&'static str, String)| {
+        if value.len() > VALUE_MAX {
+            say(&format!("{name} is left out: it would have {} bytes, and the system takes {VALUE_MAX}", value.len()));
+        }
+        (name, Some(value).filter(|value| !value.is_empty() && value.len() <= VALUE_MAX))
+    };
+    let server = [("LOCK_SERVER", Some(servers.to_owned()))];
+    OF_A_HOLD.into_iter().zip(values).map(fitting).chain(server).collect()
+}
+
+/// Numbers with commas; if they are many, those that follow one another as `0-29999`.
+fn numbers(slots: &[u32]) -> String {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for &slot in slots {
+        match ranges.last_mut() {
+            Some((_, last)) if slots.len() > LISTED && last.checked_add(1) == Some(slot) => *last = slot,
+            _ => ranges.push((slot, slot)),
+        }
+    }
+    let words =
+        ranges.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    words.collect::<Vec<_>>().join(",")
+}
+
+/// For a shell that evaluates what `acquire` prints: nothing of an earlier hold is left, and the whole is a failure unless more
+/// comes. `false && :` is one that does not end a shell with `set -e` as long as something follows.
+pub(crate) fn before_exports() -> String {
+    format!("unset {}; false && :\n", OF_A_HOLD.join(" "))
+}
+
+/// What comes if there is no hold. -E 0 is for those who start commands, not for those who go on without the lock.
+pub(crate) fn instead_of_exports(code: u8) -> String {
+    format!("(exit {})\n", if code == 0 { BUSY } else { code })
 }
 
 /// `export` lines for a POSIX shell.
 pub(crate) fn exports(ticket: &Ticket, servers: &str) -> String {
-    let mut variables = variables(&[ticket], servers);
-    variables.push(("LOCK_TICKET", ticket.id.clone().unwrap_or_default()));
-    variables.iter().map(|(name, value)| format!("export {name}={}\n", quote(value))).collect()
+    let variables = variables(&[ticket], servers, ticket.id.as_deref().unwrap_or_default());
+    let lines =
+        variables.iter().filter_map(|(name, value)| Some(format!("export {name}={}\n", quote(value.as_deref()?))));
+    lines.collect()
 }
 
 /// One word of a shell, whatever is in it.
@@ -52,6 +98,16 @@ fn quote(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_slots_are_ranges() {
+        assert_eq!(numbers(&[0, 1, 2, 7]), "0,1,2,7");
+        assert_eq!(numbers(&[]), "");
+        let all: Vec<u32> = (0..30_000).collect();
+        assert_eq!(numbers(&all), "0-29999");
+        let holes: Vec<u32> = (0..200).filter(|slot| ![5, 7].contains(slot)).collect();
+        assert_eq!(numbers(&holes), "0-4,6,8-199");
+    }
 
     #[test]
     fn words_of_a_shell() {

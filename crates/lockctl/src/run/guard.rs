@@ -6,12 +6,14 @@
 //! `CLOCK_BOOTTIME` (0 for none), `U` the command has been told to end, `D` all is well. The end of the stream without a `D`
 //! means that we are gone.
 
+use super::group::{self, Signalled};
+use super::outer::{Board, Outer};
 use super::plan::MARGIN;
 use crate::exit::{Failure, SYSTEM};
 use crate::sys;
 use lock_client::BootTime;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::process::{Pid, Signal};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -34,7 +36,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Starts it and waits until it watches.
-    pub(super) fn start(kill_after: Duration) -> Result<Self, Failure> {
+    pub(super) fn start(kill_after: Duration, board: &Board) -> Result<Self, Failure> {
         let cannot = |error: std::io::Error| Failure::new(SYSTEM, format!("the guard process does not start: {error}"));
         let (mut ours, its) = UnixStream::pair().map_err(cannot)?;
         // Not by its path: that may be another program after an upgrade.
@@ -43,7 +45,8 @@ impl Guard {
             .arg(GUARD_WORD)
             .arg(kill_after.as_millis().to_string())
             .stdin(OwnedFd::from(its))
-            .stdout(Stdio::null())
+            // Not to write words: it tells those inside of our run that we are gone.
+            .stdout(board.handle().map_err(cannot)?)
             .stderr(Stdio::null())
             .current_dir("/")
             .spawn()
@@ -96,14 +99,23 @@ pub(crate) fn guard_main() -> ExitCode {
     if stream.write_all(b"R").is_err() {
         return ExitCode::FAILURE;
     }
-    let mut watched = Watched::default();
+    let Ok(board) = std::os::fd::AsFd::as_fd(&std::io::stdout()).try_clone_to_owned() else { return ExitCode::FAILURE };
+    let mut watched = Watched {
+        group: None,
+        kill_at: None,
+        urgent: false,
+        outer: Outer::of_environment(),
+        board: Board::of(board.into()),
+    };
     loop {
         // A command that starts after the end of its lease is killed as it starts.
         if watched.is_over() && watched.group.is_some() {
             watched.kill();
             watched.kill_at = None;
+            watched.outer = None;
         }
-        let timeout = watched.kill_at.map(|_| Timespec { tv_sec: 0, tv_nsec: (LOOK_EVERY_MS * 1_000_000) as i64 });
+        let timeout = (watched.kill_at.is_some() || watched.outer.is_some())
+            .then_some(Timespec { tv_sec: 0, tv_nsec: (LOOK_EVERY_MS * 1_000_000) as i64 });
         let mut fds = [PollFd::new(&stream, PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
@@ -128,22 +140,31 @@ pub(crate) fn guard_main() -> ExitCode {
 }
 
 /// What the guard knows.
-#[derive(Default)]
 struct Watched {
     group: Option<Pid>,
     /// After that somebody else may have the permit.
     kill_at: Option<BootTime>,
     urgent: bool,
+    /// The hold that we run inside of, and where we tell of ours.
+    outer: Option<Outer>,
+    board: Board,
 }
 
 impl Watched {
+    /// The end of our lease, or of the hold that we run inside of.
+    fn ends(&self) -> Option<BootTime> {
+        let outer = self.outer.as_ref().and_then(Outer::deadline).map(|deadline| deadline.before(MARGIN / 2));
+        self.kill_at.into_iter().chain(outer).min()
+    }
+
     fn is_over(&self) -> bool {
-        self.kill_at.is_some_and(|kill_at| BootTime::now() >= kill_at)
+        self.ends().is_some_and(|ends| BootTime::now() >= ends)
     }
 
     fn kill(&self) {
         if let Some(group) = self.group {
-            let _ = kill_process_group(group, Signal::KILL);
+            self.board.post(Some(BootTime::now()));
+            group::signal(group, Signal::KILL);
         }
     }
 
@@ -151,11 +172,18 @@ impl Watched {
     /// `kill_after` until the lease ends.
     fn end(&self, kill_after: Duration) {
         let Some(group) = self.group else { return };
-        if !self.urgent && kill_process_group(group, Signal::TERM).is_ok() {
-            let _ = kill_process_group(group, Signal::CONT);
+        if !self.urgent && !self.is_over() {
             let begin = BootTime::now();
+            // Before TERM: an inner run that hears it is to know what time it has.
+            let ends = self.ends().into_iter().chain([begin + kill_after + MARGIN]).min();
+            self.board.post(ends);
+            // What we may not signal cannot be ended; what it has started may be.
+            if group::signal(group, Signal::TERM) == Signalled::Nobody {
+                return;
+            }
+            group::signal(group, Signal::CONT);
             while BootTime::now().since(begin) < kill_after && !self.is_over() {
-                if test_kill_process_group(group).is_err() {
+                if group::is_gone(group) {
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(LOOK_EVERY_MS / 5));

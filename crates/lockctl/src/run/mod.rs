@@ -2,44 +2,48 @@
 //!
 //! In reading order: `plan` (what was asked for, checked), `obtain` (the locks, in turn), `environment` and `child` (the
 //! command), `watchdog` (when to end it), `supervise` (signals, stops, leases until it has ended), `guard` (the process that
-//! ends it if we cannot).
+//! ends it if we cannot), `outer` (runs inside of runs).
 
 mod child;
 mod environment;
+mod group;
 mod guard;
 mod obtain;
+mod outer;
 mod plan;
 mod signals;
 mod supervise;
 mod terminal;
 mod watchdog;
 
-pub(crate) use environment::exports;
+pub(crate) use environment::{before_exports, exports, instead_of_exports};
 pub(crate) use guard::{GUARD_WORD, guard_main};
 pub(crate) use obtain::obtain;
 pub(crate) use plan::{Want, info, wish};
 pub(crate) use signals::Signals;
 
 use crate::cli::{OnLost, Run};
-use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST};
-use crate::show::clean;
+use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST, SYSTEM};
+use crate::show::{clean, say};
 use guard::Guard;
 use lock_client::{BootTime, Client, Error, Held};
+use outer::{Board, Outer};
 use plan::{MARGIN, Plan};
 use std::time::Duration;
-use supervise::{End, Supervisor};
+use supervise::{Around, End, Supervisor};
 
 /// How long a release is tried while the lease is good, and when it is lost anyway.
 const RELEASE_WITHIN: Duration = Duration::from_secs(10);
 const RELEASE_OF_LOST_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything from the plan to the exit status.
-pub(crate) async fn run(client: Client, servers: String, arguments: Run) -> Result<u8, Failure> {
-    let plan = Plan::new(arguments)?;
+pub(crate) async fn run(client: Client, servers: String, arguments: Run, patience: Duration) -> Result<u8, Failure> {
+    let plan = Plan::new(arguments, patience)?;
+    let outer = Outer::of_environment();
     let mut signals = Signals::ending()?;
     let held = obtain(&client, &plan.wants, &plan.wish, plan.verbose, &mut signals).await;
     let held = held.map_err(|failure| plan.wish.with_conflict_code(failure))?;
-    match command(&plan, &held, &servers, &mut signals).await {
+    match command(&plan, &held, &servers, outer.as_ref(), &mut signals).await {
         Ok((end, lost)) => {
             let gone = release(held, if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN }).await;
             if (lost || gone) && plan.on_lost == OnLost::Kill {
@@ -58,7 +62,13 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run) -> Resu
 }
 
 /// Runs the command to its end; with it whether a lease was lost meanwhile.
-async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signals) -> Result<(End, bool), Failure> {
+async fn command(
+    plan: &Plan,
+    held: &[Held],
+    servers: &str,
+    outer: Option<&Outer>,
+    signals: &mut Signals,
+) -> Result<(End, bool), Failure> {
     for one in held {
         let given = one.lease().ttl;
         if given.is_some_and(|given| given < plan.shortest_ttl()) {
@@ -70,17 +80,22 @@ async fn command(plan: &Plan, held: &[Held], servers: &str, signals: &mut Signal
             return Err(Failure::new(IMPOSSIBLE, text));
         }
     }
-    let kill_after = kill_after(plan, held)?;
-    let guard = Guard::start(kill_after)?;
+    // Inside of another run there is no more time than that one takes.
+    let kill_after = kill_after(plan, held)?.min(outer.map_or(Duration::MAX, Outer::kill_after));
+    let board = Board::new().map_err(|error| Failure::new(SYSTEM, format!("no memory for the hold: {error}")))?;
+    let guard = Guard::start(kill_after, &board)?;
     // Before there is a command: we may be stopped the moment it runs.
-    if plan.on_lost == OnLost::Kill {
-        guard.lease(held.iter().filter_map(|one| one.lease().deadline).min());
-    }
+    let ours = held.iter().filter_map(|one| one.lease().deadline).filter(|_| plan.on_lost == OnLost::Kill);
+    let deadline = ours.chain(outer.and_then(Outer::deadline)).min();
+    guard.lease(deadline);
+    board.post(deadline);
     let terminal = terminal::Terminal::open();
     signals.also_job_control()?;
-    let environment = environment::of_command(held, servers, plan.export_ticket);
+    let mut environment = environment::of_command(held, servers, plan.export_ticket);
+    environment.push((outer::VARIABLE, Some(board.name(kill_after))));
     let pid = child::start(&plan.command, environment, &guard, terminal.as_ref())?;
-    let outcome = Supervisor::new(plan, kill_after, pid, held, &guard, terminal.as_ref(), signals).watch().await;
+    let around = Around { guard: &guard, terminal: terminal.as_ref(), board: &board, outer };
+    let outcome = Supervisor::new(plan, kill_after, pid, held, around, signals).watch().await;
     if let Some(terminal) = &terminal {
         terminal.take_back(pid, matches!(outcome.0, End::Signal(_)));
     }
@@ -106,12 +121,12 @@ fn kill_after(plan: &Plan, held: &[Held]) -> Result<Duration, Failure> {
         };
         if left < shortest {
             shortest = left;
-            eprintln!(
-                "lockctl: `{lock}` may be held for {seconds:.1} s only: the command gets TERM {:.1} s before that is over, \
-                 and KILL {:.1} s later",
+            say(&format!(
+                "`{lock}` may be held for {seconds:.1} s only: the command gets TERM {:.1} s before that is over, and KILL \
+                 {:.1} s later",
                 (left + MARGIN).as_secs_f64(),
                 left.as_secs_f64(),
-            );
+            ));
         }
     }
     Ok(shortest)
@@ -127,16 +142,16 @@ async fn release(held: Vec<Held>, within: Duration) -> bool {
             Ok(()) => {}
             Err(Error::Refused(problem)) if !lost => {
                 gone = true;
-                eprintln!(
-                    "lockctl: `{name}` was lost before the command ended: {}",
+                say(&format!(
+                    "`{name}` was lost before the command ended: {}",
                     clean(&Error::Refused(problem).to_string())
-                );
+                ));
             }
             Err(error) if !lost => {
-                eprintln!(
-                    "lockctl: `{name}` could not be released and stays taken until its lease ends: {}",
+                say(&format!(
+                    "`{name}` could not be released and stays taken until its lease ends: {}",
                     clean(&error.to_string())
-                );
+                ));
             }
             Err(_) => {}
         }

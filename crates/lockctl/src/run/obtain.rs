@@ -1,13 +1,15 @@
 //! The locks, one after another in the order of their names, so that two such calls cannot wait for each other.
 
+use super::environment::BETWEEN_LOCKS;
+use super::outer::VARIABLE;
 use super::plan::{Want, Wish};
 use super::signals::Signals;
-use crate::exit::{BY_SIGNAL, Failure, LOST};
-use crate::show::clean;
+use crate::exit::{BY_SIGNAL, Failure, LOST, NO_SERVER};
+use crate::show::{clean, say, say_raw};
 use lock_client::api::Ticket;
 use lock_client::{AcquireOptions, Client, Held};
-use std::cell::RefCell;
-use std::io::{IsTerminal, Write};
+use std::cell::{Cell, RefCell};
+use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -45,7 +47,8 @@ pub(crate) async fn obtain(
             Ok(held) => taken.push((place, held)),
             Err(failure) => {
                 drop(taken);
-                client.settle(SETTLE_WITHIN).await;
+                // Where nobody answers, nobody will be told in time either.
+                client.settle(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN }).await;
                 return Err(failure);
             }
         }
@@ -71,7 +74,16 @@ async fn any_lost(taken: &[(usize, Held)]) -> String {
 async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: bool) -> Result<Held, Failure> {
     let place = RefCell::new(None);
     let begin = Instant::now();
-    let acquire = client.acquire_watched(&want.lock, options, |ticket| *place.borrow_mut() = Some(ticket.clone()));
+    let own = Cell::new(!verbose && is_our_own(&want.lock));
+    let acquire = client.acquire_watched(&want.lock, options, |ticket| {
+        if own.take() {
+            say(&format!(
+                "waiting for `{}`, which the run that this one is inside of holds: without more permits this has no end",
+                clean(&want.lock)
+            ));
+        }
+        *place.borrow_mut() = Some(ticket.clone());
+    });
     if !verbose {
         return Ok(acquire.await?);
     }
@@ -80,11 +92,11 @@ async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: b
         () = progress(client, &want.lock, &place, begin) => unreachable!("it has no end"),
     };
     if std::io::stderr().is_terminal() && place.borrow().is_some() {
-        eprint!("\r\x1b[K");
+        say_raw("\r\x1b[K".to_owned());
     }
     let held = outcome?;
     let waited = begin.elapsed().as_secs_f64();
-    eprintln!("lockctl: `{}` is ours after {waited:.1} s", clean(&want.lock));
+    say(&format!("`{}` is ours after {waited:.1} s", clean(&want.lock)));
     Ok(held)
 }
 
@@ -118,23 +130,28 @@ async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, 
         }
         let ahead = place.borrow().as_ref().map_or(0, |ticket| ticket.ahead);
         let text = format!(
-            "lockctl: waiting for `{}`: place {}, {:.0} s; {holders}",
+            "waiting for `{}`: place {}, {:.0} s; {holders}{}",
             clean(lock),
             ahead + 1,
-            begin.elapsed().as_secs_f64()
+            begin.elapsed().as_secs_f64(),
+            if is_our_own(lock) { "; one of them is the run that this one is inside of" } else { "" },
         );
         if terminal {
             // A terminal that does not know its width says 0.
             let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
             let width = if width == 0 { 80 } else { width };
-            let line: String = text.chars().take(usize::from(width.max(20)) - 1).collect();
-            eprint!("\r\x1b[K{line}");
-            // A line that cannot be written is not worth more words.
-            let _ = std::io::stderr().flush();
+            let line: String = format!("lockctl: {text}").chars().take(usize::from(width.max(20)) - 1).collect();
+            say_raw(format!("\r\x1b[K{line}"));
         } else if tick == 0 {
-            eprintln!("{text}");
+            say(&text);
         }
     }
+}
+
+/// Whether the environment says that we run inside of a run that holds this lock.
+fn is_our_own(lock: &str) -> bool {
+    let inside = std::env::var_os(VARIABLE).is_some();
+    inside && std::env::var("LOCK_NAME").is_ok_and(|names| names.split(BETWEEN_LOCKS).any(|name| name == lock))
 }
 
 fn who(ticket: &Ticket) -> String {

@@ -58,8 +58,8 @@ impl Wish {
     }
 }
 
-/// How to ask, from the options.
-pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String) -> Wish {
+/// How to ask, from the options; how long silence may add to a wait that has an end.
+pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String, patience: Duration) -> Wish {
     let options = AcquireOptions {
         permits: Permits::default(),
         wait: waiting.limit(),
@@ -67,6 +67,7 @@ pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String) -> Wi
         info: waiting.info.clone().unwrap_or(info),
         priority: waiting.priority,
         max_hold: waiting.max_hold,
+        patience: Some(patience),
     };
     Wish { options, conflict_code: waiting.conflict_exit_code.unwrap_or(BUSY) }
 }
@@ -95,8 +96,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(run: Run) -> Result<Self, Failure> {
-        let wants = run.locks.iter().map(|text| Want::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn new(run: Run, patience: Duration) -> Result<Self, Failure> {
+        let wants = run.lock.iter().chain(&run.locks).map(|text| Want::parse(text)).collect::<Result<Vec<_>, _>>()?;
         for (place, want) in wants.iter().enumerate() {
             if wants[..place].iter().any(|earlier| earlier.lock == want.lock) {
                 return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
@@ -104,7 +105,7 @@ impl Plan {
         }
         let info = info(run.command.first().map(OsString::as_os_str));
         let plan = Self {
-            wish: wish(&run.waiting, Some(run.ttl), info),
+            wish: wish(&run.waiting, Some(run.ttl), info, patience),
             wants,
             kill_after: run.kill_after,
             on_lost: run.on_lost,
@@ -114,8 +115,7 @@ impl Plan {
         };
         if run.ttl < plan.shortest_ttl() {
             return Err(Failure::usage(format!(
-                "--ttl {} is too short to end the command in time: at least three times --kill-after plus one second, \
-                 here {} s",
+                "--ttl {} is too short to end the command in time: at least 3 x (--kill-after + 1), here {} s",
                 run.ttl.as_secs_f64(),
                 plan.shortest_ttl().as_secs_f64(),
             )));

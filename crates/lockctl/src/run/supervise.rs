@@ -1,15 +1,18 @@
 //! From the start of the command to its end: signals are passed on, stops are followed, leases are watched.
 
+use super::group::{self, Signalled};
 use super::guard::Guard;
-use super::plan::Plan;
+use super::outer::{Board, Outer};
+use super::plan::{MARGIN, Plan};
 use super::signals::Signals;
 use super::terminal::Terminal;
 use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
-use crate::show::clean;
+use crate::show::{clean, say};
 use crate::sys;
 use lock_client::{BootTime, Held, Lease, Lost};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpid};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, wait, waitpid};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,17 +34,31 @@ pub(super) enum End {
     Signal(u8),
 }
 
+/// What is around a command.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) guard: &'a Guard,
+    pub(super) terminal: Option<&'a Terminal>,
+    /// Where we tell runs inside of ours.
+    pub(super) board: &'a Board,
+    /// The run that we are inside of.
+    pub(super) outer: Option<&'a Outer>,
+}
+
 /// Watches one command.
 pub(super) struct Supervisor<'a> {
     plan: &'a Plan,
     group: Pid,
     leases: Vec<(String, watch::Receiver<Lease>)>,
-    guard: &'a Guard,
-    terminal: Option<&'a Terminal>,
+    around: Around<'a>,
     signals: &'a mut Signals,
     watchdog: Watchdog,
     end: Option<End>,
     told: Option<BootTime>,
+    /// Where an outer run cannot be asked: when our command has to be gone after its TERM.
+    termed: Option<BootTime>,
+    /// It was said that the command cannot be signalled.
+    untouchable: bool,
     warned: bool,
     /// Locks that the command gave back itself, with the ticket that it was given.
     given_back: Vec<String>,
@@ -53,14 +70,25 @@ impl<'a> Supervisor<'a> {
         kill_after: Duration,
         group: Pid,
         held: &[Held],
-        guard: &'a Guard,
-        terminal: Option<&'a Terminal>,
+        around: Around<'a>,
         signals: &'a mut Signals,
     ) -> Self {
         let leases = held.iter().map(|held| (held.ticket().lock.clone(), held.watch())).collect();
         let watchdog = Watchdog::new(kill_after);
-        let (end, told, warned, given_back) = (None, None, false, Vec::new());
-        Self { plan, group, leases, guard, terminal, signals, watchdog, end, told, warned, given_back }
+        Self {
+            plan,
+            group,
+            leases,
+            around,
+            signals,
+            watchdog,
+            end: None,
+            told: None,
+            termed: None,
+            untouchable: false,
+            warned: false,
+            given_back: Vec::new(),
+        }
     }
 
     /// To the end of the command; of its whole group if it had to be ended. With it whether a lease was lost.
@@ -75,7 +103,7 @@ impl<'a> Supervisor<'a> {
                 return (end, ending || self.warned);
             }
             let wake = match self.watchdog.next(deadline) {
-                _ if ending => LOOK_EVERY,
+                _ if ending || self.around.outer.is_some() => LOOK_EVERY,
                 Some(next) => next.since(BootTime::now()).min(IDLE),
                 None => IDLE,
             };
@@ -89,7 +117,7 @@ impl<'a> Supervisor<'a> {
 
     fn is_gone(&self) -> bool {
         let stuck = self.watchdog.killed_at().is_some_and(|at| BootTime::now().since(at) > GONE_WITHIN);
-        stuck || test_kill_process_group(self.group).is_err()
+        group::is_gone(self.group) || (stuck && !group::has_untouchable(self.group))
     }
 
     /// Looks at the leases and does what has to be done. The deadline of the first one that ends.
@@ -98,42 +126,53 @@ impl<'a> Supervisor<'a> {
         let leases: Vec<(String, Lease)> =
             self.leases.iter().map(|(name, lease)| (name.clone(), lease.borrow().clone())).collect();
         let leases = self.without_given_back(leases);
-        let deadline = leases.iter().filter_map(|(_, lease)| lease.deadline).min();
+        let outer = self.around.outer.and_then(Outer::deadline).into_iter().chain(self.termed).min();
         let lost = leases.iter().find_map(|(name, lease)| Some((name, lease.lost.as_ref()?)));
-        if self.plan.on_lost == OnLost::Warn {
-            if let Some((name, lost)) = lost.filter(|_| !self.warned) {
-                let (name, why) = (clean(name), clean(&lost.to_string()));
-                eprintln!("lockctl: `{name}` is lost, the command goes on without it: {why}");
-                self.warned = true;
-            }
-            return None;
+        if self.plan.on_lost == OnLost::Warn
+            && let Some((name, lost)) = lost.filter(|_| !self.warned)
+        {
+            let (name, why) = (clean(name), clean(&lost.to_string()));
+            say(&format!("`{name}` is lost, the command goes on without it: {why}"));
+            self.warned = true;
         }
+        let kills = self.plan.on_lost == OnLost::Kill;
+        let deadline = leases.iter().filter_map(|(_, lease)| lease.deadline).filter(|_| kills).chain(outer).min();
         if deadline != self.told {
-            self.guard.lease(deadline);
+            self.around.guard.lease(deadline);
+            self.around.board.post(deadline);
             self.told = deadline;
         }
-        let ended = lost.is_some_and(|(_, lost)| matches!(lost, Lost::Ended(_)));
-        match self.watchdog.judge(now, deadline, ended) {
+        let ended = kills && lost.is_some_and(|(_, lost)| matches!(lost, Lost::Ended(_)));
+        let action = self.watchdog.judge(now, deadline, ended);
+        if let Some(kill_at) = self.watchdog.kill_at().filter(|_| action != Action::None) {
+            // Before TERM: an inner run that hears it is to know what time it has.
+            self.around.board.post(Some(kill_at + MARGIN));
+            self.told = deadline;
+        }
+        match action {
             Action::None => {}
             Action::Term => {
-                match lost {
+                match lost.filter(|_| kills) {
                     Some((name, lost)) => {
                         let (name, why) = (clean(name), clean(&lost.to_string()));
-                        eprintln!("lockctl: `{name}` is lost, ending the command: {why}");
+                        say(&format!("`{name}` is lost, ending the command: {why}"));
+                    }
+                    None if outer.is_some() && outer == deadline => {
+                        say("the hold that this one runs inside of is over, ending the command");
                     }
                     None if leases.iter().any(|(_, lease)| lease.last && lease.deadline == deadline) => {
-                        eprintln!("lockctl: the longest hold is over, ending the command");
+                        say("the longest hold is over, ending the command");
                     }
-                    None => eprintln!("lockctl: the server does not answer, ending the command before its lease ends"),
+                    None => say("the server does not answer, ending the command before its lease ends"),
                 }
-                self.guard.urgent();
+                self.around.guard.urgent();
                 self.kill(Signal::TERM);
                 // A stopped command would not hear it.
                 self.kill(Signal::CONT);
             }
             Action::Kill => {
-                eprintln!("lockctl: killing the command");
-                self.guard.urgent();
+                say("killing the command");
+                self.around.guard.urgent();
                 self.kill(Signal::KILL);
             }
         }
@@ -147,7 +186,7 @@ impl<'a> Supervisor<'a> {
         for (name, _) in over {
             if !self.given_back.contains(&name) {
                 if self.plan.verbose {
-                    eprintln!("lockctl: `{}` was released, the command goes on without it", clean(&name));
+                    say(&format!("`{}` was released, the command goes on without it", clean(&name)));
                 }
                 self.given_back.push(name);
             }
@@ -155,34 +194,49 @@ impl<'a> Supervisor<'a> {
         kept
     }
 
-    fn kill(&self, signal: Signal) {
-        // Nobody there is what we want.
-        let _ = kill_process_group(self.group, signal);
+    /// Nobody there is what we want. What may not be signalled is watched on, and never said to have ended.
+    fn kill(&mut self, signal: Signal) {
+        let sent = group::signal(self.group, signal);
+        let fatal = self.watchdog.is_ending();
+        if !self.untouchable && (sent == Signalled::NotAllowed || (fatal && group::has_untouchable(self.group))) {
+            self.untouchable = true;
+            let ends = if fatal { "it goes on without the lock" } else { "it does not get the signal" };
+            say(&format!("lockctl may not signal all of the command, which runs as another user: {ends}"));
+        }
     }
 
-    fn pass_on(&self, number: i32) {
+    fn pass_on(&mut self, number: i32) {
         match Signal::from_named_raw(number) {
             Some(Signal::CHILD) | None => {}
             Some(Signal::CONT) => self.go_on(),
-            Some(signal) => self.kill(signal),
+            Some(signal) => {
+                self.kill(signal);
+                if signal == Signal::TERM && self.termed.is_none() {
+                    self.termed = self.around.outer.and_then(|outer| outer.after_term(self.plan.kill_after));
+                }
+            }
         }
     }
 
     /// We were continued: so is the command, with the terminal if we have it.
-    fn go_on(&self) {
-        if let Some(terminal) = self.terminal.filter(|terminal| terminal.to_give().is_some()) {
+    fn go_on(&mut self) {
+        if let Some(terminal) = self.around.terminal.filter(|terminal| terminal.to_give().is_some()) {
             terminal.give(self.group);
         }
         self.kill(Signal::CONT);
     }
 
-    /// Hears of the command's end and of its stops.
+    /// Hears of the command's end and of its stops. As the first process of a container we inherit what others leave behind, and
+    /// nobody else buries it.
     async fn reap(&mut self) {
-        while self.end.is_none() {
+        let is_init = getpid().is_init();
+        while self.end.is_none() || is_init {
             let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
-            let status = match waitpid(Some(self.group), options) {
+            let status = match if is_init { wait(options) } else { waitpid(Some(self.group), options) } {
+                Ok(Some((pid, _))) if pid != self.group => continue,
                 Ok(Some((_, status))) => status,
-                Ok(None) | Err(rustix::io::Errno::INTR) => return,
+                Ok(None) | Err(Errno::INTR) => return,
+                Err(Errno::CHILD) if self.end.is_some() => return,
                 Err(_) => {
                     // Somebody else took its status, which nobody can.
                     self.end = Some(End::Status(crate::exit::SYSTEM));
@@ -203,7 +257,7 @@ impl<'a> Supervisor<'a> {
     /// The command was stopped. On a terminal that is job control: we stop too, so that the shell has it again. While we are
     /// stopped nothing renews; the guard ends the command when the lease is over.
     async fn stopped(&mut self, raw: i32) {
-        let Some(terminal) = self.terminal else { return };
+        let Some(terminal) = self.around.terminal else { return };
         let Some(signal @ (Signal::TSTP | Signal::TTIN | Signal::TTOU)) = Signal::from_named_raw(raw) else { return };
         if self.watchdog.is_ending() {
             self.kill(Signal::CONT);

@@ -1,7 +1,8 @@
 //! The terminal and whose it is.
 
+use super::group;
 use crate::sys;
-use rustix::process::{Pid, getpgrp, test_kill_process_group};
+use rustix::process::{Pid, getpgrp};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
@@ -44,8 +45,7 @@ impl Terminal {
     pub(super) fn take_back(&self, command: Pid, reset: bool) {
         // Others of our session, the shell above all, keep it when we run in the background. A group that is gone, which the
         // command may have made, keeps nothing.
-        let is_the_commands =
-            tcgetpgrp(&self.tty).is_ok_and(|group| group == command || test_kill_process_group(group).is_err());
+        let is_the_commands = tcgetpgrp(&self.tty).is_ok_and(|group| group == command || group::is_gone(group));
         if self.is_ours() || !is_the_commands {
             return;
         }

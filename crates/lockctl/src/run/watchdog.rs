@@ -47,11 +47,22 @@ impl Watchdog {
         }
     }
 
+    /// When KILL is sent, or was; nothing as long as all is well.
+    pub(super) fn kill_at(&self) -> Option<BootTime> {
+        match self.phase {
+            Phase::Fine => None,
+            Phase::Terminating { kill_at } => Some(kill_at),
+            Phase::Killed { at } => Some(at),
+        }
+    }
+
     /// `deadline`: until then all permits are surely ours. `ended`: the server said that they are not.
     pub(super) fn judge(&mut self, now: BootTime, deadline: Option<BootTime>, ended: bool) -> Action {
         let kill_at = match (self.phase, deadline) {
             (Phase::Killed { .. }, _) => return Action::None,
-            (Phase::Terminating { kill_at }, _) => kill_at,
+            // An outer hold that ends sooner moves it; a renewal does not.
+            (Phase::Terminating { kill_at }, Some(deadline)) => kill_at.min(deadline.before(MARGIN)),
+            (Phase::Terminating { kill_at }, None) => kill_at,
             (Phase::Fine, _) if ended => now + self.kill_after,
             (Phase::Fine, Some(deadline)) if now >= self.term_at(deadline) => deadline.before(MARGIN),
             (Phase::Fine, _) => return Action::None,

@@ -1,13 +1,18 @@
 //! What is printed: tables that people like to read, colours on a terminal only, and nothing that a client wrote can steer it.
 
 mod lock;
+mod say;
 mod table;
 
 pub(crate) use lock::{all_locks, event, one_lock, reloaded, server, ticket};
+pub(crate) use say::{flush, say, say_raw};
 
-use crate::exit::{Failure, SYSTEM};
+use crate::exit::{BY_SIGNAL, Failure, SYSTEM};
 use serde::Serialize;
 use std::io::{ErrorKind, IsTerminal, Write};
+
+/// Its number on Linux.
+const SIGPIPE: u8 = 13;
 
 /// Clients write names and words for people: without control characters they cannot steer a terminal, and without those that
 /// turn the direction of writing they cannot make a line look like another one.
@@ -61,13 +66,18 @@ impl Style {
     }
 }
 
-/// Writes to standard output. A reader that has gone, `head` say, is the end and no failure.
+/// Writes what was asked for to standard output. What cannot be written is a failure. Of a reader that has gone, `head` say,
+/// nobody wants to hear, but it ends us as it ends every other command: with the status of SIGPIPE.
 pub(crate) fn out(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::silent(0)),
-        Err(error) => Err(Failure::new(SYSTEM, format!("standard output: {error}"))),
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| unwritten(&error))
+}
+
+/// Why standard output could not be written, as a failure.
+pub(crate) fn unwritten(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::silent(BY_SIGNAL + SIGPIPE),
+        _ => Failure::new(SYSTEM, format!("standard output cannot be written: {error}")),
     }
 }
 
