@@ -59,6 +59,24 @@ def test_killed_before_it_could_say_anything_it_is_a_failure_too(server, shell):
     assert done.returncode != 0 and done.stdout == "", done
 
 
+def test_a_lock_that_is_deleted_meanwhile_is_not_got(server, shell):
+    import threading
+
+    from harness.wait import until
+    for script in ('set -e; eval "$(lockctl acquire DefaultLock)"; echo work', "lockctl run DefaultLock -- echo work",
+                   "lockctl run -w 60 DefaultLock -- echo work"):
+        assert run("unix:/proc/self/cwd/admin.sock", "create", "x", "--size", "1", cwd=server.directory).returncode == 0
+        assert run(server, "acquire", "x").returncode == 0
+        found = []
+        waiter = threading.Thread(target=lambda script=script, found=found: found.append(shell(server, script.replace("DefaultLock", "x"))))
+        waiter.start()
+        until(lambda: "1 queued" in run(server, "status", "x").stdout, 20, "it waits")
+        assert run("unix:/proc/self/cwd/admin.sock", "delete", "x", "--force", cwd=server.directory).returncode == 0
+        waiter.join(60)
+        (done,) = found
+        assert done.returncode in (76, 78) and "work" not in done.stdout, (script, done)
+
+
 def test_with_the_lock_it_goes_on(server, shell):
     script = 'set -e; eval "$(lockctl acquire -w 20 DefaultLock)"; echo "$LOCK_NAME $LOCK_SLOT [$LOCK_SLOT_NAMES]"; lockctl release'
     done = shell(server, script)

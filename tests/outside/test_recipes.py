@@ -12,7 +12,7 @@ import urllib.parse
 
 import pytest
 
-from harness.recipe import FILES, PAGE, Host, ReadersServer, matches, recipes
+from harness.recipe import ELSEWHERE, FILES, PAGE, Host, ReadersServer, crontab, matches, recipes
 from harness.wait import until
 
 RECIPES = recipes()
@@ -170,6 +170,38 @@ def test_a_recipe_as_written(host, tmp_path, name):
     finally:
         server.stop()
     server.check_log()
+
+
+#: Instead of the jobs: note that one has run. `sh` and `echo` are those that lockctl starts, not those of the shell.
+WORKED = 'echo "$0" >>"$HOME/worked"\n'
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("there", ["no lock", "no server"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
+    for job in [*(one for one in STAND_INS if one != "terraform"), "sh", "echo"]:
+        host.stand_in(job, WORKED)
+    recipe = RECIPES[name]
+    (tmp_path / "server").mkdir()
+    server = ReadersServer(tmp_path / "server", "[general]\nSERVER=0.0.0.0\n[lock another]\nSIZE=1\n", host.prefix)
+    if there == "no lock":
+        server.start()
+    try:
+        for kind, step in recipe.steps():
+            if kind in FILES:
+                (tmp_path / FILES[kind]).write_text(step)
+            blocks = [text for text, _ in step] if kind == "sh" else crontab(step)[1] if kind == "crontab" else []
+            for text in blocks:
+                at = {"LOCK_CONNECT_TIMEOUT": "0.2", **(crontab(step)[0] if kind == "crontab" else {})}
+                prefix = host.others[0] if kind == "crontab" or any(word in text for word in ELSEWHERE) else None
+                status, said = host.run(["bash", "-c", text], 150, prefix, **at)
+                assert status != 0 or said, f"{text}\nsays nothing of it"
+                assert "Apply complete" not in said
+                worked = tmp_path / "worked"
+                assert not worked.exists(), f"{text}\nworks without the lock: {worked.read_text()}"
+    finally:
+        server.stop()
 
 
 def test_the_page_has_what_people_come_for():

@@ -1,5 +1,6 @@
 """docs/recipes.md as a reader follows it: sections of configuration, commands, and what they print."""
 
+import itertools
 import re
 import shlex
 import subprocess
@@ -10,6 +11,9 @@ from .server import Server
 PAGE = ROOT / "docs" / "recipes.md"
 # Kinds of fenced blocks: configuration, a file beside it, commands, what they print.
 FILES = {"hcl": "main.tf", "toml": "zincati.toml"}
+#: The server's machine in the recipes for several, and what is done on another one.
+SERVER = "lock.example.com"
+ELSEWHERE = (SERVER, "terraform apply")
 KINDS = {"ini", "sh", "text", "crontab", *FILES}
 
 
@@ -65,6 +69,18 @@ def matches(said, expected):
     return re.fullmatch("".join(lines), said if not said or said.endswith("\n") else said + "\n")
 
 
+def crontab(table):
+    """The variables and the commands of a crontab of the system."""
+    variables, lines = {}, []
+    for line in table.splitlines():
+        setting = re.fullmatch(r"([A-Z_]+)=(.*)", line)
+        if setting:
+            variables[setting.group(1)] = setting.group(2)
+        else:
+            lines.append(re.fullmatch(r"(?:\S+ +){5}\w+ +(.+)", line).group(1))
+    return variables, lines
+
+
 class Host:
     """A machine of its own: a network in which port 9090 is free, an empty /run, and the server that a reader would have."""
 
@@ -72,17 +88,39 @@ class Host:
         self.directory, self.bin = directory, directory / "bin"
         self.bin.mkdir()
         (self.bin / "lockctl").symlink_to(lockctl())
-        inside = "ip link set lo up && mount -t tmpfs tmpfs /run && echo up && exec cat"
-        self.keeper = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", inside], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True)
-        assert self.keeper.stdout.readline() == "up\n", "no namespace for the test: it needs root, or scripts/as-root"
-        self.prefix = ["nsenter", "--target", str(self.keeper.pid), "--net", "--mount", f"--wd={directory}"]
+        self.keepers = []
+        _, self.prefix = self._namespace("127.0.0.1")
+        #: Other machines, which reach this one over a network cable.
+        self.others = [self._other(number) for number in (1, 2)]
+
+    def _namespace(self, server):
+        """A network and an empty /run, where the name of the server is that address; its keeper, and how to enter it."""
+        hosts = self.directory / f"hosts.{len(self.keepers)}"
+        hosts.write_text(f"127.0.0.1 localhost\n{server} {SERVER}\n")
+        inside = f"ip link set lo up && mount -t tmpfs tmpfs /run && mount --bind {hosts} /etc/hosts && echo up && exec cat"
+        keeper = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", inside], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True)
+        self.keepers.append(keeper)
+        assert keeper.stdout.readline() == "up\n", "no namespace for the test: it needs root, or scripts/as-root"
+        return keeper, ["nsenter", "--target", str(keeper.pid), "--net", "--mount", f"--wd={self.directory}"]
+
+    def _other(self, number):
+        """Another machine."""
+        keeper, prefix = self._namespace(f"10.9.{number}.1")
+        for words in ([*self.prefix, "ip", "link", "add", f"other{number}", "type", "veth", "peer", "name", "eth0", "netns", str(keeper.pid)],
+                      [*self.prefix, "ip", "addr", "add", f"10.9.{number}.1/24", "dev", f"other{number}"],
+                      [*self.prefix, "ip", "link", "set", f"other{number}", "up"],
+                      [*prefix, "ip", "addr", "add", f"10.9.{number}.2/24", "dev", "eth0"],
+                      [*prefix, "ip", "link", "set", "eth0", "up"]):
+            subprocess.run(words, check=True)
+        return prefix
 
     def close(self):
         """The end of the namespaces."""
-        self.keeper.stdin.close()
-        self.keeper.wait(20)
-        self.keeper.stdout.close()
+        for keeper in reversed(self.keepers):
+            keeper.stdin.close()
+            keeper.wait(20)
+            keeper.stdout.close()
 
     def stand_in(self, name, script):
         """A command that a test machine does not have."""
@@ -95,14 +133,14 @@ class Host:
         return {"PATH": f"{self.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
                 "HOME": str(self.directory), **more}
 
-    def start(self, words, **more):
-        """Start a command in there."""
-        return subprocess.Popen([*self.prefix, *words], env=self.environment(**more), stdin=subprocess.DEVNULL,
+    def start(self, words, prefix=None, **more):
+        """Start a command in there, or on the machine of that prefix."""
+        return subprocess.Popen([*(prefix or self.prefix), *words], env=self.environment(**more), stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def run(self, words, seconds=90, **more):
+    def run(self, words, seconds=90, prefix=None, **more):
         """Run a command in there; its status and all that it printed."""
-        process = self.start(words, **more)
+        process = self.start(words, prefix, **more)
         try:
             said, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -111,27 +149,29 @@ class Host:
         return process.returncode, said
 
     def shell(self, blocks):
-        """Run blocks of (commands, output) in one shell, as in one terminal: each must print what it should."""
+        """Run blocks of (commands, output) as a reader does: those for other machines on one, the rest at the server."""
+        for elsewhere, together in itertools.groupby(blocks, lambda block: any(word in block[0] for word in ELSEWHERE)):
+            self._one_shell(list(together), self.others[0] if elsewhere else None)
+
+    def _one_shell(self, blocks, prefix):
+        """Run blocks in one shell, as in one terminal: each must print what it should."""
+        for path in self.directory.glob("said.*"):
+            path.unlink()
         outs = [self.directory / f"said.{number}" for number in range(len(blocks))]
         script = "".join(f"exec >{shlex.quote(str(out))} 2>&1\n{text}\n" for out, (text, _) in zip(outs, blocks))
-        status, _ = self.run(["bash", "-euo", "pipefail", "-c", script])
+        at = {"LOCK_SERVER": f"http://{SERVER}:9090"} if prefix else {}
+        status, _ = self.run(["bash", "-euo", "pipefail", "-c", script], prefix=prefix, **at)
         for out, (command, wanted) in zip(outs, blocks):
             said = out.read_text() if out.exists() else "(it did not come so far)"
             assert matches(said, wanted), f"{command}\nprinted\n{said}\nand the page says\n{wanted}"
         assert status == 0
 
     def cron(self, table):
-        """Be cron on two hosts whose clocks strike at the same time: run each line on both, and expect no mail from them."""
-        variables, lines = {}, []
-        for line in table.splitlines():
-            setting = re.fullmatch(r"([A-Z_]+)=(.*)", line)
-            if setting:
-                variables[setting.group(1)] = setting.group(2)
-            else:
-                lines.append(re.fullmatch(r"(?:\S+ +){5}\w+ +(.+)", line).group(1))
+        """Be cron on two other hosts, whose clocks strike at the same time: run each line on both, and expect no mail from them."""
+        variables, lines = crontab(table)
         assert lines
         for line in lines:
-            hosts = [self.start(["sh", "-c", line], **variables) for _ in range(2)]
+            hosts = [self.start(["sh", "-c", line], prefix, **variables) for prefix in self.others]
             for host in hosts:
                 said, _ = host.communicate(timeout=60)
                 assert (said, host.returncode) == ("", 0), f"{line}: cron would send {said!r}, status {host.returncode}"
