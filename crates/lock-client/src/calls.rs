@@ -49,15 +49,21 @@ fn of_ticket(route: &str, id: &str) -> String {
 }
 
 impl Client {
-    /// All locks.
+    /// All locks, however many pages the server makes of them. Later pages may know of events after `as_of`.
     ///
     /// # Errors
     /// As every call: the server's [`Problem`](lock_api::Problem), or that none answered.
     pub async fn locks(&self) -> Result<Locks, Error> {
-        self.send(&Call::new(Method::GET, routes::LOCKS)).await?.parse()
+        let mut all: Locks = self.send(&Call::new(Method::GET, routes::LOCKS)).await?.parse()?;
+        while let Some(next) = all.next.take() {
+            let page: Locks = self.send(&Call::new(Method::GET, routes::LOCKS).query("cursor", next)).await?.parse()?;
+            all.locks.extend(page.locks);
+            all.next = page.next;
+        }
+        Ok(all)
     }
 
-    /// One lock with its holders and its queue.
+    /// One lock with the first 1,000 of its holders and of its queue.
     ///
     /// # Errors
     /// As every call.
@@ -73,12 +79,20 @@ impl Client {
         self.send(&Call::new(Method::GET, routes::STATUS)).await?.parse()
     }
 
-    /// The caller's tickets, without their ids.
+    /// The caller's tickets, all of them, without their ids.
     ///
     /// # Errors
     /// As every call.
     pub async fn my_tickets(&self) -> Result<Tickets, Error> {
-        self.send(&Call::new(Method::GET, routes::TICKETS).query("mine", true)).await?.parse()
+        let mut all: Tickets =
+            self.send(&Call::new(Method::GET, routes::TICKETS).query("mine", true)).await?.parse()?;
+        while let Some(next) = all.next.take() {
+            let call = Call::new(Method::GET, routes::TICKETS).query("mine", true).query("cursor", next);
+            let page: Tickets = self.send(&call).await?.parse()?;
+            all.tickets.extend(page.tickets);
+            all.next = page.next;
+        }
+        Ok(all)
     }
 
     /// A ticket as it is, without waiting.

@@ -1,6 +1,6 @@
 //! What can be asked of the table, and why it may say no.
 
-use crate::view::{LockView, TicketView};
+use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
 use crate::{
     Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, Stage, Target, TicketId,
 };
@@ -250,9 +250,13 @@ pub enum Command {
         /// How.
         mode: ConfigureMode,
     },
-    /// Every lock, in the order of names, at most `tickets` holders and waiters of each, and
-    /// [`limits::LISTED_TICKETS_ALL_MAX`](crate::limits::LISTED_TICKETS_ALL_MAX) or little more in all.
+    /// Locks in the order of their names, at most `tickets` holders and waiters of each. One page: at most `limit`, and
+    /// [`limits::LISTED_BYTES_MAX`](crate::limits::LISTED_BYTES_MAX) or little more in all.
     ListLocks {
+        /// Those after this name; from the first on without.
+        after: Option<LockName>,
+        /// So many.
+        limit: usize,
         /// Bound for each listing.
         tickets: usize,
         /// Only those that one of these takes; `None` for every lock.
@@ -264,11 +268,16 @@ pub enum Command {
         name: LockName,
         /// Bound for each listing.
         tickets: usize,
+        /// Where both listings begin.
+        after: TicketsAfter,
     },
-    /// The live tickets of the caller's key, without their ids.
+    /// The live tickets of the caller's key, or made without one from its address, in the order of their numbers. One page,
+    /// as of locks; it may be empty and yet have a next one.
     ListMine {
         /// Who asks.
         caller: Caller,
+        /// Those with higher numbers; 0 for all.
+        after: u64,
         /// Bound of the listing.
         tickets: usize,
     },
@@ -291,6 +300,12 @@ impl Command {
             Self::WaitOn { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether it only looks, at much or little: it changes nothing, and can be done after everything else.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        matches!(self, Self::ListLocks { .. } | Self::ViewLock { .. } | Self::ListMine { .. })
     }
 
     /// Whether overload may shed it: new tickets and reads. Everything else keeps permits where they belong.
@@ -318,11 +333,11 @@ pub enum Outcome {
     /// There was nothing to release, which is what was wanted.
     NothingHeld,
     /// The lock as it is now.
-    Lock(Box<LockView>),
-    /// Locks.
-    Locks(Vec<LockView>),
-    /// Tickets.
-    Tickets(Vec<TicketView>),
+    Lock(Arc<LockView>),
+    /// A page of locks.
+    Locks(Arc<LocksPage>),
+    /// A page of tickets.
+    Tickets(Arc<TicketsPage>),
     /// What a configuration file changed.
     Configured(ConfigureReport),
     /// Done; nothing to show.
@@ -416,6 +431,19 @@ pub enum Rejection {
     /// The ticket is at another stage than it was to be ended at.
     #[error("the ticket has moved on: it is {} now", .0.stage_word())]
     Moved(Box<TicketView>),
+}
+
+impl Outcome {
+    /// What it cost to look, in locks, tickets and the like that were visited.
+    #[must_use]
+    pub fn visited(&self) -> usize {
+        match self {
+            Self::Lock(lock) => lock.visited(),
+            Self::Locks(page) => page.locks.iter().map(LockView::visited).sum(),
+            Self::Tickets(page) => page.visited,
+            _ => 0,
+        }
+    }
 }
 
 impl Rejection {

@@ -105,7 +105,7 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
 
 fn indexes(table: &Table) -> Result<(), String> {
     let mut live: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut makers: BTreeMap<Maker, usize> = BTreeMap::new();
+    let mut makers: BTreeMap<Maker, BTreeSet<u64>> = BTreeMap::new();
     let mut leases: BTreeSet<(u64, TicketId)> = BTreeSet::new();
     let mut ended = 0;
     for (&id, ticket) in &table.tickets {
@@ -132,7 +132,7 @@ fn indexes(table: &Table) -> Result<(), String> {
             format!("rule 4: ticket {} has a lease of {lease:?} that ends at {:?}", ticket.number, ticket.lease_until)
         })?;
         if ticket.is_live() {
-            *makers.entry(ticket.maker()).or_default() += 1;
+            makers.entry(ticket.maker()).or_default().insert(ticket.number);
         }
     }
     for (name, lock) in &table.locks {

@@ -35,7 +35,7 @@ pub use record::{
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use table::{At, LoadError, Table};
-pub use view::{Load, LockView, Occupancy, Statistics, TicketView};
+pub use view::{Load, LockView, LocksPage, Occupancy, Statistics, TicketView, TicketsAfter, TicketsPage};
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.
 pub type Ms = u64;

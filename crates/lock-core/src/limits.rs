@@ -132,10 +132,33 @@ pub const ANSWER_BYTES_NETWORK_MAX: usize = 64 << 20;
 pub const ANSWER_BYTES_ALL_MAX: usize = 256 << 20;
 /// Most tickets that a listing shows for each lock, holders and waiters apart.
 pub const LISTED_TICKETS_MAX: usize = 1000;
+/// Tickets that are looked at for one page of somebody's own.
+pub const LISTED_VISITS_MAX: usize = 2000;
+/// Locks of one page of a listing.
+pub const LISTED_LOCKS_MAX: usize = 1000;
+/// Closed permits of one lock that are told, by the tickets that had them.
+pub const LISTED_CLOSURES_MAX: usize = 1000;
+/// Size of one page of a listing, in bytes of its JSON or so: what begins beyond it is on the next page.
+pub const LISTED_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Locks, tickets and the like that are visited for those who only look, in one step of the engine; the rest of them waits
+/// for the next.
+pub const STEP_VISITS_MAX: usize = 4000;
+/// Requests that only look and wait for the engine.
+pub const LOOKS_MAX: usize = 1000;
+/// Requests that only look and are under way at a time, of all clients: over it they are told to try again.
+pub const READS_MAX: usize = 2000;
+/// Those of one key, or of one address or IPv6 network without a key.
+pub const OWNER_READS_MAX: usize = 64;
+/// Bytes of answers to such requests that are being made or wait to be read, of all clients; more wait their turn.
+pub const READ_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Those of one key, or of one address or IPv6 network without a key.
+pub const OWNER_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long such a request waits for its turn.
+pub const READ_TURN_MAX_MS: Ms = 10_000;
+/// Warnings that the status and the page tell; how many more there are is the last of them.
+pub const WARNINGS_TOLD_MAX: usize = 100;
 /// Slots of a ticket or closure that are told one by one, and names of slots in a listing; ranges tell them all.
 pub const LISTED_SLOTS_MAX: usize = 1000;
-/// Most tickets that a listing of all locks shows; the lock in which it is reached may exceed it by its own bound.
-pub const LISTED_TICKETS_ALL_MAX: usize = 10_000;
 /// Largest status page before it is made HTML, in bytes; what comes after it is counted, not shown.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Changes remembered for readers of the event stream.

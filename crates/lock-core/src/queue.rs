@@ -3,6 +3,7 @@
 use crate::TicketId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// Where a ticket queues. Smaller is served earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +109,18 @@ impl Queue {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, TicketId)> + '_ {
         self.order.iter().map(|(&place, &id)| (place, id))
+    }
+
+    /// Those behind a place, all of them without one, and how many that are not dormant are before each.
+    pub(crate) fn behind(&self, place: Option<Place>) -> impl Iterator<Item = (Place, TicketId, u64)> + '_ {
+        let from = place.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.order.range((from, Bound::Unbounded)).peekable();
+        let mut ahead = rest.peek().map_or(0, |&(&first, _)| self.ahead(first));
+        rest.map(move |(&place, &id)| {
+            let before = ahead;
+            ahead += u64::from(self.is_ready(place));
+            (place, id, before)
+        })
     }
 
     /// Tickets that are not dormant.

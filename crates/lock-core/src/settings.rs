@@ -94,6 +94,14 @@ pub enum Target {
 }
 
 impl Target {
+    /// The name or the beginning of names, and whether it is a name.
+    pub(crate) fn text(&self) -> (&str, bool) {
+        match self {
+            Self::Lock(name) => (name.as_str(), true),
+            Self::Template(prefix) => (prefix.as_str(), false),
+        }
+    }
+
     /// Whether this names the lock, or the beginning of its name.
     #[must_use]
     pub fn takes(&self, lock: &LockName) -> bool {

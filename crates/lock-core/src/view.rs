@@ -1,6 +1,10 @@
 //! What is shown of tickets and locks.
 
-use crate::{Closure, EndedAs, LockRecord, Ms, Stage, State, TicketRecord, WallMs};
+use crate::limits::LISTED_SLOTS_MAX;
+use crate::{
+    Capacity, Closure, EndedAs, LockName, LockRecord, Ms, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs,
+    ranges,
+};
 
 /// A ticket as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,12 @@ impl TicketView {
         }
     }
 
+    /// About the bytes of it as JSON.
+    pub(crate) fn weight(&self) -> usize {
+        let ticket = &self.ticket;
+        600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names)
+    }
+
     /// Time until it surely ends without another sign of life: its lease or its longest hold, whichever is over first.
     #[must_use]
     pub fn ends_in(&self) -> Option<Ms> {
@@ -50,6 +60,13 @@ impl TicketView {
     pub fn is_held(&self) -> bool {
         self.ticket.state == State::Held
     }
+}
+
+/// Numbers of slots and their names, as they are told: the first of them, and all ranges.
+fn slots_weight(slots: &SlotRanges, names: &[SlotName]) -> usize {
+    let numbers = ranges::count(slots).min(LISTED_SLOTS_MAX as u64) as usize * 4;
+    let names: usize = names.iter().take(LISTED_SLOTS_MAX).map(|name| name.as_str().len() + 3).sum();
+    numbers + slots.len() * 12 + names
 }
 
 /// Counts since the lock was made or loaded. Not durable.
@@ -144,6 +161,8 @@ pub struct Load {
     pub waiting_since: Option<WallMs>,
     /// When the first of the present holders was granted its permits.
     pub holding_since: Option<WallMs>,
+    /// When the last of them was.
+    pub last_granted: Option<WallMs>,
 }
 
 impl Load {
@@ -151,6 +170,57 @@ impl Load {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.exclusive || self.in_use + self.closed >= u64::from(self.size)
+    }
+}
+
+/// A place in the listings of a lock's holders and waiters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TicketsAfter {
+    /// Holders with higher fencing tokens.
+    pub token: u64,
+    /// Waiters behind this priority and place in it; all of them without.
+    pub place: Option<(i8, u64)>,
+}
+
+/// Some of the locks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LocksPage {
+    /// In the order of their names.
+    pub locks: Vec<LockView>,
+    /// Locks that come after these.
+    pub more: u64,
+}
+
+impl LocksPage {
+    /// The name after which the next page begins.
+    #[must_use]
+    pub fn next(&self) -> Option<&LockName> {
+        self.locks.last().filter(|_| self.more > 0).map(|lock| &lock.lock.name)
+    }
+
+    /// About the bytes of all that as JSON.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.locks.iter().map(LockView::weight).sum()
+    }
+}
+
+/// Some of somebody's tickets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TicketsPage {
+    /// In the order of their numbers.
+    pub tickets: Vec<TicketView>,
+    /// The number after which the next page begins, if there is more to look through.
+    pub next: Option<u64>,
+    /// Tickets that were looked at: addresses of one network have one list.
+    pub visited: usize,
+}
+
+impl TicketsPage {
+    /// About the bytes of all that as JSON.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.tickets.iter().map(TicketView::weight).sum()
     }
 }
 
@@ -171,12 +241,14 @@ pub struct LockView {
     pub queued: u64,
     /// All of this in numbers, and since when.
     pub load: Load,
-    /// Closed permits.
+    /// Closed permits, the oldest first; bounded.
     pub closures: Vec<Closure>,
     /// Tickets with permits in the order of their grants; bounded as asked.
     pub holders: Vec<TicketView>,
     /// The queue in its order; bounded as asked.
     pub queue: Vec<TicketView>,
+    /// Where the listings of holders and waiters go on, if there are more than these.
+    pub next: Option<TicketsAfter>,
     /// Counts.
     pub statistics: Statistics,
     /// Time until a pause ends by itself.
@@ -185,4 +257,27 @@ pub struct LockView {
     pub now: Ms,
     /// Names of the settings that were changed live since the file set them.
     pub overridden: Vec<&'static str>,
+}
+
+impl LockView {
+    /// About the bytes of it as JSON.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let names: usize = match &self.lock.settings.capacity {
+            Capacity::Size(_) => 0,
+            Capacity::Named(names) => names.iter().map(|name| name.as_str().len() + 3).sum(),
+        };
+        let closures = self.closures.iter().map(|one| 120 + slots_weight(&one.slots, &one.slot_names));
+        let tickets = self.holders.iter().chain(&self.queue).map(TicketView::weight);
+        1200 + self.lock.settings.description.len() + names + closures.chain(tickets).sum::<usize>()
+    }
+
+    /// What was visited for it: a name costs little beside a ticket.
+    pub(crate) fn visited(&self) -> usize {
+        let names = match &self.lock.settings.capacity {
+            Capacity::Size(_) => 0,
+            Capacity::Named(names) => names.len() / 16,
+        };
+        1 + self.holders.len() + self.queue.len() + self.closures.len() + names
+    }
 }

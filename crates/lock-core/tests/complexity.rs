@@ -1,9 +1,9 @@
-//! The work of an operation does not grow with the number of tickets. The only test that looks at a clock, and generously:
+//! The work of an operation does not grow with the number of tickets. The only tests that look at a clock, and generously:
 //! a queue that is 10,000 times as long may make each turn 20 times as dear, where a linear search would make it 10,000.
 
 use lock_core::{
-    At, Caller, Command, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition, QueueLease,
-    ReleaseTarget, Settings, Snapshot, Table, TicketId, limits,
+    At, Caller, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits,
+    Precondition, QueueLease, ReleaseTarget, Settings, Snapshot, Table, Target, TicketId, TicketsAfter, limits,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -107,4 +107,40 @@ fn a_turn_costs_the_same_with_ten_and_with_a_hundred_thousand_in_the_queue() {
     let ratio = long.as_secs_f64() / short.as_secs_f64();
     println!("{TURNS} turns: {short:?} with 10 queued, {long:?} with 100,000, ratio {ratio:.1}");
     assert!(ratio < 20.0, "a turn costs {ratio:.1} times as much in the long queue");
+}
+
+impl Shop {
+    fn time_of(&mut self, looks: &Command) -> Duration {
+        let begin = Instant::now();
+        for _ in 0..1000 {
+            self.table.apply(self.at(), looks).expect("a look is always allowed");
+        }
+        begin.elapsed()
+    }
+}
+
+#[test]
+fn a_look_costs_what_it_shows_whatever_else_there_is() {
+    let mut few = Shop::open(10);
+    let mut many = Shop::open(limits::LOCK_TICKETS_MAX - 2);
+    let lock = |number| Definition {
+        target: Target::Lock(LockName::new(&format!("lock-{number:05}")).expect("a name")),
+        settings: Settings::new(1),
+        paused: false,
+    };
+    let mode = ConfigureMode::CreateMissing;
+    many.table.apply(many.at(), &Command::Configure { definitions: (0..50_000).map(lock).collect(), mode }).unwrap();
+    let name = LockName::new("san").expect("a name");
+    let among: Arc<[Target]> = Arc::from([Target::Lock(name.clone())]);
+    for look in [
+        Command::ListMine { caller: Caller::anonymous("nobody"), after: 0, tickets: 1000 },
+        Command::ListLocks { after: None, limit: 1000, tickets: 0, among: Some(among) },
+        Command::ViewLock { name, tickets: 0, after: TicketsAfter::default() },
+    ] {
+        let best = |shop: &mut Shop| (0..3).map(|_| shop.time_of(&look)).min().expect("three runs");
+        let (few, many) = (best(&mut few), best(&mut many));
+        let ratio = many.as_secs_f64() / few.as_secs_f64();
+        println!("1000 of {look:?}: {few:?} beside few, {many:?} beside many, ratio {ratio:.1}");
+        assert!(ratio < 20.0, "{look:?} costs {ratio:.1} times as much beside many");
+    }
 }

@@ -240,8 +240,8 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             let (lock, _, token) = told(choices, world);
             Command::Verify { lock, token }
         }
-        63 => Command::ListMine { caller: caller(choices), tickets: 10 },
-        _ => Command::ViewLock { name: lock(choices), tickets: 10 },
+        63 => Command::ListMine { caller: caller(choices), after: 0, tickets: 10 },
+        _ => Command::ViewLock { name: lock(choices), tickets: 10, after: TicketsAfter::default() },
     };
     Act::Command(Box::new(command))
 }

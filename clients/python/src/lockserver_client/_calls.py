@@ -38,8 +38,13 @@ def renew_once(core: Core, ticket_id: str, timeout_s: float) -> Plan[tuple[float
 
 
 def locks(core: Core) -> Plan[Locks]:
-    """All locks."""
-    return (yield from send(core, Call("GET", "/v1/locks"))).read(Locks)
+    """All locks, however many pages the server makes of them."""
+    page = first = (yield from send(core, Call("GET", "/v1/locks"))).read(Locks)
+    found = list(first.locks)
+    while page.next is not None:
+        page = (yield from send(core, Call("GET", "/v1/locks", params=(("cursor", page.next),)))).read(Locks)
+        found += page.locks
+    return Locks(locks=found, as_of=first.as_of)
 
 
 def lock(core: Core, name: str) -> Plan[Lock]:
@@ -59,7 +64,14 @@ def status(core: Core) -> Plan[Status]:
 
 def my_tickets(core: Core) -> Plan[list[Ticket]]:
     """The caller's tickets."""
-    return (yield from send(core, Call("GET", "/v1/tickets", params=(("mine", "true"),)))).read(Tickets).tickets
+    asked: tuple[tuple[str, str], ...] = (("mine", "true"),)
+    page = (yield from send(core, Call("GET", "/v1/tickets", params=asked))).read(Tickets)
+    found = list(page.tickets)
+    while page.next is not None:
+        more = Call("GET", "/v1/tickets", params=(*asked, ("cursor", page.next)))
+        page = (yield from send(core, more)).read(Tickets)
+        found += page.tickets
+    return found
 
 
 def ticket(core: Core, ticket_id: str) -> Plan[Ticket]:

@@ -164,6 +164,8 @@ class Locks:
 
     locks: list[Lock] = _list(Lock)
     as_of: str = ""
+    #: Where the next page begins; the client has read them all.
+    next: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ class Tickets:
     """A list of tickets."""
 
     tickets: list[Ticket] = _list(Ticket)
+    next: str | None = None
 
 
 @dataclass(frozen=True)
@@ -292,3 +295,4 @@ class Problem:
     ended_as: str | None = None
     would_end: int | None = None
     tickets: list[Ticket] = _list(Ticket)
+    next: str | None = None

@@ -101,7 +101,7 @@ impl Table {
             return full("tickets of the server", TICKETS_MAX);
         }
         let maker = Maker::of(new.caller.owner.as_ref(), &new.caller.from);
-        if self.makers.get(&maker).is_some_and(|count| *count >= OWNER_TICKETS_MAX) {
+        if self.makers.get(&maker).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
             return full("tickets of a key or address", OWNER_TICKETS_MAX);
         }
         Ok(template)
@@ -208,7 +208,7 @@ impl Table {
         if let Some(holder) = &new.holder {
             self.holders.insert((new.lock.clone(), holder.clone()), new.id);
         }
-        *self.makers.entry(ticket.maker()).or_default() += 1;
+        self.makers.entry(ticket.maker()).or_default().insert(ticket.number);
         self.numbers.insert(ticket.number, new.id);
         let (place, wants) = (ticket.place(), ticket.wants());
         self.tickets.insert(new.id, Box::new(ticket));

@@ -201,9 +201,9 @@ impl Table {
         if let Some(holder) = holder {
             self.holders.remove(&(name.clone(), holder));
         }
-        let count = self.makers.get_mut(&maker).expect("counts each live ticket");
-        *count -= 1;
-        if *count == 0 {
+        let numbers = self.makers.get_mut(&maker).expect("has each live ticket");
+        numbers.remove(&number);
+        if numbers.is_empty() {
             self.makers.remove(&maker);
         }
         if waited {

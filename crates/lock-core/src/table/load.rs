@@ -153,7 +153,7 @@ impl Table {
                 let key = (ticket.lock.clone(), holder.clone());
                 require(self.holders.insert(key, id).is_none(), || format!("holder {holder} has two tickets"))?;
             }
-            *self.makers.entry(ticket.maker()).or_default() += 1;
+            self.makers.entry(ticket.maker()).or_default().insert(number);
         }
         if let State::Ended { at, .. } = ticket.state {
             self.ended.insert((at, number, id));

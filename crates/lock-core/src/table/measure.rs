@@ -1,7 +1,7 @@
 //! All locks in numbers, for the metrics and the page: no ticket is copied, and a lock costs as much whatever it holds.
 
 use super::{Lock, Table};
-use crate::{Load, LockName, Occupancy, Prefix, Target, WallMs};
+use crate::{Load, LockName, Occupancy, Prefix, Target, TicketId, WallMs};
 use std::collections::BTreeMap;
 
 impl Table {
@@ -31,12 +31,12 @@ impl Table {
     }
 
     /// The names of all locks, in order.
-    pub fn lock_names(&self) -> impl Iterator<Item = &LockName> {
+    pub fn lock_names(&self) -> impl ExactSizeIterator<Item = &LockName> {
         self.locks.keys()
     }
 
     pub(super) fn load_of(&self, lock: &Lock) -> Load {
-        let first = lock.active.values().next().map(|&id| self.ticket(id));
+        let since = |id: Option<&TicketId>| id.and_then(|&id| self.ticket(id).granted_at);
         Load {
             size: lock.slots.size(),
             free: if lock.exclusive { 0 } else { lock.slots.room() },
@@ -49,7 +49,8 @@ impl Table {
             exclusive: lock.exclusive,
             paused: lock.record.pause.is_some(),
             waiting_since: lock.queue.longest_in_line().map(|id| self.ticket(id).created_at),
-            holding_since: first.and_then(|ticket| ticket.granted_at),
+            holding_since: since(lock.active.values().next()),
+            last_granted: since(lock.active.values().next_back()),
         }
     }
 

@@ -64,8 +64,8 @@ pub struct Table {
     pub(crate) requests: BTreeMap<RequestScope, TicketId>,
     /// Live tickets whose protocol names the holder.
     pub(crate) holders: BTreeMap<(LockName, Arc<str>), TicketId>,
-    /// Live tickets of each key or, without one, address.
-    pub(crate) makers: BTreeMap<Maker, usize>,
+    /// Numbers of the live tickets of each key or, without one, address.
+    pub(crate) makers: BTreeMap<Maker, BTreeSet<u64>>,
     pub(crate) closures: BTreeMap<u64, Closure>,
     pub(crate) closed_names: BTreeMap<LockName, ClosedName>,
     pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawn>,
@@ -282,9 +282,11 @@ impl Table {
             }
             Command::Open { lock, number } => self.open(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
-            Command::ListLocks { tickets, among } => Ok(self.list_locks(*tickets, among.as_deref())),
-            Command::ViewLock { name, tickets } => self.view_lock(name, *tickets),
-            Command::ListMine { caller, tickets } => Ok(self.list_mine(caller, *tickets)),
+            Command::ListLocks { after, limit, tickets, among } => {
+                Ok(self.list_locks(after.as_ref(), *limit, *tickets, among.as_deref()))
+            }
+            Command::ViewLock { name, tickets, after } => self.view_lock(name, *tickets, *after),
+            Command::ListMine { caller, after, tickets } => Ok(self.list_mine(caller, *after, *tickets)),
             Command::Verify { lock, token } => self.verify(lock, *token),
         }
     }

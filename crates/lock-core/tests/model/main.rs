@@ -204,11 +204,11 @@ impl Run {
             return Err(mirror::differs(&expected, &got));
         }
         let everybody = |_| true;
-        let list = Command::ListLocks { tickets: 1000, among: None };
+        let list = Command::ListLocks { after: None, limit: 1000, tickets: 1000, among: None };
         let Ok(Outcome::Locks(locks)) = self.table.apply(at(&self.model, &everybody), &list) else {
             return Err("no list".into());
         };
-        for lock in locks {
+        for lock in &locks.locks {
             let name = lock.lock.name.clone();
             let out = self.model.out(&name).len() as u64;
             let closed: u64 =

@@ -8,6 +8,7 @@ mod scenario;
 mod bounds;
 mod file;
 mod measure;
+mod pages;
 mod rules_01_to_03;
 mod rules_04_to_05;
 mod rules_06_to_08;

@@ -16,7 +16,9 @@ mod parse;
 mod words;
 
 use crate::mirror::Mirror;
-use lock_core::{At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, Target, TicketId, What};
+use lock_core::{
+    At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, Target, TicketId, TicketsAfter, What,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Wall time of service time 0, so that the two cannot be confused.
@@ -279,7 +281,7 @@ impl Stage {
 
     fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {
         let at = At { now: self.now, wall: WALL, present: &|_| false };
-        let command = Command::ViewLock { name: lock.clone(), tickets: 1000 };
+        let command = Command::ViewLock { name: lock.clone(), tickets: 1000, after: TicketsAfter::default() };
         match self.table.apply(at, &command) {
             Ok(Outcome::Lock(view)) => {
                 view.holders.iter().chain(&view.queue).find(|ticket| ticket.ticket.id == id).cloned()

@@ -3,7 +3,7 @@
 use super::{Act, Actor, Stage};
 use lock_core::{
     Caller, Capacity, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, Ms, NewTicket, Patch,
-    Permits, Precondition, Prefix, QueueLease, ReleaseTarget, Settings, SlotName, Target, TicketId,
+    Permits, Precondition, Prefix, QueueLease, ReleaseTarget, Settings, SlotName, Target, TicketId, TicketsAfter,
 };
 use std::sync::Arc;
 
@@ -86,11 +86,15 @@ impl Stage {
                 });
             }
             "view" => {
-                return admin(Command::ViewLock { name: lock(words[1]), tickets: 1000 });
+                return admin(Command::ViewLock {
+                    name: lock(words[1]),
+                    tickets: 1000,
+                    after: TicketsAfter::default(),
+                });
             }
-            "locks" => return admin(Command::ListLocks { tickets: 10, among: None }),
+            "locks" => return admin(Command::ListLocks { after: None, limit: 100, tickets: 10, among: None }),
             "mine" => {
-                return admin(Command::ListMine { caller: caller(&rest(1)), tickets: 1000 });
+                return admin(Command::ListMine { caller: caller(&rest(1)), after: 0, tickets: 1000 });
             }
             "verify" => {
                 return admin(Command::Verify { lock: lock(words[1]), token: words[2].parse().expect("a token") });

@@ -82,10 +82,10 @@ pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {
         Ok(Outcome::NothingHeld) => "nothing".to_owned(),
         Ok(Outcome::Lock(view)) => lock(&view),
         Ok(Outcome::Locks(locks)) => {
-            let names: Vec<&str> = locks.iter().map(|lock| lock.lock.name.as_str()).collect();
+            let names: Vec<&str> = locks.locks.iter().map(|lock| lock.lock.name.as_str()).collect();
             format!("locks {}", names.join(",")).trim().to_owned()
         }
-        Ok(Outcome::Tickets(tickets)) => format!("{} tickets", tickets.len()),
+        Ok(Outcome::Tickets(tickets)) => format!("{} tickets", tickets.tickets.len()),
         Ok(Outcome::Done) => "done".to_owned(),
         Ok(Outcome::Again) => "again".to_owned(),
         Ok(Outcome::Configured(report)) => {

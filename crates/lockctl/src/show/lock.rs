@@ -68,6 +68,11 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
     if let Some(template) = &lock.template {
         out.push_str(&format!("{}\n", style.dim(&format!("from the template {}", clean(template)))));
     }
+    if let Some(wait) = lock.expected_wait_s.map(Duration::from).filter(|wait| !wait.is_zero()) {
+        let wait =
+            if wait < Duration::from_secs(1) { "less than 1 s".to_owned() } else { format!("about {}", human(wait)) };
+        out.push_str(&format!("a newcomer waits {wait}, by what has been usual\n"));
+    }
     if !lock.holders.is_empty() {
         let rows: Vec<Vec<Cell>> = lock
             .holders

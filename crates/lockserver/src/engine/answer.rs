@@ -3,8 +3,11 @@
 use super::events::EventId;
 use super::receipt::Receipt;
 use lock_core::{Command, Outcome, Rejection};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
+
+/// An outcome as bytes of some protocol, made by the first who needs it: who looks at the same in one step shares it.
+pub type Rendered = Arc<OnceLock<Arc<[u8]>>>;
 
 /// What came of a command, and the receipt that goes with telling it.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub struct Told {
     pub as_of: EventId,
     /// To be confirmed when the answer was delivered, and dropped otherwise.
     pub receipt: Option<Arc<Receipt>>,
+    /// See [`Rendered`].
+    pub rendered: Rendered,
 }
 
 /// Why there is no outcome.

@@ -1,5 +1,6 @@
 //! Committed events: a bounded memory that readers resume from, and the log lines.
 
+use super::answer::Rendered;
 use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
 use lock_core::{EndedAs, Event, Load, LockName, Step, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -81,6 +82,8 @@ pub struct Published {
     pub event: Arc<Event>,
     /// How the lock was then.
     pub load: Option<Arc<Load>>,
+    /// As a stream tells it, made by the first stream that does.
+    pub told: Rendered,
 }
 
 impl Default for Events {
@@ -122,7 +125,7 @@ impl Events {
                     now
                 }
             };
-            published.push(Published { event: Arc::new(event), load });
+            published.push(Published { event: Arc::new(event), load, told: Rendered::default() });
         }
         let mut ring = self.ring();
         for one in published {

@@ -3,6 +3,7 @@
 use super::answer::{Answer, Failure};
 use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
+use super::look::Onlooker;
 use super::term::Status;
 use super::waiters::{GivenUp, Presence, Waiter};
 use crate::audit::Audit;
@@ -38,10 +39,27 @@ impl Handle {
     /// If the command may wait: it would have nobody to wait for.
     pub async fn submit(&self, command: Command) -> Answer {
         assert!(!command.may_wait(), "a command that may wait goes through submit_waiting");
-        let shed = command.may_be_shed();
+        let (shed, looks) = (command.may_be_shed(), command.only_looks());
         let (request, answer) = Request::new(command);
-        self.push(request, shed).await?;
+        if looks {
+            self.noting_shed(self.lanes.push_look(request))?;
+        } else {
+            self.push(request, shed).await?;
+        }
         answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
+    }
+
+    /// Sends a command that only looks, for this client: once it has gone, nobody looks for it.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn look(&self, command: Command, presence: Arc<dyn Presence>) -> Answer {
+        assert!(command.only_looks(), "nobody may be passed over who wants more than to look");
+        let (mut request, answer) = Request::new(command);
+        request.onlooker = Some(Onlooker(presence));
+        self.noting_shed(self.lanes.push_look(request))?;
+        // Its client has gone.
+        answer.await.unwrap_or(Err(Failure::Overloaded))
     }
 
     /// The same for a command that does not say itself whose it is.
@@ -74,7 +92,11 @@ impl Handle {
         if !shed {
             return self.lanes.push_urgent(request).await;
         }
-        self.lanes.push_ordinary(request).inspect_err(|failure| {
+        self.noting_shed(self.lanes.push_ordinary(request))
+    }
+
+    fn noting_shed(&self, pushed: Result<(), Failure>) -> Result<(), Failure> {
+        pushed.inspect_err(|failure| {
             if *failure == Failure::Overloaded {
                 self.metrics.engine.shed.increment();
             }
@@ -84,7 +106,7 @@ impl Handle {
     /// Has the metrics say how the locks are now. False if the engine cannot tell, or not soon enough.
     pub async fn measure(&self) -> bool {
         let (request, answer) = Request::measure();
-        let measured = async { self.lanes.push_urgent(request).await.is_ok() && matches!(answer.await, Ok(Ok(_))) };
+        let measured = async { self.lanes.push_look(request).is_ok() && matches!(answer.await, Ok(Ok(_))) };
         timeout(MEASURE_TIME, measured).await.unwrap_or(false)
     }
 

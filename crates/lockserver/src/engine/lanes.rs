@@ -1,7 +1,10 @@
-//! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads.
+//! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads;
+//! and one for those who only look, which is drained when everything else is done (see `look`).
 
 use super::answer::{Answer, Failure};
+use super::look::Onlooker;
 use super::waiters::Waiter;
+use lock_core::limits::LOOKS_MAX;
 use lock_core::{Caller, Command};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -39,6 +42,8 @@ pub struct Request {
     pub(crate) turn: Turn,
     /// Whose it is, where the command itself does not say so.
     pub(crate) by: Option<Caller>,
+    /// Who looks, if it only looks.
+    pub(crate) onlooker: Option<Onlooker>,
 }
 
 /// Why a request is looked at.
@@ -68,7 +73,7 @@ impl Request {
 
     fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First, by: None }, answer)
+        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First, by: None, onlooker: None }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -106,10 +111,17 @@ impl Request {
 struct Queues {
     urgent: VecDeque<Request>,
     ordinary: VecDeque<Request>,
+    looks: VecDeque<Request>,
     closed: bool,
 }
 
-/// The two lanes.
+impl Queues {
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.ordinary.is_empty() && self.looks.is_empty()
+    }
+}
+
+/// The lanes.
 #[derive(Debug)]
 pub struct Lanes {
     queues: Mutex<Queues>,
@@ -142,6 +154,25 @@ impl Lanes {
         Ok(())
     }
 
+    /// Sends a request that only looks. Overload sheds it, and nothing that changes anything waits for it.
+    pub(crate) fn push_look(&self, request: Request) -> Result<(), Failure> {
+        let mut queues = self.queues();
+        if queues.closed {
+            return Err(Failure::ShuttingDown);
+        }
+        if queues.looks.len() >= LOOKS_MAX {
+            return Err(Failure::Overloaded);
+        }
+        queues.looks.push_back(request);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// The next request that only looks.
+    pub(crate) fn take_look(&self) -> Option<Request> {
+        self.queues().looks.pop_front()
+    }
+
     /// Sends a request that is never shed; waits for room if there is none.
     pub(crate) async fn push_urgent(&self, request: Request) -> Result<(), Failure> {
         let Ok(room) = self.urgent_room.acquire().await else {
@@ -166,18 +197,19 @@ impl Lanes {
     pub(crate) fn push_report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            queues.urgent.push_back(Request { work, reply: None, waiter: None, turn: Turn::First, by: None });
+            let request = Request { work, reply: None, waiter: None, turn: Turn::First, by: None, onlooker: None };
+            queues.urgent.push_back(request);
             self.arrived.notify_one();
         }
     }
 
-    /// Waits until something has arrived, at most this long, and takes what fits a step. `None` once the lanes are closed
-    /// and empty.
+    /// Waits until something has arrived, at most this long, and takes what fits a step; those who only look stay for
+    /// its end. `None` once the lanes are closed and empty.
     pub fn take(&self, timeout: Duration) -> Option<Vec<Request>> {
-        let empty = |queues: &mut Queues| queues.urgent.is_empty() && queues.ordinary.is_empty() && !queues.closed;
+        let empty = |queues: &mut Queues| queues.is_empty() && !queues.closed;
         let (mut queues, _) =
             self.arrived.wait_timeout_while(self.queues(), timeout, empty).unwrap_or_else(PoisonError::into_inner);
-        if queues.closed && queues.urgent.is_empty() && queues.ordinary.is_empty() {
+        if queues.closed && queues.is_empty() {
             return None;
         }
         let urgent = queues.urgent.len().min(BATCH_MAX);
@@ -190,11 +222,11 @@ impl Lanes {
         Some(batch)
     }
 
-    /// Requests in the urgent and in the ordinary lane.
+    /// Requests in the urgent lane, and in the ordinary one and behind it.
     #[must_use]
     pub fn lengths(&self) -> (usize, usize) {
         let queues = self.queues();
-        (queues.urgent.len(), queues.ordinary.len())
+        (queues.urgent.len(), queues.ordinary.len() + queues.looks.len())
     }
 
     /// Nothing more is taken in; what is there is still answered.
@@ -208,7 +240,8 @@ impl Lanes {
     pub(crate) fn abandon(&self) {
         self.close();
         let mut queues = self.queues();
-        let left = (std::mem::take(&mut queues.urgent), std::mem::take(&mut queues.ordinary));
+        let Queues { urgent, ordinary, looks, .. } = &mut *queues;
+        let left = [urgent, ordinary, looks].map(std::mem::take);
         drop(queues);
         // Their senders hear it by the loss of the other end.
         drop(left);
@@ -223,16 +256,20 @@ mod tests {
     #[test]
     fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
         let lanes = Lanes::new();
-        let (request, mut ordinary) = Request::new(Command::ListLocks { tickets: 0, among: None });
+        let verify = || Command::Verify { lock: LockName::new("x").unwrap(), token: 1 };
+        let (request, mut ordinary) = Request::new(verify());
         lanes.push_ordinary(request).unwrap();
+        let (request, mut look) = Request::measure();
+        lanes.push_look(request).unwrap();
         let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
         lanes.queues().urgent.push_back(request);
         lanes.abandon();
         let gone = Err(oneshot::error::TryRecvError::Closed);
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
-        let (late, _answer) = Request::new(Command::ListLocks { tickets: 0, among: None });
-        assert_eq!(lanes.push_ordinary(late).unwrap_err(), Failure::ShuttingDown);
+        assert_eq!(look.try_recv().map(drop), gone);
+        assert_eq!(lanes.push_ordinary(Request::new(verify()).0).unwrap_err(), Failure::ShuttingDown);
+        assert_eq!(lanes.push_look(Request::measure().0).unwrap_err(), Failure::ShuttingDown);
         assert!(lanes.take(Duration::ZERO).is_none());
     }
 }

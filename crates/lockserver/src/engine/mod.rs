@@ -11,6 +11,7 @@ mod clock;
 mod events;
 mod handle;
 mod lanes;
+mod look;
 mod pulse;
 mod receipt;
 mod step;
@@ -18,7 +19,7 @@ mod term;
 mod thread;
 mod waiters;
 
-pub use answer::{Answer, Failure, Told};
+pub use answer::{Answer, Failure, Rendered, Told};
 pub use clock::Tick;
 pub use events::{EventId, Events, Published, Reset};
 pub use handle::{Handle, Wait};

@@ -1,6 +1,6 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
-use super::answer::{Failure, Reply, Tells, Told, tell};
+use super::answer::{Failure, Rendered, Reply, Tells, Told, tell};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
@@ -40,12 +40,10 @@ pub struct Engine {
     pub(crate) audit: Audit,
     /// Who asked for which events of this step.
     causes: Vec<(Range<usize>, Caller)>,
-    /// Somebody wants the locks measured after this step.
-    measure: bool,
     /// Service time of the last commit.
     pub(crate) saved_at: u64,
     clock: ServiceClock,
-    lanes: Arc<Lanes>,
+    pub(crate) lanes: Arc<Lanes>,
     /// Requests that need another step, ahead of all others.
     pub(crate) unfinished: Vec<Request>,
     /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
@@ -88,7 +86,6 @@ impl Engine {
             metrics,
             audit,
             causes: Vec::new(),
-            measure: false,
             saved_at: 0,
             clock: ServiceClock::default(),
             lanes,
@@ -113,11 +110,18 @@ impl Engine {
         }
         if self.table.is_none() {
             self.refuse(batch);
+            self.refuse_looks();
             return Ok(());
         }
         let mut all = std::mem::take(&mut self.unfinished);
         all.extend(batch);
-        self.run(tick, passed, gap, all)
+        self.run(tick, passed, gap, all)?;
+        if self.table.is_some() {
+            self.look(tick);
+        } else {
+            self.refuse_looks();
+        }
+        Ok(())
     }
 
     /// Milliseconds until something is due although nothing arrives; `None` for nothing in sight.
@@ -173,11 +177,7 @@ impl Engine {
         let command = match request.work {
             Work::Command(command) => *command,
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
-            Work::Measure => {
-                self.measure = true;
-                let (answer, events) = (Ok(Outcome::Done), table.events_so_far());
-                return replies.push(Reply { to: request.reply, answer, tells: Tells::Nothing, events });
-            }
+            Work::Measure => unreachable!("who measures only looks"),
         };
         let tells = match request.turn {
             Turn::Again { made } => Tells::of_waiting(made),
@@ -257,7 +257,7 @@ impl Engine {
                 _ => None,
             };
             let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
-            Told { outcome, as_of, receipt }
+            Told { outcome, as_of, receipt, rendered: Rendered::default() }
         });
         tell(reply.to, told);
     }
@@ -289,7 +289,7 @@ impl Engine {
     /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
     /// outcome is unknown, everybody in the batch hears so, and the term is over.
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
-        let (measure, causes) = (std::mem::take(&mut self.measure), std::mem::take(&mut self.causes));
+        let causes = std::mem::take(&mut self.causes);
         let mut changes = table.take_changes();
         let worth_saving = table.is_timed() || table.has_late_changes();
         if changes.is_empty() && worth_saving && table.now() >= self.saved_at + SAVE_CLOCK_MS {
@@ -329,9 +329,6 @@ impl Engine {
         self.metrics.history.note(&events);
         self.metrics.history.sample(wall, &table);
         self.events.publish(events, |lock| table.lock_load(lock));
-        if measure {
-            self.metrics.locks.measure(&table, wall);
-        }
         let mut receipts = BTreeMap::new();
         for (view, waiting) in views {
             for one in waiting {

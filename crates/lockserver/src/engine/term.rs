@@ -248,5 +248,6 @@ fn again(id: TicketId, one: Registered) -> Request {
         waiter: Some(one.waiter),
         turn: Turn::Again { made: one.made },
         by: None,
+        onlooker: None,
     }
 }

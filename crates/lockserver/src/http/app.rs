@@ -2,6 +2,7 @@
 
 use super::auth::{AuthSettings, Denied, Failures, Refusals, Who};
 use super::connection::{self, Connection, Held, Holder};
+use super::reads::Reads;
 use super::service::Service;
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
@@ -54,6 +55,8 @@ pub struct App {
     pub(super) refusals: Arc<Refusals>,
     waiting: Places,
     streams: Places,
+    /// Requests that only look.
+    pub(super) reads: Reads,
 }
 
 impl App {
@@ -62,7 +65,17 @@ impl App {
     pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
         let (waiting, streams) = (Places::default(), Places::default());
         let (failures, refusals) = (Arc::default(), Arc::default());
-        Self { engine, live, stop, service: Arc::new(service), failures, refusals, waiting, streams }
+        Self {
+            engine,
+            live,
+            stop,
+            service: Arc::new(service),
+            failures,
+            refusals,
+            waiting,
+            streams,
+            reads: Reads::default(),
+        }
     }
 
     /// Settings as they are now.

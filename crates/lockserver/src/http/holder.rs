@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use lock_core::{
     Caller, Command, IfBusy, Lease, LockName, LockView, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget,
-    TicketId,
+    TicketId, TicketsAfter,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -71,8 +71,13 @@ pub(super) async fn give_back(app: &App, caller: &Caller, lock: &LockName, holde
 }
 
 /// The lock, with its first holders.
-pub(super) async fn look(app: &App, lock: &LockName) -> Result<Box<LockView>, Failure> {
-    match app.engine.submit(Command::ViewLock { name: lock.clone(), tickets: 1 }).await?.outcome {
+pub(super) async fn look(app: &App, lock: &LockName) -> Result<Arc<LockView>, Failure> {
+    match app
+        .engine
+        .submit(Command::ViewLock { name: lock.clone(), tickets: 1, after: TicketsAfter::default() })
+        .await?
+        .outcome
+    {
         Outcome::Lock(view) => Ok(view),
         other => unreachable!("a lock was asked for, not {other:?}"),
     }

@@ -9,6 +9,7 @@ use axum::extract::{Extension, MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use lock_core::limits::LISTED_BYTES_MAX;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,12 @@ const NO_ANSWER: u16 = 499;
 
 /// The metrics, in the format that is asked for. They are given also when the engine has no answer, without those that
 /// only it knows.
-pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
+pub(super) async fn show(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    Extension(connection): Extension<Arc<Connection>>,
+    headers: HeaderMap,
+) -> Response {
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let format = Format::wanted(&accept.collect::<Vec<_>>().join(","));
     let measured = app.engine.measure().await;
@@ -35,7 +41,8 @@ pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>,
     let may_see = move |label: Label<'_>| who.sees_label(label);
     let metrics = app.engine.metrics().clone();
     // It reads files of the kernel, and may be long.
-    let text = tokio::task::spawn_blocking(move || metrics.render(format, &scrape, may_see)).await;
+    let render = move || metrics.render(format, &scrape, may_see);
+    let text = app.reads.make(&connection, LISTED_BYTES_MAX, render).await;
     match text {
         Ok(text) => {
             let headers = [
@@ -45,7 +52,7 @@ pub(super) async fn show(State(app): State<App>, Extension(who): Extension<Who>,
             ];
             (headers, text).into_response()
         }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
 }
 

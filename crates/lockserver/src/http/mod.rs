@@ -14,6 +14,7 @@ mod json;
 mod metrics;
 mod page;
 mod path;
+mod reads;
 mod router;
 mod routes;
 mod service;

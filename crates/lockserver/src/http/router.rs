@@ -3,7 +3,7 @@
 use super::app::App;
 use super::auth::{self, Gate};
 use super::routes::{Entry, Face, Need, Routes};
-use super::{fleetlock, health, json, metrics, page, shrink, terraform, xmlrpc};
+use super::{fleetlock, health, json, metrics, page, reads, shrink, terraform, xmlrpc};
 use crate::access::Right::{Observe, Use};
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
@@ -44,8 +44,11 @@ pub fn router(app: App) -> Router {
     let gate = Gate::new(app.clone(), table);
     router
         .fallback(unknown_path)
+        // Inside the gate: whose turn it is depends on who asks.
+        .layer(middleware::from_fn_with_state(app.clone(), reads::pass))
         .layer(middleware::from_fn_with_state(gate, auth::pass))
-        .layer(middleware::from_fn(shrink::pass))
+        .layer(middleware::from_fn_with_state(app.clone(), shrink::pass))
+        .layer(middleware::from_fn(reads::hold))
         // Around the gate: what it refuses is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)

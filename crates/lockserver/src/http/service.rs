@@ -1,6 +1,7 @@
 //! What the faces know of the process around them: its store, its configuration, and how to have that read again.
 
 use lock_api::{ConfigurationStatus, Reloaded};
+use lock_core::limits::WARNINGS_TOLD_MAX;
 use std::path::PathBuf;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,4 +31,13 @@ pub struct Service {
     pub configured: watch::Receiver<Configured>,
     /// To whoever reloads.
     pub reload: mpsc::Sender<ReloadRequest>,
+}
+
+/// What is told of these warnings: a configuration may have one for each of its lines.
+pub(super) fn told_warnings(all: &[String]) -> Vec<String> {
+    let mut told: Vec<String> = all.iter().take(WARNINGS_TOLD_MAX).cloned().collect();
+    if all.len() > told.len() {
+        told.push(format!("and {} more, which are in the log", all.len() - told.len()));
+    }
+    told
 }

@@ -1,10 +1,12 @@
 //! Answers made smaller for who asks for it: `Accept-Encoding: gzip` (RFC 9110, section 12.5.3).
 //!
-//! Only the documents and listings named here, which are long and hold no secret beside what others wrote. Never tickets,
+//! Only the documents and listings named here (and what is the same for everybody, which is shrunk once, where it stands), which are long and hold no secret beside what others wrote. Never tickets,
 //! whose answers are followed to their client byte by byte, nor the stream of events, which must not be kept back.
 
+use super::app::App;
+use super::connection::Connection;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -12,14 +14,13 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lock_api::routes;
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// What may be shrunk, when it is read.
 const ROUTES: [&str; 7] =
-    ["/", "/locks/{lock}", routes::LOCKS, routes::LOCK, routes::LOCK_HISTORY, routes::OPENAPI, routes::METRICS];
+    ["/", "/locks/{lock}", routes::LOCKS, routes::LOCK, routes::LOCK_HISTORY, routes::TICKETS, routes::METRICS];
 /// What is shorter fits into a packet or two anyway.
 const SMALLEST: usize = 1024;
-/// What is longer would keep the other tasks of its thread waiting.
-const AT_ONCE: usize = 64 * 1024;
 /// Low: the last few per cent would cost several times as much.
 const LEVEL: Compression = Compression::new(3);
 /// At the end of the ETag of what is shrunk: strong ETags differ with the bytes (RFC 9110, section 8.8.3.3).
@@ -54,32 +55,34 @@ pub(super) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
 }
 
 /// Around every route.
-pub(super) async fn pass(request: Request, next: Next) -> Response {
+pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let listed = reads && path.is_some_and(|path| ROUTES.contains(&path.as_str()));
     let wanted = *request.method() == Method::GET && accepted(request.headers());
+    let connection = request.extensions().get::<Arc<Connection>>().cloned();
     let mut response = next.run(request).await;
     if !listed {
         return response;
     }
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    match length {
-        Some(length) if wanted && length >= SMALLEST => shrunk(response, length).await,
+    match (length, connection) {
+        (Some(length), Some(connection)) if wanted && length >= SMALLEST => {
+            shrunk(&app, &connection, response, length).await
+        }
         _ => response,
     }
 }
 
-async fn shrunk(response: Response, length: usize) -> Response {
+async fn shrunk(app: &App, connection: &Connection, response: Response, length: usize) -> Response {
     let (mut parts, body) = response.into_parts();
     let bytes: Result<Bytes, _> = to_bytes(body, length).await;
     let small = match bytes {
-        Ok(bytes) if length <= AT_ONCE => Some(gzip(&bytes, LEVEL)),
-        Ok(bytes) => tokio::task::spawn_blocking(move || gzip(&bytes, LEVEL)).await.ok(),
+        Ok(bytes) => app.reads.make(connection, length, move || gzip(&bytes, LEVEL)).await.ok(),
         Err(_) => None,
     };
-    // Only a body that fails while it is read, or a server at its end, comes to this.
+    // Only a body that fails while it is read, a client that has gone, or a server at its end, comes to this.
     let Some(small) = small else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let etag = parts.headers.get(header::ETAG).and_then(|value| untag(value.to_str().ok()?)).map(|of| tag(of, true));
     if let Some(value) = etag.and_then(|etag| HeaderValue::try_from(etag).ok()) {

@@ -1,6 +1,7 @@
 //! The engine's promises, one by one: lanes, terms, receipts, waiting, the clock. No threads; time is an argument.
 
 mod lanes;
+mod looks;
 mod metrics;
 mod receipts;
 mod rig;

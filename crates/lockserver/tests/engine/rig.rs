@@ -89,7 +89,7 @@ fn snapshot(disk: &Disk) -> Snapshot {
 }
 
 /// A connection that a test can break.
-pub(crate) struct Connection(AtomicBool);
+pub(crate) struct Connection(pub(crate) AtomicBool);
 
 impl Presence for Connection {
     fn is_open(&self) -> bool {
@@ -106,7 +106,7 @@ impl Connection {
 /// An answer under way.
 pub(crate) type Coming = Pin<Box<dyn Future<Output = Answer>>>;
 
-fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+pub(crate) fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,

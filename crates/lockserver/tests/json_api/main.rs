@@ -8,6 +8,7 @@ mod harness;
 mod keys;
 mod metrics;
 mod page;
+mod reads;
 mod rights;
 mod tickets;
 mod transfer;

@@ -5,7 +5,7 @@ use crate::dice::Dice;
 use crate::durable::Durable;
 use lock_core::{
     Caller, Capacity, Command, ConfigureMode, Definition, Force, LockName, Patch, Precondition, Prefix, Settings,
-    SlotName, Stage, Target,
+    SlotName, Stage, Target, TicketsAfter,
 };
 use std::sync::Arc;
 
@@ -128,12 +128,12 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
 /// One of the ways to look, which change nothing.
 fn look(dice: &mut Dice, name: LockName) -> Command {
     match dice.from(0..=3) {
-        0 => Command::ListLocks { tickets: 100, among: None },
-        1 => Command::ListLocks { tickets: 100, among: Some(Arc::from([Target::Lock(name)])) },
-        2 => Command::ViewLock { name, tickets: dice.pick(&[1, 100]) },
+        0 => Command::ListLocks { after: None, limit: 100, tickets: 100, among: None },
+        1 => Command::ListLocks { after: None, limit: 2, tickets: 100, among: Some(Arc::from([Target::Lock(name)])) },
+        2 => Command::ViewLock { name, tickets: dice.pick(&[1, 100]), after: TicketsAfter::default() },
         _ => {
             let caller = Caller { owner: Some(Arc::from("ci")), ..Caller::anonymous("203.0.113.1") };
-            Command::ListMine { caller, tickets: 100 }
+            Command::ListMine { caller, after: 0, tickets: 100 }
         }
     }
 }

@@ -309,11 +309,11 @@ impl Judge {
     fn looked(&self, command: &Command, outcome: &Outcome) {
         let locks = match outcome {
             Outcome::Lock(lock) => std::slice::from_ref(&**lock),
-            Outcome::Locks(locks) => locks,
+            Outcome::Locks(page) => &page.locks,
             Outcome::Tickets(tickets) => {
                 self.trace.count("lists of one's own");
                 let Command::ListMine { caller, .. } = command else { panic!("tickets for {command:?}") };
-                assert!(tickets.iter().all(|view| view.ticket.owner == caller.owner && view.ended().is_none()));
+                assert!(tickets.tickets.iter().all(|view| view.ticket.owner == caller.owner && view.ended().is_none()));
                 return;
             }
             _ => return,

@@ -123,6 +123,15 @@ impl Asked {
         self.text(name).map(|text| number(name, text)).transpose()
     }
 
+    /// A number of things to list.
+    pub(super) fn at_most(&self, name: &str, max: usize) -> Result<usize, Refusal> {
+        match self.count(name)? {
+            None => Ok(max),
+            Some(count) if count <= max as u64 => Ok(count as usize),
+            Some(_) => Err(Refusal::invalid(format!("{name} is at most {max}"))),
+        }
+    }
+
     /// `true` or `false`; a bare name is `true`.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.text(name) {

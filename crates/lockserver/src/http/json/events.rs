@@ -30,6 +30,8 @@ const HEARTBEAT_S: u64 = 15;
 const RETRY_MS: u64 = 2000;
 /// Events that are looked at in one go.
 const CHUNK: usize = 256;
+/// Bytes of events that are told in one go, or little more.
+const TEXT_MAX: usize = 64 * 1024;
 /// The header with which a client resumes.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -134,7 +136,7 @@ pub(super) async fn stream(asked: Asked) -> Answer {
 
 impl Reader {
     /// What to send next; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Vec<u8>> {
         if !self.begun {
             self.begun = true;
             let mut text = format!("retry: {RETRY_MS}\n");
@@ -142,7 +144,7 @@ impl Reader {
             if let Some(seen) = self.seen {
                 writeln!(text, "id: {seen}").expect("a String takes everything");
             }
-            return Some(text + "\n");
+            return Some((text + "\n").into_bytes());
         }
         loop {
             if *self.app.stop.borrow() {
@@ -160,7 +162,9 @@ impl Reader {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return None,
                     // The id moves on over what the filter keeps away, so that it never grows too old.
-                    Err(_) => return Some(format!(": still here\nid: {}\n\n", self.seen.unwrap_or(last))),
+                    Err(_) => {
+                        return Some(format!(": still here\nid: {}\n\n", self.seen.unwrap_or(last)).into_bytes());
+                    }
                 },
                 _ = self.live.wait_for(|live| live.auth.access != self.auth.access) => return None,
                 () = self.app.stopping() => return None,
@@ -175,7 +179,8 @@ impl Reader {
 
     fn load(&self, one: &Published) -> Option<lock_api::Load> {
         let load = one.load.as_ref()?;
-        Some(view::load(load, self.app.engine.metrics().history.usual_hold(&one.event.lock, one.event.at)))
+        let (history, at) = (&self.app.engine.metrics().history, one.event.at);
+        Some(view::load(load, history.usual_hold(&one.event.lock, at), at))
     }
 
     fn last(&self) -> EventId {
@@ -183,26 +188,36 @@ impl Reader {
     }
 
     /// Everything there is to say; empty if that is nothing.
-    fn catch_up(&mut self) -> String {
-        let mut text = String::new();
+    fn catch_up(&mut self) -> Vec<u8> {
+        let mut text = Vec::new();
         while text.is_empty() {
             let Some(events) = self.seen.and_then(|seen| self.app.engine.events().published_after(seen, CHUNK).ok())
             else {
                 let last = self.last();
                 self.seen = Some(last);
-                return format!("id: {last}\nevent: reset\ndata: {{\"as_of\":\"{last}\"}}\n\n");
+                return format!("id: {last}\nevent: reset\ndata: {{\"as_of\":\"{last}\"}}\n\n").into_bytes();
             };
             let Some((newest, _)) = events.last() else { break };
             self.seen = Some(*newest);
             for (id, one) in events.iter().filter(|(_, one)| self.shows(&one.event.lock)) {
-                let event = lock_api::Event { load: self.load(one), ..view::event(&one.event) };
-                let data = serde_json::to_string(&event).expect("an event is plain data");
-                let kind = serde_json::to_value(event.kind).expect("a kind is a word");
-                let kind = kind.as_str().expect("a kind is a word");
-                write!(text, "id: {id}\nevent: {kind}\ndata: {data}\n\n").expect("a String takes everything");
+                text.extend_from_slice(one.told.get_or_init(|| self.tell(*id, one)));
+                // The rest is for the next time: what is not read yet is no longer than it must be.
+                if text.len() >= TEXT_MAX {
+                    self.seen = Some(*id);
+                    break;
+                }
             }
         }
         text
+    }
+
+    /// An event as every stream tells it.
+    fn tell(&self, id: EventId, one: &Published) -> Arc<[u8]> {
+        let event = lock_api::Event { load: self.load(one), ..view::event(&one.event) };
+        let data = serde_json::to_string(&event).expect("an event is plain data");
+        let kind = serde_json::to_value(event.kind).expect("a kind is a word");
+        let kind = kind.as_str().expect("a kind is a word");
+        format!("id: {id}\nevent: {kind}\ndata: {data}\n\n").into_bytes().into()
     }
 }
 

@@ -4,12 +4,14 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{examples, view};
+use crate::engine::Told;
 use crate::metrics::Span;
 use crate::wall::rfc3339;
 use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, History, Lock, Locks, Ticket, routes};
-use lock_core::limits::LISTED_TICKETS_MAX;
-use lock_core::{Command, Outcome};
+use lock_core::limits::{LISTED_LOCKS_MAX, LISTED_TICKETS_MAX};
+use lock_core::{Command, LockName, Outcome, TicketsAfter};
 use serde_json::json;
 use utoipa::openapi::path::HttpMethod;
 
@@ -19,7 +21,13 @@ const LISTED: &str = "At most so many holders and waiters of each lock, 1,000 wi
 pub(super) fn describe() -> Vec<Call> {
     vec![
         Call::new(HttpMethod::Get, routes::LOCKS, "locks", "All locks, with holders and waiters")
+            .about(
+                "A page of them, in the order of their names: at most 1,000, and fewer where they are long. `next` says that \
+                 there are more.",
+            )
             .query_number("tickets", 0, LISTED)
+            .query_number("limit", 1000, "At most so many locks, 1,000 without this")
+            .query_text("cursor", "san-ssh", "The `next` of the page before")
             .answer::<Locks>(
                 200,
                 "The locks",
@@ -31,6 +39,7 @@ pub(super) fn describe() -> Vec<Call> {
                  after it are exactly those that this answer does not include.",
             )
             .query_number("tickets", 100, LISTED)
+            .query_text("cursor", "77.0.41", "The `next` of an answer: its listings go on from there")
             .answer_with::<Lock>(
                 200,
                 "The lock",
@@ -54,35 +63,71 @@ pub(super) fn describe() -> Vec<Call> {
 
 /// How many tickets to list of each lock.
 fn tickets(asked: &Asked) -> Result<usize, Refusal> {
-    asked.knows(&["tickets"])?;
-    match asked.count("tickets")? {
-        None => Ok(LISTED_TICKETS_MAX),
-        Some(count) if count <= LISTED_TICKETS_MAX as u64 => Ok(count as usize),
-        Some(_) => Err(Refusal::invalid(format!("tickets is at most {LISTED_TICKETS_MAX}"))),
-    }
+    asked.at_most("tickets", LISTED_TICKETS_MAX)
+}
+
+fn no_cursor() -> Refusal {
+    Refusal::invalid("cursor is the next of an answer to the same question")
+}
+
+/// Where the listings of a lock go on: `token` or `token.priority.place`.
+fn read_cursor(text: Option<&str>) -> Result<TicketsAfter, Refusal> {
+    let Some(text) = text else { return Ok(TicketsAfter::default()) };
+    let parts: Vec<&str> = text.split('.').collect();
+    let read = match parts[..] {
+        [token] => token.parse().ok().map(|token| TicketsAfter { token, place: None }),
+        [token, priority, place] => match (token.parse(), priority.parse(), place.parse()) {
+            (Ok(token), Ok(priority), Ok(place)) => Some(TicketsAfter { token, place: Some((priority, place)) }),
+            _ => None,
+        },
+        _ => None,
+    };
+    read.ok_or_else(no_cursor)
 }
 
 pub(super) async fn list(asked: Asked) -> Answer {
-    let command = Command::ListLocks { tickets: tickets(&asked)?, among: asked.who.among() };
-    let told = asked.app.engine.submit(command).await?;
-    let Outcome::Locks(locks) = &told.outcome else { unreachable!("locks were asked for") };
-    let history = &asked.app.engine.metrics().history;
-    let locks = locks.iter().map(|one| view::lock(one, told.as_of, history)).collect();
-    Ok(view::json(StatusCode::OK, &Locks { locks, next: None, as_of: told.as_of.to_string() }))
+    asked.knows(&["tickets", "limit", "cursor"])?;
+    let limit = asked.at_most("limit", LISTED_LOCKS_MAX)?.max(1);
+    let after = asked.text("cursor").map(LockName::new).transpose().map_err(|_| no_cursor())?;
+    let command = Command::ListLocks { after, limit, tickets: tickets(&asked)?, among: asked.who.among() };
+    let Told { outcome, as_of, rendered, .. } = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let Outcome::Locks(page) = outcome else { unreachable!("locks were asked for") };
+    let metrics = asked.app.engine.metrics().clone();
+    let weight = page.weight();
+    let make = move || {
+        let make = || {
+            let locks = page.locks.iter().map(|one| view::lock(one, as_of, &metrics.history)).collect();
+            let next = page.next().map(ToString::to_string);
+            view::bytes(&Locks { locks, next, as_of: as_of.to_string() })
+        };
+        rendered.get_or_init(make).clone()
+    };
+    let body = asked.app.reads.make(&asked.connection, weight, make).await?;
+    Ok(view::rendered(StatusCode::OK, body))
 }
 
 pub(super) async fn get(asked: Asked) -> Answer {
-    let command = Command::ViewLock { name: asked.lock()?, tickets: tickets(&asked)? };
-    let told = asked.app.engine.submit(command).await?;
-    let Outcome::Lock(lock) = &told.outcome else { unreachable!("a lock was asked for") };
-    Ok(view::lock_answer(StatusCode::OK, lock, told.as_of, &asked.app.engine.metrics().history))
+    asked.knows(&["tickets", "cursor"])?;
+    let after = read_cursor(asked.text("cursor"))?;
+    let command = Command::ViewLock { name: asked.lock()?, tickets: tickets(&asked)?, after };
+    let Told { outcome, as_of, rendered, .. } = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let Outcome::Lock(lock) = outcome else { unreachable!("a lock was asked for") };
+    let metrics = asked.app.engine.metrics().clone();
+    let (weight, tag) = (lock.weight(), view::tag(&lock));
+    let make = move || {
+        let make = || view::bytes(&view::lock(&lock, as_of, &metrics.history));
+        rendered.get_or_init(make).clone()
+    };
+    let body = asked.app.reads.make(&asked.connection, weight, make).await?;
+    Ok((tag, view::rendered(StatusCode::OK, body)).into_response())
 }
 
 pub(super) async fn history(asked: Asked) -> Answer {
     asked.knows(&[])?;
     let name = asked.lock()?;
     // Whether there is such a lock, the engine knows.
-    asked.app.engine.submit(Command::ViewLock { name: name.clone(), tickets: 0 }).await?;
+    let look = Command::ViewLock { name: name.clone(), tickets: 0, after: TicketsAfter::default() };
+    asked.app.engine.look(look, asked.connection.clone()).await?;
     let (history, now) = (&asked.app.engine.metrics().history, view::now_ms());
     let (hour, day) = (history.past(&name, Span::Hour, now), history.past(&name, Span::Day, now));
     // Later than what the engine said, so that nothing which is in here is told again after `as_of`.
@@ -105,4 +150,22 @@ pub(super) async fn verify(asked: Asked) -> Answer {
     let told = asked.app.engine.submit(Command::Verify { lock, token }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_of_a_lock() {
+        let at = |token, place| TicketsAfter { token, place };
+        for (after, text) in [(at(77, None), "77"), (at(0, Some((-3, 41))), "0.-3.41")] {
+            assert_eq!(view::cursor(after), text);
+            assert_eq!(read_cursor(Some(text)).unwrap(), after);
+        }
+        assert_eq!(read_cursor(None).unwrap(), TicketsAfter::default());
+        for bad in ["", "a", "1.2", "1.200.3", "1.2.3.4"] {
+            assert!(read_cursor(Some(bad)).is_err(), "{bad}");
+        }
+    }
 }

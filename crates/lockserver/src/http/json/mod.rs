@@ -19,10 +19,12 @@ mod view;
 use super::app::Place;
 use super::auth::Denied;
 use super::routes::{Face, Need, Routes};
+use super::shrink;
 use crate::access::Right::{Admin, Observe, Use};
 use asked::Asked;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
+use flate2::Compression;
 use lock_api::{ErrorCode, routes};
 use problem::Refusal;
 pub(super) use problem::unknown_path;
@@ -66,6 +68,11 @@ pub(super) fn too_many(text: &str) -> Response {
     Refusal::new(ErrorCode::LimitReached, text).into_response()
 }
 
+/// There is too much to do.
+pub(super) fn overloaded(text: &str) -> Response {
+    Refusal::new(ErrorCode::Overloaded, text).into_response()
+}
+
 /// The caller may not do this.
 pub(super) fn denied(denied: Denied) -> Response {
     Refusal::from(denied).into_response()
@@ -82,8 +89,19 @@ static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     openapi::describe(calls).to_pretty_json().expect("a description is plain data")
 });
 
-async fn description() -> impl axum::response::IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], DESCRIPTION.as_str())
+/// The same as gzip, made once.
+static SHRUNK: LazyLock<Vec<u8>> = LazyLock::new(|| shrink::gzip(DESCRIPTION.as_bytes(), Compression::best()));
+
+async fn description(headers: HeaderMap) -> Response {
+    let head = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::VARY, "Accept-Encoding"),
+    ];
+    match shrink::accepted(&headers) {
+        true => (head, [(header::CONTENT_ENCODING, "gzip")], SHRUNK.as_slice()).into_response(),
+        false => (head, DESCRIPTION.as_str()).into_response(),
+    }
 }
 
 impl Asked {
@@ -97,5 +115,24 @@ impl Asked {
             );
             Refusal::new(ErrorCode::LimitReached, text)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use axum::http::HeaderValue;
+
+    #[tokio::test]
+    async fn what_is_the_same_for_everybody_is_shrunk_once() {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let mut places = Vec::new();
+        for _ in 0..2 {
+            let response = description(headers.clone()).await;
+            assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+            places.push(to_bytes(response.into_body(), usize::MAX).await.unwrap().as_ptr());
+        }
+        assert_eq!(places[0], places[1], "the very same bytes");
     }
 }

@@ -5,6 +5,7 @@ use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
 use crate::access::Right;
+use crate::http::service::told_warnings;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, Reloaded, Status, routes};
 use lock_core::limits;
@@ -66,7 +67,14 @@ pub(super) async fn get(asked: Asked) -> Answer {
         ("waiting_requests_of_a_key_or_address", app.live().max_waiting as u64),
         ("event_streams_of_a_key_or_address", limits::EVENT_STREAMS_MAX as u64),
         ("events_remembered", limits::EVENTS_MAX as u64),
+        ("listed_locks", limits::LISTED_LOCKS_MAX as u64),
         ("listed_tickets", limits::LISTED_TICKETS_MAX as u64),
+        ("listed_slots", limits::LISTED_SLOTS_MAX as u64),
+        ("listed_bytes", limits::LISTED_BYTES_MAX as u64),
+        ("reads", limits::READS_MAX as u64),
+        ("reads_of_a_key_or_address", limits::OWNER_READS_MAX as u64),
+        ("read_bytes", limits::READ_BYTES_MAX as u64),
+        ("read_bytes_of_a_key_or_address", limits::OWNER_READ_BYTES_MAX as u64),
         ("body_bytes", limits::BODY_BYTES_MAX as u64),
         ("info_bytes", limits::INFO_BYTES_MAX as u64),
     ];
@@ -78,7 +86,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
         ready: trouble.is_none(),
         trouble,
         configuration: configured.status,
-        warnings: configured.warnings,
+        warnings: told_warnings(&configured.warnings),
         you: asked.who.you(),
         limits: bounds.into_iter().map(|(name, bound)| (name.to_owned(), bound)).collect(),
     };

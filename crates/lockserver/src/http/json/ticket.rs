@@ -9,7 +9,7 @@ use crate::engine::Told;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
-use lock_core::limits::OWNER_TICKETS_MAX;
+use lock_core::limits::LISTED_TICKETS_MAX;
 use lock_core::{Command, Outcome, ReleaseTarget};
 use serde_json::json;
 use std::sync::Arc;
@@ -24,8 +24,13 @@ pub(super) fn describe() -> Vec<Call> {
             .answer::<Ticket>(200, "The ticket, whatever its state", examples::ticket(true))
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Get, routes::TICKETS, "mine", "The caller's live tickets")
-            .about("Those made with the caller's key or, without one, from its address; without their ids.")
+            .about(
+                "Those made with the caller's key or, without one, from its address; without their ids. A page of them, in the \
+                 order of their numbers; `next` says that there are more.",
+            )
             .query_flag("mine", "To be given: others' tickets are listed with their locks")
+            .query_number("limit", 1000, "At most so many, 1,000 without this")
+            .query_text("cursor", "17", "The `next` of the page before")
             .answer::<Tickets>(200, "The tickets", json!({"tickets": [examples::ticket(false)]})),
         Call::new(HttpMethod::Post, routes::RENEW, "renew", "Show a sign of life")
             .body::<Renew>(json!({"ttl_s": 120}), false)
@@ -78,15 +83,21 @@ pub(super) async fn get(asked: Asked) -> Answer {
 }
 
 pub(super) async fn mine(asked: Asked) -> Answer {
-    asked.knows(&["mine"])?;
+    asked.knows(&["mine", "limit", "cursor"])?;
     if !asked.flag("mine")? {
         return Err(Refusal::invalid("add ?mine for your own tickets; GET /v1/locks/{lock} lists everybody's"));
     }
-    let command = Command::ListMine { caller: asked.caller.clone(), tickets: OWNER_TICKETS_MAX };
-    let told = asked.app.engine.submit(command).await?;
-    let Outcome::Tickets(tickets) = told.outcome else { unreachable!("tickets were asked for") };
-    let tickets = tickets.iter().map(|one| view::ticket(one, false)).collect();
-    Ok(view::json(StatusCode::OK, &Tickets { tickets, next: None }))
+    let (after, tickets) = (asked.count("cursor")?.unwrap_or(0), asked.at_most("limit", LISTED_TICKETS_MAX)?.max(1));
+    let command = Command::ListMine { caller: asked.caller.clone(), after, tickets };
+    let told = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let Outcome::Tickets(page) = told.outcome else { unreachable!("tickets were asked for") };
+    let weight = page.weight();
+    let make = move || {
+        let tickets = page.tickets.iter().map(|one| view::ticket(one, false)).collect();
+        view::bytes(&Tickets { tickets, next: page.next.map(|number| number.to_string()) })
+    };
+    let body = asked.app.reads.make(&asked.connection, weight, make).await?;
+    Ok(view::rendered(StatusCode::OK, body))
 }
 
 pub(super) async fn renew(asked: Asked, request: Request) -> Answer {

@@ -3,27 +3,53 @@
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
 use crate::wall::rfc3339;
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
 use lock_core::limits::LISTED_SLOTS_MAX;
-use lock_core::{Capacity, EndedAs, LockView, Ms, SlotName, State, Step, TicketId, TicketView, WallMs, What};
+use lock_core::{
+    Capacity, EndedAs, LockView, Ms, SlotName, State, Step, TicketId, TicketView, TicketsAfter, WallMs, What,
+};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A successful answer. Nothing of this API may be kept by a cache.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let body = serde_json::to_string(body).expect("answers are plain data");
+    rendered(status, bytes(body))
+}
+
+/// An answer's body.
+pub(super) fn bytes(body: &impl Serialize) -> Arc<[u8]> {
+    serde_json::to_vec(body).expect("answers are plain data").into()
+}
+
+/// The same as [`json`] of a body that is made already.
+pub(super) fn rendered(status: StatusCode, body: Arc<[u8]>) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, body).into_response()
+    (status, headers, Bytes::from_owner(body)).into_response()
+}
+
+/// The ETag of a lock.
+pub(super) fn tag(lock: &LockView) -> HeaderMap {
+    let tag = HeaderValue::try_from(format!("\"{}\"", lock.lock.revision)).expect("digits");
+    HeaderMap::from_iter([(header::ETAG, tag)])
+}
+
+/// Where the listings of a lock go on.
+pub(super) fn cursor(after: TicketsAfter) -> String {
+    match after.place {
+        None => after.token.to_string(),
+        Some((priority, place)) => format!("{}.{priority}.{place}", after.token),
+    }
 }
 
 /// A lock with its ETag.
 pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId, history: &History) -> Response {
-    let tag = HeaderValue::try_from(format!("\"{}\"", lock.lock.revision)).expect("digits");
-    (HeaderMap::from_iter([(header::ETAG, tag)]), json(status, &self::lock(lock, as_of, history))).into_response()
+    (tag(lock), json(status, &self::lock(lock, as_of, history))).into_response()
 }
 
 pub(super) fn id(id: TicketId) -> String {
@@ -34,8 +60,8 @@ pub(in crate::http) fn now_ms() -> WallMs {
     u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
-/// A lock in numbers. `usual_hold` is how long one of its permits is held.
-pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>) -> lock_api::Load {
+/// A lock in numbers as it is `now`. `usual_hold` is how long one of its permits is held.
+pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>, now: WallMs) -> lock_api::Load {
     lock_api::Load {
         size: load.size,
         free: load.free,
@@ -47,15 +73,16 @@ pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>) -> lock_api::
         paused: load.paused,
         waiting_since: load.waiting_since.map(rfc3339),
         holding_since: load.holding_since.map(rfc3339),
-        expected_wait_s: expected_wait(load, usual_hold).map(seconds),
+        expected_wait_s: expected_wait(load, usual_hold, now).map(seconds),
     }
 }
 
 /// How long one more request for a permit would wait. Before it go the permits that the queue asks for, what a lock that was
 /// made smaller has too much, and then a holder of the usual kind must leave; all of that passes through the permits that
 /// are not closed, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
-/// somebody in (all permits closed), and while no hold has been seen.
-pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<Ms>) -> Option<Ms> {
+/// somebody in (all permits closed), and while too few holds have been seen. Never less than what the first in line has
+/// waited already, or than what even the last of the holders has held: then what was usual is over.
+pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<Ms>, now: WallMs) -> Option<Ms> {
     if load.paused {
         return None;
     }
@@ -68,7 +95,9 @@ pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<
     }
     let excess = load.in_use.saturating_sub(open);
     let holder = load.in_use.div_ceil(load.holding);
-    Some(usual_hold?.saturating_mul(load.wanted + excess + holder) / open)
+    let usual = usual_hold?.saturating_mul(load.wanted + excess + holder) / open;
+    let lasted = load.waiting_since.into_iter().chain(load.last_granted).map(|since| now.saturating_sub(since));
+    lasted.chain([usual]).max()
 }
 
 fn seconds(ms: Ms) -> Seconds {
@@ -191,7 +220,7 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
 
 /// A lock; never with a ticket's id.
 pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
-    let record = &view.lock;
+    let (record, now) = (&view.lock, now_ms());
     let closure = |closure: &lock_core::Closure| Closure {
         number: closure.number,
         slots: numbers(&closure.slots),
@@ -211,7 +240,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         queued: view.queued,
         waiting_since: view.load.waiting_since.map(rfc3339),
         holding_since: view.load.holding_since.map(rfc3339),
-        expected_wait_s: expected_wait(&view.load, history.usual_hold(&record.name, now_ms())).map(seconds),
+        expected_wait_s: expected_wait(&view.load, history.usual_hold(&record.name, now), now).map(seconds),
         paused: record.pause.is_some(),
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
@@ -222,7 +251,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         revision: record.revision,
         holders: view.holders.iter().map(|one| ticket(one, false)).collect(),
         queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
-        next: None,
+        next: view.next.map(cursor),
         closures: view.closures.iter().map(closure).collect(),
         statistics: statistics(&view.statistics),
         as_of: as_of.to_string(),
@@ -327,11 +356,14 @@ mod tests {
             ("half of it is closed", Load { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
             ("it was made smaller", Load { size: 2, ..full }, Some(10_000)),
             ("all are closed", Load { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
+            ("the first waits longer already", Load { waiting_since: Some(10_000), ..full }, Some(90_000)),
+            ("the first came just now", Load { waiting_since: Some(99_000), ..full }, Some(2500)),
+            ("all of them are stuck", Load { queued: 0, wanted: 0, last_granted: Some(40_000), ..full }, Some(60_000)),
             ("it is paused", Load { paused: true, ..full }, None),
         ] {
-            assert_eq!(expected_wait(&load, Some(5000)), wait, "{what}");
+            assert_eq!(expected_wait(&load, Some(5000), 100_000), wait, "{what}");
         }
         let free = Load { size: 4, free: 1, in_use: 3, holding: 3, ..Load::default() };
-        assert_eq!([expected_wait(&free, None), expected_wait(&full, None)], [Some(0), None]);
+        assert_eq!([expected_wait(&free, None, 0), expected_wait(&full, None, 0)], [Some(0), None]);
     }
 }

@@ -2,12 +2,13 @@
 
 use super::super::app::App;
 use super::super::json::{expected_wait, now_ms};
+use super::super::service::told_warnings;
 use super::assets;
 use super::why::why;
 use super::words::{shown, since, slots, span};
 use crate::wall::rfc3339;
 use askama::Template;
-use lock_core::{Capacity, Closure, Load, LockView, Permits, SlotName, State, TicketView, WallMs};
+use lock_core::{Capacity, Closure, Load, LockView, LocksPage, Permits, SlotName, State, TicketView, WallMs};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -31,7 +32,7 @@ impl Frame {
     fn of(app: &App) -> Self {
         Self {
             version: assets::version(),
-            warnings: app.service.configured.borrow().warnings.clone(),
+            warnings: told_warnings(&app.service.configured.borrow().warnings),
             trouble: app.engine.status().trouble().map(|reason| reason.to_string()),
         }
     }
@@ -71,6 +72,8 @@ struct Overview {
     in_use: u64,
     size: u64,
     queued: u64,
+    more: u64,
+    next: Option<String>,
 }
 
 #[derive(Template)]
@@ -141,7 +144,11 @@ fn bar(load: &Load, gap: f64) -> Vec<Piece> {
 
 /// A name as a part of a path.
 fn href(name: &str) -> String {
-    name.bytes().fold("/locks/".to_owned(), |mut path, byte| {
+    format!("/locks/{}", encoded(name))
+}
+
+fn encoded(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut path, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             path.push(char::from(byte));
         } else {
@@ -153,7 +160,7 @@ fn href(name: &str) -> String {
 
 fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
     let (load, name) = (lock.load, &lock.lock.name);
-    let expected = expected_wait(&load, app.engine.metrics().history.usual_hold(name, now));
+    let expected = expected_wait(&load, app.engine.metrics().history.usual_hold(name, now), now);
     Row {
         href: href(name.as_str()),
         name: name.to_string(),
@@ -171,9 +178,9 @@ fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
     }
 }
 
-/// All locks.
-pub(super) fn overview(app: &App, locks: &[LockView]) -> String {
-    let now = now_ms();
+/// A page of locks.
+pub(super) fn overview(app: &App, page: &LocksPage) -> String {
+    let (now, locks) = (now_ms(), &page.locks);
     let sum = |of: fn(&Load) -> u64| locks.iter().map(|lock| of(&lock.load)).sum();
     render(&Overview {
         frame: Frame::of(app),
@@ -181,6 +188,8 @@ pub(super) fn overview(app: &App, locks: &[LockView]) -> String {
         in_use: sum(|load| load.in_use),
         size: sum(|load| load.size.into()),
         queued: sum(|load| load.queued),
+        more: page.more,
+        next: page.next().map(|name| format!("/?after={}", encoded(name.as_str()))),
     })
 }
 
@@ -235,7 +244,7 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
 /// One lock.
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
-    let expected = expected_wait(&lock.load, app.engine.metrics().history.usual_hold(&lock.lock.name, now));
+    let expected = expected_wait(&lock.load, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);
     let row = Row { bar: bar(&lock.load, GAP_OF_ONE), ..row(app, lock, now) };
     let closure = |closure: &Closure| {
         let left = closure.until.saturating_sub(lock.now);

@@ -11,13 +11,15 @@ mod words;
 
 use super::app::App;
 use super::auth::{Denied, Who};
+use super::connection::Connection;
 use super::{path, shrink};
 use crate::engine::Failure;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use lock_core::limits::LISTED_TICKETS_MAX;
-use lock_core::{Command, LockView, Outcome};
+use lock_core::limits::{LISTED_LOCKS_MAX, LISTED_TICKETS_MAX, PAGE_BYTES_MAX};
+use lock_core::{Command, LockName, LocksPage, Outcome, TicketsAfter};
+use std::sync::Arc;
 
 /// Nothing from elsewhere, nothing inline, no frames.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -27,41 +29,96 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// How a browser may say who it is: not by Basic, for which it would ask its user itself.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
 
-/// `GET /`.
-pub(super) async fn overview(State(app): State<App>, Extension(who): Extension<Who>, headers: HeaderMap) -> Response {
-    let wanted = Wanted::of(&headers);
-    let tickets = if wanted == Wanted::Page { 0 } else { LISTED_TICKETS_MAX };
-    match app.engine.submit(Command::ListLocks { tickets, among: who.among() }).await {
-        Ok(told) => {
-            let Outcome::Locks(locks) = told.outcome else { unreachable!("a list of locks was asked for") };
-            match wanted {
-                Wanted::Page => page(StatusCode::OK, html::overview(&app, &locks)),
-                other => old(StatusCode::OK, other, text::locks(&locks)),
-            }
+/// `GET /`: a document of the first locks, or of those after `?after=`; the text of all of them, as long as it is no longer than
+/// it may be.
+pub(super) async fn overview(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request,
+) -> Response {
+    let wanted = Wanted::of(request.headers());
+    let shown = match wanted {
+        Wanted::Page => first_locks(&app, &who, &connection, after(request.uri())).await,
+        other => all_locks(&app, &who, &connection).await.map(|text| old(StatusCode::OK, other, text)),
+    };
+    shown.unwrap_or_else(|failure| unavailable(&app, wanted, &failure))
+}
+
+/// The name in `?after=`.
+fn after(uri: &Uri) -> Option<LockName> {
+    let name = uri.query()?.split('&').find_map(|pair| pair.strip_prefix("after="))?;
+    LockName::new(&path::decode(&name.replace('+', " ")).ok()?).ok()
+}
+
+async fn look(
+    app: &App,
+    who: &Who,
+    connection: &Arc<Connection>,
+    after: Option<LockName>,
+    tickets: usize,
+) -> Result<Arc<LocksPage>, Failure> {
+    let command = Command::ListLocks { after, limit: LISTED_LOCKS_MAX, tickets, among: who.among() };
+    let Outcome::Locks(page) = app.engine.look(command, connection.clone()).await?.outcome else {
+        unreachable!("a list of locks was asked for")
+    };
+    Ok(page)
+}
+
+async fn first_locks(
+    app: &App,
+    who: &Who,
+    connection: &Arc<Connection>,
+    after: Option<LockName>,
+) -> Result<Response, Failure> {
+    let locks = look(app, who, connection, after, 0).await?;
+    let (weight, of) = (locks.weight(), app.clone());
+    let document = app.reads.make(connection, weight, move || html::overview(&of, &locks)).await?;
+    Ok(page(StatusCode::OK, document))
+}
+
+async fn all_locks(app: &App, who: &Who, connection: &Arc<Connection>) -> Result<String, Failure> {
+    let (mut text, mut after) = (String::new(), None);
+    loop {
+        let locks = look(app, who, connection, after, LISTED_TICKETS_MAX).await?;
+        after = locks.next().cloned();
+        let make = move || {
+            text::add(&mut text, &locks);
+            text
+        };
+        text = app.reads.make(connection, usize::MAX, make).await?;
+        if after.is_none() || text.len() >= PAGE_BYTES_MAX {
+            return Ok(text);
         }
-        Err(failure) => unavailable(&app, wanted, &failure),
     }
 }
 
 /// `GET /locks/{lock}`.
-pub(super) async fn lock(State(app): State<App>, request: Request) -> Response {
+pub(super) async fn lock(
+    State(app): State<App>,
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request,
+) -> Response {
     let (parts, _) = request.into_parts();
     let wanted = Wanted::of(&parts.headers);
     let Some(Ok(name)) = path::lock(&parts) else {
         return no_lock(&app, wanted);
     };
-    match app.engine.submit(Command::ViewLock { name, tickets: LISTED_TICKETS_MAX }).await {
+    let command = Command::ViewLock { name, tickets: LISTED_TICKETS_MAX, after: TicketsAfter::default() };
+    let shown = match app.engine.look(command, connection.clone()).await {
         Ok(told) => {
             let Outcome::Lock(lock) = told.outcome else { unreachable!("a lock was asked for") };
-            let lock: LockView = *lock;
-            match wanted {
-                Wanted::Page => page(StatusCode::OK, html::lock(&app, &lock)),
-                other => old(StatusCode::OK, other, text::locks(&[lock])),
-            }
+            let (weight, of) = (lock.weight(), app.clone());
+            let make = move || match wanted {
+                Wanted::Page => page(StatusCode::OK, html::lock(&of, &lock)),
+                other => old(StatusCode::OK, other, text::lock(&lock)),
+            };
+            app.reads.make(&connection, weight, make).await
         }
-        Err(Failure::Rejected(_)) => no_lock(&app, wanted),
-        Err(failure) => unavailable(&app, wanted, &failure),
-    }
+        Err(Failure::Rejected(_)) => return no_lock(&app, wanted),
+        Err(failure) => Err(failure),
+    };
+    shown.unwrap_or_else(|failure| unavailable(&app, wanted, &failure))
 }
 
 fn no_lock(app: &App, wanted: Wanted) -> Response {

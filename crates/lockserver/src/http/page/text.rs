@@ -1,21 +1,30 @@
 //! The text of the page: 0.36's labels and order, which people read and scripts look for.
 
 use lock_core::limits::PAGE_BYTES_MAX;
-use lock_core::{EndedAs, LockView, TicketView};
+use lock_core::{EndedAs, LockView, LocksPage, TicketView};
 use std::fmt::Write as _;
 
 const RULE: &str = "-------------------------";
 
-/// All locks as text.
-pub(super) fn locks(locks: &[LockView]) -> String {
-    let mut page = String::new();
-    for (index, lock) in locks.iter().enumerate() {
+/// Adds locks to the text as long as there is room, and then how many more there are.
+pub(super) fn add(page: &mut String, locks: &LocksPage) {
+    let mut more = locks.locks.len() as u64 + locks.more;
+    for lock in &locks.locks {
         if page.len() >= PAGE_BYTES_MAX {
-            writeln!(page, "... and {} more locks", locks.len() - index).expect("a String takes everything");
             break;
         }
-        write_lock(&mut page, lock).expect("a String takes everything");
+        write_lock(page, lock).expect("a String takes everything");
+        more -= 1;
     }
+    if more > 0 && page.len() >= PAGE_BYTES_MAX {
+        writeln!(page, "... and {more} more locks").expect("a String takes everything");
+    }
+}
+
+/// One lock as text.
+pub(super) fn lock(lock: &LockView) -> String {
+    let mut page = String::new();
+    write_lock(&mut page, lock).expect("a String takes everything");
     page
 }
 

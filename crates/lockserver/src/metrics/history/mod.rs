@@ -12,7 +12,7 @@ pub use series::{Sample, Samples};
 pub use spread::Percentiles;
 
 use lock_core::limits::{HISTORY_IDLE_MS, HISTORY_LOCKS_MAX};
-use lock_core::{Event, LockName, Ms, Step, Table, WallMs, What};
+use lock_core::{EndedAs, Event, LockName, Ms, Step, Table, WallMs, What};
 use series::Series;
 use spread::Spread;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Time between two looks at the locks.
 const LOOK_MS: Ms = 1000;
-/// So many holds in the last hour tell what is usual; with fewer the day does.
+/// So many holds tell what is usual: of the last hour, or else of the day. Fewer may be anything.
 const ENOUGH_HOLDS: u64 = 5;
 
 /// A stretch of time that ends now.
@@ -88,8 +88,11 @@ impl LockPast {
         self.used_at = at;
         self.gone = matches!(what, What::LockDeleted);
         match what {
-            What::Ticket { step: Step::Granted { waited, .. }, .. } => self.waits.add(at, *waited),
-            What::Ticket { step: Step::Ended { held: Some(held), .. }, .. } => self.holds.add(at, *held),
+            What::Ticket { step: Step::Granted { waited, .. }, .. } => self.waits.add(at, *waited, true),
+            // How long a holder was held that was lost, thrown out or too late says what its lease was, and nothing else.
+            What::Ticket { step: Step::Ended { held: Some(held), how, .. }, .. } => {
+                self.holds.add(at, *held, *how == EndedAs::Released);
+            }
             _ => {}
         }
     }
@@ -222,12 +225,12 @@ impl History {
         }
     }
 
-    /// How long a permit of this lock is held, on average; `None` if nobody has given one back.
+    /// How long a permit of this lock is held until it is given back, on average; `None` if that happened too seldom to tell.
     #[must_use]
     pub fn usual_hold(&self, lock: &LockName, now: WallMs) -> Option<Ms> {
         let kept = self.kept();
         let holds = &kept.locks.get(lock)?.holds;
-        holds.mean(Span::Hour, now, ENOUGH_HOLDS).or_else(|| holds.mean(Span::Day, now, 1))
+        holds.mean(Span::Hour, now, ENOUGH_HOLDS).or_else(|| holds.mean(Span::Day, now, ENOUGH_HOLDS))
     }
 }
 

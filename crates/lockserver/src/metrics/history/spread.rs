@@ -15,9 +15,11 @@ const CLASSES: usize = 110;
 #[derive(Debug)]
 struct Slice {
     at: WallMs,
-    sum_ms: u64,
     longest_ms: Ms,
     counts: [u32; CLASSES],
+    /// Those that say what is usual.
+    usual: u64,
+    usual_ms: u64,
 }
 
 /// Parts of a span, oldest first.
@@ -68,7 +70,7 @@ fn end(class: usize) -> Ms {
 }
 
 impl Slices {
-    fn add(&mut self, span: Span, at: WallMs, ms: Ms) {
+    fn add(&mut self, span: Span, at: WallMs, ms: Ms, usual: bool) {
         let begin = at - at % slice_ms(span);
         // The wall clock was set back.
         while self.0.back().is_some_and(|slice| slice.at > begin) {
@@ -78,10 +80,11 @@ impl Slices {
             if self.0.len() as u64 >= span.ms() / slice_ms(span) {
                 self.0.pop_front();
             }
-            self.0.push_back(Slice { at: begin, sum_ms: 0, longest_ms: 0, counts: [0; CLASSES] });
+            self.0.push_back(Slice { at: begin, longest_ms: 0, counts: [0; CLASSES], usual: 0, usual_ms: 0 });
         }
         let slice = self.0.back_mut().expect("it is there by now");
-        slice.sum_ms = slice.sum_ms.saturating_add(ms);
+        slice.usual += u64::from(usual);
+        slice.usual_ms = slice.usual_ms.saturating_add(if usual { ms } else { 0 });
         slice.longest_ms = slice.longest_ms.max(ms);
         let count = &mut slice.counts[class(ms)];
         *count = count.saturating_add(1);
@@ -94,9 +97,10 @@ impl Slices {
 }
 
 impl Spread {
-    pub(super) fn add(&mut self, at: WallMs, ms: Ms) {
-        self.hour.add(Span::Hour, at, ms);
-        self.day.add(Span::Day, at, ms);
+    /// A time; one that is not usual stays out of the mean.
+    pub(super) fn add(&mut self, at: WallMs, ms: Ms, usual: bool) {
+        self.hour.add(Span::Hour, at, ms, usual);
+        self.day.add(Span::Day, at, ms, usual);
     }
 
     fn slices(&self, span: Span, now: WallMs) -> impl Iterator<Item = &Slice> {
@@ -126,12 +130,12 @@ impl Spread {
         Percentiles { count, p50: of(50), p90: of(90), p99: of(99) }
     }
 
-    /// The average of the span, if there are at least so many times.
+    /// The average of the usual times of the span, if there are at least so many.
     pub(super) fn mean(&self, span: Span, now: WallMs, least: u64) -> Option<Ms> {
         let (mut sum, mut count) = (0_u64, 0_u64);
         for slice in self.slices(span, now) {
-            sum = sum.saturating_add(slice.sum_ms);
-            count += slice.counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+            sum = sum.saturating_add(slice.usual_ms);
+            count += slice.usual;
         }
         (count >= least.max(1)).then(|| sum / count)
     }
@@ -146,7 +150,7 @@ mod tests {
         let mut spread = Spread::default();
         let now = 1_700_000_000_000;
         for ms in (1..=100).map(|tenth| tenth * 1000) {
-            spread.add(now, ms);
+            spread.add(now, ms, true);
         }
         let told = spread.percentiles(Span::Hour, now);
         assert_eq!(told.count, 100);
@@ -155,17 +159,20 @@ mod tests {
             assert!((1.0..1.2).contains(&(told / real)), "{told} for {real}");
         }
         let mut same = Spread::default();
-        (0..20).for_each(|_| same.add(now, 9000));
+        (0..20).for_each(|_| same.add(now, 9000, true));
         assert_eq!(same.percentiles(Span::Day, now).p50, Some(9000), "no more than the longest");
         assert_eq!(spread.mean(Span::Hour, now, 100), Some(50_500));
         assert_eq!(spread.mean(Span::Hour, now, 101), None);
+        spread.add(now, 3_000_000, false);
+        assert_eq!(spread.mean(Span::Hour, now, 1), Some(50_500), "what is not usual is left out");
+        assert_eq!(spread.percentiles(Span::Hour, now).count, 101);
     }
 
     #[test]
     fn what_is_long_ago_is_no_more() {
         let mut spread = Spread::default();
         let begin = 1_700_000_000_000;
-        spread.add(begin, 5000);
+        spread.add(begin, 5000, true);
         assert_eq!(spread.percentiles(Span::Hour, begin + 2 * 3_600_000), Percentiles::default());
         assert_eq!(spread.percentiles(Span::Day, begin + 2 * 3_600_000).count, 1);
         assert_eq!(spread.percentiles(Span::Day, begin + 30 * 3_600_000).count, 0);

@@ -109,11 +109,33 @@ fn an_hour_of_a_lock() {
     assert_eq!(rig.past("x", Span::Hour).holds.count, 1);
     let waited = rig.past("x", Span::Hour).waits;
     assert_eq!((waited.count, waited.p50, waited.p99.map(|ms| ms.abs_diff(10_000) < 2000)), (3, Some(0), Some(true)));
-    assert_eq!(rig.history.usual_hold(&name("x"), rig.wall), Some(20_000));
+    assert_eq!(rig.history.usual_hold(&name("x"), rig.wall), None, "one hold tells nothing");
     assert_eq!(rig.past("x", Span::Day).samples.steps.len(), 1);
     assert_eq!(rig.past("other", Span::Day).samples, Samples::default());
     assert_eq!(rig.past("other", Span::Day).since, None);
     assert_eq!(rig.history.usual_hold(&name("other"), rig.wall), None);
+}
+
+#[test]
+fn what_is_usual_is_what_at_least_five_holders_gave_back() {
+    let mut rig = Rig::new(&[("x", 1)]);
+    let usual = |rig: &Rig| rig.history.usual_hold(&name("x"), rig.wall);
+    for id in 1..=4 {
+        rig.take("x", id);
+        rig.pass(10);
+        rig.release(id);
+    }
+    // One that an administrator ends was held for long, but says nothing about the others.
+    rig.take("x", 5);
+    rig.pass(1000);
+    let number = rig.table.snapshot().tickets.iter().find(|ticket| ticket.id == TicketId(5)).unwrap().number;
+    let caller = Caller { owner: None, admin: true, from: Arc::from("test") };
+    rig.apply(&Command::Revoke { lock: name("x"), number, caller, reason: Arc::from(""), only: None });
+    assert_eq!((rig.past("x", Span::Hour).holds.count, usual(&rig)), (5, None));
+    rig.take("x", 6);
+    rig.pass(10);
+    rig.release(6);
+    assert_eq!((rig.past("x", Span::Hour).holds.count, usual(&rig)), (6, Some(10_000)));
 }
 
 #[test]

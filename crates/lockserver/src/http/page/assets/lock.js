@@ -6,7 +6,7 @@ import { bar, drawBar, legend } from "./draw.js";
 import { Log } from "./log.js";
 import { Plots } from "./plots.js";
 import { Seats, age } from "./seats.js";
-import { about, h, put, span } from "./words.js";
+import { about, expected, h, put, span } from "./words.js";
 
 // What the lock looks like is read again after events, but not for each of many.
 const READ_EVERY = 400;
@@ -49,7 +49,7 @@ function why(lock) {
     const reason = first ? `the first in line needs ${first.permits === "all" ? "all" : first.permits}` : "none of them has shown life lately";
     return `${freely(lock)}, and ${waits(lock.queued)}: ${reason}.`;
   }
-  const wait = lock.expected_wait_s;
+  const wait = expected(lock, lock.waiting_since ? age(lock.waiting_since) : 0);
   const newcomer = wait > 0 ? ` A newcomer waits ${wait < 1 ? "" : "about "}${about(wait)}, by what has been usual.` : "";
   if (!lock.queued) return `${taken(lock)}, nobody waits.${newcomer}`;
   const longest = lock.waiting_since ? `, ${lock.queued === 1 ? "" : "the longest "}for ${span(age(lock.waiting_since))}` : "";

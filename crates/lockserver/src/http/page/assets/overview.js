@@ -3,7 +3,7 @@
 import { call, lockPath, now } from "./api.js";
 import { makeLock } from "./act.js";
 import { bar, drawBar, legend } from "./draw.js";
-import { about, h, put, say, some, span } from "./words.js";
+import { about, expected, h, put, say, some, span } from "./words.js";
 
 // Changes are drawn together, and order is kept while somebody points at it.
 const DRAW_EVERY = 250;
@@ -23,6 +23,17 @@ const ORDERS = {
   hold: ["Longest hold", down((lock) => since(lock.holding_since))],
 };
 const ORDER = "lockserver-order";
+
+/** All locks, page by page. What happens meanwhile is told again by the events after the first page. */
+async function everything() {
+  const { locks, as_of, next } = await call("GET", "/v1/locks?tickets=0");
+  for (let cursor = next; cursor;) {
+    const page = await call("GET", `/v1/locks?tickets=0&cursor=${encodeURIComponent(cursor)}`);
+    locks.push(...page.locks);
+    cursor = page.next;
+  }
+  return { locks, as_of };
+}
 
 /** One lock's row. */
 class Row {
@@ -68,7 +79,7 @@ class Row {
     const lasted = (instant) => (instant ? span(since(instant) / 1000) : "–");
     put(cells[1], lasted(lock.waiting_since));
     put(cells[2], lasted(lock.holding_since));
-    const wait = lock.expected_wait_s;
+    const wait = expected(lock, since(lock.waiting_since) / 1000);
     put(cells[3], lock.paused ? "paused" : wait === 0 && !lock.queued ? "none" : wait == null ? "–" : wait < 1 ? about(wait) : `≈ ${about(wait)}`);
   }
 }
@@ -125,7 +136,7 @@ export class Overview {
   }
 
   async load() {
-    const { locks, as_of } = await call("GET", "/v1/locks?tickets=0");
+    const { locks, as_of } = await everything();
     const names = new Set(locks.map(({ name }) => name));
     for (const name of this.rows.keys()) if (!names.has(name)) this.remove(name);
     for (const lock of locks) {
@@ -178,10 +189,11 @@ export class Overview {
     this.describing = true;
     try {
       while (this.undescribed.size) {
-        const names = [...this.undescribed];
+        const wanted = new Set(this.undescribed);
+        const names = [...wanted];
         this.undescribed.clear();
         const locks = names.length > DESCRIBED_ALONE
-          ? (await call("GET", "/v1/locks?tickets=0")).locks.filter((lock) => names.includes(lock.name))
+          ? (await everything()).locks.filter((lock) => wanted.has(lock.name))
           : await Promise.all(names.map((one) => call("GET", lockPath(one, "?tickets=0")).catch((problem) => {
             // It is gone already, and its row with it; anything else is tried again.
             if (problem.status === 404 || problem.status === 403) return null;

@@ -66,6 +66,12 @@ export const when = (instant) => h("time", { datetime: instant, title: dateTime.
 /** `1 ticket`, `2 tickets`. */
 export const some = (count, one, many = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : many}`;
 
+/**
+ * How long one more would wait, in seconds; null if nobody can tell. `waited` is how long the first in line has waited until
+ * now: the server's word was true when it was said, and nobody waits less than those before it.
+ */
+export const expected = ({ expected_wait_s: wait, queued }, waited) => (wait > 0 && queued ? Math.max(wait, waited) : wait);
+
 /** Slots as the API tells them, `0-2,7`, as pairs of first and last. */
 export const pairs = (text) => (text ? text.split(",").map((one) => one.split("-").map(Number)).map(([first, last = first]) => [first, last]) : []);
 

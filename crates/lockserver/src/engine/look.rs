@@ -1,0 +1,101 @@
+//! Those who only look: answered from the durable table, behind everything that changes it, so much in each step.
+
+use super::answer::{Answer, Failure, Rendered, Told, tell};
+use super::clock::Tick;
+use super::events::EventId;
+use super::lanes::{Request, Work};
+use super::step::Engine;
+use super::waiters::Presence;
+use lock_core::limits::STEP_VISITS_MAX;
+use lock_core::{At, Command, Outcome, Table};
+use std::fmt;
+use std::sync::Arc;
+
+/// Answers of a step that are kept for whoever asks the same.
+const SHARED_MAX: usize = 16;
+
+/// Whose client a look is for, if its face says so.
+#[derive(Clone)]
+pub(crate) struct Onlooker(pub(crate) Arc<dyn Presence>);
+
+impl fmt::Debug for Onlooker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Onlooker").finish_non_exhaustive()
+    }
+}
+
+/// What one look saw.
+struct Seen {
+    command: Box<Command>,
+    answer: Result<Outcome, Failure>,
+    rendered: Rendered,
+}
+
+impl Request {
+    /// Nobody is there any more who would read the answer.
+    fn is_pointless(&self) -> bool {
+        let hung_up = |reply: &tokio::sync::oneshot::Sender<Answer>| reply.is_closed();
+        self.reply.as_ref().is_none_or(hung_up) || self.onlooker.as_ref().is_some_and(|one| !one.0.is_open())
+    }
+}
+
+impl Engine {
+    /// Answers looks until a step's share of work is done; the rest waits for the next step. Called once the step is
+    /// durable and all its answers are given. A look whose client has gone costs nothing, and equal ones share an answer.
+    pub(crate) fn look(&mut self, tick: Tick) {
+        let Some(table) = &mut self.table else {
+            return;
+        };
+        let as_of = self.events.last();
+        let (mut visits, mut measured) = (STEP_VISITS_MAX, false);
+        let mut seen: Vec<Seen> = Vec::new();
+        while visits > 0
+            && let Some(request) = self.lanes.take_look()
+        {
+            visits -= 1;
+            if request.is_pointless() {
+                continue;
+            }
+            let command = match request.work {
+                Work::Command(command) => command,
+                Work::Measure => {
+                    if !measured {
+                        measured = true;
+                        self.metrics.locks.measure(table, tick.wall_us / 1000);
+                        visits = visits.saturating_sub(table.lock_names().len() / 8);
+                    }
+                    tell(request.reply, Ok(told(Outcome::Done, as_of, Rendered::default())));
+                    continue;
+                }
+                Work::EndWait { .. } => unreachable!("who waits does more than look"),
+            };
+            let found = seen.iter().position(|one| one.command == command);
+            let index = found.unwrap_or_else(|| {
+                let answer = see(table, tick, &command);
+                visits = visits.saturating_sub(answer.as_ref().map_or(1, Outcome::visited));
+                if seen.len() >= SHARED_MAX {
+                    seen.remove(0);
+                }
+                seen.push(Seen { command, answer, rendered: Rendered::default() });
+                seen.len() - 1
+            });
+            let Seen { answer, rendered, .. } = &seen[index];
+            tell(request.reply, answer.clone().map(|outcome| told(outcome, as_of, rendered.clone())));
+        }
+    }
+
+    /// While there is no term, nobody sees anything.
+    pub(crate) fn refuse_looks(&mut self) {
+        let looks = std::iter::from_fn(|| self.lanes.take_look()).collect();
+        self.refuse(looks);
+    }
+}
+
+fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
+    let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &|_| false };
+    Ok(table.apply(at, command)?)
+}
+
+fn told(outcome: Outcome, as_of: EventId, rendered: Rendered) -> Told {
+    Told { outcome, as_of, receipt: None, rendered }
+}

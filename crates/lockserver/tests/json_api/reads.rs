@@ -1,0 +1,130 @@
+//! What looking costs: pages with a cursor, and bounds of what is under way, by which nobody keeps others from their work.
+
+use super::harness::{Server, within};
+use lock_core::limits::{LISTED_LOCKS_MAX, OWNER_READS_MAX};
+use lock_core::{Command, ConfigureMode, Definition, LockName, Settings, Target};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+
+/// As a reload of the configuration would: so many locks more.
+async fn add_locks(server: &Server, count: usize) {
+    let text = "d".repeat(900);
+    let lock = |number| Definition {
+        target: Target::Lock(LockName::new(&format!("lock-{number:05}")).unwrap()),
+        settings: Settings { description: text.as_str().into(), ..Settings::new(1) },
+        paused: false,
+    };
+    let definitions = (0..count).map(lock).collect();
+    server.handle().submit(Command::Configure { definitions, mode: ConfigureMode::CreateMissing }).await.unwrap();
+}
+
+fn names(page: &Value, list: &str, name: &str) -> Vec<String> {
+    page[list].as_array().unwrap().iter().map(|one| one[name].to_string()).collect()
+}
+
+#[tokio::test]
+async fn listings_come_in_pages_that_show_everything_once() {
+    let server = Server::start().await;
+    add_locks(&server, 25).await;
+    let whole = server.get("/v1/locks").await.ok();
+    assert_eq!((names(&whole, "locks", "name").len(), &whole["next"]), (27, &Value::Null), "one page is enough");
+    let (mut seen, mut path) = (Vec::new(), "/v1/locks?tickets=0&limit=10".to_owned());
+    loop {
+        let page = server.get(&path).await.ok();
+        seen.extend(names(&page, "locks", "name"));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/locks?tickets=0&limit=10&cursor={next}");
+    }
+    assert_eq!(seen, names(&whole, "locks", "name"));
+
+    for _ in 0..7 {
+        server.post("/v1/locks/two/tickets", r#"{"queue": true}"#).await;
+    }
+    let whole = server.get("/v1/locks/two").await.ok();
+    assert_eq!(whole.get("next"), None);
+    let (mut holders, mut queue, mut path) = (Vec::new(), Vec::new(), "/v1/locks/two?tickets=2".to_owned());
+    loop {
+        let page = server.get(&path).await.ok();
+        holders.extend(names(&page, "holders", "number"));
+        queue.extend(names(&page, "queue", "ahead"));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/locks/two?tickets=2&cursor={next}");
+    }
+    assert_eq!(holders, names(&whole, "holders", "number"));
+    assert_eq!(queue, names(&whole, "queue", "ahead"));
+
+    let whole = server.get("/v1/tickets?mine").await.ok();
+    let first = server.get("/v1/tickets?mine&limit=4").await.ok();
+    let rest = server.get(&format!("/v1/tickets?mine&cursor={}", first["next"].as_str().unwrap())).await.ok();
+    let both = [names(&first, "tickets", "number"), names(&rest, "tickets", "number")].concat();
+    assert_eq!((both, rest.get("next")), (names(&whole, "tickets", "number"), None));
+
+    for bad in
+        ["/v1/locks?limit=1001", "/v1/locks?cursor=a%2Fb", "/v1/locks/two?cursor=x", "/v1/tickets?mine&limit=1001"]
+    {
+        assert_eq!(server.get(bad).await.code(), "invalid", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn every_listing_of_very_many_locks_is_short() {
+    let server = Server::start().await;
+    add_locks(&server, 5000).await;
+    let page = server.get("/v1/locks?tickets=0").await.ok();
+    let listed = names(&page, "locks", "name").len();
+    assert!((100..=LISTED_LOCKS_MAX).contains(&listed) && page["next"].is_string(), "{listed} locks of a page");
+    let browser = ["User-Agent: Mozilla/5.0", "Accept: text/html,*/*;q=0.8"];
+    let document = server.call("GET", "/", &browser, "").await.body;
+    assert!(document.matches("class=\"row\"").count() <= LISTED_LOCKS_MAX && document.contains("/?after=lock-"));
+    let at = document.find("/?after=").unwrap();
+    let next: String = document[at..].chars().take_while(|c| *c != '"').collect();
+    assert!(server.call("GET", &next, &browser, "").await.body.contains("class=\"row\""));
+    // 0.36's text is read by scripts that know of no pages.
+    let text = server.call("GET", "/", &["Accept: text/plain"], "").await.body;
+    assert!(text.starts_with("Lock \"lock-00000\"\n") && text.matches("LOCKS\n").count() == 5002, "all of them");
+}
+
+#[tokio::test]
+async fn all_of_a_million_permits_is_a_short_answer() {
+    let server = Server::start().await;
+    server.admin("PUT", "/v1/locks/million", &["Content-Type: application/json"], r#"{"size": 1000000}"#).await;
+    let answer = server.post("/v1/locks/million/tickets", r#"{"permits": "all"}"#).await;
+    assert!(answer.body.len() < 10_000, "{} bytes", answer.body.len());
+    let ticket = answer.json();
+    assert_eq!((&ticket["slot_ranges"], ticket["slots"].as_array().unwrap().len()), (&"0-999999".into(), 1000));
+}
+
+#[tokio::test]
+async fn answers_that_a_client_does_not_read_are_few_and_nobody_else_waits_for_them() {
+    let server = Server::start().await;
+    add_locks(&server, 5000).await;
+    // Each answer is longer than what the kernel keeps for whoever does not read.
+    let mut unread = Vec::new();
+    for _ in 0..OWNER_READS_MAX {
+        unread.push(server.open("GET", "/v1/locks?tickets=0", &[], "").await);
+    }
+    // One more than its share is turned away at once.
+    let refused = within(async {
+        loop {
+            let answer = server.get("/v1/locks?tickets=0").await;
+            if answer.status == 429 {
+                return answer;
+            }
+        }
+    })
+    .await;
+    assert_eq!(refused.code(), "limit_reached");
+    assert!(refused.body.contains("reads_of_a_key_or_address"), "{}", refused.body);
+    // What changes something goes on, and so does whoever else looks.
+    let held = server.take("one").await;
+    let look = server.admin("GET", "/v1/locks?tickets=0", &[], "");
+    tokio::time::timeout(Duration::from_secs(10), look).await.expect("others are answered").ok();
+    server.delete(&format!("/v1/tickets/{held}")).await.ok();
+    // Once they are read, or given up, there is room again.
+    let mut first = unread.remove(0);
+    drop(unread);
+    let mut all = Vec::new();
+    within(first.read_to_end(&mut all)).await.unwrap();
+    within(async { while server.get("/v1/locks?tickets=0").await.status != 200 {} }).await;
+}
