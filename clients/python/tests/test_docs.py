@@ -63,7 +63,8 @@ def test_an_example_fails_where_its_lock_is_not(
     if MAKES in code:
         server.admin.create("ports", {"size": 1})
     status, out, err = script(adapted(code, server.url, server.process.directory), cwd=tmp_path).end()
-    assert status != 0 and err, out
+    assert status != 0, out
+    assert err
     no_work(out)
 
 
@@ -74,11 +75,14 @@ def test_an_example_fails_where_no_server_is(
     server = make_server(sections=SECTIONS)
     server.kill()
     status, out, err = script(adapted(code, server.url, server.process.directory), cwd=tmp_path).end()
-    assert status != 0 and err, out
+    assert status != 0, out
+    assert err
     no_work(out)
 
 
-@pytest.mark.parametrize("code", [example for example in EXAMPLES if "try_hold" not in str(example) and MAKES not in str(example)])
+@pytest.mark.parametrize(
+    "code", [example for example in EXAMPLES if "try_hold" not in str(example) and MAKES not in str(example)]
+)
 def test_an_example_fails_when_its_lock_is_deleted_meanwhile(
     make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path, code: str
 ) -> None:
@@ -89,7 +93,8 @@ def test_an_example_fails_when_its_lock_is_deleted_meanwhile(
     wait_until(lambda: server.admin.lock(name).queued == 1, "the example waits")
     server.admin.delete(name, force=True)
     status, out, err = waiter.end()
-    assert status != 0 and err, out
+    assert status != 0, out
+    assert err
     no_work(out)
     with contextlib.suppress(errors.LeaseLost):
         held.release()
