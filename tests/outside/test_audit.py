@@ -13,7 +13,7 @@ from harness.wait import until
 from harness.wire import Connection, call_body, http, request
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-LOCKS = "[lock one]\nSIZE=1\n[lock two]\nSIZE=2\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
+LOCKS = "[lock one]\nSIZE=1\n[lock two]\nSIZE=2\n[terraform]\nLOCKS=tf-*\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
 FLEETLOCK = json.dumps({"client_params": {"id": "node1", "group": "web"}})
 # Where all clients here come from.
 CLIENT = "127.0.0.1"

@@ -15,7 +15,7 @@ from harness.tls import Authority
 from harness.wait import until
 from harness.wire import Connection, call_body, http, request
 
-LOCKS = "[lock one]\nSIZE=1\n[lock many]\nSIZE=100\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
+LOCKS = "[lock one]\nSIZE=1\n[lock many]\nSIZE=100\n[terraform]\nLOCKS=tf-*\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
 
 
 class Run:

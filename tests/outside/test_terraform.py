@@ -20,7 +20,7 @@ A, B = lock_info("6e1d1d5e-0d2b-4a8c-9b7d-1f2e3d4c5b6a"), lock_info("0b9c8d7e-6f
 
 @pytest.fixture
 def server(make_server):
-    return make_server(sections="[lock tf-*]\nSIZE=1\n").start()
+    return make_server(sections="[terraform]\nLOCKS=tf-*, nope\n[lock tf-*]\nSIZE=1\n").start()
 
 
 @pytest.fixture
@@ -73,6 +73,22 @@ def test_a_holder_that_is_no_terraform_is_shown_as_one(server, ask):
 def test_what_is_wrong_is_refused(ask, method, info, status):
     assert ask(method, info)[0] == status
     assert ask("LOCK", A)[0] == 200
+
+
+def test_a_holder_of_another_protocol_without_leases(make_server):
+    server = make_server(sections="[fleetlock]\nPREFIX=tf-\n[terraform]\nLOCKS=tf-*\n[lock tf-*]\nSIZE=1\n").start()
+    body = json.dumps({"client_params": {"id": "node1", "group": "network"}}).encode()
+    assert http(server.at, request(body, ["fleet-lock-protocol: true"], "POST", "/v1/pre-reboot")).status == 200
+    response = http(server.at, request(json.dumps(A).encode(), [], "LOCK", PATH))
+    info = json.loads(response.text)
+    assert response.status == 423 and info["Info"] == "reboot of node1" and info["ID"].startswith("ticket-")
+
+
+def test_a_lock_that_is_not_named_for_it(make_server):
+    server = make_server(sections="[lock tf-*]\nSIZE=1\n").start()
+    response = http(server.at, request(json.dumps(A).encode(), [], "LOCK", PATH))
+    assert response.status == 403 and "[terraform] with LOCKS=tf-network" in response.text
+    assert http(server.at, request(json.dumps(A).encode(), [], "UNLOCK", PATH)).status == 200, "nothing is held"
 
 
 def test_an_unknown_lock(ask):

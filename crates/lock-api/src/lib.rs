@@ -13,6 +13,7 @@ mod status;
 mod ticket;
 
 pub mod routes;
+pub mod text;
 
 pub use error::{ErrorCode, PROBLEM_JSON, Problem};
 pub use event::{Event, EventKind};

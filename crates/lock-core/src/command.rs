@@ -15,13 +15,21 @@ pub struct Caller {
     pub admin: bool,
     /// Address of the client.
     pub from: Arc<str>,
+    /// The locks that it may use; `None` for every lock. Of a ticket in any other lock it can only give back its own.
+    pub locks: Option<Arc<[Target]>>,
 }
 
 impl Caller {
     /// A client without a key.
     #[must_use]
     pub fn anonymous(from: &str) -> Self {
-        Self { owner: None, admin: false, from: Arc::from(from) }
+        Self { owner: None, admin: false, from: Arc::from(from), locks: None }
+    }
+
+    /// Whether it may use this lock.
+    #[must_use]
+    pub fn uses(&self, lock: &LockName) -> bool {
+        self.locks.as_ref().is_none_or(|all| all.iter().any(|target| target.takes(lock)))
     }
 }
 
@@ -49,7 +57,7 @@ pub struct NewTicket {
     pub permits: Permits,
     /// Higher goes first; -100 to 100.
     pub priority: i8,
-    /// The client's words, at most 4 KiB.
+    /// The client's words, at most 4 KiB, without [unsafe characters](crate::text::is_unsafe).
     pub info: Arc<str>,
     /// The lease.
     pub lease: Lease,
@@ -425,6 +433,9 @@ pub enum Rejection {
     /// The token is not a holder's.
     #[error("no holder has this token now")]
     NotAHolder,
+    /// The caller's ticket, in a lock that it may not use any more.
+    #[error("the lock {:?} may not be used any longer by who made this ticket; it can only be released", .0)]
+    OutOfReach(LockName),
     /// Not the caller's ticket.
     #[error("the ticket was made with another key")]
     NotAllowed,

@@ -145,6 +145,14 @@ fn indexes(table: &Table) -> Result<(), String> {
         let right = table.tickets.get(id).is_some_and(|ticket| ticket.is_live() && ticket.known);
         require(right, || format!("{id:?} is written late, and is no live ticket whose client knows of it"))?;
     }
+    let mut instances: BTreeMap<Maker, usize> = BTreeMap::new();
+    for maker in table.locks.values().filter_map(|lock| lock.made_by.as_ref()) {
+        *instances.entry(maker.clone()).or_default() += 1;
+    }
+    require(instances == table.instances, || "instances of keys and addresses are miscounted".to_owned())?;
+    require(table.ended_of.len() == ended, || "ended tickets are not where their makers have them".to_owned())?;
+    let withdrawn = (table.withdrawn.len(), table.withdrawn_by.len());
+    require(withdrawn.0 == withdrawn.1 && withdrawn.0 <= limits::WITHDRAWN_MAX, || format!("{withdrawn:?} withdrawn"))?;
     require(leases == table.leases, || "leases differ from those of the tickets".to_owned())?;
     require(makers == table.makers, || "tickets of keys and addresses are miscounted".to_owned())?;
     require(ended == table.ended.len() && ended <= limits::ENDED_TICKETS_MAX, || format!("{ended} ended tickets"))

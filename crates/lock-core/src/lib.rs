@@ -17,8 +17,10 @@ mod queue;
 mod ranges;
 mod record;
 mod settings;
+mod shares;
 mod slots;
 mod table;
+pub mod text;
 mod view;
 
 pub use command::{
@@ -34,6 +36,7 @@ pub use record::{
     Withdrawn,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
+pub use shares::Shares;
 pub use table::{At, LoadError, Table};
 pub use view::{Load, LockView, LocksPage, Occupancy, Statistics, TicketView, TicketsAfter, TicketsPage};
 

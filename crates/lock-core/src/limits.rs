@@ -8,6 +8,9 @@ pub const LOCK_NAME_BYTES_MAX: usize = 200;
 pub const SLOT_NAME_BYTES_MAX: usize = 200;
 /// Longest `info` text, in bytes of UTF-8; XML-RPC cuts longer ones with a mark.
 pub const INFO_BYTES_MAX: usize = 4 * 1024;
+/// What is kept of an `info` in logs, in the audit log, in events and of a ticket that has ended, in bytes of UTF-8; longer ones
+/// are cut with a mark.
+pub const INFO_KEPT_BYTES_MAX: usize = 256;
 /// Longest description of a lock and longest reason of an administrative act, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 1024;
 /// Shortest `request_id`, in characters.
@@ -28,18 +31,24 @@ pub const PRIORITY_MAX: i8 = 100;
 pub const LOCKS_MAX: usize = 100_000;
 /// Most instances of one template.
 pub const TEMPLATE_INSTANCES_MAX: usize = 10_000;
+/// Most instances, of all templates together, that tickets of one key or address have made and that are still there: a quarter
+/// of what one template has, so that nobody takes all of them.
+pub const OWNER_INSTANCES_MAX: usize = TEMPLATE_INSTANCES_MAX / 4;
 /// Most live tickets on a server.
 pub const TICKETS_MAX: usize = 1_000_000;
 /// Most live tickets of one lock, holders included.
 pub const LOCK_TICKETS_MAX: usize = 100_000;
 /// Most live tickets of one key, or of one address without a key.
 pub const OWNER_TICKETS_MAX: usize = 10_000;
-/// Ended tickets that are remembered.
+/// Ended tickets that are remembered; beyond it whoever has most of them, a key or an address, loses its oldest.
 pub const ENDED_TICKETS_MAX: usize = 100_000;
 /// How long an ended ticket, and a `request_id` that was ended before it arrived, are remembered.
 pub const ENDED_MEMORY_MS: Ms = 10 * 60 * 1000;
-/// Request ids ended before they arrived that are remembered; beyond it such an end is refused.
+/// Request ids ended before they arrived that are remembered; beyond it whoever has most of them, a key or an address, loses its
+/// oldest to those who have fewer.
 pub const WITHDRAWN_MAX: usize = 100_000;
+/// Those of one key, or of one address without a key; beyond it such an end is refused.
+pub const OWNER_WITHDRAWN_MAX: usize = WITHDRAWN_MAX / 10;
 /// Most tickets that one step ends because of timers; the rest follows in the next step.
 pub const STEP_ENDS_MAX: usize = 10_000;
 /// Tickets of which one commit notes, beside what it is for, that their clients know of them; the rest follows later.

@@ -1,9 +1,13 @@
 //! Names that cannot hold a bad value: locks, templates and slots.
 
 use crate::limits::{LOCK_NAME_BYTES_MAX, SLOT_NAME_BYTES_MAX};
+use crate::text::is_unsafe;
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
+
+/// What no lock's name contains, beside unsafe characters.
+const LOCK_FORBIDDEN: &[char] = &['/', '*', '?'];
 
 /// Why a text is no name. The message says what is wrong and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,12 @@ pub enum NameError {
 }
 
 fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
+    check_stored(text, max, forbidden)?;
+    text.chars().find(|c| is_unsafe(*c)).map_or(Ok(()), |bad| Err(NameError::Character(bad)))
+}
+
+/// What held of names at all times. Later rules bind new names only, so that an older store can be read.
+fn check_stored(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
@@ -49,7 +59,7 @@ fn check(text: &str, max: usize, forbidden: &[char]) -> Result<(), NameError> {
     Ok(())
 }
 
-/// The name of a lock: 1 to 200 bytes of UTF-8 without control characters, blanks at its ends, `/`, `*` and `?`.
+/// The name of a lock: 1 to 200 bytes of UTF-8 without [unsafe characters](is_unsafe), blanks at its ends, `/`, `*` and `?`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LockName(Arc<str>);
 
@@ -59,7 +69,16 @@ impl LockName {
     /// # Errors
     /// What is wrong with it.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        check(text, LOCK_NAME_BYTES_MAX, &['/', '*', '?'])?;
+        check(text, LOCK_NAME_BYTES_MAX, LOCK_FORBIDDEN)?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// The same for a name that a store holds, which may be older than the list of unsafe characters.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn stored(text: &str) -> Result<Self, NameError> {
+        check_stored(text, LOCK_NAME_BYTES_MAX, LOCK_FORBIDDEN)?;
         Ok(Self(Arc::from(text)))
     }
 
@@ -103,7 +122,21 @@ impl Prefix {
         };
         if !prefix.is_empty() {
             // A prefix may end in a blank or be a dot: the instance's whole name is checked when it is made.
-            check(&format!("{prefix}x"), LOCK_NAME_BYTES_MAX, &['/', '*', '?'])?;
+            check(&format!("{prefix}x"), LOCK_NAME_BYTES_MAX, LOCK_FORBIDDEN)?;
+        }
+        Ok(Self(Arc::from(prefix)))
+    }
+
+    /// The same for one that a store holds, see [`LockName::stored`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn stored(pattern: &str) -> Result<Self, NameError> {
+        let Some(prefix) = pattern.strip_suffix('*') else {
+            return Err(NameError::Empty);
+        };
+        if !prefix.is_empty() {
+            check_stored(&format!("{prefix}x"), LOCK_NAME_BYTES_MAX, LOCK_FORBIDDEN)?;
         }
         Ok(Self(Arc::from(prefix)))
     }
@@ -147,6 +180,15 @@ impl SlotName {
         Ok(Self(Arc::from(text)))
     }
 
+    /// The same for one that a store holds, see [`LockName::stored`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn stored(text: &str) -> Result<Self, NameError> {
+        check_stored(text, SLOT_NAME_BYTES_MAX, &[','])?;
+        Ok(Self(Arc::from(text)))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -177,6 +219,9 @@ mod tests {
         }
         for bad in ["", " a", "a ", "a/b", "a*", "what?", "a\nb", ".", "..", "\u{7f}", &"x".repeat(201)] {
             assert!(LockName::new(bad).is_err(), "{bad:?}");
+        }
+        for older in ["a\u{ad}b", "a\u{202e}b", "\u{feff}a"] {
+            assert!(LockName::new(older).is_err() && LockName::stored(older).is_ok(), "{older:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Lines in files that may take a part of one only: the log and the audit log.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Writes a line with its end, in one go as a rule; a disk that becomes full takes a part of it. Then `torn` is set, and the next line
@@ -24,4 +25,11 @@ pub(crate) fn write_line(output: &mut dyn Write, torn: &mut bool, mut line: Stri
         }
     }
     Ok(())
+}
+
+/// A character as JSON writes those that do not stand for themselves.
+pub(crate) fn push_json_escape(line: &mut String, c: char) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        let _ = write!(line, "\\u{unit:04x}");
+    }
 }

@@ -1,7 +1,9 @@
-//! Wall times, which are only shown: for people, for names of files, and for counters that begin at the clock.
+//! Wall times, which are only shown: for people, for names of files, and for counters that begin at the clock. A clock that stands
+//! before 1970 or after 9999 is shown as the nearest time between. (Linux itself sets none before 1970; HTTP/1 in `hyper` would not survive it.)
 
 use jiff::Timestamp;
 use lock_core::WallMs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A time that is out of range, which only a damaged store holds, is the last one there is.
 pub(crate) fn timestamp(wall: WallMs) -> Timestamp {
@@ -13,17 +15,59 @@ pub(crate) fn rfc3339(wall: WallMs) -> String {
     timestamp(wall).to_string()
 }
 
+/// Time since 1970 by the system's clock; at most what a [`Timestamp`] can be.
+pub(crate) fn since_1970() -> Duration {
+    within(SystemTime::now())
+}
+
+fn within(now: SystemTime) -> Duration {
+    let last = Duration::from_millis(u64::try_from(Timestamp::MAX.as_millisecond()).unwrap_or(0));
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().min(last)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> WallMs {
+    WallMs::try_from(since_1970().as_millis()).unwrap_or(WallMs::MAX)
+}
+
+/// Now.
+pub(crate) fn now_timestamp() -> Timestamp {
+    let nanosecond = i128::try_from(since_1970().as_nanos()).unwrap_or(i128::MAX);
+    Timestamp::from_nanosecond(nanosecond).unwrap_or(Timestamp::MAX)
+}
+
+/// Now as HTTP's `Date` has it.
+pub(crate) fn http_date() -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + since_1970())
+}
+
 /// Now, in RFC 3339, UTC, to the second.
 pub(crate) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    now_timestamp().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// As [`now`], for the name of a file.
 pub(crate) fn for_a_name() -> String {
-    Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
+    now_timestamp().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// Microseconds since 1970: where the counters of a copy begin (rule 10).
 pub(crate) fn now_us() -> u64 {
-    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or(0)
+    u64::try_from(since_1970().as_micros()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_or_after_9999_can_be_shown() {
+        assert_eq!(within(UNIX_EPOCH - Duration::from_secs(1)), Duration::ZERO);
+        let late = within(UNIX_EPOCH + Duration::from_secs(300_000_000_000));
+        assert!(rfc3339(u64::try_from(late.as_millis()).unwrap()).starts_with("9999-12-"));
+        assert!(httpdate::fmt_http_date(UNIX_EPOCH + late).contains("Dec 9999"));
+        assert!(rfc3339(WallMs::MAX).starts_with("9999-12-"));
+        let (seconds, now) = (since_1970().as_secs(), now_timestamp().as_second());
+        assert!(u64::try_from(now).unwrap() - seconds < 60, "it is the clock otherwise");
+    }
 }

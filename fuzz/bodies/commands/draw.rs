@@ -38,6 +38,11 @@ fn caller(choices: &mut Choices<'_>) -> Caller {
         owner: [None, None, Some("k1"), Some("k2")][usize::from(choice % 4)].map(Arc::from),
         admin: choice >= 240,
         from: Arc::from(if choice & 16 == 0 { "host-1" } else { "host-2" }),
+        // Now and then its key is for some of the locks only.
+        locks: (choice & 0x60 == 0x60).then(|| {
+            let own = Target::Template(Prefix::from_pattern("t-*").expect("a pattern"));
+            Arc::from([Target::Lock(LockName::new("a").expect("a name")), own])
+        }),
     }
 }
 

@@ -4,14 +4,14 @@ use super::{At, Lock, Maker, Table, Ticket};
 use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{Step, What};
 use crate::limits::{
-    HOLDER_BYTES_MAX, INFO_BYTES_MAX, LOCK_TICKETS_MAX, LOCKS_MAX, OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX,
-    PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, TEMPLATE_INSTANCES_MAX, TICKETS_MAX, TTL_MAX_MS,
-    TTL_MIN_MS,
+    HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, LOCKS_MAX, OWNER_INSTANCES_MAX,
+    OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN,
+    TEMPLATE_INSTANCES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
 use crate::queue::Place;
 use crate::{
     FileValues, Key, Lease, LockName, LockRecord, Ms, Pause, Permits, Prefix, RequestKey, RequestScope, State,
-    TicketId, TicketRecord,
+    TicketId, TicketRecord, text,
 };
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ impl Table {
         let template = self.admit(new)?;
         if let Some(prefix) = template {
             self.make_instance(at, &new.lock, &prefix);
+            self.note_instance(&new.lock, maker_of(new));
         }
         self.make_ticket(at, new);
         self.grant(at, &new.lock);
@@ -100,7 +101,10 @@ impl Table {
         if self.numbers.len() >= TICKETS_MAX {
             return full("tickets of the server", TICKETS_MAX);
         }
-        let maker = Maker::of(new.caller.owner.as_ref(), &new.caller.from);
+        let maker = maker_of(new);
+        if template.is_some() && self.instances.get(&maker).is_some_and(|count| *count >= OWNER_INSTANCES_MAX) {
+            return full("instances of templates of a key or address", OWNER_INSTANCES_MAX);
+        }
         if self.makers.get(&maker).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
             return full("tickets of a key or address", OWNER_TICKETS_MAX);
         }
@@ -142,6 +146,12 @@ impl Table {
         template.instances += 1;
         let values = FileValues { settings: template.record.settings.clone(), paused: template.record.paused };
         self.insert_lock(at, name, values.settings.clone(), values.paused, Some(values), Some(prefix.clone()));
+    }
+
+    /// Whose ticket made this instance.
+    pub(super) fn note_instance(&mut self, name: &LockName, maker: Maker) {
+        *self.instances.entry(maker.clone()).or_default() += 1;
+        self.lock_mut(name).made_by = Some(maker);
     }
 
     /// Adds a lock that is not there.
@@ -243,10 +253,18 @@ impl NewTicket {
 
     /// Whether it asks for what the ticket was made for.
     fn equals(&self, ticket: &Ticket) -> bool {
+        // Of one that has ended, not all of its words are known any more.
+        let max = if ticket.is_live() { usize::MAX } else { INFO_KEPT_BYTES_MAX };
+        let same_info = text::cut(&ticket.info, max) == text::cut(&self.info, max);
         ticket.request == self.request_key()
-            && (ticket.permits, ticket.priority, &ticket.info) == (self.permits, self.priority, &self.info)
+            && (ticket.permits, ticket.priority) == (self.permits, self.priority)
+            && same_info
             && ticket.holder == self.holder
     }
+}
+
+fn maker_of(new: &NewTicket) -> Maker {
+    Maker::of(new.caller.owner.as_ref(), &new.caller.from)
 }
 
 /// The pause of a lock that has size 0 in the file.
@@ -271,11 +289,11 @@ pub(super) fn check_ttl(ttl: Ms) -> Result<(), Rejection> {
 
 /// A `request_id` as rule 6 has it.
 pub(super) fn check_request_id(id: &str) -> Result<(), Rejection> {
-    if (REQUEST_ID_CHARS_MIN..=REQUEST_ID_CHARS_MAX).contains(&id.chars().count()) && !id.contains(char::is_control) {
+    if (REQUEST_ID_CHARS_MIN..=REQUEST_ID_CHARS_MAX).contains(&id.chars().count()) && !id.contains(text::is_unsafe) {
         return Ok(());
     }
     Err(Rejection::Invalid(format!(
-        "request_id must have {REQUEST_ID_CHARS_MIN} to {REQUEST_ID_CHARS_MAX} characters, none of them a control character"
+        "request_id must have {REQUEST_ID_CHARS_MIN} to {REQUEST_ID_CHARS_MAX} characters, none of them a control or invisible character"
     )))
 }
 
@@ -292,10 +310,12 @@ fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
     if new.info.len() > INFO_BYTES_MAX {
         return invalid(format!("info has {} bytes, {INFO_BYTES_MAX} are allowed", new.info.len()));
     }
-    if let Some(holder) = &new.holder
-        && (holder.is_empty() || holder.len() > HOLDER_BYTES_MAX)
-    {
-        return invalid(format!("the holder's name must have 1 to {HOLDER_BYTES_MAX} bytes"));
+    text::check("info", &new.info).map_err(Rejection::Invalid)?;
+    if let Some(holder) = &new.holder {
+        if holder.is_empty() || holder.len() > HOLDER_BYTES_MAX {
+            return invalid(format!("the holder's name must have 1 to {HOLDER_BYTES_MAX} bytes"));
+        }
+        text::check("the holder's name", holder).map_err(Rejection::Invalid)?;
     }
     if let Some(max_hold) = new.max_hold
         && !(TTL_MIN_MS..=TTL_MAX_MS).contains(&max_hold)

@@ -1,10 +1,10 @@
 //! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
 
-use super::{At, Table, Timer};
+use super::{At, Maker, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::What;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
-use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId};
+use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId, text};
 use std::collections::BTreeSet;
 
 /// Tickets that a refusal shows.
@@ -151,8 +151,20 @@ impl Table {
         {
             template.instances -= 1;
         }
+        if let Some(maker) = &lock.made_by {
+            self.forget_instance(maker);
+        }
         self.oversized.remove(name);
         self.mark(Key::Lock(name.clone()));
+    }
+
+    /// One instance less that this maker's tickets have made.
+    pub(super) fn forget_instance(&mut self, maker: &Maker) {
+        let count = self.instances.get_mut(maker).expect("counts each instance");
+        *count -= 1;
+        if *count == 0 {
+            self.instances.remove(maker);
+        }
     }
 
     /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.
@@ -312,10 +324,10 @@ impl Patch {
 
 /// A text for people, within its bound.
 pub(super) fn check_text(what: &str, text: &str) -> Result<(), Rejection> {
-    if text.len() <= TEXT_BYTES_MAX && !text.contains(char::is_control) {
-        return Ok(());
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(Rejection::Invalid(format!("{what} must have at most {TEXT_BYTES_MAX} bytes")));
     }
-    Err(Rejection::Invalid(format!("{what} must have at most {TEXT_BYTES_MAX} bytes and no control characters")))
+    text::check(what, text).map_err(Rejection::Invalid)
 }
 
 /// Settings within their bounds.

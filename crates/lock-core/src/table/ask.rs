@@ -1,15 +1,20 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{At, Table, Ticket, Timer};
+use super::{At, Maker, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
-use crate::limits::{ENDED_MEMORY_MS, WITHDRAWN_MAX};
+use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
 
-/// Whether this caller's word counts for the ticket: one made without a key needs its id only.
+/// Whether this caller's word counts for the ticket, if it may use the lock: one made without a key needs its id only.
 pub(super) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
     ticket.owner.is_none() || caller.admin || ticket.owner == caller.owner
+}
+
+/// Whether this caller made the ticket, or somebody who shows as little.
+fn is_own(ticket: &TicketRecord, caller: &Caller) -> bool {
+    ticket.owner == caller.owner
 }
 
 impl Table {
@@ -23,10 +28,23 @@ impl Table {
             return Err(Rejection::UnknownLock);
         }
         let ticket = self.find(id)?;
-        if may_use(ticket, caller) && lock.is_none_or(|lock| *lock == ticket.lock) {
+        if !may_use(ticket, caller) || lock.is_some_and(|lock| *lock != ticket.lock) {
+            return Err(Rejection::UnknownTicket);
+        }
+        if caller.uses(&ticket.lock) {
             Ok(ticket)
+        } else if is_own(ticket, caller) {
+            Err(Rejection::OutOfReach(ticket.lock.clone()))
         } else {
             Err(Rejection::UnknownTicket)
+        }
+    }
+
+    /// The ticket of that id if the caller may give it back: also its own in a lock that it may not use any more.
+    fn releasable(&self, lock: Option<&LockName>, id: TicketId, caller: &Caller) -> Result<(), Rejection> {
+        match self.usable(lock, id, caller) {
+            Ok(_) | Err(Rejection::OutOfReach(_)) => Ok(()),
+            Err(why) => Err(why),
         }
     }
 
@@ -204,7 +222,7 @@ impl Table {
     ) -> Result<Outcome, Rejection> {
         let id = match target {
             ReleaseTarget::Id(lock, id) => {
-                self.usable(lock.as_ref(), *id, caller)?;
+                self.releasable(lock.as_ref(), *id, caller)?;
                 *id
             }
             ReleaseTarget::Request(lock, request_id) => {
@@ -212,7 +230,7 @@ impl Table {
                 let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: request_id.clone() };
                 match self.requests.get(&scope) {
                     Some(&id) => id,
-                    None => return self.withdraw(scope),
+                    None => return self.withdraw(scope, caller),
                 }
             }
             ReleaseTarget::Holder(lock, holder) => match self.holders.get(&(lock.clone(), holder.clone())) {
@@ -237,21 +255,37 @@ impl Table {
     }
 
     /// Remembers a `request_id` whose request never arrived, so that it takes nothing if it still does (rule 6).
-    fn withdraw(&mut self, scope: RequestScope) -> Result<Outcome, Rejection> {
+    fn withdraw(&mut self, scope: RequestScope, caller: &Caller) -> Result<Outcome, Rejection> {
         if !self.locks.contains_key(&scope.lock) && self.matching_template(scope.lock.as_str()).is_none() {
             return Err(Rejection::UnknownLock);
         }
         if self.withdrawn.contains_key(&scope) {
             return Ok(Outcome::NothingHeld);
         }
-        if self.withdrawn.len() >= WITHDRAWN_MAX {
-            return Err(Rejection::Full { what: "cancelled request ids", max: WITHDRAWN_MAX as u64 });
+        let by = Maker::of(caller.owner.as_ref(), &caller.from);
+        if self.withdrawn_by.of(&by) >= OWNER_WITHDRAWN_MAX {
+            let what = "cancelled request ids of a key or address";
+            return Err(Rejection::Full { what, max: OWNER_WITHDRAWN_MAX as u64 });
+        }
+        if self.withdrawn_by.len() >= WITHDRAWN_MAX {
+            let (_, (_, oldest)) = self.withdrawn_by.makes_room(&by).expect("at its bound");
+            let oldest = oldest.clone();
+            self.forget_withdrawn(&oldest);
         }
         let until = self.now() + ENDED_MEMORY_MS;
         self.timers.insert((until, Timer::Withdrawn(scope.clone())));
-        self.withdrawn.insert(scope.clone(), Withdrawn { scope: scope.clone(), until });
+        self.withdrawn_by.insert(&by, (until, scope.clone()));
+        let record = Withdrawn { scope: scope.clone(), until };
+        self.withdrawn.insert(scope.clone(), Withdrawal { record, by });
         self.mark(Key::Withdrawn(scope));
         Ok(Outcome::NothingHeld)
+    }
+
+    pub(super) fn forget_withdrawn(&mut self, scope: &RequestScope) {
+        let Withdrawal { record, by } = self.withdrawn.remove(scope).expect("a scope from the table's own lists");
+        self.withdrawn_by.remove(&by, &(record.until, scope.clone()));
+        self.timers.remove(&(record.until, Timer::Withdrawn(scope.clone())));
+        self.mark(Key::Withdrawn(scope.clone()));
     }
 
     pub(super) fn verify(&self, lock: &LockName, token: u64) -> Result<Outcome, Rejection> {

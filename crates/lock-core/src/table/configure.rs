@@ -225,6 +225,11 @@ impl Table {
             of.instances += 1;
         }
         self.stop_idle_timer(name);
+        if template.is_none()
+            && let Some(maker) = self.lock_mut(name).made_by.take()
+        {
+            self.forget_instance(&maker);
+        }
         self.lock_mut(name).record.template = template;
         self.mark(Key::Lock(name.clone()));
     }

@@ -62,8 +62,7 @@ impl Table {
                     self.mark(Key::ClosedName(name));
                 }
                 Timer::Withdrawn(scope) => {
-                    self.withdrawn.remove(&scope);
-                    self.mark(Key::Withdrawn(scope));
+                    self.forget_withdrawn(&scope);
                 }
                 Timer::Instance(name) => self.drop_idle_instance(at, &name),
             }

@@ -3,9 +3,9 @@
 use super::{At, Table, Timer};
 use crate::command::Command;
 use crate::event::{Step, What};
-use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, QUEUE_LEASE_MS};
+use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
 use crate::queue::Place;
-use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges};
+use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges, text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -194,6 +194,8 @@ impl Table {
         let held = ticket.held_at.map(|since| at.wall.saturating_sub(since));
         ticket.state = State::Ended { how, at: now, reason: reason.clone() };
         ticket.ended_at = Some(at.wall);
+        // It is remembered for minutes, beside many.
+        ticket.info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
         let (number, holder, maker, waited) =
             (ticket.number, ticket.holder.clone(), ticket.maker(), ticket.waiting > 0);
         self.arm(id);
@@ -211,10 +213,11 @@ impl Table {
         }
         // Makes room first: what ends now is remembered, also when everything remembered ended in this millisecond.
         if self.ended.len() >= ENDED_TICKETS_MAX {
-            let (.., oldest) = *self.ended.first().expect("at its bound");
+            let (_, &(.., oldest)) = self.ended_of.makes_room(&maker).expect("at its bound");
             self.forget(oldest);
         }
         self.ended.insert((now, number, id));
+        self.ended_of.insert(&maker, (now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });
@@ -281,6 +284,7 @@ impl Table {
         let ticket = self.tickets.remove(&id).expect("an id from the table's own lists");
         let State::Ended { at, .. } = ticket.state else { panic!("a live ticket is forgotten") };
         self.ended.remove(&(at, ticket.number, id));
+        self.ended_of.remove(&ticket.maker(), &(at, ticket.number, id));
         if let Some(scope) = ticket.scope()
             && self.requests.get(&scope) == Some(&id)
         {
@@ -291,8 +295,9 @@ impl Table {
 
     pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
         let ticket = self.ticket(id);
-        let (lock, number, info, owner, from) =
-            (ticket.lock.clone(), ticket.number, ticket.info.clone(), ticket.owner.clone(), ticket.from.clone());
+        let info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
+        let (lock, number, owner, from) =
+            (ticket.lock.clone(), ticket.number, ticket.owner.clone(), ticket.from.clone());
         self.tell(at, &lock, What::Ticket { number, info, owner, from, step });
     }
 }

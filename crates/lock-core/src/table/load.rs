@@ -1,9 +1,10 @@
 //! From a store's snapshot to a table, and back (rules 8, 9, 10).
 
-use super::{Lock, Table, Template, Ticket, Timer};
+use super::{Lock, Maker, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
-use crate::{Key, Meta, Permits, Snapshot, State, TicketId, TicketRecord, limits};
+use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, limits};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What in a store contradicts itself. The store is damaged, or was written by something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +40,9 @@ impl Table {
         }
         for withdrawn in snapshot.withdrawn {
             table.timers.insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
-            table.withdrawn.insert(withdrawn.scope.clone(), withdrawn);
+            let by = Maker::of(withdrawn.scope.owner.as_ref(), &Arc::from(""));
+            table.withdrawn_by.insert(&by, (withdrawn.until, withdrawn.scope.clone()));
+            table.withdrawn.insert(withdrawn.scope.clone(), Withdrawal { record: withdrawn, by });
         }
         for closure in snapshot.closures {
             table.load_closure(closure)?;
@@ -76,7 +79,10 @@ impl Table {
             closures: BTreeMap::new(),
             closed_names: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            withdrawn_by: Shares::default(),
+            instances: BTreeMap::new(),
             ended: BTreeSet::new(),
+            ended_of: Shares::default(),
             leases: BTreeSet::new(),
             timers: BTreeSet::new(),
             floor: 0,
@@ -157,6 +163,7 @@ impl Table {
         }
         if let State::Ended { at, .. } = ticket.state {
             self.ended.insert((at, number, id));
+            self.ended_of.insert(&ticket.maker(), (at, number, id));
         }
         if let Some(scope) = scope {
             // A live ticket wins over a remembered one.
@@ -177,6 +184,10 @@ impl Table {
                 self.timers.insert((until, Timer::Hold(id)));
             }
             self.arm(id);
+            let (lock, maker) = (self.ticket(id).lock.clone(), self.ticket(id).maker());
+            if self.lock(&lock).record.template.is_some() && self.lock(&lock).made_by.is_none() {
+                self.note_instance(&lock, maker);
+            }
         }
         let names: Vec<crate::LockName> = self.locks.keys().cloned().collect();
         for name in names {
@@ -200,7 +211,7 @@ impl Table {
             tickets: self.tickets.values().map(|ticket| ticket.record.clone()).collect(),
             closures: self.closures.values().cloned().collect(),
             closed_names: self.closed_names.values().cloned().collect(),
-            withdrawn: self.withdrawn.values().cloned().collect(),
+            withdrawn: self.withdrawn.values().map(|one| one.record.clone()).collect(),
             restart_counters: false,
         };
         snapshot.sort();

@@ -17,8 +17,8 @@ use crate::queue::{Place, Queue};
 use crate::slots::Slots;
 use crate::view::Statistics;
 use crate::{
-    Change, ClosedName, Closure, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, State, TemplateRecord,
-    TicketId, TicketRecord, WallMs, Withdrawn, limits,
+    Change, ClosedName, Closure, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, Shares, State,
+    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,9 +68,15 @@ pub struct Table {
     pub(crate) makers: BTreeMap<Maker, BTreeSet<u64>>,
     pub(crate) closures: BTreeMap<u64, Closure>,
     pub(crate) closed_names: BTreeMap<LockName, ClosedName>,
-    pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawn>,
+    pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawal>,
+    /// The same by whoever withdrew them, and by the time when they are forgotten.
+    pub(crate) withdrawn_by: Shares<Maker, (Ms, RequestScope)>,
+    /// Locks that tickets of each key or address have made from templates.
+    pub(crate) instances: BTreeMap<Maker, usize>,
     /// Ended tickets by the time and order of their end.
     pub(crate) ended: BTreeSet<(Ms, u64, TicketId)>,
+    /// The same by key or address.
+    pub(crate) ended_of: Shares<Maker, (Ms, u64, TicketId)>,
     /// Leases by the moment they end: queued, grace and held.
     pub(crate) leases: BTreeSet<(Ms, TicketId)>,
     /// Everything that ends by the clock whatever anybody says.
@@ -143,6 +149,14 @@ impl Ticket {
     }
 }
 
+/// A withdrawn request id, and who withdrew it. That is not stored, where the scope does not say it: after a start the
+/// withdrawals of clients without a key count as those of one of them, for the ten minutes that they are remembered.
+#[derive(Debug)]
+pub(crate) struct Withdrawal {
+    pub(crate) record: Withdrawn,
+    pub(crate) by: Maker,
+}
+
 /// Whose tickets are counted together (section 10).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Maker {
@@ -178,6 +192,8 @@ pub(crate) struct Lock {
     /// When an idle instance of a template goes, as it stands in `timers`.
     pub(crate) idle_until: Option<Ms>,
     pub(crate) statistics: Statistics,
+    /// Whose ticket made this instance of a template. That is not stored: after a start it is whose oldest ticket is in it.
+    pub(crate) made_by: Option<Maker>,
 }
 
 impl Lock {
@@ -197,6 +213,7 @@ impl Lock {
             deleting: false,
             idle_until: None,
             statistics: Statistics::default(),
+            made_by: None,
         }
     }
 
@@ -352,7 +369,7 @@ impl Table {
                 None => Change::DeleteClosedName(name),
             },
             Key::Withdrawn(scope) => match self.withdrawn.get(&scope) {
-                Some(withdrawn) => Change::PutWithdrawn(withdrawn.clone()),
+                Some(withdrawal) => Change::PutWithdrawn(withdrawal.record.clone()),
                 None => Change::DeleteWithdrawn(scope),
             },
         }

@@ -59,6 +59,7 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
             Rejection::Exists => "exists".into(),
             Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
             Rejection::NotAHolder => "not a holder".into(),
+            Rejection::OutOfReach(_) => "out of reach".into(),
             Rejection::NotAllowed => "not allowed".into(),
             Rejection::Moved(_) => "moved".into(),
         },

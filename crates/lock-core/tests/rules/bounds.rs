@@ -40,7 +40,7 @@ impl Crowd {
 
     fn ask(&mut self, lock: &str, owner: usize, lease: Lease) -> Result<TicketId, Rejection> {
         let owner = Some(Arc::from(format!("key-{owner}")));
-        self.ask_as(lock, Caller { owner, admin: false, from: Arc::from("host") }, lease)
+        self.ask_as(lock, Caller { owner, ..Caller::anonymous("host") }, lease)
     }
 
     fn ask_as(&mut self, lock: &str, caller: Caller, lease: Lease) -> Result<TicketId, Rejection> {
@@ -166,11 +166,169 @@ fn bound_of_the_instances_of_a_template() {
     crowd.table.apply(at(0), &command).unwrap();
     let max = limits::TEMPLATE_INSTANCES_MAX;
     for number in 0..max {
-        crowd.ask(&format!("job-{number}"), number % 2, Lease::Never).unwrap();
+        crowd.ask(&format!("job-{number}"), number % 4, Lease::Never).unwrap();
     }
-    assert_eq!(crowd.ask("job-x", 3, Lease::Never), Err(full("instances of a template", max)));
-    crowd.ask("job-7", 3, Lease::Never).unwrap();
+    assert_eq!(crowd.ask("job-x", 5, Lease::Never), Err(full("instances of a template", max)));
+    crowd.ask("job-7", 5, Lease::Never).unwrap();
     lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn share_of_one_owner_in_the_instances_of_templates() {
+    let mut crowd = Crowd::new();
+    let template = |pattern| lock_core::Definition {
+        target: lock_core::Target::Template(lock_core::Prefix::from_pattern(pattern).unwrap()),
+        settings: Settings::new(1),
+        paused: false,
+    };
+    let definitions = vec![template("job-*"), template("run-*")];
+    let command = Command::Configure { definitions, mode: lock_core::ConfigureMode::Apply };
+    crowd.table.apply(at(0), &command).unwrap();
+    let max = limits::OWNER_INSTANCES_MAX;
+    let names = |number| format!("{}-{number}", ["job", "run"][number % 2]);
+    let ids: Vec<TicketId> = (0..max).map(|number| crowd.ask(&names(number), 0, Lease::Never).unwrap()).collect();
+    let refused = full("instances of templates of a key or address", max);
+    assert_eq!(crowd.ask("job-x", 0, Lease::Never), Err(refused.clone()));
+    crowd.ask("job-x", 1, Lease::Never).expect("of another key there is room");
+    crowd.ask(&names(0), 0, Lease::Never).expect("what is there may be used");
+    lock_core::invariants::check(&crowd.table).unwrap();
+    // A start does not make one's own room larger.
+    crowd.table = Table::load(crowd.table.snapshot(), 0).unwrap();
+    crowd.step(1);
+    assert_eq!(crowd.ask("job-y", 0, Lease::Never), Err(refused));
+    lock_core::invariants::check(&crowd.table).unwrap();
+    for id in &ids[1..] {
+        crowd.release(*id);
+    }
+    crowd.step(2 + limits::INSTANCE_IDLE_MS);
+    crowd.ask("job-y", 0, Lease::Never).expect("idle ones have gone");
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn share_of_one_owner_in_the_ended_tickets() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1_000_000)).unwrap();
+    let quiet: Vec<TicketId> = (0..3).map(|_| crowd.ask("san", 1, Lease::Never).unwrap()).collect();
+    quiet.iter().for_each(|id| crowd.release(*id));
+    for number in 0..limits::ENDED_TICKETS_MAX + 100 {
+        crowd.now = 1 + number as u64 / 1000;
+        crowd.table.begin_step(crowd.now);
+        let id = crowd.ask("san", 0, Lease::Never).unwrap();
+        crowd.release(id);
+    }
+    let snapshot = crowd.table.snapshot();
+    assert_eq!(snapshot.tickets.len(), limits::ENDED_TICKETS_MAX);
+    assert!(quiet.iter().all(|id| snapshot.tickets.iter().any(|ticket| ticket.id == *id)), "pushed out by another key");
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn share_of_one_owner_in_the_withdrawn_request_ids() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    let withdraw = |crowd: &mut Crowd, owner: usize, number: usize| {
+        let caller = Caller { owner: Some(Arc::from(format!("key-{owner}"))), ..Caller::anonymous("host") };
+        let target = ReleaseTarget::Request(name("san"), Arc::from(format!("request-of-{owner}-number-{number}")));
+        crowd.table.apply(at(crowd.now), &Command::Release { target, caller, queued: true })
+    };
+    let max = limits::OWNER_WITHDRAWN_MAX;
+    for owner in 0..limits::WITHDRAWN_MAX / max {
+        for number in 0..max {
+            assert_eq!(withdraw(&mut crowd, owner, number), Ok(Outcome::NothingHeld));
+        }
+        let refused = full("cancelled request ids of a key or address", max);
+        assert_eq!(withdraw(&mut crowd, owner, max), Err(refused), "its own share is full");
+    }
+    // All of it is taken, and others can withdraw: whoever has most loses its oldest.
+    assert_eq!(withdraw(&mut crowd, 99, 0), Ok(Outcome::NothingHeld));
+    let withdrawn = crowd.table.snapshot().withdrawn;
+    assert_eq!(withdrawn.len(), limits::WITHDRAWN_MAX);
+    assert!(withdrawn.iter().any(|one| one.scope.owner.as_deref() == Some("key-99")));
+    lock_core::invariants::check(&crowd.table).unwrap();
+    crowd.table = Table::load(crowd.table.snapshot(), 0).unwrap();
+    crowd.step(limits::ENDED_MEMORY_MS - 1);
+    assert_eq!(withdraw(&mut crowd, 98, 0), Ok(Outcome::NothingHeld));
+    // What one step forgets is bounded.
+    for _ in 0..limits::WITHDRAWN_MAX.div_ceil(limits::STEP_ENDS_MAX) {
+        crowd.step(limits::ENDED_MEMORY_MS);
+    }
+    assert_eq!(crowd.table.snapshot().withdrawn.len(), 1, "the rest was forgotten in time");
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
+fn words_of_ended_tickets_and_of_events_are_short() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    crowd.table.take_events();
+    let info: Arc<str> = Arc::from("ä".repeat(limits::INFO_BYTES_MAX / 2));
+    let new = NewTicket {
+        lock: name("san"),
+        id: TicketId(7),
+        caller: Caller::anonymous("host"),
+        permits: Permits::Count(1),
+        priority: 0,
+        info: info.clone(),
+        lease: Lease::OfLock,
+        queue_lease: QueueLease::Minute,
+        max_hold: None,
+        request_id: Some(Arc::from("request-id-number-7")),
+        holder: None,
+        if_busy: IfBusy::Queue,
+        pick_up: true,
+    };
+    let acquire = Command::Acquire(new.clone());
+    crowd.table.apply(at(0), &acquire).unwrap();
+    assert_eq!(crowd.table.snapshot().tickets[0].info, info, "whole while it lives");
+    crowd.release(TicketId(7));
+    let kept = crowd.table.snapshot().tickets[0].info.clone();
+    assert!(kept.len() <= limits::INFO_KEPT_BYTES_MAX && kept.ends_with('…') && kept.len() > 250, "{kept}");
+    for event in crowd.table.take_events() {
+        let lock_core::What::Ticket { info, .. } = event.what else { panic!("{event:?}") };
+        assert_eq!(info, kept);
+    }
+    // The same request once more is known by what is kept of it.
+    assert!(matches!(crowd.table.apply(at(0), &acquire), Err(Rejection::Gone(_))));
+    let other = Command::Acquire(NewTicket { info: Arc::from("else"), ..new });
+    assert_eq!(crowd.table.apply(at(0), &other), Err(Rejection::RequestIdReused));
+}
+
+#[test]
+fn unsafe_characters_are_in_no_text() {
+    for bad in ["\u{1b}[2J", "a\nb", "\u{202e}b", "a\u{ad}", "\u{61c}", "\u{2028}", "\u{feff}"] {
+        let mut crowd = Crowd::new();
+        assert!(LockName::new(&format!("x{bad}x")).is_err() && lock_core::SlotName::new(&format!("x{bad}x")).is_err());
+        crowd.put("san", Settings::new(1)).unwrap();
+        let long = format!("{bad}{}", "x".repeat(20));
+        let good = NewTicket {
+            lock: name("san"),
+            id: TicketId(7),
+            caller: Caller::anonymous("host"),
+            permits: Permits::Count(1),
+            priority: 0,
+            info: Arc::from(""),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Queue,
+            pick_up: true,
+        };
+        let text = || Some(Arc::from(long.as_str()));
+        for new in [
+            NewTicket { info: Arc::from(bad), ..good.clone() },
+            NewTicket { holder: text(), ..good.clone() },
+            NewTicket { request_id: text(), ..good.clone() },
+        ] {
+            let refused = crowd.table.apply(at(0), &Command::Acquire(new));
+            assert!(matches!(refused, Err(Rejection::Invalid(_))), "{bad:?}: {refused:?}");
+        }
+        assert_eq!(crowd.live(), 0);
+        let described = Settings { description: Arc::from(bad), ..Settings::new(1) };
+        assert!(matches!(crowd.put("other", described), Err(Rejection::Invalid(_))), "{bad:?}");
+    }
 }
 
 #[test]
@@ -196,7 +354,7 @@ fn bounds_of_tickets_of_a_key_and_of_a_lock() {
 fn bound_of_an_address_is_the_bound_of_its_network() {
     let mut crowd = Crowd::new();
     crowd.put("san", Settings::new(1)).unwrap();
-    let from = |text: String| Caller { owner: None, admin: false, from: Arc::from(text) };
+    let from = |text: String| Caller::anonymous(&text);
     for host in 0..limits::OWNER_TICKETS_MAX {
         crowd.ask_as("san", from(format!("2001:db8::{host:x}")), Lease::Never).unwrap();
     }

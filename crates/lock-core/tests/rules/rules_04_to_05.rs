@@ -380,3 +380,23 @@ fn rule_05_another_keys_ticket_looks_like_none() {
          a gets lock=san -> held 0",
     );
 }
+
+#[test]
+fn rule_05_whose_key_is_for_other_locks_only_gives_its_own_back() {
+    play(
+        "lock san size=1
+         lock other size=1
+         a takes san key=ci ttl=600 -> held 0
+         b asks san key=ci -> queued ahead 0
+         a gets key=ci only=other -> refused: out of reach
+         a renews key=ci only=other -> refused: out of reach
+         b gets key=ci only=other wait -> refused: out of reach
+         +59 b renews key=ci only=other -> refused: out of reach
+         +1 -> b expired
+         a releases key=ci only=other -> released
+         a releases key=ci only=other -> nothing
+         c takes san -> held 0
+         c releases key=ci only=other -> refused: unknown ticket
+         c releases key=ci only=san -> released",
+    );
+}

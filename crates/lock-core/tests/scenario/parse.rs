@@ -167,6 +167,7 @@ fn caller(options: &Options<'_>) -> Caller {
         owner: options.text("key"),
         admin: options.has("admin"),
         from: options.text("from").unwrap_or_else(|| Arc::from("host")),
+        locks: options.text("only").map(|only| Arc::from([Target::Lock(LockName::new(&only).expect("a name"))])),
     }
 }
 

@@ -124,6 +124,7 @@ fn rejection(why: &Rejection) -> String {
         Rejection::Exists => "exists".to_owned(),
         Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
         Rejection::NotAHolder => "not a holder".to_owned(),
+        Rejection::OutOfReach(_) => "out of reach".to_owned(),
         Rejection::NotAllowed => "not allowed".to_owned(),
         Rejection::Moved(view) => format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str)),
     }

@@ -4,6 +4,7 @@ use crate::cli::{OnLost, Run, Waiting};
 use crate::exit::{BUSY, Failure};
 use lock_client::AcquireOptions;
 use lock_client::api::Permits;
+use lock_client::api::text::clean;
 use rustix::process::getppid;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -77,7 +78,7 @@ pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String, patie
 pub(crate) fn info(command: Option<&OsStr>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match command.map(Path::new).and_then(Path::file_name) {
-        Some(name) => format!("{host}:{} {}", std::process::id(), name.to_string_lossy()),
+        Some(name) => format!("{host}:{} {}", std::process::id(), clean(&name.to_string_lossy())),
         None => format!("{host}:{} acquire", getppid().map_or(0, |pid| pid.as_raw_nonzero().get())),
     }
 }

@@ -17,8 +17,7 @@ const SIGPIPE: u8 = 13;
 /// Clients write names and words for people: without control characters they cannot steer a terminal, and without those that
 /// turn the direction of writing they cannot make a line look like another one.
 pub(crate) fn clean(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+    lock_client::api::text::clean(text).into_owned()
 }
 
 /// Whether to colour.

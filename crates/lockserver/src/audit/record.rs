@@ -1,6 +1,7 @@
 //! What is written down, and the line that it becomes.
 
 use crate::wall::timestamp;
+use lock_core::text::is_unsafe;
 use lock_core::{Caller, EndedAs, Event, LockName, Step, WallMs, What};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -245,16 +246,10 @@ impl Line {
     fn finish(self) -> String {
         let mut line = String::with_capacity(self.0.len() + 2);
         for c in self.0.chars() {
-            match c {
-                '\u{7f}'..='\u{9f}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}'
-                | '\u{feff}' => {
-                    let _ = write!(line, "\\u{:04x}", u32::from(c));
-                }
-                _ => line.push(c),
+            if is_unsafe(c) {
+                crate::lines::push_json_escape(&mut line, c);
+            } else {
+                line.push(c);
             }
         }
         line.push_str("}\n");

@@ -97,6 +97,9 @@ fn config(out: &mut String, config: &Config) {
         }
     }
     line(out, format_args!("\n[fleetlock]\nPREFIX={fleetlock_prefix}"));
+    if !config.terraform_locks.targets().is_empty() {
+        line(out, format_args!("\n[terraform]\nLOCKS={}", config.terraform_locks));
+    }
     for definition in definitions {
         lock(out, definition);
     }

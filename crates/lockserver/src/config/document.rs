@@ -32,6 +32,8 @@ pub(super) enum Strict {
     Tls,
     /// `[fleetlock]`.
     Fleetlock,
+    /// `[terraform]`.
+    Terraform,
 }
 
 /// The options of such a section, by their documented names.

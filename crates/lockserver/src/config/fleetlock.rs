@@ -15,6 +15,11 @@ pub(super) fn check(document: &Document, report: &mut Report) -> Arc<str> {
     let Some(raw) = prefix else {
         return Arc::from(PREFIX_DEFAULT);
     };
+    if raw.text.is_empty() {
+        let text = "the value is empty, and FleetLock has no leases: it would take any lock for ever; write the beginning of the \
+                    names that are for it, or remove the line";
+        report.error(&raw.place, text);
+    }
     // The shortest group must fit behind it.
     if let Err(error) = LockName::new(&format!("{}x", raw.text)) {
         report.error(&raw.place, format!("{} cannot begin the name of a lock: {error}", quote(&raw.text)));

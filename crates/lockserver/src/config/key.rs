@@ -25,7 +25,7 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
                 a_key.get_or_insert(place);
             }
             Strict::Anonymous => anonymous = Some(section_of.anonymous()),
-            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock => {}
+            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock | Strict::Terraform => {}
         }
     }
     if keys.len() > KEYS_MAX {
@@ -114,7 +114,8 @@ fn rights(text: &str) -> Result<Rights, String> {
         .collect()
 }
 
-fn patterns(text: &str) -> Result<Patterns, String> {
+/// Names of locks and beginnings of names.
+pub(super) fn patterns(text: &str) -> Result<Patterns, String> {
     let read = |text: &str| parse_pattern(text).map_err(|error| format!("{}: {error}", quote(text)));
     Ok(Patterns::new(list(text)?.into_iter().map(read).collect::<Result<_, _>>()?))
 }

@@ -142,7 +142,7 @@ impl Section<'_> {
             self.report.error(&raw.place, text);
             return None;
         }
-        if raw.text.chars().any(char::is_control) {
+        if raw.text.contains(lock_core::text::is_unsafe) {
             self.report.error(&raw.place, format!("{} contains control characters", quote(&raw.text)));
             return None;
         }

@@ -18,6 +18,7 @@ mod peers;
 mod problem;
 mod sources;
 mod store;
+mod terraform;
 mod tls;
 mod value;
 
@@ -33,7 +34,7 @@ pub use sources::{Overrides, Sources};
 pub use store::StoreChoice;
 pub use tls::TlsFiles;
 
-use crate::access::Access;
+use crate::access::{Access, Patterns};
 use crate::tls::Tls;
 use ipnet::IpNet;
 use lock_core::Definition;
@@ -70,6 +71,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What the name of a FleetLock group's lock begins with.
     pub fleetlock_prefix: Arc<str>,
+    /// The locks that Terraform may take.
+    pub terraform_locks: Patterns,
     /// Locks and templates, sorted by target, none twice.
     pub definitions: Vec<Definition>,
     /// The files that were read, in that order.

@@ -64,6 +64,9 @@ const TLS: Names = Names { names: &["CERT", "KEY", "CLIENT_CA"], place: "[tls]" 
 /// Those of `[fleetlock]`.
 const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
 
+/// Those of `[terraform]`.
+const TERRAFORM: Names = Names { names: &["LOCKS"], place: "[terraform]" };
+
 /// The names of such a section.
 pub(super) const fn of(section: &Strict) -> &'static Names {
     match section {
@@ -72,6 +75,7 @@ pub(super) const fn of(section: &Strict) -> &'static Names {
         Strict::Anonymous => &ANONYMOUS,
         Strict::Tls => &TLS,
         Strict::Fleetlock => &FLEETLOCK,
+        Strict::Terraform => &TERRAFORM,
     }
 }
 
@@ -90,7 +94,7 @@ impl Names {
 }
 
 /// Words that sections begin with.
-const SECTIONS: [&str; 7] = ["general", "lock", "key", "anonymous", "tls", "fleetlock", "etcd"];
+const SECTIONS: [&str; 8] = ["general", "lock", "key", "anonymous", "tls", "fleetlock", "terraform", "etcd"];
 
 /// A name of `[general]` as it is documented, whatever its case.
 pub(super) fn general_name(text: &str) -> Option<&'static str> {

@@ -4,7 +4,7 @@ use super::document::{Document, Raw};
 use super::general::{self, General};
 use super::problem::{Place, Problems, Report};
 use super::store::{StoreText, default_store};
-use super::{Config, LOG_LEVELS, Loaded, LogLevel, fleetlock, key, lock, names, tls};
+use super::{Config, LOG_LEVELS, Loaded, LogLevel, fleetlock, key, lock, names, terraform, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -71,6 +71,7 @@ impl Sources {
         let access = key::check(&document, certificates, &mut report);
         let definitions = lock::check(default_lock, &document, &mut report);
         let fleetlock_prefix = fleetlock::check(&document, &mut report);
+        let terraform_locks = terraform::check(&document, &mut report);
         let store = match store {
             StoreText::Is(store) => Ok(store),
             StoreText::Default => default_store(&self.root, &self.environment),
@@ -92,6 +93,7 @@ impl Sources {
             allowed_hosts,
             allowed_origins,
             fleetlock_prefix,
+            terraform_locks,
             definitions,
             files,
         };

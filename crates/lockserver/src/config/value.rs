@@ -5,16 +5,17 @@
 use crate::access::SECRET_PREFIX;
 use lock_core::Ms;
 use lock_core::limits::{CONFIG_LIST_MAX, CONFIG_VALUE_BYTES_MAX};
+use lock_core::text::is_unsafe;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A text between quotes for a message: control characters escaped, the end of a long one left off, and with it the
+/// A text between quotes for a message: unsafe characters escaped, the end of a long one left off, and with it the
 /// secret of a key, which may have come into the wrong place.
 pub(super) fn quote(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     let shown = text.find(SECRET_PREFIX).map_or(text, |at| &text[..at + SECRET_PREFIX.len()]);
     let mut out = String::from("'");
     for c in shown.chars().take(CHARS_MAX) {
-        if c.is_control() {
+        if is_unsafe(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

@@ -35,7 +35,10 @@ pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
     Configured {
         status: ConfigurationStatus {
             files: loaded.config.files.iter().map(|path| path.display().to_string()).collect(),
-            loaded_at: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or(jiff::Timestamp::MAX).to_string(),
+            loaded_at: crate::wall::now_timestamp()
+                .round(jiff::Unit::Second)
+                .unwrap_or(jiff::Timestamp::MAX)
+                .to_string(),
             refused: None,
         },
         warnings: loaded.warnings.iter().map(ToString::to_string).chain(exposed).collect(),
@@ -51,6 +54,7 @@ pub(super) fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
         long_poll: config.long_poll,
         max_waiting: config.max_waiting,
         fleetlock_prefix: config.fleetlock_prefix.clone(),
+        terraform_locks: config.terraform_locks.clone(),
         auth: Arc::new(AuthSettings {
             access,
             trusted_proxies,

@@ -4,6 +4,7 @@ use super::auth::{AuthSettings, Denied, Failures, Refusals, Who};
 use super::connection::{self, Connection, Held, Holder};
 use super::reads::Reads;
 use super::service::Service;
+use crate::access::{Patterns, Right};
 use crate::engine::{Handle, Presence, Receipt};
 use axum::http::Response;
 use lock_core::limits::WAITING_REQUESTS_MAX;
@@ -22,6 +23,8 @@ pub struct Live {
     pub max_waiting: usize,
     /// What the name of a FleetLock group's lock begins with.
     pub fleetlock_prefix: Arc<str>,
+    /// The locks that Terraform may take.
+    pub terraform_locks: Patterns,
     /// Who may do what from where.
     pub auth: Arc<AuthSettings>,
 }
@@ -33,6 +36,7 @@ impl Default for Live {
             long_poll: Duration::from_secs(20),
             max_waiting: WAITING_REQUESTS_MAX,
             fleetlock_prefix: Arc::from("fleetlock-"),
+            terraform_locks: Patterns::new(Vec::new()),
             auth: Arc::default(),
         }
     }
@@ -91,13 +95,26 @@ impl App {
     }
 
     /// Resolves when who waits may not use the lock any longer, because keys or rights have changed; with why.
-    pub(super) async fn until_denied(&self, who: &Who, lock: Option<&LockName>) -> Denied {
+    pub(super) async fn until_denied(&self, who: &Who, lock: &LockName) -> Denied {
         let mut live = self.live.clone();
-        let denied = |live: &Live| who.still_uses(&live.auth.access, lock).err();
+        let denied = |live: &Live| who.again(&live.auth.access).and_then(|now| now.may(Right::Use, lock)).err();
         let found = live.wait_for(|live| denied(live).is_some()).await.ok().and_then(|now| denied(&now));
         match found {
             Some(denied) => denied,
             // The settings end with the server: whoever waits is told of that otherwise.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Resolves when this sender may do something else than before, because keys or rights have changed: who it is now, or why
+    /// nobody any more.
+    pub(super) async fn until_changed(&self, who: &Who) -> Result<Who, Denied> {
+        let mut live = self.live.clone();
+        let again = |live: &Live| who.again(&live.auth.access);
+        let changed = |live: &Live| again(live).map_or(true, |now| !now.may_the_same_as(who));
+        let found = live.wait_for(changed).await.ok().map(|now| again(&now));
+        match found {
+            Some(now) => now,
             None => std::future::pending().await,
         }
     }
@@ -202,11 +219,8 @@ mod tests {
     #[test]
     fn addresses_of_one_network_have_one_share() {
         let places = Places::default();
-        let caller = |owner: Option<&str>, from: &str| Caller {
-            owner: owner.map(Arc::from),
-            admin: false,
-            from: Arc::from(from),
-        };
+        let caller =
+            |owner: Option<&str>, from: &str| Caller { owner: owner.map(Arc::from), ..Caller::anonymous(from) };
         let first = places.take(&caller(None, "2001:db8::1"), 1);
         assert!(first.is_some());
         assert!(places.take(&caller(None, "2001:db8::2"), 1).is_none(), "the same network");

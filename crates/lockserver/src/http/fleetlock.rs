@@ -80,6 +80,7 @@ async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockNa
     if id.is_empty() || id.len() > HOLDER_BYTES_MAX {
         return Err(bad("invalid_client_identity", format!("the id must have 1 to {HOLDER_BYTES_MAX} bytes")));
     }
+    lock_core::text::check("the id", &id).map_err(|why| bad("invalid_client_identity", why))?;
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     match LockName::new(&format!("{prefix}{group}")) {
         Ok(lock) if !group.is_empty() && group.chars().all(fine) => {

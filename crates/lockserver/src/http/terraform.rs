@@ -1,7 +1,10 @@
 //! State locks of Terraform and OpenTofu: the lock half of their `http` backend.
 //!
 //! `LOCK` (or POST, PUT) takes, `UNLOCK` (or DELETE) gives back, the ID of the LockInfo is the holder. A refusal carries the
-//! holder's whole LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
+//! holder's LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
+//!
+//! There is no lease, so only locks that are named for it are taken: LOCKS of `[terraform]`. What is held may be given back
+//! whatever is named.
 
 use super::app::App;
 use super::auth::{RefusedBecause, Who};
@@ -10,16 +13,20 @@ use super::holder::{self, Taken};
 use super::path;
 use crate::engine::Failure;
 use crate::wall::rfc3339;
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX};
-use lock_core::{Caller, Command, LockName, LockView, Outcome, Rejection, TicketView};
+use lock_core::text::is_unsafe;
+use lock_core::{Command, LockName, LockView, Outcome, Rejection, TicketView};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// Says what to do about a 423: the clients show the holder's LockInfo at best, and of a failed `force-unlock` only the status.
+const ADVICE: HeaderName = HeaderName::from_static("lockserver-advice");
 
 /// What is needed of a LockInfo; the rest is kept and given back as it came.
 #[derive(Deserialize)]
@@ -40,10 +47,10 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
         Ok(bytes) => bytes,
         Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };
-    let caller = who.caller_for(&lock);
     let result = match method.as_str() {
+        "LOCK" | "POST" | "PUT" if !app.live().terraform_locks.takes(&lock) => return not_named(&lock),
         "LOCK" | "POST" | "PUT" => take(&app, &who, &lock, &bytes).await,
-        "UNLOCK" | "DELETE" => give_back(&app, &caller, &lock, &bytes).await,
+        "UNLOCK" | "DELETE" => give_back(&app, &who, &lock, &bytes).await,
         _ => {
             let allow = [(header::ALLOW, "LOCK, UNLOCK, POST, PUT, DELETE")];
             let why = "this is a lock, the state is not kept here; use it as lock_address and unlock_address\n";
@@ -53,6 +60,17 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
     result.unwrap_or_else(failed)
 }
 
+/// No lock is held without a lease unless the administrator says that it may.
+fn not_named(lock: &LockName) -> Response {
+    let why = format!(
+        "the lock {lock:?} is not for Terraform, which holds without a lease: name it in the server's configuration, \
+         [terraform] with LOCKS={lock} (or tf-* for all that begin so), and reload"
+    );
+    let mut response = text(StatusCode::FORBIDDEN, &why);
+    response.extensions_mut().insert(RefusedBecause(why));
+    response
+}
+
 fn text(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, format!("{why}\n")).into_response()
 }
@@ -60,6 +78,7 @@ fn text(status: StatusCode, why: impl std::fmt::Display) -> Response {
 fn failed(failure: Failure) -> Response {
     let status = match failure {
         Failure::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
+        Failure::Rejected(Rejection::Invalid(_)) => StatusCode::BAD_REQUEST,
         Failure::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
         Failure::Rejected(_) => StatusCode::CONFLICT,
         Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -85,19 +104,35 @@ async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Re
         Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
     };
     // It must come back whole, so it is not cut.
-    let Some(whole) = std::str::from_utf8(bytes).ok().filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
+    let whole = std::str::from_utf8(bytes).ok().map(in_one_line);
+    let Some(whole) = whole.filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
         return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
     };
-    match holder::take(app, who, lock, &info.id, whole).await? {
+    match holder::take(app, who, lock, &info.id, &whole).await? {
         Taken::Held(receipt) => Ok(holder::granted(receipt)),
-        Taken::Full => refuse(app, lock).await,
+        Taken::Full => refuse(app, who, lock).await,
     }
 }
 
-async fn give_back(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+/// The same JSON without what no text of ours contains: control characters stand between its tokens only, and what else is
+/// unsafe in strings, where it has an escape.
+fn in_one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.trim().chars() {
+        match c {
+            '\t' | '\n' | '\r' => line.push(' '),
+            _ if is_unsafe(c) => crate::lines::push_json_escape(&mut line, c),
+            _ => line.push(c),
+        }
+    }
+    line
+}
+
+async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+    let caller = &who.caller_for(lock);
     // force-unlock of some versions sends no body: whose lock it is, it does not say.
     if bytes.is_empty() {
-        return if caller.admin { force_unlock(app, caller, lock).await } else { refuse(app, lock).await };
+        return if caller.admin { force_unlock(app, caller, lock).await } else { refuse(app, who, lock).await };
     }
     let info = match parse(bytes) {
         Ok(info) => info,
@@ -108,13 +143,13 @@ async fn give_back(app: &App, caller: &Caller, lock: &LockName, bytes: &Bytes) -
         // A repetition whose first answer was lost finds nothing held; somebody else's lock is another matter.
         _ => match holder::look(app, lock).await?.holders.first() {
             None => Ok(StatusCode::OK.into_response()),
-            Some(_) => refuse(app, lock).await,
+            Some(_) => refuse(app, who, lock).await,
         },
     }
 }
 
 /// Ends whatever holds the lock: an administrator asked for it.
-async fn force_unlock(app: &App, caller: &Caller, lock: &LockName) -> Result<Response, Failure> {
+async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, Failure> {
     while let Some(view) = holder::look(app, lock).await?.holders.first() {
         let (lock, number, caller, reason) =
             (lock.clone(), view.ticket.number, caller.clone(), Arc::from("force-unlock"));
@@ -126,28 +161,58 @@ async fn force_unlock(app: &App, caller: &Caller, lock: &LockName) -> Result<Res
     Ok(StatusCode::OK.into_response())
 }
 
-/// 423 with the holder's LockInfo.
-async fn refuse(app: &App, lock: &LockName) -> Result<Response, Failure> {
+/// 423 with the holder's LockInfo, or what of it this sender may see.
+async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, Failure> {
     let view = holder::look(app, lock).await?;
-    let info = match view.holders.first() {
-        Some(holder) if holder.ticket.holder.is_some() => holder.ticket.info.to_string(),
-        Some(holder) => stranger(holder).to_string(),
-        None => return Ok((StatusCode::LOCKED, Json(nobody(&view))).into_response()),
+    let holder = view.holders.first();
+    let info = match holder {
+        Some(holder) if !who.sees_ticket(&holder.ticket) => {
+            let words = "held by somebody whom this key may not see (it has the right to use, not to observe)";
+            lock_info(holder, words, "").to_string()
+        }
+        Some(holder) if is_lock_info(&holder.ticket.info, holder.ticket.holder.as_deref()) => {
+            holder.ticket.info.to_string()
+        }
+        // No Terraform, but its words as a LockInfo, so that the clients wait for it too.
+        Some(holder) => lock_info(holder, &holder.ticket.info, &holder.ticket.from).to_string(),
+        None => nobody(&view).to_string(),
     };
-    Ok((StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response())
+    let mut response = (StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response();
+    if let Some(holder) = holder {
+        let advice = format!(
+            "if its run is over for certain, end it with: lockctl revoke '{lock}' {} (terraform force-unlock cannot do that)",
+            holder.ticket.number
+        );
+        // A name may have letters that no header has.
+        if let Ok(advice) = HeaderValue::from_str(&advice) {
+            response.headers_mut().insert(ADVICE, advice);
+        }
+    }
+    Ok(response)
 }
 
-/// Somebody who holds the lock and is no Terraform: its words as a LockInfo, so that the clients wait for it too.
-fn stranger(holder: &TicketView) -> serde_json::Value {
+/// Whether its clients can read this as the LockInfo of that holder: one field of another type, and they read none of it.
+fn is_lock_info(info: &str, holder: Option<&str>) -> bool {
+    let (Some(holder), Ok(Value::Object(fields))) = (holder, serde_json::from_str(info)) else { return false };
+    fields.get("ID").and_then(Value::as_str) == Some(holder)
+        && fields.iter().all(|(name, value)| match name.to_ascii_lowercase().as_str() {
+            "created" => value.as_str().is_some_and(|time| time.parse::<jiff::Timestamp>().is_ok()),
+            "id" | "operation" | "info" | "who" | "version" | "path" => value.is_string(),
+            _ => true,
+        })
+}
+
+/// What a holder is as a LockInfo.
+fn lock_info(holder: &TicketView, info: &str, who: &str) -> Value {
     let ticket = &holder.ticket;
     json!({
-        "ID": format!("ticket-{}", ticket.number), "Operation": "", "Info": &*ticket.info, "Who": &*ticket.from,
+        "ID": format!("ticket-{}", ticket.number), "Operation": "", "Info": info, "Who": who,
         "Version": "", "Created": rfc3339(ticket.created_at), "Path": "",
     })
 }
 
 /// Nobody holds it, and it is not given all the same.
-fn nobody(view: &LockView) -> serde_json::Value {
+fn nobody(view: &LockView) -> Value {
     let why = if view.lock.pause.is_some() {
         "the lock is paused"
     } else if view.closed > 0 {
@@ -158,4 +223,39 @@ fn nobody(view: &LockView) -> serde_json::Value {
     json!({
         "ID": "none", "Operation": "", "Info": why, "Who": "lockserver", "Version": "", "Created": rfc3339(0), "Path": "",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_info_stays_the_same_json_on_one_line() {
+        let came = " {\n\t\"ID\": \"a\",\r\n \"Info\": \"x\u{202e}\u{e0041}\u{7f}ä\\n\"}\n";
+        let kept = in_one_line(came);
+        assert!(!kept.contains(is_unsafe), "{kept}");
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(value(&kept), value(came));
+    }
+
+    #[test]
+    fn what_the_clients_read_as_a_lock_info() {
+        let whole =
+            r#"{"ID":"a","Operation":"","Info":"","Who":"","Version":"","Created":"2026-11-01T00:00:00Z","Path":""}"#;
+        assert!(is_lock_info(whole, Some("a")) && is_lock_info(r#"{"ID":"a"}"#, Some("a")));
+        assert!(!is_lock_info(whole, Some("b")) && !is_lock_info(whole, None));
+        for bad in [
+            "",
+            "reboot of a",
+            "[]",
+            "7",
+            "\"a\"",
+            "{}",
+            r#"{"ID":7}"#,
+            r#"{"ID":"a","Who":7}"#,
+            r#"{"ID":"a","created":"x"}"#,
+        ] {
+            assert!(!is_lock_info(bad, Some("a")), "{bad}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::Format;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use lock_core::limits::LOG_TEXT_BYTES_MAX;
+use lock_core::text::is_unsafe;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
@@ -25,7 +26,7 @@ impl Clock {
     pub(super) fn now(&self) -> Time {
         match self {
             // The zone may change while the server runs; `jiff` caches it.
-            Self::System => Time { at: Timestamp::now(), zone: TimeZone::system() },
+            Self::System => Time { at: crate::wall::now_timestamp(), zone: TimeZone::system() },
             #[cfg(test)]
             Self::Fixed(at, zone) => Time { at: *at, zone: zone.clone() },
         }
@@ -228,12 +229,6 @@ fn is_one_word(text: &str) -> bool {
     !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '=' | '\\') || is_unsafe(c))
 }
 
-/// Characters that end a line somewhere, drive a terminal, or show text in another order than it is written.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// Appends a text with its unsafe characters, and those of `also`, as `as_escape` writes them.
 fn escape(line: &mut String, text: &str, also: &[char], as_escape: fn(&mut String, char)) {
     for c in text.chars() {
@@ -260,8 +255,10 @@ fn json_text(line: &mut String, text: &str) {
         let _ = match c {
             '"' | '\\' => write!(line, "\\{c}"),
             '\n' => write!(line, "\\n"),
-            // All unsafe characters are below U+10000.
-            _ => write!(line, "\\u{:04x}", u32::from(c)),
+            _ => {
+                crate::lines::push_json_escape(line, c);
+                Ok(())
+            }
         };
     });
     line.push('"');

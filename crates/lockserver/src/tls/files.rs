@@ -16,6 +16,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::parse_x509_certificate;
 
+/// rustls' own clock panics before 1970.
+#[derive(Debug)]
+struct Clock;
+
+impl rustls::time_provider::TimeProvider for Clock {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(crate::wall::since_1970()))
+    }
+}
+
 /// What connections may speak, by preference (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -56,7 +66,7 @@ pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<(Tls, V
         return Err(judge.errors);
     }
     judge.dates(Which::Cert, cert, &certified.cert);
-    let builder = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_details(provider(), Arc::new(Clock))
         .with_safe_default_protocol_versions()
         .expect("the provider has TLS 1.2 and 1.3");
     let builder = match clients {

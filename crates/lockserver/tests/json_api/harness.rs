@@ -2,6 +2,7 @@
 
 use lock_api::ConfigurationStatus;
 use lock_core::{ConfigureMode, Definition, LockName, Prefix, Settings, Target};
+use lockserver::access::Patterns;
 use lockserver::engine::{self, Handle};
 use lockserver::http::connection::{self, Limits, Listener, LocalListener};
 use lockserver::http::{App, AuthSettings, Configured, Live, ReloadRequest, Service, router};
@@ -53,7 +54,8 @@ impl Server {
             engine::start(Box::new(MemoryStore::default()), definitions, ConfigureMode::Apply).expect("memory works");
         let directory = tempfile::tempdir().expect("a directory");
         let admin = directory.path().join("admin.sock");
-        let (live, live_now) = watch::channel(Live { auth: Arc::new(auth), ..Live::default() });
+        let (live, live_now) =
+            watch::channel(Live { auth: Arc::new(auth), terraform_locks: Patterns::all(), ..Live::default() });
         let (stop, stopping) = watch::channel(false);
         let status = ConfigurationStatus { files: vec!["test.conf".into()], loaded_at: "then".into(), refused: None };
         let (configured, configured_now) = watch::channel(Configured { status, warnings: vec!["mind the gap".into()] });

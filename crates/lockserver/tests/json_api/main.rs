@@ -7,6 +7,7 @@ mod events;
 mod harness;
 mod keys;
 mod metrics;
+mod others;
 mod page;
 mod reads;
 mod rights;

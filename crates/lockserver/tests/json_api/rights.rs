@@ -41,11 +41,11 @@ pub(super) fn keys() -> AuthSettings {
     settings(keys, anonymous(&[]))
 }
 
-type Row = (&'static str, &'static str, &'static str, &'static str, bool, [bool; 4]);
+pub(super) type Row = (&'static str, &'static str, &'static str, &'static str, bool, [bool; 4]);
 
 /// Everything that may be called: method, pattern, an example about the lock `one`, its body, whether it is about that
 /// lock before its body is read, and who may: nobody in particular, an observer, a user, an administrator.
-const ROUTES: &[Row] = &[
+pub(super) const ROUTES: &[Row] = &[
     ("GET", "/", "/", "", false, [false, true, false, true]),
     ("GET", "/locks/{lock}", "/locks/one", "", true, [false, true, false, true]),
     ("GET", "/page/{version}/{file}", "/page/x/main.js", "", false, [true; 4]),

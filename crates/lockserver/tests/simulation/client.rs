@@ -86,7 +86,7 @@ impl Client {
             3 => (Style::Modern, Some("ci")),
             _ => (Style::Named, None),
         };
-        let caller = Caller { owner: owner.map(Arc::from), admin: false, from: Arc::from(format!("192.0.2.{number}")) };
+        let caller = Caller { owner: owner.map(Arc::from), ..Caller::anonymous(&format!("192.0.2.{number}")) };
         Self {
             style,
             phase: Phase::Idle,

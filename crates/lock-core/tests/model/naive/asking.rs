@@ -33,9 +33,19 @@ impl Naive {
         }
         let fits = |ticket: &Ticket| may_use(&ticket.rec, caller) && lock.is_none_or(|lock| *lock == ticket.rec.lock);
         match self.find(id) {
-            Some(ticket) if fits(ticket) => Ok(()),
+            Some(ticket) if fits(ticket) && self.in_reach(ticket, caller) => Ok(()),
+            Some(ticket) if fits(ticket) && ticket.rec.owner == caller.owner => Err("out of reach".into()),
             _ => Err("unknown ticket".into()),
         }
+    }
+
+    /// Whether the caller's key is for the ticket's lock.
+    fn in_reach(&self, ticket: &Ticket, caller: &Caller) -> bool {
+        let Some(locks) = &caller.locks else { return true };
+        locks.iter().any(|target| match target {
+            Target::Lock(name) => *name == ticket.rec.lock,
+            Target::Template(prefix) => ticket.rec.lock.as_str().starts_with(prefix.as_str()),
+        })
     }
 
     /// Rules 5 and 9: whether the command renews the lease of a live ticket, and of which.
@@ -159,8 +169,9 @@ impl Naive {
     pub(super) fn release(&mut self, target: &ReleaseTarget, caller: &Caller, queued: bool) -> Words {
         let id = match target {
             ReleaseTarget::Id(lock, id) => match self.usable(lock.as_ref(), *id, caller) {
-                Ok(()) => *id,
-                Err(why) => return why,
+                Err(why) if why != "out of reach" => return why,
+                // One's own may always be given back.
+                _ => *id,
             },
             ReleaseTarget::Request(lock, id) => {
                 let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: id.clone() };

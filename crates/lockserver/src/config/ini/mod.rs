@@ -164,6 +164,7 @@ impl<'r> Reader<'r> {
             "anonymous" => self.single_header(number, "anonymous", Strict::Anonymous, name, after),
             "tls" => self.single_header(number, "tls", Strict::Tls, name, after),
             "fleetlock" => self.single_header(number, "fleetlock", Strict::Fleetlock, name, after),
+            "terraform" => self.single_header(number, "terraform", Strict::Terraform, name, after),
             "etcd" => {
                 let text = format!(
                     "section {} is not supported by this version yet; remove it, since the server would run without it",

@@ -1,6 +1,7 @@
 //! Which source wins, and what is wrong with a source itself.
 
 use super::*;
+use crate::access::Patterns;
 use lock_core::limits::{CONFIG_FILE_BYTES_MAX, CONFIG_FILE_LINES_MAX, CONFIG_FILES_MAX, LOCKS_MAX};
 use std::os::unix::ffi::OsStringExt as _;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ fn without_any_file() {
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),
         fleetlock_prefix: Arc::from("fleetlock-"),
+        terraform_locks: Patterns::new(Vec::new()),
         definitions: vec![Definition {
             target: Target::Lock(LockName::new("DefaultLock").unwrap()),
             settings: Settings::new(1),

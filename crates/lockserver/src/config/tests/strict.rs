@@ -51,7 +51,7 @@ fn the_prefix_of_fleetlock() {
     assert_eq!(prefix(""), "fleetlock-");
     assert_eq!(prefix("[fleetlock]"), "fleetlock-");
     assert_eq!(prefix("[fleetlock]\nPREFIX=reboot- # groups"), "reboot-");
-    assert_eq!(prefix("[FleetLock]\nprefix="), "");
+    assert_eq!(prefix("[FleetLock]\nprefix=x-"), "x-");
 }
 
 #[test]

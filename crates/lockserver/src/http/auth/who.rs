@@ -3,7 +3,7 @@
 use crate::access::{Access, Grants, Key, Right};
 use crate::metrics::Label;
 use lock_api::You;
-use lock_core::{Caller, LockName, Target};
+use lock_core::{Caller, LockName, Target, TicketRecord};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,12 +91,17 @@ impl Who {
     /// known yet, so it must administer all.
     pub(in crate::http) fn caller(&self) -> Caller {
         let admin = self.grants.rights.has(Right::Admin) && self.grants.locks.is_all();
-        Caller { owner: self.owner.clone(), admin, from: self.from.clone() }
+        self.as_caller(admin)
     }
 
     /// For the core, about this lock.
     pub(in crate::http) fn caller_for(&self, lock: &LockName) -> Caller {
-        Caller { owner: self.owner.clone(), admin: self.grants.may(Right::Admin, lock), from: self.from.clone() }
+        self.as_caller(self.grants.may(Right::Admin, lock))
+    }
+
+    fn as_caller(&self, admin: bool) -> Caller {
+        let locks = (!self.grants.locks.is_all()).then(|| self.grants.locks.targets());
+        Caller { owner: self.owner.clone(), admin, from: self.from.clone(), locks }
     }
 
     /// Whether this lock is to be seen: in lists, events and metrics.
@@ -139,20 +144,29 @@ impl Who {
         self.grants.max_priority.min(0)
     }
 
-    /// Whether it may still use this lock, or any, after keys and rights have changed.
+    /// The same sender after keys and rights have changed.
     ///
     /// # Errors
-    /// Why not.
-    pub(in crate::http) fn still_uses(&self, access: &Access, lock: Option<&LockName>) -> Result<(), Denied> {
-        let now = match (&self.standing, &self.owner) {
-            (Standing::Local, _) => return Ok(()),
+    /// Its key is gone.
+    pub(in crate::http) fn again(&self, access: &Access) -> Result<Self, Denied> {
+        match (&self.standing, &self.owner) {
+            (Standing::Local, _) => Ok(self.clone()),
             (Standing::Key, Some(owner)) => match access.by_name(owner) {
-                Some(key) => Self::with_key(key, self.from.clone()),
-                None => return Err(Denied { unauthorized: true, text: format!("the key {owner:?} is gone") }),
+                Some(key) => Ok(Self::with_key(key, self.from.clone())),
+                None => Err(Denied { unauthorized: true, text: format!("the key {owner:?} is gone") }),
             },
-            _ => Self::anonymous(access.anonymous().clone(), self.from.clone()),
-        };
-        lock.map_or_else(|| now.may_somewhere(Right::Use), |lock| now.may(Right::Use, lock))
+            _ => Ok(Self::anonymous(access.anonymous().clone(), self.from.clone())),
+        }
+    }
+
+    /// Whether both may do the same.
+    pub(in crate::http) fn may_the_same_as(&self, other: &Self) -> bool {
+        self.grants == other.grants
+    }
+
+    /// Whether it may be shown what this ticket says and whose it is: its lock is to be seen, or its own key made it.
+    pub(in crate::http) fn sees_ticket(&self, ticket: &TicketRecord) -> bool {
+        self.sees(&ticket.lock) || (self.owner.is_some() && self.owner == ticket.owner)
     }
 
     /// Whether it may do this to the lock.

@@ -144,7 +144,7 @@ impl Acquiring<'_> {
             () = self.asked.connection.closed() => Over::ClientGone,
             () = sleep_until(until) => Over::Time,
             () = app.stopping() => Over::Stopping,
-            _ = app.until_denied(&self.asked.who, Some(&lock)) => Over::Denied,
+            _ = app.until_denied(&self.asked.who, &lock) => Over::Denied,
         };
         Ok((waiting.give_up(over == Over::ClientGone).await?, over))
     }

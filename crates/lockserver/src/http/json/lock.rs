@@ -149,7 +149,12 @@ pub(super) async fn verify(asked: Asked) -> Answer {
     let Some(token) = asked.count("token")? else { return Err(Refusal::invalid("name the token: ?token=")) };
     let told = asked.app.engine.submit(Command::Verify { lock, token }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
-    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
+    let mut shown = view::ticket(ticket, false);
+    if !asked.who.sees_ticket(&ticket.ticket) {
+        // The right to use a lock is none to read who else does, and tokens can be guessed.
+        shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, ..shown };
+    }
+    Ok(view::json(StatusCode::OK, &shown))
 }
 
 #[cfg(test)]

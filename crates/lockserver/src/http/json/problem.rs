@@ -83,7 +83,7 @@ impl Refusal {
                 refusal
             }
             Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
-            Rejection::HolderTaken | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
+            Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
             Rejection::Busy => simple(ErrorCode::Busy),
             Rejection::TooManyPermits { .. } => simple(ErrorCode::TooManyPermits),
             Rejection::Retiring => simple(ErrorCode::LockRetiring),

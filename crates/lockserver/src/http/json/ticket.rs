@@ -5,12 +5,13 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
+use crate::access::Right;
 use crate::engine::Told;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
 use lock_core::limits::LISTED_TICKETS_MAX;
-use lock_core::{Command, Outcome, ReleaseTarget};
+use lock_core::{Command, Outcome, ReleaseTarget, State};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +23,7 @@ pub(super) fn describe() -> Vec<Call> {
             .about("Picks it up if it has been granted. With `wait_s` it waits while the ticket is queued, which renews it.")
             .query_wait()
             .answer::<Ticket>(200, "The ticket, whatever its state", examples::ticket(true))
-            .errors(&[ErrorCode::UnknownTicket, ErrorCode::LimitReached]),
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Get, routes::TICKETS, "mine", "The caller's live tickets")
             .about(
                 "Those made with the caller's key or, without one, from its address; without their ids. A page of them, in the \
@@ -35,7 +36,7 @@ pub(super) fn describe() -> Vec<Call> {
         Call::new(HttpMethod::Post, routes::RENEW, "renew", "Show a sign of life")
             .body::<Renew>(json!({"ttl_s": 120}), false)
             .answer::<Ticket>(200, "The ticket, with the lease that it was given", examples::ticket(true))
-            .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone]),
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::Gone]),
         Call::new(HttpMethod::Delete, routes::TICKET, "release", "Release a ticket, or withdraw it from the queue")
             .about("A success as often as it is asked for.")
             .answer::<Released>(200, "It has ended by its owner", examples::released())
@@ -62,24 +63,34 @@ pub(super) async fn get(asked: Asked) -> Answer {
     asked.knows(&["wait_s"])?;
     let (id, wait, app) = (asked.ticket()?, asked.wait()?, &asked.app);
     let until = Instant::now() + wait;
-    let wait = !wait.is_zero();
-    let command = Command::Get { lock: None, id, caller: asked.caller.clone(), renew: false, wait };
-    if !wait {
+    if wait.is_zero() {
+        let command = Command::Get { lock: None, id, caller: asked.caller.clone(), renew: false, wait: false };
         return tell(app.engine.submit(command).await?);
     }
     let _place = asked.waiting_place()?;
-    let mut waiting = app.engine.submit_waiting(command, asked.connection.clone()).await?;
-    let lost = tokio::select! {
-        answer = waiting.answer() => return tell(answer?),
-        () = asked.connection.closed() => true,
-        () = sleep_until(until) => false,
-        () = app.stopping() => false,
-        denied = app.until_denied(&asked.who, None) => {
-            waiting.give_up(false).await?;
-            return Err(denied.into());
-        }
-    };
-    tell(waiting.give_up(lost).await?)
+    let mut who = asked.who.clone();
+    loop {
+        let command = Command::Get { lock: None, id, caller: who.caller(), renew: false, wait: true };
+        let mut waiting = app.engine.submit_waiting(command, asked.connection.clone()).await?;
+        let lost = tokio::select! {
+            answer = waiting.answer() => return tell(answer?),
+            () = asked.connection.closed() => true,
+            () = sleep_until(until) => false,
+            () = app.stopping() => false,
+            // Which lock the ticket is of, only the engine knows.
+            changed = app.until_changed(&who) => {
+                let told = waiting.give_up(false).await?;
+                let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
+                who = changed?;
+                who.may(Right::Use, &ticket.ticket.lock)?;
+                if matches!(ticket.ticket.state, State::Queued { .. }) {
+                    continue;
+                }
+                return tell(told);
+            }
+        };
+        return tell(waiting.give_up(lost).await?);
+    }
 }
 
 pub(super) async fn mine(asked: Asked) -> Answer {

@@ -2,11 +2,11 @@
 
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
+pub(in crate::http) use crate::wall::now_ms;
 use crate::wall::rfc3339;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
@@ -54,10 +54,6 @@ pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId, h
 
 pub(super) fn id(id: TicketId) -> String {
     Uuid::from_u128(id.0).to_string()
-}
-
-pub(in crate::http) fn now_ms() -> WallMs {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 /// A lock in numbers as it is `now`. `usual_hold` is how long one of its permits is held.

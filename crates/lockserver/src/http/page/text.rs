@@ -60,9 +60,8 @@ fn write_tickets(page: &mut String, tickets: &[TicketView], all: u64) -> std::fm
 }
 
 /// What a client wrote, without what would move a terminal's cursor, forge a line, or turn the reading direction.
-fn printable(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
+fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    lock_core::text::clean(text)
 }
 
 /// The text as a page that loads itself anew every 10 s, as 0.36's did.

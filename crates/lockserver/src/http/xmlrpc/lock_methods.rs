@@ -5,6 +5,7 @@ use super::Call;
 use super::codec::Value;
 use crate::engine::{Answer, Failure};
 use lock_core::limits::INFO_BYTES_MAX;
+use lock_core::text::clean;
 use lock_core::{
     Command, EndedAs, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
     TicketId, TicketView,
@@ -51,7 +52,8 @@ fn ticket_id(value: &Value) -> TicketId {
 impl Call<'_> {
     /// Makes a ticket. `[true, id]`, or `[false, why]`.
     pub(super) async fn query_lock(&mut self, lock: &LockName, info: Value) -> Value {
-        let info: Arc<str> = Arc::from(cut(info.to_text()));
+        // 0.36 took whatever came, and its clients die of a fault.
+        let info: Arc<str> = Arc::from(cut(clean(&info.to_text()).into_owned()));
         let until = Instant::now() + TRY_TIME;
         loop {
             let id = TicketId(Uuid::new_v4().as_u128());
@@ -126,7 +128,7 @@ impl Call<'_> {
             () = sleep_until(until) => false,
             () = self.app.stopping() => false,
             // Its next call is refused.
-            _ = self.app.until_denied(&self.who, Some(lock)) => false,
+            _ = self.app.until_denied(&self.who, lock) => false,
         };
         waiting.give_up(lost).await
     }

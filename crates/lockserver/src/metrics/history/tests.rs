@@ -42,7 +42,7 @@ impl Rig {
     }
 
     fn ask(&mut self, lock: &str, id: u128, permits: Permits) {
-        let caller = Caller { owner: None, admin: false, from: Arc::from("test") };
+        let caller = Caller::anonymous("test");
         self.apply(&Command::Acquire(NewTicket {
             lock: name(lock),
             id: TicketId(id),
@@ -71,7 +71,7 @@ impl Rig {
     }
 
     fn release(&mut self, id: u128) {
-        let caller = Caller { owner: None, admin: false, from: Arc::from("test") };
+        let caller = Caller::anonymous("test");
         let target = ReleaseTarget::Id(None, TicketId(id));
         self.apply(&Command::Release { target, caller, queued: true });
     }

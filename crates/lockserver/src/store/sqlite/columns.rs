@@ -177,7 +177,7 @@ impl<'r> Reader<'r> {
     }
 
     pub(super) fn lock_name(&mut self) -> Result<LockName, Unreadable> {
-        self.word(|text| LockName::new(text).map_err(|error| format!("no name of a lock: {error}")))
+        self.word(|text| LockName::stored(text).map_err(|error| format!("no name of a lock: {error}")))
     }
 
     pub(super) fn slot_names(&mut self) -> Result<Vec<SlotName>, Unreadable> {

@@ -165,7 +165,7 @@ pub(super) fn ticket_id(id: TicketId) -> String {
 
 /// The pattern of a template, or why it is none.
 pub(super) fn prefix(pattern: &str) -> Result<Prefix, String> {
-    Prefix::from_pattern(pattern).map_err(|error| format!("no name of a template: {error}"))
+    Prefix::stored(pattern).map_err(|error| format!("no name of a template: {error}"))
 }
 
 fn delete_text(connection: &Connection, sql: &str, key: &str) -> Result<(), Fault> {

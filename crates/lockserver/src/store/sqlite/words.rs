@@ -67,7 +67,7 @@ fn slot(text: &str) -> Result<u32, String> {
 }
 
 fn slot_name(text: &str) -> Result<SlotName, String> {
-    SlotName::new(text).map_err(|error| format!("{text:?} is not the name of a slot: {error}"))
+    SlotName::stored(text).map_err(|error| format!("{text:?} is not the name of a slot: {error}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::json::ticket_id;
 use super::{Dump, OfLock};
 use crate::wall::rfc3339;
+use lock_core::text::is_unsafe;
 use lock_core::{Closure, LockName, Permits, SlotName, State, TicketRecord, WallMs};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -136,32 +137,13 @@ fn clean(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if letter.is_control() || is_format(letter) {
+        if is_unsafe(letter) {
             shown.extend(letter.escape_default());
         } else {
             shown.push(letter);
         }
     }
     shown
-}
-
-/// What is not seen, or changes the direction or the place of the letters around it.
-fn is_format(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
 }
 
 #[cfg(test)]

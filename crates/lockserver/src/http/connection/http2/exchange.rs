@@ -17,7 +17,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -231,7 +231,7 @@ fn clean(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     if !headers.contains_key(DATE)
-        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(SystemTime::now()))
+        && let Ok(now) = HeaderValue::from_str(&crate::wall::http_date())
     {
         headers.insert(DATE, now);
     }

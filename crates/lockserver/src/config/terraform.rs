@@ -1,0 +1,22 @@
+//! `[terraform]`: which locks Terraform may take. It has no leases, so that none is served that is not named for it.
+
+use super::document::{Document, Strict};
+use super::key::patterns;
+use super::problem::Report;
+use crate::access::Patterns;
+
+/// Names of locks and beginnings of names; none without the section.
+pub(super) fn check(document: &Document, report: &mut Report) -> Patterns {
+    let none = || Patterns::new(Vec::new());
+    let Some((place, options)) = document.sections.get(&Strict::Terraform) else {
+        return none();
+    };
+    let Some(raw) = options.get("LOCKS") else {
+        report.error(place, "LOCKS is missing; write the locks that Terraform may take, as LOCKS=tf-*");
+        return none();
+    };
+    patterns(&raw.text).unwrap_or_else(|error| {
+        report.error(&raw.place, error);
+        none()
+    })
+}
