@@ -129,7 +129,7 @@ fn what_is_usual_is_what_at_least_five_holders_gave_back() {
     rig.take("x", 5);
     rig.pass(1000);
     let number = rig.table.snapshot().tickets.iter().find(|ticket| ticket.id == TicketId(5)).unwrap().number;
-    let caller = Caller { owner: None, admin: true, from: Arc::from("test") };
+    let caller = Caller { admin: true, ..Caller::anonymous("test") };
     rig.apply(&Command::Revoke { lock: name("x"), number, caller, reason: Arc::from(""), only: None });
     assert_eq!((rig.past("x", Span::Hour).holds.count, usual(&rig)), (5, None));
     rig.take("x", 6);
