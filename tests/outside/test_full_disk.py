@@ -81,6 +81,29 @@ def test_it_says_so_and_recovers(as_root, make_server, connect, tmp_path):
         server.stop()
 
 
+@pytest.mark.root
+@pytest.mark.timeout(300)
+def test_a_server_that_is_killed_on_a_full_disk_starts_and_says_so(as_root, make_server, connect, tmp_path):
+    with SmallDisk(tmp_path / "disk") as disk:
+        server = make_server({"DEFAULT_LOCK_SIZE": 2}, store=f"sqlite:{disk.path}/lockserver.db").start()
+        asker = connect(server, timeout=60)
+        held = asker.take("holder")
+        disk.fill()
+        while asker.call("query_lock", "DefaultLock", "x" * 1000)[0]:
+            pass
+        disk.fill()
+        server.restart()
+        assert get(server.at, "/readyz").status == 503 and b"no space left" in get(server.at, "/readyz").body
+        assert get(server.at, "/healthz").status == 200
+        asker = connect(server, timeout=60)
+        assert asker.call("query_lock", "DefaultLock", "full") == BUSY
+        disk.make_room()
+        until(lambda: get(server.at, "/readyz").status == 200, 15, "recovery")
+        assert asker.get(held) is True
+        assert asker.release(held)
+        server.stop()
+
+
 def test_a_file_size_limit_is_like_a_full_disk(make_server, connect):
     """`ulimit -f`, or LimitFSIZE= of systemd: an answer, and not the signal that ends a process."""
     limit = 200_000

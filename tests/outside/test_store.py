@@ -241,7 +241,7 @@ def fill(path, count):
         columns = [row[1] for row in database.execute("PRAGMA table_info(tickets)")]
         own = {"number": "?1", "seq": "?1", "id": "?2", "state": "'ended'", "ended_as": "'released'", "ended_service_ms": "1",
                "lock": "'DefaultLock'", "client": "'10.0.0.1:1'", "info": "hex(zeroblob(100))", "permits": "1", "priority": "0",
-               "lease": "'of_lock'", "queue_lease": "'minute'", "known": "1", "dormant": "0", "slots": "''",
+               "lease": "'of_lock'", "queue_lease": "'minute'", "known": "1", "lease_began_uptime_ms": "0", "dormant": "0", "slots": "''",
                "slot_names": "''", "created_at_ms": "1790000000000"}
         values = ", ".join(own.get(name, "NULL") for name in columns)
         ident = "{:08x}-0000-4000-8000-000000000000".format
@@ -274,6 +274,21 @@ def test_a_backup_that_is_killed_leaves_no_half(make_server, tmp_path):
     good("check", dest)
     with Api(server.at) as api:
         api.release(api.take("DefaultLock"))
+
+
+def test_a_backup_that_is_interrupted_leaves_nothing(make_server, tmp_path):
+    server = make_server().start()
+    server.stop()
+    fill(file_of(server), 60_000)
+    dest = tmp_path / "to" / "saved.db"
+    dest.parent.mkdir()
+    command = [binary(), "store", "backup", "--store", server.store, str(dest)]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: names(dest.parent) or process.poll() is not None, 60, "the copy begins")
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number, "it had ended before"
+        assert names(dest.parent) == []
 
 
 def test_a_store_is_restored_only_where_no_server_is(make_server, tmp_path):

@@ -21,6 +21,7 @@ mod shares;
 mod slots;
 mod table;
 pub mod text;
+mod uptime;
 mod view;
 
 pub use command::{
@@ -32,12 +33,13 @@ pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};
 pub use record::{
     Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, WallMs,
-    Withdrawn,
+    RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until,
+    WallMs, Withdrawn,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use shares::Shares;
 pub use table::{At, LoadError, Table};
+pub use uptime::{CLOCK_LAG_MAX_MS, Starts, Uptime};
 pub use view::{Load, LockView, LocksPage, Occupancy, Statistics, TicketView, TicketsAfter, TicketsPage};
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.

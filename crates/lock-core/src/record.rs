@@ -1,13 +1,13 @@
 //! What of the table is durable: the records a store keeps, and the changes it is given.
 //!
-//! Records hold nothing that is derived: no lease deadlines (every lease starts again in full at load, rule 9), no
-//! indexes, no statistics.
+//! Records hold nothing that is derived: no lease deadlines (a lease starts again in full at load, rule 9), no indexes, no
+//! statistics.
 
-use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName};
+use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName, Uptime};
 use std::fmt;
 use std::sync::Arc;
 
-/// Wall time in milliseconds since the Unix epoch. Only shown, never compared (rule 9).
+/// Wall time in milliseconds since the Unix epoch. Only shown (rule 9), but for the end of a pause ([`Until`]).
 pub type WallMs = u64;
 
 /// Secret name of a ticket: knowing it allows to renew and release. A UUID, version 4.
@@ -37,6 +37,17 @@ pub struct Meta {
     pub last_seq: u64,
     /// The last revision of a lock's settings given.
     pub last_revision: u64,
+    /// The lives of the server.
+    pub uptime: Uptime,
+}
+
+/// When something ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// In service time: what holders were promised.
+    Service(Ms),
+    /// In wall time: what an administrator said. It passes while the server does not run, and follows the clock if that is set.
+    Wall(WallMs),
 }
 
 /// A pause of a lock (rule 7).
@@ -44,8 +55,8 @@ pub struct Meta {
 pub struct Pause {
     /// Why, for people.
     pub reason: Arc<str>,
-    /// Service time at which it ends by itself.
-    pub until: Option<Ms>,
+    /// When it ends by itself.
+    pub until: Option<Until>,
 }
 
 /// The values that a lock was last set to from the configuration file.
@@ -271,6 +282,9 @@ pub struct TicketRecord {
     /// A request has named it since it was made, so its client knows of it (rule 9). Stored late: after a crash `false`
     /// proves nothing.
     pub known: bool,
+    /// Uptime ([`Meta::uptime_ms`]) at which its lease began for the first time in the last life of the server in which it
+    /// did, so far as is stored: later than the start of that life. Stored late, as `known`.
+    pub lease_began: Ms,
     /// Where it is.
     pub state: State,
     /// Fencing token of its last grant.
@@ -383,6 +397,8 @@ pub struct Snapshot {
     pub withdrawn: Vec<Withdrawn>,
     /// The store forgets, or is a copy of another: counters begin at Unix time in microseconds if that is higher (rule 10).
     pub restart_counters: bool,
+    /// The store is older than what was last committed to it, and is no copy: somebody may hold what it does not know of.
+    pub lost_commits: bool,
 }
 
 /// One change of the durable state. A commit holds at most one for each key, and a [`Change::Meta`].
@@ -461,7 +477,17 @@ impl Snapshot {
     /// The changes that make an empty store hold this.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {
-        let Self { meta, locks, templates, tickets, closures, closed_names, withdrawn, restart_counters: _ } = self;
+        let Self {
+            meta,
+            locks,
+            templates,
+            tickets,
+            closures,
+            closed_names,
+            withdrawn,
+            restart_counters: _,
+            lost_commits: _,
+        } = self;
         let records = locks.into_iter().map(Change::PutLock);
         let records = records.chain(templates.into_iter().map(Change::PutTemplate));
         let records = records.chain(tickets.into_iter().map(Change::PutTicket));

@@ -3,6 +3,9 @@
 //! A request goes from `http` (a face decodes it) to `engine` (one thread applies it to the table of `lock-core`), to
 //! `store` (the commit), and back. `daemon` starts and stops all that; `config` says with which settings.
 
+// Words that cannot be written must not end anything: `say` writes them.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod access;
 pub mod audit;
 pub mod cli;
@@ -16,6 +19,7 @@ mod lines;
 pub mod log;
 pub mod metrics;
 pub mod os;
+pub mod say;
 pub mod store;
 pub mod store_commands;
 pub mod tls;

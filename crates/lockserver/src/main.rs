@@ -1,56 +1,67 @@
 //! The `lockserver` binary: turns what was typed into an exit code.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use clap::Parser;
 use lockserver::access::{KeyName, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
-use lockserver::{config, daemon, exit, generate, store_commands};
-use std::io::Write as _;
+use lockserver::{config, daemon, exit, generate, os, say, store_commands};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything else: a SIGHUP that comes before the server listens for it waits, and is a reload then.
+    let held = os::hold_hangup();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers, everything else is a mistake. A closed pipe is neither.
-            drop(error.print());
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+            // Help and version are results, everything else is a mistake and says so.
+            let printed = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { say::reported(printed, exit::OK) });
         }
     };
-    match &cli.command {
-        Some(Command::CheckConfig) => {
-            let result = cli.sources().load();
-            // Whoever reads it may stop early (`| head`); the exit code is the answer.
-            drop(std::io::stdout().write_all(config::check_report(&result).as_bytes()));
-            ExitCode::from(if result.is_ok() { exit::OK } else { exit::CONFIG })
+    let Some(command) = &cli.command else {
+        #[expect(unsafe_code, reason = "the promise that there are no other threads can be made here only")]
+        // SAFETY: nothing above starts a thread.
+        let code = unsafe { daemon::run(&cli.sources(), cli.admin_socket.as_deref(), held) };
+        return ExitCode::from(code);
+    };
+    drop(held);
+    ExitCode::from(run(&cli, command))
+}
+
+/// What was asked for instead of serving. Returns the exit code.
+fn run(cli: &Cli, command: &Command) -> u8 {
+    match command {
+        Command::CheckConfig => {
+            let result = daemon::judge(cli.sources().load());
+            let code = if result.is_ok() { exit::OK } else { exit::CONFIG };
+            say::report(config::check_report(&result).as_bytes(), code)
         }
-        Some(Command::Key(KeyCommand::New { name })) => match Secret::generate() {
-            Ok(secret) => {
-                drop(std::io::stdout().write_all(new_key(name, &secret).as_bytes()));
-                ExitCode::from(exit::OK)
-            }
+        Command::Key(KeyCommand::New { name }) => match Secret::generate() {
+            // Also where the reader has gone away: nobody has the secret then.
+            Ok(secret) => match say::result(new_key(name, &secret).as_bytes()) {
+                Ok(()) => exit::OK,
+                Err(error) => {
+                    say::complain(format!(
+                        "the key cannot be written to standard output: {error}; its secret is kept nowhere, so make another one"
+                    ));
+                    exit::CANNOT_CREATE
+                }
+            },
             Err(error) => {
-                eprintln!("lockserver: {error}");
-                ExitCode::from(exit::IMPOSSIBLE)
+                say::complain(error);
+                exit::IMPOSSIBLE
             }
         },
-        Some(Command::Store(command)) => ExitCode::from(store_commands::run(&cli, command)),
-        Some(Command::Completions { shell }) => {
-            drop(std::io::stdout().write_all(&generate::completions(*shell)));
-            ExitCode::from(exit::OK)
-        }
-        Some(Command::Man { directory }) => match generate::manual(directory) {
-            Ok(()) => ExitCode::from(exit::OK),
+        Command::Store(command) => store_commands::run(cli, command),
+        Command::Completions { shell } => say::report(&generate::completions(*shell), exit::OK),
+        Command::Man { directory } => match generate::manual(directory) {
+            Ok(()) => exit::OK,
             Err(error) => {
-                eprintln!("lockserver: the manual pages cannot be written into {}: {error}", directory.display());
-                ExitCode::from(exit::IMPOSSIBLE)
+                say::complain(format!("the manual pages cannot be written into {}: {error}", directory.display()));
+                exit::IMPOSSIBLE
             }
         },
-        None => {
-            #[expect(unsafe_code, reason = "the promise that there are no other threads can be made here only")]
-            // SAFETY: nothing above starts a thread.
-            let code = unsafe { daemon::run(&cli.sources(), cli.admin_socket.as_deref()) };
-            ExitCode::from(code)
-        }
     }
 }
 
@@ -59,10 +70,11 @@ fn new_key(name: &KeyName, secret: &Secret) -> String {
     format!(
         "{}\n\n\
          # Above is the secret, shown this once. Clients send it as 'Authorization: Bearer SECRET' or as the password of\n\
-         # user '{name}' (http://{name}:SECRET@HOST:9090/RPC2); lockctl takes it from LOCK_KEY or a file named in LOCK_KEY_FILE.\n\
+         # user '{name}' (http://{}:SECRET@HOST:9090/RPC2); lockctl takes it from LOCK_KEY or a file named in LOCK_KEY_FILE.\n\
          # Below is the section for the server's configuration; a reload is enough.\n\
          [key {name}]\nSECRET_HASH={}\nLOCKS=*\nRIGHTS=use, observe\n",
         secret.reveal(),
+        name.in_url(),
         secret.digest(),
     )
 }

@@ -1,8 +1,12 @@
 //! The few calls to the operating system that no safe library offers: limits of files, the environment, two looks at a
 //! TCP socket, and its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 /// More open files than this are never asked for, however high the hard limit is.
 const OPEN_FILES_MAX: libc::rlim_t = 1 << 20;
@@ -39,6 +43,58 @@ pub fn ignore_file_size_signal() {
     // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced that anybody relies on. It cannot fail.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Whether a file could be opened for appending, and made if it is not there. Nothing is made or changed.
+///
+/// # Errors
+/// Why it could not.
+pub fn may_append(path: &Path) -> io::Result<()> {
+    // A pipe that nobody reads answers at once.
+    let opened = OpenOptions::new().append(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let directory =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+            Ok(accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// As long as it lives, a SIGHUP waits instead of ending the process. Dropped by the thread that made it.
+#[derive(Debug)]
+pub struct HeldHangup {
+    release: bool,
+    /// A signal mask belongs to a thread.
+    of_this_thread: std::marker::PhantomData<*const ()>,
+}
+
+/// Holds SIGHUP back, for the time until somebody listens for it. Threads that are started meanwhile never take it.
+#[must_use]
+pub fn hold_hangup() -> HeldHangup {
+    HeldHangup { release: mask_hangup(libc::SIG_BLOCK), of_this_thread: std::marker::PhantomData }
+}
+
+impl Drop for HeldHangup {
+    fn drop(&mut self) {
+        if self.release {
+            mask_hangup(libc::SIG_UNBLOCK);
+        }
+    }
+}
+
+/// Changes whether this thread takes SIGHUP, and says whether it did before.
+fn mask_hangup(how: libc::c_int) -> bool {
+    #[expect(unsafe_code, reason = "signal masks have no safe wrapper among the dependencies")]
+    // SAFETY: both sets are valid for the calls, an all-zero one is a valid set, and `before` is only read once it was written.
+    unsafe {
+        let (mut hangup, mut before) = (std::mem::zeroed::<libc::sigset_t>(), std::mem::zeroed::<libc::sigset_t>());
+        libc::sigemptyset(&raw mut hangup);
+        libc::sigaddset(&raw mut hangup, libc::SIGHUP);
+        let done = libc::pthread_sigmask(how, &raw const hangup, &raw mut before) == 0;
+        done && libc::sigismember(&raw const before, libc::SIGHUP) == 0
     }
 }
 

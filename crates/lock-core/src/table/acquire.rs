@@ -201,6 +201,7 @@ impl Table {
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
             known: false,
+            lease_began: 0,
             state: State::Queued { dormant: false },
             token: None,
             slots: Vec::new(),

@@ -4,7 +4,7 @@ use super::{At, Maker, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::What;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
-use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId, text};
+use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId, Until, text};
 use std::collections::BTreeSet;
 
 /// Tickets that a refusal shows.
@@ -71,7 +71,7 @@ impl Table {
                 name,
                 pause.as_ref().map(|(reason, lasts)| Pause {
                     reason: reason.clone(),
-                    until: lasts.map(|lasts| self.now() + lasts),
+                    until: lasts.map(|lasts| Until::Wall(at.wall + lasts)),
                 }),
             );
         }
@@ -228,11 +228,15 @@ impl Table {
     pub(super) fn set_pause(&mut self, name: &LockName, pause: Option<Pause>) {
         let until = pause.as_ref().and_then(|pause| pause.until);
         let before = std::mem::replace(&mut self.lock_mut(name).record.pause, pause);
-        if let Some(until) = before.and_then(|pause| pause.until) {
-            self.timers.remove(&(until, Timer::Pause(name.clone())));
+        match before.and_then(|pause| pause.until) {
+            Some(Until::Service(until)) => drop(self.timers.remove(&(until, Timer::Pause(name.clone())))),
+            Some(Until::Wall(until)) => drop(self.pauses.remove(&(until, name.clone()))),
+            None => {}
         }
-        if let Some(until) = until {
-            self.timers.insert((until, Timer::Pause(name.clone())));
+        match until {
+            Some(Until::Service(until)) => drop(self.timers.insert((until, Timer::Pause(name.clone())))),
+            Some(Until::Wall(until)) => drop(self.pauses.insert((until, name.clone()))),
+            None => {}
         }
         self.mark(Key::Lock(name.clone()));
     }

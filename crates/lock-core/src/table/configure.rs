@@ -4,7 +4,7 @@ use super::{At, Lock, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::What;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
-use crate::{Definition, FileValues, Key, LockName, Pause, Prefix, Settings, Target, TemplateRecord};
+use crate::{Definition, FileValues, Key, LockName, Pause, Prefix, Settings, Target, TemplateRecord, Until};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -154,7 +154,8 @@ impl Table {
             && let Some(closed) = self.closed_names.get(name).cloned()
         {
             let reason = Arc::from("a lock of this name was deleted while in use");
-            self.set_pause(name, Some(Pause { reason, until: Some(closed.until.min(self.now() + TTL_MAX_MS)) }));
+            let until = Until::Service(closed.until.min(self.now() + TTL_MAX_MS));
+            self.set_pause(name, Some(Pause { reason, until: Some(until) }));
         }
         report.created.push(name.to_string());
     }

@@ -7,6 +7,7 @@ use crate::{EndedAs, Key, LockName, State};
 impl Table {
     /// Ends, lapses and opens what is due. What is over the step's bound is due in the next step.
     pub fn expire(&mut self, at: At<'_>) {
+        self.wall = at.wall;
         if std::mem::take(&mut self.fresh) {
             if !self.same_process {
                 self.pass_over_the_unknown(at);
@@ -66,6 +67,13 @@ impl Table {
                 }
                 Timer::Instance(name) => self.drop_idle_instance(at, &name),
             }
+        }
+        while let Some((until, _)) = self.pauses.first()
+            && *until <= at.wall
+            && self.may_end()
+        {
+            let (_, name) = self.pauses.pop_first().expect("there is a first one");
+            self.resume(at, &name);
         }
     }
 

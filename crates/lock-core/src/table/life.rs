@@ -86,9 +86,32 @@ impl Table {
 
     /// Starts the ticket's lease again, in full.
     pub(super) fn arm(&mut self, id: TicketId) {
+        self.note_lease(id);
+        self.set_lease(id, self.now());
+    }
+
+    /// Notes, once in a life of the server, that the lease began in it. That alone needs no commit, unless two lives have
+    /// passed without: the next start takes it for certain then that nobody was heard of (rule 9).
+    fn note_lease(&mut self, id: TicketId) {
+        let (now, starts) = (self.meta.uptime_ms(), self.meta.uptime.starts);
+        let ticket = self.ticket(id);
+        if !ticket.is_live() || ticket.lease_began > starts.last() || ticket.lease_began == now {
+            return;
+        }
+        let at_once = starts.second_after(ticket.lease_began).is_some();
+        self.ticket_mut(id).lease_began = now;
+        if at_once {
+            self.mark(Key::Ticket(id));
+        } else if !self.dirty.contains(&Key::Ticket(id)) {
+            self.late.insert(id);
+        }
+    }
+
+    /// Lets the ticket's lease run from that moment of service time.
+    pub(super) fn set_lease(&mut self, id: TicketId, from: Ms) {
         let ticket = self.ticket(id);
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        let until = if waits { None } else { self.lease_of(id).map(|lease| self.now() + lease) };
+        let until = if waits { None } else { self.lease_of(id).map(|lease| from + lease) };
         let before = std::mem::replace(&mut self.ticket_mut(id).lease_until, until);
         if before != until {
             if let Some(before) = before {

@@ -5,7 +5,7 @@ use crate::command::{Caller, Outcome, Rejection};
 use crate::limits::{LISTED_BYTES_MAX, LISTED_CLOSURES_MAX, LISTED_TICKETS_MAX, LISTED_VISITS_MAX};
 use crate::queue::Place;
 use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
-use crate::{LockName, LockRecord, State, Target, TicketId};
+use crate::{LockName, LockRecord, State, Target, TicketId, Until};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -96,7 +96,10 @@ impl Table {
             queue,
             next,
             statistics: lock.statistics,
-            pause_ends_in: pause.and_then(|pause| pause.until).map(|until| until.saturating_sub(self.now())),
+            pause_ends_in: pause.and_then(|pause| pause.until).map(|until| match until {
+                Until::Service(until) => until.saturating_sub(self.now()),
+                Until::Wall(until) => until.saturating_sub(self.wall),
+            }),
             now: self.now(),
             overridden: lock
                 .record

@@ -2,7 +2,7 @@
 
 use super::{Lock, Maker, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
-use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, limits};
+use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 }
 
 impl Table {
-    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). Its
-    /// first step passes over tickets of which their clients may never have been told, unless [`Table::take_over`] is
+    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). Who
+    /// starts a server with it calls [`Table::begin_life`] next. Its first step passes over tickets of which their clients may never have been told, unless [`Table::take_over`] is
     /// called before.
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
     ///
@@ -85,6 +85,8 @@ impl Table {
             ended_of: Shares::default(),
             leases: BTreeSet::new(),
             timers: BTreeSet::new(),
+            pauses: BTreeSet::new(),
+            wall: 0,
             floor: 0,
             ends_left: limits::STEP_ENDS_MAX,
             oversized: BTreeSet::new(),
@@ -110,8 +112,10 @@ impl Table {
         if let Some(template) = record.template.as_ref().and_then(|prefix| self.templates.get_mut(prefix)) {
             template.instances += 1;
         }
-        if let Some(until) = record.pause.as_ref().and_then(|pause| pause.until) {
-            self.timers.insert((until, Timer::Pause(name.clone())));
+        match record.pause.as_ref().and_then(|pause| pause.until) {
+            Some(Until::Service(until)) => drop(self.timers.insert((until, Timer::Pause(name.clone())))),
+            Some(Until::Wall(until)) => drop(self.pauses.insert((until, name.clone()))),
+            None => {}
         }
         self.locks.insert(name, Lock::new(record));
         Ok(())
@@ -183,7 +187,7 @@ impl Table {
             if let Some(until) = hold {
                 self.timers.insert((until, Timer::Hold(id)));
             }
-            self.arm(id);
+            self.set_lease(id, self.now());
             let (lock, maker) = (self.ticket(id).lock.clone(), self.ticket(id).maker());
             if self.lock(&lock).record.template.is_some() && self.lock(&lock).made_by.is_none() {
                 self.note_instance(&lock, maker);
@@ -213,6 +217,7 @@ impl Table {
             closed_names: self.closed_names.values().cloned().collect(),
             withdrawn: self.withdrawn.values().map(|one| one.record.clone()).collect(),
             restart_counters: false,
+            lost_commits: false,
         };
         snapshot.sort();
         snapshot

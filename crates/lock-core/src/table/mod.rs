@@ -81,6 +81,10 @@ pub struct Table {
     pub(crate) leases: BTreeSet<(Ms, TicketId)>,
     /// Everything that ends by the clock whatever anybody says.
     pub(crate) timers: BTreeSet<(Ms, Timer)>,
+    /// Pauses by the wall time at which they end.
+    pub(crate) pauses: BTreeSet<(WallMs, LockName)>,
+    /// Wall time of the last step.
+    wall: WallMs,
     /// No lease ends before this: the process stood still (rule 9).
     floor: Ms,
     /// How many more tickets this step may end because of timers.
@@ -92,7 +96,8 @@ pub struct Table {
     /// It goes on where another table of this process stopped.
     same_process: bool,
     dirty: BTreeSet<Key>,
-    /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them.
+    /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
+    /// when their leases began.
     pub(crate) late: BTreeSet<TicketId>,
     served: Vec<TicketId>,
     events: Vec<Event>,
@@ -241,7 +246,7 @@ pub(crate) enum Timer {
     Hold(TicketId),
     /// Closed permits open.
     Closure(u64),
-    /// A pause ends.
+    /// A pause ends that is measured in service time.
     Pause(LockName),
     /// The name of a deleted lock opens.
     ClosedName(LockName),
@@ -333,6 +338,42 @@ impl Table {
         !self.late.is_empty()
     }
 
+    /// A new life of the server begins with this table, which was just loaded. A lease of which nobody has been heard in the
+    /// last life, and the one before, does not begin once more: it goes on from where the last life began it (rule 9).
+    pub fn begin_life(&mut self) {
+        let now = self.meta.uptime_ms();
+        let leased = self.leases.iter().map(|(_, id)| self.ticket(*id).lease_began);
+        let oldest = leased.min().unwrap_or(now);
+        self.meta.uptime.starts.begin(now, oldest);
+        let restored: Vec<TicketId> = self.leases.iter().map(|(_, id)| *id).collect();
+        for id in restored {
+            if let Some(began) = self.meta.uptime.starts.second_after(self.ticket(id).lease_began) {
+                self.set_lease(id, began + self.meta.uptime.downtime_ms);
+            }
+        }
+    }
+
+    /// What the machine's monotonic clock shows, to be saved with the clock; 0 before an orderly stop (rule 9).
+    pub fn note_monotonic(&mut self, monotonic_ms: u64) {
+        self.meta.uptime.monotonic_ms = monotonic_ms;
+    }
+
+    /// The store has lost what it was given, as was found at this wall time.
+    pub fn doubt(&mut self, since: WallMs) {
+        self.meta.uptime.doubt_at = since;
+    }
+
+    /// The server is stopped in order by somebody who has seen what it says.
+    pub fn end_doubt(&mut self) {
+        self.meta.uptime.doubt_at = 0;
+    }
+
+    /// Since when it is known that the store had lost commits, and nobody has stopped the server in order since.
+    #[must_use]
+    pub fn in_doubt_since(&self) -> Option<WallMs> {
+        Some(self.meta.uptime.doubt_at).filter(|at| *at > 0)
+    }
+
     /// The clock alone, to be saved now and then while anything is timed (rule 9).
     #[must_use]
     pub fn clock_change(&self) -> Change {
@@ -342,7 +383,7 @@ impl Table {
     /// Whether the passing of time matters to anything.
     #[must_use]
     pub fn is_timed(&self) -> bool {
-        !(self.leases.is_empty() && self.timers.is_empty() && self.ended.is_empty())
+        !(self.leases.is_empty() && self.timers.is_empty() && self.pauses.is_empty() && self.ended.is_empty())
     }
 
     fn change_of(&self, key: Key) -> Change {
@@ -418,9 +459,10 @@ impl Table {
     pub fn next_timeout(&self) -> Option<Ms> {
         let lease = self.leases.first().map(|(at, _)| (*at).max(self.floor));
         let timer = self.timers.first().map(|(at, _)| *at);
+        let pause = self.pauses.first().map(|(at, _)| self.now() + at.saturating_sub(self.wall));
         let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
         let sweep = (!self.oversized.is_empty()).then_some(self.now());
-        [lease, timer, memory, sweep].into_iter().flatten().min()
+        [lease, timer, pause, memory, sweep].into_iter().flatten().min()
     }
 
     fn mark(&mut self, key: Key) {

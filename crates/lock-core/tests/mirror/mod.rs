@@ -1,6 +1,6 @@
 //! A store as a map: it gets every change and gives back what is left. What a real store must do, in 60 lines.
 
-use lock_core::{At, Change, Key, Meta, Snapshot, State, Table, TicketId, TicketRecord, invariants};
+use lock_core::{At, Change, Key, Meta, Ms, Snapshot, State, Table, TicketId, TicketRecord, invariants};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records by key.
@@ -83,9 +83,12 @@ impl Mirror {
     fn has_all_of(&self, table: &Table) -> Result<(), String> {
         let (stored, mut is) = (self.snapshot(), table.snapshot());
         if table.has_late_changes() {
-            let unknown: BTreeSet<TicketId> = stored.tickets.iter().filter(|t| !t.known).map(|t| t.id).collect();
+            let noted: BTreeMap<TicketId, (bool, Ms)> =
+                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
             for ticket in &mut is.tickets {
-                ticket.known &= !unknown.contains(&ticket.id);
+                let &(known, lease_began) = noted.get(&ticket.id).ok_or("a ticket is not stored")?;
+                ticket.known &= known;
+                ticket.lease_began = lease_began;
             }
         }
         if stored == is { Ok(()) } else { Err(differs(&stored, &is)) }

@@ -97,6 +97,53 @@ fn rule_09_grace_is_at_least_30_seconds_after_a_load() {
 }
 
 #[test]
+fn rule_09_a_lease_begins_anew_at_two_starts_and_goes_on_at_all_others() {
+    play(
+        "lock san size=2 max_lock=30
+         a takes san -> held 0
+         b takes san -> held 1
+         +20 crash
+         show a left -> left 30
+         +5 crash
+         # Whether a was heard of just before the crash is not known.
+         show a left -> left 30
+         +5 b gets -> held 1
+         +5 crash
+         show a left -> left 20
+         show b left -> left 30
+         +5 crash
+         show a left -> left 15
+         show b left -> left 30
+         +5 crash
+         show b left -> left 25
+         +10 -> a forgotten
+         +5 b gets -> held 1
+         +1 crash
+         show b left -> left 30",
+    );
+}
+
+#[test]
+fn rule_09_a_dead_client_with_a_grant_does_not_outlive_a_loop_of_starts() {
+    play(
+        "lock san size=1 grace=5
+         o takes san -> held 0
+         a asks san -> queued ahead 0
+         b asks san ttl=600 -> queued ahead 1
+         a gets & b gets -> queued ahead 0 & queued ahead 1
+         o releases -> released; a granted 0
+         +1 restart
+         +10 restart
+         show a left -> left 30
+         +10 restart
+         show a left -> left 20
+         +10 restart
+         show a left -> left 10
+         +10 -> a lapsed; b granted 0",
+    );
+}
+
+#[test]
 fn rule_09_holds_and_closed_permits_continue_over_a_load() {
     play(
         "lock san size=2 delay=30 max_lock=50 max_hold=100

@@ -166,6 +166,7 @@ impl Stage {
         let mut snapshot = self.store.snapshot();
         snapshot.restart_counters = copy.is_some();
         self.table = Table::load(snapshot, copy.unwrap_or(0)).expect("the store is sound");
+        self.table.begin_life();
         self.waits.clear();
         self.absent.clear();
         self.table.begin_step(self.now);

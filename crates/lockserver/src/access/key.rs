@@ -50,6 +50,12 @@ impl KeyName {
         !self.0.contains(':')
     }
 
+    /// The text as the user of a URL (RFC 3986): as it is, `@` and `/` would end the user there.
+    #[must_use]
+    pub fn in_url(&self) -> String {
+        self.0.replace('@', "%40").replace('/', "%2F").replace(':', "%3A")
+    }
+
     /// The text, to be kept.
     #[must_use]
     pub fn shared(&self) -> Arc<str> {

@@ -52,6 +52,15 @@ impl Opened {
         Ok(Self::with(place.clone(), output))
     }
 
+    /// Whether [`Opened::open`] would work here and now, without making or changing anything.
+    ///
+    /// # Errors
+    /// As [`Opened::open`].
+    pub fn try_open(place: &Place) -> Result<(), OpenError> {
+        let Place::File(path) = place else { return Ok(()) };
+        crate::os::may_append(path).map_err(|error| OpenError { path: path.clone(), error })
+    }
+
     /// This place, written like that.
     pub(super) fn with(place: Place, output: Box<dyn Write + Send>) -> Self {
         Self { sink: Sink { place, output, torn: false } }

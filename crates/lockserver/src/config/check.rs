@@ -57,6 +57,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 fn config(out: &mut String, config: &Config) {
     let Config { server, port, store, log, long_poll, max_waiting, access, tls, audit, .. } = config;
     let Config { trusted_proxies, allowed_hosts, allowed_origins, fleetlock_prefix, definitions, files, .. } = config;
+    let on_doubt = if config.pause_in_doubt { "pause" } else { "serve" };
     for file in files {
         line(out, format_args!("# read {}", file.display()));
     }
@@ -83,6 +84,7 @@ fn config(out: &mut String, config: &Config) {
     line(out, format_args!("TRUSTED_PROXIES={}", join(trusted_proxies)));
     line(out, format_args!("ALLOWED_HOSTS={}", join(allowed_hosts)));
     line(out, format_args!("ALLOWED_ORIGINS={}", join(allowed_origins)));
+    line(out, format_args!("ON_DOUBT={on_doubt}"));
     // The sections below say everything about the lock of DEFAULT_LOCK, but for its pause.
     let paused = definitions.iter().find(|definition| definition.paused);
     match paused.map(|definition| &definition.target) {

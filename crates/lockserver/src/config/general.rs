@@ -31,6 +31,7 @@ pub(super) struct General {
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) allowed_origins: Vec<String>,
+    pub(super) pause_in_doubt: bool,
     pub(super) default_lock: Option<DefaultLock>,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn check(document: &Document, report: &mut Report) -> General {
         trusted_proxies: reader.list("TRUSTED_PROXIES", peers::networks),
         allowed_hosts: reader.list("ALLOWED_HOSTS", peers::hosts),
         allowed_origins: reader.list("ALLOWED_ORIGINS", peers::origins),
+        pause_in_doubt: reader.on_doubt(),
         default_lock,
     }
 }
@@ -191,6 +193,19 @@ impl Reader<'_> {
             self.checked(&place, wait)
         });
         Duration::from_millis(wait.unwrap_or(LONG_POLL_DEFAULT))
+    }
+
+    fn on_doubt(&mut self) -> bool {
+        let Some((text, place)) = self.text("ON_DOUBT") else { return false };
+        match text.to_lowercase().as_str() {
+            "pause" => true,
+            "" | "serve" => false,
+            _ => {
+                let problem = format!("{} is neither 'serve' nor 'pause'", quote(&text));
+                self.report.error(&place, problem);
+                false
+            }
+        }
     }
 
     fn max_waiting(&mut self) -> usize {

@@ -69,6 +69,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Pages elsewhere that may use the server.
     pub allowed_origins: Vec<String>,
+    /// `ON_DOUBT`: where the store has lost commits, every lock is paused until somebody has looked.
+    pub pause_in_doubt: bool,
     /// What the name of a FleetLock group's lock begins with.
     pub fleetlock_prefix: Arc<str>,
     /// The locks that Terraform may take.

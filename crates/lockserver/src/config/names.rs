@@ -3,7 +3,7 @@
 use super::document::Strict;
 
 /// The names of `[general]`, those of 0.36 first.
-const GENERAL: [&str; 18] = [
+const GENERAL: [&str; 19] = [
     "SERVER",
     "PORT",
     "LOG_FILE",
@@ -22,6 +22,7 @@ const GENERAL: [&str; 18] = [
     "TRUSTED_PROXIES",
     "ALLOWED_HOSTS",
     "ALLOWED_ORIGINS",
+    "ON_DOUBT",
 ];
 
 /// So many of them are 0.36's.

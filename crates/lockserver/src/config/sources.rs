@@ -65,7 +65,7 @@ impl Sources {
         }
         let general = general::check(&document, &mut report);
         let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock, .. } = general;
-        let General { audit, trusted_proxies, allowed_hosts, allowed_origins, .. } = general;
+        let General { audit, trusted_proxies, allowed_hosts, allowed_origins, pause_in_doubt, .. } = general;
         let (tls, tls_read) = tls::check(&document, &mut report).unzip();
         let certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let access = key::check(&document, certificates, &mut report);
@@ -92,6 +92,7 @@ impl Sources {
             trusted_proxies,
             allowed_hosts,
             allowed_origins,
+            pause_in_doubt,
             fleetlock_prefix,
             terraform_locks,
             definitions,
@@ -163,6 +164,8 @@ impl Sources {
                 continue;
             };
             match value.to_str() {
+                // Empty is unset, as in every program of ours: `SERVER=` would serve on all addresses.
+                Some("") => {}
                 // Kubernetes sets this one beside every service that is called lockserver.
                 Some(value) if known == "PORT" && value.contains("://") => {}
                 Some(value) => set(document, known, value, place),

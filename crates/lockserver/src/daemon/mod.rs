@@ -7,18 +7,18 @@ mod signals;
 mod sockets;
 
 use crate::audit::{Act, Audit, Opened, Who};
-use crate::config::{Config, Loaded, Sources};
+use crate::config::{Config, Loaded, Problem, Problems, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits};
 use crate::http::{App, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
-use crate::{exit, os, store};
+use crate::os::{self, HeldHangup};
+use crate::{exit, say, store};
 use lock_core::ConfigureMode;
 use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
 use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
 use sockets::Given;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,23 +32,22 @@ const AUDIT_CLOSE_TIME: Duration = Duration::from_secs(5);
 /// Requests for a reload that may wait for their turn.
 const RELOADS_WAITING_MAX: usize = 16;
 
-/// Serves until it is told to stop, administrators on this socket or on one in the runtime directory. Returns the exit code.
+/// Serves until it is told to stop, administrators on this socket or on one in the runtime directory. A SIGHUP that came
+/// while it was `held` is a reload. Returns the exit code.
 ///
 /// # Safety
 /// To be called while the process has one thread: it takes variables out of the environment.
 #[expect(unsafe_code, reason = "only the caller knows whether there are other threads")]
 #[must_use]
-pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
+pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>, held: HeldHangup) -> u8 {
     let started = Instant::now();
     // SAFETY: the caller's promise, and no thread was started so far.
     let given = unsafe { Given::take(admin_socket) };
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{problems}");
-            eprintln!(
-                "lockserver: the configuration cannot be used; 'lockserver check-config' checks it without starting"
-            );
+            say::plainly(format_args!("{problems}\n"));
+            say::complain("the configuration cannot be used; 'lockserver check-config' checks it without starting");
             return exit::CONFIG;
         }
     };
@@ -82,7 +81,7 @@ pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
             return exit::IMPOSSIBLE;
         }
     };
-    let result = runtime.block_on(serve(sources, loaded, given, started, log, open_files, audit.clone()));
+    let result = runtime.block_on(serve(sources, loaded, given, (started, held), log, open_files, audit.clone()));
     // A reload may hang on a disk that does not answer; the end does not wait for it.
     runtime.shutdown_background();
     audit.close(AUDIT_CLOSE_TIME);
@@ -92,11 +91,25 @@ pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>) -> u8 {
     }
 }
 
+/// Adds to what is wrong with a configuration what the start would find: `check-config` and the start agree.
+///
+/// # Errors
+/// As given, or that the start would refuse it.
+pub fn judge(loaded: Result<Loaded, Problems>) -> Result<Loaded, Problems> {
+    let Loaded { config, warnings, tls } = loaded?;
+    match config.audit.as_ref().map(Opened::try_open).transpose() {
+        Ok(_) => Ok(Loaded { config, warnings, tls }),
+        Err(error) => {
+            Err(Problems { errors: vec![Problem { file: None, line: None, text: error.to_string() }], warnings })
+        }
+    }
+}
+
 async fn serve(
     sources: &Sources,
     loaded: Loaded,
     given: Given<'_>,
-    started: Instant,
+    (started, held): (Instant, HeldHangup),
     log: LogHandle,
     open_files: u64,
     audit: Audit,
@@ -105,12 +118,17 @@ async fn serve(
     // Before anything is announced: a signal that comes from now on is not lost.
     let mut signals =
         Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
+    drop(held);
     let Given { admin_socket, manager, sockets } = given;
     let listener = sockets::listen(config, sockets, &manager).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let (address, addresses) = (listener.local_addr(), listener.addresses());
     let (handle, mut running) = start_engine(config, audit.clone())?;
     handle.metrics().config_applied();
+    let store_warnings = store::weaknesses(&config.store);
+    for warning in &store_warnings {
+        tracing::warn!("{warning}");
+    }
 
     let (stop, stopping) = watch::channel(false);
     let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
@@ -127,6 +145,7 @@ async fn serve(
     let service = Service {
         started,
         store: config.store.to_string(),
+        store_warnings,
         admin_socket: admin.as_ref().map(|admin| admin.path().to_owned()),
         configured: configured_now,
         reload: reload_sender.clone(),
@@ -222,7 +241,7 @@ fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
 
 fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ended> {
     let store = store::open(&config.store).map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
-    engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit)
+    engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit, config.pause_in_doubt)
         .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))
 }
 
@@ -247,7 +266,6 @@ fn engine_ended(result: Result<(), Fatal>) -> Ended {
 
 /// The one line on standard output, for whoever started the server and waits for it.
 fn announce(scheme: &str, address: &std::net::SocketAddr) {
-    let mut out = std::io::stdout().lock();
     // Nobody may be reading any more.
-    drop(writeln!(out, "lockserver ready on {scheme}://{address}").and_then(|()| out.flush()));
+    say::done(format_args!("lockserver ready on {scheme}://{address}"));
 }

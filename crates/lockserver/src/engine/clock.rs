@@ -6,7 +6,7 @@ const GAP_MAX_MS: u64 = 2000;
 /// What the clocks show at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick {
-    /// Monotonic clock in milliseconds, from any beginning.
+    /// Monotonic clock of the machine in milliseconds, from its start.
     pub mono_ms: u64,
     /// Unix time in microseconds; only shown, and where counters begin (rule 10).
     pub wall_us: u64,

@@ -19,6 +19,9 @@ use std::sync::atomic::AtomicU64;
 
 /// The clock is saved this often while anything is timed (rule 9).
 const SAVE_CLOCK_MS: u64 = 5000;
+/// And this soon after a start; then as late again as the term is old. A server that crashes at once each time knows that it
+/// ran, and no lease lasts for ever because of it.
+const SAVE_CLOCK_FIRST_MS: u64 = 250;
 
 /// The owner of table and store. Driven by [`super::start`]'s thread, or step by step by a test.
 pub struct Engine {
@@ -42,6 +45,10 @@ pub struct Engine {
     causes: Vec<(Range<usize>, Caller)>,
     /// Service time of the last commit.
     pub(crate) saved_at: u64,
+    /// Service time at which the term began.
+    pub(crate) began_at: u64,
+    /// Where the store has lost commits, nothing is granted before somebody has looked.
+    pub(crate) pause_in_doubt: bool,
     clock: ServiceClock,
     pub(crate) lanes: Arc<Lanes>,
     /// Requests that need another step, ahead of all others.
@@ -87,6 +94,8 @@ impl Engine {
             audit,
             causes: Vec::new(),
             saved_at: 0,
+            began_at: 0,
+            pause_in_doubt: false,
             clock: ServiceClock::default(),
             lanes,
             unfinished: Vec::new(),
@@ -143,6 +152,7 @@ impl Engine {
     pub(crate) fn run(&mut self, tick: Tick, passed: u64, gap: bool, batch: Vec<Request>) -> Result<(), Fatal> {
         let mut table = self.table.take().expect("a term has a table");
         table.begin_step(table.now() + passed);
+        table.note_monotonic(tick.mono_ms);
         if gap {
             table.after_gap();
         }
@@ -157,7 +167,8 @@ impl Engine {
             table.expire(at);
         }
         let mut replies = Vec::with_capacity(batch.len());
-        for request in batch {
+        for mut request in batch {
+            self.hold_templates_back(&table, &mut request);
             let author = if self.audit.is_on() { request.author() } else { None };
             let before = table.events_so_far();
             self.handle(&mut table, tick, request, &mut replies);
@@ -292,7 +303,8 @@ impl Engine {
         let causes = std::mem::take(&mut self.causes);
         let mut changes = table.take_changes();
         let worth_saving = table.is_timed() || table.has_late_changes();
-        if changes.is_empty() && worth_saving && table.now() >= self.saved_at + SAVE_CLOCK_MS {
+        let save_after = ((table.now() - self.began_at) / 2).clamp(SAVE_CLOCK_FIRST_MS, SAVE_CLOCK_MS);
+        if changes.is_empty() && worth_saving && table.now() >= self.saved_at + save_after {
             changes.push(table.clock_change());
         }
         // What may be written late goes along, but not to a store in trouble: the smaller a commit, the likelier it works.

@@ -7,7 +7,8 @@ use super::pulse::Pulse;
 use super::step::Engine;
 use super::waiters::Registered;
 use crate::store::StoreError;
-use lock_core::{Change, Command, ConfigureMode, Outcome, Table, TicketId};
+use lock_core::{Change, Command, ConfigureMode, Force, Outcome, Patch, Precondition, Table, Target, TicketId, WallMs};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -31,6 +32,8 @@ pub enum Fatal {
 #[derive(Debug, Default)]
 pub struct Status {
     trouble: Mutex<Option<Arc<str>>>,
+    /// [`Table::in_doubt_since`]; 0 for no doubt.
+    doubt: AtomicU64,
     pulse: Pulse,
 }
 
@@ -39,6 +42,17 @@ impl Status {
     #[must_use]
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Since when, in wall time, it is known that the store had lost commits: somebody may hold what others can be given.
+    /// Until an orderly stop.
+    #[must_use]
+    pub fn in_doubt_since(&self) -> Option<WallMs> {
+        Some(self.doubt.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+
+    pub(crate) fn set_doubt(&self, since: Option<WallMs>) {
+        self.doubt.store(since.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Whether the engine's thread moves.
@@ -67,7 +81,7 @@ impl Engine {
             StoreError::Unavailable(text) => Arc::from(text),
         };
         self.back_off_ms = (self.back_off_ms * 2).clamp(BACK_OFF_MIN_MS, BACK_OFF_MAX_MS);
-        // Before the first term the process ends with the reason, and nothing is tried again.
+        // At the start the caller says so.
         if self.term > 0 && self.pending.as_ref().is_none_or(|pending| pending.reason != reason) {
             tracing::error!("the store cannot be used, trying again: {reason}");
         }
@@ -79,8 +93,14 @@ impl Engine {
 
     /// Loads the store and proves that it can be written before anybody is served from it.
     pub(crate) fn begin_term(&mut self, tick: Tick) -> Result<(), Fatal> {
-        let (restart, loaded) = match self.status.pulse().in_store(|| self.store.load()) {
-            Ok(snapshot) => (snapshot.restart_counters, Table::load(snapshot, tick.wall_us)),
+        let (restart, lost, loaded) = match self.status.pulse().in_store(|| self.store.load()) {
+            Ok(mut snapshot) => {
+                // The clock of another machine would say nothing.
+                if !snapshot.restart_counters {
+                    snapshot.meta.count_downtime(tick.mono_ms);
+                }
+                (snapshot.restart_counters, snapshot.lost_commits, Table::load(snapshot, tick.wall_us))
+            }
             Err(error) => {
                 self.metrics.engine.loads_failed.increment();
                 return self.end_term(tick, error);
@@ -89,7 +109,13 @@ impl Engine {
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if self.settled {
             table.take_over(&self.stamps);
+        } else {
+            table.begin_life();
         }
+        if lost {
+            table.doubt(tick.wall_us / 1000);
+        }
+        table.note_monotonic(tick.mono_ms);
         if let Err(error) = self.commit(&[table.clock_change()]) {
             return self.end_term(tick, error);
         }
@@ -100,13 +126,18 @@ impl Engine {
         self.term = tick.wall_us.max(self.term + 1);
         self.metrics.engine.terms.increment();
         self.saved_at = table.now();
+        self.began_at = table.now();
+        self.status.set_doubt(table.in_doubt_since());
         self.table = Some(table);
         self.events.begin_term(self.term);
         if self.pending.take().is_some() {
             tracing::warn!("the store works again");
         }
         self.status.set_trouble(None);
-        let batch = self.first_batch();
+        let mut batch = self.first_batch();
+        if lost && self.pause_in_doubt {
+            self.pause_everything(&mut batch);
+        }
         self.run(tick, 0, false, batch)?;
         self.settled |= self.table.is_some();
         Ok(())
@@ -118,6 +149,35 @@ impl Engine {
         let result = self.status.pulse().in_store(|| self.store.commit(changes));
         self.metrics.engine.committed(began.elapsed());
         result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
+    }
+
+    /// The store has lost commits: nobody is let in where somebody may be whom it does not know of. Each lock is paused for
+    /// itself, so that it can be resumed when its users have been looked at.
+    fn pause_everything(&self, batch: &mut Vec<Request>) {
+        let Some(table) = &self.table else { return };
+        let reason: Arc<str> = Arc::from("the store has lost commits: see who is at work, then resume");
+        for name in table.lock_names().cloned() {
+            let pause = Some(Some((reason.clone(), None)));
+            let patch = Patch { pause, ..Patch::default() };
+            let (precondition, force) = (Precondition::None, Force { force: false, expect_tickets: None });
+            let command = Command::PatchLock { name, patch, precondition, force };
+            batch.push(Request::new(command).0);
+        }
+        tracing::error!("every lock is paused, as ON_DOUBT=pause says: see who is at work, then resume them");
+    }
+
+    /// While the store is in doubt, new instances of templates begin paused too, whatever the file says.
+    pub(crate) fn hold_templates_back(&self, table: &Table, request: &mut Request) {
+        if !self.pause_in_doubt || table.in_doubt_since().is_none() {
+            return;
+        }
+        if let Work::Command(command) = &mut request.work
+            && let Command::Configure { definitions, .. } = &mut **command
+        {
+            for definition in definitions.iter_mut().filter(|one| matches!(one.target, Target::Template(_))) {
+                definition.paused = true;
+            }
+        }
     }
 
     /// A term begins with the configuration, with what the last one owes, and with those who waited through the time
@@ -196,10 +256,30 @@ impl Engine {
         let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
         self.step(tick, batch)?;
         self.write_what_is_late()?;
+        self.save_the_end()?;
         if self.table.is_some() {
             waiting.into_iter().for_each(|(_, one)| tell(Some(one.reply), Err(Failure::ShuttingDown)));
         }
         Ok(())
+    }
+
+    /// The clock stops here, to the millisecond.
+    fn save_the_end(&mut self) -> Result<(), Fatal> {
+        let Some(table) = self.table.as_mut() else { return Ok(()) };
+        if !table.is_timed() && table.in_doubt_since().is_none() {
+            return Ok(());
+        }
+        table.note_monotonic(0);
+        table.end_doubt();
+        let clock = table.clock_change();
+        match self.commit(&[clock]) {
+            Err(StoreError::Damaged(text)) => Err(Fatal::Damaged(text)),
+            Err(StoreError::Unavailable(text)) => {
+                tracing::debug!("the end of the clock is not noted: {text}");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     fn write_what_is_late(&mut self) -> Result<(), Fatal> {

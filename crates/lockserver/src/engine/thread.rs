@@ -34,13 +34,13 @@ impl Running {
     }
 }
 
-struct Clocks {
-    begin: Instant,
-}
+struct Clocks;
 
 impl Clocks {
     fn tick(&self) -> Tick {
-        let mono_ms = u64::try_from(self.begin.elapsed().as_millis()).expect("the process is younger than that");
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
+        let mono_ms = seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000;
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Tick { mono_ms, wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX) }
     }
@@ -49,16 +49,16 @@ impl Clocks {
 /// Loads the store, applies the configuration, and starts the thread.
 ///
 /// # Errors
-/// If the store cannot be used; it is never replaced by memory.
+/// If the store is damaged; it is never replaced by memory. One that cannot be used *now* is tried again.
 pub fn start(
     store: Box<dyn Store>,
     definitions: Vec<Definition>,
     mode: ConfigureMode,
 ) -> Result<(Handle, Running), StoreError> {
-    start_audited(store, definitions, mode, Audit::default())
+    start_audited(store, definitions, mode, Audit::default(), false)
 }
 
-/// The same, which writes down who did what.
+/// The same, which writes down who did what, and which pauses every lock where the store has lost commits, if that is wanted.
 ///
 /// # Errors
 /// As [`start`].
@@ -67,16 +67,21 @@ pub fn start_audited(
     definitions: Vec<Definition>,
     mode: ConfigureMode,
     audit: Audit,
+    pause_in_doubt: bool,
 ) -> Result<(Handle, Running), StoreError> {
     let (mut engine, handle) = Engine::audited(store, audit);
-    let clocks = Clocks { begin: Instant::now() };
-    let (request, mut report) = Request::new(Command::Configure { definitions, mode });
+    engine.pause_in_doubt = pause_in_doubt;
+    let clocks = Clocks;
+    let (request, mut report) = Request::new(Command::Configure { definitions: definitions.clone(), mode });
     engine.step(clocks.tick(), vec![request]).map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
     if let Some(reason) = handle.status().trouble() {
-        return Err(StoreError::Unavailable(reason.to_string()));
+        // As while it runs: everybody is answered that the store cannot be used now, and why, until it can.
+        tracing::error!("the store cannot be used, trying again: {reason}");
+        engine.definitions = (definitions, mode);
+    } else {
+        let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
+        assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     }
-    let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
-    assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     let (end, ended) = oneshot::channel();
     let lanes = Abandoned(handle.lanes.clone());
     let run = move || {

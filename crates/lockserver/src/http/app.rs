@@ -88,6 +88,25 @@ impl App {
         self.live.borrow().clone()
     }
 
+    /// What everybody should know who relies on the server, if its store has lost commits.
+    #[must_use]
+    pub fn in_doubt(&self) -> Option<String> {
+        self.engine.status().in_doubt_since().map(|since| {
+            format!(
+                "the store was found at {} to have lost what was committed to it: who was given something before may still \
+                 hold it, and it may be given again; until the server is stopped in order",
+                crate::wall::rfc3339(since)
+            )
+        })
+    }
+
+    /// What weakens a promise first, then what the configuration warns of.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let of_store = self.service.store_warnings.iter().cloned();
+        self.in_doubt().into_iter().chain(of_store).chain(self.service.configured.borrow().warnings.clone()).collect()
+    }
+
     /// Resolves when the server stops.
     pub async fn stopping(&self) {
         // The sender lives as long as the server; without it there is nothing to wait for either.

@@ -25,6 +25,8 @@ pub struct Service {
     pub started: Instant,
     /// Where locks and tickets are kept, for people.
     pub store: String,
+    /// What is wrong with the files of the store, as they were found at the start.
+    pub store_warnings: Vec<String>,
     /// The administrators' socket, if there is one.
     pub admin_socket: Option<PathBuf>,
     /// The configuration now.

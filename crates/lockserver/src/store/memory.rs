@@ -34,6 +34,7 @@ impl Store for MemoryStore {
             closed_names: self.closed_names.values().cloned().collect(),
             withdrawn: self.withdrawn.values().cloned().collect(),
             restart_counters: true,
+            lost_commits: false,
         })
     }
 

@@ -6,7 +6,7 @@ mod memory;
 mod sqlite;
 
 pub use memory::MemoryStore;
-pub(crate) use sqlite::GOES_ON;
+pub(crate) use sqlite::{GOES_ON, abandon_unfinished};
 pub use sqlite::{OpenError, Replaced, SaveError, SqlitePlace, SqliteReader, SqliteStore};
 
 use lock_core::{Change, Snapshot};
@@ -64,6 +64,15 @@ impl std::fmt::Display for StoreChoice {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
         }
+    }
+}
+
+/// What about the files of a store that is there is not as the server would make it, for people; nothing if all is well.
+#[must_use]
+pub fn weaknesses(choice: &StoreChoice) -> Vec<String> {
+    match choice {
+        StoreChoice::Memory => Vec::new(),
+        StoreChoice::Sqlite(path) => sqlite::weaknesses(path),
     }
 }
 

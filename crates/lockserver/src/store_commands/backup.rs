@@ -1,11 +1,11 @@
 //! `lockserver store backup`: a consistent copy, while the server runs or not.
 
 use super::summary::Summary;
-use super::{Failed, say, which};
+use super::{Failed, which};
 use crate::cli::Cli;
-use crate::exit;
 use crate::store::SqliteReader;
 use crate::wall;
+use crate::{exit, say};
 use std::path::{Path, PathBuf};
 
 /// What a store has beside its database, and a backup must not be.
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli, dest: &Path, force: bool) -> Result<(), Failed> {
     let when = wall::now();
     let snapshot = reader.save(&dest, force)?;
     let bytes = dest.metadata().map_or(0, |found| found.len());
-    say(&format!(
+    say::done(format_args!(
         "saved {} to {}: {}; {bytes} bytes, schema {}, as of {when}",
         reader.path().display(),
         dest.display(),

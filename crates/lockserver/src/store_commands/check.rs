@@ -1,11 +1,11 @@
 //! `lockserver store check`: is it whole, and can a server use it?
 
 use super::summary::Summary;
-use super::{Failed, say, which};
+use super::{Failed, which};
 use crate::cli::Cli;
-use crate::exit;
 use crate::store::SqliteReader;
 use crate::wall;
+use crate::{exit, say};
 use lock_core::Table;
 
 pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {
@@ -20,6 +20,6 @@ pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {
     })?;
     let copy =
         if copy { "; a copy: tokens and ticket numbers begin at the clock when a server starts on it" } else { "" };
-    say(&format!("{} is good: schema {}; {summary}{copy}", reader.path().display(), reader.schema()));
+    say::done(format_args!("{} is good: schema {}; {summary}{copy}", reader.path().display(), reader.schema()));
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use super::restore::place_error;
 use super::summary::Summary;
-use super::{Failed, say, which};
-use crate::exit;
+use super::{Failed, which};
 use crate::store::{self, GOES_ON, SqlitePlace, SqliteReader, Store, StoreChoice, StoreError};
 use crate::wall;
+use crate::{exit, say};
 use lock_core::{LoadError, Snapshot, Table};
 use std::path::Path;
 
@@ -78,7 +78,7 @@ pub(super) fn run(from: &str, to: &str) -> Result<(), Failed> {
         CopyError::Different => Failed::new(exit::IMPOSSIBLE, format!("{to}: {error}")),
     })?;
     drop(kept_still);
-    say(&format!("copied {from} to {to}: {}", Summary::of(&copied)));
+    say::done(format_args!("copied {from} to {to}: {}", Summary::of(&copied)));
     Ok(())
 }
 
@@ -118,13 +118,14 @@ mod tests {
     fn a_copy_is_complete_counts_as_one_and_goes_to_empty_stores_only() {
         let place = tempfile::tempdir().unwrap();
         let mut from = MemoryStore::default();
-        let meta = Meta { service_ms: 5, last_token: 6, last_number: 7, last_seq: 8, last_revision: 3 };
+        let meta =
+            Meta { service_ms: 5, last_token: 6, last_number: 7, last_seq: 8, last_revision: 3, ..Meta::default() };
         from.commit(&[Change::Meta(meta), lock("a"), lock("b")]).unwrap();
         let mut to = SqliteStore::open(&place.path().join("to.db")).unwrap();
         let copied = copy_table(from.load().unwrap(), &mut to, 1_790_000_000_000_000).unwrap();
         assert_eq!(copied.locks.len(), 2);
         let begun = 1_790_000_000_000_000;
-        let expected = Meta { service_ms: 5, last_token: begun, last_number: begun, last_seq: 8, last_revision: begun };
+        let expected = Meta { last_token: begun, last_number: begun, last_revision: begun, ..meta };
         assert_eq!(to.load().unwrap().meta, expected);
         assert_eq!(from.load().unwrap().meta, meta, "the first store is as it was");
         let refused = copy_table(from.load().unwrap(), &mut to, 0).unwrap_err();

@@ -17,9 +17,10 @@ pub use arguments::StoreCommand;
 pub use copy::{CopyError, copy_table};
 
 use crate::cli::Cli;
-use crate::store::{OpenError, SaveError, StoreError};
-use crate::{exit, os};
-use std::io::{self, Write};
+use crate::store::{OpenError, SaveError, StoreError, abandon_unfinished};
+use crate::{exit, os, say};
+use std::io;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Why a command did not do what was asked: an exit code, and what went wrong, where, and what to do.
 #[derive(Debug)]
@@ -57,10 +58,37 @@ impl From<SaveError> for Failed {
     }
 }
 
+/// A signal that ends the command ends it without its unfinished file, and with the status that a shell shows for it.
+fn tidy_up_when_ended() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = Vec::new();
+    {
+        let _context = runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            signals.push((signal(kind)?, kind.as_raw_value()));
+        }
+    }
+    let wait = move || {
+        let each = signals.iter_mut().map(|(signal, number)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *number
+            })
+        });
+        let (number, ..) = runtime.block_on(futures_util::future::select_all(each));
+        let _abandoned = abandon_unfinished();
+        std::process::exit(128 + number);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
 /// Does it, says what was done or why not, and returns the exit code.
 #[must_use]
 pub fn run(cli: &Cli, command: &StoreCommand) -> u8 {
     os::ignore_file_size_signal();
+    if let Err(error) = tidy_up_when_ended() {
+        say::complain(format_args!("a signal will leave an unfinished file behind: {error}"));
+    }
     let done = match command {
         StoreCommand::Backup { dest, force } => backup::run(cli, dest, *force),
         StoreCommand::Restore { src, force } => restore::run(cli, src, *force),
@@ -71,15 +99,8 @@ pub fn run(cli: &Cli, command: &StoreCommand) -> u8 {
     match done {
         Ok(()) => exit::OK,
         Err(Failed { code, text }) => {
-            for line in text.lines() {
-                eprintln!("lockserver: {line}");
-            }
+            say::complain(text);
             code
         }
     }
-}
-
-/// A line for whoever called; a reader that has gone away does not undo what was done.
-fn say(line: &str) {
-    drop(writeln!(io::stdout(), "{line}"));
 }

@@ -1,11 +1,11 @@
 //! `lockserver store restore`: a backup in the place of the store.
 
 use super::summary::Summary;
-use super::{Failed, say, which};
+use super::{Failed, which};
 use crate::cli::Cli;
-use crate::exit;
 use crate::store::{OpenError, SqlitePlace, SqliteReader};
 use crate::wall;
+use crate::{exit, say};
 use lock_core::Table;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
     }
     let replaced = place.fill(&reader, force, &format!(".replaced-{}", wall::for_a_name()))?;
     let kept = replaced.kept.map_or_else(String::new, |kept| format!("; what was there is {} now", kept.display()));
-    say(&format!(
+    say::done(format_args!(
         "restored {} from {}: {}{kept}",
         place.path().display(),
         reader.path().display(),

@@ -270,9 +270,12 @@ impl Rig {
             let (mut memory, mut stored) = (table.snapshot(), snapshot(&self.disk.lock().unwrap()));
             stored.restart_counters = false;
             memory.meta.service_ms = stored.meta.service_ms;
+            memory.meta.uptime.monotonic_ms = stored.meta.uptime.monotonic_ms;
             if table.has_late_changes() {
-                // Whether a client knows of its ticket may be written late.
-                memory.tickets.iter_mut().zip(&stored.tickets).for_each(|(is, was)| is.known &= was.known);
+                // Whether a client knows of its ticket, and when its lease began, may be written late.
+                for (is, was) in memory.tickets.iter_mut().zip(&stored.tickets) {
+                    (is.known, is.lease_began) = (is.known && was.known, was.lease_began);
+                }
             }
             assert_eq!(memory, stored, "after a step the table is what is stored");
         }

@@ -61,6 +61,7 @@ impl Server {
         let (configured, configured_now) = watch::channel(Configured { status, warnings: vec!["mind the gap".into()] });
         let (reload, reloads) = mpsc::channel(1);
         let service = Service {
+            store_warnings: Vec::new(),
             started: Instant::now(),
             store: "memory".into(),
             admin_socket: Some(admin.clone()),

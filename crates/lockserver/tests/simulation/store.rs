@@ -101,7 +101,7 @@ impl Store for SimStore {
             return Err(StoreError::Unavailable("simulated: cannot be read".to_owned()));
         }
         disk.loads += 1;
-        snapshot.restart_counters = disk.restart_counters;
+        snapshot.restart_counters = std::mem::take(&mut disk.restart_counters);
         Ok(snapshot)
     }
 

@@ -37,7 +37,7 @@ impl Naive {
                 if let (Some(until), false) = (closed, definition.paused) {
                     self.lock(name).rec.pause = Some(Pause {
                         reason: Arc::from("a lock of this name was deleted while in use"),
-                        until: Some(until),
+                        until: Some(Until::Service(until)),
                     });
                 }
             } else if apply {
@@ -98,6 +98,10 @@ impl Naive {
     /// The table is loaded: what is not stored starts anew (rule 9). `start`: and so does the process.
     pub(crate) fn restart(&mut self, start: bool) {
         self.fresh = Some(start);
+        let now = self.now();
+        if start && self.starts.last() != Some(&now) {
+            self.starts.push(now);
+        }
         self.floor = 0;
         self.absent.clear();
         let ids: Vec<TicketId> = self.tickets.iter().map(|ticket| ticket.rec.id).collect();
@@ -107,6 +111,14 @@ impl Naive {
             ticket.restored = true;
             ticket.life = 0;
             self.arm(id);
+            // What a second start finds unheard of goes on from there.
+            let began = self.find(id).expect("a ticket").rec.lease_began;
+            let second = self.starts.iter().copied().filter(|at| *at > began).nth(1);
+            if let (true, Some(second)) = (start, second) {
+                let now = self.now();
+                let ticket = self.ticket(id);
+                ticket.until = ticket.until.map(|until| until - (now - second));
+            }
         }
         let idle_until = Some(self.now() + 60_000);
         let names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
@@ -126,6 +138,7 @@ impl Naive {
             closed_names: self.closed_names.clone(),
             withdrawn: self.withdrawn.clone(),
             restart_counters: false,
+            lost_commits: false,
         };
         snapshot.sort();
         snapshot

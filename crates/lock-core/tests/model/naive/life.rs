@@ -165,6 +165,9 @@ impl Naive {
             }
         }
         while self.fire_one(now) {}
+        while let Some(name) = self.over_by_the_wall() {
+            self.resume(&name);
+        }
         if fresh.is_some() {
             let names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
             names.iter().for_each(|name| self.end_oversized(name));
@@ -172,12 +175,23 @@ impl Naive {
         self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
     }
 
+    /// The first lock whose pause has ended by wall time.
+    fn over_by_the_wall(&self) -> Option<LockName> {
+        let ends = self.locks.iter().filter_map(|lock| match lock.rec.pause.as_ref()?.until? {
+            Until::Wall(until) if until <= self.wall => Some((until, lock.rec.name.clone())),
+            _ => None,
+        });
+        ends.min().map(|(_, name)| name)
+    }
+
     pub(super) fn fire_one(&mut self, now: Ms) -> bool {
         let holds = self.tickets.iter().filter(|t| t.rec.state == State::Held);
         let hold = holds.filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None))).min();
         let closure = self.closures.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
         let named = |kind, until: Option<Ms>, name: &LockName| until.map(|until| (until, kind, 0, Some(name.clone())));
-        let pause = self.locks.iter().filter_map(|l| named(2, l.rec.pause.as_ref()?.until, &l.rec.name)).min();
+        let service = |until: &Until| if let Until::Service(until) = until { Some(*until) } else { None };
+        let pause = self.locks.iter().filter_map(|l| named(2, service(&l.rec.pause.as_ref()?.until?), &l.rec.name));
+        let pause = pause.min();
         let idle = self.locks.iter().filter_map(|l| named(5, l.idle_until, &l.rec.name)).min();
         self.closed_names.retain(|closed| closed.until > now);
         self.withdrawn.retain(|withdrawn| withdrawn.until > now);

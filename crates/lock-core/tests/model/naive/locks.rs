@@ -215,11 +215,12 @@ impl Naive {
                 }
             }
         }
-        let now = self.now();
+        let wall = self.wall;
         if let Some(pause) = &patch.pause {
-            self.lock(name).rec.pause = pause
-                .as_ref()
-                .map(|(reason, lasts)| Pause { reason: reason.clone(), until: lasts.map(|lasts| now + lasts) });
+            self.lock(name).rec.pause = pause.as_ref().map(|(reason, lasts)| Pause {
+                reason: reason.clone(),
+                until: lasts.map(|lasts| Until::Wall(wall + lasts)),
+            });
         }
         self.set(name, settings);
         self.shown(name)

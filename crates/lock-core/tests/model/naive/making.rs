@@ -131,6 +131,7 @@ impl Naive {
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
             known: false,
+            lease_began: 0,
             state: State::Queued { dormant: false },
             token: None,
             slots: Vec::new(),

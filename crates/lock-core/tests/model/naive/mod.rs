@@ -42,6 +42,8 @@ pub(crate) struct Naive {
     pub(crate) closed_names: Vec<ClosedName>,
     pub(crate) withdrawn: Vec<Withdrawn>,
     pub(crate) floor: Ms,
+    /// When the server was started; all of them.
+    pub(crate) starts: Vec<Ms>,
     /// Loaded and not yet stepped; whether as the process started.
     pub(crate) fresh: Option<bool>,
     /// Tickets whose waiting clients are gone.

@@ -17,6 +17,7 @@ fn without_any_file() {
         log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
+        pause_in_doubt: false,
         access: Access::open(),
         tls: None,
         audit: None,
@@ -317,6 +318,7 @@ AUDIT_LOG=
 TRUSTED_PROXIES=
 ALLOWED_HOSTS=
 ALLOWED_ORIGINS=
+ON_DOUBT=serve
 DEFAULT_LOCK=
 
 [fleetlock]

@@ -48,9 +48,11 @@ pub(super) async fn get(asked: Asked) -> Answer {
     let trouble = trouble.or_else(|| stopping.then(|| "shutting down".to_owned()));
     let mut configured = service.configured.borrow().clone();
     let mut store = service.store.clone();
+    let in_doubt = app.in_doubt();
+    let mut warnings = app.warnings();
     // Names of files and what is wrong with a configuration may tell of others' keys and locks.
     if !asked.who.may_see_configuration() {
-        configured.warnings.clear();
+        warnings.truncate(in_doubt.is_some().into());
         configured.status.files.clear();
         configured.status.refused =
             configured.status.refused.map(|_| "the last reload was refused; administrators are told why".to_owned());
@@ -86,7 +88,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
         ready: trouble.is_none(),
         trouble,
         configuration: configured.status,
-        warnings: told_warnings(&configured.warnings),
+        warnings: told_warnings(&warnings),
         you: asked.who.you(),
         limits: bounds.into_iter().map(|(name, bound)| (name.to_owned(), bound)).collect(),
     };

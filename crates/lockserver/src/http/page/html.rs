@@ -32,7 +32,7 @@ impl Frame {
     fn of(app: &App) -> Self {
         Self {
             version: assets::version(),
-            warnings: told_warnings(&app.service.configured.borrow().warnings),
+            warnings: told_warnings(&app.warnings()),
             trouble: app.engine.status().trouble().map(|reason| reason.to_string()),
         }
     }

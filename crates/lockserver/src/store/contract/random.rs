@@ -66,7 +66,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => select(deletions),
         1 => any::<[u32; 5]>().prop_map(|numbers| {
             let [service_ms, last_token, last_number, last_seq, last_revision] = numbers.map(u64::from);
-            Change::Meta(Meta { service_ms, last_token, last_number, last_seq, last_revision })
+            Change::Meta(Meta { service_ms, last_token, last_number, last_seq, last_revision, ..Meta::default() })
         }),
     ]
 }

@@ -3,8 +3,8 @@
 use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{
     Capacity, Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, Pause, Permits,
-    Prefix, QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, State, TemplateRecord, TicketId,
-    TicketRecord, Withdrawn,
+    Prefix, QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord,
+    TicketId, TicketRecord, Until, Uptime, Withdrawn,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -124,8 +124,10 @@ fn locks() -> Vec<LockRecord> {
     }
     for (pause, template) in [
         (pause("", None), Some("*")),
-        (pause("it's\nbroken", Some(0)), Some("deploy-*")),
-        (pause("x", Some(COUNTER_MAX)), Some("o'neill-*")),
+        (pause("it's\nbroken", Some(Until::Service(0))), Some("deploy-*")),
+        (pause("it's\nbroken", Some(Until::Wall(0))), Some("deploy-*")),
+        (pause("x", Some(Until::Service(COUNTER_MAX))), Some("o'neill-*")),
+        (pause("x", Some(Until::Wall(COUNTER_MAX))), Some("o'neill-*")),
         (None, None),
     ] {
         let template = template.map(|pattern| Prefix::from_pattern(pattern).unwrap());
@@ -154,6 +156,7 @@ pub(super) fn plain_ticket(number: u64) -> TicketRecord {
         queue_lease: QueueLease::Minute,
         max_hold: None,
         known: false,
+        lease_began: 0,
         state: State::Queued { dormant: false },
         token: None,
         slots: Vec::new(),
@@ -190,6 +193,7 @@ fn tickets() -> Vec<TicketRecord> {
         queue_lease: QueueLease::Expiration,
         max_hold: Some(27),
         known: true,
+        lease_began: 35,
         state: State::Ended { how: EndedAs::Revoked, at: 28, reason: Some(Arc::from("reason")) },
         token: Some(29),
         slots: vec![(0, 3), (7, 7)],
@@ -281,13 +285,34 @@ fn scope(owner: Option<&str>, id: &str) -> RequestScope {
 pub(super) fn all() -> Vec<Change> {
     let metas = [
         Meta::default(),
-        Meta { service_ms: 1, last_token: 2, last_number: 3, last_seq: 4, last_revision: 5 },
+        Meta {
+            service_ms: 1,
+            last_token: 2,
+            last_number: 3,
+            last_seq: 4,
+            last_revision: 5,
+            uptime: Uptime {
+                downtime_ms: 6,
+                monotonic_ms: 7,
+                starts: Starts::from_all(&[0, 8, 9]).unwrap(),
+                doubt_at: 10,
+            },
+        },
         Meta {
             service_ms: COUNTER_MAX,
             last_token: COUNTER_MAX,
             last_number: COUNTER_MAX,
             last_seq: COUNTER_MAX,
             last_revision: COUNTER_MAX,
+            uptime: Uptime {
+                downtime_ms: COUNTER_MAX,
+                monotonic_ms: COUNTER_MAX,
+                starts: Starts::from_all(&std::array::from_fn::<u64, { Starts::MAX }, _>(|one| {
+                    COUNTER_MAX - 99 + one as u64
+                }))
+                .unwrap(),
+                doubt_at: COUNTER_MAX,
+            },
         },
     ];
     let mut all: Vec<Change> = metas.map(Change::Meta).to_vec();

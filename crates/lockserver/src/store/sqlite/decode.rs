@@ -3,10 +3,11 @@
 use super::columns::{Reader, Unreadable, read_all};
 use super::encode::{CLOSED_NAMES, CLOSURES, FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, prefix, ticket_id};
 use super::fault::Fault;
-use super::words::{names_from_text, slot_names_from_text, slots_from_text};
+use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
 use lock_core::{
     Capacity, ClosedName, Closure, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Withdrawn,
+    RequestKey, RequestScope, Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime,
+    Withdrawn,
 };
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -35,6 +36,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
         closed_names: read_all(connection, &CLOSED_NAMES, closed_name)?,
         withdrawn: read_all(connection, &WITHDRAWALS, withdrawn)?,
         restart_counters: false,
+        lost_commits: false,
     };
     Ok((snapshot, file))
 }
@@ -43,7 +45,8 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
     let table = super::columns::Table {
         name: "meta",
         key: "only",
-        columns: "service_ms, last_token, last_number, last_seq, last_revision, file",
+        columns: "service_ms, last_token, last_number, last_seq, last_revision, downtime_ms, monotonic_ms, doubt_at_ms, \
+                  starts, file",
     };
     let mut rows = read_all(connection, &table, |row| {
         let meta = Meta {
@@ -52,6 +55,12 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
             last_number: row.number()?,
             last_seq: row.number()?,
             last_revision: row.number()?,
+            uptime: Uptime {
+                downtime_ms: row.number()?,
+                monotonic_ms: row.number()?,
+                doubt_at: row.number()?,
+                starts: row.word(starts_from_text)?,
+            },
         };
         Ok((meta, row.text()?.to_owned()))
     })?;
@@ -87,11 +96,15 @@ fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Resu
     let settings = settings(row)?;
     let template = row.word_or_null(prefix)?;
     let retiring = row.flag()?;
-    let pause = match (row.flag()?, row.shared_or_null()?, row.number_or_null()?) {
-        (true, Some(reason), until) => Some(Pause { reason, until }),
-        (false, None, None) => None,
+    let pause = match (row.flag()?, row.shared_or_null()?, row.number_or_null()?, row.number_or_null()?) {
+        (true, Some(reason), None, None) => Some(Pause { reason, until: None }),
+        (true, Some(reason), Some(until), None) => Some(Pause { reason, until: Some(Until::Service(until)) }),
+        (true, Some(reason), None, Some(until)) => Some(Pause { reason, until: Some(Until::Wall(until)) }),
+        (false, None, None, None) => None,
         _ => {
-            return Err("paused, pause_reason and pause_until_service_ms contradict each other".to_owned().into());
+            return Err("paused, pause_reason, pause_until_service_ms and pause_until_at_ms contradict each other"
+                .to_owned()
+                .into());
         }
     };
     let slot_names = row.word(slot_names_from_text)?;
@@ -128,6 +141,7 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
         })?,
         max_hold: row.number_or_null()?,
         known: row.flag()?,
+        lease_began: row.number()?,
         state: state(row)?,
         token: row.number_or_null()?,
         slots: row.word(slots_from_text)?,

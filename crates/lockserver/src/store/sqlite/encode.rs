@@ -2,10 +2,10 @@
 
 use super::columns::{Table, Writer};
 use super::fault::Fault;
-use super::words::{names_to_text, slot_names_to_text, slots_to_text};
+use super::words::{names_to_text, slot_names_to_text, slots_to_text, starts_to_text};
 use lock_core::{
     Capacity, Change, ClosedName, Closure, Lease, LockRecord, Meta, Permits, Prefix, QueueLease, RequestScope,
-    Settings, State, TemplateRecord, TicketId, TicketRecord, Withdrawn,
+    Settings, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn,
 };
 use rusqlite::Connection;
 
@@ -25,7 +25,7 @@ pub(super) const LOCKS: Table = Table {
     key: "name",
     columns: with_settings!(
         "name",
-        "template, retiring, paused, pause_reason, pause_until_service_ms, slot_names, revision"
+        "template, retiring, paused, pause_reason, pause_until_service_ms, pause_until_at_ms, slot_names, revision"
     ),
 };
 pub(super) const FILE_VALUES: Table =
@@ -36,7 +36,7 @@ pub(super) const TICKETS: Table = Table {
     name: "tickets",
     key: "id",
     columns: "number, id, lock, owner, client, info, permits, priority, seq, request_id, asked_ttl_ms, \
-              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, known, state, dormant, ended_as, \
+              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, known, lease_began_uptime_ms, state, dormant, ended_as, \
               ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
               ended_at_ms",
 };
@@ -143,7 +143,13 @@ impl Encoder {
         row.flag(lock.retiring);
         row.flag(lock.pause.is_some());
         row.text_or_null(lock.pause.as_ref().map(|pause| &*pause.reason));
-        row.number_or_null(lock.pause.as_ref().and_then(|pause| pause.until));
+        let (service, wall) = match lock.pause.as_ref().and_then(|pause| pause.until) {
+            Some(Until::Service(until)) => (Some(until), None),
+            Some(Until::Wall(until)) => (None, Some(until)),
+            None => (None, None),
+        };
+        row.number_or_null(service);
+        row.number_or_null(wall);
         row.owned(slot_names_to_text(&lock.slot_names));
         row.number(lock.revision);
         row.execute(connection, &self.put_lock)?;
@@ -178,9 +184,15 @@ fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
     for number in [meta.service_ms, meta.last_token, meta.last_number, meta.last_seq, meta.last_revision] {
         row.number(number);
     }
+    let Uptime { downtime_ms, monotonic_ms, starts, doubt_at } = meta.uptime;
+    for number in [downtime_ms, monotonic_ms, doubt_at] {
+        row.number(number);
+    }
+    row.owned(starts_to_text(&starts));
     row.execute(
         connection,
-        "UPDATE meta SET service_ms = ?1, last_token = ?2, last_number = ?3, last_seq = ?4, last_revision = ?5",
+        "UPDATE meta SET service_ms = ?1, last_token = ?2, last_number = ?3, last_seq = ?4, last_revision = ?5, \
+         downtime_ms = ?6, monotonic_ms = ?7, doubt_at_ms = ?8, starts = ?9",
     )
 }
 
@@ -238,6 +250,7 @@ fn ticket_row(ticket: &TicketRecord) -> Writer<'_> {
     });
     row.number_or_null(ticket.max_hold);
     row.flag(ticket.known);
+    row.number(ticket.lease_began);
     state(&mut row, &ticket.state);
     row.number_or_null(ticket.token);
     row.owned(slots_to_text(&ticket.slots));

@@ -100,8 +100,41 @@ pub(super) fn give_to_owner_of_directory(file: &File, path: &Path) -> Result<(),
     }
     let directory = path.parent().unwrap_or_else(|| Path::new("/"));
     let owner = fs::metadata(directory).map_err(|error| OpenError::io(directory, "read", error))?;
-    std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid()))
-        .map_err(|error| OpenError::io(path, "given to the owner of its directory", error))
+    // A kindness: where it is not allowed, as on some network file systems, the file is root's, and root can use it.
+    if let Err(error) = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        tracing::warn!(
+            "{} cannot be given to the owner of its directory, and stays root's: {error}; a server of another user needs chown",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// What is not as [`make`] makes it: tickets' ids are secrets, and who writes into the file decides who holds what. A group
+/// may read: that is how others look with `sqlite3`.
+pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in ["", "-wal", ".lock"] {
+        let path = with_suffix(path, part);
+        let Ok(file) = fs::metadata(&path) else { continue };
+        let mode = file.mode() & 0o777;
+        let what = match (mode & 0o022 != 0, mode & 0o004 != 0) {
+            (true, _) => "others than its owner may change who holds what",
+            (false, true) => "everybody on this machine may read tickets' ids, which are secrets",
+            (false, false) => continue,
+        };
+        found.push(format!("{} has mode {mode:04o}: {what}; chmod 0600 {}", path.display(), path.display()));
+    }
+    if let Ok(file) = fs::metadata(path)
+        && file.nlink() > 1
+    {
+        found.push(format!(
+            "{} has another name (a hard link): a server that is started by that one after a crash does not find the last \
+             commits, which are in the -wal file of this one; remove the other name",
+            path.display()
+        ));
+    }
+    found
 }
 
 /// The path with something after its last name, as SQLite names what belongs to a database: `-wal`, `-shm`.

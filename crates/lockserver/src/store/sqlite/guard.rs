@@ -2,7 +2,8 @@
 //!
 //! A lock of our own, because SQLite's exclusive mode would keep operators out too: with this one, `sqlite3` can look
 //! into the database while the server runs. It is `flock` on `DATABASE.lock`, which ends with the process however it
-//! ends, so a file that was left behind means nothing and need not be removed.
+//! ends, so a file that was left behind means nothing and need not be removed. The database itself is locked in the same way,
+//! because it may have more names than one.
 //!
 //! The file also holds the counters of the last commit (the *mark*). It is written after the commit and never flushed, so
 //! it is never ahead of the database, unless somebody has put an older database in its place: then the counters must
@@ -11,7 +12,7 @@
 use super::OpenError;
 use super::file::{Identity, give_to_owner_of_directory, with_suffix};
 use crate::store::StoreError;
-use lock_core::Meta;
+use lock_core::{Meta, Uptime};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -27,11 +28,49 @@ pub(super) struct Guard {
     file: File,
     identity: Identity,
     mark: Meta,
+    /// The database itself, locked too. Closed when SQLite does not have it open only: closing any descriptor of a file drops
+    /// all POSIX locks that the process has on it.
+    database: Option<(File, Identity)>,
 }
 
 impl Guard {
     /// Takes the lock of a database, or says who has it.
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
+        let mut guard = Self::take_name(database)?;
+        guard.hold(database)?;
+        Ok(guard)
+    }
+
+    /// Locks the database itself, if it is there and is not locked yet: another server may come to it by another name, through
+    /// a hard link or after it was moved, and finds another lock file there. `flock`, which SQLite and `sqlite3` do not look
+    /// at. To be called before SQLite has the file open.
+    pub(super) fn hold(&mut self, database: &Path) -> Result<(), OpenError> {
+        let held = self.database.as_ref().map(|(_, identity)| identity);
+        if held.is_some() && held == Identity::of(database).as_ref() {
+            return Ok(());
+        }
+        self.database = None;
+        let wrong = |act, error| OpenError::io(database, act, error);
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(database) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(wrong("opened for reading", error)),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let process = ", which has it under another name".to_owned();
+                return Err(OpenError::InUse { path: database.to_owned(), process });
+            }
+            Err(TryLockError::Error(error)) => return Err(wrong("locked", error)),
+        }
+        let identity = Identity::from_metadata(&file.metadata().map_err(|error| wrong("read", error))?);
+        self.database = Some((file, identity));
+        Ok(())
+    }
+
+    /// Takes the file beside the database.
+    fn take_name(database: &Path) -> Result<Self, OpenError> {
         let path = with_suffix(database, ".lock");
         loop {
             let (file, made) = open(&path)?;
@@ -51,7 +90,7 @@ impl Guard {
             let identity = Identity::from_metadata(&held);
             // Somebody may have removed the file between the opening and the locking.
             if Identity::of(&path).as_ref() == Some(&identity) {
-                let guard = Self { path, file, identity, mark: read_mark(&content) };
+                let guard = Self { path, file, identity, mark: read_mark(&content), database: None };
                 guard.write();
                 return Ok(guard);
             }
@@ -65,11 +104,13 @@ impl Guard {
         }
         let mark = self.mark;
         let path = self.path.display();
-        *self = Self::take(database).map_err(|error| {
+        let mut again = Self::take_name(database).map_err(|error| {
             StoreError::Unavailable(format!(
                 "{path} was removed while the server ran, and cannot be taken again: {error}"
             ))
         })?;
+        again.database = self.database.take();
+        *self = again;
         self.mark = mark;
         self.write();
         tracing::warn!(file = %self.path.display(), "the lock file of the store was removed; made it again");
@@ -81,6 +122,11 @@ impl Guard {
         &self.mark
     }
 
+    /// The counters begin anew: what they were before says nothing about what is committed from now on.
+    pub(super) fn forget_mark(&mut self) {
+        self.mark = Meta::default();
+    }
+
     /// Remembers the counters of a commit that is durable.
     pub(super) fn set_mark(&mut self, meta: &Meta) {
         let mark = Meta {
@@ -89,6 +135,7 @@ impl Guard {
             last_number: self.mark.last_number.max(meta.last_number),
             last_seq: self.mark.last_seq.max(meta.last_seq),
             last_revision: self.mark.last_revision.max(meta.last_revision),
+            uptime: Uptime::default(),
         };
         if mark != self.mark {
             self.mark = mark;
@@ -172,6 +219,7 @@ fn read_mark(content: &Content) -> Meta {
         last_number: value("last_number"),
         last_seq: value("last_seq"),
         last_revision: value("last_revision"),
+        uptime: Uptime::default(),
     }
 }
 
@@ -219,6 +267,28 @@ mod tests {
         assert!(matches!(guard.check(&database), Err(StoreError::Unavailable(_))));
         drop(other);
         guard.check(&database).unwrap();
+    }
+
+    #[test]
+    fn a_database_is_one_by_whichever_name() {
+        let place = tempfile::tempdir().unwrap();
+        let (database, other) = (place.path().join("a.db"), place.path().join("b.db"));
+        fs::write(&database, "").unwrap();
+        let mut guard = Guard::take(&database).unwrap();
+        fs::hard_link(&database, &other).unwrap();
+        assert!(matches!(Guard::take(&other), Err(OpenError::InUse { .. })));
+        // Also where its lock file was made anew.
+        fs::remove_file(place.path().join("a.db.lock")).unwrap();
+        guard.check(&database).unwrap();
+        assert!(matches!(Guard::take(&other), Err(OpenError::InUse { .. })));
+        // Moved, the file is the same; a new one in its place is free.
+        let moved = place.path().join("c.db");
+        fs::rename(&other, &moved).unwrap();
+        assert!(matches!(Guard::take(&moved), Err(OpenError::InUse { .. })));
+        fs::write(&other, "").unwrap();
+        drop(Guard::take(&other).unwrap());
+        drop(guard);
+        drop(Guard::take(&moved).unwrap());
     }
 
     #[test]

@@ -19,8 +19,10 @@ mod tests;
 mod words;
 
 pub(crate) use fault::GOES_ON;
+pub(super) use file::weaknesses;
 pub use reader::{SaveError, SqliteReader};
 pub use replace::{Replaced, SqlitePlace};
+pub(crate) use scratch::abandon_unfinished;
 
 use super::{Store, StoreError};
 use encode::Encoder;
@@ -120,6 +122,8 @@ pub struct SqliteStore {
     encoder: Encoder,
     /// Of the file that the connection is open on.
     identity: Identity,
+    /// It is older than what its lock file remembers: the next commit begins that anew.
+    older: bool,
     /// The file is not the one it was last written as: the next commit writes down which it is.
     moved: bool,
     #[cfg(test)]
@@ -137,8 +141,9 @@ impl SqliteStore {
     /// See [`OpenError`]. A file that is refused is left as it was.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let path = file::locate(path)?;
-        let guard = Guard::take(&path)?;
+        let mut guard = Guard::take(&path)?;
         file::make(&path)?;
+        guard.hold(&path)?;
         let connection = schema::connect(&path, Empty::Make)?;
         schema::check(&connection, &path)?;
         // For the write-ahead log, which SQLite has made beside it.
@@ -150,6 +155,7 @@ impl SqliteStore {
             guard,
             encoder: Encoder::new(),
             identity,
+            older: false,
             moved: false,
             #[cfg(test)]
             pages_max: None,
@@ -186,6 +192,7 @@ impl SqliteStore {
     fn connect(&mut self) -> Result<&mut Connection, StoreError> {
         if self.connection.is_none() {
             file::check_writable(&self.path).map_err(OpenError::into_store_error)?;
+            self.guard.hold(&self.path).map_err(OpenError::into_store_error)?;
             let connection = schema::connect(&self.path, Empty::Refuse).map_err(OpenError::into_store_error)?;
             self.identity = identity_of(&self.path).map_err(OpenError::into_store_error)?;
             self.connection = Some(connection);
@@ -219,6 +226,15 @@ impl Store for SqliteStore {
         };
         self.moved = file != self.identity.0;
         let older = guard::is_ahead(self.guard.mark(), &snapshot.meta);
+        self.older = older;
+        snapshot.lost_commits = older && !self.moved;
+        if snapshot.lost_commits {
+            tracing::error!(
+                file = %self.path.display(),
+                "the store is older than what was last committed to it: its -wal file was lost or damaged, or an older database \
+                 was put in its place. Who was given something since may still hold it, and it may be given again"
+            );
+        }
         if self.moved || older {
             tracing::warn!(
                 file = %self.path.display(),
@@ -244,6 +260,9 @@ impl Store for SqliteStore {
         }
         self.moved = false;
         if let Some(meta) = meta_of(changes) {
+            if std::mem::take(&mut self.older) {
+                self.guard.forget_mark();
+            }
             self.guard.set_mark(meta);
         }
         Ok(())

@@ -1,18 +1,36 @@
 //! A file beside another one, which takes its name when it is complete: nobody ever sees half of it.
 
 use super::SaveError;
-use super::file::{give_to_owner_of_directory, sync_directory_of};
+use super::file::{give_to_owner_of_directory, sync_directory_of, with_suffix};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// What the name has between that of the file to be and something random.
 const MARK: &str = ".partial-";
 /// Left behind by a process that was killed: nothing takes that long.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+
+/// Files that are being made in this process.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the files that are being made, for a process that ends now. As long as the guard lives, none takes its name.
+pub(crate) fn abandon_unfinished() -> impl Drop {
+    let all = unfinished();
+    for path in all.iter() {
+        drop(fs::remove_file(path));
+        drop(fs::remove_file(with_suffix(path, "-journal")));
+    }
+    all
+}
 
 /// Removes the file when it is dropped, unless it was published.
 #[derive(Debug)]
@@ -40,6 +58,7 @@ impl Scratch {
             .mode(0o600)
             .open(&path)
             .map_err(|error| SaveError::target(target, "written", &error))?;
+        unfinished().push(path.clone());
         Ok(Self { target: target.to_owned(), path, file, published: false })
     }
 
@@ -56,6 +75,7 @@ impl Scratch {
     pub(super) fn publish(mut self, replace: bool) -> Result<(), SaveError> {
         let wrong = |error: &io::Error| SaveError::target(&self.target, "written", error);
         self.file.sync_all().map_err(|error| wrong(&error))?;
+        let mut unfinished = unfinished();
         if replace {
             fs::rename(&self.path, &self.target).map_err(|error| wrong(&error))?;
         } else {
@@ -72,6 +92,8 @@ impl Scratch {
                 }
             }
         }
+        unfinished.retain(|path| *path != self.path);
+        drop(unfinished);
         self.published = true;
         Ok(sync_directory_of(&self.target)?)
     }
@@ -82,6 +104,7 @@ impl Drop for Scratch {
         if !self.published {
             // It has no name that anybody looks for, and the next one removes what is old.
             drop(fs::remove_file(&self.path));
+            unfinished().retain(|path| *path != self.path);
         }
     }
 }

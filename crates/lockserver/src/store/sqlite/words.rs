@@ -1,6 +1,6 @@
 //! Values that are text in the database: made to be read by people, and read back strictly.
 
-use lock_core::{SlotName, SlotRanges};
+use lock_core::{Ms, SlotName, SlotRanges, Starts};
 
 /// `0-3,7`; empty for none.
 pub(super) fn slots_to_text(slots: &[(u32, u32)]) -> String {
@@ -31,6 +31,18 @@ pub(super) fn slots_from_text(text: &str) -> Result<SlotRanges, String> {
         slots.push((first, last));
     }
     Ok(slots)
+}
+
+/// `0,12,3456`; empty for none.
+pub(super) fn starts_to_text(starts: &Starts) -> String {
+    starts.all().iter().map(Ms::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The moments of `0,12,3456`: few, and rising.
+pub(super) fn starts_from_text(text: &str) -> Result<Starts, String> {
+    let all: Result<Vec<Ms>, _> = parts(text).map(str::parse).collect();
+    let starts = all.ok().and_then(|all| Starts::from_all(&all));
+    starts.ok_or_else(|| format!("{text:?} is no list of at most {} rising moments", Starts::MAX))
 }
 
 /// `port-a,port-b`. No name is empty or contains a comma.

@@ -7,7 +7,8 @@ use super::{Dump, OfLock};
 use crate::wall::rfc3339;
 use lock_core::{
     Capacity, ClosedName, Closure, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, Settings, SlotName, State, TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn,
+    RequestKey, RequestScope, Settings, SlotName, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs,
+    Withdrawn,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -32,7 +33,8 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { dump, with_ids } = *self;
         let Dump { store, schema, at, meta, counts_as_copy, locks, templates, closed_names, withdrawn } = dump;
-        let Meta { service_ms, last_token, last_number, last_seq, last_revision } = meta;
+        let Meta { service_ms, last_token, last_number, last_seq, last_revision, uptime } = meta;
+        let Uptime { downtime_ms, monotonic_ms: _, starts: _, doubt_at } = uptime;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &VERSION)?;
         map.serialize_entry("lockserver", env!("CARGO_PKG_VERSION"))?;
@@ -42,6 +44,8 @@ impl Serialize for Document<'_> {
         map.serialize_entry("with_ids", &with_ids)?;
         map.serialize_entry("counts_as_copy", counts_as_copy)?;
         map.serialize_entry("service_ms", service_ms)?;
+        map.serialize_entry("downtime_ms", downtime_ms)?;
+        map.serialize_entry("doubt_at", &time(Some(*doubt_at).filter(|at| *at > 0)))?;
         map.serialize_entry("last_token", last_token)?;
         map.serialize_entry("last_number", last_number)?;
         map.serialize_entry("last_seq", last_seq)?;
@@ -95,10 +99,19 @@ fn lock_record(lock: &LockRecord) -> Value {
         }),
         "template": template.as_ref().map(lock_core::Prefix::pattern),
         "retiring": retiring,
-        "pause": pause.as_ref().map(|Pause { reason, until }| json!({ "reason": &**reason, "until_service_ms": until })),
+        "pause": pause.as_ref().map(|Pause { reason, until }| pause_json(reason, *until)),
         "slot_names": slot_names,
         "revision": revision,
     })
+}
+
+fn pause_json(reason: &str, until: Option<Until>) -> Value {
+    let (service, wall) = match until {
+        Some(Until::Service(until)) => (Some(until), None),
+        Some(Until::Wall(until)) => (None, Some(until)),
+        None => (None, None),
+    };
+    json!({ "reason": reason, "until_service_ms": service, "until_at": time(wall) })
 }
 
 fn settings(settings: &Settings) -> Value {
@@ -144,6 +157,7 @@ fn ticket(ticket: &TicketRecord, with_ids: bool) -> Value {
         queue_lease,
         max_hold,
         known,
+        lease_began: _,
         state,
         token,
         slots,

@@ -79,9 +79,16 @@ impl World {
         let unsaved = memory.meta.service_ms - stored.meta.service_ms;
         assert!(unsaved < 7000 || !table.is_timed(), "rule 9: {unsaved} ms of service time are not saved");
         memory.meta.service_ms = stored.meta.service_ms;
+        memory.meta.uptime.monotonic_ms = stored.meta.uptime.monotonic_ms;
         if table.has_late_changes() {
-            let unknown: BTreeSet<TicketId> = stored.tickets.iter().filter(|t| !t.known).map(|t| t.id).collect();
-            memory.tickets.iter_mut().for_each(|ticket| ticket.known &= !unknown.contains(&ticket.id));
+            let noted: BTreeMap<TicketId, (bool, u64)> =
+                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
+            for ticket in &mut memory.tickets {
+                if let Some(&(known, lease_began)) = noted.get(&ticket.id) {
+                    ticket.known &= known;
+                    ticket.lease_began = lease_began;
+                }
+            }
         }
         assert!(memory == stored, "the table differs from the store:\n{memory:#?}\n{stored:#?}");
     }

@@ -62,6 +62,8 @@ pub(crate) struct World {
     /// Those that a client's request has named since.
     no_ghosts: BTreeSet<TicketId>,
     drain: bool,
+    /// Service time of the server that was killed last, until the next one goes on from there.
+    died_at: Option<u64>,
 }
 
 impl World {
@@ -103,6 +105,7 @@ impl World {
             strangers: BTreeSet::new(),
             no_ghosts: BTreeSet::new(),
             drain: false,
+            died_at: None,
             dice,
             trace,
         }
@@ -214,6 +217,16 @@ impl World {
             let effect = fault.is_some_and(|fault| fault.effect);
             self.trace.count(if effect { "failed commits that took effect" } else { "failed commits without effect" });
         }
+        if let (Some(table), Some(died_at)) = (self.engine.table(), self.died_at) {
+            let copied = table.snapshot().meta.uptime.downtime_ms == 0;
+            self.trace.count(if copied { "starts of a copy" } else { "starts that counted the time of a crash" });
+            assert!(
+                copied || table.now() >= died_at,
+                "rule 9: a crash set the clock back to {} from {died_at}",
+                table.now()
+            );
+            self.died_at = None;
+        }
         if crash {
             self.crash(fault);
             return;
@@ -266,6 +279,8 @@ impl World {
             None => "crashes between commit and answer",
         });
         self.trace.line("CRASH");
+        let timed = self.engine.table().filter(|table| table.is_timed());
+        self.died_at = timed.map(lock_core::Table::now).or(self.died_at);
         let (engine, handle) = Engine::new(Box::new(self.store.clone()));
         self.engine = engine;
         self.handle = handle;

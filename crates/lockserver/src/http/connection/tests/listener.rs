@@ -50,7 +50,7 @@ async fn sockets_that_are_handed_over_are_taken_instead_of_binding() {
             }
             Err(error) => format!("refused: {error}"),
         };
-        println!("said {said}, left {left}");
+        crate::say::done(format_args!("said {said}, left {left}"));
         return;
     }
     // The shell makes standard input descriptor 3, standard error 4, and says so to the very process that it becomes.

@@ -63,6 +63,7 @@ fn meta(count: u64) -> Change {
         last_number: count,
         last_seq: count,
         last_revision: count,
+        ..Meta::default()
     })
 }
 
@@ -97,6 +98,7 @@ fn ticket(number: u64) -> TicketRecord {
         queue_lease: QueueLease::Minute,
         max_hold: None,
         known: true,
+        lease_began: 0,
         state: State::Held,
         token: Some(number),
         slots: vec![(1, 1)],

@@ -1,0 +1,116 @@
+"""What weakens a promise is said, and stays said: a lost log, a store that others may write, a database with two names."""
+
+import os
+import pathlib
+import sqlite3
+
+from harness.api import Admin, Api
+from harness.server import STOP_WITHIN_S
+from harness.wire import http
+
+STORE = 74
+SECTIONS = "[lock san]\nSIZE=1\n[lock job-*]\nSIZE=1\n"
+
+
+def files(server):
+    """The database of a server, and its log."""
+    database = pathlib.Path(server.store.removeprefix("sqlite:"))
+    return database, pathlib.Path(f"{database}-wal")
+
+
+def lose_commits(server):
+    """Somebody holds, and the log that says so is lost in a crash."""
+    server.start()
+    with Api(server.at) as api:
+        api.take("san", ttl_s=600)
+    server.kill()
+    database, log = files(server)
+    log.unlink()
+    pathlib.Path(f"{database}-shm").unlink(missing_ok=True)
+    with sqlite3.connect(database) as looked:
+        assert looked.execute("SELECT count(*) FROM tickets").fetchone() == (0,)
+    looked.close()
+
+
+def ready(server):
+    """What /readyz says."""
+    return http(server.at, b"GET /readyz HTTP/1.0\r\n\r\n")
+
+
+def warnings(server):
+    """What the status warns of."""
+    with Api(server.at) as api:
+        return "\n".join(api.ok("GET", "/v1/status")["warnings"])
+
+
+def test_lost_commits_are_told_until_the_server_is_stopped_in_order(make_server):
+    server = make_server(sections=SECTIONS)
+    server.start()
+    server.stop()
+    lose_commits(server)
+    server.start()
+    for _ in range(2):
+        assert ready(server).status == 200 and b"have lost what was committed" in ready(server).body
+        assert "have lost what was committed" in warnings(server)
+        # A crash does not make it better.
+        server.restart()
+    assert "the store is older than what was last committed to it" in server.log()
+    server.stop()
+    server.start()
+    assert ready(server).body == b"ready\n" and "have lost" not in warnings(server)
+
+
+def test_on_doubt_pause_lets_nobody_in_before_somebody_has_looked(make_server):
+    server = make_server({"ON_DOUBT": "pause"}, sections=SECTIONS)
+    server.start()
+    server.stop()
+    lose_commits(server)
+    server.start()
+    for _ in range(2):
+        with Api(server.at) as api:
+            for lock in ("san", "job-new"):
+                assert api.call("POST", f"/v1/locks/{lock}/tickets", {})[0] == 409, lock
+            assert "has lost commits" in api.ok("GET", "/v1/locks/san")["pause_reason"]
+        server.restart()
+    with Admin(server) as admin:
+        admin.ok("PATCH", "/v1/locks/san", {"paused": False})
+    with Api(server.at) as api:
+        api.release(api.take("san"))
+    server.stop()
+
+
+def test_a_database_has_one_server_by_whichever_name(make_server):
+    first = make_server(sections=SECTIONS).start()
+    database, _ = files(first)
+    other = make_server(sections=SECTIONS)
+    hard, soft = other.directory / "hard.db", other.directory / "soft.db"
+    os.link(database, hard)
+    soft.symlink_to(database)
+    for name in (hard, soft):
+        other.store = f"sqlite:{name}"
+        other.spawn()
+        assert other.ended(STOP_WITHIN_S) == STORE and "in use by another lockserver" in other.log()
+    # The same for one that was moved while its server runs.
+    moved = other.directory / "moved.db"
+    hard.rename(moved)
+    other.store = f"sqlite:{moved}"
+    other.spawn()
+    assert other.ended(STOP_WITHIN_S) == STORE
+    with Api(first.at) as api:
+        api.release(api.take("san"))
+    first.stop()
+    first.start()
+    assert "has another name (a hard link)" in warnings(first)
+
+
+def test_a_store_that_others_may_read_or_write_is_named(make_server):
+    server = make_server(sections=SECTIONS)
+    server.start()
+    server.stop()
+    database, _ = files(server)
+    for mode, word in ((0o644, "may read tickets' ids"), (0o666, "may change who holds what"), (0o640, None)):
+        database.chmod(mode)
+        server.start()
+        said = warnings(server)
+        assert word in said if word else "has mode" not in said, said
+        server.stop()
