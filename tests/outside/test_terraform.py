@@ -1,9 +1,12 @@
 """State locks of Terraform and OpenTofu: the lock half of their `http` backend."""
 
+import contextlib
 import json
 
 import pytest
 
+from harness.api import Admin, Api
+from harness.wait import until
 from harness.wire import Connection, http, request
 
 PATH = "/v1/terraform/tf-network"
@@ -52,6 +55,26 @@ def test_a_force_unlock_without_a_body_needs_an_administrator(ask):
     assert ask("LOCK", A)[0] == 200
     assert ask("UNLOCK", None) == (423, A)
     assert ask("LOCK", B)[0] == 423
+
+
+def test_a_force_unlock_ends_who_held_the_lock_and_nobody_who_gets_it_by_that(make_server):
+    server = make_server(sections="[lock tf-*]\nSIZE=1\n").start()
+    with contextlib.ExitStack() as stack:
+        first, *waiting = [stack.enter_context(Api(server.at)) for _ in range(6)]
+        first.take("tf-x", info="dead")
+        for place, api in enumerate(waiting):
+            api.ask("POST", "/v1/locks/tf-x/tickets", {"wait_s": 60})
+            until(lambda: first.ok("GET", "/v1/locks/tf-x")["queued"] == place + 1, 20, "the next one waits")
+        for _ in range(3):
+            first.ok("POST", "/v1/locks/tf-x/tickets", {"queue": True}, 202)
+        with Admin(server) as admin:
+            assert admin.ok("DELETE", "/v1/terraform/tf-x") is None
+        status, held = waiting[0].answer()
+        assert (status, held["state"]) == (201, "held")
+        seen = first.ok("GET", "/v1/locks/tf-x")
+        assert (seen["statistics"]["revoked"], seen["holding"], seen["queued"]) == (1, 1, 7), seen
+        assert [one["number"] for one in seen["holders"]] == [held["number"]]
+        assert not any(api.connection.ready() for api in waiting[1:])
 
 
 def test_a_holder_that_is_no_terraform_is_shown_as_one(server, ask):

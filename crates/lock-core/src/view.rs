@@ -23,6 +23,18 @@ pub struct TicketView {
     pub stamp: u64,
     /// This answer is the one that picked it up.
     pub picked_up: bool,
+    /// When it was so: all times until something are from then.
+    pub moment: Moment,
+}
+
+/// When a step was made, by clocks that no rule looks at: what is shown to people, and what is told later than it was decided,
+/// is counted from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Unix time.
+    pub wall: WallMs,
+    /// Milliseconds of whatever monotonic clock drives the table.
+    pub mono: Ms,
 }
 
 impl TicketView {

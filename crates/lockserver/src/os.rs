@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 /// More open files than this are never asked for, however high the hard limit is.
 const OPEN_FILES_MAX: libc::rlim_t = 1 << 20;
@@ -151,15 +152,79 @@ pub fn look(socket: &impl AsFd) -> io::Result<Look> {
 /// # Errors
 /// When the socket is no TCP socket.
 pub fn unacknowledged(socket: &impl AsFd) -> io::Result<u64> {
+    // SIOCOUTQ has the same number.
+    outstanding(socket, libc::TIOCOUTQ)
+}
+
+/// Bytes given to the kernel for a TCP socket that it has not sent even once (`SIOCOUTQNSD`). A FIN of ours counts as one.
+///
+/// # Errors
+/// When the socket is no TCP socket.
+pub fn unsent(socket: &impl AsFd) -> io::Result<u64> {
+    outstanding(socket, SIOCOUTQNSD)
+}
+
+/// Of Linux' `sockios.h`; libc has it for some systems only.
+const SIOCOUTQNSD: libc::c_ulong = 0x894B;
+
+fn outstanding(socket: &impl AsFd, what: libc::c_ulong) -> io::Result<u64> {
     let descriptor = socket.as_fd();
     let mut bytes: libc::c_int = 0;
     #[expect(unsafe_code, reason = "ioctl has no safe wrapper among the dependencies")]
-    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one int, to `bytes`; the descriptor is borrowed, so open.
-    let done = unsafe { libc::ioctl(descriptor.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    // SAFETY: both requests write one int, to `bytes`; the descriptor is borrowed, so open.
+    let done = unsafe { libc::ioctl(descriptor.as_raw_fd(), what as libc::Ioctl, &raw mut bytes) };
     if done != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(u64::try_from(bytes).unwrap_or(0))
+}
+
+/// The first part of Linux' `tcp_info`, as words: eight bytes, of which the first is the state, then numbers.
+#[derive(Default)]
+#[repr(C)]
+struct TcpInfo {
+    state: u8,
+    others: [u8; 7],
+    numbers: [u32; 13],
+}
+
+/// The state of a TCP connection that is over (`TCP_CLOSE`).
+const TCP_CLOSE: u8 = 7;
+/// Milliseconds since data arrived, and since an acknowledgement did.
+const LAST_DATA_RECV: usize = 11;
+const LAST_ACK_RECV: usize = 12;
+
+fn tcp_info(socket: &impl AsFd) -> io::Result<TcpInfo> {
+    let descriptor = socket.as_fd();
+    let mut info = TcpInfo::default();
+    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
+    let place = (&raw mut info).cast();
+    #[expect(unsafe_code, reason = "getsockopt has no safe wrapper for this option among the dependencies")]
+    // SAFETY: the kernel writes at most `length` bytes of plain numbers to `info`; the descriptor is borrowed, so open.
+    let done =
+        unsafe { libc::getsockopt(descriptor.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length) };
+    if done != 0 || (length as usize) < size_of::<TcpInfo>() {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(info)
+}
+
+/// Whether the kernel neither sends nor takes anything more on this socket: reset, timed out, or closed by both sides and
+/// nothing left to send.
+pub fn is_over(socket: &impl AsFd) -> bool {
+    match tcp_info(socket) {
+        Ok(info) => info.state == TCP_CLOSE,
+        Err(_) => look(socket).is_ok_and(|look| look.failed),
+    }
+}
+
+/// How long ago the peer's kernel gave its last sign of life on a TCP connection.
+///
+/// # Errors
+/// When the socket is no TCP socket.
+pub fn unheard_for(socket: &impl AsFd) -> io::Result<Duration> {
+    let numbers = tcp_info(socket)?.numbers;
+    Ok(Duration::from_millis(numbers[LAST_DATA_RECV].min(numbers[LAST_ACK_RECV]).into()))
 }
 
 /// Ends a TCP connection at once with a reset (RST), and drops what the kernel still had to deliver, whoever else has the
@@ -194,7 +259,7 @@ mod tests {
 
     /// Waits until a look shows this: a busy machine delivers late even to itself.
     fn await_look(socket: &TcpStream, what: &str, shows: impl Fn(Look) -> bool) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
         while !shows(look(socket).expect("look")) {
             assert!(std::time::Instant::now() < deadline, "never seen: {what}");
             std::thread::yield_now();
@@ -220,7 +285,7 @@ mod tests {
         await_look(&near, "the end", |look| look == ended);
 
         let (near, far) = pair();
-        socket2::SockRef::from(&far).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("linger");
         drop(far);
         await_look(&near, "a reset", |look| look.failed);
         let mut near = near;
@@ -235,6 +300,39 @@ mod tests {
         near.write_all(b"nobody reads this").expect("the first write after a FIN succeeds");
         await_look(&near, "a reset", |look| look.failed);
         assert_eq!(unacknowledged(&near).expect("count"), 17);
+        assert_eq!(unsent(&near).expect("count"), 0, "it was sent");
+        assert!(is_over(&near));
+    }
+
+    #[test]
+    fn what_a_full_window_keeps_back_was_not_sent() {
+        let (mut near, far) = pair();
+        near.set_nonblocking(true).expect("non-blocking");
+        while near.write(&[0; 1 << 16]).is_ok() {}
+        assert!(unsent(&near).expect("count") > 0);
+        assert!(!is_over(&near), "it goes on when the peer reads");
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("linger");
+        drop(far);
+        await_look(&near, "a reset", |look| look.failed);
+        assert!(is_over(&near) && unsent(&near).expect("count") > 0, "and now it never leaves");
+    }
+
+    #[test]
+    fn a_peer_that_sends_or_acknowledges_is_heard() {
+        let (near, mut far) = pair();
+        let quiet = |longer: u64| unheard_for(&near).expect("a TCP socket") > Duration::from_millis(longer);
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !quiet(100) {
+            assert!(std::time::Instant::now() < deadline, "time passes");
+            std::thread::yield_now();
+        }
+        far.write_all(b"x").expect("write");
+        await_look(&near, "a byte", |look| look.readable);
+        let begin = std::time::Instant::now();
+        let unheard = unheard_for(&near).expect("a TCP socket");
+        assert!(unheard <= Duration::from_millis(100) + begin.elapsed() || unheard < Duration::from_secs(5));
+        let local = std::os::unix::net::UnixStream::pair().expect("a pair").0;
+        assert!(unheard_for(&local).is_err() && unsent(&local).is_err());
     }
 
     #[test]

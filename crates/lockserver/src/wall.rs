@@ -1,9 +1,18 @@
 //! Wall times, which are only shown: for people, for names of files, and for counters that begin at the clock. A clock that stands
 //! before 1970 or after 9999 is shown as the nearest time between. (Linux itself sets none before 1970; HTTP/1 in `hyper` would not survive it.)
+//! And the
+//! monotonic clock, which tells how old something is.
 
 use jiff::Timestamp;
-use lock_core::WallMs;
+use lock_core::{Ms, WallMs};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Milliseconds of the monotonic clock, which is the machine's: from its start.
+pub(crate) fn mono_ms() -> Ms {
+    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
+    seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000
+}
 
 /// A time that is out of range, which only a damaged store holds, is the last one there is.
 pub(crate) fn timestamp(wall: WallMs) -> Timestamp {

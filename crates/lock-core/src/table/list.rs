@@ -34,8 +34,20 @@ impl Table {
             ttl: self.lease_of(id),
             stamp: ticket.stamp,
             picked_up: false,
+            moment: self.moment,
             ticket: (**ticket).clone(),
         }
+    }
+
+    /// A ticket as it is now, ended ones that are remembered included.
+    #[must_use]
+    pub fn look(&self, id: TicketId) -> Option<TicketView> {
+        self.tickets.contains_key(&id).then(|| self.view_ticket(id))
+    }
+
+    /// Tickets that ended at the time of the present step.
+    pub fn ended_now(&self) -> impl Iterator<Item = TicketId> + '_ {
+        self.ended.range((self.now(), 0, TicketId(0))..).map(|&(_, _, id)| id)
     }
 
     /// The lock after a change, unless the change was its end.

@@ -2,6 +2,7 @@
 
 use super::{Lock, Maker, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
+use crate::view::Moment;
 use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -91,6 +92,7 @@ impl Table {
             ends_left: limits::STEP_ENDS_MAX,
             oversized: BTreeSet::new(),
             fresh: true,
+            moment: Moment::default(),
             same_process: false,
             dirty: BTreeSet::new(),
             late: BTreeSet::new(),

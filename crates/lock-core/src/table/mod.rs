@@ -15,7 +15,7 @@ use crate::command::{Command, Outcome, Rejection};
 use crate::event::{Event, What};
 use crate::queue::{Place, Queue};
 use crate::slots::Slots;
-use crate::view::Statistics;
+use crate::view::{Moment, Statistics};
 use crate::{
     Change, ClosedName, Closure, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, Shares, State,
     TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, limits,
@@ -93,6 +93,8 @@ pub struct Table {
     oversized: BTreeSet<LockName>,
     /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
     fresh: bool,
+    /// When the present step is made, for views.
+    moment: Moment,
     /// It goes on where another table of this process stopped.
     same_process: bool,
     dirty: BTreeSet<Key>,
@@ -265,6 +267,11 @@ impl Table {
         assert!(now >= self.meta.service_ms, "service time went back: {now} after {}", self.meta.service_ms);
         self.meta.service_ms = now;
         self.ends_left = limits::STEP_ENDS_MAX;
+    }
+
+    /// When the present step is made: stands in all views from now on.
+    pub fn set_moment(&mut self, moment: Moment) {
+        self.moment = moment;
     }
 
     /// Service time of the present step.

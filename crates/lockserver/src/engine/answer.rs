@@ -2,6 +2,7 @@
 
 use super::events::EventId;
 use super::receipt::Receipt;
+use super::standing::Standing;
 use lock_core::{Command, Outcome, Rejection};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
@@ -20,6 +21,8 @@ pub struct Told {
     pub receipt: Option<Arc<Receipt>>,
     /// See [`Rendered`].
     pub rendered: Rendered,
+    /// If the outcome is that a ticket is held: to be looked at as the last thing before that is told.
+    pub standing: Option<Arc<Standing>>,
 }
 
 /// Why there is no outcome.

@@ -4,6 +4,7 @@ use super::answer::{Answer, Failure, Rendered, Told, tell};
 use super::clock::Tick;
 use super::events::EventId;
 use super::lanes::{Request, Work};
+use super::standing::Standing;
 use super::step::Engine;
 use super::waiters::Presence;
 use lock_core::limits::STEP_VISITS_MAX;
@@ -64,7 +65,7 @@ impl Engine {
                         self.metrics.locks.measure(table, tick.wall_us / 1000);
                         visits = visits.saturating_sub(table.lock_names().len() / 8);
                     }
-                    tell(request.reply, Ok(told(Outcome::Done, as_of, Rendered::default())));
+                    tell(request.reply, Ok(told(Outcome::Done, as_of, None, Rendered::default())));
                     continue;
                 }
                 Work::EndWait { .. } => unreachable!("who waits does more than look"),
@@ -80,7 +81,8 @@ impl Engine {
                 seen.len() - 1
             });
             let Seen { answer, rendered, .. } = &seen[index];
-            tell(request.reply, answer.clone().map(|outcome| told(outcome, as_of, rendered.clone())));
+            let standing = answer.as_ref().ok().and_then(|outcome| self.standings.of_outcome(outcome));
+            tell(request.reply, answer.clone().map(|outcome| told(outcome, as_of, standing, rendered.clone())));
         }
     }
 
@@ -96,6 +98,6 @@ fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Fail
     Ok(table.apply(at, command)?)
 }
 
-fn told(outcome: Outcome, as_of: EventId, rendered: Rendered) -> Told {
-    Told { outcome, as_of, receipt: None, rendered }
+fn told(outcome: Outcome, as_of: EventId, standing: Option<Arc<Standing>>, rendered: Rendered) -> Told {
+    Told { outcome, as_of, receipt: None, standing, rendered }
 }

@@ -1,20 +1,44 @@
-//! Whether an answer that told of a ticket was delivered (rules 5 and 6).
+//! Whether an answer that told of a ticket was delivered, and what that means for the ticket (rules 5 and 6).
 
 use super::lanes::Lanes;
 use lock_core::{Command, TicketId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+/// What became of an answer. This is all that a front end reports, whatever its protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Delivery {
+    /// Every byte of it arrived at the client's machine.
+    Delivered,
+    /// Some of it may have arrived. A connection that broke afterwards proves nothing: its client may have read the answer
+    /// first.
+    Unknown,
+    /// No byte of it has left, and none will.
+    Unsent,
+}
+
+impl Delivery {
+    /// Whether its client has to be taken for told. Only what surely never left may be taken back: a permit that nobody
+    /// uses for the time of a lease is a nuisance, two holders are a broken promise.
+    #[must_use]
+    pub const fn counts_as_told(self) -> bool {
+        match self {
+            Self::Delivered | Self::Unknown => true,
+            Self::Unsent => false,
+        }
+    }
+}
+
 /// Goes with every answer that makes a difference to its ticket: one that picked it up, or made it. All answers about one
-/// ticket in one step share a receipt. When the last copy is dropped and no face has confirmed one of the answers, the
-/// engine hears that the ticket's client does not know.
+/// ticket in one step share a receipt. When the last copy is dropped and none of the answers counts as told, the engine
+/// hears that the ticket's client does not know.
 #[derive(Debug)]
 pub struct Receipt {
     id: TicketId,
     /// Stamp of the latest of the answers.
     stamp: AtomicU64,
     made: bool,
-    delivered: AtomicBool,
+    told: AtomicBool,
     lanes: Weak<Lanes>,
 }
 
@@ -24,7 +48,7 @@ impl Receipt {
             id,
             stamp: AtomicU64::new(stamp),
             made,
-            delivered: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             lanes: Arc::downgrade(lanes),
         })
     }
@@ -34,15 +58,17 @@ impl Receipt {
         self.stamp.fetch_max(stamp, Ordering::AcqRel);
     }
 
-    /// The answer has reached its client.
-    pub fn confirm(&self) {
-        self.delivered.store(true, Ordering::Release);
+    /// This became of one of the answers. One that nobody settles is [`Delivery::Unsent`].
+    pub fn settle(&self, delivery: Delivery) {
+        if delivery.counts_as_told() {
+            self.told.store(true, Ordering::Release);
+        }
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if !*self.delivered.get_mut()
+        if !*self.told.get_mut()
             && let Some(lanes) = self.lanes.upgrade()
         {
             lanes.report(Command::Undelivered { id: self.id, stamp: *self.stamp.get_mut(), made: self.made });

@@ -6,13 +6,16 @@ use super::events::{EventId, Events};
 use super::handle::Handle;
 use super::lanes::{Lanes, Request, Turn, Work};
 use super::receipt::Receipt;
+use super::standing::Standings;
 use super::term::{Fatal, Pending, Status};
 use super::waiters::{Registered, Waiter, Waiters};
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::store::Store;
-use lock_core::{At, Caller, Command, ConfigureMode, Definition, Outcome, Rejection, Table, TicketId, TicketView};
-use std::collections::BTreeMap;
+use lock_core::{
+    At, Caller, Command, ConfigureMode, Definition, Moment, Outcome, Rejection, Table, TicketId, TicketView,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -36,6 +39,8 @@ pub struct Engine {
     /// over, and all others are in this one's care.
     pub(crate) settled: bool,
     pub(crate) waiters: Waiters,
+    /// Answers on their way that say that a ticket is held.
+    pub(crate) standings: Standings,
     pub(crate) definitions: (Vec<Definition>, ConfigureMode),
     pub(crate) events: Arc<Events>,
     pub(crate) status: Arc<Status>,
@@ -87,6 +92,7 @@ impl Engine {
             term: 0,
             settled: false,
             waiters: Waiters::default(),
+            standings: Standings::default(),
             definitions: Self::no_definitions(),
             events,
             status,
@@ -151,6 +157,7 @@ impl Engine {
 
     pub(crate) fn run(&mut self, tick: Tick, passed: u64, gap: bool, batch: Vec<Request>) -> Result<(), Fatal> {
         let mut table = self.table.take().expect("a term has a table");
+        table.set_moment(Moment { wall: tick.wall_us / 1000, mono: tick.mono_ms });
         table.begin_step(table.now() + passed);
         table.note_monotonic(tick.mono_ms);
         if gap {
@@ -261,14 +268,15 @@ impl Engine {
         replies.push(Reply { to, answer, tells, events: table.events_so_far() });
     }
 
-    fn answer(&self, reply: Reply, before: EventId, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
+    fn answer(&mut self, reply: Reply, before: EventId, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
         let told = reply.answer.map(|outcome| {
             let receipt = match &outcome {
                 Outcome::Ticket(view) => self.receipt(view, reply.tells, receipts),
                 _ => None,
             };
             let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
-            Told { outcome, as_of, receipt, rendered: Rendered::default() }
+            let standing = self.standings.of_outcome(&outcome);
+            Told { outcome, as_of, receipt, standing, rendered: Rendered::default() }
         });
         tell(reply.to, told);
     }
@@ -335,12 +343,17 @@ impl Engine {
         let before = self.events.last();
         let events = table.take_events();
         let all = events.len();
+        let over: BTreeSet<TicketId> = table.ended_now().collect();
         self.metrics.locks.count(&events);
         self.audit.events(&events, &causes);
         let wall = tick.wall_us / 1000;
         self.metrics.history.note(&events);
         self.metrics.history.sample(wall, &table);
         self.events.publish(events, |lock| table.lock_load(lock));
+        // Before anybody hears of it: an answer of an earlier step that is still here must not say that it is held.
+        for &id in &over {
+            self.standings.end(id, || table.look(id));
+        }
         let mut receipts = BTreeMap::new();
         for (view, waiting) in views {
             for one in waiting {
@@ -349,7 +362,15 @@ impl Engine {
                 self.answer(Reply { to, answer, tells, events: all }, before, &mut receipts);
             }
         }
-        for reply in replies {
+        for mut reply in replies {
+            // Held when it was asked, and ended later in the same step.
+            if let Ok(Outcome::Ticket(view)) = &mut reply.answer
+                && view.is_held()
+                && over.contains(&view.ticket.id)
+                && let Some(now) = table.look(view.ticket.id)
+            {
+                **view = now;
+            }
             self.answer(reply, before, &mut receipts);
         }
         self.table = Some(table);

@@ -38,9 +38,7 @@ struct Clocks;
 
 impl Clocks {
     fn tick(&self) -> Tick {
-        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
-        let mono_ms = seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000;
+        let mono_ms = crate::wall::mono_ms();
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Tick { mono_ms, wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX) }
     }

@@ -5,10 +5,11 @@ use super::connection::{self, Connection, Held, Holder};
 use super::reads::Reads;
 use super::service::Service;
 use crate::access::{Patterns, Right};
-use crate::engine::{Handle, Presence, Receipt};
+use crate::engine::{Handle, Presence, Receipt, Standing};
+use axum::body::Body;
 use axum::http::Response;
 use lock_core::limits::WAITING_REQUESTS_MAX;
-use lock_core::{Caller, LockName, network_name};
+use lock_core::{Caller, LockName, TicketView, network_name};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -221,14 +222,22 @@ impl Presence for Connection {
     }
 }
 
-/// Has the engine's receipt confirmed once the response has reached its client, and dropped otherwise.
+/// Has the engine's receipt hear what became of the response.
 pub(super) fn attach<B>(response: &mut Response<B>, receipt: Arc<Receipt>) {
-    let hear = move |reached: bool| {
-        if reached {
-            receipt.confirm();
-        }
-    };
-    connection::attach(response, connection::Receipt::new(hear));
+    connection::attach(response, connection::Receipt::new(move |delivery| receipt.settle(delivery)));
+}
+
+/// Has the response, which says that a ticket is held, replaced by another one if the ticket has ended when it would be
+/// written.
+pub(super) fn only_while_held<B>(
+    response: &mut Response<B>,
+    standing: Option<Arc<Standing>>,
+    otherwise: impl FnOnce(&TicketView) -> Response<Body> + Send + 'static,
+) {
+    let Some(standing) = standing else { return };
+    let seen = Arc::clone(&standing);
+    let instead = move || otherwise(standing.ended().expect("it was seen to have ended"));
+    connection::guard(response, connection::Guard::new(move || seen.ended().is_none(), instead));
 }
 
 #[cfg(test)]

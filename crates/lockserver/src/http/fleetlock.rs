@@ -102,13 +102,15 @@ pub(super) async fn lock(State(app): State<App>, Extension(who): Extension<Who>,
         Err(response) => return response,
     };
     match holder::take(&app, &who, &lock, &id, &format!("reboot of {id}")).await {
-        Ok(Taken::Held(receipt)) => holder::granted(receipt),
-        Ok(Taken::Full) => {
-            let value = "semaphore currently full, all slots are locked already";
-            refuse(StatusCode::LOCKED, "failed_lock_semaphore_full", value)
-        }
+        Ok(Taken::Held(told)) => holder::granted(told, full),
+        Ok(Taken::Full) => full(),
         Err(failure) => failed(failure),
     }
+}
+
+fn full() -> Response {
+    let value = "semaphore currently full, all slots are locked already";
+    refuse(StatusCode::LOCKED, "failed_lock_semaphore_full", value)
 }
 
 /// `POST /v1/steady-state`: the node is up. Not to hold anything is fine.

@@ -1,8 +1,9 @@
 //! What protocols that name the holder have in common: try to take, take again, give back (rule 6).
 
-use super::app::{App, attach};
+use super::app::{App, attach, only_while_held};
 use super::auth::Who;
-use crate::engine::{Failure, Receipt};
+use crate::engine::{Failure, Told};
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use lock_core::{
@@ -15,7 +16,7 @@ use uuid::Uuid;
 /// What came of trying.
 pub(super) enum Taken {
     /// The holder has a permit, now or since an earlier request.
-    Held(Option<Arc<Receipt>>),
+    Held(Told),
     /// Others have them all.
     Full,
 }
@@ -44,7 +45,7 @@ pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, in
         answer => answer?,
     };
     match told.outcome {
-        Outcome::Ticket(view) if view.is_held() => Ok(Taken::Held(told.receipt)),
+        Outcome::Ticket(ref view) if view.is_held() => Ok(Taken::Held(told)),
         // A grant that could not be told before has lapsed, and others were faster since. Nobody waits in this protocol,
         // so nobody keeps a place either.
         _ => {
@@ -54,10 +55,11 @@ pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, in
     }
 }
 
-/// 200 without a body; the receipt goes with it.
-pub(super) fn granted(receipt: Option<Arc<Receipt>>) -> Response {
+/// 200 without a body; `full` instead if it has ended when that would be written. The receipt goes with it.
+pub(super) fn granted(told: Told, full: impl FnOnce() -> Response<Body> + Send + 'static) -> Response {
     let mut response = StatusCode::OK.into_response();
-    if let Some(receipt) = receipt {
+    only_while_held(&mut response, told.standing, |_| full());
+    if let Some(receipt) = told.receipt {
         attach(&mut response, receipt);
     }
     response
@@ -71,10 +73,10 @@ pub(super) async fn give_back(app: &App, caller: &Caller, lock: &LockName, holde
 }
 
 /// The lock, with its first holders.
-pub(super) async fn look(app: &App, lock: &LockName) -> Result<Arc<LockView>, Failure> {
+pub(super) async fn look(app: &App, lock: &LockName, tickets: usize) -> Result<Arc<LockView>, Failure> {
     match app
         .engine
-        .submit(Command::ViewLock { name: lock.clone(), tickets: 1, after: TicketsAfter::default() })
+        .submit(Command::ViewLock { name: lock.clone(), tickets, after: TicketsAfter::default() })
         .await?
         .outcome
     {

@@ -18,7 +18,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX};
+use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX, LISTED_TICKETS_MAX};
 use lock_core::text::is_unsafe;
 use lock_core::{Command, LockName, LockView, Outcome, Rejection, TicketView};
 use serde::Deserialize;
@@ -109,7 +109,7 @@ async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Re
         return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
     };
     match holder::take(app, who, lock, &info.id, &whole).await? {
-        Taken::Held(receipt) => Ok(holder::granted(receipt)),
+        Taken::Held(told) => Ok(holder::granted(told, ended)),
         Taken::Full => refuse(app, who, lock).await,
     }
 }
@@ -128,6 +128,12 @@ fn in_one_line(json: &str) -> String {
     line
 }
 
+/// It was taken, and has ended since: nobody is known to hold it.
+fn ended() -> Response {
+    let info = no_holder("the lock was taken for you, and somebody ended that at once").to_string();
+    (StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response()
+}
+
 async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
     let caller = &who.caller_for(lock);
     // force-unlock of some versions sends no body: whose lock it is, it does not say.
@@ -141,29 +147,38 @@ async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Resu
     match holder::give_back(app, caller, lock, &info.id).await? {
         Outcome::Ticket(_) => Ok(StatusCode::OK.into_response()),
         // A repetition whose first answer was lost finds nothing held; somebody else's lock is another matter.
-        _ => match holder::look(app, lock).await?.holders.first() {
+        _ => match holder::look(app, lock, 1).await?.holders.first() {
             None => Ok(StatusCode::OK.into_response()),
             Some(_) => refuse(app, who, lock).await,
         },
     }
 }
 
-/// Ends whatever holds the lock: an administrator asked for it.
+/// Ends whoever held the lock when it was looked at: an administrator asked for it. Who gets it by that is not meant.
 async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, Failure> {
-    while let Some(view) = holder::look(app, lock).await?.holders.first() {
+    let seen = holder::look(app, lock, LISTED_TICKETS_MAX).await?;
+    for holder in &seen.holders {
         let (lock, number, caller, reason) =
-            (lock.clone(), view.ticket.number, caller.clone(), Arc::from("force-unlock"));
+            (lock.clone(), holder.ticket.number, caller.clone(), Arc::from("force-unlock"));
         match app.engine.submit(Command::Revoke { lock, number, caller, reason, only: None }).await {
-            Ok(_) | Err(Failure::Rejected(Rejection::UnknownTicket)) => {}
+            // It went by itself.
+            Ok(_) | Err(Failure::Rejected(Rejection::UnknownTicket | Rejection::Gone(_))) => {}
             Err(failure) => return Err(failure),
         }
+    }
+    let left = seen.holding.saturating_sub(seen.holders.len() as u64);
+    if left > 0 {
+        return Ok(text(
+            StatusCode::CONFLICT,
+            format!("{} were ended, and {left} more held it: ask again", seen.holders.len()),
+        ));
     }
     Ok(StatusCode::OK.into_response())
 }
 
 /// 423 with the holder's LockInfo, or what of it this sender may see.
 async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, Failure> {
-    let view = holder::look(app, lock).await?;
+    let view = holder::look(app, lock, 1).await?;
     let holder = view.holders.first();
     let info = match holder {
         Some(holder) if !who.sees_ticket(&holder.ticket) => {
@@ -220,6 +235,10 @@ fn nobody(view: &LockView) -> Value {
     } else {
         "somebody else is first in the queue"
     };
+    no_holder(why)
+}
+
+fn no_holder(why: &str) -> Value {
     json!({
         "ID": "none", "Operation": "", "Info": why, "Who": "lockserver", "Version": "", "Created": rfc3339(0), "Path": "",
     })

@@ -5,6 +5,7 @@ mod looks;
 mod metrics;
 mod receipts;
 mod rig;
+mod standing;
 mod steps;
 mod terms;
 mod waiting;

@@ -1,7 +1,8 @@
-//! Rule 5: a pick-up whose answers are all lost is granted anew; one delivered answer is enough.
+//! Rule 5: a pick-up of which no answer has left is granted anew; one that may have been read is enough.
 
 use crate::rig::{Rig, acquire, confirm, get, lock, named, now, release, renew, ticket, waited};
 use lock_core::{Command, EndedAs, IfBusy, State};
+use lockserver::engine::Delivery;
 
 /// Ticket 2 waits behind ticket 1, with two requests.
 fn two_wait() -> (Rig, [lockserver::engine::Wait; 2]) {
@@ -28,6 +29,32 @@ fn two_requests_wait_for_a_ticket_and_one_answer_is_enough() {
         }
         rig.step(1);
         assert_eq!(rig.state(2), Some(State::Held));
+    }
+}
+
+#[test]
+fn an_answer_that_may_have_been_read_counts_as_told() {
+    for (delivery, told) in [(Delivery::Delivered, true), (Delivery::Unknown, true), (Delivery::Unsent, false)] {
+        assert_eq!(delivery.counts_as_told(), told);
+        let mut rig = Rig::new(1);
+        for (number, new) in [(1, acquire(1, IfBusy::Refuse)), (2, named(2, IfBusy::Refuse, "r"))] {
+            let answer = rig.ask(Command::Acquire(new));
+            answer.as_ref().unwrap().receipt.as_ref().unwrap().settle(delivery);
+            drop(answer);
+            rig.step(1);
+            let lost = if number == 1 { None } else { Some(State::Granted) };
+            let state = rig.state(number).filter(|state| !matches!(state, State::Ended { .. }));
+            assert_eq!(state, if told { Some(State::Held) } else { lost }, "{delivery:?}");
+            drop(rig.ask(release(number)));
+        }
+        // A claim by get_lock, too.
+        let queued = rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..acquire(3, IfBusy::Queue) }));
+        confirm(&queued);
+        let claimed = rig.ask(get(3, true, false));
+        claimed.as_ref().unwrap().receipt.as_ref().unwrap().settle(delivery);
+        drop(claimed);
+        rig.step(1);
+        assert_eq!(rig.state(3), Some(if told { State::Held } else { State::Granted }), "{delivery:?}");
     }
 }
 
@@ -91,7 +118,7 @@ fn who_was_told_that_it_queues_was_not_told_of_the_grant_in_the_same_step() {
     rig.step(1);
     let read = now(&mut read).unwrap();
     if let Some(receipt) = &read.receipt {
-        receipt.confirm();
+        receipt.settle(Delivery::Delivered);
     }
     assert!(ticket(&waited(&mut wait).unwrap()).is_held());
     drop((wait, read));

@@ -4,7 +4,7 @@ use lock_core::{
     Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
     QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
-use lockserver::engine::{Answer, Engine, Failure, Fatal, Handle, Presence, Tick, Told, Wait};
+use lockserver::engine::{Answer, Delivery, Engine, Failure, Fatal, Handle, Presence, Tick, Told, Wait};
 use lockserver::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -142,7 +142,7 @@ pub(crate) fn ticket(answer: &Answer) -> &TicketView {
 
 pub(crate) fn confirm(answer: &Answer) {
     let receipt = answer.as_ref().unwrap().receipt.as_ref();
-    receipt.expect("this answer has a receipt").confirm();
+    receipt.expect("this answer has a receipt").settle(Delivery::Delivered);
 }
 
 pub(crate) fn unknown(answer: &Answer) -> bool {

@@ -6,7 +6,7 @@ use lockserver::access::Patterns;
 use lockserver::engine::{self, Handle};
 use lockserver::http::connection::{self, Limits, Listener, LocalListener};
 use lockserver::http::{App, AuthSettings, Configured, Live, ReloadRequest, Service, router};
-use lockserver::store::MemoryStore;
+use lockserver::store::{MemoryStore, Store};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,13 +45,17 @@ impl Server {
 
     /// With keys, or other settings of who may do what.
     pub(crate) async fn start_with(auth: AuthSettings) -> Self {
+        Self::start_on(Box::new(MemoryStore::default()), auth).await
+    }
+
+    /// With a store of the test's own.
+    pub(crate) async fn start_on(store: Box<dyn Store>, auth: AuthSettings) -> Self {
         let definitions = vec![
             definition(Target::Lock(LockName::new("one").unwrap()), 1),
             definition(Target::Lock(LockName::new("two").unwrap()), 2),
             definition(Target::Template(Prefix::from_pattern("job-*").unwrap()), 1),
         ];
-        let (handle, _running) =
-            engine::start(Box::new(MemoryStore::default()), definitions, ConfigureMode::Apply).expect("memory works");
+        let (handle, _running) = engine::start(store, definitions, ConfigureMode::Apply).expect("memory works");
         let directory = tempfile::tempdir().expect("a directory");
         let admin = directory.path().join("admin.sock");
         let (live, live_now) =

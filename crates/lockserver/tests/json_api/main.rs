@@ -9,6 +9,7 @@ mod keys;
 mod metrics;
 mod others;
 mod page;
+mod promises;
 mod reads;
 mod rights;
 mod tickets;

@@ -55,7 +55,7 @@ async fn what_happens_to_tickets_is_counted() {
     // One is given back, one is forgotten by its lease, and one that waited is ended by an administrator.
     server.delete(&format!("/v1/tickets/{first}")).await.ok();
     server.until("two", "the second is forgotten", |lock| lock["statistics"]["forgotten"] == 1).await;
-    assert_eq!(server.get(&format!("/v1/tickets/{second}")).await.ok()["ended_as"], "forgotten");
+    assert_eq!(server.get(&format!("/v1/tickets/{second}")).await.json()["ended_as"], "forgotten");
     let held = server.lock("two").await;
     let number = &held["holders"][0]["number"];
     server.admin("DELETE", &format!("{two}/{number}?reason=test"), &[], "").await.ok();

@@ -2,7 +2,7 @@
 
 use crate::client::Ask;
 use lock_core::Command;
-use lockserver::engine::{Answer, Failure, Handle, Presence, Wait};
+use lockserver::engine::{Answer, Delivery, Failure, Handle, Presence, Wait};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,13 +89,17 @@ impl Call {
 
 /// What becomes of an answer on its way to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Delivered,
-    Lost,
-    /// Delivered after so many steps.
-    Slow(u64),
-    /// The client gives up at once, the server learns of it after so many steps.
-    SlowLost(u64),
+pub(crate) struct Fate {
+    /// The client hears it. Otherwise it gives up at once.
+    pub(crate) heard: bool,
+    /// The server learns of it after so many steps.
+    pub(crate) steps: u64,
+    /// What the server learns. An answer that was heard was sent, whatever became of its acknowledgement.
+    pub(crate) delivery: Delivery,
+}
+
+impl Fate {
+    pub(crate) const DELIVERED: Self = Self { heard: true, steps: 0, delivery: Delivery::Delivered };
 }
 
 /// A request under way.
@@ -128,5 +132,6 @@ pub(crate) struct Writing {
     pub(crate) sent: u64,
     pub(crate) answered_step: u64,
     pub(crate) until_step: u64,
-    pub(crate) deliver: bool,
+    pub(crate) heard: bool,
+    pub(crate) delivery: Delivery,
 }

@@ -36,7 +36,8 @@ pub(crate) enum Debt {
 #[derive(Debug, Default)]
 struct Shared {
     open: u32,
-    delivered: bool,
+    /// Its client may have read one of them.
+    may_know: bool,
 }
 
 /// See the module.
@@ -350,22 +351,22 @@ impl Judge {
     }
 
     /// What became of an answer that was given in that step.
-    pub(crate) fn receipt(&mut self, command: &Command, told: &Told, step: u64, delivered: bool) {
+    pub(crate) fn receipt(&mut self, command: &Command, told: &Told, step: u64, may_know: bool) {
         let Outcome::Ticket(view) = &told.outcome else { return };
         if told.receipt.is_none() {
             return;
         }
         let id = view.ticket.id;
         if matches!(command, Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none()) {
-            if !delivered {
+            if !may_know {
                 self.owe(id, Debt::Cancel);
             }
             return;
         }
         let shared = self.shared.get_mut(&(id, step)).expect("counted as it was answered");
         shared.open -= 1;
-        shared.delivered |= delivered;
-        if shared.open == 0 && !shared.delivered {
+        shared.may_know |= may_know;
+        if shared.open == 0 && !shared.may_know {
             self.owe(id, Debt::Unpick);
         }
     }
@@ -379,7 +380,7 @@ impl Judge {
         self.debts.remove(&(id, Debt::Unpick));
         self.debts.remove(&(id, Debt::Sleep));
         for ((of, _), shared) in &mut self.shared {
-            shared.delivered |= *of == id;
+            shared.may_know |= *of == id;
         }
     }
 

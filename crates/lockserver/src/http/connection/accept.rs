@@ -3,6 +3,7 @@
 use super::client::Connection;
 use super::drive::{Common, Ending, drive};
 use super::local::LocalListener;
+use super::probe::prepare;
 use super::slots::{Slot, Slots};
 use super::stream::{Peer, Stream};
 use super::turns::Turns;
@@ -11,7 +12,6 @@ use crate::metrics::Metrics;
 use axum::Router;
 use lock_core::limits::{CONNECTIONS_NETWORK_MAX, STREAMS_ALL_MAX};
 use rustls::ServerConfig;
-use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-/// A silent peer is probed after this time without traffic...
-const PROBE_IDLE: Duration = Duration::from_secs(5);
-/// ...this often...
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
-/// ...and given up after so many probes without answer: about 11 s after its last sign.
-const PROBE_COUNT: u32 = 3;
-/// Bytes sent that stay unacknowledged for so long end the connection, and probes too (tcp(7), `TCP_USER_TIMEOUT`).
-const PEER_TIME: Duration = Duration::from_secs(10);
 /// Pause after an error that concerns the server and not one connection: no file or memory left.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// Such errors are logged at most this often.
@@ -163,16 +155,6 @@ async fn serve_with(
     let cut = tasks.len();
     tasks.shutdown().await;
     cut
-}
-
-/// Settings of a new connection. They fail only if it is gone already, which its task will see.
-fn prepare(stream: &Stream) {
-    let Stream::Tcp(stream) = stream else { return };
-    let socket = SockRef::from(stream);
-    let probes = TcpKeepalive::new().with_time(PROBE_IDLE).with_interval(PROBE_INTERVAL).with_retries(PROBE_COUNT);
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_keepalive(&probes);
-    let _ = socket.set_tcp_user_timeout(Some(PEER_TIME));
 }
 
 /// After a failed accept. An error of the one connection (its client gave up in the queue) is over; anything else, such

@@ -2,16 +2,17 @@
 //! turns a panic of a handler into an answer.
 
 use super::client::Connection;
+use super::guard;
 use super::link::Link;
 use super::receipt::{self, Receipt};
+use super::unread::Watched;
 use axum::body::{Body, Bytes};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use axum::{BoxError, Router};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::any::Any;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,8 +23,23 @@ use tower_http::catch_panic::CatchPanic;
 pub(super) struct Answer {
     pub(super) response: Response<Body>,
     pub(super) receipts: Vec<Receipt>,
+    /// Its request wants no body.
+    head_only: bool,
+}
+
+impl Answer {
+    /// Just before it is written: nothing if its client is not there to be told, and the truth as it is now.
+    pub(super) async fn last_look(self, client: &Connection) -> Option<Self> {
+        if !self.receipts.is_empty() && !client.is_heard().await {
+            return None;
+        }
+        Some(Self { response: guard::look(self.response), ..self })
+    }
+
     /// Its body is not sent.
-    pub(super) bodiless: bool,
+    pub(super) fn is_bodiless(&self) -> bool {
+        self.head_only || matches!(self.response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    }
 }
 
 /// Has the router answer a request of this connection.
@@ -43,10 +59,14 @@ where
         let Ok(response) = answer.await;
         let mut response = response.map(Body::new);
         let receipts = receipt::detach(&mut response);
-        let bodiless = head_only || matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        Answer { response, receipts, bodiless }
+        Answer { response, receipts, head_only }
     }
 }
+
+/// Nobody is there for an answer that would count as told.
+#[derive(Debug, thiserror::Error)]
+#[error("the peer is silent, so that its answer was not written")]
+pub(super) struct Silent;
 
 /// The router, for one connection of HTTP/1.
 pub(super) struct Answering {
@@ -56,19 +76,29 @@ pub(super) struct Answering {
 
 impl hyper::service::Service<Request<Incoming>> for Answering {
     type Response = Response<Followed>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Error = Silent;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Silent>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let link = Arc::clone(&self.link);
         link.flow(|flow| flow.request());
-        let answer = ask(&self.router, request, Arc::clone(&link.client));
+        let (parts, body) = request.into_parts();
+        let (body, rest) = Watched::new(body, &parts.headers);
+        let answer = ask(&self.router, Request::from_parts(parts, body), Arc::clone(&link.client));
         Box::pin(async move {
-            let Answer { response, receipts, bodiless } = answer.await;
+            let answer = answer.await;
+            let stays = rest.throw_away().await;
+            let answer = answer.last_look(&link.client).await.ok_or(Silent)?;
+            let bodiless = answer.is_bodiless();
+            let Answer { mut response, receipts, .. } = answer;
+            if !stays {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             if !bodiless {
                 link.owes(usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX));
             }
-            Ok(response.map(|body| Followed { body, ended: bodiless, link, receipts }))
+            let begin = link.flow(|flow| flow.written());
+            Ok(response.map(|body| Followed { body, ended: bodiless, link, begin, receipts }))
         })
     }
 }
@@ -85,12 +115,14 @@ fn after_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
 }
 
 /// The body of an answer. HTTP drops it when it has taken all of it (or the head of an answer that has none), and then
-/// only its bytes' way to the socket is left; dropped before, the answer is lost, and its receipts with it.
+/// only its bytes' way to the socket is left; dropped before, the rest of the answer is lost.
 pub(super) struct Followed {
     body: Body,
     /// HTTP has taken all that it will ever take.
     ended: bool,
     link: Arc<Link>,
+    /// Bytes written to the connection before this answer.
+    begin: u64,
     receipts: Vec<Receipt>,
 }
 
@@ -118,9 +150,8 @@ impl HttpBody for Followed {
 
 impl Drop for Followed {
     fn drop(&mut self) {
-        if self.ended || self.body.is_end_stream() {
-            let receipts = std::mem::take(&mut self.receipts);
-            self.link.flow(|flow| flow.answered(receipts));
-        }
+        let (begin, receipts) = (self.begin, std::mem::take(&mut self.receipts));
+        let whole = self.ended || self.body.is_end_stream();
+        self.link.flow(|flow| if whole { flow.answered(begin, receipts) } else { flow.cut(begin, receipts) });
     }
 }

@@ -1,6 +1,7 @@
 //! One client's connection, as handlers and the engine see it: who it is, and whether it is still there.
 
 use super::crowd::Holder;
+use super::probe::{Probes, Probing};
 use super::slots::Slot;
 use super::stream::{Peer, Stream};
 use crate::os;
@@ -26,6 +27,7 @@ pub struct Connection {
     peer: Peer,
     /// The connection is over.
     ended: Arc<AtomicBool>,
+    pub(super) probes: Arc<Probes>,
     /// What TLS found out; nothing in plain HTTP.
     tls: Arc<OnceLock<Vec<String>>>,
     /// The client said that it goes, by TLS or by HTTP/2; the socket may not know.
@@ -49,6 +51,7 @@ impl Connection {
                 local @ Peer::Local { .. } => local,
             },
             ended: Arc::default(),
+            probes: Arc::default(),
             tls: Arc::default(),
             left: watch::Sender::new(false),
             slot,
@@ -64,6 +67,7 @@ impl Connection {
             stream: Arc::clone(&self.stream),
             peer: self.peer,
             ended: Arc::clone(&self.ended),
+            probes: Arc::clone(&self.probes),
             tls: Arc::clone(&self.tls),
             left: watch::Sender::new(false),
             slot: Arc::clone(&self.slot),
@@ -116,7 +120,7 @@ impl Connection {
     /// Looks at the socket, now, without waiting: false if the peer closed the connection or its sending side (FIN, or
     /// the good-bye of TLS), if it was reset or timed out, if the server ended it, or if the client reset this request's
     /// stream. May be called from any thread. A peer whose machine lost power or network looks open until the kernel's
-    /// probes give up, about ten seconds later.
+    /// probes give up, some eleven seconds later.
     pub fn is_open(&self) -> bool {
         !self.has_ended() && !*self.left.borrow() && os::look(&*self.stream).is_ok_and(|look| !look.closed)
     }
@@ -135,8 +139,9 @@ impl Connection {
     }
 
     /// Resolves when [`Self::is_open`] has become false: within milliseconds normally, within about 100 ms while bytes
-    /// of the client lie unread (a request sent ahead of its answer).
+    /// of the client lie unread (a request sent ahead of its answer). Meanwhile a silent peer is probed often.
     pub async fn closed(&self) {
+        let _probing = Probing::new(self);
         let mut left = self.left.subscribe();
         let said = async {
             // The sender is ours.

@@ -6,8 +6,10 @@
 //! only the frame that ends its stream, seen on its way out, makes it one that the next `flushed` gives to the kernel.
 
 use super::crowd::Standing;
+use super::delivery::{Span, Wire};
 use super::frames::Frame;
 use super::{Limits, Receipt};
+use crate::engine::Delivery;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -44,19 +46,29 @@ pub(super) enum Overdue {
     Unacknowledged,
 }
 
-/// An answer that was written and not acknowledged yet.
+/// Receipts, and what became of their answer.
+pub(super) type Settled = Vec<(Receipt, Delivery)>;
+
+/// An answer that was given to the kernel to its end, and not acknowledged yet.
 #[derive(Debug)]
 struct Unacknowledged {
-    /// Bytes written to the connection up to the answer's last.
-    mark: u64,
-    stream: u32,
+    span: Span,
     since: Instant,
+    receipts: Vec<Receipt>,
+}
+
+/// An answer of which the last bytes are on their way from HTTP to the kernel.
+#[derive(Debug)]
+struct Ending {
+    begin: Option<u64>,
     receipts: Vec<Receipt>,
 }
 
 /// An answer on an HTTP/2 stream that HTTP has, or will have, all of.
 #[derive(Debug)]
 struct Owed {
+    /// Bytes written to the connection before its first frame left HTTP.
+    begin: Option<u64>,
     receipts: Vec<Receipt>,
     /// Told when the frame that ends the stream is on its way out.
     written: oneshot::Sender<()>,
@@ -81,8 +93,9 @@ pub(super) struct Flow {
     written: u64,
     /// Bytes read from the connection by HTTP/2.
     bytes_read: u64,
-    /// Answers of which the last bytes are on their way from HTTP to the kernel: streams (0 in HTTP/1) and receipts.
-    ending: Vec<(u32, Vec<Receipt>)>,
+    ending: Vec<Ending>,
+    /// Answers that HTTP/1 dropped before their end.
+    cut: Vec<(u64, Vec<Receipt>)>,
     unacknowledged: VecDeque<Unacknowledged>,
     next_look: Instant,
     pause: Duration,
@@ -101,6 +114,7 @@ impl Flow {
             written: 0,
             bytes_read: 0,
             ending: Vec::new(),
+            cut: Vec::new(),
             unacknowledged: VecDeque::new(),
             next_look: now,
             pause: LOOK_FIRST,
@@ -131,23 +145,41 @@ impl Flow {
         self.requests
     }
 
-    /// HTTP/1: the body of an answer was taken to its end; its bytes are on their way to the socket.
-    pub(super) fn answered(&mut self, receipts: Vec<Receipt>) {
+    /// HTTP/1: the body of an answer was taken to its end; its bytes are on their way to the socket. `begin` bytes were
+    /// written before HTTP had any of it.
+    pub(super) fn answered(&mut self, begin: u64, receipts: Vec<Receipt>) {
         self.requests = self.requests.saturating_sub(1);
-        self.ending.push((0, receipts));
+        self.ending.push(Ending { begin: Some(begin), receipts });
+    }
+
+    /// HTTP/1: an answer was dropped before its end, with which the connection ends. How much of it went out shows then.
+    pub(super) fn cut(&mut self, begin: u64, receipts: Vec<Receipt>) {
+        if !receipts.is_empty() {
+            self.cut.push((begin, receipts));
+        }
     }
 
     /// HTTP/2: what follows, to the end of the stream, is an answer with these receipts. Returns what hears when the end
     /// of the stream was written.
     pub(super) fn owes(&mut self, stream: u32, receipts: Vec<Receipt>) -> oneshot::Receiver<()> {
         let (written, told) = oneshot::channel();
-        self.owed.insert(stream, Owed { receipts, written });
+        self.owed.insert(stream, Owed { begin: None, receipts, written });
         told
     }
 
-    /// HTTP/2: the answer on this stream will not be written to its end. Its receipts, if there are any.
-    pub(super) fn withdrawn(&mut self, stream: u32) -> Vec<Receipt> {
-        self.owed.remove(&stream).map_or_else(Vec::new, |owed| owed.receipts)
+    /// HTTP/2: the answer on this stream will not be written to its end. `gone` says that nobody is there for it any more:
+    /// what has not left HTTP then reaches nobody.
+    pub(super) fn withdrawn(&mut self, stream: u32, gone: bool) -> Settled {
+        let Some(owed) = self.owed.remove(&stream) else { return Vec::new() };
+        let delivery = if gone && owed.begin.is_none() { Delivery::Unsent } else { Delivery::Unknown };
+        owed.receipts.into_iter().map(|receipt| (receipt, delivery)).collect()
+    }
+
+    /// HTTP/2: the first bytes of this frame have left HTTP. `before` bytes were written to the connection by then.
+    pub(super) fn frame_begun(&mut self, frame: Frame, before: u64) {
+        if let Some(owed) = self.owed.get_mut(&frame.stream) {
+            owed.begin.get_or_insert(before);
+        }
     }
 
     /// HTTP/2: a request is over, one way or another.
@@ -161,33 +193,12 @@ impl Flow {
     /// HTTP/2: this frame was written.
     pub(super) fn frame_written(&mut self, frame: Frame) {
         if frame.ends_stream()
-            && let Some(owed) = self.owed.remove(&frame.stream)
+            && let Some(Owed { begin, receipts, written }) = self.owed.remove(&frame.stream)
         {
-            self.ending.push((frame.stream, owed.receipts));
+            self.ending.push(Ending { begin, receipts });
             // Whoever sent the answer may be gone already.
-            let _ = owed.written.send(());
+            let _ = written.send(());
         }
-    }
-
-    /// HTTP/2: this frame was read. The receipts that it takes: a client that resets a stream does not want its answer,
-    /// and has not confirmed it before.
-    pub(super) fn frame_read(&mut self, frame: Frame) -> Vec<Receipt> {
-        if !frame.resets_stream() {
-            return Vec::new();
-        }
-        let mut lost = Vec::new();
-        for (stream, receipts) in &mut self.ending {
-            if *stream == frame.stream {
-                lost.append(receipts);
-            }
-        }
-        for answer in &mut self.unacknowledged {
-            if answer.stream == frame.stream {
-                lost.append(&mut answer.receipts);
-            }
-        }
-        self.unacknowledged.retain(|answer| !answer.receipts.is_empty());
-        lost
     }
 
     /// HTTP/2: so many bytes were read, and whether they end within a frame; `whole` if others were completed by them.
@@ -226,9 +237,10 @@ impl Flow {
             self.phase = Phase::Idle(now);
         }
         let mut owing = false;
-        for (stream, receipts) in std::mem::take(&mut self.ending) {
+        for Ending { begin, receipts } in std::mem::take(&mut self.ending) {
             if !receipts.is_empty() {
-                self.unacknowledged.push_back(Unacknowledged { mark: self.written, stream, since: now, receipts });
+                let span = Span { begin, end: Some(self.written) };
+                self.unacknowledged.push_back(Unacknowledged { span, since: now, receipts });
                 owing = true;
             }
         }
@@ -245,13 +257,12 @@ impl Flow {
         self.written
     }
 
-    /// What the kernel says: `acknowledged` bytes arrived, and whether the connection has failed (no more will). Returns
-    /// the receipts that are settled by it, with their outcome.
-    pub(super) fn acknowledged(&mut self, bytes: u64, failed: bool, now: Instant) -> Vec<(Receipt, bool)> {
+    /// What the kernel says. Returns the receipts that are settled by it, with their outcome.
+    pub(super) fn looked(&mut self, wire: Wire, now: Instant) -> Settled {
         let mut settled = Vec::new();
-        while let Some(answer) = self.unacknowledged.pop_front_if(|answer| failed || answer.mark <= bytes) {
-            let reached = answer.mark <= bytes;
-            settled.extend(answer.receipts.into_iter().map(|receipt| (receipt, reached)));
+        while let Some(delivery) = self.unacknowledged.front().and_then(|answer| answer.span.settled(wire)) {
+            let answer = self.unacknowledged.pop_front().expect("looked at just now");
+            settled.extend(answer.receipts.into_iter().map(|receipt| (receipt, delivery)));
         }
         self.next_look = now + self.pause;
         self.pause = (self.pause * 2).min(LOOK_MAX);
@@ -285,12 +296,15 @@ impl Flow {
         self.partial = None;
     }
 
-    /// Gives up: everything that is not settled. The connection ends.
-    pub(super) fn abandon(&mut self) -> Vec<Receipt> {
-        let unsent = self.owed.drain().flat_map(|(_, owed)| owed.receipts);
-        let unwritten = self.ending.drain(..).flat_map(|(_, receipts)| receipts);
-        let unacknowledged = self.unacknowledged.drain(..).flat_map(|answer| answer.receipts);
-        unacknowledged.chain(unwritten).chain(unsent).collect()
+    /// The connection ends, after this last look: what became of everything that is not settled.
+    pub(super) fn abandon(&mut self, wire: Wire) -> Settled {
+        let half = |begin| Span { begin, end: None };
+        let owed = self.owed.drain().map(|(_, owed)| (half(owed.begin), owed.receipts));
+        let cut = self.cut.drain(..).map(|(begin, receipts)| (half(Some(begin)), receipts));
+        let ending = self.ending.drain(..).map(|ending| (half(ending.begin), ending.receipts));
+        let unacknowledged = self.unacknowledged.drain(..).map(|answer| (answer.span, answer.receipts));
+        let all = unacknowledged.chain(ending).chain(cut).chain(owed);
+        all.flat_map(|(span, receipts)| receipts.into_iter().map(move |one| (one, span.at_the_end(wire)))).collect()
     }
 
     /// When to look for an acknowledgement next, if one is awaited.

@@ -1,7 +1,7 @@
 //! The connection's socket as HTTP reads and writes it, telling the connection's state what passes: below TLS, where the
 //! kernel's bytes are counted ([`Socket`]), and above it, where the bytes are HTTP's ([`Watched`], [`WatchedFrames`]).
 
-use super::frames::Frames;
+use super::frames::{Frames, Passed};
 use super::link::Link;
 use super::stream::Stream;
 use std::io::{self, IoSlice};
@@ -171,14 +171,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedFrames<T> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
         let bytes = &buffer.filled()[before..];
-        let mut lost = Vec::new();
         this.link.flow(|flow| {
-            let whole = this.read.pass(bytes, |frame| lost.extend(flow.frame_read(frame)));
+            let whole = this.read.pass(bytes, |_, _| ());
             flow.frames_read(bytes.len(), this.read.is_within() && !bytes.is_empty(), whole, Instant::now());
         });
-        for receipt in lost {
-            receipt.settle(false);
-        }
         Poll::Ready(Ok(()))
     }
 }
@@ -186,9 +182,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedFrames<T> {
 impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedFrames<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        // Before they go: TLS may give them to the kernel at once.
+        let before = this.link.flow(|flow| flow.written());
         let taken = ready!(Pin::new(&mut this.io).poll_write(context, bytes))?;
         this.link.flow(|flow| {
-            this.written.pass(&bytes[..taken], |frame| flow.frame_written(frame));
+            this.written.pass(&bytes[..taken], |frame, passed| match passed {
+                Passed::Begun => flow.frame_begun(frame, before),
+                Passed::Whole => flow.frame_written(frame),
+            });
         });
         Poll::Ready(Ok(taken))
     }

@@ -2,13 +2,14 @@
 
 use super::client::Connection;
 use super::crowd::Standing;
-use super::flow::Flow;
+use super::delivery::Wire;
+use super::flow::{Flow, Settled};
 use super::slots::Slot;
 use crate::metrics::Metrics;
 use crate::os;
 use socket2::SockRef;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -24,13 +25,16 @@ pub(super) struct Link {
     owing: AtomicUsize,
     /// How it stands, as its slot was told last. Locked after `flow`.
     standing: Mutex<Standing>,
+    /// We have said that nothing more will be written. The kernel counts that as a byte.
+    finished: AtomicBool,
 }
 
 impl Link {
     pub(super) fn new(client: Arc<Connection>, slot: Arc<Slot>) -> Self {
         let flow = Flow::new(Instant::now());
         let standing = Mutex::new(flow.standing());
-        Self { client, flow: Mutex::new(flow), slot, owing: AtomicUsize::new(0), standing }
+        let (owing, finished) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { client, flow: Mutex::new(flow), slot, owing, standing, finished }
     }
 
     /// What the server counts.
@@ -55,17 +59,23 @@ impl Link {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the kernel what has arrived, and tells the receipts that know their outcome by it.
+    /// Asks the kernel how far everything has come, and tells the receipts that know their outcome by it.
     pub(super) fn settle(&self) {
-        // The failure is looked for first: whatever is unacknowledged *after* a failure stays so for ever.
-        let failed = os::look(&*self.client.stream).is_ok_and(|look| look.failed);
+        let wire = self.wire();
+        tell(self.flow(|flow| flow.looked(wire, Instant::now())));
+    }
+
+    /// How far everything has come, as the kernel says.
+    fn wire(&self) -> Wire {
+        let stream = &*self.client.stream;
+        // The end is looked for first: whatever is unacknowledged or unsent *after* it stays so for ever.
+        let over = os::is_over(stream);
         let written = self.lock_flow().written();
-        let unacknowledged = os::unacknowledged(&*self.client.stream).unwrap_or(written);
-        let acknowledged = written.saturating_sub(unacknowledged);
-        let settled = self.flow(|flow| flow.acknowledged(acknowledged, failed, Instant::now()));
-        for (receipt, reached) in settled {
-            receipt.settle(reached);
-        }
+        let unacknowledged = os::unacknowledged(stream).unwrap_or(written);
+        let finish = u64::from(self.finished.load(Ordering::Acquire));
+        // Before its end the kernel may send the rest at any moment.
+        let unsent = if over { os::unsent(stream).unwrap_or(0).saturating_sub(finish) } else { 0 };
+        Wire { sent: written.saturating_sub(unsent), acknowledged: written.saturating_sub(unacknowledged), over }
     }
 
     /// HTTP/1: an answer of so many bytes is about to be written.
@@ -86,26 +96,29 @@ impl Link {
 
     /// Says that nothing more will be written (FIN).
     pub(super) fn end_writing(&self) {
+        self.finished.store(true, Ordering::Release);
         let _ = SockRef::from(&*self.client.stream).shutdown(Shutdown::Write);
     }
 
-    /// The connection is over: the peer sees it closed (or reset), receipts without outcome hear `false`, and the slot is
-    /// free.
+    /// The connection is over: the peer sees it closed (or reset), all receipts hear their outcome, and the slot is free.
     pub(super) fn end(&self, reset: bool) {
-        if !self.lock_flow().is_settled() {
-            self.settle();
-        }
+        // Before the socket is touched: what the kernel has not sent *then* it may send until it is reset.
+        let wire = self.wire();
         self.client.end();
         // Also wakes `closed()` wherever it waits.
         let _ = SockRef::from(&*self.client.stream).shutdown(Shutdown::Both);
-        let lost = self.flow(Flow::abandon);
-        if reset || !lost.is_empty() {
-            // Otherwise the kernel might deliver later what is reported as lost here.
+        let settled = self.flow(|flow| flow.abandon(wire));
+        if reset {
             let _ = os::reset(&*self.client.stream);
         }
         self.slot.release();
-        for receipt in lost {
-            receipt.settle(false);
-        }
+        tell(settled);
+    }
+}
+
+/// Tells receipts their outcome.
+pub(super) fn tell(settled: Settled) {
+    for (receipt, delivery) in settled {
+        receipt.settle(delivery);
     }
 }

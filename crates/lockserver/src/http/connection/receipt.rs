@@ -1,31 +1,29 @@
-//! Receipts: whether an answer reached the machine it was meant for.
+//! Receipts: what became of an answer. Which of the three outcomes it is, is decided in `delivery`.
 //!
-//! What `true` says: every byte of the answer was acknowledged by the peer's kernel. It does **not** say that the program
-//! read it: a program killed, or a machine that lost power, a moment later may not have.
+//! [`Delivery::Delivered`] says that every byte of the answer was acknowledged by the peer's kernel. It does **not** say that
+//! the program read it: a program killed, or a machine that lost power, a moment later may not have.
 //!
-//! What `false` says: the answer was never made (its handler was dropped or panicked), could not be written, or was not
-//! acknowledged before the connection failed or [`Limits::receipt_time`](super::Limits) passed. In the last case the
-//! connection is reset first, so that the kernel does not go on delivering what was reported as lost. What remains is
-//! what no protocol can exclude: the bytes arrived, and every acknowledgement of them was lost; or the peer read them and
-//! reset the connection before its (delayed) acknowledgement left.
+//! [`Delivery::Unsent`] says that the answer was never made (its handler was dropped or panicked), or that none of it was
+//! written. All else is [`Delivery::Unknown`].
 
+use crate::engine::Delivery;
 use axum::http::Response;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Hears once whether the answer it is attached to reached the peer. Dropped unheard, it hears `false`.
-pub struct Receipt(Option<Box<dyn FnOnce(bool) + Send>>);
+/// Hears once what became of the answer it is attached to. Dropped unheard, it hears [`Delivery::Unsent`].
+pub struct Receipt(Option<Box<dyn FnOnce(Delivery) + Send>>);
 
 impl Receipt {
     /// `hear` is called exactly once, on the connection's task: it must neither block nor panic.
-    pub fn new(hear: impl FnOnce(bool) + Send + 'static) -> Self {
+    pub fn new(hear: impl FnOnce(Delivery) + Send + 'static) -> Self {
         Self(Some(Box::new(hear)))
     }
 
     /// Tells it.
-    pub(super) fn settle(mut self, reached: bool) {
+    pub(super) fn settle(mut self, delivery: Delivery) {
         if let Some(hear) = self.0.take() {
-            hear(reached);
+            hear(delivery);
         }
     }
 }
@@ -33,7 +31,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if let Some(hear) = self.0.take() {
-            hear(false);
+            hear(Delivery::Unsent);
         }
     }
 }

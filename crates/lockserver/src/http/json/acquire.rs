@@ -1,6 +1,6 @@
 //! `POST /v1/locks/{lock}/tickets`: ask for permits. 2xx means that they are held, but for 202, which must be asked for.
 
-use super::super::app::attach;
+use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -159,6 +159,7 @@ impl Acquiring<'_> {
             }
             State::Queued { .. } | State::Granted => return Err(self.withdraw(view, over).await),
         };
+        only_while_held(&mut response, told.standing, |ticket| Refusal::gone(ticket).into_response());
         if let Some(receipt) = told.receipt {
             attach(&mut response, receipt);
         }

@@ -1,17 +1,18 @@
 //! Looking at locks: nothing in here changes anything.
 
+use super::super::app::only_while_held;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{examples, view};
-use crate::engine::Told;
+use crate::engine::{Failure, Told};
 use crate::metrics::Span;
 use crate::wall::rfc3339;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, History, Lock, Locks, Ticket, routes};
 use lock_core::limits::{LISTED_LOCKS_MAX, LISTED_TICKETS_MAX};
-use lock_core::{Command, LockName, Outcome, TicketsAfter};
+use lock_core::{Command, LockName, Outcome, Rejection, TicketView, TicketsAfter};
 use serde_json::json;
 use utoipa::openapi::path::HttpMethod;
 
@@ -154,7 +155,10 @@ pub(super) async fn verify(asked: Asked) -> Answer {
         // The right to use a lock is none to read who else does, and tokens can be guessed.
         shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, ..shown };
     }
-    Ok(view::json(StatusCode::OK, &shown))
+    let mut response = view::json(StatusCode::OK, &shown);
+    let not_held = |_: &TicketView| Refusal::from(Failure::Rejected(Rejection::NotAHolder)).into_response();
+    only_while_held(&mut response, told.standing, not_held);
+    Ok(response)
 }
 
 #[cfg(test)]

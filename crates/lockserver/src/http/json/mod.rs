@@ -30,7 +30,7 @@ use problem::Refusal;
 pub(super) use problem::unknown_path;
 use std::sync::LazyLock;
 use tower_http::catch_panic::CatchPanicLayer;
-pub(super) use view::{expected_wait, now_ms};
+pub(super) use view::{expected_wait, now_ms, time_left};
 
 /// The routes of this API.
 pub(super) fn routes() -> Routes {

@@ -1,6 +1,6 @@
 //! A ticket in the hands of its maker: read, wait for, renew, release.
 
-use super::super::app::attach;
+use super::super::app::{attach, only_while_held};
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -9,6 +9,7 @@ use crate::access::Right;
 use crate::engine::Told;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
 use lock_core::limits::LISTED_TICKETS_MAX;
 use lock_core::{Command, Outcome, ReleaseTarget, State};
@@ -22,8 +23,8 @@ pub(super) fn describe() -> Vec<Call> {
         Call::new(HttpMethod::Get, routes::TICKET, "ticket", "Read a ticket")
             .about("Picks it up if it has been granted. With `wait_s` it waits while the ticket is queued, which renews it.")
             .query_wait()
-            .answer::<Ticket>(200, "The ticket, whatever its state", examples::ticket(true))
-            .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::LimitReached]),
+            .answer::<Ticket>(200, "The ticket, which lives: look at its state", examples::ticket(true))
+            .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone, ErrorCode::NotAllowed, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Get, routes::TICKETS, "mine", "The caller's live tickets")
             .about(
                 "Those made with the caller's key or, without one, from its address; without their ids. A page of them, in the \
@@ -49,10 +50,14 @@ pub(super) fn describe() -> Vec<Call> {
     ]
 }
 
-/// The answer about one ticket, to its maker.
+/// The answer about one ticket, to its maker: a success while it lives.
 fn tell(told: Told) -> Answer {
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
+    if ticket.ended().is_some() {
+        return Err(Refusal::gone(ticket));
+    }
     let mut response = view::json(StatusCode::OK, &view::ticket(ticket, true));
+    only_while_held(&mut response, told.standing, |ticket| Refusal::gone(ticket).into_response());
     if let Some(receipt) = told.receipt {
         attach(&mut response, receipt);
     }

@@ -3,7 +3,7 @@
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
 pub(in crate::http) use crate::wall::now_ms;
-use crate::wall::rfc3339;
+use crate::wall::{self, rfc3339};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -132,6 +132,13 @@ pub(super) fn ended_as(how: EndedAs) -> lock_api::EndedAs {
     }
 }
 
+/// How long a ticket still lives without another sign of life. What was left when that was decided has become less since, by
+/// the flush to the disk or because the process stood still: nobody is promised more than is kept.
+pub(in crate::http) fn time_left(view: &TicketView) -> Option<Ms> {
+    let age = wall::mono_ms().saturating_sub(view.moment.mono);
+    view.ends_in().map(|left| left.saturating_sub(age))
+}
+
 /// A ticket; its secret id only for its maker.
 pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
     let record = &view.ticket;
@@ -170,8 +177,8 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         granted_at: record.granted_at.map(rfc3339),
         held_at: record.held_at.map(rfc3339),
         ended_at: record.ended_at.map(rfc3339),
-        expires_at: view.ends_in().map(|left| rfc3339(now_ms().saturating_add(left))),
-        expires_in_s: view.ends_in().map(seconds),
+        expires_at: view.ends_in().map(|left| rfc3339(view.moment.wall.saturating_add(left))),
+        expires_in_s: time_left(view).map(seconds),
         ttl_s: view.ttl.map(seconds),
         ended_as: view.ended().map(ended_as),
         reason: reason.map(ToString::to_string),

@@ -1,7 +1,7 @@
 //! Documents for browsers. They can be read without scripts; the scripts take over from there.
 
 use super::super::app::App;
-use super::super::json::{expected_wait, now_ms};
+use super::super::json::{expected_wait, now_ms, time_left};
 use super::super::service::told_warnings;
 use super::assets;
 use super::why::why;
@@ -237,7 +237,7 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
         since: rfc3339(began),
         since_shown: shown(began),
         lasted: span(now.saturating_sub(began)),
-        left: view.ends_in().map_or_else(|| "–".to_owned(), span),
+        left: time_left(view).map_or_else(|| "–".to_owned(), span),
     }
 }
 

@@ -37,6 +37,11 @@ fn done(value: bool) -> Value {
     pair(true, Value::Boolean(value))
 }
 
+/// The answer of `get_lock` for a ticket that has no permit.
+pub(super) fn not_held() -> Value {
+    done(false)
+}
+
 pub(super) fn no_such_lock() -> Value {
     refused(NO_SUCH_LOCK)
 }
@@ -98,8 +103,12 @@ impl Call<'_> {
         let (until, long_poll) = (begin + TRY_TIME, self.app.live().long_poll);
         loop {
             let answer = self.get_once(lock, id, begin + long_poll).await;
+            let standing = answer.as_ref().ok().and_then(|told| told.standing.clone());
             match self.told(answer) {
-                Ok(Outcome::Ticket(view)) => return done(view.is_held()),
+                Ok(Outcome::Ticket(view)) => {
+                    self.standings.extend(standing.map(|standing| (self.place, standing)));
+                    return done(view.is_held());
+                }
                 Ok(_) => return done(false),
                 Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
                 Err(Failure::Rejected(_) | Failure::ShuttingDown) => return done(false),

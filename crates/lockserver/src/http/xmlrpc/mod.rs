@@ -10,10 +10,10 @@ mod system_methods;
 
 use super::app::{App, attach};
 use super::auth::{self, Denied, RefusedBecause, Who};
-use super::connection::Connection;
+use super::connection::{Connection, Guard, guard};
 use super::routes::Face;
 use crate::access::Right;
-use crate::engine::Receipt;
+use crate::engine::{Receipt, Standing};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +28,10 @@ pub(super) struct Call<'a> {
     connection: &'a Arc<Connection>,
     who: Who,
     receipts: Vec<Arc<Receipt>>,
+    /// Of the tickets that the answer says are held: one, or in a multicall those of its calls, by their places.
+    standings: Vec<(usize, Arc<Standing>)>,
+    /// The place of the present call in a multicall.
+    place: usize,
     /// Inside a multicall nothing waits.
     in_multicall: bool,
     /// Why a call in a multicall was refused, the first one.
@@ -73,16 +77,30 @@ pub(super) async fn call(
         Err(request::Unreadable::TooSlow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
     };
-    let mut on_its_way =
-        Call { app: &app, connection: &connection, who, receipts: Vec::new(), in_multicall: false, refused: None };
+    let mut on_its_way = Call {
+        app: &app,
+        connection: &connection,
+        who,
+        receipts: Vec::new(),
+        standings: Vec::new(),
+        place: 0,
+        in_multicall: false,
+        refused: None,
+    };
+    let mut said = None;
     let mut response = match on_its_way.dispatch(call).await {
-        Ok(value) => xml(codec::encode_response(&value)),
+        Ok(value) => {
+            let response = xml(codec::encode_response(&value));
+            said = Some(value);
+            response
+        }
         Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
         Err(Refused::Denied(denied)) => auth::refusal(Face::XmlRpc, denied),
     };
     if let Some(why) = on_its_way.refused {
         response.extensions_mut().insert(RefusedBecause(why));
     }
+    while_held(&mut response, said, on_its_way.standings, on_its_way.in_multicall);
     for receipt in on_its_way.receipts {
         attach(&mut response, receipt);
     }
@@ -92,6 +110,33 @@ pub(super) async fn call(
 /// A key that may not do this: a fault, for that will never work. (Without a key the answer is 401.)
 pub(super) fn denied(denied: &Denied) -> Response {
     xml(codec::encode_fault(1, &denied.text))
+}
+
+/// Has an answer that says that tickets are held say what is true when it is written.
+fn while_held(
+    response: &mut Response,
+    said: Option<Value>,
+    standings: Vec<(usize, Arc<Standing>)>,
+    in_multicall: bool,
+) {
+    let Some(mut said) = said.filter(|_| !standings.is_empty()) else { return };
+    let standings = Arc::new(standings);
+    let seen = Arc::clone(&standings);
+    let stands = move || seen.iter().all(|(_, standing)| standing.ended().is_none());
+    let instead = move || {
+        for (place, _) in standings.iter().filter(|(_, standing)| standing.ended().is_some()) {
+            let result = match &mut said {
+                Value::Array(results) if in_multicall => results.get_mut(*place),
+                one => Some(one),
+            };
+            let not_held = lock_methods::not_held();
+            if let Some(result) = result {
+                *result = if in_multicall { Value::Array(vec![not_held]) } else { not_held };
+            }
+        }
+        xml(codec::encode_response(&said))
+    };
+    guard(response, Guard::new(stands, instead));
 }
 
 fn xml(text: String) -> Response {

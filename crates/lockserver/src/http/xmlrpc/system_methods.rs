@@ -68,7 +68,8 @@ impl Call<'_> {
         }
         self.in_multicall = true;
         let mut results = Vec::with_capacity(calls.len());
-        for call in calls {
+        for (place, call) in calls.into_iter().enumerate() {
+            self.place = place;
             let result = match method_call(call) {
                 // Boxed because dispatch comes back here; once, as a multicall in a multicall is refused.
                 Ok(call) => Box::pin(self.dispatch(call)).await,

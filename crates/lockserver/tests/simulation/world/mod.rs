@@ -288,7 +288,7 @@ impl World {
         let lost: Vec<(Option<usize>, u64, Ask)> =
             std::mem::take(&mut self.flights).into_iter().map(|f| (f.client, f.job, f.ask)).collect();
         let writing =
-            std::mem::take(&mut self.writing).into_iter().filter(|w| w.deliver).map(|w| (w.client, w.job, w.ask));
+            std::mem::take(&mut self.writing).into_iter().filter(|w| w.heard).map(|w| (w.client, w.job, w.ask));
         for (client, job, ask) in lost.into_iter().chain(writing) {
             self.nothing_heard(client, job, ask);
         }
@@ -309,7 +309,7 @@ impl World {
             }
             let job = self.clients[number].job;
             let busy = self.flights.iter().any(|f| f.client == Some(number) && f.job == job)
-                || self.writing.iter().any(|w| w.client == Some(number) && w.job == job && w.deliver);
+                || self.writing.iter().any(|w| w.client == Some(number) && w.job == job && w.heard);
             let second = self.clients[number].phase == Phase::Queued && self.dice.permille(30);
             if busy && !second {
                 continue;
@@ -333,9 +333,11 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 41] = [
+pub(crate) const WANTED: [&str; 43] = [
     "answers delivered late",
-    "answers lost",
+    "answers lost on their way",
+    "answers read of which the server does not know it",
+    "answers that never left",
     "clients killed",
     "clients served",
     "closed permits opened",

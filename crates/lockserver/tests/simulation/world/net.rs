@@ -5,7 +5,7 @@ use crate::client::{Ask, Heard, Phase};
 use crate::flight::{Call, Connection, Fate, Flight, Writing};
 use crate::judge::Debt;
 use lock_core::{Command, Outcome, State};
-use lockserver::engine::{Answer, Presence};
+use lockserver::engine::{Answer, Delivery, Presence};
 
 impl World {
     pub(super) fn nothing_heard(&mut self, client: Option<usize>, job: u64, ask: Ask) {
@@ -35,7 +35,9 @@ impl World {
             self.vanish(flight);
         }
         for writing in self.writing.iter_mut().filter(|writing| writing.client == Some(number)) {
-            writing.deliver = false;
+            writing.heard = false;
+            // Whether it had read what was on its way, nobody knows.
+            writing.delivery = writing.delivery.max(Delivery::Unknown);
         }
     }
 
@@ -61,11 +63,13 @@ impl World {
         };
         let lost = !self.drain && self.dice.permille(self.weather.answer_lost);
         let slow = self.dice.from(1..=15);
-        let fate = match self.dice.from(0..=3) {
-            0 if lost => Fate::Lost,
-            1 if lost => Fate::Slow(slow),
-            2 if lost => Fate::SlowLost(slow),
-            _ => Fate::Delivered,
+        let unheard = self.dice.pick(&[Delivery::Unknown, Delivery::Unsent]);
+        let fate = match self.dice.from(0..=4) {
+            0 if lost => Fate { heard: false, steps: 0, delivery: unheard },
+            1 if lost => Fate { steps: slow, ..Fate::DELIVERED },
+            2 if lost => Fate { heard: false, steps: slow, delivery: unheard },
+            3 if lost => Fate { heard: true, steps: slow / 8, delivery: Delivery::Unknown },
+            _ => Fate::DELIVERED,
         };
         self.flown += 1;
         let flight = Flight {
@@ -167,15 +171,16 @@ impl World {
             let waited = flight.waits && flight.seen;
             self.judge.answered(&flight.command, &answer, self.step, failed, only, waited);
             let broken = flight.connection.as_ref().is_some_and(|one| !one.is_open());
-            let (until_step, deliver) = match flight.fate {
-                _ if broken => (self.step, false),
-                Fate::Delivered => (self.step, true),
-                Fate::Lost => (self.step, false),
-                Fate::Slow(steps) => (self.step + steps, true),
-                Fate::SlowLost(steps) => (self.step + steps, false),
-            };
-            if !deliver {
-                self.trace.count("answers lost");
+            let unsent = Fate { heard: false, steps: 0, delivery: Delivery::Unsent };
+            let Fate { heard, steps, delivery } = if broken { unsent } else { flight.fate };
+            let until_step = self.step + steps;
+            match (heard, delivery) {
+                (true, Delivery::Unknown) => self.trace.count("answers read of which the server does not know it"),
+                (false, Delivery::Unknown) => self.trace.count("answers lost on their way"),
+                (false, _) => self.trace.count("answers that never left"),
+                (true, _) => {}
+            }
+            if !heard {
                 self.nothing_heard(flight.client, flight.job, flight.ask);
             } else if until_step > self.step {
                 self.trace.count("answers delivered late");
@@ -189,7 +194,8 @@ impl World {
                 sent: flight.sent,
                 answered_step: self.step,
                 until_step,
-                deliver,
+                heard,
+                delivery,
             });
         }
         self.flights = waiting;
@@ -214,12 +220,15 @@ impl World {
             std::mem::take(&mut self.writing).into_iter().partition(|writing| writing.until_step <= self.step);
         self.writing = later;
         for writing in due {
-            let delivered = writing.deliver && self.deliver(&writing);
+            let taken = !writing.heard || self.deliver(&writing);
+            let delivery = if taken { writing.delivery } else { Delivery::Unsent };
             if let Ok(told) = &writing.told {
-                if let Some(receipt) = told.receipt.as_ref().filter(|_| delivered) {
-                    receipt.confirm();
+                if let Some(receipt) = &told.receipt {
+                    receipt.settle(delivery);
                 }
-                self.judge.receipt(&writing.command, told, writing.answered_step, delivered);
+                // Not what the engine makes of it.
+                let may_know = delivery != Delivery::Unsent;
+                self.judge.receipt(&writing.command, told, writing.answered_step, may_know);
             }
         }
     }

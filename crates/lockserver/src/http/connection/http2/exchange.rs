@@ -4,7 +4,7 @@ use super::super::Receipt;
 use super::super::answer::{Answer, ask};
 use super::super::client::Connection;
 use super::super::drive::Common;
-use super::super::link::Link;
+use super::super::link::{Link, tell};
 use super::body::Inbound;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, DATE, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -150,7 +150,9 @@ impl Exchange {
         respond: &mut SendResponse<Bytes>,
         connection: &Connection,
     ) -> Result<(), Unsent> {
-        let Answer { response, receipts, bodiless } = answer;
+        let answer = answer.last_look(connection).await.ok_or(Unsent::Stalled)?;
+        let bodiless = answer.is_bodiless();
+        let Answer { response, receipts, .. } = answer;
         let (mut parts, body) = response.into_parts();
         clean(&mut parts.headers);
         let bodiless = bodiless || body.is_end_stream();
@@ -165,6 +167,7 @@ impl Exchange {
                 // Before the receipts hear of it, so that nothing more is written.
                 sender.send_reset(Reason::CANCEL);
             }
+            owed.gone = matches!(sent, Err(Unsent::Gone));
             sent?;
         }
         // Until the frame that ends the stream has left HTTP, which only the client's window can delay now.
@@ -175,10 +178,12 @@ impl Exchange {
                 () = is_reset(&mut sender, connection) => Err(Unsent::Gone),
             }
         };
-        timeout(limit, written).await.unwrap_or_else(|_| {
+        let result = timeout(limit, written).await.unwrap_or_else(|_| {
             sender.send_reset(Reason::CANCEL);
             Err(Unsent::Stalled)
-        })
+        });
+        owed.gone = matches!(result, Err(Unsent::Gone));
+        result
     }
 }
 
@@ -188,25 +193,25 @@ impl Drop for Exchange {
     }
 }
 
-/// The receipts of an answer that is not written yet. Dropped before it is, they hear that it was lost.
+/// The receipts of an answer that is not written yet. Dropped before it is, they hear how much of it was.
 struct Owed {
     link: Arc<Link>,
     stream: u32,
+    /// Nobody is there for it any more.
+    gone: bool,
     written: oneshot::Receiver<()>,
 }
 
 impl Owed {
     fn new(link: &Arc<Link>, stream: u32, receipts: Vec<Receipt>) -> Self {
         let written = link.flow(|flow| flow.owes(stream, receipts));
-        Self { link: Arc::clone(link), stream, written }
+        Self { link: Arc::clone(link), stream, gone: true, written }
     }
 }
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        for receipt in self.link.flow(|flow| flow.withdrawn(self.stream)) {
-            receipt.settle(false);
-        }
+        tell(self.link.flow(|flow| flow.withdrawn(self.stream, self.gone)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! The state of a connection by itself, in invented time.
 
-use super::super::flow::{Flow, Overdue};
-use super::super::frames::Frames;
+use super::super::delivery::Wire;
+use super::super::flow::{Flow, Overdue, Settled};
+use super::super::frames::{Frame, Frames};
 use super::*;
 use tokio::time::Instant as Clock;
 
@@ -30,7 +31,7 @@ fn each_phase_has_its_deadline() {
     flow.wrote(10);
     assert_eq!(deadline(&flow, began), None, "it moves on");
     assert!(!flow.flushed(began + 800 * MS), "the answer goes on");
-    flow.answered(Vec::new());
+    flow.answered(0, Vec::new());
     assert!(!flow.flushed(began + 900 * MS), "nobody waits for a receipt");
     assert_eq!(deadline(&flow, began), Some((limits.idle_time + 900 * MS, Overdue::Idle)));
 }
@@ -40,38 +41,43 @@ fn receipts_are_settled_by_what_was_acknowledged_and_no_more() {
     let (tell, told) = std::sync::mpsc::channel();
     let receipt = |name: &'static str| {
         let tell = tell.clone();
-        let hear = move |reached| {
-            let _ = tell.send((name, reached));
+        let hear = move |delivery| {
+            let _ = tell.send((name, delivery));
         };
         vec![Receipt::new(hear)]
     };
-    let settle = |flow: &mut Flow, bytes, failed, now| {
-        flow.acknowledged(bytes, failed, now).into_iter().for_each(|(receipt, reached)| receipt.settle(reached));
+    let heard = |settled: Settled| {
+        settled.into_iter().for_each(|(receipt, delivery)| receipt.settle(delivery));
         told.try_iter().collect::<Vec<_>>()
     };
+    let wire = |acknowledged, over| Wire { sent: 200, acknowledged, over };
     let began = Clock::now();
     let mut flow = Flow::new(began);
     for (name, bytes) in [("a", 100), ("b", 50), ("c", 50)] {
         flow.request();
-        flow.answered(receipt(name));
+        flow.answered(flow.written(), receipt(name));
         flow.wrote(bytes);
         assert!(flow.flushed(began), "{name}");
     }
     assert!(!flow.is_idle(), "it owes receipts");
     assert_eq!(deadline(&flow, began), Some((Limits::default().receipt_time, Overdue::Unacknowledged)));
-    assert_eq!(settle(&mut flow, 99, false, began), []);
-    assert_eq!(settle(&mut flow, 150, false, began), [("a", true), ("b", true)]);
-    assert_eq!(settle(&mut flow, 199, true, began), [("c", false)]);
+    assert_eq!(heard(flow.looked(wire(99, false), began)), []);
+    assert_eq!(heard(flow.looked(wire(150, false), began)), [("a", Delivered), ("b", Delivered)]);
+    assert_eq!(heard(flow.looked(wire(199, true), began)), [("c", Unknown)]);
     assert!(flow.is_idle());
 
-    // A failure does not undo what had arrived before it.
-    flow.answered(receipt("d"));
+    // The end does not undo what had arrived before it, and what was not sent before it never is.
+    flow.answered(200, receipt("d"));
+    flow.wrote(10);
     flow.flushed(began);
-    flow.answered(receipt("e"));
-    assert_eq!(settle(&mut flow, 200, true, began), [("d", true)]);
-    // What was never written is lost with the connection.
-    drop(flow.abandon());
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("e", false)]);
+    flow.cut(205, receipt("e"));
+    flow.answered(210, receipt("f"));
+    flow.wrote(10);
+    flow.flushed(began);
+    flow.answered(220, receipt("g"));
+    let end = Wire { sent: 210, acknowledged: 210, over: true };
+    assert_eq!(heard(flow.looked(end, began)), [("d", Delivered), ("f", Unsent)]);
+    assert_eq!(heard(flow.abandon(end)), [("g", Unsent), ("e", Unknown)]);
 }
 
 #[test]
@@ -79,7 +85,7 @@ fn looks_for_an_acknowledgement_become_rarer() {
     let began = Clock::now();
     let mut flow = Flow::new(began);
     assert_eq!(flow.next_look(), None);
-    flow.answered(vec![Receipt::new(|_| ())]);
+    flow.answered(0, vec![Receipt::new(|_| ())]);
     flow.wrote(1);
     flow.flushed(began);
     let (mut now, mut pauses) = (began, Vec::new());
@@ -87,7 +93,7 @@ fn looks_for_an_acknowledgement_become_rarer() {
         let next = flow.next_look().expect("awaited");
         pauses.push((next - now).as_millis());
         now = next;
-        assert!(flow.acknowledged(0, false, now).is_empty());
+        assert!(flow.looked(Wire { sent: 1, acknowledged: 0, over: false }, now).is_empty());
     }
     assert_eq!(pauses, [0, 1, 2, 4, 8, 16, 32, 64, 100, 100]);
 }
@@ -104,58 +110,59 @@ fn answers_of_streams_are_written_when_their_last_frame_is() {
     let (tell, told) = std::sync::mpsc::channel();
     let receipt = |name: &'static str| {
         let tell = tell.clone();
-        let hear = move |reached| {
-            let _ = tell.send((name, reached));
+        let hear = move |delivery| {
+            let _ = tell.send((name, delivery));
         };
         vec![Receipt::new(hear)]
     };
     let frame = |kind: u8, flags: u8, stream: u8| {
         let mut found = None;
-        Frames::of_server().pass(&[0, 0, 0, kind, flags, 0, 0, 0, stream], |frame| found = Some(frame));
+        Frames::of_server().pass(&[0, 0, 0, kind, flags, 0, 0, 0, stream], |frame, _| found = Some(frame));
         found.expect("a frame")
     };
+    let write = |flow: &mut Flow, frame: Frame| {
+        flow.frame_begun(frame, flow.written());
+        flow.frame_written(frame);
+    };
     let end = |stream| frame(0, 1, stream);
-    let reset = |stream| frame(3, 0, stream);
-    let settle = |flow: &mut Flow, bytes, now| {
-        flow.acknowledged(bytes, false, now).into_iter().for_each(|(receipt, reached)| receipt.settle(reached));
+    let heard = |settled: Settled| {
+        settled.into_iter().for_each(|(receipt, delivery)| receipt.settle(delivery));
         told.try_iter().collect::<Vec<_>>()
     };
+    let wire = |acknowledged| Wire { sent: 1000, acknowledged, over: false };
     let began = Clock::now();
     let mut flow = Flow::new(began);
     let mut written = Vec::new();
-    for (stream, name) in [(1, "a"), (3, "b"), (5, "c"), (7, "d")] {
+    for (stream, name) in [(1, "a"), (3, "b"), (5, "c"), (7, "d"), (9, "e")] {
         flow.request();
         written.push(flow.owes(stream, receipt(name)));
     }
     // Written, but not to the end of any stream; then one of them to its end.
-    flow.frame_written(frame(0, 0, 1));
+    write(&mut flow, frame(0, 0, 1));
     flow.wrote(100);
     assert!(!flow.flushed(began));
-    assert_eq!(settle(&mut flow, 100, began), []);
+    assert_eq!(heard(flow.looked(wire(100), began)), []);
     assert!(written[1].try_recv().is_err());
-    flow.frame_written(end(3));
+    write(&mut flow, end(3));
     assert!(written[1].try_recv().is_ok());
     flow.wrote(50);
     assert!(flow.flushed(began));
     flow.request_over(began);
-    assert_eq!(settle(&mut flow, 149, began), []);
-    assert_eq!(settle(&mut flow, 150, began), [("b", true)]);
-    assert_eq!(deadline(&flow, began), None, "three are busy");
-    // One that the client resets before it has confirmed the answer, and one before it was written.
-    flow.frame_written(end(1));
-    flow.wrote(10);
-    assert!(flow.flushed(began));
-    drop(flow.frame_read(reset(1)));
+    assert_eq!(heard(flow.looked(wire(149), began)), []);
+    assert_eq!(heard(flow.looked(wire(150), began)), [("b", Delivered)]);
+    assert_eq!(deadline(&flow, began), None, "four are busy");
+    // Given up by their clients: one in the middle, one before anything of it had left.
+    assert_eq!(heard(flow.withdrawn(1, true)), [("a", Unknown)]);
     flow.request_over(began);
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("a", false)]);
-    drop(flow.withdrawn(5));
+    assert_eq!(heard(flow.withdrawn(5, true)), [("c", Unsent)]);
     flow.request_over(began);
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("c", false)]);
-    assert_eq!(settle(&mut flow, 160, began), []);
+    // Given up by the server: who knows what is on its way.
+    assert_eq!(heard(flow.withdrawn(7, false)), [("d", Unknown)]);
+    flow.request_over(began);
+    assert_eq!(heard(flow.looked(wire(160), began)), []);
     // The last one is over when the connection is.
     assert!(!flow.is_idle());
-    drop(flow.abandon());
-    assert_eq!(told.try_iter().collect::<Vec<_>>(), [("d", false)]);
+    assert_eq!(heard(flow.abandon(wire(160))), [("e", Unsent)]);
     flow.request_over(began + MS);
     assert_eq!(deadline(&flow, began), Some((Limits::default().idle_time + MS, Overdue::Idle)));
 }

@@ -25,7 +25,7 @@ async fn pipelined_requests_are_answered_in_order() {
     for body in ["hello", "sent", "127.0.0.1", "", "hello"] {
         assert_eq!(client.answer().await.1, body);
     }
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
 }
 
 #[tokio::test]
@@ -42,6 +42,38 @@ async fn http_1_0_closes_unless_asked_to_stay() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_end_of_its_request_says_whether_the_connection_goes_on() {
+    let mut server = Server::start(Limits::default()).await;
+    let head = |more: &str| format!("POST /ignore HTTP/1.1\r\nHost: t\r\n{more}\r\n");
+    // What nobody wants of a body, and is there or about to come, is thrown away.
+    let mut client = server.client().await;
+    for body in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"] {
+        let (more, body) = body.split_once("\r\n\r\n").expect("both");
+        client.send(&head(&format!("{more}\r\n"))).await;
+        client.send(body).await;
+        let (head, text) = client.answer().await;
+        assert!(text == "ignored" && !head.contains("connection: close"), "{head}");
+    }
+    client.expect("/hello", "hello").await;
+    // One that does not come, is too large, or is to be asked for: the connection ends, and the answer says so.
+    for more in
+        ["Content-Length: 5\r\n", "Content-Length: 1000000\r\n", "Content-Length: 5\r\nExpect: 100-continue\r\n"]
+    {
+        let mut client = server.client().await;
+        client.send(&head(more)).await;
+        let (head, text) = client.answer().await;
+        assert!(text == "ignored" && head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+        assert_eq!(client.rest().await, "");
+    }
+    while server.receipts.try_recv().is_ok() {}
+    // HTTP itself refuses what it cannot read.
+    let mut client = server.client().await;
+    client.send("GET / nonsense\r\n\r\n").await;
+    let rest = client.rest().await.to_ascii_lowercase();
+    assert!(rest.starts_with("http/1.1 400") && rest.contains("connection: close"), "{rest}");
+}
+
+#[tokio::test]
 async fn a_half_closed_client_gets_its_answer_with_a_receipt() {
     let mut server = Server::start(Limits::default()).await;
     for request in ["GET /receipt HTTP/1.0\r\n\r\n", "GET /receipt HTTP/1.1\r\nHost: t\r\n\r\n"] {
@@ -50,7 +82,7 @@ async fn a_half_closed_client_gets_its_answer_with_a_receipt() {
         client.half_close().await;
         let all = client.rest().await;
         assert!(all.ends_with("sent"), "{all}");
-        assert!(server.receipt().await);
+        assert_eq!(server.receipt().await, Delivered);
     }
 }
 
@@ -63,7 +95,7 @@ async fn a_half_closed_client_that_waits_is_not_cancelled() {
     assert!(!connection.is_open());
     server.go.add_permits(1);
     assert!(client.rest().await.ends_with("waited"));
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
 }
 
 #[tokio::test]
@@ -92,7 +124,7 @@ async fn an_answer_before_the_end_of_the_request_arrives_whole() {
     // The rest of the request meets nobody, and must not destroy what was answered.
     drop(within(client.0.write_all(&[b'x'; 300_000])).await);
     assert_eq!(body, "ignored");
-    assert!(server.receipt().await);
+    assert_eq!(server.receipt().await, Delivered);
 }
 
 #[tokio::test]
@@ -103,6 +135,6 @@ async fn a_panicking_handler_is_answered_500_and_harms_nobody() {
     let (head, body) = client.answer().await;
     assert!(head.starts_with("http/1.1 500 ") && head.contains("text/plain"), "{head}");
     assert!(body.starts_with("internal error"), "{body}");
-    assert!(!server.receipt().await, "what the handler held is lost");
+    assert_eq!(server.receipt().await, Unsent, "what the handler held is lost");
     client.expect("/hello", "hello").await;
 }

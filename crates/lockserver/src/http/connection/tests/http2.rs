@@ -102,7 +102,7 @@ async fn a_hundred_requests_wait_on_one_connection() {
         assert_eq!(asked.text().await, "waited");
     }
     for _ in 0..100 {
-        assert_eq!(server.both_receipts().await, (true, true));
+        assert_eq!(server.both_receipts().await, (Delivered, Delivered));
     }
     client.expect("/hello", "hello").await;
 }
@@ -116,21 +116,21 @@ async fn requests_of_every_kind_are_answered() {
     assert_eq!(asked.text().await.len(), 60_000);
     for path in ["/receipt", "/empty", "/large"] {
         client.get(path).await.text().await;
-        assert!(server.receipt().await, "{path}");
+        assert_eq!(server.receipt().await, Delivered, "{path}");
     }
     let (status, headers, body) = client.ask("HEAD", "/receipt", true).await.head().await;
     assert_eq!((status, text(body).await.as_str()), (StatusCode::OK, ""));
     assert!(headers.contains_key("date"), "{headers:?}");
-    assert!(server.receipt().await, "an answer without its body is whole");
+    assert_eq!(server.receipt().await, Delivered, "an answer without its body is whole");
     let (status, _, body) = client.get("/panic").await.head().await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(text(body).await.starts_with("internal error"));
-    assert!(!server.receipt().await, "what the handler held is lost");
+    assert_eq!(server.receipt().await, Unsent, "what the handler held is lost");
     // An answer before the end of the request arrives whole.
     let mut asked = client.ask("POST", "/ignore", false).await;
     asked.stream.send_data(Bytes::from("beginning"), false).expect("send");
     assert_eq!(asked.text().await, "ignored");
-    assert!(server.receipt().await);
+    assert_eq!(server.receipt().await, Delivered);
     client.expect("/hello", "hello").await;
 }
 
@@ -147,10 +147,10 @@ async fn a_stream_that_is_reset_has_no_client_and_the_others_have() {
     assert!(!left.is_open() && stays.is_open());
     // The handler goes on and makes its answer, which reaches nobody.
     server.go.add_permits(1);
-    assert_eq!(server.both_receipts().await, (false, false));
+    assert_eq!(server.both_receipts().await, (Unsent, Unsent));
     server.go.add_permits(1);
     assert_eq!(second.text().await, "waited");
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_client_that_leaves_leaves_all_its_requests() {
     }
     server.go.add_permits(3);
     for _ in 0..3 {
-        assert_eq!(server.both_receipts().await, (false, false));
+        assert_eq!(server.both_receipts().await, (Unsent, Unsent));
     }
 }
 
@@ -184,12 +184,12 @@ async fn an_answer_that_the_window_holds_back_is_not_written() {
     let (_, _, mut body) = asked.head().await;
     assert_eq!(within(body.data()).await.expect("data").expect("data").len(), 2);
     assert!(server.receipts.try_recv().is_err(), "half an answer is none");
-    assert!(!server.receipt().await, "in time it is lost");
+    assert_eq!(server.receipt().await, Unknown, "a part of it may have been read");
     let reset = within(body.data()).await.expect("an error").expect_err("a reset");
     assert_eq!(reset.reason(), Some(Reason::CANCEL));
     // One that opens its window gets all.
     assert_eq!(client.get("/receipt").await.text().await, "sent");
-    assert!(server.receipt().await);
+    assert_eq!(server.receipt().await, Delivered);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn a_silent_client_with_requests_under_way_is_asked_and_given_up() {
         outcomes.push(server.receipt().await);
     }
     outcomes.sort_unstable();
-    assert_eq!(outcomes, [false, false, true, true]);
+    assert_eq!(outcomes, [Delivered, Delivered, Unsent, Unsent]);
     assert_eq!(asked.text().await, "waited");
 }
 
@@ -236,7 +236,7 @@ async fn a_stopping_server_finishes_what_it_began_over_http2() {
     server.go.add_permits(1);
     assert_eq!(waiting.text().await, "waited");
     within(&mut client.running).await.expect("a task").expect("an end without an error");
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
     assert_eq!(within(&mut server.done).await.expect("serve"), 0);
 }
 
@@ -249,7 +249,7 @@ async fn a_stopping_server_does_not_wait_for_ever_over_http2() {
     let connection = within(server.seen.recv()).await.expect("a connection");
     server.stop.send_replace(true);
     assert_eq!(within(&mut server.done).await.expect("serve"), 1);
-    assert_eq!(server.both_receipts().await, (false, false));
+    assert_eq!(server.both_receipts().await, (Unsent, Unsent));
     assert!(!connection.is_open());
 }
 
@@ -339,7 +339,7 @@ async fn the_name_of_the_server_stands_where_http_1_has_it() {
     client.expect("/host", "locks.test").await;
     server.go.add_permits(1);
     client.expect("/wait", "waited").await;
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
 }
 
 #[tokio::test]

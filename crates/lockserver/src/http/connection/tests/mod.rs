@@ -12,6 +12,7 @@ mod stop;
 mod tls;
 
 use super::{Connection, Limits, Listener, Receipt, attach, serve};
+use crate::engine::Delivery::{self, Delivered, Unknown, Unsent};
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, Response};
 use axum::routing::{get, post};
@@ -45,15 +46,15 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 #[derive(Clone)]
 struct Props {
     seen: mpsc::UnboundedSender<Arc<Connection>>,
-    receipts: mpsc::UnboundedSender<bool>,
+    receipts: mpsc::UnboundedSender<Delivery>,
     go: Arc<Semaphore>,
 }
 
 impl Props {
     fn receipt(&self) -> Receipt {
         let receipts = self.receipts.clone();
-        Receipt::new(move |reached| {
-            let _ = receipts.send(reached);
+        Receipt::new(move |delivery| {
+            let _ = receipts.send(delivery);
         })
     }
 }
@@ -66,12 +67,12 @@ struct Server {
     /// Connections of the requests that reached `/wait`.
     seen: mpsc::UnboundedReceiver<Arc<Connection>>,
     /// Outcomes of receipts.
-    receipts: mpsc::UnboundedReceiver<bool>,
+    receipts: mpsc::UnboundedReceiver<Delivery>,
     /// One permit lets one `/wait` answer.
     go: Arc<Semaphore>,
 }
 
-fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::UnboundedReceiver<bool>) {
+fn router() -> (Router, Props, mpsc::UnboundedReceiver<Arc<Connection>>, mpsc::UnboundedReceiver<Delivery>) {
     let (seen, seen_end) = mpsc::unbounded_channel();
     let (receipts, receipts_end) = mpsc::unbounded_channel();
     let props = Props { seen, receipts, go: Arc::new(Semaphore::new(0)) };
@@ -154,11 +155,11 @@ impl Server {
         (client, within(self.seen.recv()).await.expect("a connection"))
     }
 
-    async fn receipt(&mut self) -> bool {
+    async fn receipt(&mut self) -> Delivery {
         within(self.receipts.recv()).await.expect("an outcome")
     }
 
-    async fn both_receipts(&mut self) -> (bool, bool) {
+    async fn both_receipts(&mut self) -> (Delivery, Delivery) {
         (self.receipt().await, self.receipt().await)
     }
 }

@@ -22,7 +22,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     assert_eq!(waiting.rest().await, "");
     drop(waiting);
     assert_eq!(within(&mut server.done).await.expect("serve"), 0);
-    assert_eq!(server.both_receipts().await, (true, true));
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn a_stopping_server_does_not_wait_for_ever() {
     server.stop.send_replace(true);
     let cut = within(&mut server.done).await.expect("serve");
     assert!((1..=2).contains(&cut), "{cut}");
-    assert_eq!(server.both_receipts().await, (false, false));
+    assert_eq!(server.both_receipts().await, (Unsent, Unsent));
     assert!(!connection.is_open());
     assert_eq!(waiting.rest().await, "");
 }
