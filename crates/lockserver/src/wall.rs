@@ -1,7 +1,6 @@
 //! Wall times, which are only shown: for people, for names of files, and for counters that begin at the clock. A clock that stands
 //! before 1970 or after 9999 is shown as the nearest time between. (Linux itself sets none before 1970; HTTP/1 in `hyper` would not survive it.)
-//! And the
-//! monotonic clock, which tells how old something is.
+//! And the monotonic clock, which tells how old something is.
 
 use jiff::Timestamp;
 use lock_core::{Ms, WallMs};
