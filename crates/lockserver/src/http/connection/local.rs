@@ -81,8 +81,32 @@ fn remove_stale(path: &Path) -> Result<(), LocalError> {
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(other),
         Ok(_) => Err(LocalError::InUse(path.to_owned())),
+        // Another user's: whether a server answers on it, the kernel says.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match listens(path) {
+            Ok(true) => Err(LocalError::InUse(path.to_owned())),
+            Ok(false) => fs::remove_file(path).map_err(other),
+            Err(_) => Err(other(error)),
+        },
         Err(error) => Err(other(error)),
     }
+}
+
+/// Whether a socket of this path listens, by the kernel's list of them (proc_pid_net(5)).
+fn listens(path: &Path) -> io::Result<bool> {
+    // Num RefCount Protocol Flags Type St Inode Path; __SO_ACCEPTCON among the flags says that it listens.
+    const ACCEPTS: u32 = 0x10000;
+    let whole = fs::canonicalize(path)?;
+    let list = fs::read_to_string("/proc/net/unix")?;
+    Ok(list.lines().skip(1).any(|line| {
+        let flags = line.split_whitespace().nth(3).and_then(|flags| u32::from_str_radix(flags, 16).ok());
+        let name =
+            (0..7).fold(line, |rest, _| rest.trim_start().split_once(' ').map_or("", |(_, rest)| rest)).trim_start();
+        let name = Path::new(name);
+        // One that was bound by a relative path may be this one.
+        let same =
+            if name.is_absolute() { name == whole || name == path } else { name.file_name() == path.file_name() };
+        flags.is_some_and(|flags| flags & ACCEPTS != 0) && same
+    }))
 }
 
 fn inode(path: &Path) -> Option<(u64, u64)> {
@@ -102,5 +126,23 @@ impl Accept for LocalListener {
         let (stream, _) = self.inner.accept().await?;
         let uid = stream.peer_cred()?.uid();
         Ok((Stream::Local(stream), Peer::Local { uid }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_whether_a_socket_listens() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(listens(&path).unwrap(), "it listens");
+        drop(listener);
+        assert!(path.exists(), "its file stays");
+        assert!(!listens(&path).unwrap(), "nobody listens any more");
+        remove_stale(&path).unwrap();
+        assert!(!path.exists(), "a dead one is removed");
     }
 }
