@@ -1,9 +1,9 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench audit screenshots packages release
+.PHONY: help run test check fmt bench bench-hostile audit screenshots packages release
 
 help: ## print this list
-	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 15
 
 run: ## build the server and run it here, with its store in ./var; PORT=9191 takes another port
 	@scripts/run
@@ -19,6 +19,9 @@ fmt: ## format the code
 
 bench: ## measure: beside lockserver 0.36 where Python 2.7 is, and with 100,000 tickets queued
 	@scripts/bench
+
+bench-hostile: ## measure what a client notices while another one does its worst; ATTACK_SECONDS=10 shortens each attack
+	@scripts/bench hostile
 
 screenshots: ## take pictures of the page into target/screenshots, and that of README
 	@scripts/screenshots
