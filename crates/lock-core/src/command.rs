@@ -450,7 +450,11 @@ impl Outcome {
     pub fn visited(&self) -> usize {
         match self {
             Self::Lock(lock) => lock.visited(),
-            Self::Locks(page) => page.locks.iter().map(LockView::visited).sum(),
+            // Those that are on later pages are counted.
+            Self::Locks(page) => {
+                let counted = usize::try_from(page.more / 16).unwrap_or(usize::MAX);
+                page.locks.iter().map(LockView::visited).sum::<usize>() + counted
+            }
             Self::Tickets(page) => page.visited,
             _ => 0,
         }

@@ -151,7 +151,7 @@ pub const LISTED_CLOSURES_MAX: usize = 1000;
 pub const LISTED_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Locks, tickets and the like that are visited for those who only look, in one step of the engine; the rest of them waits
 /// for the next.
-pub const STEP_VISITS_MAX: usize = 4000;
+pub const STEP_VISITS_MAX: usize = 1000;
 /// Requests that only look and wait for the engine.
 pub const LOOKS_MAX: usize = 1000;
 /// Requests that only look and are under way at a time, of all clients: over it they are told to try again.

@@ -168,9 +168,10 @@ impl Lanes {
         Ok(())
     }
 
-    /// The next request that only looks.
-    pub(crate) fn take_look(&self) -> Option<Request> {
-        self.queues().looks.pop_front()
+    /// The next request that only looks, if it is wanted.
+    pub(crate) fn take_look(&self, wanted: impl Fn(&Request) -> bool) -> Option<Request> {
+        let mut queues = self.queues();
+        if queues.looks.front().is_some_and(wanted) { queues.looks.pop_front() } else { None }
     }
 
     /// Sends a request that is never shed; waits for room if there is none.

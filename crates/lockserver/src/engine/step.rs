@@ -48,6 +48,8 @@ pub struct Engine {
     pub(crate) audit: Audit,
     /// Who asked for which events of this step.
     causes: Vec<(Range<usize>, Caller)>,
+    /// Before this the locks are not measured again.
+    pub(crate) measure_again_ms: u64,
     /// Service time of the last commit.
     pub(crate) saved_at: u64,
     /// Service time at which the term began.
@@ -99,6 +101,7 @@ impl Engine {
             metrics,
             audit,
             causes: Vec::new(),
+            measure_again_ms: 0,
             saved_at: 0,
             began_at: 0,
             pause_in_doubt: false,

@@ -17,7 +17,7 @@ fn list(after: Option<&str>, limit: usize) -> Command {
 }
 
 /// A server with so many locks more.
-fn many(locks: usize) -> Rig {
+pub(crate) fn many(locks: usize) -> Rig {
     let mut rig = Rig::new(1);
     let target = |number| Target::Lock(LockName::new(&format!("lock-{number:05}")).unwrap());
     let definition = |number| Definition { target: target(number), settings: Settings::new(1), paused: false };
@@ -87,4 +87,13 @@ fn too_many_who_look_are_shed_and_nobody_else_is() {
     rig.step(1);
     assert!(ticket(&now(&mut takes)).is_held());
     drop(looks);
+}
+
+#[test]
+fn a_page_is_the_work_of_a_step_however_many_locks_are_behind_it() {
+    // The locks that are not on the page are counted, and that counts.
+    let mut rig = many(limits::LISTED_LOCKS_MAX * 20);
+    let mut looks: Vec<Coming> = (0..10).map(|n| rig.send(list(Some(&format!("lock-{n:05}")), 50))).collect();
+    rig.step(1);
+    assert_eq!(answered(&mut looks).len(), 1);
 }

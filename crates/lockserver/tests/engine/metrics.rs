@@ -52,6 +52,20 @@ fn only_what_is_durable_is_counted_and_measured() {
 }
 
 #[test]
+fn measuring_many_locks_again_and_again_is_a_small_part_of_the_engines_time() {
+    let mut rig = crate::looks::many(2000);
+    rig.hold(acquire(1, IfBusy::Refuse));
+    assert!(measure(&mut rig));
+    assert_eq!(held(&rig).as_deref(), Some("1"));
+    rig.ask(crate::rig::release(1)).unwrap();
+    assert!(measure(&mut rig), "it is answered");
+    assert_eq!(held(&rig).as_deref(), Some("1"), "as it was a moment ago");
+    rig.step(30);
+    assert!(measure(&mut rig));
+    assert_eq!(held(&rig).as_deref(), Some("0"));
+}
+
+#[test]
 fn loads_that_fail_are_counted() {
     let mut rig = Rig::new(1);
     rig.next(Next::FailsWithoutEffect);
