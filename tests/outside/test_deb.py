@@ -225,6 +225,21 @@ class TestDeb:
         assert system.run("stat", "-c", "%U:%G", "/srv/logs/lock.log") == "root:root\n" and "serves on" in log.read_text()
         assert not system.path("/etc/logrotate.d/lockserver-from-0.36").exists()
 
+    def test_a_log_where_everybody_may_write_is_given_to_nobody(self, debian):
+        """Between the look at a file and its chown it could be exchanged; so an upgrade says what to do, and a purge leaves it."""
+        system = debian()
+        packages.install_036(system, None)
+        system.put(CONF, "[general]\nSERVER=0.0.0.0\nLOG_FILE=/srv/logs/lock.log\n")
+        system.put("/srv/logs/lock.log", "old\n")
+        system.run("chmod", "1777", "/srv/logs")
+        said = install(system)
+        assert "everybody may write to /srv/logs: nothing was changed there" in said
+        assert system.run("stat", "-c", "%U:%G", "/srv/logs/lock.log") == "root:root\n"
+        system.run("chown", "lockserver", "/srv/logs/lock.log")
+        system.shell("mkdir -p /etc/lockserver/from-0.36 && echo /srv/logs/lock.log >/etc/lockserver/from-0.36/handed-over")
+        system.run("dpkg", "--purge", "lockserver")
+        assert system.run("stat", "-c", "%u", "/srv/logs/lock.log") != "0\n"
+
     def test_036_under_another_name_and_links_that_lead_nowhere(self, debian):
         system = debian()
         packages.install_036(system, None)

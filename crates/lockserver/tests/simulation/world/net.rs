@@ -228,6 +228,13 @@ impl World {
                 }
                 // Not what the engine makes of it.
                 let may_know = delivery != Delivery::Unsent;
+                // A term may begin within a step: then the request came after a grant in the same step, and tells of it.
+                let alive = matches!(writing.command, Command::Get { renew: true, .. } | Command::Renew { .. });
+                if let (Outcome::Ticket(view), true, true, None) = (&told.outcome, alive, may_know, &told.receipt)
+                    && view.is_held()
+                {
+                    self.judge.touched(view.ticket.id);
+                }
                 self.judge.receipt(&writing.command, told, writing.answered_step, may_know);
             }
         }
