@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ from harness.wire import get
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
           response_schema_conformance]
 EXAMPLES = 60
+# Thousands of requests are work, not waiting: a busy machine takes minutes for them.
+pytestmark = pytest.mark.timeout(900)
 # So many permits that strangers seldom wait for each other, and so few that a listing of slots stays short.
 SECTIONS = "[lock *]\nSIZE=50\n"
 PLAIN = st.one_of(st.booleans(), st.integers(), st.text(max_size=20))
