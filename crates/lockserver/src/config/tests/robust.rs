@@ -28,7 +28,7 @@ fn the_documented_example_with_everything_switched_on() {
 
 /// For how long this thread has had a processor, whatever else the machine does (proc_pid_schedstat(5): nanoseconds come first).
 fn busy() -> Duration {
-    let said = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let said = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(said.split_whitespace().next().unwrap().parse().unwrap())
 }
 
