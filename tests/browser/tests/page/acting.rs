@@ -44,7 +44,9 @@ async fn a_ticket_is_ended_with_the_keyboard_alone() {
     browser.until_text("#holders", "the next one").await;
     browser.until_text("#log", "was ended by an administrator").await;
     let id = held["id"].as_str().unwrap();
-    let ended = server.ok("GET", &format!("/v1/tickets/{id}"), Value::Null).await;
+    let (status, gone) = server.call("GET", &format!("/v1/tickets/{id}"), Value::Null).await;
+    let ended = &gone["tickets"][0];
+    assert_eq!(status, 410, "{gone}");
     assert_eq!((ended["ended_as"].as_str(), ended["reason"].as_str()), (Some("revoked"), Some("host is gone")));
     browser.end(&[]).await;
 }
