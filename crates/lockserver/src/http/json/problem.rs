@@ -6,7 +6,7 @@ use crate::engine::Failure;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{ErrorCode, PROBLEM_JSON, Problem};
-use lock_core::Rejection;
+use lock_core::{Rejection, State};
 use std::any::Any;
 
 /// When to try again after overload, a stop or a failing store.
@@ -74,6 +74,10 @@ impl Refusal {
             Rejection::Gone(ticket) => {
                 let mut refusal = simple(ErrorCode::Gone);
                 refusal.problem.ended_as = ticket.ended().map(view::ended_as);
+                // Whoever ended it said why: that is what its client should read.
+                if let State::Ended { reason: Some(reason), .. } = &ticket.ticket.state {
+                    refusal.problem.detail = format!("{}: {reason}", refusal.problem.detail);
+                }
                 refusal.problem.tickets = vec![view::ticket(&ticket, false)];
                 refusal
             }
