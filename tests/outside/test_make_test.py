@@ -23,8 +23,10 @@ def clone(tmp_path):
         path.chmod(0o755)
 
     def run(script, **more):
-        env = {**os.environ, "PATH": f"{stand_ins}:{os.environ['PATH']}", **more}
-        env.pop("CARGO_HOME", None)
+        # Not what `make test` hands down to us: a make within make says which directory it enters.
+        of_make = ("CARGO_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+        env = {name: value for name, value in os.environ.items() if name not in of_make}
+        env.update(PATH=f"{stand_ins}:{env['PATH']}", **more)
         done = subprocess.run([tmp_path / script], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=100)
         table = done.stdout[done.stdout.rindex("=== stages,"):].splitlines()[1:] if "=== stages," in done.stdout else []
         return done, {line.split()[-1]: line.split("  ")[0].rstrip() for line in table[:-1]}, table[-1:]

@@ -321,10 +321,11 @@ def test_a_wait_is_not_shared_out_among_servers() -> None:
         assert bound > wait + 2
 
 
-def test_a_later_try_waits_only_for_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("begin", [0.0, 116.27, 17283.123456789])
+def test_a_later_try_waits_only_for_what_is_left(monkeypatch: pytest.MonkeyPatch, begin: float) -> None:
     from lockserver_client import _clock
 
-    begin, spent = _clock.now(), [0.0]
+    spent = [0.0]
     monkeypatch.setattr(_clock, "now", lambda: begin + spent[0])
     queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
     waits: list[str | None] = []

@@ -29,6 +29,8 @@ from .errors import (
 DEFAULT_TTL_S = 60.0
 #: How long one request waits on the server: below the idle limits of proxies and firewalls.
 SLICE_S = 25.0
+#: A request says how long it waits in milliseconds.
+SHORTEST_WAIT_S = 0.001
 #: An answer that comes sooner did not wait; asking again at once would be a storm.
 TOO_SOON_S = 0.2
 #: Pause in that case, and before a lost ticket is asked for anew.
@@ -88,8 +90,11 @@ class Wanted:
         return body
 
     def left(self, begin: float) -> float | None:
-        """What is left of the wait."""
-        return None if self.wait_s is None else max(0.0, self.wait_s - (_clock.now() - begin))
+        """What is left of the wait: nothing if that is less than a request can say, such as an error of rounding."""
+        if self.wait_s is None:
+            return None
+        left = self.wait_s - (_clock.now() - begin)
+        return left if left >= SHORTEST_WAIT_S else 0.0
 
     def until(self, begin: float) -> float | None:
         """When it is given up although no server answers."""

@@ -349,8 +349,9 @@ impl Table {
     /// last life, and the one before, does not begin once more: it goes on from where the last life began it (rule 9).
     pub fn begin_life(&mut self) {
         let now = self.meta.uptime_ms();
-        let leased = self.leases.iter().map(|(_, id)| self.ticket(*id).lease_began);
-        let oldest = leased.min().unwrap_or(now);
+        // Those without a lease as well: another configuration may give them one.
+        let began = self.numbers.values().map(|id| self.ticket(*id).lease_began);
+        let oldest = began.min().unwrap_or(now);
         self.meta.uptime.starts.begin(now, oldest);
         let restored: Vec<TicketId> = self.leases.iter().map(|(_, id)| *id).collect();
         for id in restored {

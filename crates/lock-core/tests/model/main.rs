@@ -108,7 +108,7 @@ impl Run {
                 Load::GoOn => self.table.take_over(&stamps),
                 Load::Start => self.table.begin_life(),
             }
-            self.model.restart(load == Load::Start);
+            self.model.restart(load == Load::Start, self.table.snapshot().meta.uptime.starts.all());
             self.lives.clear();
         }
         let now = self.model.now() + step.passed;

@@ -95,12 +95,22 @@ impl Naive {
         self.set(name, live);
     }
 
-    /// The table is loaded: what is not stored starts anew (rule 9). `start`: and so does the process.
-    pub(crate) fn restart(&mut self, start: bool) {
+    /// The table is loaded: what is not stored starts anew (rule 9). `start`: and so does the process. Of more starts than
+    /// are kept, `kept` tells which ones those are.
+    pub(crate) fn restart(&mut self, start: bool, kept: &[Ms]) {
         self.fresh = Some(start);
         let now = self.now();
         if start && self.starts.last() != Some(&now) {
             self.starts.push(now);
+        }
+        if self.starts.len() > Starts::MAX {
+            assert!(
+                kept.len() <= Starts::MAX && kept.iter().all(|at| self.starts.contains(at)),
+                "{kept:?} of {:?}",
+                self.starts
+            );
+            assert_eq!(kept.last(), self.starts.last());
+            self.starts = kept.to_vec();
         }
         self.floor = 0;
         self.absent.clear();
