@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ impl Client {
         if let Some(bytes) = receive {
             socket.set_recv_buffer_size(bytes)?;
         }
+        choose_port_late(&socket)?;
         socket.bind((self.from, 0).into())?;
         let stream = timeout(Duration::from_secs(10), socket.connect(self.at)).await??;
         stream.set_nodelay(true)?;
@@ -179,4 +181,23 @@ impl Open {
         };
         Ok(timeout(ANSWER_TIME, answered).await??)
     }
+}
+
+/// Has the port chosen by connect, which may take one that another connection had just before: bind would look long for one that
+/// nobody had in the last minute (ip(7), `IP_BIND_ADDRESS_NO_PORT`).
+#[expect(unsafe_code, reason = "no dependency has a safe wrapper")]
+fn choose_port_late(socket: &TcpSocket) -> std::io::Result<()> {
+    let yes: libc::c_int = 1;
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the value is an int of that length.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const yes).cast(),
+            length,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }

@@ -135,6 +135,9 @@ pub const CONNECTIONS_MAX: usize = 200_000;
 pub const CONNECTIONS_NETWORK_MAX: usize = 10_000;
 /// Most connections at a time on which no request was allowed anything so far.
 pub const CONNECTIONS_NEW_MAX: usize = 10_000;
+/// New connections of one network beside which another one is served only if its client has not hung up meanwhile. Else whoever
+/// connects, asks and hangs up as fast as it can would keep everybody else waiting to be let in.
+pub const CONNECTIONS_BEGINNING_MAX: usize = 8;
 /// Bytes of answers that wait to be written to clients of one network; beyond it who takes nothing of its answer is cut off.
 pub const ANSWER_BYTES_NETWORK_MAX: usize = 64 << 20;
 /// The same for all clients together.

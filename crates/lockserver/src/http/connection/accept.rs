@@ -3,7 +3,6 @@
 use super::client::Connection;
 use super::drive::{Common, Ending, drive};
 use super::local::LocalListener;
-use super::probe::prepare;
 use super::slots::{Slot, Slots};
 use super::stream::{Peer, Stream};
 use super::turns::Turns;
@@ -102,7 +101,6 @@ async fn serve_with(
     let (room, turns) = (Arc::new(Semaphore::new(STREAMS_ALL_MAX)), Turns::of_this_machine());
     let common = Common { router, limits, room, turns, stop: stop.clone() };
     let begin = |stream: Stream, peer: Peer, slot: Slot| {
-        prepare(&stream);
         let slot = Arc::new(slot);
         let ending = Ending::new(Connection::new(stream, peer, Arc::clone(&slot)), slot);
         drive(ending, common.clone(), tls.as_ref().and_then(|tls| tls.borrow().clone()))

@@ -5,6 +5,7 @@ use super::crowd::Standing;
 use super::flow::Overdue;
 use super::io::Socket;
 use super::link::Link;
+use super::probe::prepare;
 use super::slots::Slot;
 use super::tls::{self, NoTls};
 use super::turns::Turns;
@@ -73,6 +74,15 @@ pub(super) struct Common {
 /// Serves one connection to its end. `stop` true: no request after the present one.
 pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<ServerConfig>>) {
     let link = Arc::clone(&ending.link);
+    if link.slot.in_a_crowd() && os::look(&*link.client.stream).is_ok_and(|look| look.closed) {
+        // Its client may have closed its sending side only, and wait for the answer. But of many who begin at once and have
+        // closed it is likelier that nobody waits, and others come to their turn sooner.
+        tracing::debug!(peer = %link.client.peer(), "its client had hung up before the connection began");
+        // Whoever does wait learns at once that there is no answer.
+        let _ = os::reset(&*link.client.stream);
+        return;
+    }
+    prepare(&link.client.stream);
     link.flow(|_| ());
     let limits = common.limits;
     let mut keeper = Keeper::new(&link, &common);

@@ -2,7 +2,10 @@
 
 use super::crowd::{Crowd, Holder, Network, Standing};
 use crate::metrics::Metrics;
-use lock_core::limits::{ANSWER_BYTES_ALL_MAX, ANSWER_BYTES_NETWORK_MAX, CONNECTIONS_NETWORK_MAX, CONNECTIONS_NEW_MAX};
+use lock_core::limits::{
+    ANSWER_BYTES_ALL_MAX, ANSWER_BYTES_NETWORK_MAX, CONNECTIONS_BEGINNING_MAX, CONNECTIONS_NETWORK_MAX,
+    CONNECTIONS_NEW_MAX,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -126,6 +129,11 @@ impl Slot {
         if standing <= Standing::Idle {
             self.slots.changed.notify_one();
         }
+    }
+
+    /// So many connections of its network are new that it is served only if its client is still there.
+    pub(super) fn in_a_crowd(&self) -> bool {
+        self.slots.lock().new_beside(self.id) > CONNECTIONS_BEGINNING_MAX
     }
 
     /// A request was allowed something; `proxy`: it came through a proxy that is trusted.

@@ -111,6 +111,12 @@ impl Crowd {
         self.new
     }
 
+    /// New connections of the network of this one, if that is no proxy's.
+    pub(super) fn new_beside(&self, id: u64) -> usize {
+        let group = self.seats.get(&id).and_then(|seat| self.groups.get(&seat.network));
+        group.filter(|group| group.proxies == 0).map_or(0, |group| group.new)
+    }
+
     /// Connections of one network that are no proxy's.
     pub(super) fn of_network(&self, network: Network) -> usize {
         self.groups.get(&network).filter(|group| group.proxies == 0).map_or(0, |group| group.open)

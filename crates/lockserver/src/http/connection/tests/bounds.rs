@@ -3,6 +3,7 @@
 use super::super::accept::{Accept, serve_from};
 use super::super::stream::{Peer, Stream};
 use super::*;
+use lock_core::limits::CONNECTIONS_BEGINNING_MAX;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Mutex;
@@ -109,6 +110,32 @@ async fn unfinished_heads_of_one_address_give_way_to_another() {
     let mut last = crowd.pop().expect("a hundred");
     last.expect("/hello", "hello").await;
     assert_eq!(crowd.remove(0).rest().await, "");
+}
+
+#[tokio::test]
+async fn of_a_crowd_that_begins_only_those_still_there_are_served() {
+    let server = Server::start(Limits { connections: 100, ..Limits::default() }).await;
+    let begin = async |from: &str| {
+        // On one thread: the server first looks at it when the test waits for an answer.
+        let mut client = server.client_from(from).await;
+        client.get("/hello").await;
+        client.half_close().await;
+        client
+    };
+    let mut crowd = Vec::new();
+    for _ in 0..CONNECTIONS_BEGINNING_MAX {
+        assert_eq!(begin("127.0.0.2").await.answer().await.1, "hello", "a client that has nothing more to say");
+        crowd.push(server.client_from("127.0.0.2").await);
+        until("nobody else is left", || server.metrics.connections.open.get() == crowd.len() as i64).await;
+    }
+    let mut dropped = begin("127.0.0.2").await.0;
+    let read = within(dropped.read(&mut [0; 100])).await;
+    assert_eq!(read.expect_err("no answer").kind(), io::ErrorKind::ConnectionReset);
+    assert_eq!(begin("127.0.0.3").await.answer().await.1, "hello", "another network's");
+    server.client_from("127.0.0.2").await.expect("/hello", "hello").await;
+    drop(crowd);
+    until("all have gone", || server.metrics.connections.open.get() == 0).await;
+    assert_eq!(begin("127.0.0.2").await.answer().await.1, "hello");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod tls;
 
 use super::{Connection, Limits, Listener, Receipt, attach, serve};
 use crate::engine::Delivery::{self, Delivered, Unknown, Unsent};
+use crate::metrics::Metrics;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, Response};
 use axum::routing::{get, post};
@@ -64,6 +65,7 @@ struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     done: JoinHandle<usize>,
+    metrics: Arc<Metrics>,
     /// Connections of the requests that reached `/wait`.
     seen: mpsc::UnboundedReceiver<Arc<Connection>>,
     /// Outcomes of receipts.
@@ -133,8 +135,9 @@ impl Server {
         let address = listener.local_addr();
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
-        let done = tokio::spawn(serve(listener, router, limits, Arc::default(), stopped));
-        Self { address, stop, done, seen, receipts, go: props.go }
+        let metrics = Arc::<Metrics>::default();
+        let done = tokio::spawn(serve(listener, router, limits, Arc::clone(&metrics), stopped));
+        Self { address, stop, done, metrics, seen, receipts, go: props.go }
     }
 
     async fn client(&self) -> Client {

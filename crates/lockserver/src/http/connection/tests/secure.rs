@@ -65,8 +65,9 @@ impl Secure {
         let address = listener.local_addr();
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
-        let done = tokio::spawn(serve_tls(listener, router, limits, Arc::default(), stopped, tls_now));
-        Self { server: Server { address, stop, done, seen, receipts, go: props.go }, authority, tls }
+        let metrics = Arc::default();
+        let done = tokio::spawn(serve_tls(listener, router, limits, Arc::clone(&metrics), stopped, tls_now));
+        Self { server: Server { address, stop, done, metrics, seen, receipts, go: props.go }, authority, tls }
     }
 
     /// A connection with its hands shaken.
