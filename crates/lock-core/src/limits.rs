@@ -93,7 +93,8 @@ pub const BODY_TIME_MAX_MS: Ms = 10_000;
 pub const IDLE_TIME_MAX_MS: Ms = 15 * 60 * 1000;
 /// How long a client may take no byte of an answer that is being written to it.
 pub const WRITE_TIME_MAX_MS: Ms = 10_000;
-/// How long a written answer may stay without acknowledgement by the client's machine before it counts as lost.
+/// How long a written answer may stay without acknowledgement by the client's machine before its connection is ended. It counts as
+/// told.
 pub const RECEIPT_TIME_MAX_MS: Ms = 10_000;
 /// How long a connection that the server ended is listened to, so that the last answer arrives undisturbed.
 pub const LINGER_TIME_MAX_MS: Ms = 2000;
@@ -135,9 +136,10 @@ pub const CONNECTIONS_MAX: usize = 200_000;
 pub const CONNECTIONS_NETWORK_MAX: usize = 10_000;
 /// Most connections at a time on which no request was allowed anything so far.
 pub const CONNECTIONS_NEW_MAX: usize = 10_000;
-/// New connections of one network beside which another one is served only if its client has not hung up meanwhile. Else whoever
-/// connects, asks and hangs up as fast as it can would keep everybody else waiting to be let in.
-pub const CONNECTIONS_BEGINNING_MAX: usize = 8;
+/// Connections of one network in line for their turn beside which another one is served only while its client is there, if it
+/// asks for what is of no use without. Else whoever connects, asks and hangs up as fast as it can would keep everybody else
+/// waiting to be let in.
+pub const CONNECTIONS_IN_LINE_MAX: usize = 8;
 /// Bytes of answers that wait to be written to clients of one network; beyond it who takes nothing of its answer is cut off.
 pub const ANSWER_BYTES_NETWORK_MAX: usize = 64 << 20;
 /// The same for all clients together.

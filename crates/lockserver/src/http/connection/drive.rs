@@ -7,12 +7,14 @@ use super::io::Socket;
 use super::link::Link;
 use super::probe::prepare;
 use super::slots::Slot;
+use super::stream::Stream;
 use super::tls::{self, NoTls};
 use super::turns::Turns;
 use super::{Limits, http1, http2};
 use crate::metrics::TimedOut;
 use crate::os;
 use axum::Router;
+use rustix::net::{RecvFlags, recv};
 use rustls::ServerConfig;
 use std::future::poll_fn;
 use std::io;
@@ -71,12 +73,26 @@ pub(super) struct Common {
     pub(super) stop: watch::Receiver<bool>,
 }
 
+/// Requests that change nothing once their client has gone: those that look, and those for a ticket, which is nobody's then. What
+/// gives back or renews counts whether or not somebody reads the answer.
+const FOR_THE_ANSWER: [&[u8]; 3] = [b"GET ", b"HEAD ", b"POST /v1/locks/"];
+
+/// Whether the client has closed its side before a request of which only the answer would be of use. It may have closed its
+/// sending side alone, and wait.
+fn is_useless(stream: &Stream) -> bool {
+    let Stream::Tcp(tcp) = stream else { return false };
+    if !os::look(stream).is_ok_and(|look| look.closed) {
+        return false;
+    }
+    let mut begin = [0; 16];
+    let Ok((count, _)) = recv(tcp, &mut begin, RecvFlags::PEEK | RecvFlags::DONTWAIT) else { return true };
+    count == 0 || FOR_THE_ANSWER.iter().any(|request| begin[..count].starts_with(request))
+}
+
 /// Serves one connection to its end. `stop` true: no request after the present one.
 pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<ServerConfig>>) {
     let link = Arc::clone(&ending.link);
-    if link.slot.in_a_crowd() && os::look(&*link.client.stream).is_ok_and(|look| look.closed) {
-        // Its client may have closed its sending side only, and wait for the answer. But of many who begin at once and have
-        // closed it is likelier that nobody waits, and others come to their turn sooner.
+    if link.slot.begin() && is_useless(&link.client.stream) {
         tracing::debug!(peer = %link.client.peer(), "its client had hung up before the connection began");
         // Whoever does wait learns at once that there is no answer.
         let _ = os::reset(&*link.client.stream);

@@ -3,7 +3,7 @@
 use super::crowd::{Crowd, Holder, Network, Standing};
 use crate::metrics::Metrics;
 use lock_core::limits::{
-    ANSWER_BYTES_ALL_MAX, ANSWER_BYTES_NETWORK_MAX, CONNECTIONS_BEGINNING_MAX, CONNECTIONS_NETWORK_MAX,
+    ANSWER_BYTES_ALL_MAX, ANSWER_BYTES_NETWORK_MAX, CONNECTIONS_IN_LINE_MAX, CONNECTIONS_NETWORK_MAX,
     CONNECTIONS_NEW_MAX,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,9 +131,9 @@ impl Slot {
         }
     }
 
-    /// So many connections of its network are new that it is served only if its client is still there.
-    pub(super) fn in_a_crowd(&self) -> bool {
-        self.slots.lock().new_beside(self.id) > CONNECTIONS_BEGINNING_MAX
+    /// The connection comes to its turn. True if so many of its network are in line that it is served only if that is of use.
+    pub(super) fn begin(&self) -> bool {
+        self.slots.lock().begin(self.id) > CONNECTIONS_IN_LINE_MAX
     }
 
     /// A request was allowed something; `proxy`: it came through a proxy that is trusted.

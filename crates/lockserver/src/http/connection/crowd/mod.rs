@@ -46,6 +46,8 @@ const HOLDERS_TIMES: usize = 3;
 /// One connection.
 struct Seat {
     network: Network,
+    /// Its task has come to its turn.
+    begun: bool,
     new: bool,
     proxy: bool,
     standing: Standing,
@@ -67,6 +69,7 @@ type Candidate = (Standing, u64, u64);
 #[derive(Default)]
 struct Group {
     open: usize,
+    in_line: usize,
     new: usize,
     proxies: usize,
     bytes: usize,
@@ -111,10 +114,12 @@ impl Crowd {
         self.new
     }
 
-    /// New connections of the network of this one, if that is no proxy's.
-    pub(super) fn new_beside(&self, id: u64) -> usize {
+    /// A connection comes to its turn. How many of its network are in line for theirs, this one included.
+    pub(super) fn begin(&mut self, id: u64) -> usize {
         let group = self.seats.get(&id).and_then(|seat| self.groups.get(&seat.network));
-        group.filter(|group| group.proxies == 0).map_or(0, |group| group.new)
+        let in_line = group.map_or(0, |group| group.in_line);
+        self.change(id, |seat| seat.begun = true);
+        in_line
     }
 
     /// Connections of one network that are no proxy's.
@@ -127,6 +132,7 @@ impl Crowd {
         let (id, evict) = (self.tick(), Arc::<Notify>::default());
         let seat = Seat {
             network,
+            begun: false,
             new: true,
             proxy: false,
             standing: Standing::Opening,
@@ -356,6 +362,7 @@ impl Crowd {
 impl Group {
     fn add(&mut self, id: u64, seat: &Seat) {
         self.open += 1;
+        self.in_line += usize::from(!seat.begun);
         self.new += usize::from(seat.new);
         self.proxies += usize::from(seat.proxy);
         self.bytes += seat.bytes;
@@ -371,6 +378,7 @@ impl Group {
 
     fn remove(&mut self, id: u64, seat: &Seat) {
         self.open -= 1;
+        self.in_line -= usize::from(!seat.begun);
         self.new -= usize::from(seat.new);
         self.proxies -= usize::from(seat.proxy);
         self.bytes -= seat.bytes;

@@ -3,9 +3,10 @@
 use super::super::accept::{Accept, serve_from};
 use super::super::stream::{Peer, Stream};
 use super::*;
-use lock_core::limits::CONNECTIONS_BEGINNING_MAX;
+use lock_core::limits::CONNECTIONS_IN_LINE_MAX;
+use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Mutex;
 
 #[tokio::test]
@@ -113,29 +114,43 @@ async fn unfinished_heads_of_one_address_give_way_to_another() {
 }
 
 #[tokio::test]
-async fn of_a_crowd_that_begins_only_those_still_there_are_served() {
+async fn of_many_in_line_only_those_are_served_to_whom_it_is_of_use() {
     let server = Server::start(Limits { connections: 100, ..Limits::default() }).await;
-    let begin = async |from: &str| {
-        // On one thread: the server first looks at it when the test waits for an answer.
-        let mut client = server.client_from(from).await;
-        client.get("/hello").await;
-        client.half_close().await;
-        client
-    };
-    let mut crowd = Vec::new();
-    for _ in 0..CONNECTIONS_BEGINNING_MAX {
-        assert_eq!(begin("127.0.0.2").await.answer().await.1, "hello", "a client that has nothing more to say");
-        crowd.push(server.client_from("127.0.0.2").await);
-        until("nobody else is left", || server.metrics.connections.open.get() == crowd.len() as i64).await;
+    // Those who are silent are in nobody's way: they have come to their turn.
+    let mut silent = Vec::new();
+    for _ in 0..CONNECTIONS_IN_LINE_MAX * 2 {
+        silent.push(server.client_from("127.0.0.2").await);
     }
-    let mut dropped = begin("127.0.0.2").await.0;
-    let read = within(dropped.read(&mut [0; 100])).await;
-    assert_eq!(read.expect_err("no answer").kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(begin("127.0.0.3").await.answer().await.1, "hello", "another network's");
-    server.client_from("127.0.0.2").await.expect("/hello", "hello").await;
-    drop(crowd);
-    until("all have gone", || server.metrics.connections.open.get() == 0).await;
-    assert_eq!(begin("127.0.0.2").await.answer().await.1, "hello");
+    until("all have begun", || server.metrics.connections.open.get() == silent.len() as i64).await;
+    // On one thread: the server comes to these when the test waits for their answers, and finds them all in line.
+    let come = |from: &str, request: &str, hang_up: bool| {
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        client.bind(&SocketAddr::new(from.parse().expect("an address"), 0).into()).expect("bind");
+        client.connect(&server.address.into()).expect("connect");
+        (&client)
+            .write_all(format!("{request} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n").as_bytes())
+            .expect("send");
+        if hang_up {
+            client.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        }
+        client.set_nonblocking(true).expect("a setting");
+        Client(TcpStream::from_std(client.into()).expect("a client"))
+    };
+    let (hello, gives, tickets) = ("GET /hello", "POST /echo", "POST /v1/locks/a/tickets");
+    let mut gone: Vec<Client> = (0..6).map(|n| come("127.0.0.2", [hello, tickets][n % 2], true)).collect();
+    let mut useful =
+        vec![come("127.0.0.2", gives, true), come("127.0.0.2", hello, false), come("127.0.0.3", hello, true)];
+    let mut last: Vec<Client> = (0..CONNECTIONS_IN_LINE_MAX).map(|_| come("127.0.0.2", hello, true)).collect();
+    for client in &mut useful {
+        assert!(client.answer().await.0.starts_with("http/1.1 200"));
+    }
+    for client in &mut gone {
+        let read = within(client.0.read(&mut [0; 100])).await;
+        assert_eq!(read.expect_err("no answer").kind(), io::ErrorKind::ConnectionReset);
+    }
+    for client in &mut last {
+        assert_eq!(client.answer().await.1, "hello", "few are in line by now");
+    }
 }
 
 #[tokio::test]
