@@ -90,6 +90,28 @@ def test_a_server_serves_whoever_reads_its_words(make_server, connect, nowhere):
         assert process.wait(20) == OK
 
 
+def test_a_reader_of_the_log_that_reads_no_more_stops_nobody(make_server, connect):
+    server = make_server({"LOGLEVEL": "debug"})
+    server.start()
+    server.stop()
+    process = subprocess.Popen(server.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               cwd=server.directory)
+    try:
+        until(lambda: serves(server.at), 20, "the server serves")
+        client = connect(server)
+        for _ in range(600):
+            client.release(client.take("x"))
+        # More than a pipe takes; what comes after it is read says how much is missing.
+        head = os.read(process.stderr.fileno(), 1 << 20)
+        client.release(client.take("x"))
+        rest = os.read(process.stderr.fileno(), 1 << 20)
+        assert b"lines of the log were lost: nobody reads standard error" in head + rest, rest[:500]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)[1]
+        assert process.returncode == OK, said
+
+
 def test_the_url_of_a_key_can_be_used():
     said = run("key", "new", "team/ci@site").stdout
     assert "(http://team%2Fci%40site:" in said and "[key team/ci@site]" in said

@@ -6,8 +6,10 @@
 
 mod line;
 mod output;
+mod patience;
 
 use output::Output;
+use patience::Patience;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -127,7 +129,7 @@ pub fn init(level: Level, format: Format, file: Option<&Path>) -> LogHandle {
 /// A log that is not the process's: the caller puts the layer on a subscriber of its own.
 #[must_use]
 pub fn new(level: Level, format: Format, file: Option<&Path>) -> (LogLayer, LogHandle) {
-    with_clock(level, format, file, line::Clock::system(), Box::new(std::io::stderr()))
+    with_clock(level, format, file, line::Clock::system(), Box::new(Patience::with(std::io::stderr())))
 }
 
 fn with_clock(
