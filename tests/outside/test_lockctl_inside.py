@@ -168,6 +168,29 @@ def test_what_runs_inside_of_a_run_ends_with_it(make_server, tmp_path, how):
     outer.communicate(timeout=30)
 
 
+@pytest.mark.parametrize("whose", ["nobody", "another program"])
+def test_a_variable_of_a_run_that_has_ended_changes_nothing(server, tmp_path, whose):
+    """As in whatever was started inside of a run once and lives on: a terminal multiplexer, a daemon."""
+    variable = "4000000:5:1000" if whose == "nobody" else f"{os.getpid()}:0:1000"
+    pid = tmp_path / "pid"
+    job = f"trap 'sleep 3; echo finished; exit 0' TERM; echo $$ >{pid}; while :; do sleep 0.05; done"
+    held = subprocess.Popen([lockctl(), "run", "--ttl", "40", "--kill-after", "10", "DefaultLock", "--", "sh", "-c", job],
+                            env=environment(server, LOCK_OUTER_HOLD=variable), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: pid.exists() and pid.read_text().strip(), 20, "the job runs")
+    held.terminate()
+    out, said = held.communicate(timeout=30)
+    assert (held.returncode, out) == (0, "finished\n"), said
+
+
+def test_a_run_in_the_background_goes_on_after_the_outer_one_has_ended_well(make_server, tmp_path):
+    server = make_server(sections="[lock outer]\nSIZE=1\n[lock inner]\nSIZE=1\n").start()
+    done = tmp_path / "done"
+    inner = f"{lockctl()} run inner -- sh -c 'sleep 6; echo finished >{done}'"
+    outer = run(server, "run", "--ttl", "6", "--kill-after", "1", "outer", "--", "sh", "-c", f"setsid {inner} >/dev/null 2>&1 & sleep 1")
+    assert outer.returncode == 0, outer
+    until(lambda: done.exists() and done.read_text() == "finished\n", 30, "the inner command has finished")
+
+
 @pytest.mark.root
 def test_a_machine_without_room_for_another_process_is_no_fault_of_the_command(as_root, server):
     """EAGAIN of fork is 71, as the manual says."""
@@ -192,8 +215,10 @@ def test_as_the_first_process_of_a_container_it_buries_what_others_leave(as_root
 
 
 @pytest.mark.root
+@pytest.mark.parametrize("hidden", [(), ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh")],
+                         ids=["seen", "hidden"])
 @pytest.mark.parametrize("end", ["lost", "term"])
-def test_a_command_that_may_not_be_signalled_is_not_gone(as_root, server, tmp_path, end):
+def test_a_command_that_may_not_be_signalled_is_not_gone(as_root, server, tmp_path, end, hidden):
     """It runs as another user: that is said, it is watched on, and never reported as ended while it runs."""
     tmp_path.chmod(0o777)
     parent = tmp_path
@@ -209,7 +234,7 @@ def test_a_command_that_may_not_be_signalled_is_not_gone(as_root, server, tmp_pa
             "while not os.path.exists(sys.argv[2]): time.sleep(0.05)\n"
             "sys.exit(3)")
     process = subprocess.Popen(
-        ["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups", lockctl(), "run", "--ttl", "6", "--kill-after", "1",
+        [*hidden, "setpriv", "--reuid=61234", "--regid=61234", "--clear-groups", lockctl(), "run", "--ttl", "6", "--kill-after", "1",
          "DefaultLock", "--", str(python), "-c", code, str(began), str(go)],
         env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

@@ -15,10 +15,11 @@ STALE = {"LOCK_TICKET": "stale", "LOCK_TOKEN": "9", "LOCK_NAME": "other", "LOCK_
 @pytest.fixture(params=SHELLS)
 def shell(request):
     words = SHELLS[request.param]
-    assert shutil.which(words[0]), f"{words[0]} is missing: make test installs it"
+    program = shutil.which(words[0])
+    assert program, f"{words[0]} is missing: make test installs it"
 
     def sh(at, script, **more):
-        return subprocess.run([*words, "-c", script], env=environment(at, **{**STALE, **more}), capture_output=True, text=True,
+        return subprocess.run([program, *words[1:], "-c", script], env=environment(at, **{**STALE, **more}), capture_output=True, text=True,
                               timeout=60, check=False)
     return sh
 
@@ -44,6 +45,15 @@ def test_without_the_lock_it_is_a_failure(server, shell):
         _, _, left = done.stdout.partition(" ")
         assert done.stdout.startswith(f"{status} []"), (words, done)
         assert left.strip().endswith(environment(at)["LOCK_SERVER"]), "where the server is may be the user's own setting"
+
+
+def test_without_lockctl_it_is_a_failure(server, shell, tmp_path):
+    (tmp_path / "lockctl").write_text("#!/bin/sh\n")
+    for path in (tmp_path / "nothing", tmp_path):
+        for script in ('hold=$(lockctl acquire DefaultLock) && eval "$hold" || exit; echo work',
+                       'set -e; hold=$(lockctl acquire DefaultLock); eval "$hold"; echo work'):
+            done = shell(server, script, PATH=str(path))
+            assert done.returncode in (126, 127) and done.stdout == "", (script, done)
 
 
 def test_killed_before_it_could_say_anything_it_is_a_failure_too(server, shell):

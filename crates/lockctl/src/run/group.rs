@@ -32,6 +32,10 @@ pub(super) fn is_gone(group: Pid) -> bool {
 
 /// Whether somebody of the group runs whom we may not signal.
 pub(super) fn has_untouchable(group: Pid) -> bool {
+    if hides_processes() {
+        // What cannot be signalled and cannot be seen is there: a zombie is soon buried.
+        return true;
+    }
     let Ok(processes) = fs::read_dir("/proc") else { return true };
     processes.flatten().any(|entry| {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
@@ -44,6 +48,16 @@ pub(super) fn has_untouchable(group: Pid) -> bool {
             && its_group.and_then(|its_group| its_group.parse().ok()) == Some(group.as_raw_nonzero().get())
             && test_kill_process(pid) == Err(Errno::PERM)
     })
+}
+
+/// Whether /proc does not show the processes of other users (proc(5), `hidepid`; `ProtectProc=` of a systemd unit).
+fn hides_processes() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // The last mount on a place is the one that is seen.
+    let proc = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc"));
+    let options = proc.and_then(|line| line.rsplit(' ').next()).unwrap_or_default();
+    let hidden = options.split(',').find_map(|option| option.strip_prefix("hidepid="));
+    hidden.is_some_and(|how| !matches!(how, "0" | "off"))
 }
 
 fn judged(outcome: rustix::io::Result<()>) -> Signalled {

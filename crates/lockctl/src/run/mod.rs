@@ -99,6 +99,10 @@ async fn command(
     if let Some(terminal) = &terminal {
         terminal.take_back(pid, matches!(outcome.0, End::Signal(_)));
     }
+    if !outcome.1 {
+        // In the background runs may go on that have holds of their own.
+        board.post(None);
+    }
     guard.dismiss();
     Ok(outcome)
 }

@@ -59,18 +59,25 @@ pub(super) struct Outer {
 }
 
 impl Outer {
-    /// Nothing if we do not run inside of one.
+    /// Nothing if we do not run inside of one. The variable alone says little: a daemon that was started by a run has it long after
+    /// that has ended.
     pub(super) fn of_environment() -> Option<Self> {
-        let text = std::env::var(VARIABLE).ok()?;
+        Self::named(&std::env::var(VARIABLE).ok()?)
+    }
+
+    fn named(text: &str) -> Option<Self> {
         let mut fields = text.split(':').map(str::parse::<u64>);
         let (Some(Ok(pid)), Some(Ok(descriptor)), Some(Ok(kill_after))) = (fields.next(), fields.next(), fields.next())
         else {
             return None;
         };
         let path = format!("/proc/{pid}/fd/{descriptor}");
-        let is_one =
-            read_link(&path).is_ok_and(|target| target.to_string_lossy().starts_with(&format!("/memfd:{NAME}")));
-        let board = is_one.then(|| File::open(path).ok()).flatten();
+        let board = match read_link(&path) {
+            Ok(target) if target.to_string_lossy().starts_with(&format!("/memfd:{NAME}")) => File::open(path).ok(),
+            // Another user's.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Ok(_) | Err(_) => return None,
+        };
         Some(Self { board, kill_after: Duration::from_millis(kill_after) })
     }
 
@@ -111,6 +118,13 @@ mod tests {
         assert_eq!((outer.deadline(), outer.after_term(Duration::from_secs(9))), (None, None));
         drop(board);
         assert_eq!(outer.deadline(), None);
+        for gone in [
+            "4000000:5:1000",
+            &format!("{}:{}:1000", std::process::id(), File::open("/dev/null").unwrap().as_raw_fd()),
+            "x",
+        ] {
+            assert!(Outer::named(gone).is_none(), "{gone}");
+        }
         let blind = Outer { board: None, kill_after: Duration::from_secs(2) };
         let left = blind.after_term(Duration::from_secs(9)).unwrap().since(BootTime::now());
         assert!(left <= Duration::from_millis(2500) && left > Duration::from_secs(1), "{left:?}");
