@@ -23,8 +23,8 @@ def clone(tmp_path):
         path.chmod(0o755)
 
     def run(script, **more):
-        # Not what `make test` hands down to us: a make within make says which directory it enters.
-        of_make = ("CARGO_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+        # Not what we are run by ourselves: a make within make, for one, says which directory it enters.
+        of_make = ("CI_BARE", "CARGO_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
         env = {name: value for name, value in os.environ.items() if name not in of_make}
         env.update(PATH=f"{stand_ins}:{env['PATH']}", **more)
         done = subprocess.run([tmp_path / script], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=100)

@@ -46,6 +46,12 @@ def test_the_service_is_locked_in(units):
     run("systemd-analyze", "security", "--offline=true", "--threshold=19", units / "lockserver.service")
 
 
+def test_the_service_has_bounds_and_leaves_no_secrets_in_core_files():
+    service = sections((PACKAGING / "systemd" / "lockserver.service").read_text())["Service"]
+    assert {name: service[name] for name in ("LimitCORE", "MemoryMax", "LimitNOFILE", "StateDirectoryMode", "UMask")} == {
+        "LimitCORE": "0", "MemoryMax": "2G", "LimitNOFILE": "65536", "StateDirectoryMode": "0700", "UMask": "0027"}
+
+
 def sections(text):
     """The settings of a unit, by section."""
     found, names = {}, None

@@ -278,6 +278,39 @@ def test_in_every_protocol(plain, ask, report):
         judge(api, cases, report)
 
 
+def acquire_waiting(client, lock):
+    """JSON: the permit is another one's still."""
+    return http("POST", f"/v1/locks/{lock}/tickets", {"ttl_s": 600, "wait_s": 30})
+
+
+def claim_waiting(client, lock):
+    """JSON: a place in the queue first."""
+    return http("GET", f"/v1/tickets/{queried(client, lock)}?wait_s=30")
+
+
+@pytest.mark.parametrize("ask", [acquire_waiting, claim_waiting, get_lock], ids=lambda ask: ask.__name__)
+def test_who_waited(plain, ask, report):
+    """The answer comes when somebody else gives back; of two that wait for one ticket the other one has gone before."""
+    cases = []
+    with Api(plain.at) as api:
+        for way, count, two in itertools.product(WAYS, (1, 60, None), (False, True)):
+            case = Case("acquire", way, True, count)
+            before = api.ok("POST", f"/v1/locks/{case.lock}/tickets", {"ttl_s": 600}, 201)["id"]
+            client, other = Client(plain.at), Client(plain.at)
+            request = ask(client, case.lock)
+            client.socket.sendall(request)
+            until(lambda case=case: [one.get("expires_in_s") for one in api.ok("GET", f"/v1/locks/{case.lock}")["queue"]] == [None],
+                  20, "it waits")
+            if two and ask is not acquire_waiting:
+                other.socket.sendall(request)
+            reset(other.raw)
+            api.ok("DELETE", f"/v1/tickets/{before}")
+            client.take(b"", count)
+            WAYS[way](client.raw)
+            cases.append(case)
+        judge(api, cases, report)
+
+
 @pytest.mark.parametrize("version", ["1.1", "2"])
 def test_over_tls(secure, version, report):
     server, authority = secure

@@ -42,6 +42,8 @@ NO_ROOM_FIRST_S, NO_ROOM_PAUSE_S = 0.5, 2.0
 SLACK_S = 5.0
 #: How long a cancel is tried.
 CANCEL_S = 3.0
+#: Letters that are not seen, which Python takes for printable and the server refuses.
+UNSEEN = "\u115f\u1160\u3164\uffa0"
 #: The longest `info` by default; the server takes 4,096 bytes.
 INFO_BYTES = 200
 
@@ -106,7 +108,7 @@ def who() -> str:
     script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
     # A name of a file may have bytes that are no text.
     text = f"{socket.gethostname()} {script}[{os.getpid()}]".encode("utf-8", "replace")[:INFO_BYTES].decode("utf-8", "ignore")
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return "".join(letter if letter.isprintable() and letter not in UNSEEN else "?" for letter in text)
 
 
 def cancel(core: Core, lock: str, request_id: str, within_s: float = CANCEL_S) -> Plan[None]:

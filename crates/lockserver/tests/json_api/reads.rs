@@ -97,6 +97,24 @@ async fn all_of_a_million_permits_is_a_short_answer() {
 }
 
 #[tokio::test]
+async fn a_page_of_ten_thousand_named_slots_is_short() {
+    let server = Server::start().await;
+    let digit = |n: usize| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[n % 36]);
+    let slots: Vec<String> = (0..10_000).map(|n| [digit(n / 1296), digit(n / 36), digit(n)].iter().collect()).collect();
+    let body = serde_json::json!({ "slots": slots }).to_string();
+    let made = server.admin("PUT", "/v1/locks/named", &["Content-Type: application/json"], &body).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    server.post("/v1/locks/named/tickets", r#"{"permits": 9999}"#).await;
+    // The text is 0.36's, which knows of no names.
+    for (accept, names) in [("Accept: text/html,*/*;q=0.8", true), ("Accept: text/plain", false)] {
+        let page = server.call("GET", "/locks/named", &["User-Agent: Mozilla/5.0", accept], "").await;
+        assert_eq!(page.status, 200);
+        assert!(page.body.len() < 200_000, "{accept}: {} bytes", page.body.len());
+        assert!(!names || page.body.contains("000, 001"), "{accept}: slots by their names");
+    }
+}
+
+#[tokio::test]
 async fn answers_that_a_client_does_not_read_are_few_and_nobody_else_waits_for_them() {
     let server = Server::start().await;
     add_locks(&server, 5000).await;

@@ -92,7 +92,7 @@ pub enum DecodeError {
 /// What a message quotes: at most the first 80 characters, in one line, so that nobody can write a line of our log.
 pub(super) fn quote(text: &str) -> String {
     const MAX: usize = 80;
-    let mut out: String = text.chars().take(MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut out: String = text.chars().take(MAX).map(|c| if lock_core::text::is_unsafe(c) { ' ' } else { c }).collect();
     if text.chars().nth(MAX).is_some() {
         out.push_str("...");
     }
