@@ -49,7 +49,7 @@ impl Guard {
         if held.is_some() && held == Identity::of(database).as_ref() {
             return Ok(());
         }
-        self.database = None;
+        self.let_go();
         let wrong = |act, error| OpenError::io(database, act, error);
         let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(database) {
             Ok(file) => file,
@@ -67,6 +67,14 @@ impl Guard {
         let identity = Identity::from_metadata(&file.metadata().map_err(|error| wrong("read", error))?);
         self.database = Some((file, identity));
         Ok(())
+    }
+
+    /// The database itself is free again.
+    fn let_go(&mut self) {
+        if let Some((file, _)) = self.database.take() {
+            // See `drop`.
+            let _ = file.unlock();
+        }
     }
 
     /// Takes the file beside the database.
@@ -160,6 +168,7 @@ impl Drop for Guard {
     /// Closing the file is not enough where a child process is being started at this moment: until it has become another
     /// program it has the file open too.
     fn drop(&mut self) {
+        self.let_go();
         let _ = self.file.unlock();
     }
 }
