@@ -214,9 +214,19 @@ def test_as_the_first_process_of_a_container_it_buries_what_others_leave(as_root
     assert states and not any(state.startswith("Z") for state in states), states
 
 
+HIDDEN = ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh")
+
+
 @pytest.mark.root
-@pytest.mark.parametrize("hidden", [(), ("unshare", "--mount", "sh", "-c", 'mount -t proc -o hidepid=2 proc /proc && exec "$@"', "sh")],
-                         ids=["seen", "hidden"])
+def test_a_command_of_our_own_is_ended_as_usual_where_processes_are_hidden(as_root, server):
+    ours = ("setpriv", "--reuid=61234", "--regid=61234", "--clear-groups", lockctl(), "run", "--max-hold", "4", "--kill-after", "1",
+            "DefaultLock", "--", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
+    done = subprocess.run([*HIDDEN, *ours], env=environment(server), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 76 and "may not signal" not in done.stderr, done
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("hidden", [(), HIDDEN], ids=["seen", "hidden"])
 @pytest.mark.parametrize("end", ["lost", "term"])
 def test_a_command_that_may_not_be_signalled_is_not_gone(as_root, server, tmp_path, end, hidden):
     """It runs as another user: that is said, it is watched on, and never reported as ended while it runs."""

@@ -24,8 +24,8 @@ def clone(tmp_path):
 
     def run(script, **more):
         # Not what we are run by ourselves: a make within make, for one, says which directory it enters.
-        of_make = ("CI_BARE", "CARGO_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
-        env = {name: value for name, value in os.environ.items() if name not in of_make}
+        inherited = ("CI_BARE", "CARGO_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+        env = {name: value for name, value in os.environ.items() if name not in inherited}
         env.update(PATH=f"{stand_ins}:{env['PATH']}", **more)
         done = subprocess.run([tmp_path / script], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=100)
         table = done.stdout[done.stdout.rindex("=== stages,"):].splitlines()[1:] if "=== stages," in done.stdout else []

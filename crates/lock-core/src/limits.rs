@@ -136,9 +136,8 @@ pub const CONNECTIONS_MAX: usize = 200_000;
 pub const CONNECTIONS_NETWORK_MAX: usize = 10_000;
 /// Most connections at a time on which no request was allowed anything so far.
 pub const CONNECTIONS_NEW_MAX: usize = 10_000;
-/// Connections of one network in line for their turn beside which another one is served only while its client is there, if it
-/// asks for what is of no use without. Else whoever connects, asks and hangs up as fast as it can would keep everybody else
-/// waiting to be let in.
+/// Connections of one network that wait for their turn. Beyond that, a request that looks or takes is dropped if its client has
+/// closed the connection. Otherwise a client that connects, asks and hangs up as fast as it can delays everybody else.
 pub const CONNECTIONS_IN_LINE_MAX: usize = 8;
 /// Bytes of answers that wait to be written to clients of one network; beyond it who takes nothing of its answer is cut off.
 pub const ANSWER_BYTES_NETWORK_MAX: usize = 64 << 20;

@@ -32,12 +32,8 @@ pub(super) fn is_gone(group: Pid) -> bool {
 
 /// Whether somebody of the group runs whom we may not signal.
 pub(super) fn has_untouchable(group: Pid) -> bool {
-    if hides_processes() {
-        // What cannot be signalled and cannot be seen is there: a zombie is soon buried.
-        return true;
-    }
     let Ok(processes) = fs::read_dir("/proc") else { return true };
-    processes.flatten().any(|entry| {
+    let seen = processes.flatten().any(|entry| {
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
         let Some(pid) = pid else { return false };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -47,7 +43,9 @@ pub(super) fn has_untouchable(group: Pid) -> bool {
         state.is_some_and(|state| !matches!(state, "Z" | "X"))
             && its_group.and_then(|its_group| its_group.parse().ok()) == Some(group.as_raw_nonzero().get())
             && test_kill_process(pid) == Err(Errno::PERM)
-    })
+    });
+    // A group that may not be signalled has members, and they may be hidden. A zombie among them is soon buried.
+    seen || (judged(test_kill_process_group(group)) == Signalled::NotAllowed && hides_processes())
 }
 
 /// Whether /proc does not show the processes of other users (proc(5), `hidepid`; `ProtectProc=` of a systemd unit).

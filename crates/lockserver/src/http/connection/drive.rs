@@ -94,7 +94,7 @@ pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<Se
     let link = Arc::clone(&ending.link);
     if link.slot.begin() && is_useless(&link.client.stream) {
         tracing::debug!(peer = %link.client.peer(), "its client had hung up before the connection began");
-        // Whoever does wait learns at once that there is no answer.
+        // A reset tells a client that still waits that no answer comes.
         let _ = os::reset(&*link.client.stream);
         return;
     }
