@@ -4,9 +4,9 @@ use super::{At, Lock, Maker, Table, Ticket};
 use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{Step, What};
 use crate::limits::{
-    HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, LOCKS_MAX, OWNER_INSTANCES_MAX,
-    OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN,
-    TEMPLATE_INSTANCES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
+    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, TICKETS_MAX, TTL_MAX_MS,
+    TTL_MIN_MS,
 };
 use crate::queue::Place;
 use crate::{
@@ -115,43 +115,6 @@ impl Table {
         let place = Place::new(new.priority, u64::MAX);
         let first = lock.queue.head().is_none_or(|(head, _)| place < head);
         first && self.fits(name, new.permits)
-    }
-
-    /// The template with the longest prefix of the name (rule 12).
-    pub(super) fn matching_template(&self, name: &str) -> Option<&Prefix> {
-        (0..=name.len())
-            .rev()
-            .filter(|&end| name.is_char_boundary(end))
-            .find_map(|end| self.templates.get_key_value(&name[..end]).map(|(prefix, _)| prefix))
-    }
-
-    /// The template that a lock of this name would be made from, if it may be made now.
-    pub(super) fn instance_of(&self, name: &LockName) -> Result<Prefix, Rejection> {
-        if let Some(closed) = self.closed_names.get(name) {
-            return Err(Rejection::NameClosed(closed.until - self.now()));
-        }
-        let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
-        if self.locks.len() >= LOCKS_MAX {
-            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
-        }
-        if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
-            return Err(Rejection::Full { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
-        }
-        Ok(prefix)
-    }
-
-    /// Makes the lock that a template describes. The caller has looked at the bounds.
-    pub(super) fn make_instance(&mut self, at: At<'_>, name: &LockName, prefix: &Prefix) {
-        let template = self.templates.get_mut(prefix).expect("matched by name");
-        template.instances += 1;
-        let values = FileValues { settings: template.record.settings.clone(), paused: template.record.paused };
-        self.insert_lock(at, name, values.settings.clone(), values.paused, Some(values), Some(prefix.clone()));
-    }
-
-    /// Whose ticket made this instance.
-    pub(super) fn note_instance(&mut self, name: &LockName, maker: Maker) {
-        *self.instances.entry(maker.clone()).or_default() += 1;
-        self.lock_mut(name).made_by = Some(maker);
     }
 
     /// Adds a lock that is not there.

@@ -1,6 +1,6 @@
 //! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
 
-use super::{At, Maker, Table, Timer};
+use super::{At, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::What;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
@@ -158,15 +158,6 @@ impl Table {
         self.mark(Key::Lock(name.clone()));
     }
 
-    /// One instance less that this maker's tickets have made.
-    pub(super) fn forget_instance(&mut self, maker: &Maker) {
-        let count = self.instances.get_mut(maker).expect("counts each instance");
-        *count -= 1;
-        if *count == 0 {
-            self.instances.remove(maker);
-        }
-    }
-
     /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.
     pub(super) fn settle(&mut self, at: At<'_>, name: &LockName) {
         let lock = self.lock(name);
@@ -179,26 +170,6 @@ impl Table {
             let until = self.now() + INSTANCE_IDLE_MS;
             self.lock_mut(name).idle_until = Some(until);
             self.timers.insert((until, Timer::Instance(name.clone())));
-        }
-    }
-
-    pub(super) fn stop_idle_timer(&mut self, name: &LockName) {
-        if let Some(until) = self.lock_mut(name).idle_until.take() {
-            self.timers.remove(&(until, Timer::Instance(name.clone())));
-        }
-    }
-
-    /// Rule 12: an instance goes when it has been idle for a minute, if it says nothing that its template does not.
-    pub(super) fn drop_idle_instance(&mut self, at: At<'_>, name: &LockName) {
-        let lock = self.lock_mut(name);
-        lock.idle_until = None;
-        let template = lock.record.template.clone().and_then(|prefix| self.templates.get(&prefix));
-        let record = &self.lock(name).record;
-        let equal = template.is_some_and(|template| {
-            template.record.settings == record.settings && template.record.paused == record.pause.is_some()
-        });
-        if equal && self.lock(name).is_idle() {
-            self.remove_lock(at, name);
         }
     }
 

@@ -6,6 +6,7 @@ mod ask;
 mod configure;
 mod expire;
 mod grant;
+mod instances;
 mod life;
 mod list;
 mod load;

@@ -1,0 +1,74 @@
+//! Instances of templates (rule 12): which template makes one, whose share it is in, and when an idle one goes.
+
+use super::{At, Maker, Table, Timer};
+use crate::command::Rejection;
+use crate::limits::{LOCKS_MAX, TEMPLATE_INSTANCES_MAX};
+use crate::{FileValues, LockName, Prefix};
+
+impl Table {
+    /// The template with the longest prefix of the name (rule 12).
+    pub(super) fn matching_template(&self, name: &str) -> Option<&Prefix> {
+        (0..=name.len())
+            .rev()
+            .filter(|&end| name.is_char_boundary(end))
+            .find_map(|end| self.templates.get_key_value(&name[..end]).map(|(prefix, _)| prefix))
+    }
+
+    /// The template that a lock of this name would be made from, if it may be made now.
+    pub(super) fn instance_of(&self, name: &LockName) -> Result<Prefix, Rejection> {
+        if let Some(closed) = self.closed_names.get(name) {
+            return Err(Rejection::NameClosed(closed.until - self.now()));
+        }
+        let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
+        if self.locks.len() >= LOCKS_MAX {
+            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
+        }
+        if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
+            return Err(Rejection::Full { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
+        }
+        Ok(prefix)
+    }
+
+    /// Makes the lock that a template describes. The caller has looked at the bounds.
+    pub(super) fn make_instance(&mut self, at: At<'_>, name: &LockName, prefix: &Prefix) {
+        let template = self.templates.get_mut(prefix).expect("matched by name");
+        template.instances += 1;
+        let values = FileValues { settings: template.record.settings.clone(), paused: template.record.paused };
+        self.insert_lock(at, name, values.settings.clone(), values.paused, Some(values), Some(prefix.clone()));
+    }
+
+    /// Rule 12: an instance goes when it has been idle for a minute, if it says nothing that its template does not.
+    pub(super) fn drop_idle_instance(&mut self, at: At<'_>, name: &LockName) {
+        let lock = self.lock_mut(name);
+        lock.idle_until = None;
+        let template = lock.record.template.clone().and_then(|prefix| self.templates.get(&prefix));
+        let record = &self.lock(name).record;
+        let equal = template.is_some_and(|template| {
+            template.record.settings == record.settings && template.record.paused == record.pause.is_some()
+        });
+        if equal && self.lock(name).is_idle() {
+            self.remove_lock(at, name);
+        }
+    }
+
+    pub(super) fn stop_idle_timer(&mut self, name: &LockName) {
+        if let Some(until) = self.lock_mut(name).idle_until.take() {
+            self.timers.remove(&(until, Timer::Instance(name.clone())));
+        }
+    }
+
+    /// Whose ticket made this instance.
+    pub(super) fn note_instance(&mut self, name: &LockName, maker: Maker) {
+        *self.instances.entry(maker.clone()).or_default() += 1;
+        self.lock_mut(name).made_by = Some(maker);
+    }
+
+    /// One instance less that this maker's tickets have made.
+    pub(super) fn forget_instance(&mut self, maker: &Maker) {
+        let count = self.instances.get_mut(maker).expect("counts each instance");
+        *count -= 1;
+        if *count == 0 {
+            self.instances.remove(maker);
+        }
+    }
+}
