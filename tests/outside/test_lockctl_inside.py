@@ -1,5 +1,6 @@
 """lockctl inside of lockctl, of containers, of environments: what one run tells the next, and what reaches whom."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -117,8 +118,8 @@ def test_who_gets_request_and_secret(server):
     proxy.listener.close()
 
 
-
-
+def status(server, name):
+    return json.loads(run(server, "--json", "status", name).stdout)
 
 
 @pytest.mark.parametrize("how", ["revoked", "stalled", "outer killed", "inner killed"])
@@ -126,7 +127,7 @@ def test_what_runs_inside_of_a_run_ends_with_it(make_server, tmp_path, how):
     """The outer hold ends; an inner run with a hold of its own, a longer deadline and a command that ignores TERM obeys it."""
     server = make_server(sections="[lock outer]\nSIZE=1\n").start()
     other = make_server(sections="[lock inner]\nSIZE=1\n").start()
-    first, mark = tmp_path / "first", tmp_path / "outer.pid"
+    first, second = tmp_path / "first", tmp_path / "second"
     job = f"trap '' TERM; echo $$ >{first}.pid; while :; do cut -d' ' -f1 /proc/uptime >>{first}; sleep 0.05; done"
     inner = [lockctl(), "--server", f"http://{other.address}:{other.port}", "run", "--ttl", "60", "--kill-after", "10", "inner", "--",
              "sh", "-c", job]
@@ -134,6 +135,9 @@ def test_what_runs_inside_of_a_run_ends_with_it(make_server, tmp_path, how):
                              stderr=subprocess.PIPE, text=True)
     until(lambda: len(beats(first)) > 3, 20, "the job runs")
     pid = int(pathlib.Path(f"{first}.pid").read_text())
+    next_one = subprocess.Popen([lockctl(), "run", "outer", "--", "sh", "-c", f"cut -d' ' -f1 /proc/uptime >{second}"],
+                                env=environment(server), stderr=subprocess.PIPE, text=True)
+    until(lambda: status(server, "outer")["queued"] == 1, 20, "the next one waits")
 
     def gone():
         try:
@@ -144,9 +148,7 @@ def test_what_runs_inside_of_a_run_ends_with_it(make_server, tmp_path, how):
     if how == "stalled":
         server.signal(signal.SIGSTOP)
     elif how == "revoked":
-        number = run(server, "--json", "status", "outer").stdout
-        import json
-        number = str(json.loads(number)["holders"][0]["number"])
+        number = str(status(server, "outer")["holders"][0]["number"])
         socket = run("unix:/proc/self/cwd/admin.sock", "revoke", "outer", number, cwd=server.directory)
         assert socket.returncode == 0, socket
     elif how == "outer killed":
@@ -158,14 +160,16 @@ def test_what_runs_inside_of_a_run_ends_with_it(make_server, tmp_path, how):
         os.kill(int(inside), signal.SIGKILL)
     until(gone, 20, "the inner command has ended")
     took = time.monotonic() - begin
-    if how == "stalled":
-        server.signal(signal.SIGCONT)
     # Without knowing of the outer hold it would go on for its own 10 s after TERM.
     if how in ("stalled", "revoked", "outer killed"):
         assert took < 7, f"{took:.1f} s"
-    if how == "inner killed":
+    if how in ("stalled", "inner killed"):
         server.signal(signal.SIGCONT)
     outer.communicate(timeout=30)
+    assert next_one.wait(timeout=60) == 0, next_one.stderr.read()
+    # An administrator who ends a hold gives its permit on at once.
+    if how != "revoked":
+        assert beats(first)[-1] < beats(second)[0], "the next one began while the first was still at work"
 
 
 @pytest.mark.parametrize("whose", ["nobody", "another program"])
