@@ -146,8 +146,15 @@ fn indexes(table: &Table) -> Result<(), String> {
         require(right, || format!("{id:?} is written late, and is no live ticket"))?;
     }
     let mut instances: BTreeMap<Maker, usize> = BTreeMap::new();
-    for maker in table.locks.values().filter_map(|lock| lock.made_by.as_ref()) {
-        *instances.entry(maker.clone()).or_default() += 1;
+    for (name, lock) in &table.locks {
+        let is_instance = lock.record.template.is_some();
+        let payer = lock.charged.as_ref().and_then(|(number, maker)| Some((table.numbers.get(number)?, maker)));
+        let is_paid = payer.is_some_and(|(&id, by)| table.ticket(id).lock == *name && table.ticket(id).maker() == *by);
+        require(is_paid == (is_instance && lock.live() > 0), || format!("{name} is charged to {:?}", lock.charged))?;
+        require(is_instance || lock.charged.is_none(), || format!("{name} is charged and no instance"))?;
+        if let Some((_, maker)) = &lock.charged {
+            *instances.entry(maker.clone()).or_default() += 1;
+        }
     }
     require(instances == table.instances, || "instances of keys and addresses are miscounted".to_owned())?;
     require(table.ended_of.len() == ended, || "ended tickets are not where their makers have them".to_owned())?;

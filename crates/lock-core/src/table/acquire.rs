@@ -26,9 +26,9 @@ impl Table {
         let template = self.admit(new)?;
         if let Some(prefix) = template {
             self.make_instance(at, &new.lock, &prefix);
-            self.note_instance(&new.lock, maker_of(new));
         }
         self.make_ticket(at, new);
+        self.charge_instance(&new.lock);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.pick_up, wait)
     }

@@ -143,6 +143,7 @@ impl Table {
         }
         self.set_pause(name, None);
         self.stop_idle_timer(name);
+        self.discharge_instance(name);
         self.tell(at, name, What::LockDeleted);
         let lock = self.locks.remove(name).expect("the caller looked");
         assert_eq!(lock.live(), 0, "a lock with tickets is removed");
@@ -150,9 +151,6 @@ impl Table {
             && let Some(template) = self.templates.get_mut(prefix)
         {
             template.instances -= 1;
-        }
-        if let Some(maker) = &lock.made_by {
-            self.forget_instance(maker);
         }
         self.oversized.remove(name);
         self.mark(Key::Lock(name.clone()));

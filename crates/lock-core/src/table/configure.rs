@@ -226,12 +226,11 @@ impl Table {
             of.instances += 1;
         }
         self.stop_idle_timer(name);
-        if template.is_none()
-            && let Some(maker) = self.lock_mut(name).made_by.take()
-        {
-            self.forget_instance(&maker);
+        if template.is_none() {
+            self.discharge_instance(name);
         }
         self.lock_mut(name).record.template = template;
+        self.charge_instance(name);
         self.mark(Key::Lock(name.clone()));
     }
 }

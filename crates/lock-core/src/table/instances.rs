@@ -1,6 +1,6 @@
 //! Instances of templates (rule 12): which template makes one, whose share it is in, and when an idle one goes.
 
-use super::{At, Maker, Table, Timer};
+use super::{At, Table, Timer};
 use crate::command::Rejection;
 use crate::limits::{LOCKS_MAX, TEMPLATE_INSTANCES_MAX};
 use crate::{FileValues, LockName, Prefix};
@@ -57,18 +57,33 @@ impl Table {
         }
     }
 
-    /// Whose ticket made this instance.
-    pub(super) fn note_instance(&mut self, name: &LockName, maker: Maker) {
+    /// Charges an instance to the maker of a live ticket in it, to nobody else for longer than the last of them lives: its
+    /// first maker may have left long ago, and others use it. The charge of an idle one stays where it was.
+    pub(super) fn charge_instance(&mut self, name: &LockName) {
+        let lock = self.lock(name);
+        let is_paid = lock.charged.as_ref().is_some_and(|(number, _)| self.numbers.contains_key(number));
+        if is_paid || lock.record.template.is_none() {
+            return;
+        }
+        let Some(id) = lock.active.values().copied().next().or_else(|| lock.queue.iter().map(|(_, id)| id).next())
+        else {
+            return;
+        };
+        self.discharge_instance(name);
+        let (number, maker) = (self.ticket(id).number, self.ticket(id).maker());
         *self.instances.entry(maker.clone()).or_default() += 1;
-        self.lock_mut(name).made_by = Some(maker);
+        self.lock_mut(name).charged = Some((number, maker));
     }
 
-    /// One instance less that this maker's tickets have made.
-    pub(super) fn forget_instance(&mut self, maker: &Maker) {
-        let count = self.instances.get_mut(maker).expect("counts each instance");
+    /// Counts a lock for nobody any more: it goes, or is no instance.
+    pub(super) fn discharge_instance(&mut self, name: &LockName) {
+        let Some((_, maker)) = self.lock_mut(name).charged.take() else {
+            return;
+        };
+        let count = self.instances.get_mut(&maker).expect("counts each instance");
         *count -= 1;
         if *count == 0 {
-            self.instances.remove(maker);
+            self.instances.remove(&maker);
         }
     }
 }

@@ -244,6 +244,7 @@ impl Table {
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });
+        self.charge_instance(&name);
         self.grant(at, &name);
         self.settle(at, &name);
     }

@@ -190,14 +190,11 @@ impl Table {
                 self.timers.insert((until, Timer::Hold(id)));
             }
             self.set_lease(id, self.now());
-            let (lock, maker) = (self.ticket(id).lock.clone(), self.ticket(id).maker());
-            if self.lock(&lock).record.template.is_some() && self.lock(&lock).made_by.is_none() {
-                self.note_instance(&lock, maker);
-            }
         }
         let names: Vec<crate::LockName> = self.locks.keys().cloned().collect();
         for name in names {
             self.note_oversized(&name);
+            self.charge_instance(&name);
             let idle = self.lock(&name).is_idle();
             if idle && self.lock(&name).record.template.is_some() {
                 let until = self.now() + limits::INSTANCE_IDLE_MS;

@@ -200,8 +200,8 @@ pub(crate) struct Lock {
     /// When an idle instance of a template goes, as it stands in `timers`.
     pub(crate) idle_until: Option<Ms>,
     pub(crate) statistics: Statistics,
-    /// Whose ticket made this instance of a template. That is not stored: after a start it is whose oldest ticket is in it.
-    pub(crate) made_by: Option<Maker>,
+    /// The ticket that this instance of a template is charged for, and its maker. It is not stored.
+    pub(crate) charged: Option<(u64, Maker)>,
 }
 
 impl Lock {
@@ -221,7 +221,7 @@ impl Lock {
             deleting: false,
             idle_until: None,
             statistics: Statistics::default(),
-            made_by: None,
+            charged: None,
         }
     }
 

@@ -206,6 +206,35 @@ fn share_of_one_owner_in_the_instances_of_templates() {
 }
 
 #[test]
+fn an_instance_counts_for_an_owner_whose_ticket_is_in_it() {
+    let mut crowd = Crowd::new();
+    let definition = lock_core::Definition {
+        target: lock_core::Target::Template(lock_core::Prefix::from_pattern("job-*").unwrap()),
+        settings: Settings::new(1),
+        paused: false,
+    };
+    let command = Command::Configure { definitions: vec![definition], mode: lock_core::ConfigureMode::Apply };
+    crowd.table.apply(at(0), &command).unwrap();
+    let max = limits::OWNER_INSTANCES_MAX;
+    let name = |number| format!("job-{number}");
+    let made: Vec<TicketId> = (0..max).map(|number| crowd.ask(&name(number), 0, Lease::Never).unwrap()).collect();
+    // Each is used by two others; half of those wait behind the other half.
+    for number in 0..max {
+        crowd.ask(&name(number), 1, Lease::Never).unwrap();
+        crowd.ask(&name(number), 2, Lease::Never).unwrap();
+    }
+    for id in &made {
+        crowd.release(*id);
+    }
+    lock_core::invariants::check(&crowd.table).unwrap();
+    let refused = full("instances of templates of a key or address", max);
+    assert_eq!(crowd.ask("job-x", 1, Lease::Never), Err(refused), "they are the first user's now");
+    crowd.ask("job-x", 0, Lease::Never).expect("its maker has left them");
+    crowd.ask("job-y", 2, Lease::Never).expect("who waits behind another one pays nothing");
+    lock_core::invariants::check(&crowd.table).unwrap();
+}
+
+#[test]
 fn share_of_one_owner_in_the_ended_tickets() {
     let mut crowd = Crowd::new();
     crowd.put("san", Settings::new(1_000_000)).unwrap();
