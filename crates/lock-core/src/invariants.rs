@@ -1,6 +1,6 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
-use crate::table::{Lock, Maker, Table};
+use crate::table::{Lock, QuotaOwner, Table};
 use crate::{Permits, SlotRanges, State, TicketId, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +105,7 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
 
 fn indexes(table: &Table) -> Result<(), String> {
     let mut live: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut makers: BTreeMap<Maker, BTreeSet<u64>> = BTreeMap::new();
+    let mut live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>> = BTreeMap::new();
     let mut leases: BTreeSet<(u64, TicketId)> = BTreeSet::new();
     let mut ended = 0;
     for (&id, ticket) in &table.tickets {
@@ -132,7 +132,7 @@ fn indexes(table: &Table) -> Result<(), String> {
             format!("rule 4: ticket {} has a lease of {lease:?} that ends at {:?}", ticket.number, ticket.lease_until)
         })?;
         if ticket.is_live() {
-            makers.entry(ticket.maker()).or_default().insert(ticket.number);
+            live_by_owner.entry(ticket.quota_owner()).or_default().insert(ticket.number);
         }
     }
     for (name, lock) in &table.locks {
@@ -145,23 +145,25 @@ fn indexes(table: &Table) -> Result<(), String> {
         let right = table.tickets.get(id).is_some_and(|ticket| ticket.is_live());
         require(right, || format!("{id:?} is written late, and is no live ticket"))?;
     }
-    let mut instances: BTreeMap<Maker, usize> = BTreeMap::new();
+    let mut instances: BTreeMap<QuotaOwner, usize> = BTreeMap::new();
     for (name, lock) in &table.locks {
         let is_instance = lock.record.template.is_some();
-        let payer = lock.charged.as_ref().and_then(|(number, maker)| Some((table.numbers.get(number)?, maker)));
-        let is_paid = payer.is_some_and(|(&id, by)| table.ticket(id).lock == *name && table.ticket(id).maker() == *by);
+        let payer =
+            lock.charged.as_ref().and_then(|(number, quota_owner)| Some((table.numbers.get(number)?, quota_owner)));
+        let is_paid =
+            payer.is_some_and(|(&id, by)| table.ticket(id).lock == *name && table.ticket(id).quota_owner() == *by);
         require(is_paid == (is_instance && lock.live() > 0), || format!("{name} is charged to {:?}", lock.charged))?;
         require(is_instance || lock.charged.is_none(), || format!("{name} is charged and no instance"))?;
-        if let Some((_, maker)) = &lock.charged {
-            *instances.entry(maker.clone()).or_default() += 1;
+        if let Some((_, quota_owner)) = &lock.charged {
+            *instances.entry(quota_owner.clone()).or_default() += 1;
         }
     }
     require(instances == table.instances, || "instances of keys and addresses are miscounted".to_owned())?;
-    require(table.ended_of.len() == ended, || "ended tickets are not where their makers have them".to_owned())?;
+    require(table.ended_of.len() == ended, || "ended tickets are not where their owners have them".to_owned())?;
     let withdrawn = (table.withdrawn.len(), table.withdrawn_by.len());
     require(withdrawn.0 == withdrawn.1 && withdrawn.0 <= limits::WITHDRAWN_MAX, || format!("{withdrawn:?} withdrawn"))?;
     require(leases == table.leases, || "leases differ from those of the tickets".to_owned())?;
-    require(makers == table.makers, || "tickets of keys and addresses are miscounted".to_owned())?;
+    require(live_by_owner == table.live_by_owner, || "tickets of keys and addresses are miscounted".to_owned())?;
     require(ended == table.ended.len() && ended <= limits::ENDED_TICKETS_MAX, || format!("{ended} ended tickets"))
 }
 

@@ -1,6 +1,6 @@
 //! Making a ticket (rule 6).
 
-use super::{At, Lock, Maker, Table, Ticket};
+use super::{At, Lock, QuotaOwner, Table, Ticket};
 use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{Step, What};
 use crate::limits::{
@@ -101,11 +101,11 @@ impl Table {
         if self.numbers.len() >= TICKETS_MAX {
             return full("tickets of the server", TICKETS_MAX);
         }
-        let maker = maker_of(new);
-        if template.is_some() && self.instances.get(&maker).is_some_and(|count| *count >= OWNER_INSTANCES_MAX) {
+        let quota_owner = quota_owner_of(new);
+        if template.is_some() && self.instances.get(&quota_owner).is_some_and(|count| *count >= OWNER_INSTANCES_MAX) {
             return full("instances of templates of a key or address", OWNER_INSTANCES_MAX);
         }
-        if self.makers.get(&maker).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
+        if self.live_by_owner.get(&quota_owner).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
             return full("tickets of a key or address", OWNER_TICKETS_MAX);
         }
         Ok(template)
@@ -182,7 +182,7 @@ impl Table {
         if let Some(holder) = &new.holder {
             self.holders.insert((new.lock.clone(), holder.clone()), new.id);
         }
-        self.makers.entry(ticket.maker()).or_default().insert(ticket.number);
+        self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(ticket.number);
         self.numbers.insert(ticket.number, new.id);
         let (place, wants) = (ticket.place(), ticket.wants());
         self.tickets.insert(new.id, Box::new(ticket));
@@ -227,8 +227,8 @@ impl NewTicket {
     }
 }
 
-fn maker_of(new: &NewTicket) -> Maker {
-    Maker::of(new.caller.owner.as_ref(), &new.caller.from)
+fn quota_owner_of(new: &NewTicket) -> QuotaOwner {
+    QuotaOwner::of(new.caller.owner.as_ref(), &new.caller.from)
 }
 
 /// The pause of a lock that has size 0 in the file.

@@ -1,7 +1,7 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{At, Maker, Table, Ticket, Timer, Withdrawal};
+use super::{At, QuotaOwner, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
@@ -262,7 +262,7 @@ impl Table {
         if self.withdrawn.contains_key(&scope) {
             return Ok(Outcome::NothingHeld);
         }
-        let by = Maker::of(caller.owner.as_ref(), &caller.from);
+        let by = QuotaOwner::of(caller.owner.as_ref(), &caller.from);
         if self.withdrawn_by.of(&by) >= OWNER_WITHDRAWN_MAX {
             let what = "cancelled request ids of a key or address";
             return Err(Rejection::Full { what, max: OWNER_WITHDRAWN_MAX as u64 });

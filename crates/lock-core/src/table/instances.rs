@@ -57,8 +57,8 @@ impl Table {
         }
     }
 
-    /// Charges an instance to the maker of a live ticket in it, to nobody else for longer than the last of them lives: its
-    /// first maker may have left long ago, and others use it. The charge of an idle one stays where it was.
+    /// Charges an instance to the owner of a live ticket in it and, when that ticket ends, to the owner of another one: the
+    /// owner that made it may have left long ago. An idle instance stays charged to its last owner.
     pub(super) fn charge_instance(&mut self, name: &LockName) {
         let lock = self.lock(name);
         let is_paid = lock.charged.as_ref().is_some_and(|(number, _)| self.numbers.contains_key(number));
@@ -70,20 +70,20 @@ impl Table {
             return;
         };
         self.discharge_instance(name);
-        let (number, maker) = (self.ticket(id).number, self.ticket(id).maker());
-        *self.instances.entry(maker.clone()).or_default() += 1;
-        self.lock_mut(name).charged = Some((number, maker));
+        let (number, quota_owner) = (self.ticket(id).number, self.ticket(id).quota_owner());
+        *self.instances.entry(quota_owner.clone()).or_default() += 1;
+        self.lock_mut(name).charged = Some((number, quota_owner));
     }
 
     /// Counts a lock for nobody any more: it goes, or is no instance.
     pub(super) fn discharge_instance(&mut self, name: &LockName) {
-        let Some((_, maker)) = self.lock_mut(name).charged.take() else {
+        let Some((_, quota_owner)) = self.lock_mut(name).charged.take() else {
             return;
         };
-        let count = self.instances.get_mut(&maker).expect("counts each instance");
+        let count = self.instances.get_mut(&quota_owner).expect("counts each instance");
         *count -= 1;
         if *count == 0 {
-            self.instances.remove(&maker);
+            self.instances.remove(&quota_owner);
         }
     }
 }

@@ -219,28 +219,28 @@ impl Table {
         ticket.ended_at = Some(at.wall);
         // It is remembered for minutes, beside many.
         ticket.info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
-        let (number, holder, maker, waited) =
-            (ticket.number, ticket.holder.clone(), ticket.maker(), ticket.waiting > 0);
+        let (number, holder, quota_owner, waited) =
+            (ticket.number, ticket.holder.clone(), ticket.quota_owner(), ticket.waiting > 0);
         self.arm(id);
         self.numbers.remove(&number);
         if let Some(holder) = holder {
             self.holders.remove(&(name.clone(), holder));
         }
-        let numbers = self.makers.get_mut(&maker).expect("has each live ticket");
+        let numbers = self.live_by_owner.get_mut(&quota_owner).expect("has each live ticket");
         numbers.remove(&number);
         if numbers.is_empty() {
-            self.makers.remove(&maker);
+            self.live_by_owner.remove(&quota_owner);
         }
         if waited {
             self.served.push(id);
         }
         // Makes room first: what ends now is remembered, also when everything remembered ended in this millisecond.
         if self.ended.len() >= ENDED_TICKETS_MAX {
-            let (_, &(.., oldest)) = self.ended_of.makes_room(&maker).expect("at its bound");
+            let (_, &(.., oldest)) = self.ended_of.makes_room(&quota_owner).expect("at its bound");
             self.forget(oldest);
         }
         self.ended.insert((now, number, id));
-        self.ended_of.insert(&maker, (now, number, id));
+        self.ended_of.insert(&quota_owner, (now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.tell_step(at, id, Step::Ended { how, reason, held });
@@ -308,7 +308,7 @@ impl Table {
         let ticket = self.tickets.remove(&id).expect("an id from the table's own lists");
         let State::Ended { at, .. } = ticket.state else { panic!("a live ticket is forgotten") };
         self.ended.remove(&(at, ticket.number, id));
-        self.ended_of.remove(&ticket.maker(), &(at, ticket.number, id));
+        self.ended_of.remove(&ticket.quota_owner(), &(at, ticket.number, id));
         if let Some(scope) = ticket.scope()
             && self.requests.get(&scope) == Some(&id)
         {

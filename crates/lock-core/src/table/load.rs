@@ -1,6 +1,6 @@
 //! From a store's snapshot to a table, and back (rules 8, 9, 10).
 
-use super::{Lock, Maker, Table, Template, Ticket, Timer, Withdrawal};
+use super::{Lock, QuotaOwner, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
 use crate::view::Moment;
 use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
@@ -41,7 +41,7 @@ impl Table {
         }
         for withdrawn in snapshot.withdrawn {
             table.timers.insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
-            let by = Maker::of(withdrawn.scope.owner.as_ref(), &Arc::from(""));
+            let by = QuotaOwner::of(withdrawn.scope.owner.as_ref(), &Arc::from(""));
             table.withdrawn_by.insert(&by, (withdrawn.until, withdrawn.scope.clone()));
             table.withdrawn.insert(withdrawn.scope.clone(), Withdrawal { record: withdrawn, by });
         }
@@ -76,7 +76,7 @@ impl Table {
             numbers: BTreeMap::new(),
             requests: BTreeMap::new(),
             holders: BTreeMap::new(),
-            makers: BTreeMap::new(),
+            live_by_owner: BTreeMap::new(),
             closures: BTreeMap::new(),
             closed_names: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
@@ -165,11 +165,11 @@ impl Table {
                 let key = (ticket.lock.clone(), holder.clone());
                 require(self.holders.insert(key, id).is_none(), || format!("holder {holder} has two tickets"))?;
             }
-            self.makers.entry(ticket.maker()).or_default().insert(number);
+            self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(number);
         }
         if let State::Ended { at, .. } = ticket.state {
             self.ended.insert((at, number, id));
-            self.ended_of.insert(&ticket.maker(), (at, number, id));
+            self.ended_of.insert(&ticket.quota_owner(), (at, number, id));
         }
         if let Some(scope) = scope {
             // A live ticket wins over a remembered one.

@@ -66,18 +66,18 @@ pub struct Table {
     /// Live tickets whose protocol names the holder.
     pub(crate) holders: BTreeMap<(LockName, Arc<str>), TicketId>,
     /// Numbers of the live tickets of each key or, without one, address.
-    pub(crate) makers: BTreeMap<Maker, BTreeSet<u64>>,
+    pub(crate) live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>>,
     pub(crate) closures: BTreeMap<u64, Closure>,
     pub(crate) closed_names: BTreeMap<LockName, ClosedName>,
     pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawal>,
     /// The same by whoever withdrew them, and by the time when they are forgotten.
-    pub(crate) withdrawn_by: Shares<Maker, (Ms, RequestScope)>,
-    /// Locks that tickets of each key or address have made from templates.
-    pub(crate) instances: BTreeMap<Maker, usize>,
+    pub(crate) withdrawn_by: Shares<QuotaOwner, (Ms, RequestScope)>,
+    /// Instances of templates that are charged to each key or address.
+    pub(crate) instances: BTreeMap<QuotaOwner, usize>,
     /// Ended tickets by the time and order of their end.
     pub(crate) ended: BTreeSet<(Ms, u64, TicketId)>,
     /// The same by key or address.
-    pub(crate) ended_of: Shares<Maker, (Ms, u64, TicketId)>,
+    pub(crate) ended_of: Shares<QuotaOwner, (Ms, u64, TicketId)>,
     /// Leases by the moment they end: queued, grace and held.
     pub(crate) leases: BTreeSet<(Ms, TicketId)>,
     /// Everything that ends by the clock whatever anybody says.
@@ -147,8 +147,8 @@ impl Ticket {
         }
     }
 
-    pub(crate) fn maker(&self) -> Maker {
-        Maker::of(self.owner.as_ref(), &self.from)
+    pub(crate) fn quota_owner(&self) -> QuotaOwner {
+        QuotaOwner::of(self.owner.as_ref(), &self.from)
     }
 
     pub(crate) fn scope(&self) -> Option<RequestScope> {
@@ -162,18 +162,18 @@ impl Ticket {
 #[derive(Debug)]
 pub(crate) struct Withdrawal {
     pub(crate) record: Withdrawn,
-    pub(crate) by: Maker,
+    pub(crate) by: QuotaOwner,
 }
 
-/// Whose tickets are counted together (section 10).
+/// The key or network whose tickets, instances and remembered records count against one bound.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Maker {
+pub(crate) enum QuotaOwner {
     Key(Arc<str>),
     /// The network of an address, as [`crate::network_name`] has it.
     Address(Arc<str>),
 }
 
-impl Maker {
+impl QuotaOwner {
     pub(crate) fn of(owner: Option<&Arc<str>>, from: &Arc<str>) -> Self {
         owner.map_or_else(|| Self::Address(crate::network_name(from)), |owner| Self::Key(owner.clone()))
     }
@@ -200,8 +200,8 @@ pub(crate) struct Lock {
     /// When an idle instance of a template goes, as it stands in `timers`.
     pub(crate) idle_until: Option<Ms>,
     pub(crate) statistics: Statistics,
-    /// The ticket that this instance of a template is charged for, and its maker. It is not stored.
-    pub(crate) charged: Option<(u64, Maker)>,
+    /// The ticket that this instance of a template is charged for, and its owner. It is not stored.
+    pub(crate) charged: Option<(u64, QuotaOwner)>,
 }
 
 impl Lock {
