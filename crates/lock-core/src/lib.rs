@@ -38,7 +38,7 @@ pub use record::{
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use shares::Shares;
-pub use table::{At, LoadError, Table};
+pub use table::{LoadError, StepContext, Table};
 pub use uptime::{CLOCK_LAG_MAX_MS, Starts, Uptime};
 pub use view::{Load, LockView, LocksPage, Moment, Occupancy, Statistics, TicketView, TicketsAfter, TicketsPage};
 

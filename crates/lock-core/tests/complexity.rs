@@ -2,8 +2,9 @@
 //! a queue that is 10,000 times as long may make each turn 20 times as dear, where a linear search would make it 10,000.
 
 use lock_core::{
-    At, Caller, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits,
-    Precondition, QueueLease, ReleaseTarget, Settings, Snapshot, Table, Target, TicketId, TicketsAfter, limits,
+    Caller, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits,
+    Precondition, QueueLease, ReleaseTarget, Settings, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter,
+    limits,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn at(&self) -> At<'static> {
-        At { now: self.now, wall: self.now, present: &|_| true }
+    fn at(&self) -> StepContext<'static> {
+        StepContext { now: self.now, wall: self.now, is_connected: &|_| true }
     }
 
     fn open(queued: usize) -> Self {

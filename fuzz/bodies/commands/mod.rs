@@ -121,7 +121,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
     let mut table = Table::load(Snapshot::default(), 0).expect("an empty store");
     let (mut now, everybody) = (0, |_| true);
     for command in beginning() {
-        let at = At { now, wall: now, present: &everybody };
+        let at = StepContext { now, wall: now, is_connected: &everybody };
         table.apply(at, &command).expect("a first lock");
     }
     for bytes in data.chunks(STEP_BYTES).take(2000) {
@@ -156,7 +156,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
             .collect();
         commands.iter().for_each(|command| table.sign_of_life(command));
         let absent: BTreeSet<TicketId> = world.absent.iter().copied().collect();
-        let at = At { now, wall: now, present: &|id| !absent.contains(&id) };
+        let at = StepContext { now, wall: now, is_connected: &|id| !absent.contains(&id) };
         table.expire(at);
         for command in &commands {
             let outcome = table.apply(at, command);

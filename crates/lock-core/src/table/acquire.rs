@@ -1,6 +1,6 @@
 //! Making a ticket (rule 6).
 
-use super::{At, Lock, QuotaOwner, Table, Ticket};
+use super::{Lock, QuotaOwner, StepContext, Table, Ticket};
 use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{Step, What};
 use crate::limits::{
@@ -16,7 +16,7 @@ use crate::{
 use std::sync::Arc;
 
 impl Table {
-    pub(super) fn acquire(&mut self, at: At<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
+    pub(super) fn acquire(&mut self, at: StepContext<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
         let wait = new.if_busy == IfBusy::Wait;
         if let Some(id) = self.repeated(new)? {
             self.hear_of(id);
@@ -120,7 +120,7 @@ impl Table {
     /// Adds a lock that is not there.
     pub(super) fn insert_lock(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         settings: crate::Settings,
         paused: bool,
@@ -144,7 +144,7 @@ impl Table {
         self.settle(at, name);
     }
 
-    fn make_ticket(&mut self, at: At<'_>, new: &NewTicket) {
+    fn make_ticket(&mut self, at: StepContext<'_>, new: &NewTicket) {
         assert!(!self.tickets.contains_key(&new.id), "ticket ids are random and given once");
         self.meta.last_seq += 1;
         self.meta.last_number += 1;

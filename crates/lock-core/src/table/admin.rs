@@ -1,6 +1,6 @@
 //! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
 
-use super::{At, Table, Timer};
+use super::{StepContext, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::What;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
@@ -13,7 +13,7 @@ const SHOWN_TICKETS: usize = 20;
 impl Table {
     pub(super) fn put_lock(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         settings: &Settings,
         precondition: Precondition,
@@ -38,7 +38,7 @@ impl Table {
 
     pub(super) fn patch_lock(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         patch: &Patch,
         precondition: Precondition,
@@ -81,7 +81,7 @@ impl Table {
 
     pub(super) fn delete_lock(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         precondition: Precondition,
         force: Force,
@@ -133,7 +133,7 @@ impl Table {
     }
 
     /// Removes a lock without live tickets. Permits that are still closed keep its name closed.
-    pub(super) fn remove_lock(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn remove_lock(&mut self, at: StepContext<'_>, name: &LockName) {
         let numbers: Vec<u64> = self.lock(name).closures.iter().copied().collect();
         for number in numbers {
             let closure = self.closures.remove(&number).expect("a number from the table's own lists");
@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.
-    pub(super) fn settle(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn settle(&mut self, at: StepContext<'_>, name: &LockName) {
         let lock = self.lock(name);
         if lock.live() > 0 {
             return;
@@ -171,7 +171,12 @@ impl Table {
         }
     }
 
-    pub(super) fn open(&mut self, at: At<'_>, name: &LockName, number: Option<u64>) -> Result<Outcome, Rejection> {
+    pub(super) fn open(
+        &mut self,
+        at: StepContext<'_>,
+        name: &LockName,
+        number: Option<u64>,
+    ) -> Result<Outcome, Rejection> {
         let lock = self.locks.get(name).ok_or(Rejection::UnknownLock)?;
         let numbers: Vec<u64> = match number {
             Some(number) if lock.closures.contains(&number) => vec![number],
@@ -185,7 +190,7 @@ impl Table {
     }
 
     /// Ends a pause whose time has come.
-    pub(super) fn resume(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn resume(&mut self, at: StepContext<'_>, name: &LockName) {
         self.set_pause(name, None);
         let revision = self.next_revision();
         self.lock_mut(name).record.revision = revision;
@@ -211,7 +216,7 @@ impl Table {
     }
 
     /// Sets everything, ends what has become impossible and grants what has become possible.
-    pub(super) fn set_settings(&mut self, at: At<'_>, name: &LockName, settings: Settings) {
+    pub(super) fn set_settings(&mut self, at: StepContext<'_>, name: &LockName, settings: Settings) {
         let revision = self.next_revision();
         let lock = self.lock_mut(name);
         if lock.record.settings.capacity != settings.capacity {

@@ -1,7 +1,7 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{At, QuotaOwner, Table, Ticket, Timer, Withdrawal};
+use super::{QuotaOwner, StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
@@ -76,7 +76,7 @@ impl Table {
 
     pub(super) fn get(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         lock: Option<&LockName>,
         id: TicketId,
         caller: &Caller,
@@ -96,7 +96,7 @@ impl Table {
         self.told(at, id, true, wait)
     }
 
-    pub(super) fn wait_on(&mut self, at: At<'_>, id: TicketId, caller: &Caller) -> Result<Outcome, Rejection> {
+    pub(super) fn wait_on(&mut self, at: StepContext<'_>, id: TicketId, caller: &Caller) -> Result<Outcome, Rejection> {
         self.usable(None, id, caller)?;
         if self.is_ended(id) {
             return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
@@ -106,7 +106,13 @@ impl Table {
     }
 
     /// The answer about a live ticket: picks it up, or begins to wait, or just tells.
-    pub(super) fn told(&mut self, at: At<'_>, id: TicketId, pick_up: bool, wait: bool) -> Result<Outcome, Rejection> {
+    pub(super) fn told(
+        &mut self,
+        at: StepContext<'_>,
+        id: TicketId,
+        pick_up: bool,
+        wait: bool,
+    ) -> Result<Outcome, Rejection> {
         let mut picked_up = false;
         match self.ticket(id).state {
             State::Granted if pick_up => {
@@ -134,7 +140,7 @@ impl Table {
 
     pub(super) fn renew(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         id: TicketId,
         caller: &Caller,
         ttl: Option<Ms>,
@@ -158,14 +164,14 @@ impl Table {
 
     /// A sign of life by the very request that is being answered: its client is there, whatever became of others that
     /// wait for the same ticket.
-    pub(super) fn touch_by_caller(&mut self, at: At<'_>, id: TicketId) {
-        let present = |other: TicketId| other == id || (at.present)(other);
-        self.touch(At { present: &present, ..at }, id);
+    pub(super) fn touch_by_caller(&mut self, at: StepContext<'_>, id: TicketId) {
+        let is_connected = |other: TicketId| other == id || (at.is_connected)(other);
+        self.touch(StepContext { is_connected: &is_connected, ..at }, id);
     }
 
     /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
     /// ticket is skipped, in its place, until its client is back (rule 5).
-    pub(super) fn end_wait(&mut self, at: At<'_>, id: TicketId, lost: bool) -> Outcome {
+    pub(super) fn end_wait(&mut self, at: StepContext<'_>, id: TicketId, lost: bool) -> Outcome {
         let Some(ticket) = self.tickets.get_mut(&id) else {
             return Outcome::Done;
         };
@@ -198,7 +204,7 @@ impl Table {
         view
     }
 
-    pub(super) fn undelivered(&mut self, at: At<'_>, id: TicketId, stamp: u64, made: bool) -> Outcome {
+    pub(super) fn undelivered(&mut self, at: StepContext<'_>, id: TicketId, stamp: u64, made: bool) -> Outcome {
         let Some(ticket) = self.tickets.get(&id) else {
             return Outcome::Done;
         };
@@ -215,7 +221,7 @@ impl Table {
 
     pub(super) fn release(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         target: &ReleaseTarget,
         caller: &Caller,
         queued: bool,
@@ -301,7 +307,7 @@ impl Table {
 
     pub(super) fn revoke(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         lock: &LockName,
         number: u64,
         caller: &Caller,

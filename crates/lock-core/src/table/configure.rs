@@ -1,6 +1,6 @@
 //! The configuration file against live changes (design, section 5).
 
-use super::{At, Lock, Table, Template};
+use super::{Lock, StepContext, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::What;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
@@ -55,7 +55,12 @@ pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> 
 }
 
 impl Table {
-    pub(super) fn configure(&mut self, at: At<'_>, definitions: &[Definition], mode: ConfigureMode) -> Outcome {
+    pub(super) fn configure(
+        &mut self,
+        at: StepContext<'_>,
+        definitions: &[Definition],
+        mode: ConfigureMode,
+    ) -> Outcome {
         let mut report = ConfigureReport::default();
         // A section that cannot be applied is there nevertheless: what it names is left alone and does not retire.
         let mut named = (BTreeSet::new(), BTreeSet::new());
@@ -130,7 +135,7 @@ impl Table {
 
     fn configure_lock(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         definition: &Definition,
         mode: ConfigureMode,
@@ -161,7 +166,7 @@ impl Table {
     }
 
     /// A lock without a section of its own: an instance follows its template, others that came from a file retire.
-    fn configure_unnamed(&mut self, at: At<'_>, name: &LockName, report: &mut ConfigureReport) {
+    fn configure_unnamed(&mut self, at: StepContext<'_>, name: &LockName, report: &mut ConfigureReport) {
         if self.lock(name).record.file.is_none() {
             return;
         }
@@ -184,7 +189,7 @@ impl Table {
 
     fn apply_file(
         &mut self,
-        at: At<'_>,
+        at: StepContext<'_>,
         name: &LockName,
         file: FileValues,
         template: Option<Prefix>,

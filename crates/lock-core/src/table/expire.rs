@@ -1,12 +1,12 @@
 //! What happens because time has passed (rule 4), at most so much in one step.
 
-use super::{At, Table, Timer};
+use super::{StepContext, Table, Timer};
 use crate::limits::ENDED_MEMORY_MS;
 use crate::{EndedAs, Key, LockName, State};
 
 impl Table {
     /// Ends, lapses and opens what is due. What is over the step's bound is due in the next step.
-    pub fn expire(&mut self, at: At<'_>) {
+    pub fn expire(&mut self, at: StepContext<'_>) {
         self.wall = at.wall;
         if std::mem::take(&mut self.fresh) {
             if !self.same_process {
@@ -34,7 +34,7 @@ impl Table {
         may
     }
 
-    fn expire_leases(&mut self, at: At<'_>) {
+    fn expire_leases(&mut self, at: StepContext<'_>) {
         while let Some(&(until, id)) = self.leases.first()
             && self.lease_end(until) <= self.now()
             && self.may_end()
@@ -48,7 +48,7 @@ impl Table {
         }
     }
 
-    fn fire_timers(&mut self, at: At<'_>) {
+    fn fire_timers(&mut self, at: StepContext<'_>) {
         while let Some((until, _)) = self.timers.first()
             && *until <= self.now()
             && self.may_end()
@@ -79,7 +79,7 @@ impl Table {
 
     /// The size is durable, so which waiters have become impossible follows from it, however many there are and wherever
     /// a crash fell.
-    fn sweep_oversized(&mut self, at: At<'_>) {
+    fn sweep_oversized(&mut self, at: StepContext<'_>) {
         while let Some(name) = self.oversized.first().cloned() {
             let lock = self.locks.get(&name);
             let Some(id) = lock.and_then(|lock| lock.queue.oversized(lock.slots.size())) else {
@@ -102,7 +102,7 @@ impl Table {
     }
 
     /// After settings changed within a step: ends what they made impossible, then grants what they made possible.
-    pub(super) fn after_resize(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn after_resize(&mut self, at: StepContext<'_>, name: &LockName) {
         self.note_oversized(name);
         self.sweep_oversized(at);
         if self.locks.contains_key(name) {

@@ -1,16 +1,16 @@
 //! The grant (rules 1, 2, 3, 5): the only place where permits leave the lock.
 
-use super::{At, Table};
+use super::{StepContext, Table};
 use crate::event::Step;
 use crate::{Key, LockName, Permits, State, TicketId};
 
 impl Table {
     /// Grants to the head of the queue as long as it fits. Called in the same step as whatever may have made that
     /// possible: nothing waits for a timer (rule 3).
-    pub(super) fn grant(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn grant(&mut self, at: StepContext<'_>, name: &LockName) {
         while let Some(id) = self.next_to_grant(name) {
             // The last look before a permit is given away: is the client that waits for it still connected?
-            if self.ticket(id).waiting > 0 && !(at.present)(id) {
+            if self.ticket(id).waiting > 0 && !(at.is_connected)(id) {
                 self.set_dormant(id, true);
                 continue;
             }
@@ -35,7 +35,7 @@ impl Table {
             }
     }
 
-    fn give(&mut self, at: At<'_>, name: &LockName, id: TicketId) {
+    fn give(&mut self, at: StepContext<'_>, name: &LockName, id: TicketId) {
         self.meta.last_token += 1;
         let token = self.meta.last_token;
         let ticket = self.ticket(id);

@@ -1,6 +1,6 @@
 //! Instances of templates (rule 12): which template makes one, whose share it is in, and when an idle one goes.
 
-use super::{At, Table, Timer};
+use super::{StepContext, Table, Timer};
 use crate::command::Rejection;
 use crate::limits::{LOCKS_MAX, TEMPLATE_INSTANCES_MAX};
 use crate::{FileValues, LockName, Prefix};
@@ -30,7 +30,7 @@ impl Table {
     }
 
     /// Makes the lock that a template describes. The caller has looked at the bounds.
-    pub(super) fn make_instance(&mut self, at: At<'_>, name: &LockName, prefix: &Prefix) {
+    pub(super) fn make_instance(&mut self, at: StepContext<'_>, name: &LockName, prefix: &Prefix) {
         let template = self.templates.get_mut(prefix).expect("matched by name");
         template.instances += 1;
         let values = FileValues { settings: template.record.settings.clone(), paused: template.record.paused };
@@ -38,7 +38,7 @@ impl Table {
     }
 
     /// Rule 12: an instance goes when it has been idle for a minute, if it says nothing that its template does not.
-    pub(super) fn drop_idle_instance(&mut self, at: At<'_>, name: &LockName) {
+    pub(super) fn drop_idle_instance(&mut self, at: StepContext<'_>, name: &LockName) {
         let lock = self.lock_mut(name);
         lock.idle_until = None;
         let template = lock.record.template.clone().and_then(|prefix| self.templates.get(&prefix));

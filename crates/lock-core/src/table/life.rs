@@ -1,6 +1,6 @@
 //! The steps of a ticket's life: signs of life, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
 
-use super::{At, Table, Timer};
+use super::{StepContext, Table, Timer};
 use crate::command::Command;
 use crate::event::{Step, What};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
@@ -29,7 +29,7 @@ impl Table {
 
     /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
     /// They are passed over, in their places, until they are heard of. Held ones stay: their clients may be at work.
-    pub(super) fn pass_over_the_unknown(&mut self, at: At<'_>) {
+    pub(super) fn pass_over_the_unknown(&mut self, at: StepContext<'_>) {
         let unknown = |id: &TicketId| {
             let ticket = self.ticket(*id);
             !ticket.known && ticket.restored
@@ -55,7 +55,7 @@ impl Table {
     }
 
     /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
-    pub(super) fn touch(&mut self, at: At<'_>, id: TicketId) {
+    pub(super) fn touch(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket_mut(id);
         ticket.stamp += 1;
         ticket.restored = false;
@@ -132,7 +132,7 @@ impl Table {
     }
 
     /// Granted -> held: its client is being told (rule 5).
-    pub(super) fn pick_up(&mut self, at: At<'_>, id: TicketId) {
+    pub(super) fn pick_up(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket(id);
         assert_eq!(ticket.state, State::Granted, "only a granted ticket is picked up");
         let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
@@ -158,7 +158,7 @@ impl Table {
     }
 
     /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
-    pub(super) fn unpick(&mut self, at: At<'_>, id: TicketId) {
+    pub(super) fn unpick(&mut self, at: StepContext<'_>, id: TicketId) {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);
         let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
@@ -174,7 +174,7 @@ impl Table {
 
     /// Granted -> queued: nobody picked it up in time. It goes to the end of its priority and is skipped until it shows
     /// life (rule 4).
-    pub(super) fn lapse(&mut self, at: At<'_>, id: TicketId) {
+    pub(super) fn lapse(&mut self, at: StepContext<'_>, id: TicketId) {
         self.meta.last_seq += 1;
         self.take_back(at, id, self.meta.last_seq);
         let ticket = self.ticket(id);
@@ -185,7 +185,7 @@ impl Table {
     }
 
     /// Granted -> queued and dormant, in that place, into which the caller puts it.
-    fn take_back(&mut self, at: At<'_>, id: TicketId, seq: u64) {
+    fn take_back(&mut self, at: StepContext<'_>, id: TicketId, seq: u64) {
         self.take_from_active(id);
         let ticket = self.ticket_mut(id);
         let (slots, names) = (std::mem::take(&mut ticket.slots), std::mem::take(&mut ticket.slot_names));
@@ -203,7 +203,7 @@ impl Table {
     }
 
     /// Ends a live ticket, frees or closes its permits, and grants what that makes possible (rules 3, 4, 8).
-    pub(super) fn end(&mut self, at: At<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
+    pub(super) fn end(&mut self, at: StepContext<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
         let name = self.ticket(id).lock.clone();
         if self.ticket(id).is_active() {
             self.take_from_active(id);
@@ -287,7 +287,7 @@ impl Table {
     }
 
     /// Opens closed permits, at the end of their time or by an administrator.
-    pub(super) fn open_closure(&mut self, at: At<'_>, number: u64) {
+    pub(super) fn open_closure(&mut self, at: StepContext<'_>, number: u64) {
         let closure = self.closures.remove(&number).expect("a number from the table's own lists");
         self.timers.remove(&(closure.until, Timer::Closure(number)));
         let of = self.lock_mut(&closure.lock);
@@ -317,7 +317,7 @@ impl Table {
         self.mark(Key::Ticket(id));
     }
 
-    pub(super) fn tell_step(&mut self, at: At<'_>, id: TicketId, step: Step) {
+    pub(super) fn tell_step(&mut self, at: StepContext<'_>, id: TicketId, step: Step) {
         let ticket = self.ticket(id);
         let info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
         let (lock, number, owner, from) =

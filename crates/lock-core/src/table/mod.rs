@@ -28,13 +28,13 @@ use std::sync::Arc;
 
 /// When and before whom a step happens: the core asks neither clock nor socket.
 #[derive(Clone, Copy)]
-pub struct At<'a> {
+pub struct StepContext<'a> {
     /// Service time. Never goes back.
     pub now: Ms,
     /// Wall time, only to be shown.
     pub wall: WallMs,
     /// Whether the connection of a request that waits for this ticket is open (rule 5). Asked just before a grant.
-    pub present: &'a dyn Fn(TicketId) -> bool,
+    pub is_connected: &'a dyn Fn(TicketId) -> bool,
 }
 
 /// The locks and tickets of a server, and the rules of section 3 of the design.
@@ -290,7 +290,7 @@ impl Table {
     ///
     /// # Errors
     /// Why it was refused.
-    pub fn apply(&mut self, at: At<'_>, command: &Command) -> Result<Outcome, Rejection> {
+    pub fn apply(&mut self, at: StepContext<'_>, command: &Command) -> Result<Outcome, Rejection> {
         debug_assert_eq!(at.now, self.now(), "a step has one time");
         match command {
             Command::Acquire(new) => self.acquire(at, new),
@@ -481,7 +481,7 @@ impl Table {
         self.dirty.insert(key);
     }
 
-    fn tell(&mut self, at: At<'_>, lock: &LockName, what: What) {
+    fn tell(&mut self, at: StepContext<'_>, lock: &LockName, what: What) {
         let template = self.locks.get(lock).and_then(|lock| lock.record.template.clone());
         self.events.push(Event { at: at.wall, lock: lock.clone(), template, what });
     }

@@ -1,6 +1,6 @@
 //! A store as a map: it gets every change and gives back what is left. What a real store must do, in 60 lines.
 
-use lock_core::{At, Change, Key, Meta, Ms, Snapshot, State, Table, TicketId, TicketRecord, invariants};
+use lock_core::{Change, Key, Meta, Ms, Snapshot, State, StepContext, Table, TicketId, TicketRecord, invariants};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records by key.
@@ -103,7 +103,7 @@ impl Mirror {
             return Err("a loaded table differs from its store".to_owned());
         }
         loaded.begin_step(self.meta.service_ms);
-        loaded.expire(At { now: self.meta.service_ms, wall: 0, present: &|_| true });
+        loaded.expire(StepContext { now: self.meta.service_ms, wall: 0, is_connected: &|_| true });
         let mut after = self.clone();
         after.commit(loaded.take_changes());
         after.has_all_of(&loaded)?;

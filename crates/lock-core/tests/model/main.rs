@@ -9,7 +9,7 @@ mod mirror;
 mod naive;
 
 use commands::{Act, Load, World};
-use lock_core::{At, Command, Outcome, Rejection, Snapshot, State, Table, TicketId, TicketView};
+use lock_core::{Command, Outcome, Rejection, Snapshot, State, StepContext, Table, TicketId, TicketView};
 use mirror::Mirror;
 use naive::{Naive, Words};
 use proptest::prelude::*;
@@ -135,8 +135,8 @@ impl Run {
             }
         }
         let absent = self.world.absent.clone();
-        let present = |id| !absent.contains(&id);
-        self.table.expire(at(&self.model, &present));
+        let is_connected = |id| !absent.contains(&id);
+        self.table.expire(at(&self.model, &is_connected));
         self.model.expire();
         for act in &step.acts {
             match act {
@@ -151,8 +151,8 @@ impl Run {
 
     fn command(&mut self, command: &Command) -> Result<(), String> {
         let absent = self.world.absent.clone();
-        let present = |id| !absent.contains(&id);
-        let outcome = self.table.apply(at(&self.model, &present), command);
+        let is_connected = |id| !absent.contains(&id);
+        let outcome = self.table.apply(at(&self.model, &is_connected), command);
         let expected = self.model.apply(command);
         let got = words(&outcome);
         if got != expected {
@@ -171,9 +171,9 @@ impl Run {
     fn undelivered(&mut self, index: usize) -> Result<(), String> {
         let commands::Answer { id, stamp, made } = self.world.answers[index].clone();
         let absent = self.world.absent.clone();
-        let present = |id| !absent.contains(&id);
+        let is_connected = |id| !absent.contains(&id);
         let command = Command::Undelivered { id, stamp, made };
-        let got = words(&self.table.apply(at(&self.model, &present), &command));
+        let got = words(&self.table.apply(at(&self.model, &is_connected), &command));
         let expected = self.model.undelivered(id, self.lives[index], made);
         if got == expected { Ok(()) } else { Err(format!("undelivered: {got}, not {expected}")) }
     }
@@ -246,8 +246,8 @@ impl Run {
     }
 }
 
-fn at<'a>(model: &Naive, present: &'a dyn Fn(TicketId) -> bool) -> At<'a> {
-    At { now: model.now(), wall: model.wall, present }
+fn at<'a>(model: &Naive, is_connected: &'a dyn Fn(TicketId) -> bool) -> StepContext<'a> {
+    StepContext { now: model.now(), wall: model.wall, is_connected }
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(

@@ -3,8 +3,8 @@
 use crate::mirror::Mirror;
 use crate::scenario::play;
 use lock_core::{
-    At, Caller, Change, Command, EndedAs, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
-    QueueLease, Rejection, ReleaseTarget, Settings, Snapshot, State, Table, TicketId, limits,
+    Caller, Change, Command, EndedAs, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
+    QueueLease, Rejection, ReleaseTarget, Settings, Snapshot, State, StepContext, Table, TicketId, limits,
 };
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ struct Crowd {
     ids: u128,
 }
 
-fn at(now: u64) -> At<'static> {
-    At { now, wall: now, present: &|_| true }
+fn at(now: u64) -> StepContext<'static> {
+    StepContext { now, wall: now, is_connected: &|_| true }
 }
 
 fn name(text: &str) -> LockName {

@@ -1,8 +1,9 @@
 //! Listings come in pages, each of which costs what it shows, and together they show everything once.
 
 use lock_core::{
-    At, Caller, Capacity, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, LockView, LocksPage, NewTicket,
-    Outcome, Permits, Prefix, QueueLease, Settings, SlotName, Snapshot, Table, Target, TicketId, TicketsAfter, limits,
+    Caller, Capacity, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, LockView, LocksPage, NewTicket,
+    Outcome, Permits, Prefix, QueueLease, Settings, SlotName, Snapshot, StepContext, Table, Target, TicketId,
+    TicketsAfter, limits,
 };
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ fn name(text: &str) -> LockName {
 }
 
 fn apply(table: &mut Table, command: &Command) -> Outcome {
-    let outcome = table.apply(At { now: 0, wall: 1_000_000, present: &|_| true }, command).expect("it is allowed");
+    let outcome =
+        table.apply(StepContext { now: 0, wall: 1_000_000, is_connected: &|_| true }, command).expect("it is allowed");
     table.take_events();
     outcome
 }

@@ -17,7 +17,8 @@ mod words;
 
 use crate::mirror::Mirror;
 use lock_core::{
-    At, Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, Table, Target, TicketId, TicketsAfter, What,
+    Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, StepContext, Table, Target, TicketId,
+    TicketsAfter, What,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,7 +121,7 @@ impl Stage {
             }
         }
         let absent = self.absent.clone();
-        let at = At { now: self.now, wall: WALL + self.now, present: &|id| !absent.contains(&id) };
+        let at = StepContext { now: self.now, wall: WALL + self.now, is_connected: &|id| !absent.contains(&id) };
         self.table.expire(at);
         let mut happened = self.happened(None);
         let mut results = Vec::new();
@@ -281,7 +282,7 @@ impl Stage {
     }
 
     fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {
-        let at = At { now: self.now, wall: WALL, present: &|_| false };
+        let at = StepContext { now: self.now, wall: WALL, is_connected: &|_| false };
         let command = Command::ViewLock { name: lock.clone(), tickets: 1000, after: TicketsAfter::default() };
         match self.table.apply(at, &command) {
             Ok(Outcome::Lock(view)) => {

@@ -8,7 +8,7 @@ use super::standing::Standing;
 use super::step::Engine;
 use super::waiters::Presence;
 use lock_core::limits::STEP_VISITS_MAX;
-use lock_core::{At, Command, Outcome, Table};
+use lock_core::{Command, Outcome, StepContext, Table};
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl Engine {
 }
 
 fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
-    let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &|_| false };
+    let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &|_| false };
     Ok(table.apply(at, command)?)
 }
 

@@ -13,7 +13,7 @@ use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use lock_core::{
-    At, Caller, Command, ConfigureMode, Definition, Moment, Outcome, Rejection, Table, TicketId, TicketView,
+    Caller, Command, ConfigureMode, Definition, Moment, Outcome, Rejection, StepContext, Table, TicketId, TicketView,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -172,8 +172,8 @@ impl Engine {
             }
         }
         {
-            let present = |id| self.waiters.any_open(id);
-            let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &present };
+            let is_connected = |id| self.waiters.any_open(id);
+            let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &is_connected };
             table.expire(at);
         }
         let mut replies = Vec::with_capacity(batch.len());
@@ -189,8 +189,8 @@ impl Engine {
     }
 
     fn apply(&self, table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
-        let present = |id| self.waiters.any_open(id);
-        let at = At { now: table.now(), wall: tick.wall_us / 1000, present: &present };
+        let is_connected = |id| self.waiters.any_open(id);
+        let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &is_connected };
         Ok(table.apply(at, command)?)
     }
 

@@ -3,8 +3,8 @@
 use super::{Format, Label, Metrics, Scrape, TimedOut};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{
-    At, Command, ConfigureMode, Definition, EndedAs, Event, Force, LockName, Patch, Precondition, Prefix, Settings,
-    Snapshot, Step, Table, Target, What,
+    Command, ConfigureMode, Definition, EndedAs, Event, Force, LockName, Patch, Precondition, Prefix, Settings,
+    Snapshot, Step, StepContext, Table, Target, What,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,8 +36,8 @@ fn value(text: &str, series: &str) -> Option<f64> {
     Some(found.parse().unwrap())
 }
 
-fn at() -> At<'static> {
-    At { now: 0, wall: 0, present: &|_| true }
+fn at() -> StepContext<'static> {
+    StepContext { now: 0, wall: 0, is_connected: &|_| true }
 }
 
 fn table() -> Table {

@@ -3,8 +3,8 @@
 use super::harness::{Server, within};
 use flate2::read::GzDecoder;
 use lock_core::{
-    At, Caller, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, NewTicket, Permits, QueueLease,
-    ReleaseTarget, Settings, Snapshot, Table, Target, TicketId,
+    Caller, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, NewTicket, Permits, QueueLease, ReleaseTarget,
+    Settings, Snapshot, StepContext, Table, Target, TicketId,
 };
 use std::io::Read as _;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ fn a_day(server: &Server, lock: &LockName, now: u64) {
             commands.push(Command::Release { target, caller: caller.clone(), queued: true });
         }
         for command in commands.drain(..) {
-            table.apply(At { now: table.now(), wall, present: &|_| true }, &command).expect("it is good");
+            table.apply(StepContext { now: table.now(), wall, is_connected: &|_| true }, &command).expect("it is good");
         }
         table.take_changes();
         table.take_served();

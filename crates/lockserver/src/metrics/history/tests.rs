@@ -3,8 +3,8 @@
 use super::*;
 use lock_core::limits::HISTORY_LOCKS_MAX;
 use lock_core::{
-    At, Caller, Command, ConfigureMode, Definition, IfBusy, Lease, NewTicket, Permits, QueueLease, ReleaseTarget,
-    Settings, Snapshot, Target, TicketId,
+    Caller, Command, ConfigureMode, Definition, IfBusy, Lease, NewTicket, Permits, QueueLease, ReleaseTarget, Settings,
+    Snapshot, StepContext, Target, TicketId,
 };
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Rig {
 
     fn apply(&mut self, command: &Command) {
         let now = self.table.now();
-        self.table.apply(At { now, wall: self.wall, present: &|_| true }, command).unwrap();
+        self.table.apply(StepContext { now, wall: self.wall, is_connected: &|_| true }, command).unwrap();
         self.table.take_changes();
         self.table.take_served();
         self.history.note(&self.table.take_events());
