@@ -12,13 +12,13 @@ pub struct Event {
     pub lock: LockName,
     /// The template that the lock is an instance of.
     pub template: Option<Prefix>,
-    /// What.
-    pub what: What,
+    /// What changed.
+    pub kind: EventKind,
 }
 
 /// What changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// The lock is new.
     LockCreated,
     /// Its settings changed, or it was paused or resumed.
@@ -37,14 +37,14 @@ pub enum What {
         owner: Option<Arc<str>>,
         /// Address of its client.
         from: Arc<str>,
-        /// What.
-        step: Step,
+        /// What happened to it.
+        transition: Transition,
     },
 }
 
-/// A step in a ticket's life.
+/// A change of a ticket's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum Transition {
     /// Made, and queued for now.
     Queued,
     /// Has its permits.

@@ -28,7 +28,7 @@ pub use command::{
     Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
     ReleaseTarget,
 };
-pub use event::{Event, Step, What};
+pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};
 pub use record::{

@@ -2,7 +2,7 @@
 
 use super::{Lock, QuotaOwner, StepContext, Table, Ticket};
 use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
-use crate::event::{Step, What};
+use crate::event::{EventKind, Transition};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
     PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, TICKETS_MAX, TTL_MAX_MS,
@@ -140,7 +140,7 @@ impl Table {
         });
         self.locks.insert(name.clone(), lock);
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, name, What::LockCreated);
+        self.emit(at, name, EventKind::LockCreated);
         self.settle(at, name);
     }
 
@@ -192,7 +192,7 @@ impl Table {
         self.stop_idle_timer(&new.lock);
         self.arm(new.id);
         self.mark(Key::Ticket(new.id));
-        self.tell_step(at, new.id, Step::Queued);
+        self.emit_transition(at, new.id, Transition::Queued);
     }
 
     /// Rule 4: a lease asked for is capped by the lock's `max_ttl`.

@@ -2,7 +2,7 @@
 
 use super::{StepContext, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
-use crate::event::What;
+use crate::event::EventKind;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
 use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId, Until, text};
 use std::collections::BTreeSet;
@@ -144,7 +144,7 @@ impl Table {
         self.set_pause(name, None);
         self.stop_idle_timer(name);
         self.discharge_instance(name);
-        self.tell(at, name, What::LockDeleted);
+        self.emit(at, name, EventKind::LockDeleted);
         let lock = self.locks.remove(name).expect("the caller looked");
         assert_eq!(lock.live(), 0, "a lock with tickets is removed");
         if let Some(prefix) = &lock.record.template
@@ -194,7 +194,7 @@ impl Table {
         self.set_pause(name, None);
         let revision = self.next_revision();
         self.lock_mut(name).record.revision = revision;
-        self.tell(at, name, What::LockChanged);
+        self.emit(at, name, EventKind::LockChanged);
         self.grant(at, name);
         self.settle(at, name);
     }
@@ -231,7 +231,7 @@ impl Table {
             self.start_or_stop_leases(name);
         }
         self.mark(Key::Lock(name.clone()));
-        self.tell(at, name, What::LockChanged);
+        self.emit(at, name, EventKind::LockChanged);
         self.after_resize(at, name);
         if self.locks.contains_key(name) {
             self.settle(at, name);

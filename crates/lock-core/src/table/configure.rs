@@ -2,7 +2,7 @@
 
 use super::{Lock, StepContext, Table, Template};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
-use crate::event::What;
+use crate::event::EventKind;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
 use crate::{Definition, FileValues, Key, LockName, Pause, Prefix, Settings, Target, TemplateRecord, Until};
 use std::collections::BTreeSet;
@@ -181,7 +181,7 @@ impl Table {
         if !lock.record.retiring {
             lock.record.retiring = true;
             self.mark(Key::Lock(name.clone()));
-            self.tell(at, name, What::LockChanged);
+            self.emit(at, name, EventKind::LockChanged);
             report.retired.push(name.to_string());
         }
         self.settle(at, name);

@@ -1,7 +1,7 @@
 //! The grant (rules 1, 2, 3, 5): the only place where permits leave the lock.
 
 use super::{StepContext, Table};
-use crate::event::Step;
+use crate::event::Transition;
 use crate::{Key, LockName, Permits, State, TicketId};
 
 impl Table {
@@ -60,7 +60,7 @@ impl Table {
         let waited = at.wall.saturating_sub(ticket.created_at);
         self.arm(id);
         self.mark(Key::Ticket(id));
-        self.tell_step(at, id, Step::Granted { token, waited });
+        self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {
             self.pick_up(at, id);
             self.lock_mut(name).statistics.got += u64::from(waits);

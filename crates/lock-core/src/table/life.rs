@@ -2,7 +2,7 @@
 
 use super::{StepContext, Table, Timer};
 use crate::command::Command;
-use crate::event::{Step, What};
+use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
 use crate::queue::Place;
 use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges, text};
@@ -154,7 +154,7 @@ impl Table {
         }
         self.arm(id);
         self.mark(Key::Ticket(id));
-        self.tell_step(at, id, Step::Held);
+        self.emit_transition(at, id, Transition::Held);
     }
 
     /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
@@ -169,7 +169,7 @@ impl Table {
         ticket.hold_until = None;
         self.arm(id);
         self.mark(Key::Ticket(id));
-        self.tell_step(at, id, Step::Undelivered);
+        self.emit_transition(at, id, Transition::Undelivered);
     }
 
     /// Granted -> queued: nobody picked it up in time. It goes to the end of its priority and is skipped until it shows
@@ -199,7 +199,7 @@ impl Table {
         of.statistics.lapsed += 1;
         self.arm(id);
         self.mark(Key::Ticket(id));
-        self.tell_step(at, id, Step::Lapsed);
+        self.emit_transition(at, id, Transition::Lapsed);
     }
 
     /// Ends a live ticket, frees or closes its permits, and grants what that makes possible (rules 3, 4, 8).
@@ -243,7 +243,7 @@ impl Table {
         self.ended_of.insert(&quota_owner, (now, number, id));
         self.mark(Key::Ticket(id));
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
-        self.tell_step(at, id, Step::Ended { how, reason, held });
+        self.emit_transition(at, id, Transition::Ended { how, reason, held });
         self.charge_instance(&name);
         self.grant(at, &name);
         self.settle(at, &name);
@@ -298,7 +298,7 @@ impl Table {
             of.exclusive = false;
         }
         self.mark(Key::Closure(number));
-        self.tell(at, &closure.lock, What::PermitsOpened);
+        self.emit(at, &closure.lock, EventKind::PermitsOpened);
         self.grant(at, &closure.lock);
         self.settle(at, &closure.lock);
     }
@@ -317,11 +317,11 @@ impl Table {
         self.mark(Key::Ticket(id));
     }
 
-    pub(super) fn tell_step(&mut self, at: StepContext<'_>, id: TicketId, step: Step) {
+    pub(super) fn emit_transition(&mut self, at: StepContext<'_>, id: TicketId, transition: Transition) {
         let ticket = self.ticket(id);
         let info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
         let (lock, number, owner, from) =
             (ticket.lock.clone(), ticket.number, ticket.owner.clone(), ticket.from.clone());
-        self.tell(at, &lock, What::Ticket { number, info, owner, from, step });
+        self.emit(at, &lock, EventKind::Ticket { number, info, owner, from, transition });
     }
 }

@@ -13,7 +13,7 @@ mod load;
 mod measure;
 
 use crate::command::{Command, Outcome, Rejection};
-use crate::event::{Event, What};
+use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue};
 use crate::slots::Slots;
 use crate::view::{Moment, Statistics};
@@ -481,9 +481,9 @@ impl Table {
         self.dirty.insert(key);
     }
 
-    fn tell(&mut self, at: StepContext<'_>, lock: &LockName, what: What) {
+    fn emit(&mut self, at: StepContext<'_>, lock: &LockName, kind: EventKind) {
         let template = self.locks.get(lock).and_then(|lock| lock.record.template.clone());
-        self.events.push(Event { at: at.wall, lock: lock.clone(), template, what });
+        self.events.push(Event { at: at.wall, lock: lock.clone(), template, kind });
     }
 
     pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {

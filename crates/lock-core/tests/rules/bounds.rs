@@ -314,7 +314,7 @@ fn words_of_ended_tickets_and_of_events_are_short() {
     let kept = crowd.table.snapshot().tickets[0].info.clone();
     assert!(kept.len() <= limits::INFO_KEPT_BYTES_MAX && kept.ends_with('…') && kept.len() > 250, "{kept}");
     for event in crowd.table.take_events() {
-        let lock_core::What::Ticket { info, .. } = event.what else { panic!("{event:?}") };
+        let lock_core::EventKind::Ticket { info, .. } = event.kind else { panic!("{event:?}") };
         assert_eq!(info, kept);
     }
     // The same request once more is known by what is kept of it.

@@ -17,8 +17,8 @@ mod words;
 
 use crate::mirror::Mirror;
 use lock_core::{
-    Caller, Command, LockName, Ms, Outcome, Rejection, Snapshot, Step, StepContext, Table, Target, TicketId,
-    TicketsAfter, What,
+    Caller, Command, EventKind, LockName, Ms, Outcome, Rejection, Snapshot, StepContext, Table, Target, TicketId,
+    TicketsAfter, Transition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -206,26 +206,26 @@ impl Stage {
     fn happened(&mut self, actor: Option<&str>) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
         for event in self.table.take_events() {
-            match event.what {
-                What::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
-                What::LockDeleted => told.push(format!("{} deleted", event.lock)),
-                What::PermitsOpened if actor.is_none() => told.push(format!("{} opened", event.lock)),
-                What::Ticket { number, step, .. } => {
+            match event.kind {
+                EventKind::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
+                EventKind::LockDeleted => told.push(format!("{} deleted", event.lock)),
+                EventKind::PermitsOpened if actor.is_none() => told.push(format!("{} opened", event.lock)),
+                EventKind::Ticket { number, transition, .. } => {
                     let name = self.names.get(&number).cloned().unwrap_or_default();
                     if actor.is_some_and(|actor| name.is_empty() || actor == name) {
                         continue;
                     }
                     let granted = format!("{name} granted");
-                    match step {
-                        Step::Queued => {}
-                        Step::Granted { .. } => told.push(granted),
-                        Step::Held => match told.iter_mut().rfind(|text| **text == granted) {
+                    match transition {
+                        Transition::Queued => {}
+                        Transition::Granted { .. } => told.push(granted),
+                        Transition::Held => match told.iter_mut().rfind(|text| **text == granted) {
                             Some(text) => *text = format!("{name} served"),
                             None => told.push(format!("{name} held")),
                         },
-                        Step::Lapsed => told.push(format!("{name} lapsed")),
-                        Step::Undelivered => told.push(format!("{name} undelivered")),
-                        Step::Ended { how, .. } => told.push(format!("{name} {}", how.as_str())),
+                        Transition::Lapsed => told.push(format!("{name} lapsed")),
+                        Transition::Undelivered => told.push(format!("{name} undelivered")),
+                        Transition::Ended { how, .. } => told.push(format!("{name} {}", how.as_str())),
                     }
                 }
                 _ => {}

@@ -2,7 +2,7 @@
 
 use crate::wall::timestamp;
 use lock_core::text::is_unsafe;
-use lock_core::{Caller, EndedAs, Event, LockName, Step, WallMs, What};
+use lock_core::{Caller, EndedAs, Event, EventKind, LockName, Transition, WallMs};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -67,7 +67,7 @@ enum Of {
     Opened,
     Closed,
     Lost(u64),
-    Ticket { lock: LockName, number: u64, who: Who, info: Arc<str>, step: Step, by: Option<Who> },
+    Ticket { lock: LockName, number: u64, who: Who, info: Arc<str>, transition: Transition, by: Option<Who> },
     Act(Box<Act>),
     Refused(Box<Refused>),
 }
@@ -104,15 +104,21 @@ impl Record {
 
     /// An event, if it is one of those that are written down: who got permits, and whose are gone.
     pub(super) fn of<'c>(event: &Event, by: impl FnOnce() -> Option<&'c Caller>) -> Option<Self> {
-        let What::Ticket { number, info, owner, from, step } = &event.what else { return None };
-        let by = match step {
-            Step::Queued | Step::Held | Step::Undelivered => return None,
-            Step::Granted { .. } | Step::Lapsed => None,
-            Step::Ended { .. } => by().map(|caller| Who { key: caller.owner.clone(), from: caller.from.clone() }),
+        let EventKind::Ticket { number, info, owner, from, transition } = &event.kind else { return None };
+        let by = match transition {
+            Transition::Queued | Transition::Held | Transition::Undelivered => return None,
+            Transition::Granted { .. } | Transition::Lapsed => None,
+            Transition::Ended { .. } => by().map(|caller| Who { key: caller.owner.clone(), from: caller.from.clone() }),
         };
         let who = Who { key: owner.clone(), from: from.clone() };
-        let of =
-            Of::Ticket { lock: event.lock.clone(), number: *number, who, info: info.clone(), step: step.clone(), by };
+        let of = Of::Ticket {
+            lock: event.lock.clone(),
+            number: *number,
+            who,
+            info: info.clone(),
+            transition: transition.clone(),
+            by,
+        };
         Some(Self { at: event.at, of })
     }
 
@@ -126,9 +132,12 @@ impl Record {
                 .word("lost")
                 .number("lines", *lines)
                 .text("why", &format!("{lines} lines lost: they came faster than they could be written")),
-            Of::Ticket { lock, number, who, info, step, by } => {
-                line.word(word(step)).text("lock", lock.as_str()).number("number", *number).who("key", "from", who);
-                ticket(&mut line, step, by.as_ref()).text("info", info)
+            Of::Ticket { lock, number, who, info, transition, by } => {
+                line.word(word(transition))
+                    .text("lock", lock.as_str())
+                    .number("number", *number)
+                    .who("key", "from", who);
+                ticket(&mut line, transition, by.as_ref()).text("info", info)
             }
             Of::Act(act) => {
                 line.word("act").text("request", &act.request).maybe("lock", act.lock.as_ref().map(LockName::as_str));
@@ -156,20 +165,20 @@ impl Record {
     }
 }
 
-fn word(step: &Step) -> &'static str {
-    match step {
-        Step::Granted { .. } => "granted",
-        Step::Lapsed => "lapsed",
-        Step::Ended { how: EndedAs::Released, .. } => "released",
-        Step::Ended { .. } => "ended",
-        Step::Queued | Step::Held | Step::Undelivered => unreachable!("not written down"),
+fn word(transition: &Transition) -> &'static str {
+    match transition {
+        Transition::Granted { .. } => "granted",
+        Transition::Lapsed => "lapsed",
+        Transition::Ended { how: EndedAs::Released, .. } => "released",
+        Transition::Ended { .. } => "ended",
+        Transition::Queued | Transition::Held | Transition::Undelivered => unreachable!("not written down"),
     }
 }
 
-fn ticket<'l>(line: &'l mut Line, step: &Step, by: Option<&Who>) -> &'l mut Line {
-    match step {
-        Step::Granted { token, waited } => line.number("token", *token).seconds("waited_s", *waited),
-        Step::Ended { how, reason, held } => {
+fn ticket<'l>(line: &'l mut Line, transition: &Transition, by: Option<&Who>) -> &'l mut Line {
+    match transition {
+        Transition::Granted { token, waited } => line.number("token", *token).seconds("waited_s", *waited),
+        Transition::Ended { how, reason, held } => {
             if *how != EndedAs::Released {
                 line.text("ended_as", how.as_str());
             }
@@ -184,7 +193,7 @@ fn ticket<'l>(line: &'l mut Line, step: &Step, by: Option<&Who>) -> &'l mut Line
                 reason.as_deref().filter(|reason| !reason.is_empty()).or_else(|| undelivered.then_some(UNDELIVERED));
             line.maybe("why", why)
         }
-        Step::Queued | Step::Held | Step::Lapsed | Step::Undelivered => line,
+        Transition::Queued | Transition::Held | Transition::Lapsed | Transition::Undelivered => line,
     }
 }
 

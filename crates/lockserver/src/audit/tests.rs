@@ -1,7 +1,7 @@
 //! Lines, and what becomes of them while the disk is full.
 
 use super::*;
-use lock_core::{EndedAs, LockName, Step, What};
+use lock_core::{EndedAs, EventKind, LockName, Transition};
 use serde_json::Value;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -68,19 +68,19 @@ fn caller(owner: Option<&str>, from: &str) -> Caller {
     Caller { owner: owner.map(Arc::from), ..Caller::anonymous(from) }
 }
 
-fn event(number: u64, owner: Option<&str>, step: Step) -> Event {
-    let what = What::Ticket {
+fn event(number: u64, owner: Option<&str>, transition: Transition) -> Event {
+    let kind = EventKind::Ticket {
         number,
         info: Arc::from("backup of \u{202e}db1\n"),
         owner: owner.map(Arc::from),
         from: Arc::from("192.0.2.1"),
-        step,
+        transition,
     };
-    Event { at: 1_777_863_721_042, lock: LockName::new("san").unwrap(), template: None, what }
+    Event { at: 1_777_863_721_042, lock: LockName::new("san").unwrap(), template: None, kind }
 }
 
-fn ended(how: EndedAs, reason: Option<&str>, held: Option<u64>) -> Step {
-    Step::Ended { how, reason: reason.map(Arc::from), held }
+fn ended(how: EndedAs, reason: Option<&str>, held: Option<u64>) -> Transition {
+    Transition::Ended { how, reason: reason.map(Arc::from), held }
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn the_lines_of_tickets() {
     let audit = Audit::default();
     audit.switch(Some(disk.opened()));
     let events = [
-        event(1, None, Step::Queued),
-        event(1, None, Step::Granted { token: 7, waited: 1500 }),
-        event(1, None, Step::Held),
+        event(1, None, Transition::Queued),
+        event(1, None, Transition::Granted { token: 7, waited: 1500 }),
+        event(1, None, Transition::Held),
         event(1, None, ended(EndedAs::Released, None, Some(2250))),
         event(2, Some("ci"), ended(EndedAs::Revoked, Some("its host is gone"), Some(0))),
         event(3, Some("ci"), ended(EndedAs::Forgotten, None, Some(1000))),
         event(4, None, ended(EndedAs::Cancelled, None, None)),
-        event(5, None, Step::Lapsed),
+        event(5, None, Transition::Lapsed),
     ];
     audit.events(&events, &[(3..4, caller(None, "192.0.2.1")), (4..5, caller(Some("ops"), "192.0.2.9"))]);
     audit.close(PATIENCE);
@@ -164,7 +164,7 @@ fn a_full_disk_keeps_lines_waiting_and_what_finds_no_room_is_counted() {
     let disk = Disk::with_room(150);
     let audit = Audit::default();
     audit.switch(Some(disk.opened()));
-    let grant = |number| event(number, None, Step::Granted { token: number, waited: 0 });
+    let grant = |number| event(number, None, Transition::Granted { token: number, waited: 0 });
     audit.events(&[grant(1)], &[]);
     until("the disk is full, in the middle of a line", || disk.text().len() == 150);
     let many: Vec<Event> = (2..AUDIT_LINES_WAITING_MAX as u64 + 1000).map(grant).collect();
@@ -217,7 +217,7 @@ fn refusals_leave_room_for_grants() {
     }
     let lost = audit.counts().lost;
     assert!(lost > 0 && audit.counts().waiting <= REFUSALS_WAITING_MAX);
-    audit.events(&[event(1, None, Step::Granted { token: 1, waited: 0 })], &[]);
+    audit.events(&[event(1, None, Transition::Granted { token: 1, waited: 0 })], &[]);
     assert_eq!(audit.counts().lost, lost, "there was room for this one");
     audit.close(PATIENCE);
     let counts = audit.counts();

@@ -2,7 +2,7 @@
 
 use super::answer::Rendered;
 use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
-use lock_core::{EndedAs, Event, Load, LockName, Step, What};
+use lock_core::{EndedAs, Event, EventKind, Load, LockName, Transition};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,7 +59,7 @@ type Order = (bool, u64);
 impl Recent {
     fn add(&mut self, event: &Arc<Event>) {
         self.count += 1;
-        let order = (!matches!(event.what, What::LockDeleted), self.count);
+        let order = (!matches!(event.kind, EventKind::LockDeleted), self.count);
         if !self.of.contains_key(&event.lock) && self.of.len() >= HISTORY_LOCKS_MAX {
             let (_, first) = self.order.pop_first().expect("it is full");
             self.of.remove(&first);
@@ -187,25 +187,25 @@ impl Events {
 /// Levels are those of 0.36: what its operators watch for at `warning` is still there.
 fn log(event: &Event) {
     let lock = event.lock.as_str();
-    match &event.what {
-        What::LockCreated => tracing::info!("lock created with name {lock}"),
-        What::LockChanged => tracing::info!("lock {lock} changed"),
-        What::LockDeleted => tracing::info!("lock {lock} deleted"),
-        What::PermitsOpened => tracing::info!("closed permits of lock {lock} are open again"),
-        What::Ticket { number, info, step, .. } => match step {
-            Step::Queued => tracing::debug!("ticket {number} of lock {lock} queried ({info})"),
-            Step::Granted { token, .. } => {
+    match &event.kind {
+        EventKind::LockCreated => tracing::info!("lock created with name {lock}"),
+        EventKind::LockChanged => tracing::info!("lock {lock} changed"),
+        EventKind::LockDeleted => tracing::info!("lock {lock} deleted"),
+        EventKind::PermitsOpened => tracing::info!("closed permits of lock {lock} are open again"),
+        EventKind::Ticket { number, info, transition, .. } => match transition {
+            Transition::Queued => tracing::debug!("ticket {number} of lock {lock} queried ({info})"),
+            Transition::Granted { token, .. } => {
                 tracing::debug!("ticket {number} of lock {lock} granted, token {token} ({info})")
             }
-            Step::Held => tracing::debug!("ticket {number} of lock {lock} got its lock ({info})"),
-            Step::Lapsed => tracing::info!("ticket {number} of lock {lock} did not pick up its grant ({info})"),
-            Step::Undelivered => {
+            Transition::Held => tracing::debug!("ticket {number} of lock {lock} got its lock ({info})"),
+            Transition::Lapsed => tracing::info!("ticket {number} of lock {lock} did not pick up its grant ({info})"),
+            Transition::Undelivered => {
                 tracing::info!("ticket {number} of lock {lock} could not be told of its grant ({info})")
             }
-            Step::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => {
+            Transition::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => {
                 tracing::debug!("ticket {number} of lock {lock} ended ({info})");
             }
-            Step::Ended { how, reason, .. } => {
+            Transition::Ended { how, reason, .. } => {
                 let reason = reason.as_deref().unwrap_or("no reason given");
                 tracing::warn!("ticket {number} of lock {lock} ended as {}, {reason} ({info})", how.as_str());
             }
@@ -218,12 +218,12 @@ mod tests {
     use super::*;
     use lock_core::LockName;
 
-    fn of(lock: &str, at: u64, what: What) -> Event {
-        Event { at, lock: LockName::new(lock).unwrap(), template: None, what }
+    fn of(lock: &str, at: u64, kind: EventKind) -> Event {
+        Event { at, lock: LockName::new(lock).unwrap(), template: None, kind }
     }
 
     fn event(at: u64) -> Event {
-        of("x", at, What::LockChanged)
+        of("x", at, EventKind::LockChanged)
     }
 
     #[test]
@@ -231,16 +231,17 @@ mod tests {
         let events = Events::default();
         let recent = |lock: &str| events.recent(&LockName::new(lock).unwrap()).1.len();
         events.begin_term(7);
-        events.publish(vec![of("quiet", 1, What::LockChanged)], |_| None);
+        events.publish(vec![of("quiet", 1, EventKind::LockChanged)], |_| None);
         events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("x")), (1, HISTORY_EVENTS_MAX));
         // Those that are gone make room for one another, before any that is there.
-        let one_off = |number| [What::LockCreated, What::LockDeleted].map(|what| of(&format!("job-{number}"), 2, what));
+        let one_off =
+            |number| [EventKind::LockCreated, EventKind::LockDeleted].map(|what| of(&format!("job-{number}"), 2, what));
         events.publish((0..HISTORY_LOCKS_MAX * 3).flat_map(one_off).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("x"), recent("job-0")), (1, HISTORY_EVENTS_MAX, 0));
         events.begin_term(8);
         assert_eq!(recent("quiet"), 1);
-        let live = |number| of(&format!("live-{number}"), 3, What::LockChanged);
+        let live = |number| of(&format!("live-{number}"), 3, EventKind::LockChanged);
         events.publish((0..HISTORY_LOCKS_MAX).map(live).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("live-0"), events.ring().recent.of.len()), (0, 1, HISTORY_LOCKS_MAX));
     }

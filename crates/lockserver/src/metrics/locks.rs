@@ -5,7 +5,7 @@
 
 use super::number::{Counter, Histogram};
 use lock_core::limits::METRIC_LABELS_MAX;
-use lock_core::{EndedAs, Event, Occupancy, Step, Table, Target, WallMs, What};
+use lock_core::{EndedAs, Event, EventKind, Occupancy, Table, Target, Transition, WallMs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -52,17 +52,17 @@ impl Default for Counts {
 }
 
 impl Counts {
-    fn count(&self, step: &Step) {
-        match step {
-            Step::Queued => self.tickets.increment(),
-            Step::Granted { waited, .. } => {
+    fn count(&self, transition: &Transition) {
+        match transition {
+            Transition::Queued => self.tickets.increment(),
+            Transition::Granted { waited, .. } => {
                 self.grants.increment();
                 self.waits.observe(*waited as f64 / 1000.0);
             }
-            Step::Held => {}
-            Step::Lapsed => self.lapsed.increment(),
-            Step::Undelivered => self.undelivered.increment(),
-            Step::Ended { how, held, .. } => {
+            Transition::Held => {}
+            Transition::Lapsed => self.lapsed.increment(),
+            Transition::Undelivered => self.undelivered.increment(),
+            Transition::Ended { how, held, .. } => {
                 self.ended[*how as usize].increment();
                 if let Some(held) = held {
                     self.holds.observe(*held as f64 / 1000.0);
@@ -119,10 +119,11 @@ impl Locks {
         let mut known = self.known();
         for event in events {
             let of = event.template.clone().map_or_else(|| Target::Lock(event.lock.clone()), Target::Template);
-            match &event.what {
-                What::Ticket { step, .. } => known.counts(of).count(step),
-                What::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
-                What::LockCreated | What::LockChanged | What::LockDeleted | What::PermitsOpened => {}
+            match &event.kind {
+                EventKind::Ticket { transition, .. } => known.counts(of).count(transition),
+                EventKind::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
+                EventKind::LockCreated | EventKind::LockChanged | EventKind::LockDeleted | EventKind::PermitsOpened => {
+                }
             }
         }
     }

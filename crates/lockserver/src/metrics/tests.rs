@@ -3,8 +3,8 @@
 use super::{Format, Label, Metrics, Scrape, TimedOut};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{
-    Command, ConfigureMode, Definition, EndedAs, Event, Force, LockName, Patch, Precondition, Prefix, Settings,
-    Snapshot, Step, StepContext, Table, Target, What,
+    Command, ConfigureMode, Definition, EndedAs, Event, EventKind, Force, LockName, Patch, Precondition, Prefix,
+    Settings, Snapshot, StepContext, Table, Target, Transition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,22 +81,22 @@ fn template(table: &mut Table, patterns: &[&str]) {
 }
 
 /// Something that happened to a ticket of this lock.
-fn event(lock: &str, of: Option<&str>, step: Step) -> Event {
+fn event(lock: &str, of: Option<&str>, transition: Transition) -> Event {
     let template = of.map(|pattern| Prefix::from_pattern(pattern).unwrap());
     Event {
         at: 0,
         lock: name(lock),
         template,
-        what: What::Ticket { number: 1, info: Arc::from(""), owner: None, from: Arc::from(""), step },
+        kind: EventKind::Ticket { number: 1, info: Arc::from(""), owner: None, from: Arc::from(""), transition },
     }
 }
 
-fn granted(waited: u64) -> Step {
-    Step::Granted { token: 1, waited }
+fn granted(waited: u64) -> Transition {
+    Transition::Granted { token: 1, waited }
 }
 
-fn ended(how: EndedAs, held: Option<u64>) -> Step {
-    Step::Ended { how, reason: None, held }
+fn ended(how: EndedAs, held: Option<u64>) -> Transition {
+    Transition::Ended { how, reason: None, held }
 }
 
 #[test]
@@ -125,7 +125,13 @@ fn each_step_of_a_ticket_is_counted() {
     let ends =
         all_ends.flat_map(|(index, how)| std::iter::repeat_n(event("san", None, ended(how, Some(1))), index + 1));
     metrics.locks.count(&ends.collect::<Vec<_>>());
-    let steps = [(Step::Queued, 5), (granted(0), 4), (Step::Held, 9), (Step::Lapsed, 3), (Step::Undelivered, 2)];
+    let steps = [
+        (Transition::Queued, 5),
+        (granted(0), 4),
+        (Transition::Held, 9),
+        (Transition::Lapsed, 3),
+        (Transition::Undelivered, 2),
+    ];
     for (step, times) in steps {
         (0..times).for_each(|_| metrics.locks.count(&[event("san", None, step.clone())]));
     }
@@ -183,7 +189,7 @@ fn what_is_wanted_is_read_from_the_accept_header() {
 #[test]
 fn the_formats_differ_where_they_must() {
     let metrics = Metrics::default();
-    metrics.locks.count(&[event("san", None, Step::Queued)]);
+    metrics.locks.count(&[event("san", None, Transition::Queued)]);
     let text = metrics.render(Format::Text, &MEASURED, |_| true);
     let open = metrics.render(Format::OpenMetrics, &MEASURED, |_| true);
     for line in [

@@ -1,7 +1,9 @@
 //! What a step owes the clock, the deletion of crowded locks, and the readers of events.
 
 use crate::rig::{Next, Rig, acquire, confirm, force, get, lock, named, now, release, renew, ticket, unknown};
-use lock_core::{Caller, Command, EndedAs, Force, IfBusy, Lease, NewTicket, Outcome, Patch, Precondition, State, What};
+use lock_core::{
+    Caller, Command, EndedAs, EventKind, Force, IfBusy, Lease, NewTicket, Outcome, Patch, Precondition, State,
+};
 use lockserver::engine::{EventId, Reset};
 use std::sync::Arc;
 
@@ -281,11 +283,11 @@ fn events_follow_the_commit_and_a_reader_resumes_by_id() {
     confirm(&answer);
     let read = rig.handle.events().after(begin, 100).unwrap();
     let steps = |read: &[(EventId, Arc<lock_core::Event>)]| -> Vec<String> {
-        let ticket = |what: &What| match what {
-            What::Ticket { number, step, .. } => format!("{number} {step:?}"),
+        let ticket = |kind: &EventKind| match kind {
+            EventKind::Ticket { number, transition, .. } => format!("{number} {transition:?}"),
             other => format!("{other:?}"),
         };
-        read.iter().map(|(_, event)| ticket(&event.what)).collect()
+        read.iter().map(|(_, event)| ticket(&event.kind)).collect()
     };
     assert_eq!(steps(&read), ["1 Queued", "1 Granted { token: 1, waited: 0 }", "1 Held"]);
     let rest = rig.handle.events().after(read[1].0, 100).unwrap();

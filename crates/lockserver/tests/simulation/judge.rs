@@ -4,8 +4,8 @@
 use crate::durable::{Durable, Facts, Moved};
 use crate::trace::Trace;
 use lock_core::{
-    Change, Command, EndedAs, Event, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State, Step, TicketId,
-    TicketRecord, TicketView, What,
+    Change, Command, EndedAs, Event, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State,
+    TicketId, TicketRecord, TicketView, Transition,
 };
 use lockserver::engine::{Answer, EventId, Failure, Told};
 use std::collections::{BTreeMap, BTreeSet};
@@ -430,30 +430,31 @@ impl Judge {
             assert_eq!(last.sequence, self.seen.sequence + new.len() as u64, "events are numbered without gaps");
         }
         self.seen = last;
-        let mut steps: BTreeMap<u64, &Step> = BTreeMap::new();
+        let mut transitions: BTreeMap<u64, &Transition> = BTreeMap::new();
         for (_, event) in new {
-            match &event.what {
-                What::Ticket { number, step, .. } => drop(steps.insert(*number, step)),
-                What::LockDeleted => self.trace.count("locks deleted"),
-                What::PermitsOpened => self.trace.count("closed permits opened"),
-                What::LockCreated => self.trace.count("locks made"),
-                What::LockChanged => {}
+            match &event.kind {
+                EventKind::Ticket { number, transition, .. } => drop(transitions.insert(*number, transition)),
+                EventKind::LockDeleted => self.trace.count("locks deleted"),
+                EventKind::PermitsOpened => self.trace.count("closed permits opened"),
+                EventKind::LockCreated => self.trace.count("locks made"),
+                EventKind::LockChanged => {}
             }
         }
-        for (number, step) in &steps {
+        for (number, transition) in &transitions {
             let id = self.durable.numbers.get(number);
             let ticket = id.map(|id| &self.durable.tickets[id]);
             let state = ticket.map(|ticket| &ticket.state);
-            let fits = match (step, state) {
-                (Step::Queued | Step::Lapsed, Some(State::Queued { .. })) | (Step::Held, Some(State::Held)) => true,
-                (Step::Granted { token, .. }, Some(State::Granted)) => {
+            let fits = match (transition, state) {
+                (Transition::Queued | Transition::Lapsed, Some(State::Queued { .. }))
+                | (Transition::Held, Some(State::Held)) => true,
+                (Transition::Granted { token, .. }, Some(State::Granted)) => {
                     ticket.and_then(|ticket| ticket.token) == Some(*token)
                 }
-                (Step::Undelivered, Some(State::Granted)) => true,
-                (Step::Ended { how, .. }, Some(State::Ended { how: durable, .. })) => how == durable,
+                (Transition::Undelivered, Some(State::Granted)) => true,
+                (Transition::Ended { how, .. }, Some(State::Ended { how: durable, .. })) => how == durable,
                 _ => false,
             };
-            assert!(fits || !good, "ticket {number}: told of {step:?}, stored is {state:?}");
+            assert!(fits || !good, "ticket {number}: told of {transition:?}, stored is {state:?}");
         }
         if good {
             for (id, ticket) in &self.durable.tickets {
@@ -462,7 +463,7 @@ impl Judge {
                     (old.state == ticket.state || (queued(old) && queued(ticket) && old.seq == ticket.seq))
                         && old.token == ticket.token
                 });
-                assert!(same || steps.contains_key(&ticket.number), "nobody was told of {ticket:?}");
+                assert!(same || transitions.contains_key(&ticket.number), "nobody was told of {ticket:?}");
             }
         }
     }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
-    Capacity, EndedAs, LockView, Ms, SlotName, State, Step, TicketId, TicketView, TicketsAfter, WallMs, What,
+    Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketView, TicketsAfter, Transition, WallMs,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -285,8 +285,9 @@ pub(super) fn past(past: &Past, span: Span) -> lock_api::Past {
     }
 }
 
-/// An event, as the stream tells it.
+/// An event, as the stream sends it.
 pub(super) fn event(event: &lock_core::Event) -> Event {
+    use lock_core::EventKind as Kind;
     let mut told = Event {
         kind: EventKind::LockChanged,
         at: rfc3339(event.at),
@@ -301,26 +302,26 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         reason: None,
         load: None,
     };
-    told.kind = match &event.what {
-        What::LockCreated => EventKind::LockCreated,
-        What::LockChanged => EventKind::LockChanged,
-        What::LockDeleted => EventKind::LockDeleted,
-        What::PermitsOpened => EventKind::PermitsOpened,
-        What::Ticket { number, info, owner, step, .. } => {
+    told.kind = match &event.kind {
+        Kind::LockCreated => EventKind::LockCreated,
+        Kind::LockChanged => EventKind::LockChanged,
+        Kind::LockDeleted => EventKind::LockDeleted,
+        Kind::PermitsOpened => EventKind::PermitsOpened,
+        Kind::Ticket { number, info, owner, transition, .. } => {
             told.number = Some(*number);
             told.info = Some(info.to_string());
             told.owner = owner.as_deref().map(str::to_owned);
-            match step {
-                Step::Queued => EventKind::Queued,
-                Step::Granted { token, waited } => {
+            match transition {
+                Transition::Queued => EventKind::Queued,
+                Transition::Granted { token, waited } => {
                     told.token = Some(*token);
                     told.waited_s = Some(seconds(*waited));
                     EventKind::Granted
                 }
-                Step::Held => EventKind::Held,
-                Step::Lapsed => EventKind::Lapsed,
-                Step::Undelivered => EventKind::Undelivered,
-                Step::Ended { how, reason, held } => {
+                Transition::Held => EventKind::Held,
+                Transition::Lapsed => EventKind::Lapsed,
+                Transition::Undelivered => EventKind::Undelivered,
+                Transition::Ended { how, reason, held } => {
                     told.ended_as = Some(ended_as(*how));
                     told.reason = reason.as_deref().map(str::to_owned);
                     told.held_s = held.map(seconds);

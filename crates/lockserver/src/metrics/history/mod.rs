@@ -12,7 +12,7 @@ pub use series::{Sample, Samples};
 pub use spread::Percentiles;
 
 use lock_core::limits::{HISTORY_IDLE_MS, HISTORY_LOCKS_MAX};
-use lock_core::{EndedAs, Event, LockName, Ms, Step, Table, WallMs, What};
+use lock_core::{EndedAs, Event, EventKind, LockName, Ms, Table, Transition, WallMs};
 use series::Series;
 use spread::Spread;
 use std::collections::BTreeMap;
@@ -84,13 +84,15 @@ impl LockPast {
         Self { used_at: now, since: None, gone: false, hour, day, waits: Spread::default(), holds: Spread::default() }
     }
 
-    fn note(&mut self, at: WallMs, what: &What) {
+    fn note(&mut self, at: WallMs, kind: &EventKind) {
         self.used_at = at;
-        self.gone = matches!(what, What::LockDeleted);
-        match what {
-            What::Ticket { step: Step::Granted { waited, .. }, .. } => self.waits.add(at, *waited, true),
+        self.gone = matches!(kind, EventKind::LockDeleted);
+        match kind {
+            EventKind::Ticket { transition: Transition::Granted { waited, .. }, .. } => {
+                self.waits.add(at, *waited, true)
+            }
             // How long a holder was held that was lost, thrown out or too late says what its lease was, and nothing else.
-            What::Ticket { step: Step::Ended { held: Some(held), how, .. }, .. } => {
+            EventKind::Ticket { transition: Transition::Ended { held: Some(held), how, .. }, .. } => {
                 self.holds.add(at, *held, *how == EndedAs::Released);
             }
             _ => {}
@@ -127,13 +129,13 @@ impl Kept {
     }
 
     fn note(&mut self, event: &Event) {
-        let deleted = matches!(event.what, What::LockDeleted);
+        let deleted = matches!(event.kind, EventKind::LockDeleted);
         // The end of one that has no past is no reason to give it one.
         if deleted && !self.locks.contains_key(&event.lock) {
             return;
         }
         if let Some(past) = self.of(&event.lock, event.at) {
-            past.note(event.at, &event.what);
+            past.note(event.at, &event.kind);
         }
         if deleted && self.spare.len() < HISTORY_LOCKS_MAX {
             self.spare.push(event.lock.clone());
