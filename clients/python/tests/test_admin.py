@@ -61,8 +61,8 @@ def test_everything_that_is_told(server: Running, client: Client) -> None:
     as_of = client.locks().as_of
     with client.hold("two", info="told"), Client(server.url).events("two", as_of) as events:
         event = next(events)
-        assert event.load is not None
-        assert event.load.size == 2
+        assert event.usage is not None
+        assert event.usage.size == 2
         lock, history, status = client.lock("two"), client.history("two"), client.status()
         get = httpx.Client(base_url=server.url).get
         compare(get("/v1/locks/two").json(), lock)

@@ -1,6 +1,6 @@
 //! Events: every change, as the stream tells it.
 
-use crate::{EndedAs, Load, Seconds};
+use crate::{EndedAs, Seconds, Usage};
 use serde::{Deserialize, Serialize};
 
 /// What changed.
@@ -69,5 +69,5 @@ pub struct Event {
     pub reason: Option<String>,
     /// The lock in numbers after this and what was stored together with it; not if the lock is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load: Option<Load>,
+    pub usage: Option<Usage>,
 }

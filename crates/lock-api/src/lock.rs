@@ -163,7 +163,7 @@ pub struct Statistics {
 /// A lock in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Load {
+pub struct Usage {
     /// Permits.
     pub size: u32,
     /// Permits that could be given now.

@@ -40,7 +40,7 @@ pub use settings::{Capacity, Definition, Settings, Target};
 pub use shares::Shares;
 pub use table::{LoadError, StepContext, Table};
 pub use uptime::{CLOCK_LAG_MAX_MS, Starts, Uptime};
-pub use view::{Load, LockView, LocksPage, Moment, Occupancy, Statistics, TicketView, TicketsAfter, TicketsPage};
+pub use view::{LockView, LocksPage, Moment, Statistics, TicketView, TicketsAfter, TicketsPage, Usage, UsageTotals};
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.
 pub type Ms = u64;

@@ -106,7 +106,7 @@ impl Statistics {
 
 /// A lock in numbers, or all instances of a template together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Occupancy {
+pub struct UsageTotals {
     /// Locks that these numbers are of; 0 for a template without instances.
     pub locks: u64,
     /// Those of them that are paused.
@@ -128,7 +128,7 @@ pub struct Occupancy {
     pub oldest_waiter: Ms,
 }
 
-impl Occupancy {
+impl UsageTotals {
     /// The numbers of both together.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
@@ -148,7 +148,7 @@ impl Occupancy {
 
 /// A lock in numbers, small enough to go with each event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct Usage {
     /// Permits.
     pub size: u32,
     /// Permits that could be given now.
@@ -177,7 +177,7 @@ pub struct Load {
     pub last_granted: Option<WallMs>,
 }
 
-impl Load {
+impl Usage {
     /// Whether every permit is out or closed: nothing could be given, though nothing stopped the grants.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -252,7 +252,7 @@ pub struct LockView {
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
     /// All of this in numbers, and since when.
-    pub load: Load,
+    pub usage: Usage,
     /// Closed permits, the oldest first; bounded.
     pub closures: Vec<Closure>,
     /// Tickets with permits in the order of their grants; bounded as asked.

@@ -29,7 +29,6 @@ from ._types import (
     Configuration,
     Event,
     History,
-    Load,
     Lock,
     Locks,
     Past,
@@ -40,6 +39,7 @@ from ._types import (
     Settings,
     Status,
     Ticket,
+    Usage,
     You,
 )
 from .errors import (
@@ -72,7 +72,6 @@ __all__ = [
     "History",
     "Holding",
     "LeaseLost",
-    "Load",
     "Lock",
     "Locks",
     "LockserverError",
@@ -88,6 +87,7 @@ __all__ = [
     "Ticket",
     "TimedOut",
     "Unreachable",
+    "Usage",
     "You",
     "__version__",
     "errors",

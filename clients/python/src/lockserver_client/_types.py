@@ -142,7 +142,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class Load:
+class Usage:
     """The numbers of a lock after a change."""
 
     size: int
@@ -241,7 +241,7 @@ class Event:
     #: Its place in the stream, to resume from.
     id: str | None = None
     #: The numbers of its lock after it.
-    load: Load | None = _object(Load, None)
+    usage: Usage | None = _object(Usage, None)
 
 
 @dataclass(frozen=True)

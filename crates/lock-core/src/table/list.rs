@@ -102,7 +102,7 @@ impl Table {
             closed: lock.closed,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
-            load: self.load_of(lock),
+            usage: self.measure_usage(lock),
             closures: closures.map(|number| self.closures[number].clone()).collect(),
             holders,
             queue,

@@ -1,15 +1,15 @@
 //! All locks in numbers, for the metrics and the page: no ticket is copied, and a lock costs as much whatever it holds.
 
 use super::{Lock, Table};
-use crate::{Load, LockName, Occupancy, Prefix, Target, TicketId, WallMs};
+use crate::{LockName, Prefix, Target, TicketId, Usage, UsageTotals, WallMs};
 use std::collections::BTreeMap;
 
 impl Table {
     /// Gives the numbers of each template, those of its instances together and zeros if it has none, and then of each lock
     /// that is no instance. `wall` is now.
-    pub fn measure(&self, wall: WallMs, mut each: impl FnMut(Target, Occupancy)) {
-        let mut templates: BTreeMap<&Prefix, Occupancy> =
-            self.templates.keys().map(|prefix| (prefix, Occupancy::default())).collect();
+    pub fn measure(&self, wall: WallMs, mut each: impl FnMut(Target, UsageTotals)) {
+        let mut templates: BTreeMap<&Prefix, UsageTotals> =
+            self.templates.keys().map(|prefix| (prefix, UsageTotals::default())).collect();
         for lock in self.locks.values() {
             if let Some(prefix) = &lock.record.template {
                 let sum = templates.entry(prefix).or_default();
@@ -26,8 +26,8 @@ impl Table {
 
     /// The numbers of one lock; `None` if there is none, or not for long any more.
     #[must_use]
-    pub fn lock_load(&self, name: &LockName) -> Option<Load> {
-        self.locks.get(name).filter(|lock| !lock.deleting).map(|lock| self.load_of(lock))
+    pub fn usage_of(&self, name: &LockName) -> Option<Usage> {
+        self.locks.get(name).filter(|lock| !lock.deleting).map(|lock| self.measure_usage(lock))
     }
 
     /// The names of all locks, in order.
@@ -35,9 +35,9 @@ impl Table {
         self.locks.keys()
     }
 
-    pub(super) fn load_of(&self, lock: &Lock) -> Load {
+    pub(super) fn measure_usage(&self, lock: &Lock) -> Usage {
         let since = |id: Option<&TicketId>| id.and_then(|&id| self.ticket(id).granted_at);
-        Load {
+        Usage {
             size: lock.slots.size(),
             free: if lock.exclusive { 0 } else { lock.slots.room() },
             in_use: lock.slots.out() - lock.closed,
@@ -54,9 +54,9 @@ impl Table {
         }
     }
 
-    fn occupancy(&self, lock: &Lock, wall: WallMs) -> Occupancy {
+    fn occupancy(&self, lock: &Lock, wall: WallMs) -> UsageTotals {
         let since = lock.queue.longest_in_line().map(|id| self.ticket(id).created_at);
-        Occupancy {
+        UsageTotals {
             locks: 1,
             paused: lock.record.pause.is_some().into(),
             size: lock.slots.size().into(),

@@ -1,6 +1,6 @@
 //! Outcomes in the words of the scripts.
 
-use lock_core::{LockView, Ms, Occupancy, Outcome, Rejection, State, TicketRecord};
+use lock_core::{LockView, Ms, Outcome, Rejection, State, TicketRecord, UsageTotals};
 
 pub(super) fn seconds(time: Ms) -> String {
     match time % 1000 {
@@ -58,8 +58,8 @@ fn lock(view: &LockView) -> String {
 }
 
 /// What is not zero.
-pub(super) fn occupancy(numbers: &Occupancy) -> String {
-    let &Occupancy { locks, paused, size, held, granted, closed, queued, dormant, oldest_waiter } = numbers;
+pub(super) fn occupancy(numbers: &UsageTotals) -> String {
+    let &UsageTotals { locks, paused, size, held, granted, closed, queued, dormant, oldest_waiter } = numbers;
     let mut words = vec![format!("locks {locks} size {size}")];
     for (word, count) in [
         ("paused", paused),

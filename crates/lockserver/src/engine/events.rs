@@ -2,7 +2,7 @@
 
 use super::answer::Rendered;
 use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
-use lock_core::{EndedAs, Event, EventKind, Load, LockName, Transition};
+use lock_core::{EndedAs, Event, EventKind, LockName, Transition, Usage};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,7 +81,7 @@ pub struct Published {
     /// What happened.
     pub event: Arc<Event>,
     /// How the lock was then.
-    pub load: Option<Arc<Load>>,
+    pub usage: Option<Arc<Usage>>,
     /// As a stream tells it, made by the first stream that does.
     pub told: Rendered,
 }
@@ -108,24 +108,24 @@ impl Events {
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
-    /// Adds events that are durable; `load` gives the numbers of a lock now.
-    pub(crate) fn publish(&self, events: Vec<Event>, load: impl Fn(&LockName) -> Option<Load>) {
+    /// Adds events that are durable; `usage` gives the numbers of a lock now.
+    pub(crate) fn publish(&self, events: Vec<Event>, usage: impl Fn(&LockName) -> Option<Usage>) {
         if events.is_empty() {
             return;
         }
-        let mut loads: BTreeMap<LockName, Option<Arc<Load>>> = BTreeMap::new();
+        let mut usages: BTreeMap<LockName, Option<Arc<Usage>>> = BTreeMap::new();
         let mut published = Vec::with_capacity(events.len());
         for event in events {
             log(&event);
-            let load = match loads.get(&event.lock) {
+            let usage = match usages.get(&event.lock) {
                 Some(known) => known.clone(),
                 None => {
-                    let now = load(&event.lock).map(Arc::new);
-                    loads.insert(event.lock.clone(), now.clone());
+                    let now = usage(&event.lock).map(Arc::new);
+                    usages.insert(event.lock.clone(), now.clone());
                     now
                 }
             };
-            published.push(Published { event: Arc::new(event), load, told: Rendered::default() });
+            published.push(Published { event: Arc::new(event), usage, told: Rendered::default() });
         }
         let mut ring = self.ring();
         for one in published {

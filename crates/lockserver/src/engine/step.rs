@@ -352,7 +352,7 @@ impl Engine {
         let wall = tick.wall_us / 1000;
         self.metrics.history.note(&events);
         self.metrics.history.sample(wall, &table);
-        self.events.publish(events, |lock| table.lock_load(lock));
+        self.events.publish(events, |lock| table.usage_of(lock));
         // Before anybody hears of it: an answer of an earlier step that is still here must not say that it is held.
         for &id in &over {
             self.standings.end(id, || table.look(id));

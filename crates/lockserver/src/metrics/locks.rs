@@ -5,7 +5,7 @@
 
 use super::number::{Counter, Histogram};
 use lock_core::limits::METRIC_LABELS_MAX;
-use lock_core::{EndedAs, Event, EventKind, Occupancy, Table, Target, Transition, WallMs};
+use lock_core::{EndedAs, Event, EventKind, Table, Target, Transition, UsageTotals, WallMs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,7 +81,7 @@ impl Counts {
 pub(super) struct Series {
     pub(super) counts: Arc<Counts>,
     /// How it was when it was last measured.
-    pub(super) now: Option<Occupancy>,
+    pub(super) now: Option<UsageTotals>,
 }
 
 #[derive(Debug, Default)]
@@ -134,9 +134,9 @@ impl Locks {
         let mut known = self.known();
         let Known { series, others } = &mut *known;
         series.values_mut().chain(others.as_mut()).for_each(|series| series.now = None);
-        let mut new: Vec<(Target, Occupancy)> = Vec::new();
-        let mut beyond: Option<Occupancy> = None;
-        let add = |sum: &mut Option<Occupancy>, now| *sum = Some(sum.map_or(now, |sum: Occupancy| sum.with(now)));
+        let mut new: Vec<(Target, UsageTotals)> = Vec::new();
+        let mut beyond: Option<UsageTotals> = None;
+        let add = |sum: &mut Option<UsageTotals>, now| *sum = Some(sum.map_or(now, |sum: UsageTotals| sum.with(now)));
         table.measure(wall, |of, now| match series.get_mut(&of) {
             Some(series) => series.now = Some(now),
             // More cannot find room.

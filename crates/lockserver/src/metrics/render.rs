@@ -6,7 +6,7 @@ use super::locks::{Counts, Label, Series};
 use super::process::Process;
 use super::text::{Samples, Text};
 use super::{Format, Metrics};
-use lock_core::{EndedAs, Occupancy};
+use lock_core::{EndedAs, UsageTotals};
 
 /// What is only known when somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,7 +117,7 @@ type Column<T> = (&'static of::Family, fn(&T) -> u64);
 
 /// How the locks are.
 fn locks_now(text: &mut Text, series: &[(String, Series)]) {
-    let families: [Column<Occupancy>; 8] = [
+    let families: [Column<UsageTotals>; 8] = [
         (&of::LOCK_INSTANCES, |now| now.locks),
         (&of::LOCK_PAUSED, |now| now.paused),
         (&of::LOCK_SIZE, |now| now.size),

@@ -86,9 +86,9 @@ async fn events_have_the_numbers_of_their_lock() {
         let text = line(&mut events).await;
         if let Some(data) = text.strip_prefix("data: ") {
             last = serde_json::from_str(data).unwrap();
-            let load = &last["load"];
+            let usage = &last["usage"];
             assert_eq!(
-                (&load["size"], &load["in_use"], &load["free"], &load["queued"]),
+                (&usage["size"], &usage["in_use"], &usage["free"], &usage["queued"]),
                 (&json!(2), &json!(1), &json!(1), &json!(0))
             );
         }
@@ -97,7 +97,7 @@ async fn events_have_the_numbers_of_their_lock() {
     loop {
         let text = line(&mut events).await;
         if text.contains("\"lock_deleted\"") {
-            assert!(!text.contains("\"load\""), "{text}");
+            assert!(!text.contains("\"usage\""), "{text}");
             break;
         }
     }

@@ -177,10 +177,10 @@ impl Reader {
         self.filter.as_ref().is_none_or(|filter| filter.takes(lock)) && self.who.sees(lock)
     }
 
-    fn load(&self, one: &Published) -> Option<lock_api::Load> {
-        let load = one.load.as_ref()?;
+    fn usage(&self, one: &Published) -> Option<lock_api::Usage> {
+        let usage = one.usage.as_ref()?;
         let (history, at) = (&self.app.engine.metrics().history, one.event.at);
-        Some(view::load(load, history.usual_hold(&one.event.lock, at), at))
+        Some(view::usage(usage, history.usual_hold(&one.event.lock, at), at))
     }
 
     fn last(&self) -> EventId {
@@ -213,7 +213,7 @@ impl Reader {
 
     /// An event as every stream tells it.
     fn tell(&self, id: EventId, one: &Published) -> Arc<[u8]> {
-        let event = lock_api::Event { load: self.load(one), ..view::event(&one.event) };
+        let event = lock_api::Event { usage: self.usage(one), ..view::event(&one.event) };
         let data = serde_json::to_string(&event).expect("an event is plain data");
         let kind = serde_json::to_value(event.kind).expect("a kind is a word");
         let kind = kind.as_str().expect("a kind is a word");

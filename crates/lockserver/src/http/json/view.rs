@@ -57,19 +57,19 @@ pub(super) fn id(id: TicketId) -> String {
 }
 
 /// A lock in numbers as it is `now`. `usual_hold` is how long one of its permits is held.
-pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>, now: WallMs) -> lock_api::Load {
-    lock_api::Load {
-        size: load.size,
-        free: load.free,
-        in_use: load.in_use,
-        granted: load.granted,
-        closed: load.closed,
-        holding: load.holding,
-        queued: load.queued,
-        paused: load.paused,
-        waiting_since: load.waiting_since.map(rfc3339),
-        holding_since: load.holding_since.map(rfc3339),
-        expected_wait_s: expected_wait(load, usual_hold, now).map(seconds),
+pub(super) fn usage(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallMs) -> lock_api::Usage {
+    lock_api::Usage {
+        size: usage.size,
+        free: usage.free,
+        in_use: usage.in_use,
+        granted: usage.granted,
+        closed: usage.closed,
+        holding: usage.holding,
+        queued: usage.queued,
+        paused: usage.paused,
+        waiting_since: usage.waiting_since.map(rfc3339),
+        holding_since: usage.holding_since.map(rfc3339),
+        expected_wait_s: expected_wait(usage, usual_hold, now).map(seconds),
     }
 }
 
@@ -78,21 +78,21 @@ pub(super) fn load(load: &lock_core::Load, usual_hold: Option<Ms>, now: WallMs) 
 /// are not closed, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
 /// somebody in (all permits closed), and while too few holds have been seen. Never less than what the first in line has
 /// waited already, or than what even the last of the holders has held: then what was usual is over.
-pub(in crate::http) fn expected_wait(load: &lock_core::Load, usual_hold: Option<Ms>, now: WallMs) -> Option<Ms> {
-    if load.paused {
+pub(in crate::http) fn expected_wait(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallMs) -> Option<Ms> {
+    if usage.paused {
         return None;
     }
-    if load.free > 0 && load.wanted == 0 {
+    if usage.free > 0 && usage.wanted == 0 {
         return Some(0);
     }
-    let open = u64::from(load.size).saturating_sub(load.closed);
-    if open == 0 || load.holding == 0 {
+    let open = u64::from(usage.size).saturating_sub(usage.closed);
+    if open == 0 || usage.holding == 0 {
         return None;
     }
-    let excess = load.in_use.saturating_sub(open);
-    let holder = load.in_use.div_ceil(load.holding);
-    let usual = usual_hold?.saturating_mul(load.wanted + excess + holder) / open;
-    let lasted = load.waiting_since.into_iter().chain(load.last_granted).map(|since| now.saturating_sub(since));
+    let excess = usage.in_use.saturating_sub(open);
+    let holder = usage.in_use.div_ceil(usage.holding);
+    let usual = usual_hold?.saturating_mul(usage.wanted + excess + holder) / open;
+    let lasted = usage.waiting_since.into_iter().chain(usage.last_granted).map(|since| now.saturating_sub(since));
     lasted.chain([usual]).max()
 }
 
@@ -237,13 +237,13 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         size: record.settings.size(),
         free: view.free,
         in_use: view.in_use,
-        granted: view.load.granted,
+        granted: view.usage.granted,
         closed: view.closed,
         holding: view.holding,
         queued: view.queued,
-        waiting_since: view.load.waiting_since.map(rfc3339),
-        holding_since: view.load.holding_since.map(rfc3339),
-        expected_wait_s: expected_wait(&view.load, history.usual_hold(&record.name, now), now).map(seconds),
+        waiting_since: view.usage.waiting_since.map(rfc3339),
+        holding_since: view.usage.holding_since.map(rfc3339),
+        expected_wait_s: expected_wait(&view.usage, history.usual_hold(&record.name, now), now).map(seconds),
         paused: record.pause.is_some(),
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
@@ -300,7 +300,7 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         held_s: None,
         ended_as: None,
         reason: None,
-        load: None,
+        usage: None,
     };
     told.kind = match &event.kind {
         Kind::LockCreated => EventKind::LockCreated,
@@ -336,7 +336,7 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lock_core::Load;
+    use lock_core::Usage;
 
     #[test]
     fn many_slots_are_few_ranges() {
@@ -349,25 +349,25 @@ mod tests {
 
     #[test]
     fn how_long_one_more_would_wait() {
-        let full = Load { size: 4, in_use: 4, holding: 4, queued: 1, wanted: 1, ..Load::default() };
-        for (what, load, wait) in [
-            ("a head that does not fit", Load { free: 1, in_use: 3, holding: 3, wanted: 2, ..full }, Some(3750)),
-            ("the first to leave", Load { queued: 0, wanted: 0, ..full }, Some(1250)),
+        let full = Usage { size: 4, in_use: 4, holding: 4, queued: 1, wanted: 1, ..Usage::default() };
+        for (what, usage, wait) in [
+            ("a head that does not fit", Usage { free: 1, in_use: 3, holding: 3, wanted: 2, ..full }, Some(3750)),
+            ("the first to leave", Usage { queued: 0, wanted: 0, ..full }, Some(1250)),
             ("one is before", full, Some(2500)),
-            ("three of four are before", Load { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
-            ("all, twice", Load { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
-            ("who sleeps is passed over", Load { queued: 7, wanted: 1, ..full }, Some(2500)),
-            ("half of it is closed", Load { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
-            ("it was made smaller", Load { size: 2, ..full }, Some(10_000)),
-            ("all are closed", Load { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
-            ("the first waits longer already", Load { waiting_since: Some(10_000), ..full }, Some(90_000)),
-            ("the first came just now", Load { waiting_since: Some(99_000), ..full }, Some(2500)),
-            ("all of them are stuck", Load { queued: 0, wanted: 0, last_granted: Some(40_000), ..full }, Some(60_000)),
-            ("it is paused", Load { paused: true, ..full }, None),
+            ("three of four are before", Usage { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
+            ("all, twice", Usage { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
+            ("who sleeps is passed over", Usage { queued: 7, wanted: 1, ..full }, Some(2500)),
+            ("half of it is closed", Usage { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
+            ("it was made smaller", Usage { size: 2, ..full }, Some(10_000)),
+            ("all are closed", Usage { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
+            ("the first waits longer already", Usage { waiting_since: Some(10_000), ..full }, Some(90_000)),
+            ("the first came just now", Usage { waiting_since: Some(99_000), ..full }, Some(2500)),
+            ("all of them are stuck", Usage { queued: 0, wanted: 0, last_granted: Some(40_000), ..full }, Some(60_000)),
+            ("it is paused", Usage { paused: true, ..full }, None),
         ] {
-            assert_eq!(expected_wait(&load, Some(5000), 100_000), wait, "{what}");
+            assert_eq!(expected_wait(&usage, Some(5000), 100_000), wait, "{what}");
         }
-        let free = Load { size: 4, free: 1, in_use: 3, holding: 3, ..Load::default() };
+        let free = Usage { size: 4, free: 1, in_use: 3, holding: 3, ..Usage::default() };
         assert_eq!([expected_wait(&free, None, 0), expected_wait(&full, None, 0)], [Some(0), None]);
     }
 }

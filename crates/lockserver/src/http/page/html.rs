@@ -8,7 +8,7 @@ use super::why::why;
 use super::words::{shown, since, slots, span};
 use crate::wall::rfc3339;
 use askama::Template;
-use lock_core::{Capacity, Closure, Load, LockView, LocksPage, Permits, SlotName, State, TicketView, WallMs};
+use lock_core::{Capacity, Closure, LockView, LocksPage, Permits, SlotName, State, TicketView, Usage, WallMs};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -57,7 +57,7 @@ struct Row {
     name: String,
     href: String,
     description: String,
-    load: Load,
+    usage: Usage,
     bar: Vec<Piece>,
     waiting: String,
     holding: String,
@@ -115,10 +115,10 @@ fn render(template: &impl Template) -> String {
 }
 
 /// The parts of a bar: each slot if there are few, with such a gap between two at most.
-fn bar(load: &Load, gap: f64) -> Vec<Piece> {
-    let held = load.in_use.saturating_sub(load.granted);
-    let total = u64::from(load.size).max(load.in_use + load.closed).max(1);
-    let parts = [(held, "held"), (load.granted, "granted"), (load.closed, "closed")];
+fn bar(usage: &Usage, gap: f64) -> Vec<Piece> {
+    let held = usage.in_use.saturating_sub(usage.granted);
+    let total = u64::from(usage.size).max(usage.in_use + usage.closed).max(1);
+    let parts = [(held, "held"), (usage.granted, "granted"), (usage.closed, "closed")];
     let free = total - parts.iter().map(|(count, _)| count).sum::<u64>().min(total);
     let parts = parts.into_iter().chain([(free, "free")]);
     let number = |value: f64| format!("{value:.2}");
@@ -159,35 +159,35 @@ fn encoded(name: &str) -> String {
 }
 
 fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
-    let (load, name) = (lock.load, &lock.lock.name);
-    let expected = expected_wait(&load, app.engine.metrics().history.usual_hold(name, now), now);
+    let (usage, name) = (lock.usage, &lock.lock.name);
+    let expected = expected_wait(&usage, app.engine.metrics().history.usual_hold(name, now), now);
     Row {
         href: href(name.as_str()),
         name: name.to_string(),
         description: lock.lock.settings.description.to_string(),
-        bar: bar(&load, GAP),
-        waiting: since(load.waiting_since, now),
-        holding: since(load.holding_since, now),
+        bar: bar(&usage, GAP),
+        waiting: since(usage.waiting_since, now),
+        holding: since(usage.holding_since, now),
         expected: match expected {
             None => "–".to_owned(),
             Some(0) => "none".to_owned(),
             Some(1..1000) => "less than 1\u{a0}s".to_owned(),
             Some(ms) => format!("about {}", span(ms)),
         },
-        load,
+        usage,
     }
 }
 
 /// A page of locks.
 pub(super) fn overview(app: &App, page: &LocksPage) -> String {
     let (now, locks) = (now_ms(), &page.locks);
-    let sum = |of: fn(&Load) -> u64| locks.iter().map(|lock| of(&lock.load)).sum();
+    let sum = |of: fn(&Usage) -> u64| locks.iter().map(|lock| of(&lock.usage)).sum();
     render(&Overview {
         frame: Frame::of(app),
         rows: locks.iter().map(|lock| row(app, lock, now)).collect(),
-        in_use: sum(|load| load.in_use),
-        size: sum(|load| load.size.into()),
-        queued: sum(|load| load.queued),
+        in_use: sum(|usage| usage.in_use),
+        size: sum(|usage| usage.size.into()),
+        queued: sum(|usage| usage.queued),
         more: page.more,
         next: page.next().map(|name| format!("/?after={}", encoded(name.as_str()))),
     })
@@ -244,8 +244,8 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
 /// One lock.
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
-    let expected = expected_wait(&lock.load, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);
-    let row = Row { bar: bar(&lock.load, GAP_OF_ONE), ..row(app, lock, now) };
+    let expected = expected_wait(&lock.usage, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);
+    let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(app, lock, now) };
     let closure = |closure: &Closure| {
         let left = closure.until.saturating_sub(lock.now);
         (slots(&closure.slots, &closure.slot_names), closure.how.as_str(), span(left))
@@ -279,15 +279,15 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_wide_as_its_lock() {
-        let kinds = |load: &Load| bar(load, GAP).iter().map(|piece| piece.kind).collect::<Vec<_>>();
-        let load = Load { size: 5, in_use: 3, granted: 1, closed: 1, ..Load::default() };
-        assert_eq!(kinds(&load), ["held", "held", "granted", "closed", "free"]);
-        let shrunk = Load { size: 1, in_use: 3, ..Load::default() };
+        let kinds = |usage: &Usage| bar(usage, GAP).iter().map(|piece| piece.kind).collect::<Vec<_>>();
+        let usage = Usage { size: 5, in_use: 3, granted: 1, closed: 1, ..Usage::default() };
+        assert_eq!(kinds(&usage), ["held", "held", "granted", "closed", "free"]);
+        let shrunk = Usage { size: 1, in_use: 3, ..Usage::default() };
         assert_eq!(kinds(&shrunk), ["held", "held", "held"]);
-        let large = Load { size: 1_000_000, in_use: 250_000, ..Load::default() };
+        let large = Usage { size: 1_000_000, in_use: 250_000, ..Usage::default() };
         let widths: Vec<String> = bar(&large, GAP).into_iter().map(|piece| piece.width).collect();
         assert_eq!(widths, ["25.00", "75.00"]);
-        assert_eq!(kinds(&Load::default()), ["free"], "a lock has a bar whatever it has");
+        assert_eq!(kinds(&Usage::default()), ["free"], "a lock has a bar whatever it has");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use lock_core::{LockView, Ms, Permits, State, WallMs};
 
 /// Why somebody who waits has to; and what somebody who comes now has to expect.
 pub(super) fn why(lock: &LockView, expected: Option<Ms>, now: WallMs) -> String {
-    let load = &lock.load;
-    let wait = if load.queued == 1 { "1 waits".to_owned() } else { format!("{} wait", load.queued) };
-    let queue = if load.queued == 0 { "Nobody waits" } else { &wait };
+    let usage = &lock.usage;
+    let wait = if usage.queued == 1 { "1 waits".to_owned() } else { format!("{} wait", usage.queued) };
+    let queue = if usage.queued == 0 { "Nobody waits" } else { &wait };
     if lock.lock.retiring {
         return format!(
             "Its section is gone from the configuration: no new tickets, and it goes with its last one. {queue}."
@@ -19,13 +19,13 @@ pub(super) fn why(lock: &LockView, expected: Option<Ms>, now: WallMs) -> String 
         let reason = pause.reason.trim();
         return if reason.is_empty() { text } else { format!("{text} Reason: “\u{2068}{reason}\u{2069}”.") };
     }
-    if load.free > 0 {
-        let free = if load.size == 1 {
+    if usage.free > 0 {
+        let free = if usage.size == 1 {
             "It is free".to_owned()
         } else {
-            format!("{} of {} {} free", load.free, load.size, are(load.free))
+            format!("{} of {} {} free", usage.free, usage.size, are(usage.free))
         };
-        if load.queued == 0 {
+        if usage.queued == 0 {
             return format!("{free}: the next one gets in at once.");
         }
         let awake = lock.queue.iter().find(|one| !matches!(one.ticket.state, State::Queued { dormant: true, .. }));
@@ -42,11 +42,11 @@ pub(super) fn why(lock: &LockView, expected: Option<Ms>, now: WallMs) -> String 
         _ => String::new(),
     };
     let taken = taken(lock);
-    if load.queued == 0 {
+    if usage.queued == 0 {
         return format!("{taken}, nobody waits.{newcomer}");
     }
-    let longest = load.waiting_since.map_or_else(String::new, |since| {
-        let whose = if load.queued == 1 { "" } else { "the longest " };
+    let longest = usage.waiting_since.map_or_else(String::new, |since| {
+        let whose = if usage.queued == 1 { "" } else { "the longest " };
         format!(", {whose}for {}", span(now.saturating_sub(since)))
     });
     format!("{taken}. {wait}{longest}.{newcomer}")
@@ -67,8 +67,8 @@ fn taken(lock: &LockView) -> String {
 }
 
 fn in_use(lock: &LockView) -> String {
-    let load = &lock.load;
-    let (used, closed, size) = (load.in_use, load.closed, u64::from(load.size));
+    let usage = &lock.usage;
+    let (used, closed, size) = (usage.in_use, usage.closed, u64::from(usage.size));
     if used > size {
         return format!("{used} {} out, more than the {size} there {} since it shrank", are(used), are(size));
     }

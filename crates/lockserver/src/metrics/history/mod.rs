@@ -145,7 +145,7 @@ impl Kept {
     fn look(&mut self, now: WallMs, table: &Table) {
         let mut gone: Vec<(WallMs, LockName)> = Vec::new();
         for (name, past) in &mut self.locks {
-            past.gone = table.lock_load(name).is_none();
+            past.gone = table.usage_of(name).is_none();
             if past.gone {
                 gone.push((past.used_at, name.clone()));
             }
@@ -163,12 +163,12 @@ impl Kept {
         let full = self.locks.len() >= HISTORY_LOCKS_MAX;
         let mut spare: Vec<(bool, WallMs, &LockName)> = Vec::new();
         for (name, past) in &mut self.locks {
-            if let Some(load) = table.lock_load(name) {
+            if let Some(usage) = table.usage_of(name) {
                 // The clock may have been set back.
                 past.since = Some(past.since.map_or(now, |since| since.min(now)));
-                past.hour.add(now, &load);
-                past.day.add(now, &load);
-                if load.holding + load.queued > 0 {
+                past.hour.add(now, &usage);
+                past.day.add(now, &usage);
+                if usage.holding + usage.queued > 0 {
                     past.used_at = now;
                 }
             }

@@ -1,7 +1,7 @@
 //! How much of a lock was in use, and how long its queue was, in equal steps of time.
 
 use super::Span;
-use lock_core::{Load, WallMs};
+use lock_core::{Usage, WallMs};
 use std::collections::VecDeque;
 
 /// One step. Unix time in seconds, so that a day of a thousand locks stays small.
@@ -60,16 +60,16 @@ impl Series {
         (self.span.ms() / self.span.step_ms()) as usize
     }
 
-    pub(super) fn add(&mut self, now: WallMs, load: &Load) {
+    pub(super) fn add(&mut self, now: WallMs, usage: &Usage) {
         let at_s = seconds(now - now % self.span.step_ms());
         // The wall clock was set back: what is in the future then did not happen.
         while self.points.back().is_some_and(|point| point.at_s > at_s) {
             self.points.pop_back();
         }
-        let [in_use, queued] = [load.in_use, load.queued].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-        let full = u16::from(load.is_full());
+        let [in_use, queued] = [usage.in_use, usage.queued].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let full = u16::from(usage.is_full());
         if let Some(point) = self.points.back_mut().filter(|point| point.at_s == at_s) {
-            point.size = load.size;
+            point.size = usage.size;
             point.in_use_max = point.in_use_max.max(in_use);
             point.queued_max = point.queued_max.max(queued);
             point.looks = point.looks.saturating_add(1);
@@ -81,7 +81,7 @@ impl Series {
             self.points.pop_front();
         }
         let (in_use_max, queued_max, in_use_mean) = (in_use, queued, in_use as f32);
-        self.points.push_back(Point { at_s, size: load.size, in_use_max, queued_max, in_use_mean, looks: 1, full });
+        self.points.push_back(Point { at_s, size: usage.size, in_use_max, queued_max, in_use_mean, looks: 1, full });
     }
 
     pub(super) fn samples(&self, now: WallMs) -> Samples {

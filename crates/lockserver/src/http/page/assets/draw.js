@@ -32,15 +32,15 @@ export const legend = (text = "") =>
   h("p", { class: "legend" }, KINDS.map(([kind, words]) => h("span", { class: kind, hidden: text === "" }, s("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, s("rect", { class: kind, width: 10, height: 10 })), h("span", {}, words))));
 
 /** Draws how the lock is, if that is not what is drawn already. */
-export function drawBar(svg, load, key) {
-  const state = `${load.size} ${load.in_use} ${load.granted} ${load.closed}`;
+export function drawBar(svg, usage, key) {
+  const state = `${usage.size} ${usage.in_use} ${usage.granted} ${usage.closed}`;
   if (svg.dataset.state === state) return;
   svg.dataset.state = state;
-  const rects = pieces(load, svg.classList.contains("big") ? 0.25 : 0.8).map(([kind, x, width]) =>
+  const rects = pieces(usage, svg.classList.contains("big") ? 0.25 : 0.8).map(([kind, x, width]) =>
     s("rect", { class: kind, x: x.toFixed(2), y: 0, width: width.toFixed(2), height: 10 }));
   svg.replaceChildren(...rects);
   if (!key) return;
-  const counts = [load.in_use - load.granted, load.granted, load.closed, Math.max(0, load.size - load.in_use - load.closed)];
+  const counts = [usage.in_use - usage.granted, usage.granted, usage.closed, Math.max(0, usage.size - usage.in_use - usage.closed)];
   KINDS.forEach(([, words], i) => {
     key.children[i].hidden = counts[i] === 0;
     key.children[i].lastChild.textContent = `${counts[i].toLocaleString()} ${words}`;

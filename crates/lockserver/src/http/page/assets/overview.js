@@ -174,8 +174,8 @@ export class Overview {
 
   event(kind, data) {
     if (kind === "lock_deleted") this.remove(data.lock);
-    else if (data.load) {
-      this.take(data.lock, data.load);
+    else if (data.usage) {
+      this.take(data.lock, data.usage);
       // The numbers do not tell a description, but that is rare.
       if (kind === "lock_changed" || kind === "lock_created") this.describe(data.lock);
     }
