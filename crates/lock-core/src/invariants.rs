@@ -141,9 +141,9 @@ fn indexes(table: &Table) -> Result<(), String> {
         require(real == counted, || format!("{name}: {real:?} tickets queue and hold, {counted:?} are counted"))?;
     }
     require(live.values().all(|counts| *counts == (0, 0)), || "live tickets of a lock that is gone".to_owned())?;
-    for id in &table.late {
+    for id in &table.deferred {
         let right = table.tickets.get(id).is_some_and(|ticket| ticket.is_live());
-        require(right, || format!("{id:?} is written late, and is no live ticket"))?;
+        require(right, || format!("{id:?} is deferred, and is not a live ticket"))?;
     }
     let mut instances: BTreeMap<QuotaOwner, usize> = BTreeMap::new();
     for (name, lock) in &table.locks {

@@ -52,7 +52,7 @@ pub const OWNER_WITHDRAWN_MAX: usize = WITHDRAWN_MAX / 10;
 /// Most tickets that one step ends because of timers; the rest follows in the next step.
 pub const STEP_ENDS_MAX: usize = 10_000;
 /// Tickets of which one commit notes, beside what it is for, that their clients know of them; the rest follows later.
-pub const LATE_CHANGES_MAX: usize = 1000;
+pub const DEFERRED_CHANGES_MAX: usize = 1000;
 /// Shortest lease that a client may ask for.
 pub const TTL_MIN_MS: Ms = 1000;
 /// Longest lease that a client may ask for; also the longest time of any setting.

@@ -279,11 +279,11 @@ pub struct TicketRecord {
     pub queue_lease: QueueLease,
     /// Longest hold it asked for itself.
     pub max_hold: Option<Ms>,
-    /// A request has named it since it was made, so its client knows of it (rule 9). Stored late: after a crash `false`
-    /// proves nothing.
+    /// A request has named it since it was made, so its client knows of it (rule 9). Storing that is deferred: after a crash
+    /// `false` proves nothing.
     pub known: bool,
     /// Uptime ([`Meta::uptime_ms`]) at which its lease began for the first time in the last life of the server in which it
-    /// did, so far as is stored: later than the start of that life. Stored late, as `known`.
+    /// did, so far as is stored: later than the start of that life. Storing it is deferred, as for `known`.
     pub lease_began: Ms,
     /// Where it is.
     pub state: State,

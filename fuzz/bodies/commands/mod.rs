@@ -164,7 +164,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
         }
         table.take_changes();
         if now % 3 == 0 {
-            table.take_late_changes();
+            table.take_deferred_changes();
         }
         table.take_events();
         for id in table.take_served() {

@@ -19,11 +19,11 @@ impl Table {
         }
     }
 
-    /// A request names the ticket, so its client knows of it. That alone needs no commit (rule 9): it is written late.
+    /// A request names the ticket, so its client knows of it. That alone needs no commit (rule 9): its storing is deferred.
     pub(super) fn hear_of(&mut self, id: TicketId) {
         let was_known = std::mem::replace(&mut self.ticket_mut(id).known, true);
         if !was_known && !self.dirty.contains(&Key::Ticket(id)) {
-            self.late.insert(id);
+            self.deferred.insert(id);
         }
     }
 
@@ -103,7 +103,7 @@ impl Table {
         if at_once {
             self.mark(Key::Ticket(id));
         } else if !self.dirty.contains(&Key::Ticket(id)) {
-            self.late.insert(id);
+            self.deferred.insert(id);
         }
     }
 

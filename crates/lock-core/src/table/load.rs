@@ -95,7 +95,7 @@ impl Table {
             moment: Moment::default(),
             same_process: false,
             dirty: BTreeSet::new(),
-            late: BTreeSet::new(),
+            deferred: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),
         }
@@ -204,7 +204,7 @@ impl Table {
         }
     }
 
-    /// Everything durable, as a store that got every change, late ones included, gives it back. Sorted.
+    /// Everything durable, as a store that got every change, deferred ones included, gives it back. Sorted.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot {

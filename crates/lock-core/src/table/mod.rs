@@ -47,7 +47,7 @@ pub struct StepContext<'a> {
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody, and with it, or now and then
-///    without it, [`Table::take_late_changes`];
+///    without it, [`Table::take_deferred_changes`];
 /// 6. [`Table::take_served`]: requests that waited for these tickets are answered now, with [`Table::answer_waiting`]; and
 ///    [`Table::take_events`].
 ///
@@ -101,7 +101,7 @@ pub struct Table {
     dirty: BTreeSet<Key>,
     /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
     /// when their leases began.
-    pub(crate) late: BTreeSet<TicketId>,
+    pub(crate) deferred: BTreeSet<TicketId>,
     served: Vec<TicketId>,
     events: Vec<Event>,
 }
@@ -330,20 +330,20 @@ impl Table {
         dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
-    /// What may be written late: that clients know of their tickets. At most 1000 records, none of which
+    /// What may be written later: that clients know of their tickets. At most 1000 records, none of which
     /// [`Table::take_changes`] has given in the same step; they may go into its commit. After a crash without them such
     /// tickets are passed over until they are heard of again (rule 9), so it should not take long.
-    pub fn take_late_changes(&mut self) -> Vec<Change> {
-        let rest = self.late.iter().nth(limits::LATE_CHANGES_MAX).copied();
-        let rest = rest.map(|first| self.late.split_off(&first)).unwrap_or_default();
-        let now = std::mem::replace(&mut self.late, rest);
+    pub fn take_deferred_changes(&mut self) -> Vec<Change> {
+        let rest = self.deferred.iter().nth(limits::DEFERRED_CHANGES_MAX).copied();
+        let rest = rest.map(|first| self.deferred.split_off(&first)).unwrap_or_default();
+        let now = std::mem::replace(&mut self.deferred, rest);
         now.into_iter().map(|id| self.change_of(Key::Ticket(id))).collect()
     }
 
-    /// Whether [`Table::take_late_changes`] has something to give.
+    /// Whether [`Table::take_deferred_changes`] has something to give.
     #[must_use]
-    pub fn has_late_changes(&self) -> bool {
-        !self.late.is_empty()
+    pub fn has_deferred_changes(&self) -> bool {
+        !self.deferred.is_empty()
     }
 
     /// A new life of the server begins with this table, which was just loaded. A lease of which nobody has been heard in the
@@ -476,7 +476,7 @@ impl Table {
 
     fn mark(&mut self, key: Key) {
         if let Key::Ticket(id) = &key {
-            self.late.remove(id);
+            self.deferred.remove(id);
         }
         self.dirty.insert(key);
     }

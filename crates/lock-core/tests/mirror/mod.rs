@@ -50,7 +50,7 @@ impl Mirror {
     }
 
     /// Commits a step of this table and checks everything that is true after any step: the invariants, that the store has
-    /// what the table has, and that a table loaded from it has it too. What may be written late is left for later.
+    /// what the table has, and that a table loaded from it has it too. Deferred changes are left out.
     pub(crate) fn settle(&mut self, table: &mut Table) -> Result<(), String> {
         let before = self.meta;
         self.commit(table.take_changes());
@@ -67,11 +67,11 @@ impl Mirror {
         self.survives_a_crash()
     }
 
-    /// Writes what may be written late, as before an orderly stop. Then the store has what the table has to the last bit.
+    /// Writes deferred changes, as before an orderly stop. Then the store has what the table has to the last bit.
     pub(crate) fn settle_all(&mut self, table: &mut Table) -> Result<(), String> {
         self.settle(table)?;
-        while table.has_late_changes() {
-            let mut changes = table.take_late_changes();
+        while table.has_deferred_changes() {
+            let mut changes = table.take_deferred_changes();
             changes.push(table.clock_change());
             self.commit(changes);
         }
@@ -82,7 +82,7 @@ impl Mirror {
     /// of it to write.
     fn has_all_of(&self, table: &Table) -> Result<(), String> {
         let (stored, mut is) = (self.snapshot(), table.snapshot());
-        if table.has_late_changes() {
+        if table.has_deferred_changes() {
             let noted: BTreeMap<TicketId, (bool, Ms)> =
                 stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
             for ticket in &mut is.tickets {

@@ -98,7 +98,7 @@ impl Run {
         self.trace.push(format!("{step:#?}"));
         if let Some(load) = step.load {
             let (stored, stamps) = (self.store.snapshot(), self.table.stamps());
-            // How late what may be written late is written is the table's own affair.
+            // The table alone decides when it writes deferred changes.
             for ticket in &stored.tickets {
                 let of_model = self.model.ticket(ticket.id);
                 (of_model.rec.known, of_model.rec.lease_began) = (ticket.known, ticket.lease_began);

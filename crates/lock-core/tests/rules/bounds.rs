@@ -500,10 +500,10 @@ fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
     let changes = crowd.table.take_changes();
     assert!(changes.iter().any(|change| matches!(change, Change::PutTicket(t) if t.id == ids[0] && t.known)));
     for expected in [1000, 1000, 498, 0] {
-        let late = crowd.table.take_late_changes();
+        let late = crowd.table.take_deferred_changes();
         assert_eq!(late.len(), expected);
         for change in late {
-            let Change::PutTicket(ticket) = change else { panic!("{change:?} is nothing that may be late") };
+            let Change::PutTicket(ticket) = change else { panic!("{change:?} is not a deferred change") };
             assert!(ticket.known);
             seen.push(ticket.id);
         }

@@ -55,7 +55,7 @@ enum Act {
     /// The process stops after a commit and starts again from its store; a copy begins its counters at this Unix time in
     /// microseconds.
     Restart(Option<u64>),
-    /// The process is killed after a commit, with what may be written late unwritten, and starts again.
+    /// The process is killed after a commit, with deferred changes unwritten, and starts again.
     Crash,
     /// The process stood still before this step.
     Gap,

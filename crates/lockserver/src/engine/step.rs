@@ -313,14 +313,14 @@ impl Engine {
     fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
         let causes = std::mem::take(&mut self.causes);
         let mut changes = table.take_changes();
-        let worth_saving = table.is_timed() || table.has_late_changes();
+        let worth_saving = table.is_timed() || table.has_deferred_changes();
         let save_after = ((table.now() - self.began_at) / 2).clamp(SAVE_CLOCK_FIRST_MS, SAVE_CLOCK_MS);
         if changes.is_empty() && worth_saving && table.now() >= self.saved_at + save_after {
             changes.push(table.clock_change());
         }
-        // What may be written late goes along, but not to a store in trouble: the smaller a commit, the likelier it works.
+        // Deferred changes go along, but not to a store in trouble: the smaller a commit, the likelier it works.
         if !changes.is_empty() && self.back_off_ms == 0 {
-            changes.extend(table.take_late_changes());
+            changes.extend(table.take_deferred_changes());
         }
         if !changes.is_empty() {
             if let Err(error) = self.commit(&changes) {

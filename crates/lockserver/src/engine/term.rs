@@ -242,7 +242,7 @@ impl Engine {
     }
 
     /// The last step: tickets whose maker waits and has nothing but its answer to know them by are cancelled, so that no
-    /// permit is offered to them after the restart. Nothing is left to be written late.
+    /// permit is offered to them after the restart. No change stays deferred.
     ///
     /// # Errors
     /// If the store is damaged.
@@ -255,7 +255,7 @@ impl Engine {
         let cancel = |id| Command::Undelivered { id, stamp: stamps[&id], made: true };
         let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
         self.step(tick, batch)?;
-        self.write_what_is_late()?;
+        self.flush_deferred()?;
         self.save_the_end()?;
         if self.table.is_some() {
             waiting.into_iter().for_each(|(_, one)| tell(Some(one.reply), Err(Failure::ShuttingDown)));
@@ -282,9 +282,9 @@ impl Engine {
         }
     }
 
-    fn write_what_is_late(&mut self) -> Result<(), Fatal> {
-        while let Some(table) = self.table.as_mut().filter(|table| table.has_late_changes()) {
-            let mut changes = table.take_late_changes();
+    fn flush_deferred(&mut self) -> Result<(), Fatal> {
+        while let Some(table) = self.table.as_mut().filter(|table| table.has_deferred_changes()) {
+            let mut changes = table.take_deferred_changes();
             changes.push(table.clock_change());
             match self.commit(&changes) {
                 Ok(()) => {}

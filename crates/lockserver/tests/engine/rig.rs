@@ -271,8 +271,8 @@ impl Rig {
             stored.restart_counters = false;
             memory.meta.service_ms = stored.meta.service_ms;
             memory.meta.uptime.monotonic_ms = stored.meta.uptime.monotonic_ms;
-            if table.has_late_changes() {
-                // Whether a client knows of its ticket, and when its lease began, may be written late.
+            if table.has_deferred_changes() {
+                // Whether a client knows of its ticket, and when its lease began, is a deferred change.
                 for (is, was) in memory.tickets.iter_mut().zip(&stored.tickets) {
                     (is.known, is.lease_began) = (is.known && was.known, was.lease_began);
                 }

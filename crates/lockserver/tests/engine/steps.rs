@@ -211,7 +211,7 @@ fn rule_9_what_a_client_knows_waits_until_a_store_in_trouble_has_worked() {
 }
 
 #[test]
-fn rule_9_an_orderly_stop_leaves_nothing_to_be_written_late() {
+fn rule_9_an_orderly_stop_leaves_no_change_deferred() {
     let mut rig = Rig::new(1);
     rig.hold(acquire(1, IfBusy::Refuse));
     for id in 2..=3 {

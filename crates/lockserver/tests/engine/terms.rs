@@ -133,7 +133,7 @@ fn rule_9_a_crash_before_the_answer_leaves_no_ghost_and_a_new_term_passes_over_n
     rig.step(100);
     assert_eq!(rig.state(1), Some(State::Granted), "the process that told them is still there");
     assert_eq!(rig.state(2), Some(State::Queued { dormant: false }));
-    // The store has to prove itself before anything is written late.
+    // The store has to prove itself before deferred changes are written.
     confirm(&rig.ask(Command::Acquire(granted(4))));
     rig.ask(get(2, true, false)).unwrap();
     // The commit that makes a ticket is durable, its answer is not sent, and the process dies.

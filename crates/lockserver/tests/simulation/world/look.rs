@@ -80,7 +80,7 @@ impl World {
         assert!(unsaved < 7000 || !table.is_timed(), "rule 9: {unsaved} ms of service time are not saved");
         memory.meta.service_ms = stored.meta.service_ms;
         memory.meta.uptime.monotonic_ms = stored.meta.uptime.monotonic_ms;
-        if table.has_late_changes() {
+        if table.has_deferred_changes() {
             let noted: BTreeMap<TicketId, (bool, u64)> =
                 stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
             for ticket in &mut memory.tickets {
