@@ -281,9 +281,9 @@ pub struct TicketRecord {
     pub max_hold: Option<Ms>,
     /// A request has named it since it was made, so its client knows of it (rule 9). Storing that is deferred: after a crash
     /// `false` proves nothing.
-    pub known: bool,
+    pub acknowledged: bool,
     /// Uptime ([`Meta::uptime_ms`]) at which its lease began for the first time in the last life of the server in which it
-    /// did, so far as is stored: later than the start of that life. Storing it is deferred, as for `known`.
+    /// did, so far as is stored: later than the start of that life. Storing it is deferred, as for `acknowledged`.
     pub lease_began: Ms,
     /// Where it is.
     pub state: State,

@@ -19,7 +19,7 @@ impl Table {
     pub(super) fn acquire(&mut self, at: StepContext<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
         let wait = new.if_busy == IfBusy::Wait;
         if let Some(id) = self.repeated(new)? {
-            self.hear_of(id);
+            self.mark_acknowledged(id);
             self.touch_by_caller(at, id);
             return self.told(at, id, new.pick_up, wait);
         }
@@ -163,7 +163,7 @@ impl Table {
             lease: self.cap_lease(&new.lock, new.lease),
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
-            known: false,
+            acknowledged: false,
             lease_began: 0,
             state: State::Queued { dormant: false },
             token: None,

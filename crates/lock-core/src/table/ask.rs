@@ -89,7 +89,7 @@ impl Table {
         }
         // A read renews while it waits, and only a queued ticket is waited for (rule 5).
         let lives = renew || (wait && matches!(state, State::Queued { .. }));
-        self.hear_of(id);
+        self.mark_acknowledged(id);
         if lives {
             self.touch_by_caller(at, id);
         }
@@ -150,7 +150,7 @@ impl Table {
         if self.is_ended(id) {
             return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
         }
-        self.hear_of(id);
+        self.mark_acknowledged(id);
         if let Some(ttl) = ttl {
             let lease = self.cap_lease(&self.ticket(id).lock, Lease::Given(ttl));
             if self.ticket(id).lease != lease {
@@ -251,7 +251,7 @@ impl Table {
             }
             State::Ended { .. } => return Ok(Outcome::NothingHeld),
             State::Queued { .. } if !queued => {
-                self.hear_of(id);
+                self.mark_acknowledged(id);
                 return Ok(Outcome::NothingHeld);
             }
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),

@@ -10,7 +10,7 @@ impl Table {
         self.wall = at.wall;
         if std::mem::take(&mut self.fresh) {
             if !self.same_process {
-                self.pass_over_the_unknown(at);
+                self.suspend_unacknowledged(at);
             }
             let names: Vec<LockName> = self.locks.keys().cloned().collect();
             names.iter().for_each(|name| self.grant(at, name));

@@ -20,19 +20,19 @@ impl Table {
     }
 
     /// A request names the ticket, so its client knows of it. That alone needs no commit (rule 9): its storing is deferred.
-    pub(super) fn hear_of(&mut self, id: TicketId) {
-        let was_known = std::mem::replace(&mut self.ticket_mut(id).known, true);
-        if !was_known && !self.dirty.contains(&Key::Ticket(id)) {
+    pub(super) fn mark_acknowledged(&mut self, id: TicketId) {
+        let was_acknowledged = std::mem::replace(&mut self.ticket_mut(id).acknowledged, true);
+        if !was_acknowledged && !self.dirty.contains(&Key::Ticket(id)) {
             self.deferred.insert(id);
         }
     }
 
     /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
     /// They are passed over, in their places, until they are heard of. Held ones stay: their clients may be at work.
-    pub(super) fn pass_over_the_unknown(&mut self, at: StepContext<'_>) {
+    pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
         let unknown = |id: &TicketId| {
             let ticket = self.ticket(*id);
-            !ticket.known && ticket.restored
+            !ticket.acknowledged && ticket.restored
         };
         let ids: Vec<TicketId> = self.numbers.values().copied().filter(unknown).collect();
         let mut back: BTreeMap<LockName, Vec<(Place, TicketId, u32)>> = BTreeMap::new();

@@ -84,10 +84,10 @@ impl Mirror {
         let (stored, mut is) = (self.snapshot(), table.snapshot());
         if table.has_deferred_changes() {
             let noted: BTreeMap<TicketId, (bool, Ms)> =
-                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
+                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.acknowledged, ticket.lease_began))).collect();
             for ticket in &mut is.tickets {
-                let &(known, lease_began) = noted.get(&ticket.id).ok_or("a ticket is not stored")?;
-                ticket.known &= known;
+                let &(acknowledged, lease_began) = noted.get(&ticket.id).ok_or("a ticket is not stored")?;
+                ticket.acknowledged &= acknowledged;
                 ticket.lease_began = lease_began;
             }
         }
@@ -112,7 +112,7 @@ impl Mirror {
             stored.tickets.iter().map(|ticket| (ticket.id, ticket)).collect();
         for is in after.snapshot().tickets.iter().filter(|ticket| ticket.is_live()) {
             let was = before[&is.id];
-            if !is.known && matches!(is.state, State::Queued { dormant: false } | State::Granted) {
+            if !is.acknowledged && matches!(is.state, State::Queued { dormant: false } | State::Granted) {
                 return Err(format!("after a crash a ticket that nobody may know of is in the way: {is:?}"));
             }
             if was.state == State::Held && is.state != State::Held {

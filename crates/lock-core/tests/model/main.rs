@@ -101,7 +101,7 @@ impl Run {
             // The table alone decides when it writes deferred changes.
             for ticket in &stored.tickets {
                 let of_model = self.model.ticket(ticket.id);
-                (of_model.rec.known, of_model.rec.lease_began) = (ticket.known, ticket.lease_began);
+                (of_model.rec.acknowledged, of_model.rec.lease_began) = (ticket.acknowledged, ticket.lease_began);
             }
             self.table = Table::load(stored, 0).map_err(|why| why.to_string())?;
             match load {

@@ -498,13 +498,13 @@ fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
     crowd.release(ids[0]);
     let mut seen: Vec<TicketId> = Vec::new();
     let changes = crowd.table.take_changes();
-    assert!(changes.iter().any(|change| matches!(change, Change::PutTicket(t) if t.id == ids[0] && t.known)));
+    assert!(changes.iter().any(|change| matches!(change, Change::PutTicket(t) if t.id == ids[0] && t.acknowledged)));
     for expected in [1000, 1000, 498, 0] {
         let late = crowd.table.take_deferred_changes();
         assert_eq!(late.len(), expected);
         for change in late {
             let Change::PutTicket(ticket) = change else { panic!("{change:?} is not a deferred change") };
-            assert!(ticket.known);
+            assert!(ticket.acknowledged);
             seen.push(ticket.id);
         }
     }

@@ -259,7 +259,7 @@ impl Stage {
             "token" => format!("token {}", record.token.unwrap_or(0)),
             "number" => format!("number {}", record.number),
             "seq" => format!("seq {}", record.seq),
-            "known" => if record.known { "known" } else { "unknown" }.to_owned(),
+            "known" => if record.acknowledged { "known" } else { "unknown" }.to_owned(),
             "ttl" => format!("ttl {}", left(view.as_ref().and_then(|view| view.ttl))),
             "left" => format!("left {}", left(view.as_ref().and_then(|view| view.expires_in))),
             other => panic!("no fact {other}"),

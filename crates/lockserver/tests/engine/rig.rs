@@ -274,7 +274,7 @@ impl Rig {
             if table.has_deferred_changes() {
                 // Whether a client knows of its ticket, and when its lease began, is a deferred change.
                 for (is, was) in memory.tickets.iter_mut().zip(&stored.tickets) {
-                    (is.known, is.lease_began) = (is.known && was.known, was.lease_began);
+                    (is.acknowledged, is.lease_began) = (is.acknowledged && was.acknowledged, was.lease_began);
                 }
             }
             assert_eq!(memory, stored, "after a step the table is what is stored");
@@ -311,9 +311,9 @@ impl Rig {
     }
 
     /// Whether it is stored that the ticket's client knows of it.
-    pub(crate) fn known(&self, id: u128) -> bool {
+    pub(crate) fn acknowledged(&self, id: u128) -> bool {
         let stored = snapshot(&self.disk.lock().unwrap());
-        stored.tickets.iter().find(|ticket| ticket.id == TicketId(id)).expect("is stored").known
+        stored.tickets.iter().find(|ticket| ticket.id == TicketId(id)).expect("is stored").acknowledged
     }
 
     pub(crate) fn ended(&self, id: u128) -> Option<EndedAs> {

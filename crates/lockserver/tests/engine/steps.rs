@@ -178,17 +178,17 @@ fn rule_9_what_a_client_knows_is_written_with_the_next_commit_or_with_the_clock(
     }
     let before = commits(&rig);
     rig.ask(get(2, true, false)).unwrap();
-    assert_eq!((commits(&rig), rig.known(2)), (before, false), "a sign of life alone needs no commit");
+    assert_eq!((commits(&rig), rig.acknowledged(2)), (before, false), "a sign of life alone needs no commit");
     rig.ask(renew(1)).unwrap();
     confirm(&rig.ask(Command::Acquire(acquire(4, IfBusy::Queue))));
-    assert_eq!((commits(&rig), rig.known(1), rig.known(2)), (before + 1, true, true), "it went along");
+    assert_eq!((commits(&rig), rig.acknowledged(1), rig.acknowledged(2)), (before + 1, true, true), "it went along");
     rig.ask(get(3, false, false)).unwrap();
     for passed in [2000, 2000, 998] {
         rig.step(passed);
     }
-    assert!(!rig.known(3));
+    assert!(!rig.acknowledged(3));
     rig.step(1);
-    assert_eq!((commits(&rig), rig.known(3), rig.known(4)), (before + 2, true, false), "with the clock");
+    assert_eq!((commits(&rig), rig.acknowledged(3), rig.acknowledged(4)), (before + 2, true, false), "with the clock");
 }
 
 #[test]
@@ -203,11 +203,11 @@ fn rule_9_what_a_client_knows_waits_until_a_store_in_trouble_has_worked() {
     rig.step(2000);
     rig.step(2000);
     rig.step(999);
-    assert_eq!((rig.service_ms(), rig.known(1)), (saved + 4001, false), "the clock alone fits on a full disk");
+    assert_eq!((rig.service_ms(), rig.acknowledged(1)), (saved + 4001, false), "the clock alone fits on a full disk");
     confirm(&rig.ask(Command::Acquire(acquire(3, IfBusy::Queue))));
-    assert!(!rig.known(1), "this commit was the proof");
+    assert!(!rig.acknowledged(1), "this commit was the proof");
     confirm(&rig.ask(Command::Acquire(acquire(4, IfBusy::Queue))));
-    assert!(rig.known(1));
+    assert!(rig.acknowledged(1));
 }
 
 #[test]
@@ -218,10 +218,10 @@ fn rule_9_an_orderly_stop_leaves_no_change_deferred() {
         confirm(&rig.ask(Command::Acquire(acquire(id, IfBusy::Queue))));
     }
     rig.ask(get(2, true, false)).unwrap();
-    assert!(!rig.known(2));
+    assert!(!rig.acknowledged(2));
     let tick = rig.tick();
     rig.engine.finish(tick).unwrap();
-    assert!(rig.known(2) && !rig.known(3));
+    assert!(rig.acknowledged(2) && !rig.acknowledged(3));
     rig.restart();
     rig.step(1);
     assert_eq!(rig.state(2), Some(State::Queued { dormant: false }));

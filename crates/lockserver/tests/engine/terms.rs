@@ -139,7 +139,7 @@ fn rule_9_a_crash_before_the_answer_leaves_no_ghost_and_a_new_term_passes_over_n
     // The commit that makes a ticket is durable, its answer is not sent, and the process dies.
     drop(rig.send(Command::Acquire(granted(3))));
     rig.step(1);
-    assert!(rig.known(2));
+    assert!(rig.acknowledged(2));
     rig.restart();
     rig.step(1);
     assert_eq!(rig.state(1), Some(State::Queued { dormant: true }), "nobody may know of it");
@@ -177,7 +177,7 @@ fn rule_9_who_waits_through_a_new_term_may_still_not_know_its_ticket() {
     for id in 4..=5 {
         confirm(&rig.ask(Command::Acquire(acquire(id, IfBusy::Queue))));
     }
-    assert!(!rig.known(2));
+    assert!(!rig.acknowledged(2));
     rig.restart();
     rig.step(1);
     assert_eq!(rig.state(2), Some(State::Queued { dormant: true }), "its connection is gone with its only answer");

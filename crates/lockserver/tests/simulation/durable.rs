@@ -75,7 +75,7 @@ impl Durable {
     /// Live tickets in the way of others of which their clients may never have been told, so far as is stored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &TicketRecord> {
         let in_the_way = |ticket: &&TicketRecord| awake(ticket) || ticket.state == State::Granted;
-        self.tickets.values().filter(|ticket| !ticket.known).filter(in_the_way)
+        self.tickets.values().filter(|ticket| !ticket.acknowledged).filter(in_the_way)
     }
 
     /// Applies a commit and checks what it did.
@@ -164,7 +164,10 @@ impl Durable {
             }
             (None, Some(after)) => {
                 assert!(after.number > old.last_number, "rule 10: numbers rise: {after:?}");
-                assert!(!after.known || facts.heard.contains(&after.id), "rule 9: nobody has named it: {after:?}");
+                assert!(
+                    !after.acknowledged || facts.heard.contains(&after.id),
+                    "rule 9: nobody has named it: {after:?}"
+                );
                 self.ended_rightly(None, after, facts);
             }
             (Some(before), Some(after)) => {
@@ -180,9 +183,12 @@ impl Durable {
                 assert!(before.state != State::Held || !queued, "a holder has lost its permit: {after:?}");
                 let taken_back = before.state == State::Granted && queued && before.seq == after.seq;
                 assert!(!taken_back || facts.strangers.contains(&after.id), "rule 4: its grace is not over: {after:?}");
-                let heard = before.known || facts.heard.contains(&after.id);
-                assert!(!after.known || heard, "rule 9: nobody has named it: {after:?}");
-                assert!(after.known || !before.known, "rule 9: what is known is not forgotten: {after:?}");
+                let heard = before.acknowledged || facts.heard.contains(&after.id);
+                assert!(!after.acknowledged || heard, "rule 9: nobody has named it: {after:?}");
+                assert!(
+                    after.acknowledged || !before.acknowledged,
+                    "rule 9: what is known is not forgotten: {after:?}"
+                );
                 self.ended_rightly(Some(before), after, facts);
             }
             (None, None) => {}

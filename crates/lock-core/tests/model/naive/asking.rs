@@ -87,7 +87,7 @@ impl Naive {
         }
         let state = self.ticket(id).rec.state.clone();
         if self.ticket(id).rec.is_live() {
-            self.ticket(id).rec.known = true;
+            self.ticket(id).rec.acknowledged = true;
         }
         match state {
             State::Ended { .. } => return self.describe(id),
@@ -121,7 +121,7 @@ impl Naive {
         if let State::Ended { how, .. } = record.state {
             return format!("gone {}", how.as_str());
         }
-        self.ticket(id).rec.known = true;
+        self.ticket(id).rec.acknowledged = true;
         if let Some(ttl) = ttl {
             self.ticket(id).rec.lease = self.capped(&record.lock, Lease::Given(ttl));
         }
@@ -197,7 +197,7 @@ impl Naive {
             State::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => return "nothing".into(),
             State::Ended { how, .. } => return format!("gone {}", how.as_str()),
             State::Queued { .. } if !queued => {
-                self.ticket(id).rec.known = true;
+                self.ticket(id).rec.acknowledged = true;
                 return "nothing".into();
             }
             State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),

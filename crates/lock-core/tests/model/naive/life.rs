@@ -98,7 +98,7 @@ impl Naive {
 
     /// Rule 9: after a crash, who may not know of its ticket is asleep in its place, unless it may be at work.
     fn pass_over(&mut self) {
-        let unknown = |ticket: &&Ticket| !ticket.rec.known && ticket.restored;
+        let unknown = |ticket: &&Ticket| !ticket.rec.acknowledged && ticket.restored;
         let ids: Vec<TicketId> = self.tickets.iter().filter(unknown).map(|ticket| ticket.rec.id).collect();
         for id in ids {
             let ticket = self.ticket(id);

@@ -10,7 +10,7 @@ impl Naive {
         match self.repeated(new) {
             Err(why) => return why,
             Ok(Some(id)) => {
-                self.ticket(id).rec.known = true;
+                self.ticket(id).rec.acknowledged = true;
                 self.touch(id);
                 return self.told(id, new.pick_up, new.if_busy == IfBusy::Wait);
             }
@@ -130,7 +130,7 @@ impl Naive {
             lease: self.capped(&new.lock, new.lease),
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
-            known: false,
+            acknowledged: false,
             lease_began: 0,
             state: State::Queued { dormant: false },
             token: None,

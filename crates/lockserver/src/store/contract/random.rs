@@ -99,7 +99,16 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
     let times = (option(), option(), option(), option(), option(), option());
     let rest = (any::<i8>(), number(), 0..slot_names().len(), any::<bool>());
     (1_u64..20, texts, permits, lease, state(), ranges, times, rest).prop_map(
-        |(key, (from, info, owner, holder), permits, lease, state, slots, times, (priority, seq, names, known))| {
+        |(
+            key,
+            (from, info, owner, holder),
+            permits,
+            lease,
+            state,
+            slots,
+            times,
+            (priority, seq, names, acknowledged),
+        )| {
             let (max_hold, token, hold_until, granted_at, held_at, ended_at) = times;
             TicketRecord {
                 id: TicketId(key.into()),
@@ -109,7 +118,7 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
                 holder,
                 permits,
                 lease,
-                known,
+                acknowledged,
                 state,
                 slots,
                 priority,

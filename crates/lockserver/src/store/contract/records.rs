@@ -155,7 +155,7 @@ pub(super) fn plain_ticket(number: u64) -> TicketRecord {
         lease: Lease::OfLock,
         queue_lease: QueueLease::Minute,
         max_hold: None,
-        known: false,
+        acknowledged: false,
         lease_began: 0,
         state: State::Queued { dormant: false },
         token: None,
@@ -192,7 +192,7 @@ fn tickets() -> Vec<TicketRecord> {
         lease: Lease::Given(26),
         queue_lease: QueueLease::Expiration,
         max_hold: Some(27),
-        known: true,
+        acknowledged: true,
         lease_began: 35,
         state: State::Ended { how: EndedAs::Revoked, at: 28, reason: Some(Arc::from("reason")) },
         token: Some(29),
@@ -243,7 +243,7 @@ fn tickets() -> Vec<TicketRecord> {
     // Of those with the same state only one is known, so that the two flags cannot be mixed up.
     for (number, state) in (100..).zip(states()) {
         tickets.push(TicketRecord { state: state.clone(), ..plain_ticket(number) });
-        tickets.push(TicketRecord { state, known: true, ..plain_ticket(number + 50) });
+        tickets.push(TicketRecord { state, acknowledged: true, ..plain_ticket(number + 50) });
     }
     for (number, text) in (200..).zip(texts()) {
         let request = Some(RequestKey { id: text.clone(), asked_ttl: None, asked_max_hold: None });

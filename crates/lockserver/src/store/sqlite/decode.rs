@@ -140,7 +140,7 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
             _ => Err(format!("{word:?} is neither 'minute' nor 'expiration'")),
         })?,
         max_hold: row.number_or_null()?,
-        known: row.flag()?,
+        acknowledged: row.flag()?,
         lease_began: row.number()?,
         state: state(row)?,
         token: row.number_or_null()?,

@@ -249,7 +249,7 @@ fn ticket_row(ticket: &TicketRecord) -> Writer<'_> {
         QueueLease::Expiration => "expiration",
     });
     row.number_or_null(ticket.max_hold);
-    row.flag(ticket.known);
+    row.flag(ticket.acknowledged);
     row.number(ticket.lease_began);
     state(&mut row, &ticket.state);
     row.number_or_null(ticket.token);

@@ -82,10 +82,10 @@ impl World {
         memory.meta.uptime.monotonic_ms = stored.meta.uptime.monotonic_ms;
         if table.has_deferred_changes() {
             let noted: BTreeMap<TicketId, (bool, u64)> =
-                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.known, ticket.lease_began))).collect();
+                stored.tickets.iter().map(|ticket| (ticket.id, (ticket.acknowledged, ticket.lease_began))).collect();
             for ticket in &mut memory.tickets {
-                if let Some(&(known, lease_began)) = noted.get(&ticket.id) {
-                    ticket.known &= known;
+                if let Some(&(acknowledged, lease_began)) = noted.get(&ticket.id) {
+                    ticket.acknowledged &= acknowledged;
                     ticket.lease_began = lease_began;
                 }
             }

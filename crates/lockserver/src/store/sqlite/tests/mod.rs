@@ -97,7 +97,7 @@ fn ticket(number: u64) -> TicketRecord {
         lease: Lease::Given(60_000),
         queue_lease: QueueLease::Minute,
         max_hold: None,
-        known: true,
+        acknowledged: true,
         lease_began: 0,
         state: State::Held,
         token: Some(number),
