@@ -195,8 +195,8 @@ pub enum Command {
     Undelivered {
         /// The ticket.
         id: TicketId,
-        /// [`TicketView::stamp`] of that answer.
-        stamp: u64,
+        /// [`TicketView::activity_seq`] of that answer.
+        activity_seq: u64,
         /// It was the answer to the request that made the ticket.
         made: bool,
     },

@@ -20,7 +20,7 @@ pub struct TicketView {
     /// The lease it has in its present state.
     pub ttl: Option<Ms>,
     /// Changes with each sign of life; goes back in [`crate::Command::Undelivered`].
-    pub stamp: u64,
+    pub activity_seq: u64,
     /// This answer is the one that picked it up.
     pub picked_up: bool,
     /// When it was so: all times until something are from then.

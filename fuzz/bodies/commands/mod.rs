@@ -14,7 +14,7 @@ pub(crate) const STEP_BYTES: usize = 24;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) id: TicketId,
-    pub(crate) stamp: u64,
+    pub(crate) activity_seq: u64,
     pub(crate) made: bool,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn note(world: &mut World, command: &Command, outcome: &Result<Outcom
     } else {
         world.answers.push(Answer {
             id: view.ticket.id,
-            stamp: view.stamp,
+            activity_seq: view.activity_seq,
             made: matches!(command, Command::Acquire(_)),
         });
     }
@@ -109,7 +109,7 @@ pub(crate) fn note_served(world: &mut World, view: &TicketView) {
     let id = view.ticket.id;
     world.waits.retain(|other| *other != id);
     world.absent.retain(|other| *other != id);
-    world.answers.push(Answer { id, stamp: view.stamp, made: false });
+    world.answers.push(Answer { id, activity_seq: view.activity_seq, made: false });
 }
 
 /// Runs the steps that these bytes describe and checks what is true after each.
@@ -128,11 +128,11 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
         let step = step(bytes, &mut world);
         now += step.passed;
         if let Some(load) = step.load {
-            let (stored, stamps) = (table.snapshot(), table.stamps());
+            let (stored, activity_seqs) = (table.snapshot(), table.activity_seqs());
             table = Table::load(stored.clone(), 0).expect("a table can be loaded");
             assert_eq!(table.snapshot(), stored, "a load changes nothing");
             if load == Load::GoOn {
-                table.take_over(&stamps);
+                table.resume_from(&activity_seqs);
             }
         }
         table.begin_step(now);
@@ -145,8 +145,8 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
             .filter_map(|act| match act {
                 Act::Command(command) => Some(*command),
                 Act::Undelivered(at) => {
-                    let Answer { id, stamp, made } = world.answers[at].clone();
-                    Some(Command::Undelivered { id, stamp, made })
+                    let Answer { id, activity_seq, made } = world.answers[at].clone();
+                    Some(Command::Undelivered { id, activity_seq, made })
                 }
                 Act::HangUp(id) => {
                     world.absent.push(id);

@@ -20,7 +20,7 @@ impl Table {
         let wait = new.if_busy == IfBusy::Wait;
         if let Some(id) = self.repeated(new)? {
             self.mark_acknowledged(id);
-            self.touch_by_caller(at, id);
+            self.record_activity_of_caller(at, id);
             return self.told(at, id, new.pick_up, wait);
         }
         let template = self.admit(new)?;
@@ -175,7 +175,7 @@ impl Table {
             held_at: None,
             ended_at: None,
         };
-        let ticket = Ticket { record, lease_until: None, waiting: 0, stamp: 0, restored: false };
+        let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq: 0, restored: false };
         if let Some(scope) = ticket.scope() {
             self.requests.insert(scope, new.id);
         }
@@ -190,7 +190,7 @@ impl Table {
         lock.queue.push(place, new.id, wants, false);
         lock.statistics.queries += 1;
         self.stop_idle_timer(&new.lock);
-        self.arm(new.id);
+        self.restart_lease(new.id);
         self.mark(Key::Ticket(new.id));
         self.emit_transition(at, new.id, Transition::Queued);
     }

@@ -244,7 +244,7 @@ impl Table {
         let tickets: Vec<TicketId> = self.live_tickets(name).collect();
         for id in tickets {
             if self.lease_of(id).is_some() != self.ticket(id).lease_until.is_some() {
-                self.arm(id);
+                self.restart_lease(id);
             }
         }
     }

@@ -91,7 +91,7 @@ impl Table {
         let lives = renew || (wait && matches!(state, State::Queued { .. }));
         self.mark_acknowledged(id);
         if lives {
-            self.touch_by_caller(at, id);
+            self.record_activity_of_caller(at, id);
         }
         self.told(at, id, true, wait)
     }
@@ -101,7 +101,7 @@ impl Table {
         if self.is_ended(id) {
             return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
         }
-        self.touch_by_caller(at, id);
+        self.record_activity_of_caller(at, id);
         self.told(at, id, true, true)
     }
 
@@ -121,7 +121,7 @@ impl Table {
             }
             State::Queued { .. } if wait => {
                 self.ticket_mut(id).waiting += 1;
-                self.arm(id);
+                self.restart_lease(id);
                 return Ok(Outcome::Waiting(Box::new(self.view_ticket(id))));
             }
             _ => {}
@@ -129,7 +129,7 @@ impl Table {
         if self.ticket(id).state == State::Held {
             let ticket = self.ticket_mut(id);
             // Its client may know now, so that the loss of an earlier answer must not take the permits away.
-            ticket.stamp += u64::from(!picked_up);
+            ticket.activity_seq += u64::from(!picked_up);
             let lock = ticket.lock.clone();
             self.lock_mut(&lock).statistics.got += 1;
         }
@@ -158,15 +158,15 @@ impl Table {
                 self.mark(Key::Ticket(id));
             }
         }
-        self.touch_by_caller(at, id);
+        self.record_activity_of_caller(at, id);
         self.told(at, id, true, false)
     }
 
     /// A sign of life by the very request that is being answered: its client is there, whatever became of others that
     /// wait for the same ticket.
-    pub(super) fn touch_by_caller(&mut self, at: StepContext<'_>, id: TicketId) {
+    pub(super) fn record_activity_of_caller(&mut self, at: StepContext<'_>, id: TicketId) {
         let is_connected = |other: TicketId| other == id || (at.is_connected)(other);
-        self.touch(StepContext { is_connected: &is_connected, ..at }, id);
+        self.record_activity(StepContext { is_connected: &is_connected, ..at }, id);
     }
 
     /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
@@ -180,7 +180,7 @@ impl Table {
         let last = ticket.waiting == 0;
         match ticket.state {
             State::Queued { dormant } if last => {
-                self.arm(id);
+                self.restart_lease(id);
                 if lost && !dormant {
                     self.set_dormant(id, true);
                     // It may have been the head that more permits were kept free for.
@@ -204,17 +204,17 @@ impl Table {
         view
     }
 
-    pub(super) fn undelivered(&mut self, at: StepContext<'_>, id: TicketId, stamp: u64, made: bool) -> Outcome {
+    pub(super) fn undelivered(&mut self, at: StepContext<'_>, id: TicketId, activity_seq: u64, made: bool) -> Outcome {
         let Some(ticket) = self.tickets.get(&id) else {
             return Outcome::Done;
         };
-        if !ticket.is_live() || ticket.stamp != stamp {
+        if !ticket.is_live() || ticket.activity_seq != activity_seq {
             return Outcome::Done;
         }
         if made && ticket.request.is_none() && ticket.holder.is_none() {
             self.end(at, id, EndedAs::Cancelled, None);
         } else if ticket.state == State::Held {
-            self.unpick(at, id);
+            self.revert_claim(at, id);
         }
         Outcome::Done
     }

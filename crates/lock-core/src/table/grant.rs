@@ -58,7 +58,7 @@ impl Table {
         ticket.slot_names = slot_names;
         ticket.granted_at = Some(at.wall);
         let waited = at.wall.saturating_sub(ticket.created_at);
-        self.arm(id);
+        self.restart_lease(id);
         self.mark(Key::Ticket(id));
         self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {

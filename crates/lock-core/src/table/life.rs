@@ -15,7 +15,7 @@ impl Table {
     pub fn sign_of_life(&mut self, command: &Command) {
         if let Some(id) = self.shows_life(command) {
             self.ticket_mut(id).restored = false;
-            self.arm(id);
+            self.restart_lease(id);
         }
     }
 
@@ -55,11 +55,11 @@ impl Table {
     }
 
     /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
-    pub(super) fn touch(&mut self, at: StepContext<'_>, id: TicketId) {
+    pub(super) fn record_activity(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket_mut(id);
-        ticket.stamp += 1;
+        ticket.activity_seq += 1;
         ticket.restored = false;
-        self.arm(id);
+        self.restart_lease(id);
         if matches!(self.ticket(id).state, State::Queued { dormant: true }) {
             self.set_dormant(id, false);
             let lock = self.ticket(id).lock.clone();
@@ -85,7 +85,7 @@ impl Table {
     }
 
     /// Starts the ticket's lease again, in full.
-    pub(super) fn arm(&mut self, id: TicketId) {
+    pub(super) fn restart_lease(&mut self, id: TicketId) {
         self.note_lease(id);
         self.set_lease(id, self.now());
     }
@@ -147,18 +147,18 @@ impl Table {
         ticket.state = State::Held;
         ticket.held_at = Some(at.wall);
         ticket.hold_until = until;
-        ticket.stamp += 1;
+        ticket.activity_seq += 1;
         ticket.restored = false;
         if let Some(until) = until {
             self.timers.insert((until, Timer::Hold(id)));
         }
-        self.arm(id);
+        self.restart_lease(id);
         self.mark(Key::Ticket(id));
         self.emit_transition(at, id, Transition::Held);
     }
 
     /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
-    pub(super) fn unpick(&mut self, at: StepContext<'_>, id: TicketId) {
+    pub(super) fn revert_claim(&mut self, at: StepContext<'_>, id: TicketId) {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);
         let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
@@ -167,7 +167,7 @@ impl Table {
         ticket.state = State::Granted;
         ticket.held_at = None;
         ticket.hold_until = None;
-        self.arm(id);
+        self.restart_lease(id);
         self.mark(Key::Ticket(id));
         self.emit_transition(at, id, Transition::Undelivered);
     }
@@ -197,7 +197,7 @@ impl Table {
         let of = self.lock_mut(&lock);
         of.slots.put_back(&slots, &names);
         of.statistics.lapsed += 1;
-        self.arm(id);
+        self.restart_lease(id);
         self.mark(Key::Ticket(id));
         self.emit_transition(at, id, Transition::Lapsed);
     }
@@ -221,7 +221,7 @@ impl Table {
         ticket.info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
         let (number, holder, quota_owner, waited) =
             (ticket.number, ticket.holder.clone(), ticket.quota_owner(), ticket.waiting > 0);
-        self.arm(id);
+        self.restart_lease(id);
         self.numbers.remove(&number);
         if let Some(holder) = holder {
             self.holders.remove(&(name.clone(), holder));

@@ -32,7 +32,7 @@ impl Table {
             expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
             overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
             ttl: self.lease_of(id),
-            stamp: ticket.stamp,
+            activity_seq: ticket.activity_seq,
             picked_up: false,
             moment: self.moment,
             ticket: (**ticket).clone(),

@@ -18,7 +18,7 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 
 impl Table {
     /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). Who
-    /// starts a server with it calls [`Table::begin_life`] next. Its first step passes over tickets of which their clients may never have been told, unless [`Table::take_over`] is
+    /// starts a server with it calls [`Table::begin_life`] next. Its first step passes over tickets of which their clients may never have been told, unless [`Table::resume_from`] is
     /// called before.
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
     ///
@@ -143,7 +143,7 @@ impl Table {
         require(record.number <= meta.last_number && record.seq <= meta.last_seq, || {
             format!("ticket {number} has a number or place ({late}) that was never given")
         })?;
-        let ticket = Ticket { record, lease_until: None, waiting: 0, stamp: 0, restored: true };
+        let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq: 0, restored: true };
         let scope = ticket.scope();
         if ticket.is_live() {
             let lock = self.locks.get_mut(&ticket.lock);

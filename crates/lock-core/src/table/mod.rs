@@ -52,7 +52,7 @@ pub struct StepContext<'a> {
 ///    [`Table::take_events`].
 ///
 /// After a step that could not be made durable the table is ahead of the store: drop it, and load another one that goes on
-/// with its [`Table::stamps`] ([`Table::take_over`]).
+/// with its [`Table::activity_seqs`] ([`Table::resume_from`]).
 #[derive(Debug)]
 pub struct Table {
     pub(crate) meta: Meta,
@@ -115,7 +115,7 @@ pub(crate) struct Ticket {
     /// Requests that wait on the server for it.
     pub(crate) waiting: u32,
     /// Rises with each sign of life.
-    pub(crate) stamp: u64,
+    pub(crate) activity_seq: u64,
     /// Restored from the store and not heard of since: its client may still be looking for the server.
     pub(crate) restored: bool,
 }
@@ -299,7 +299,7 @@ impl Table {
             Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
             Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
-            Command::Undelivered { id, stamp, made } => Ok(self.undelivered(at, *id, *stamp, *made)),
+            Command::Undelivered { id, activity_seq, made } => Ok(self.undelivered(at, *id, *activity_seq, *made)),
             Command::PutLock { name, settings, precondition, force } => {
                 self.put_lock(at, name, settings, *precondition, *force)
             }
@@ -428,18 +428,18 @@ impl Table {
     /// The count of signs of life of each ticket, what [`crate::Command::Undelivered`] is held against. Ended ones are
     /// among them: their end may not have become durable.
     #[must_use]
-    pub fn stamps(&self) -> BTreeMap<TicketId, u64> {
-        self.tickets.iter().map(|(&id, ticket)| (id, ticket.stamp)).collect()
+    pub fn activity_seqs(&self) -> BTreeMap<TicketId, u64> {
+        self.tickets.iter().map(|(&id, ticket)| (id, ticket.activity_seq)).collect()
     }
 
-    /// This table takes the place of another one in the same process, of which these are the [`Table::stamps`]. The counts
+    /// This table takes the place of another one in the same process, of which these are the [`Table::activity_seqs`]. The counts
     /// go on, for an answer that was given may still get lost; and no ticket is passed over in the first step, for the
     /// connections of their clients have outlived the other table.
-    pub fn take_over(&mut self, stamps: &BTreeMap<TicketId, u64>) {
+    pub fn resume_from(&mut self, activity_seqs: &BTreeMap<TicketId, u64>) {
         self.same_process = true;
-        for (id, &stamp) in stamps {
+        for (id, &activity_seq) in activity_seqs {
             if let Some(ticket) = self.tickets.get_mut(id) {
-                ticket.stamp = stamp;
+                ticket.activity_seq = activity_seq;
             }
         }
     }

@@ -97,7 +97,7 @@ impl Run {
         let step = commands::step(bytes, &mut self.world);
         self.trace.push(format!("{step:#?}"));
         if let Some(load) = step.load {
-            let (stored, stamps) = (self.store.snapshot(), self.table.stamps());
+            let (stored, activity_seqs) = (self.store.snapshot(), self.table.activity_seqs());
             // The table alone decides when it writes deferred changes.
             for ticket in &stored.tickets {
                 let of_model = self.model.ticket(ticket.id);
@@ -105,7 +105,7 @@ impl Run {
             }
             self.table = Table::load(stored, 0).map_err(|why| why.to_string())?;
             match load {
-                Load::GoOn => self.table.take_over(&stamps),
+                Load::GoOn => self.table.resume_from(&activity_seqs),
                 Load::Start => self.table.begin_life(),
             }
             self.model.restart(load == Load::Start, self.table.snapshot().meta.uptime.starts.all());
@@ -130,7 +130,7 @@ impl Run {
                 self.table.sign_of_life(command);
                 if let Some(id) = self.model.signs(command) {
                     self.model.ticket(id).restored = false;
-                    self.model.arm(id);
+                    self.model.restart_lease(id);
                 }
             }
         }
@@ -169,10 +169,10 @@ impl Run {
     }
 
     fn undelivered(&mut self, index: usize) -> Result<(), String> {
-        let commands::Answer { id, stamp, made } = self.world.answers[index].clone();
+        let commands::Answer { id, activity_seq, made } = self.world.answers[index].clone();
         let absent = self.world.absent.clone();
         let is_connected = |id| !absent.contains(&id);
-        let command = Command::Undelivered { id, stamp, made };
+        let command = Command::Undelivered { id, activity_seq, made };
         let got = words(&self.table.apply(at(&self.model, &is_connected), &command));
         let expected = self.model.undelivered(id, self.lives[index], made);
         if got == expected { Ok(()) } else { Err(format!("undelivered: {got}, not {expected}")) }

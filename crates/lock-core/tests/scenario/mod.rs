@@ -30,7 +30,7 @@ struct Actor {
     caller: Caller,
     id: TicketId,
     /// Of the last answer about it.
-    stamp: u64,
+    activity_seq: u64,
 }
 
 struct Stage {
@@ -151,10 +151,10 @@ impl Stage {
         let mut served = BTreeSet::new();
         for id in self.table.take_served() {
             assert!(served.insert(id), "a ticket is served twice in a step");
-            let stamp = self.table.answer_waiting(id).stamp;
+            let activity_seq = self.table.answer_waiting(id).activity_seq;
             self.waits.remove(&id);
             if let Some(actor) = self.actors.values_mut().find(|actor| actor.id == id) {
-                actor.stamp = stamp;
+                actor.activity_seq = activity_seq;
             }
         }
         let mut parts = vec![results.join(" & ")];
@@ -184,12 +184,12 @@ impl Stage {
             let id = view.ticket.id;
             if let Command::Acquire(new) = command {
                 let caller = new.caller.clone();
-                let stamp = view.stamp;
-                self.actors.insert(name.to_owned(), Actor { caller, id, stamp });
+                let activity_seq = view.activity_seq;
+                self.actors.insert(name.to_owned(), Actor { caller, id, activity_seq });
                 self.names.entry(view.ticket.number).or_insert_with(|| name.to_owned());
             }
             if let Some(actor) = self.actors.get_mut(name) {
-                actor.stamp = view.stamp;
+                actor.activity_seq = view.activity_seq;
             }
             if matches!(outcome, Ok(Outcome::Waiting(_))) {
                 *self.waits.entry(id).or_default() += 1;

@@ -153,9 +153,11 @@ impl Stage {
                 caller,
                 queued: !options.has("only-held"),
             },
-            "undelivered" => {
-                Command::Undelivered { id, stamp: known.expect("has a ticket").stamp, made: options.has("made") }
-            }
+            "undelivered" => Command::Undelivered {
+                id,
+                activity_seq: known.expect("has a ticket").activity_seq,
+                made: options.has("made"),
+            },
             other => panic!("{other} is no verb"),
         };
         Act::Tell(name.to_owned(), Box::new(command))

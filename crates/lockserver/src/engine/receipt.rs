@@ -36,17 +36,17 @@ impl Delivery {
 pub struct Receipt {
     id: TicketId,
     /// Stamp of the latest of the answers.
-    stamp: AtomicU64,
+    activity_seq: AtomicU64,
     made: bool,
     told: AtomicBool,
     lanes: Weak<Lanes>,
 }
 
 impl Receipt {
-    pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, stamp: u64, made: bool) -> Arc<Self> {
+    pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, activity_seq: u64, made: bool) -> Arc<Self> {
         Arc::new(Self {
             id,
-            stamp: AtomicU64::new(stamp),
+            activity_seq: AtomicU64::new(activity_seq),
             made,
             told: AtomicBool::new(false),
             lanes: Arc::downgrade(lanes),
@@ -54,8 +54,8 @@ impl Receipt {
     }
 
     /// It goes with this answer too.
-    pub(crate) fn extend(&self, stamp: u64) {
-        self.stamp.fetch_max(stamp, Ordering::AcqRel);
+    pub(crate) fn extend(&self, activity_seq: u64) {
+        self.activity_seq.fetch_max(activity_seq, Ordering::AcqRel);
     }
 
     /// This became of one of the answers. One that nobody settles is [`Delivery::Unsent`].
@@ -71,7 +71,11 @@ impl Drop for Receipt {
         if !*self.told.get_mut()
             && let Some(lanes) = self.lanes.upgrade()
         {
-            lanes.report(Command::Undelivered { id: self.id, stamp: *self.stamp.get_mut(), made: self.made });
+            lanes.report(Command::Undelivered {
+                id: self.id,
+                activity_seq: *self.activity_seq.get_mut(),
+                made: self.made,
+            });
         }
     }
 }

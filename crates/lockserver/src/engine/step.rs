@@ -62,8 +62,8 @@ pub struct Engine {
     pub(crate) unfinished: Vec<Request>,
     /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
     pub(crate) owed: Vec<Command>,
-    /// [`Table::stamps`] of the table that was dropped last.
-    pub(crate) stamps: BTreeMap<TicketId, u64>,
+    /// [`Table::activity_seqs`] of the table that was dropped last.
+    pub(crate) activity_seqs: BTreeMap<TicketId, u64>,
 }
 
 impl Engine {
@@ -109,7 +109,7 @@ impl Engine {
             lanes,
             unfinished: Vec::new(),
             owed: Vec::new(),
-            stamps: BTreeMap::new(),
+            activity_seqs: BTreeMap::new(),
         };
         (engine, handle)
     }
@@ -295,15 +295,15 @@ impl Engine {
         if view.ended().is_some() || tells == Tells::Nothing {
             None
         } else if tells == Tells::Made {
-            Some(Receipt::new(&self.lanes, id, view.stamp, true))
+            Some(Receipt::new(&self.lanes, id, view.activity_seq, true))
         } else if view.picked_up {
-            let new = || Receipt::new(&self.lanes, id, view.stamp, false);
+            let new = || Receipt::new(&self.lanes, id, view.activity_seq, false);
             let receipt = receipts.entry(id).or_insert_with(new);
-            receipt.extend(view.stamp);
+            receipt.extend(view.activity_seq);
             Some(receipt.clone())
         } else {
             let receipt = receipts.get(&id).filter(|_| view.is_held())?;
-            receipt.extend(view.stamp);
+            receipt.extend(view.activity_seq);
             Some(receipt.clone())
         }
     }

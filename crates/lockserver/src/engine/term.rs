@@ -108,7 +108,7 @@ impl Engine {
         };
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if self.settled {
-            table.take_over(&self.stamps);
+            table.resume_from(&self.activity_seqs);
         } else {
             table.begin_life();
         }
@@ -207,8 +207,8 @@ impl Engine {
                         continue;
                     };
                     // The commit that failed may have granted it, and nobody was told of that.
-                    let stamp = self.stamps.get(&id).copied().unwrap_or_default();
-                    self.owed.push(Command::Undelivered { id, stamp, made: one.made });
+                    let activity_seq = self.activity_seqs.get(&id).copied().unwrap_or_default();
+                    self.owed.push(Command::Undelivered { id, activity_seq, made: one.made });
                     if lost && !one.made && !self.waiters.waits(id) {
                         self.owed.push(Command::EndWait { id, lost });
                     }
@@ -229,7 +229,7 @@ impl Engine {
             {
                 self.owed.push(Command::Undelivered {
                     id: view.ticket.id,
-                    stamp: view.stamp,
+                    activity_seq: view.activity_seq,
                     made: reply.tells == Tells::Made,
                 });
             }
@@ -238,7 +238,7 @@ impl Engine {
         for request in std::mem::take(&mut self.unfinished) {
             tell(request.reply, Err(failure.clone()));
         }
-        self.stamps = table.stamps();
+        self.activity_seqs = table.activity_seqs();
     }
 
     /// The last step: tickets whose maker waits and has nothing but its answer to know them by are cancelled, so that no
@@ -250,9 +250,9 @@ impl Engine {
         let Some(table) = &self.table else {
             return Ok(());
         };
-        let stamps = table.stamps();
+        let activity_seqs = table.activity_seqs();
         let waiting: Vec<_> = self.waiters.take_all().into_iter().filter(|(_, one)| one.made).collect();
-        let cancel = |id| Command::Undelivered { id, stamp: stamps[&id], made: true };
+        let cancel = |id| Command::Undelivered { id, activity_seq: activity_seqs[&id], made: true };
         let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
         self.step(tick, batch)?;
         self.flush_deferred()?;

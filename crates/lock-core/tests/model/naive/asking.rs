@@ -91,8 +91,8 @@ impl Naive {
         }
         match state {
             State::Ended { .. } => return self.describe(id),
-            State::Queued { .. } if renew || wait => self.touch(id),
-            _ if renew => self.touch(id),
+            State::Queued { .. } if renew || wait => self.record_activity(id),
+            _ if renew => self.record_activity(id),
             _ => {}
         }
         self.told(id, true, wait)
@@ -106,7 +106,7 @@ impl Naive {
         if !self.ticket(id).rec.is_live() {
             return self.describe(id);
         }
-        self.touch(id);
+        self.record_activity(id);
         self.told(id, true, true)
     }
 
@@ -125,7 +125,7 @@ impl Naive {
         if let Some(ttl) = ttl {
             self.ticket(id).rec.lease = self.capped(&record.lock, Lease::Given(ttl));
         }
-        self.touch(id);
+        self.record_activity(id);
         self.told(id, true, false)
     }
 
@@ -137,7 +137,7 @@ impl Naive {
         ticket.waiting -= 1;
         let (last, state, lock) = (ticket.waiting == 0, ticket.rec.state.clone(), ticket.rec.lock.clone());
         if last && matches!(state, State::Queued { .. }) {
-            self.arm(id);
+            self.restart_lease(id);
             if lost {
                 self.ticket(id).rec.state = State::Queued { dormant: true };
                 self.grant(&lock);
@@ -161,7 +161,7 @@ impl Naive {
             ticket.rec.state = State::Granted;
             ticket.rec.held_at = None;
             ticket.rec.hold_until = None;
-            self.arm(id);
+            self.restart_lease(id);
         }
         "done".into()
     }

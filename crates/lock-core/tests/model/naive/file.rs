@@ -120,7 +120,7 @@ impl Naive {
             ticket.waiting = 0;
             ticket.restored = true;
             ticket.life = 0;
-            self.arm(id);
+            self.restart_lease(id);
             // What a second start finds unheard of goes on from there.
             let began = self.find(id).expect("a ticket").rec.lease_began;
             let second = self.starts.iter().copied().filter(|at| *at > began).nth(1);

@@ -21,7 +21,7 @@ impl Naive {
         }
     }
 
-    pub(crate) fn arm(&mut self, id: TicketId) {
+    pub(crate) fn restart_lease(&mut self, id: TicketId) {
         let now = self.now();
         let ticket = self.find(id).expect("a ticket");
         let waits = ticket.waiting > 0 && matches!(ticket.rec.state, State::Queued { .. });
@@ -40,11 +40,11 @@ impl Naive {
         ticket.rec.hold_until = [ticket.rec.max_hold, of_lock].into_iter().flatten().min().map(|hold| now + hold);
         ticket.life += 1;
         ticket.restored = false;
-        self.arm(id);
+        self.restart_lease(id);
     }
 
     /// A sign of life by the request that is being answered: its own client is there.
-    pub(crate) fn touch(&mut self, id: TicketId) {
+    pub(crate) fn record_activity(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
         ticket.life += 1;
         ticket.restored = false;
@@ -52,7 +52,7 @@ impl Naive {
         if asleep {
             ticket.rec.state = State::Queued { dormant: false };
         }
-        self.arm(id);
+        self.restart_lease(id);
         if asleep {
             let absent = self.absent.clone();
             self.absent.retain(|other| *other != id);
@@ -123,7 +123,7 @@ impl Naive {
         ticket.rec.granted_at = None;
         ticket.rec.slots.clear();
         ticket.rec.slot_names.clear();
-        self.arm(id);
+        self.restart_lease(id);
     }
 
     /// Waiters that ask for more than the size.

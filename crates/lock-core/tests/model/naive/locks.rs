@@ -138,7 +138,7 @@ impl Naive {
         let ids: Vec<TicketId> = self.tickets.iter().filter(of_lock).map(|ticket| ticket.rec.id).collect();
         for id in ids {
             if self.lease(id).is_some() != self.find(id).expect("a ticket").until.is_some() {
-                self.arm(id);
+                self.restart_lease(id);
             }
         }
     }

@@ -11,7 +11,7 @@ impl Naive {
             Err(why) => return why,
             Ok(Some(id)) => {
                 self.ticket(id).rec.acknowledged = true;
-                self.touch(id);
+                self.record_activity(id);
                 return self.told(id, new.pick_up, new.if_busy == IfBusy::Wait);
             }
             Ok(None) => {}
@@ -144,7 +144,7 @@ impl Naive {
         };
         self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
         self.lock(&new.lock).idle_until = None;
-        self.arm(new.id);
+        self.restart_lease(new.id);
     }
 
     pub(crate) fn told(&mut self, id: TicketId, pick_up: bool, wait: bool) -> Words {
@@ -152,7 +152,7 @@ impl Naive {
             State::Granted if pick_up => self.pick_up(id),
             State::Queued { .. } if wait => {
                 self.ticket(id).waiting += 1;
-                self.arm(id);
+                self.restart_lease(id);
                 return format!("waits {}", self.ahead(id));
             }
             // Its client may know now: the loss of an earlier answer is no loss any more.

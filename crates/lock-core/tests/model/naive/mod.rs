@@ -198,7 +198,7 @@ impl Naive {
             ticket.rec.slot_names = taken.iter().filter_map(name_of).collect();
             ticket.rec.slots = ranges(&taken);
             ticket.rec.granted_at = Some(wall);
-            self.arm(id);
+            self.restart_lease(id);
             if head.waiting > 0 {
                 self.pick_up(id);
             }
