@@ -351,7 +351,7 @@ pub enum Outcome {
     /// Done; nothing to show.
     Done,
     /// Not finished: one step ends a bounded number of tickets. The engine asks again in its next step.
-    Again,
+    Incomplete,
 }
 
 /// What a configuration file changed, for the log and the status.

@@ -100,7 +100,7 @@ impl Table {
         // The end of its last ticket removes it.
         while let Some(id) = self.locks.contains_key(name).then(|| self.live_tickets(name).next()).flatten() {
             if !self.may_end() {
-                return Ok(Outcome::Again);
+                return Ok(Outcome::Incomplete);
             }
             self.close_name(name, id);
             self.end(at, id, EndedAs::LockDeleted, None);

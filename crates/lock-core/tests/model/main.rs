@@ -41,7 +41,7 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
         Ok(Outcome::Locks(_) | Outcome::Tickets(_)) => "seen".into(),
         Ok(Outcome::Configured(_)) => "configured".into(),
         Ok(Outcome::Done) => "done".into(),
-        Ok(Outcome::Again) => "again".into(),
+        Ok(Outcome::Incomplete) => "again".into(),
         Err(why) => match why {
             Rejection::UnknownLock => "unknown lock".into(),
             Rejection::UnknownTicket => "unknown ticket".into(),

@@ -434,7 +434,7 @@ fn bound_of_what_one_step_of_a_deletion_ends() {
         force: Force { force: true, expect_tickets: Some(15_000) },
     };
     crowd.step(10);
-    assert_eq!(crowd.table.apply(at(10), &delete), Ok(Outcome::Again));
+    assert_eq!(crowd.table.apply(at(10), &delete), Ok(Outcome::Incomplete));
     assert_eq!(crowd.ended(), 10_000);
     assert_eq!(crowd.ask("san", 9, Lease::Never), Err(Rejection::Retiring));
     crowd.step(20);

@@ -87,7 +87,7 @@ pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {
         }
         Ok(Outcome::Tickets(tickets)) => format!("{} tickets", tickets.tickets.len()),
         Ok(Outcome::Done) => "done".to_owned(),
-        Ok(Outcome::Again) => "again".to_owned(),
+        Ok(Outcome::Incomplete) => "again".to_owned(),
         Ok(Outcome::Configured(report)) => {
             let mut text = "configured".to_owned();
             for (word, names) in [

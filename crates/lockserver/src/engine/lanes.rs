@@ -39,22 +39,22 @@ pub struct Request {
     pub(crate) reply: Option<oneshot::Sender<Answer>>,
     /// Who waits, if it may.
     pub(crate) waiter: Option<Waiter>,
-    pub(crate) turn: Turn,
+    pub(crate) attempt: Attempt,
     /// Whose it is, where the command itself does not say so.
     pub(crate) by: Option<Caller>,
     /// Who looks, if it only looks.
     pub(crate) onlooker: Option<Onlooker>,
 }
 
-/// Why a request is looked at.
+/// How often a request has been worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// It has arrived.
-    First,
-    /// One step was not enough for it.
-    Resumed,
+pub(crate) enum Attempt {
+    /// Not yet: it has just arrived.
+    Initial,
+    /// One step was not enough.
+    Continued,
     /// It waited as the last term ended.
-    Again {
+    Replayed {
         /// [`Registered::made`](super::waiters::Registered).
         made: bool,
     },
@@ -73,7 +73,7 @@ impl Request {
 
     fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work, reply: Some(reply), waiter: None, turn: Turn::First, by: None, onlooker: None }, answer)
+        (Self { work, reply: Some(reply), waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }, answer)
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -198,7 +198,8 @@ impl Lanes {
     pub(crate) fn push_report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            let request = Request { work, reply: None, waiter: None, turn: Turn::First, by: None, onlooker: None };
+            let request =
+                Request { work, reply: None, waiter: None, attempt: Attempt::Initial, by: None, onlooker: None };
             queues.urgent.push_back(request);
             self.arrived.notify_one();
         }

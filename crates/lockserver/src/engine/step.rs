@@ -4,7 +4,7 @@ use super::answer::{Failure, Rendered, Reply, Tells, Told, tell};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
-use super::lanes::{Lanes, Request, Turn, Work};
+use super::lanes::{Attempt, Lanes, Request, Work};
 use super::receipt::Receipt;
 use super::standing::Standings;
 use super::term::{Fatal, Pending, Status};
@@ -200,8 +200,8 @@ impl Engine {
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
             Work::Measure => unreachable!("who measures only looks"),
         };
-        let tells = match request.turn {
-            Turn::Again { made } => Tells::of_waiting(made),
+        let tells = match request.attempt {
+            Attempt::Replayed { made } => Tells::of_waiting(made),
             _ => Tells::of(&command),
         };
         if matches!(command, Command::Undelivered { .. } | Command::EndWait { .. }) {
@@ -220,23 +220,23 @@ impl Engine {
                     replies,
                 );
             }
-            Ok(Outcome::Again) => {
+            Ok(Outcome::Incomplete) => {
                 let work = Work::Command(Box::new(command));
-                self.unfinished.push(Request { work, turn: Turn::Resumed, ..request });
+                self.unfinished.push(Request { work, attempt: Attempt::Continued, ..request });
             }
             mut answer => {
-                match (&mut answer, request.turn) {
+                match (&mut answer, request.attempt) {
                     // What is to be deleted went by itself between two steps.
-                    (Err(Failure::Rejected(Rejection::UnknownLock)), Turn::Resumed) => answer = Ok(Outcome::Done),
+                    (Err(Failure::Rejected(Rejection::UnknownLock)), Attempt::Continued) => answer = Ok(Outcome::Done),
                     // Its ticket was made in the batch that failed, and did not become durable.
-                    (Err(Failure::Rejected(Rejection::UnknownTicket)), Turn::Again { .. }) => {
+                    (Err(Failure::Rejected(Rejection::UnknownTicket)), Attempt::Replayed { .. }) => {
                         answer = Err(Failure::Unavailable {
                             reason: Arc::from("the store failed, and the request was not stored"),
                             may_have_taken_effect: false,
                         });
                     }
                     // Whoever waited has not been told, even if the store knows of the grant since the last term.
-                    (Ok(Outcome::Ticket(view)), Turn::Again { .. }) => view.picked_up = view.is_held(),
+                    (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.picked_up = view.is_held(),
                     (Ok(outcome), _) => self.remember_configuration(&command, outcome),
                     _ => {}
                 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Failure, Reply, Tells, tell};
 use super::clock::Tick;
-use super::lanes::{Request, Turn, Work};
+use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
 use super::step::Engine;
 use super::waiters::Registered;
@@ -326,7 +326,7 @@ fn again(id: TicketId, one: Registered) -> Request {
         work: Work::Command(Box::new(command)),
         reply: Some(one.reply),
         waiter: Some(one.waiter),
-        turn: Turn::Again { made: one.made },
+        attempt: Attempt::Replayed { made: one.made },
         by: None,
         onlooker: None,
     }
