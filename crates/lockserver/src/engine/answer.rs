@@ -64,14 +64,14 @@ pub type Answer = Result<Told, Failure>;
 pub(crate) struct Reply {
     pub(crate) to: Option<oneshot::Sender<Answer>>,
     pub(crate) answer: Result<Outcome, Failure>,
-    pub(crate) tells: Tells,
+    pub(crate) delivery: DeliveryKind,
     /// Events of its step that the answer includes.
     pub(crate) events: usize,
 }
 
 /// What an answer tells the client of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tells {
+pub(crate) enum DeliveryKind {
     /// Nothing: it is for somebody else.
     Nothing,
     /// How its ticket is.
@@ -80,7 +80,7 @@ pub(crate) enum Tells {
     Made,
 }
 
-impl Tells {
+impl DeliveryKind {
     pub(crate) fn of(command: &Command) -> Self {
         match command {
             Command::Acquire(new) if new.request_id.is_none() && new.holder.is_none() => Self::Made,

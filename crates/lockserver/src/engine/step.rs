@@ -1,6 +1,6 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
-use super::answer::{Failure, Rendered, Reply, Tells, Told, tell};
+use super::answer::{DeliveryKind, Failure, Rendered, Reply, Told, tell};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
@@ -200,9 +200,9 @@ impl Engine {
             Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
             Work::Measure => unreachable!("who measures only looks"),
         };
-        let tells = match request.attempt {
-            Attempt::Replayed { made } => Tells::of_waiting(made),
-            _ => Tells::of(&command),
+        let delivery = match request.attempt {
+            Attempt::Replayed { made } => DeliveryKind::of_waiting(made),
+            _ => DeliveryKind::of(&command),
         };
         if matches!(command, Command::Undelivered { .. } | Command::EndWait { .. }) {
             self.owed.push(command.clone());
@@ -214,7 +214,7 @@ impl Engine {
                 let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
                 self.register(
                     view.ticket.id,
-                    Registered { waiter, caller, made: tells == Tells::Made, reply },
+                    Registered { waiter, caller, made: delivery == DeliveryKind::Made, reply },
                     table,
                     tick,
                     replies,
@@ -241,7 +241,7 @@ impl Engine {
                     _ => {}
                 }
                 let to = request.reply;
-                replies.push(Reply { to, answer, tells, events: table.events_so_far() });
+                replies.push(Reply { to, answer, delivery, events: table.events_so_far() });
             }
         }
     }
@@ -267,14 +267,14 @@ impl Engine {
             // Granted in this very step: this answer is the one that tells.
             view.picked_up = view.is_held();
         }
-        let (to, tells) = (Some(one.reply), Tells::of_waiting(one.made));
-        replies.push(Reply { to, answer, tells, events: table.events_so_far() });
+        let (to, delivery) = (Some(one.reply), DeliveryKind::of_waiting(one.made));
+        replies.push(Reply { to, answer, delivery, events: table.events_so_far() });
     }
 
     fn answer(&mut self, reply: Reply, before: EventId, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
         let told = reply.answer.map(|outcome| {
             let receipt = match &outcome {
-                Outcome::Ticket(view) => self.receipt(view, reply.tells, receipts),
+                Outcome::Ticket(view) => self.receipt(view, reply.delivery, receipts),
                 _ => None,
             };
             let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
@@ -288,13 +288,13 @@ impl Engine {
     fn receipt(
         &self,
         view: &TicketView,
-        tells: Tells,
+        delivery: DeliveryKind,
         receipts: &mut BTreeMap<TicketId, Arc<Receipt>>,
     ) -> Option<Arc<Receipt>> {
         let id = view.ticket.id;
-        if view.ended().is_some() || tells == Tells::Nothing {
+        if view.ended().is_some() || delivery == DeliveryKind::Nothing {
             None
-        } else if tells == Tells::Made {
+        } else if delivery == DeliveryKind::Made {
             Some(Receipt::new(&self.lanes, id, view.activity_seq, true))
         } else if view.picked_up {
             let new = || Receipt::new(&self.lanes, id, view.activity_seq, false);
@@ -361,8 +361,8 @@ impl Engine {
         for (view, waiting) in views {
             for one in waiting {
                 let answer = Ok(Outcome::Ticket(Box::new(view.clone())));
-                let (to, tells) = (Some(one.reply), Tells::of_waiting(one.made));
-                self.answer(Reply { to, answer, tells, events: all }, before, &mut receipts);
+                let (to, delivery) = (Some(one.reply), DeliveryKind::of_waiting(one.made));
+                self.answer(Reply { to, answer, delivery, events: all }, before, &mut receipts);
             }
         }
         for mut reply in replies {

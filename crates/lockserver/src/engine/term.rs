@@ -1,6 +1,6 @@
 //! Terms: from a load of the store to the first commit that fails.
 
-use super::answer::{Failure, Reply, Tells, tell};
+use super::answer::{DeliveryKind, Failure, Reply, tell};
 use super::clock::Tick;
 use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
@@ -225,12 +225,12 @@ impl Engine {
         for reply in replies {
             if let Ok(Outcome::Ticket(view)) = &reply.answer
                 && view.ended().is_none()
-                && (reply.tells == Tells::Made || (reply.tells == Tells::Ticket && view.picked_up))
+                && (reply.delivery == DeliveryKind::Made || (reply.delivery == DeliveryKind::Ticket && view.picked_up))
             {
                 self.owed.push(Command::Undelivered {
                     id: view.ticket.id,
                     activity_seq: view.activity_seq,
-                    made: reply.tells == Tells::Made,
+                    made: reply.delivery == DeliveryKind::Made,
                 });
             }
             tell(reply.to, Err(failure.clone()));
