@@ -1,4 +1,4 @@
-//! What is answered to a request, and what that answer tells.
+//! Answers to requests, and what the delivery of one lets its client know.
 
 use super::events::EventId;
 use super::receipt::Receipt;
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 /// An outcome as bytes of some protocol, made by the first who needs it: who looks at the same in one step shares it.
 pub type Rendered = Arc<OnceLock<Arc<[u8]>>>;
 
-/// What came of a command, and the receipt that goes with telling it.
+/// The result of a command, and the receipt that goes with its answer.
 #[derive(Debug)]
-pub struct Told {
-    /// What came of it.
+pub struct CommandResult {
+    /// Its outcome.
     pub outcome: Outcome,
     /// The last event that the outcome includes.
     pub as_of: EventId,
@@ -58,9 +58,9 @@ impl Failure {
 }
 
 /// The answer to a request.
-pub type Answer = Result<Told, Failure>;
+pub type Answer = Result<CommandResult, Failure>;
 
-/// An answer that is told once its step is durable.
+/// An answer that is sent once its step is durable.
 pub(crate) struct Reply {
     pub(crate) to: Option<oneshot::Sender<Answer>>,
     pub(crate) answer: Result<Outcome, Failure>,
@@ -69,7 +69,7 @@ pub(crate) struct Reply {
     pub(crate) events: usize,
 }
 
-/// What an answer tells the client of a ticket.
+/// What a client knows of its ticket once an answer is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeliveryKind {
     /// Nothing: it is for somebody else.
@@ -95,7 +95,7 @@ impl DeliveryKind {
 }
 
 /// Sends an answer. If nobody takes it any more, what hangs on it (a receipt) is dropped here.
-pub(crate) fn tell(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
+pub(crate) fn send_reply(to: Option<oneshot::Sender<Answer>>, answer: Answer) {
     if let Some(to) = to {
         drop(to.send(answer));
     }

@@ -1,6 +1,6 @@
 //! Those who only look: answered from the durable table, behind everything that changes it, so much in each step.
 
-use super::answer::{Answer, Failure, Rendered, Told, tell};
+use super::answer::{Answer, CommandResult, Failure, Rendered, send_reply};
 use super::clock::Tick;
 use super::events::EventId;
 use super::lanes::{Request, Work};
@@ -74,7 +74,7 @@ impl Engine {
                         self.measure_again_ms = tick.mono_ms + (locks / MEASURED_LOCKS_A_MS) as u64;
                         visits = visits.saturating_sub(locks / 8);
                     }
-                    tell(request.reply, Ok(told(Outcome::Done, as_of, None, Rendered::default())));
+                    send_reply(request.reply, Ok(command_result(Outcome::Done, as_of, None, Rendered::default())));
                     continue;
                 }
                 Work::EndWait { .. } => unreachable!("who waits does more than look"),
@@ -91,7 +91,10 @@ impl Engine {
             });
             let Seen { answer, rendered, .. } = &seen[index];
             let standing = answer.as_ref().ok().and_then(|outcome| self.standings.of_outcome(outcome));
-            tell(request.reply, answer.clone().map(|outcome| told(outcome, as_of, standing, rendered.clone())));
+            send_reply(
+                request.reply,
+                answer.clone().map(|outcome| command_result(outcome, as_of, standing, rendered.clone())),
+            );
         }
     }
 
@@ -107,6 +110,11 @@ fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Fail
     Ok(table.apply(at, command)?)
 }
 
-fn told(outcome: Outcome, as_of: EventId, standing: Option<Arc<Standing>>, rendered: Rendered) -> Told {
-    Told { outcome, as_of, receipt: None, standing, rendered }
+fn command_result(
+    outcome: Outcome,
+    as_of: EventId,
+    standing: Option<Arc<Standing>>,
+    rendered: Rendered,
+) -> CommandResult {
+    CommandResult { outcome, as_of, receipt: None, standing, rendered }
 }

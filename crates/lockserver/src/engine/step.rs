@@ -1,6 +1,6 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
-use super::answer::{DeliveryKind, Failure, Rendered, Reply, Told, tell};
+use super::answer::{CommandResult, DeliveryKind, Failure, Rendered, Reply, send_reply};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
@@ -279,9 +279,9 @@ impl Engine {
             };
             let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
             let standing = self.standings.of_outcome(&outcome);
-            Told { outcome, as_of, receipt, standing, rendered: Rendered::default() }
+            CommandResult { outcome, as_of, receipt, standing, rendered: Rendered::default() }
         });
-        tell(reply.to, told);
+        send_reply(reply.to, told);
     }
 
     /// All answers that tell of one grant share a receipt; one that made its ticket has its own.

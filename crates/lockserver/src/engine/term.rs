@@ -1,6 +1,6 @@
 //! Terms: from a load of the store to the first commit that fails.
 
-use super::answer::{DeliveryKind, Failure, Reply, tell};
+use super::answer::{DeliveryKind, Failure, Reply, send_reply};
 use super::clock::Tick;
 use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
@@ -201,7 +201,7 @@ impl Engine {
         for request in batch {
             match request.work {
                 Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
-                Work::Command(_) | Work::Measure => tell(request.reply, Err(failure(false))),
+                Work::Command(_) | Work::Measure => send_reply(request.reply, Err(failure(false))),
                 Work::EndWait { number, lost } => {
                     let Some((id, one)) = self.waiters.remove(number) else {
                         continue;
@@ -212,7 +212,7 @@ impl Engine {
                     if lost && !one.made && !self.waiters.waits(id) {
                         self.owed.push(Command::EndWait { id, lost });
                     }
-                    tell(Some(one.reply), Err(failure(true)));
+                    send_reply(Some(one.reply), Err(failure(true)));
                 }
             }
         }
@@ -233,10 +233,10 @@ impl Engine {
                     made: reply.delivery == DeliveryKind::Made,
                 });
             }
-            tell(reply.to, Err(failure.clone()));
+            send_reply(reply.to, Err(failure.clone()));
         }
         for request in std::mem::take(&mut self.unfinished) {
-            tell(request.reply, Err(failure.clone()));
+            send_reply(request.reply, Err(failure.clone()));
         }
         self.activity_seqs = table.activity_seqs();
     }
@@ -258,7 +258,7 @@ impl Engine {
         self.flush_deferred()?;
         self.save_the_end()?;
         if self.table.is_some() {
-            waiting.into_iter().for_each(|(_, one)| tell(Some(one.reply), Err(Failure::ShuttingDown)));
+            waiting.into_iter().for_each(|(_, one)| send_reply(Some(one.reply), Err(Failure::ShuttingDown)));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The engine's thread: takes what has arrived, looks at the clock, makes a step.
 
-use super::answer::Told;
+use super::answer::CommandResult;
 use super::clock::Tick;
 use super::handle::Handle;
 use super::lanes::{Lanes, Request};
@@ -77,7 +77,7 @@ pub fn start_audited(
         tracing::error!("the store cannot be used, trying again: {reason}");
         engine.definitions = (definitions, mode);
     } else {
-        let configured: Option<Told> = report.try_recv().ok().and_then(Result::ok);
+        let configured: Option<CommandResult> = report.try_recv().ok().and_then(Result::ok);
         assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     }
     let (end, ended) = oneshot::channel();

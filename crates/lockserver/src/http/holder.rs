@@ -2,7 +2,7 @@
 
 use super::app::{App, attach, only_while_held};
 use super::auth::Who;
-use crate::engine::{Failure, Told};
+use crate::engine::{CommandResult, Failure};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// What came of trying.
 pub(super) enum Taken {
     /// The holder has a permit, now or since an earlier request.
-    Held(Told),
+    Held(CommandResult),
     /// Others have them all.
     Full,
 }
@@ -56,7 +56,7 @@ pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, in
 }
 
 /// 200 without a body; `full` instead if it has ended when that would be written. The receipt goes with it.
-pub(super) fn granted(told: Told, full: impl FnOnce() -> Response<Body> + Send + 'static) -> Response {
+pub(super) fn granted(told: CommandResult, full: impl FnOnce() -> Response<Body> + Send + 'static) -> Response {
     let mut response = StatusCode::OK.into_response();
     only_while_held(&mut response, told.standing, |_| full());
     if let Some(receipt) = told.receipt {

@@ -2,7 +2,7 @@
 
 use crate::rig::{Coming, Connection, Rig, acquire, now, ticket};
 use lock_core::{Command, Definition, IfBusy, LockName, Outcome, Settings, Target, TicketsAfter, limits};
-use lockserver::engine::{Answer, Failure, Told};
+use lockserver::engine::{Answer, CommandResult, Failure};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -72,7 +72,7 @@ fn equal_questions_of_a_step_share_one_answer() {
     let mut rig = many(1000);
     let mut equal: Vec<Coming> = (0..100).map(|_| rig.send(list(None, 1000))).collect();
     rig.step(1);
-    let answers: Vec<Told> = answered(&mut equal).into_iter().map(Result::unwrap).collect();
+    let answers: Vec<CommandResult> = answered(&mut equal).into_iter().map(Result::unwrap).collect();
     assert_eq!(answers.len(), 100, "one page was visited for all of them");
     let [Outcome::Locks(one), Outcome::Locks(other)] = [&answers[0].outcome, &answers[99].outcome] else { panic!() };
     assert!(Arc::ptr_eq(one, other) && Arc::ptr_eq(&answers[0].rendered, &answers[99].rendered));

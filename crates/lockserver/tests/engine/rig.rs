@@ -4,7 +4,7 @@ use lock_core::{
     Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
     QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
-use lockserver::engine::{Answer, Delivery, Engine, Failure, Fatal, Handle, Presence, Tick, Told, Wait};
+use lockserver::engine::{Answer, CommandResult, Delivery, Engine, Failure, Fatal, Handle, Presence, Tick, Wait};
 use lockserver::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -135,7 +135,7 @@ pub(crate) fn give_up(wait: Wait, lost: bool) -> Coming {
 
 pub(crate) fn ticket(answer: &Answer) -> &TicketView {
     match answer {
-        Ok(Told { outcome: Outcome::Ticket(view), .. }) => view,
+        Ok(CommandResult { outcome: Outcome::Ticket(view), .. }) => view,
         other => panic!("a ticket was expected: {other:?}"),
     }
 }

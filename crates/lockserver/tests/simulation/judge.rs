@@ -7,7 +7,7 @@ use lock_core::{
     Change, Command, EndedAs, Event, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State,
     TicketId, TicketRecord, TicketView, Transition,
 };
-use lockserver::engine::{Answer, EventId, Failure, Told};
+use lockserver::engine::{Answer, CommandResult, EventId, Failure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -351,7 +351,7 @@ impl Judge {
     }
 
     /// What became of an answer that was given in that step.
-    pub(crate) fn receipt(&mut self, command: &Command, told: &Told, step: u64, may_know: bool) {
+    pub(crate) fn receipt(&mut self, command: &Command, told: &CommandResult, step: u64, may_know: bool) {
         let Outcome::Ticket(view) = &told.outcome else { return };
         if told.receipt.is_none() {
             return;

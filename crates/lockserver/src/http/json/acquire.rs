@@ -5,7 +5,7 @@ use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
-use crate::engine::{Failure, Told};
+use crate::engine::{CommandResult, Failure};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -131,7 +131,7 @@ struct Acquiring<'a> {
 }
 
 impl Acquiring<'_> {
-    async fn ask(&self, new: NewTicket, wait: Duration) -> Result<(Told, Over), Refusal> {
+    async fn ask(&self, new: NewTicket, wait: Duration) -> Result<(CommandResult, Over), Refusal> {
         let (app, until) = (&self.asked.app, Instant::now() + wait);
         if wait.is_zero() {
             return Ok((app.engine.submit(Command::Acquire(new)).await?, Over::AtOnce));
@@ -149,7 +149,7 @@ impl Acquiring<'_> {
         Ok((waiting.give_up(over == Over::ClientGone).await?, over))
     }
 
-    async fn conclude(&self, told: Told, over: Over) -> Answer {
+    async fn conclude(&self, told: CommandResult, over: Over) -> Answer {
         let Outcome::Ticket(view) = &told.outcome else { unreachable!("a request for permits gives a ticket") };
         let mut response = match view.ticket.state {
             State::Held => tell(StatusCode::CREATED, view, None),

@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
-use crate::engine::{Failure, Told};
+use crate::engine::{CommandResult, Failure};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -146,7 +146,7 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     })
 }
 
-fn tell(app: &App, status: StatusCode, told: &Told) -> Answer {
+fn tell(app: &App, status: StatusCode, told: &CommandResult) -> Answer {
     match &told.outcome {
         Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of, &app.engine.metrics().history)),
         // The change was its end: it was going, and had only been kept by what this took away.

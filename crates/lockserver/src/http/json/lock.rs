@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{examples, view};
-use crate::engine::{Failure, Told};
+use crate::engine::{CommandResult, Failure};
 use crate::metrics::Span;
 use crate::wall::rfc3339;
 use axum::http::StatusCode;
@@ -91,7 +91,8 @@ pub(super) async fn list(asked: Asked) -> Answer {
     let limit = asked.at_most("limit", LISTED_LOCKS_MAX)?.max(1);
     let after = asked.text("cursor").map(LockName::new).transpose().map_err(|_| no_cursor())?;
     let command = Command::ListLocks { after, limit, tickets: tickets(&asked)?, among: asked.who.among() };
-    let Told { outcome, as_of, rendered, .. } = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let CommandResult { outcome, as_of, rendered, .. } =
+        asked.app.engine.look(command, asked.connection.clone()).await?;
     let Outcome::Locks(page) = outcome else { unreachable!("locks were asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let weight = page.weight();
@@ -111,7 +112,8 @@ pub(super) async fn get(asked: Asked) -> Answer {
     asked.knows(&["tickets", "cursor"])?;
     let after = read_cursor(asked.text("cursor"))?;
     let command = Command::ViewLock { name: asked.lock()?, tickets: tickets(&asked)?, after };
-    let Told { outcome, as_of, rendered, .. } = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let CommandResult { outcome, as_of, rendered, .. } =
+        asked.app.engine.look(command, asked.connection.clone()).await?;
     let Outcome::Lock(lock) = outcome else { unreachable!("a lock was asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let (weight, tag) = (lock.weight(), view::tag(&lock));

@@ -6,7 +6,7 @@ use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
 use crate::access::Right;
-use crate::engine::Told;
+use crate::engine::CommandResult;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
@@ -51,7 +51,7 @@ pub(super) fn describe() -> Vec<Call> {
 }
 
 /// The answer about one ticket, to its maker: a success while it lives.
-fn tell(told: Told) -> Answer {
+fn tell(told: CommandResult) -> Answer {
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
     if ticket.ended().is_some() {
         return Err(Refusal::gone(ticket));
