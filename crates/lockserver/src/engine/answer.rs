@@ -27,7 +27,7 @@ pub struct CommandResult {
 
 /// Why there is no outcome.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Failure {
+pub enum EngineError {
     /// The rules refuse it; nothing was changed.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -47,7 +47,7 @@ pub enum Failure {
     },
 }
 
-impl Failure {
+impl EngineError {
     /// The engine ended with the request in its hands.
     pub(crate) fn engine_ended() -> Self {
         Self::Unavailable {
@@ -58,12 +58,12 @@ impl Failure {
 }
 
 /// The answer to a request.
-pub type Answer = Result<CommandResult, Failure>;
+pub type Answer = Result<CommandResult, EngineError>;
 
 /// An answer that is sent once its step is durable.
 pub(crate) struct Reply {
     pub(crate) to: Option<oneshot::Sender<Answer>>,
-    pub(crate) answer: Result<Outcome, Failure>,
+    pub(crate) answer: Result<Outcome, EngineError>,
     pub(crate) delivery: DeliveryKind,
     /// Events of its step that the answer includes.
     pub(crate) events: usize,

@@ -1,6 +1,6 @@
 //! The async face of the engine.
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, EngineError};
 use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
 use super::look::Onlooker;
@@ -33,7 +33,7 @@ impl Handle {
     /// Sends a command that does not wait, and gives its answer.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`EngineError`].
     ///
     /// # Panics
     /// If the command may wait: it would have nobody to wait for.
@@ -46,39 +46,39 @@ impl Handle {
         } else {
             self.push(request, shed).await?;
         }
-        answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
+        answer.await.unwrap_or_else(|_| Err(EngineError::engine_ended()))
     }
 
     /// Sends a command that only looks, for this client: once it has gone, nobody looks for it.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`EngineError`].
     pub async fn look(&self, command: Command, presence: Arc<dyn Presence>) -> Answer {
         assert!(command.only_looks(), "nobody may be passed over who wants more than to look");
         let (mut request, answer) = Request::new(command);
         request.onlooker = Some(Onlooker(presence));
         self.noting_shed(self.lanes.push_look(request))?;
         // Its client has gone.
-        answer.await.unwrap_or(Err(Failure::Overloaded))
+        answer.await.unwrap_or(Err(EngineError::Overloaded))
     }
 
     /// The same for a command that does not say itself whose it is.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`EngineError`].
     pub async fn submit_as(&self, by: &Caller, command: Command) -> Answer {
         let shed = command.may_be_shed();
         let (mut request, answer) = Request::new(command);
         request.by = Some(by.clone());
         self.push(request, shed).await?;
-        answer.await.unwrap_or_else(|_| Err(Failure::engine_ended()))
+        answer.await.unwrap_or_else(|_| Err(EngineError::engine_ended()))
     }
 
     /// Sends a command that may wait for its grant. `presence` is asked just before the grant.
     ///
     /// # Errors
-    /// See [`Failure`].
-    pub async fn submit_waiting(&self, command: Command, presence: Arc<dyn Presence>) -> Result<Wait, Failure> {
+    /// See [`EngineError`].
+    pub async fn submit_waiting(&self, command: Command, presence: Arc<dyn Presence>) -> Result<Wait, EngineError> {
         let number = self.next_waiter.fetch_add(1, Ordering::Relaxed);
         let given_up = Arc::new(GivenUp::default());
         let shed = command.may_be_shed();
@@ -88,16 +88,16 @@ impl Handle {
         Ok(Wait { number, given_up, answer, over: false, lanes: self.lanes.clone() })
     }
 
-    async fn push(&self, request: Request, shed: bool) -> Result<(), Failure> {
+    async fn push(&self, request: Request, shed: bool) -> Result<(), EngineError> {
         if !shed {
             return self.lanes.push_urgent(request).await;
         }
         self.noting_shed(self.lanes.push_ordinary(request))
     }
 
-    fn noting_shed(&self, pushed: Result<(), Failure>) -> Result<(), Failure> {
+    fn noting_shed(&self, pushed: Result<(), EngineError>) -> Result<(), EngineError> {
         pushed.inspect_err(|failure| {
-            if *failure == Failure::Overloaded {
+            if *failure == EngineError::Overloaded {
                 self.metrics.engine.shed.increment();
             }
         })
@@ -160,17 +160,17 @@ impl Wait {
     /// The answer, as soon as there is one. May be dropped and called again.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`EngineError`].
     pub async fn answer(&mut self) -> Answer {
         let answer = (&mut self.answer).await;
         self.over = true;
-        answer.unwrap_or_else(|_| Err(Failure::engine_ended()))
+        answer.unwrap_or_else(|_| Err(EngineError::engine_ended()))
     }
 
     /// Waits no longer, and gives the ticket as it is now; a grant that came just before is not lost.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`EngineError`].
     pub async fn give_up(mut self, lost: bool) -> Answer {
         self.end(lost);
         self.answer().await

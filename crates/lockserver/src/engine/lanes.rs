@@ -1,7 +1,7 @@
 //! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads;
 //! and one for those who only look, which is drained when everything else is done (see `look`).
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, EngineError};
 use super::look::Onlooker;
 use super::waiters::Waiter;
 use lock_core::limits::LOOKS_MAX;
@@ -141,13 +141,13 @@ impl Lanes {
     }
 
     /// Sends a request that overload may shed.
-    pub(crate) fn push_ordinary(&self, request: Request) -> Result<(), Failure> {
+    pub(crate) fn push_ordinary(&self, request: Request) -> Result<(), EngineError> {
         let mut queues = self.queues();
         if queues.closed {
-            return Err(Failure::ShuttingDown);
+            return Err(EngineError::ShuttingDown);
         }
         if queues.ordinary.len() >= LANE_MAX {
-            return Err(Failure::Overloaded);
+            return Err(EngineError::Overloaded);
         }
         queues.ordinary.push_back(request);
         self.arrived.notify_one();
@@ -155,13 +155,13 @@ impl Lanes {
     }
 
     /// Sends a request that only looks. Overload sheds it, and nothing that changes anything waits for it.
-    pub(crate) fn push_look(&self, request: Request) -> Result<(), Failure> {
+    pub(crate) fn push_look(&self, request: Request) -> Result<(), EngineError> {
         let mut queues = self.queues();
         if queues.closed {
-            return Err(Failure::ShuttingDown);
+            return Err(EngineError::ShuttingDown);
         }
         if queues.looks.len() >= LOOKS_MAX {
-            return Err(Failure::Overloaded);
+            return Err(EngineError::Overloaded);
         }
         queues.looks.push_back(request);
         self.arrived.notify_one();
@@ -175,13 +175,13 @@ impl Lanes {
     }
 
     /// Sends a request that is never shed; waits for room if there is none.
-    pub(crate) async fn push_urgent(&self, request: Request) -> Result<(), Failure> {
+    pub(crate) async fn push_urgent(&self, request: Request) -> Result<(), EngineError> {
         let Ok(room) = self.urgent_room.acquire().await else {
-            return Err(Failure::ShuttingDown);
+            return Err(EngineError::ShuttingDown);
         };
         let mut queues = self.queues();
         if queues.closed {
-            return Err(Failure::ShuttingDown);
+            return Err(EngineError::ShuttingDown);
         }
         room.forget();
         queues.urgent.push_back(request);
@@ -270,8 +270,8 @@ mod tests {
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
         assert_eq!(look.try_recv().map(drop), gone);
-        assert_eq!(lanes.push_ordinary(Request::new(verify()).0).unwrap_err(), Failure::ShuttingDown);
-        assert_eq!(lanes.push_look(Request::measure().0).unwrap_err(), Failure::ShuttingDown);
+        assert_eq!(lanes.push_ordinary(Request::new(verify()).0).unwrap_err(), EngineError::ShuttingDown);
+        assert_eq!(lanes.push_look(Request::measure().0).unwrap_err(), EngineError::ShuttingDown);
         assert!(lanes.take(Duration::ZERO).is_none());
     }
 }

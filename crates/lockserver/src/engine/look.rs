@@ -1,6 +1,6 @@
 //! Those who only look: answered from the durable table, behind everything that changes it, so much in each step.
 
-use super::answer::{Answer, CommandResult, Failure, Rendered, send_reply};
+use super::answer::{Answer, CommandResult, EngineError, Rendered, send_reply};
 use super::clock::Tick;
 use super::events::EventId;
 use super::lanes::{Request, Work};
@@ -31,7 +31,7 @@ impl fmt::Debug for Onlooker {
 /// What one look saw.
 struct Seen {
     command: Box<Command>,
-    answer: Result<Outcome, Failure>,
+    answer: Result<Outcome, EngineError>,
     rendered: Rendered,
 }
 
@@ -105,7 +105,7 @@ impl Engine {
     }
 }
 
-fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
+fn see(table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, EngineError> {
     let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &|_| false };
     Ok(table.apply(at, command)?)
 }

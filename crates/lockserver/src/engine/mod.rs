@@ -20,7 +20,7 @@ mod term;
 mod thread;
 mod waiters;
 
-pub use answer::{Answer, CommandResult, Failure, Rendered};
+pub use answer::{Answer, CommandResult, EngineError, Rendered};
 pub use clock::Tick;
 pub use events::{EventId, Events, Published, Reset};
 pub use handle::{Handle, Wait};

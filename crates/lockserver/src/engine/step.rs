@@ -1,6 +1,6 @@
 //! One step: what has arrived is applied, made durable, and only then told.
 
-use super::answer::{CommandResult, DeliveryKind, Failure, Rendered, Reply, send_reply};
+use super::answer::{CommandResult, DeliveryKind, EngineError, Rendered, Reply, send_reply};
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
@@ -188,7 +188,7 @@ impl Engine {
         self.conclude(tick, table, replies)
     }
 
-    fn apply(&self, table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, Failure> {
+    fn apply(&self, table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, EngineError> {
         let is_connected = |id| self.waiters.any_open(id);
         let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &is_connected };
         Ok(table.apply(at, command)?)
@@ -227,10 +227,12 @@ impl Engine {
             mut answer => {
                 match (&mut answer, request.attempt) {
                     // What is to be deleted went by itself between two steps.
-                    (Err(Failure::Rejected(Rejection::UnknownLock)), Attempt::Continued) => answer = Ok(Outcome::Done),
+                    (Err(EngineError::Rejected(Rejection::UnknownLock)), Attempt::Continued) => {
+                        answer = Ok(Outcome::Done)
+                    }
                     // Its ticket was made in the batch that failed, and did not become durable.
-                    (Err(Failure::Rejected(Rejection::UnknownTicket)), Attempt::Replayed { .. }) => {
-                        answer = Err(Failure::Unavailable {
+                    (Err(EngineError::Rejected(Rejection::UnknownTicket)), Attempt::Replayed { .. }) => {
+                        answer = Err(EngineError::Unavailable {
                             reason: Arc::from("the store failed, and the request was not stored"),
                             may_have_taken_effect: false,
                         });

@@ -1,6 +1,6 @@
 //! Terms: from a load of the store to the first commit that fails.
 
-use super::answer::{DeliveryKind, Failure, Reply, send_reply};
+use super::answer::{DeliveryKind, EngineError, Reply, send_reply};
 use super::clock::Tick;
 use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
@@ -197,7 +197,7 @@ impl Engine {
     pub(crate) fn refuse(&mut self, batch: Vec<Request>) {
         let pending = self.pending.as_ref().expect("no table, so the store failed");
         let failure =
-            |may_have_taken_effect| Failure::Unavailable { reason: pending.reason.clone(), may_have_taken_effect };
+            |may_have_taken_effect| EngineError::Unavailable { reason: pending.reason.clone(), may_have_taken_effect };
         for request in batch {
             match request.work {
                 Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
@@ -221,7 +221,7 @@ impl Engine {
     /// The commit of a step failed, so that its outcome is unknown: its batch hears so. What those answers would have
     /// told stays untold, and is owed like that of an answer that was lost.
     pub(crate) fn fail(&mut self, table: &Table, replies: Vec<Reply>, error: &StoreError) {
-        let failure = Failure::Unavailable { reason: Arc::from(error.to_string()), may_have_taken_effect: true };
+        let failure = EngineError::Unavailable { reason: Arc::from(error.to_string()), may_have_taken_effect: true };
         for reply in replies {
             if let Ok(Outcome::Ticket(view)) = &reply.answer
                 && view.ended().is_none()
@@ -258,7 +258,7 @@ impl Engine {
         self.flush_deferred()?;
         self.save_the_end()?;
         if self.table.is_some() {
-            waiting.into_iter().for_each(|(_, one)| send_reply(Some(one.reply), Err(Failure::ShuttingDown)));
+            waiting.into_iter().for_each(|(_, one)| send_reply(Some(one.reply), Err(EngineError::ShuttingDown)));
         }
         Ok(())
     }

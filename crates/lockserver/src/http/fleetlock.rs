@@ -9,7 +9,7 @@ use super::body;
 use super::holder::{self, Taken};
 use super::routes::Face;
 use crate::access::Right;
-use crate::engine::Failure;
+use crate::engine::EngineError;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -55,14 +55,16 @@ pub(super) fn denied(Denied { unauthorized, text }: Denied) -> Response {
     response
 }
 
-fn failed(failure: Failure) -> Response {
+fn failed(failure: EngineError) -> Response {
     match failure {
-        Failure::Rejected(Rejection::UnknownLock) => {
+        EngineError::Rejected(Rejection::UnknownLock) => {
             refuse(StatusCode::BAD_REQUEST, "unknown_group", "there is no lock for this group; make one, or a template")
         }
-        Failure::Rejected(Rejection::HolderTaken) => denied(Denied { unauthorized: false, text: failure.to_string() }),
-        Failure::Rejected(why) => refuse(StatusCode::CONFLICT, "failed_lock", why.to_string()),
-        Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => {
+        EngineError::Rejected(Rejection::HolderTaken) => {
+            denied(Denied { unauthorized: false, text: failure.to_string() })
+        }
+        EngineError::Rejected(why) => refuse(StatusCode::CONFLICT, "failed_lock", why.to_string()),
+        EngineError::Overloaded | EngineError::ShuttingDown | EngineError::Unavailable { .. } => {
             refuse(StatusCode::SERVICE_UNAVAILABLE, "server_unavailable", failure.to_string())
         }
     }

@@ -2,7 +2,7 @@
 
 use super::app::{App, attach, only_while_held};
 use super::auth::Who;
-use crate::engine::{CommandResult, Failure};
+use crate::engine::{CommandResult, EngineError};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,13 @@ pub(super) enum Taken {
 
 /// Tries to take one permit for a holder. The same holder again has it still: a lost answer is simply asked for again.
 /// There is no lease, because these protocols have no renewal.
-pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, info: &str) -> Result<Taken, Failure> {
+pub(super) async fn take(
+    app: &App,
+    who: &Who,
+    lock: &LockName,
+    holder: &str,
+    info: &str,
+) -> Result<Taken, EngineError> {
     let (caller, priority) = (&who.caller_for(lock), who.usual_priority());
     let new = NewTicket {
         lock: lock.clone(),
@@ -41,7 +47,7 @@ pub(super) async fn take(app: &App, who: &Who, lock: &LockName, holder: &str, in
         pick_up: true,
     };
     let told = match app.engine.submit(Command::Acquire(new)).await {
-        Err(Failure::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),
+        Err(EngineError::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),
         answer => answer?,
     };
     match told.outcome {
@@ -66,14 +72,19 @@ pub(super) fn granted(told: CommandResult, full: impl FnOnce() -> Response<Body>
 }
 
 /// Gives the holder's permit back. That it had none is a success.
-pub(super) async fn give_back(app: &App, caller: &Caller, lock: &LockName, holder: &str) -> Result<Outcome, Failure> {
+pub(super) async fn give_back(
+    app: &App,
+    caller: &Caller,
+    lock: &LockName,
+    holder: &str,
+) -> Result<Outcome, EngineError> {
     let target = ReleaseTarget::Holder(lock.clone(), Arc::from(holder));
     let command = Command::Release { target, caller: caller.clone(), queued: true };
     Ok(app.engine.submit(command).await?.outcome)
 }
 
 /// The lock, with its first holders.
-pub(super) async fn look(app: &App, lock: &LockName, tickets: usize) -> Result<Arc<LockView>, Failure> {
+pub(super) async fn look(app: &App, lock: &LockName, tickets: usize) -> Result<Arc<LockView>, EngineError> {
     match app
         .engine
         .submit(Command::ViewLock { name: lock.clone(), tickets, after: TicketsAfter::default() })

@@ -8,7 +8,7 @@ use super::app::App;
 use super::auth::Who;
 use super::connection::Connection;
 use super::json;
-use crate::engine::Failure;
+use crate::engine::EngineError;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -159,20 +159,20 @@ impl Reads {
         connection: &Connection,
         weight: usize,
         make: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, EngineError> {
         if weight <= AT_ONCE {
             return Ok(make());
         }
         let maker = self.makers.clone().acquire_owned().await.expect("never closed");
         if !connection.is_open() {
-            return Err(Failure::Overloaded);
+            return Err(EngineError::Overloaded);
         }
         let made = tokio::task::spawn_blocking(move || {
             let made = make();
             drop(maker);
             made
         });
-        made.await.map_err(|_| Failure::engine_ended())
+        made.await.map_err(|_| EngineError::engine_ended())
     }
 }
 

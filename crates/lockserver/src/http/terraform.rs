@@ -11,7 +11,7 @@ use super::auth::{RefusedBecause, Who};
 use super::body;
 use super::holder::{self, Taken};
 use super::path;
-use crate::engine::Failure;
+use crate::engine::EngineError;
 use crate::wall::rfc3339;
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -75,13 +75,15 @@ fn text(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, format!("{why}\n")).into_response()
 }
 
-fn failed(failure: Failure) -> Response {
+fn failed(failure: EngineError) -> Response {
     let status = match failure {
-        Failure::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
-        Failure::Rejected(Rejection::Invalid(_)) => StatusCode::BAD_REQUEST,
-        Failure::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
-        Failure::Rejected(_) => StatusCode::CONFLICT,
-        Failure::Overloaded | Failure::ShuttingDown | Failure::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        EngineError::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
+        EngineError::Rejected(Rejection::Invalid(_)) => StatusCode::BAD_REQUEST,
+        EngineError::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
+        EngineError::Rejected(_) => StatusCode::CONFLICT,
+        EngineError::Overloaded | EngineError::ShuttingDown | EngineError::Unavailable { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     let mut response = text(status, &failure);
     if status == StatusCode::FORBIDDEN {
@@ -98,7 +100,7 @@ fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
     Ok(info)
 }
 
-async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, EngineError> {
     let info = match parse(bytes) {
         Ok(info) => info,
         Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
@@ -134,7 +136,7 @@ fn ended() -> Response {
     (StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response()
 }
 
-async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, Failure> {
+async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, EngineError> {
     let caller = &who.caller_for(lock);
     // force-unlock of some versions sends no body: whose lock it is, it does not say.
     if bytes.is_empty() {
@@ -155,14 +157,14 @@ async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Resu
 }
 
 /// Ends whoever held the lock when it was looked at: an administrator asked for it. Who gets it by that is not meant.
-async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, Failure> {
+async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, EngineError> {
     let seen = holder::look(app, lock, LISTED_TICKETS_MAX).await?;
     for holder in &seen.holders {
         let (lock, number, caller, reason) =
             (lock.clone(), holder.ticket.number, caller.clone(), Arc::from("force-unlock"));
         match app.engine.submit(Command::Revoke { lock, number, caller, reason, only: None }).await {
             // It went by itself.
-            Ok(_) | Err(Failure::Rejected(Rejection::UnknownTicket | Rejection::Gone(_))) => {}
+            Ok(_) | Err(EngineError::Rejected(Rejection::UnknownTicket | Rejection::Gone(_))) => {}
             Err(failure) => return Err(failure),
         }
     }
@@ -177,7 +179,7 @@ async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) ->
 }
 
 /// 423 with the holder's LockInfo, or what of it this sender may see.
-async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, Failure> {
+async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, EngineError> {
     let view = holder::look(app, lock, 1).await?;
     let holder = view.holders.first();
     let info = match holder {

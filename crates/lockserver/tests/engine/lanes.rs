@@ -2,7 +2,7 @@
 
 use crate::rig::{Coming, Rig, acquire, get, now, release, renew, ticket};
 use lock_core::{Command, IfBusy, Rejection};
-use lockserver::engine::Failure;
+use lockserver::engine::EngineError;
 use std::time::Duration;
 
 #[test]
@@ -11,7 +11,7 @@ fn overload_sheds_only_new_tickets_and_reads() {
     rig.hold(acquire(1, IfBusy::Refuse));
     let reads: Vec<Coming> = (0..10_000).map(|_| rig.send(get(1, false, false))).collect();
     for shed in [Command::Acquire(acquire(2, IfBusy::Queue)), get(1, false, false)] {
-        assert_eq!(rig.at_once(shed.clone()).unwrap_err(), Failure::Overloaded, "{shed:?}");
+        assert_eq!(rig.at_once(shed.clone()).unwrap_err(), EngineError::Overloaded, "{shed:?}");
     }
     assert_eq!(rig.handle.metrics().engine.shed.get(), 2);
     assert_eq!(rig.handle.lanes().lengths(), (0, 10_000));
@@ -42,8 +42,8 @@ fn closed_lanes_take_nothing_in_and_still_answer_what_they_have() {
     let mut rig = Rig::new(1);
     let mut sent = rig.send(Command::Acquire(acquire(1, IfBusy::Refuse)));
     rig.handle.close();
-    assert_eq!(rig.at_once(renew(1)).unwrap_err(), Failure::ShuttingDown);
-    assert_eq!(rig.at_once(get(1, false, false)).unwrap_err(), Failure::ShuttingDown);
+    assert_eq!(rig.at_once(renew(1)).unwrap_err(), EngineError::ShuttingDown);
+    assert_eq!(rig.at_once(get(1, false, false)).unwrap_err(), EngineError::ShuttingDown);
     rig.step(1);
     assert!(ticket(&now(&mut sent)).is_held());
     assert!(rig.handle.lanes().take(Duration::ZERO).is_none(), "closed and empty");
@@ -53,7 +53,7 @@ fn closed_lanes_take_nothing_in_and_still_answer_what_they_have() {
 fn a_refusal_of_the_rules_is_passed_on() {
     let mut rig = Rig::new(1);
     let unknown = rig.ask(renew(77)).unwrap_err();
-    assert_eq!(unknown, Failure::Rejected(Rejection::UnknownTicket));
+    assert_eq!(unknown, EngineError::Rejected(Rejection::UnknownTicket));
 }
 
 #[test]

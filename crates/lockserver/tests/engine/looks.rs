@@ -2,7 +2,7 @@
 
 use crate::rig::{Coming, Connection, Rig, acquire, now, ticket};
 use lock_core::{Command, Definition, IfBusy, LockName, Outcome, Settings, Target, TicketsAfter, limits};
-use lockserver::engine::{Answer, CommandResult, Failure};
+use lockserver::engine::{Answer, CommandResult, EngineError};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -63,7 +63,7 @@ fn nothing_is_visited_for_whoever_has_gone() {
     rig.step(1);
     assert!(now(&mut there).is_ok(), "900 pages before it cost nothing");
     for answer in answered(&mut hung_up) {
-        assert_eq!(answer.unwrap_err(), Failure::Overloaded);
+        assert_eq!(answer.unwrap_err(), EngineError::Overloaded);
     }
 }
 
@@ -82,7 +82,7 @@ fn equal_questions_of_a_step_share_one_answer() {
 fn too_many_who_look_are_shed_and_nobody_else_is() {
     let mut rig = Rig::new(1);
     let looks: Vec<Coming> = (0..limits::LOOKS_MAX).map(|_| rig.send(view(10))).collect();
-    assert_eq!(rig.at_once(view(10)).unwrap_err(), Failure::Overloaded);
+    assert_eq!(rig.at_once(view(10)).unwrap_err(), EngineError::Overloaded);
     let mut takes = rig.send(Command::Acquire(acquire(1, IfBusy::Refuse)));
     rig.step(1);
     assert!(ticket(&now(&mut takes)).is_held());

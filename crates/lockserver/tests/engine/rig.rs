@@ -4,7 +4,7 @@ use lock_core::{
     Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
     QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
-use lockserver::engine::{Answer, CommandResult, Delivery, Engine, Failure, Fatal, Handle, Presence, Tick, Wait};
+use lockserver::engine::{Answer, CommandResult, Delivery, Engine, EngineError, Fatal, Handle, Presence, Tick, Wait};
 use lockserver::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -146,7 +146,7 @@ pub(crate) fn confirm(answer: &Answer) {
 }
 
 pub(crate) fn unknown(answer: &Answer) -> bool {
-    matches!(answer, Err(Failure::Unavailable { may_have_taken_effect: true, .. }))
+    matches!(answer, Err(EngineError::Unavailable { may_have_taken_effect: true, .. }))
 }
 
 pub(crate) fn anybody() -> Caller {

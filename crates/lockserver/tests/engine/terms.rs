@@ -4,7 +4,7 @@ use crate::rig::{Next, Rig, acquire, confirm, get, give_up, named, now, release,
 use lock_core::{
     Command, ConfigureMode, Definition, EndedAs, IfBusy, Lease, LockName, NewTicket, Settings, State, Target,
 };
-use lockserver::engine::Failure;
+use lockserver::engine::EngineError;
 
 #[test]
 fn a_failed_commit_is_told_to_the_batch_and_who_waits_is_served_by_the_next_term() {
@@ -20,7 +20,7 @@ fn a_failed_commit_is_told_to_the_batch_and_who_waits_is_served_by_the_next_term
     assert!(rig.handle.status().trouble().is_some());
     assert!(waited(&mut wait).is_none(), "it is connected, and knows nothing of terms");
     let refused = rig.ask(release(1)).unwrap_err();
-    assert!(matches!(refused, Failure::Unavailable { may_have_taken_effect: false, .. }), "{refused:?}");
+    assert!(matches!(refused, EngineError::Unavailable { may_have_taken_effect: false, .. }), "{refused:?}");
     rig.step(100);
     assert!(rig.engine.table().is_some());
     assert_eq!(rig.handle.status().trouble(), None);
@@ -93,7 +93,7 @@ fn who_began_to_wait_in_the_failed_batch_hears_what_became_of_it() {
         } else {
             let answer = waited(&mut wait).expect("there is nothing to wait for");
             let failure = answer.unwrap_err();
-            assert!(matches!(failure, Failure::Unavailable { may_have_taken_effect: false, .. }), "{failure:?}");
+            assert!(matches!(failure, EngineError::Unavailable { may_have_taken_effect: false, .. }), "{failure:?}");
         }
     }
 }
@@ -302,7 +302,7 @@ fn an_orderly_end_leaves_no_ticket_that_nobody_knows() {
     rig.step(1);
     rig.handle.close();
     rig.engine.finish(rig.tick()).unwrap();
-    assert_eq!(waited(&mut nameless).unwrap().unwrap_err(), Failure::ShuttingDown);
+    assert_eq!(waited(&mut nameless).unwrap().unwrap_err(), EngineError::ShuttingDown);
     assert_eq!(rig.ended(2), Some(EndedAs::Cancelled));
     assert!(unknown(&waited(&mut named).unwrap()), "its place is kept, which it can find out by its request_id");
     assert_eq!(rig.state(3), Some(State::Queued { dormant: false }));

@@ -5,7 +5,7 @@ use lock_core::{
     Caller, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget, State,
     TicketId,
 };
-use lockserver::engine::{Answer, Failure};
+use lockserver::engine::{Answer, EngineError};
 use std::sync::Arc;
 
 /// Locks that clients use: two of the file, two that fit its template, and one that administrators make.
@@ -283,15 +283,15 @@ impl Client {
                     self.phase = Phase::Queued;
                 }
             }
-            (Ask::Make, Err(Failure::Unavailable { .. })) if self.new.is_some() => {}
+            (Ask::Make, Err(EngineError::Unavailable { .. })) if self.new.is_some() => {}
             (Ask::Make, Err(_)) => self.forget(),
             (
                 Ask::Look,
-                Err(Failure::Rejected(Rejection::Gone(_) | Rejection::UnknownTicket | Rejection::UnknownLock)),
+                Err(EngineError::Rejected(Rejection::Gone(_) | Rejection::UnknownTicket | Rejection::UnknownLock)),
             ) => {
                 self.forget();
             }
-            (Ask::End, Ok(_) | Err(Failure::Rejected(_))) => self.forget(),
+            (Ask::End, Ok(_) | Err(EngineError::Rejected(_))) => self.forget(),
             _ => {}
         }
         true

@@ -2,7 +2,7 @@
 
 use crate::client::Ask;
 use lock_core::Command;
-use lockserver::engine::{Answer, Delivery, Failure, Handle, Presence, Wait};
+use lockserver::engine::{Answer, Delivery, EngineError, Handle, Presence, Wait};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,9 +57,9 @@ impl Call {
     ///
     /// # Errors
     /// If the lanes are full or closed.
-    pub(crate) fn wait(handle: &Handle, command: Command, connection: Arc<Connection>) -> Result<Self, Failure> {
+    pub(crate) fn wait(handle: &Handle, command: Command, connection: Arc<Connection>) -> Result<Self, EngineError> {
         let handle = handle.clone();
-        let mut future: Pending<Result<Wait, Failure>> =
+        let mut future: Pending<Result<Wait, EngineError>> =
             Box::pin(async move { handle.submit_waiting(command, connection).await });
         poll(future.as_mut()).expect("there is room in the lanes").map(Self::Wait)
     }

@@ -7,7 +7,7 @@ use lock_core::{
     Change, Command, EndedAs, Event, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State,
     TicketId, TicketRecord, TicketView, Transition,
 };
-use lockserver::engine::{Answer, CommandResult, EventId, Failure};
+use lockserver::engine::{Answer, CommandResult, EngineError, EventId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -271,29 +271,31 @@ impl Judge {
                     }
                 }
             }
-            Err(Failure::Rejected(Rejection::NotAHolder)) => {
+            Err(EngineError::Rejected(Rejection::NotAHolder)) => {
                 self.trace.count("fencing tokens that were nobody's");
                 absent(&self.durable);
             }
-            Err(Failure::Unavailable { may_have_taken_effect: true, .. }) => {
+            Err(EngineError::Unavailable { may_have_taken_effect: true, .. }) => {
                 assert!(failed > 0 || waited, "no commit failed: {command:?} {answer:?}");
                 if let Some(new) = made.filter(|_| nameless) {
                     self.owe(new.id, Debt::Cancel);
                 }
             }
-            Err(Failure::Unavailable { .. } | Failure::Overloaded | Failure::ShuttingDown) => absent(&self.durable),
-            Err(Failure::Rejected(Rejection::Moved(view))) => {
+            Err(EngineError::Unavailable { .. } | EngineError::Overloaded | EngineError::ShuttingDown) => {
+                absent(&self.durable)
+            }
+            Err(EngineError::Rejected(Rejection::Moved(view))) => {
                 self.trace.count("tickets that had moved on when they were to be ended");
                 self.tells_the_durable(view);
                 assert!(view.ended().is_none(), "{command:?}");
                 absent(&self.durable);
             }
-            Err(Failure::Rejected(Rejection::Gone(view))) => {
+            Err(EngineError::Rejected(Rejection::Gone(view))) => {
                 self.trace.count("told how a ticket ended");
                 self.tells_the_durable(view);
                 absent(&self.durable);
             }
-            Err(Failure::Rejected(Rejection::UnknownTicket)) => {
+            Err(EngineError::Rejected(Rejection::UnknownTicket)) => {
                 let id = match command {
                     Command::Get { id, .. } | Command::Renew { id, .. } => Some(*id),
                     Command::Acquire(_) => panic!("{command:?}: {answer:?}"),
@@ -302,7 +304,7 @@ impl Judge {
                 let there = id.is_some_and(|id| self.durable.tickets.contains_key(&id));
                 assert!(!there, "a ticket that is remembered is unknown: {command:?}");
             }
-            Err(Failure::Rejected(_)) => absent(&self.durable),
+            Err(EngineError::Rejected(_)) => absent(&self.durable),
         }
     }
 

@@ -5,7 +5,7 @@ use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
-use crate::engine::{CommandResult, Failure};
+use crate::engine::{CommandResult, EngineError};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -186,7 +186,7 @@ impl Acquiring<'_> {
         let others_wait = self.repeatable && view.expires_in.is_none();
         if !others_wait && let Err(failure) = self.release(view.ticket.id).await {
             return match failure {
-                Failure::Rejected(why) => Failure::Rejected(why).into(),
+                EngineError::Rejected(why) => EngineError::Rejected(why).into(),
                 other => {
                     if !self.repeatable {
                         self.forget_later(view.ticket.id);
@@ -213,7 +213,7 @@ impl Acquiring<'_> {
         if self.repeatable { refusal.final_word() } else { refusal }
     }
 
-    async fn release(&self, id: TicketId) -> Result<(), Failure> {
+    async fn release(&self, id: TicketId) -> Result<(), EngineError> {
         self.asked.app.engine.submit(self.release_command(id)).await.map(drop)
     }
 
@@ -228,8 +228,8 @@ impl Acquiring<'_> {
         tokio::spawn(async move {
             for _ in 0..CLEAN_UP_TRIES {
                 match app.engine.submit(command.clone()).await {
-                    Ok(_) | Err(Failure::Rejected(_) | Failure::ShuttingDown) => return,
-                    Err(Failure::Overloaded | Failure::Unavailable { .. }) => sleep(CLEAN_UP_PAUSE).await,
+                    Ok(_) | Err(EngineError::Rejected(_) | EngineError::ShuttingDown) => return,
+                    Err(EngineError::Overloaded | EngineError::Unavailable { .. }) => sleep(CLEAN_UP_PAUSE).await,
                 }
             }
         });

@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
-use crate::engine::{CommandResult, Failure};
+use crate::engine::{CommandResult, EngineError};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -174,7 +174,7 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
     let first = if wanted == Precondition::None { Precondition::Absent } else { wanted };
     let made = if first == Precondition::Absent { StatusCode::CREATED } else { StatusCode::OK };
     let (status, told) = match put(first).await {
-        Err(Failure::Rejected(Rejection::Exists)) if wanted == Precondition::None => {
+        Err(EngineError::Rejected(Rejection::Exists)) if wanted == Precondition::None => {
             (StatusCode::OK, put(Precondition::None).await)
         }
         told => (made, told),

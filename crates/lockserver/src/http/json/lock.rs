@@ -5,7 +5,7 @@ use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{examples, view};
-use crate::engine::{CommandResult, Failure};
+use crate::engine::{CommandResult, EngineError};
 use crate::metrics::Span;
 use crate::wall::rfc3339;
 use axum::http::StatusCode;
@@ -158,7 +158,7 @@ pub(super) async fn verify(asked: Asked) -> Answer {
         shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, ..shown };
     }
     let mut response = view::json(StatusCode::OK, &shown);
-    let not_held = |_: &TicketView| Refusal::from(Failure::Rejected(Rejection::NotAHolder)).into_response();
+    let not_held = |_: &TicketView| Refusal::from(EngineError::Rejected(Rejection::NotAHolder)).into_response();
     only_while_held(&mut response, told.standing, not_held);
     Ok(response)
 }

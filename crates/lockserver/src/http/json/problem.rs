@@ -2,7 +2,7 @@
 
 use super::super::auth::{Denied, RefusedBecause};
 use super::view;
-use crate::engine::Failure;
+use crate::engine::EngineError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{ErrorCode, PROBLEM_JSON, Problem};
@@ -136,14 +136,14 @@ impl From<Denied> for Refusal {
     }
 }
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
+impl From<EngineError> for Refusal {
+    fn from(failure: EngineError) -> Self {
         let detail = failure.to_string();
         match failure {
-            Failure::Rejected(why) => Self::rejected(why),
-            Failure::Overloaded => Self::new(ErrorCode::Overloaded, detail),
-            Failure::ShuttingDown => Self::new(ErrorCode::ShuttingDown, detail),
-            Failure::Unavailable { may_have_taken_effect, .. } => {
+            EngineError::Rejected(why) => Self::rejected(why),
+            EngineError::Overloaded => Self::new(ErrorCode::Overloaded, detail),
+            EngineError::ShuttingDown => Self::new(ErrorCode::ShuttingDown, detail),
+            EngineError::Unavailable { may_have_taken_effect, .. } => {
                 let refusal = Self::new(ErrorCode::Unavailable, format!("the store cannot be used now: {detail}"));
                 if may_have_taken_effect { refusal.unsure() } else { refusal }
             }
@@ -212,10 +212,10 @@ mod tests {
 
     #[test]
     fn what_the_engine_cannot_do_now_may_be_repeated() {
-        let unavailable = |may| Failure::Unavailable { reason: "disk full".into(), may_have_taken_effect: may };
+        let unavailable = |may| EngineError::Unavailable { reason: "disk full".into(), may_have_taken_effect: may };
         for (failure, code, unsure) in [
-            (Failure::Overloaded, ErrorCode::Overloaded, false),
-            (Failure::ShuttingDown, ErrorCode::ShuttingDown, false),
+            (EngineError::Overloaded, ErrorCode::Overloaded, false),
+            (EngineError::ShuttingDown, ErrorCode::ShuttingDown, false),
             (unavailable(false), ErrorCode::Unavailable, false),
             (unavailable(true), ErrorCode::Unavailable, true),
         ] {

@@ -13,7 +13,7 @@ use super::app::App;
 use super::auth::{Denied, Who};
 use super::connection::Connection;
 use super::{path, shrink};
-use crate::engine::Failure;
+use crate::engine::EngineError;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -57,7 +57,7 @@ async fn look(
     connection: &Arc<Connection>,
     after: Option<LockName>,
     tickets: usize,
-) -> Result<Arc<LocksPage>, Failure> {
+) -> Result<Arc<LocksPage>, EngineError> {
     let command = Command::ListLocks { after, limit: LISTED_LOCKS_MAX, tickets, among: who.among() };
     let Outcome::Locks(page) = app.engine.look(command, connection.clone()).await?.outcome else {
         unreachable!("a list of locks was asked for")
@@ -70,14 +70,14 @@ async fn first_locks(
     who: &Who,
     connection: &Arc<Connection>,
     after: Option<LockName>,
-) -> Result<Response, Failure> {
+) -> Result<Response, EngineError> {
     let locks = look(app, who, connection, after, 0).await?;
     let (weight, of) = (locks.weight(), app.clone());
     let document = app.reads.make(connection, weight, move || html::overview(&of, &locks)).await?;
     Ok(page(StatusCode::OK, document))
 }
 
-async fn all_locks(app: &App, who: &Who, connection: &Arc<Connection>) -> Result<String, Failure> {
+async fn all_locks(app: &App, who: &Who, connection: &Arc<Connection>) -> Result<String, EngineError> {
     let (mut text, mut after) = (String::new(), None);
     loop {
         let locks = look(app, who, connection, after, LISTED_TICKETS_MAX).await?;
@@ -115,7 +115,7 @@ pub(super) async fn lock(
             };
             app.reads.make(&connection, weight, make).await
         }
-        Err(Failure::Rejected(_)) => return no_lock(&app, wanted),
+        Err(EngineError::Rejected(_)) => return no_lock(&app, wanted),
         Err(failure) => Err(failure),
     };
     shown.unwrap_or_else(|failure| unavailable(&app, wanted, &failure))
@@ -128,7 +128,7 @@ fn no_lock(app: &App, wanted: Wanted) -> Response {
     }
 }
 
-fn unavailable(app: &App, wanted: Wanted, failure: &Failure) -> Response {
+fn unavailable(app: &App, wanted: Wanted, failure: &EngineError) -> Response {
     let text = format!("The locks cannot be shown now: {failure}");
     match wanted {
         Wanted::Page => page(StatusCode::SERVICE_UNAVAILABLE, html::message(app, &text)),

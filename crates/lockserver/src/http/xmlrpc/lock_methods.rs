@@ -3,7 +3,7 @@
 use super::super::app::Place;
 use super::Call;
 use super::codec::Value;
-use crate::engine::{Answer, Failure};
+use crate::engine::{Answer, EngineError};
 use lock_core::limits::INFO_BYTES_MAX;
 use lock_core::text::clean;
 use lock_core::{
@@ -65,11 +65,13 @@ impl Call<'_> {
             let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(lock, id, &info))).await;
             match self.told(answer) {
                 Ok(_) => return pair(true, Value::String(Uuid::from_u128(id.0).to_string())),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
-                Err(Failure::Rejected(Rejection::Full { .. })) | Err(Failure::ShuttingDown) => return refused(BUSY),
-                Err(Failure::Rejected(why)) => return refused(&why.to_string()),
+                Err(EngineError::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
+                Err(EngineError::Rejected(Rejection::Full { .. })) | Err(EngineError::ShuttingDown) => {
+                    return refused(BUSY);
+                }
+                Err(EngineError::Rejected(why)) => return refused(&why.to_string()),
                 // What a try of unknown outcome may have made is cancelled before anybody is served again: nobody knows of it.
-                Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
+                Err(EngineError::Unavailable { .. } | EngineError::Overloaded) => {}
             }
             if !self.try_again(until).await {
                 return refused(BUSY);
@@ -110,9 +112,9 @@ impl Call<'_> {
                     return done(view.is_held());
                 }
                 Ok(_) => return done(false),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
-                Err(Failure::Rejected(_) | Failure::ShuttingDown) => return done(false),
-                Err(Failure::Unavailable { .. } | Failure::Overloaded) => {}
+                Err(EngineError::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
+                Err(EngineError::Rejected(_) | EngineError::ShuttingDown) => return done(false),
+                Err(EngineError::Unavailable { .. } | EngineError::Overloaded) => {}
             }
             if !self.try_again(until).await {
                 return done(false);
@@ -166,11 +168,11 @@ impl Call<'_> {
                     }
                 }
                 Ok(_) => return done(false),
-                Err(Failure::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
-                Err(Failure::Rejected(_)) => return done(false),
-                Err(Failure::ShuttingDown) => return refused(BUSY),
-                Err(Failure::Unavailable { may_have_taken_effect, .. }) => unsure |= may_have_taken_effect,
-                Err(Failure::Overloaded) => {}
+                Err(EngineError::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
+                Err(EngineError::Rejected(_)) => return done(false),
+                Err(EngineError::ShuttingDown) => return refused(BUSY),
+                Err(EngineError::Unavailable { may_have_taken_effect, .. }) => unsure |= may_have_taken_effect,
+                Err(EngineError::Overloaded) => {}
             }
             if !self.try_again(until).await {
                 return refused(BUSY);
@@ -179,18 +181,18 @@ impl Call<'_> {
     }
 
     /// The ticket as it is, if there is one; no sign of life. The failure says that this cannot be known now.
-    async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, Failure> {
+    async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, EngineError> {
         let (lock, caller) = (Some(lock.clone()), self.who.caller_for(lock));
         let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;
         match self.told(answer) {
             Ok(Outcome::Ticket(view)) => Ok(Some(view)),
-            Ok(_) | Err(Failure::Rejected(_)) => Ok(None),
+            Ok(_) | Err(EngineError::Rejected(_)) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
     /// Keeps the receipt of an answer for the moment when it has been written.
-    fn told(&mut self, answer: Answer) -> Result<Outcome, Failure> {
+    fn told(&mut self, answer: Answer) -> Result<Outcome, EngineError> {
         let told = answer?;
         self.receipts.extend(told.receipt);
         Ok(told.outcome)
