@@ -5,7 +5,7 @@ use super::events::Events;
 use super::lanes::{Lanes, Request, Work};
 use super::look::Onlooker;
 use super::term::Status;
-use super::waiters::{GivenUp, Presence, Waiter};
+use super::waiters::{Presence, WaitState, Waiter};
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use lock_core::{Caller, Command};
@@ -80,12 +80,12 @@ impl Handle {
     /// See [`EngineError`].
     pub async fn submit_waiting(&self, command: Command, presence: Arc<dyn Presence>) -> Result<Wait, EngineError> {
         let number = self.next_waiter.fetch_add(1, Ordering::Relaxed);
-        let given_up = Arc::new(GivenUp::default());
+        let wait_state = Arc::new(WaitState::default());
         let shed = command.may_be_shed();
         let (request, answer) = Request::new(command);
-        let request = request.with_waiter(Waiter { number, presence, given_up: given_up.clone() });
+        let request = request.with_waiter(Waiter { number, presence, wait_state: wait_state.clone() });
         self.push(request, shed).await?;
-        Ok(Wait { number, given_up, answer, over: false, lanes: self.lanes.clone() })
+        Ok(Wait { number, wait_state, answer, over: false, lanes: self.lanes.clone() })
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), EngineError> {
@@ -150,7 +150,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Wait {
     number: u64,
-    given_up: Arc<GivenUp>,
+    wait_state: Arc<WaitState>,
     answer: oneshot::Receiver<Answer>,
     over: bool,
     lanes: Arc<Lanes>,
@@ -178,7 +178,7 @@ impl Wait {
 
     fn end(&mut self, lost: bool) {
         self.over = true;
-        self.given_up.set(lost);
+        self.wait_state.set(lost);
         self.lanes.push_report(Work::EndWait { number: self.number, lost });
     }
 }

@@ -55,7 +55,7 @@ pub(crate) enum Attempt {
     Continued,
     /// It waited as the last term ended.
     Replayed {
-        /// [`Registered::made`](super::waiters::Registered).
+        /// [`PendingWait::made`](super::waiters::PendingWait).
         made: bool,
     },
 }

@@ -8,7 +8,7 @@ use super::lanes::{Attempt, Lanes, Request, Work};
 use super::receipt::Receipt;
 use super::standing::Standings;
 use super::term::{Fatal, Pending, Status};
-use super::waiters::{Registered, Waiter, Waiters};
+use super::waiters::{PendingWait, Waiter, Waiters};
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -214,7 +214,7 @@ impl Engine {
                 let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
                 self.register(
                     view.ticket.id,
-                    Registered { waiter, caller, made: delivery == DeliveryKind::Made, reply },
+                    PendingWait { waiter, caller, made: delivery == DeliveryKind::Made, reply },
                     table,
                     tick,
                     replies,
@@ -248,7 +248,7 @@ impl Engine {
         }
     }
 
-    fn register(&mut self, id: TicketId, one: Registered, table: &mut Table, tick: Tick, replies: &mut Vec<Reply>) {
+    fn register(&mut self, id: TicketId, one: PendingWait, table: &mut Table, tick: Tick, replies: &mut Vec<Reply>) {
         let waiter: Waiter = one.waiter.clone();
         self.waiters.add(id, one);
         // Its face may have given up before the command came to its turn.

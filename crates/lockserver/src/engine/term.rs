@@ -5,7 +5,7 @@ use super::clock::Tick;
 use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
 use super::step::Engine;
-use super::waiters::Registered;
+use super::waiters::PendingWait;
 use crate::store::StoreError;
 use lock_core::{Change, Command, ConfigureMode, Force, Outcome, Patch, Precondition, Table, Target, TicketId, WallMs};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -320,7 +320,7 @@ impl Engine {
 }
 
 /// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
-fn again(id: TicketId, one: Registered) -> Request {
+fn again(id: TicketId, one: PendingWait) -> Request {
     let command = Command::WaitOn { id, caller: one.caller };
     Request {
         work: Work::Command(Box::new(command)),

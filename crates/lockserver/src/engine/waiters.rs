@@ -14,11 +14,11 @@ pub trait Presence: Send + Sync {
     fn is_open(&self) -> bool;
 }
 
-/// Whether the face of a waiting request still waits: known at once to both sides.
+/// Whether the handler of a waiting request still waits: known at once to both sides.
 #[derive(Debug, Default)]
-pub(crate) struct GivenUp(AtomicU8);
+pub(crate) struct WaitState(AtomicU8);
 
-impl GivenUp {
+impl WaitState {
     const OVER: u8 = 1;
     const LOST: u8 = 2;
 
@@ -41,8 +41,8 @@ pub(crate) struct Waiter {
     /// Never given twice while the process runs.
     pub(crate) number: u64,
     pub(crate) presence: Arc<dyn Presence>,
-    /// The face has given up, even if the engine has not heard of it yet.
-    pub(crate) given_up: Arc<GivenUp>,
+    /// Its handler has given up, even if the engine has not heard of it yet.
+    pub(crate) wait_state: Arc<WaitState>,
 }
 
 impl fmt::Debug for Waiter {
@@ -54,18 +54,18 @@ impl fmt::Debug for Waiter {
 impl Waiter {
     /// Whether its client could be told of a grant. One that only waits no longer could: it is still to be answered.
     pub(crate) fn is_open(&self) -> bool {
-        self.given_up.get() != Some(true) && self.presence.is_open()
+        self.wait_state.get() != Some(true) && self.presence.is_open()
     }
 
-    /// Whether its face has given up, and then whether its client is gone.
+    /// Whether its handler has given up, and then whether its client is gone.
     pub(crate) fn given_up(&self) -> Option<bool> {
-        self.given_up.get().map(|lost| lost || !self.presence.is_open())
+        self.wait_state.get().map(|lost| lost || !self.presence.is_open())
     }
 }
 
 /// A waiter that the core knows of.
 #[derive(Debug)]
-pub(crate) struct Registered {
+pub(crate) struct PendingWait {
     pub(crate) waiter: Waiter,
     pub(crate) caller: Caller,
     /// Its request made the ticket, and nothing but its answer names it.
@@ -76,12 +76,12 @@ pub(crate) struct Registered {
 /// All waiters.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    by_ticket: HashMap<TicketId, Vec<Registered>>,
+    by_ticket: HashMap<TicketId, Vec<PendingWait>>,
     tickets: HashMap<u64, TicketId>,
 }
 
 impl Waiters {
-    pub(crate) fn add(&mut self, id: TicketId, waiter: Registered) {
+    pub(crate) fn add(&mut self, id: TicketId, waiter: PendingWait) {
         self.tickets.insert(waiter.waiter.number, id);
         self.by_ticket.entry(id).or_default().push(waiter);
     }
@@ -97,7 +97,7 @@ impl Waiters {
     }
 
     /// Takes one out by its number.
-    pub(crate) fn remove(&mut self, number: u64) -> Option<(TicketId, Registered)> {
+    pub(crate) fn remove(&mut self, number: u64) -> Option<(TicketId, PendingWait)> {
         let id = self.tickets.remove(&number)?;
         let all = self.by_ticket.get_mut(&id)?;
         let index = all.iter().position(|one| one.waiter.number == number)?;
@@ -109,7 +109,7 @@ impl Waiters {
     }
 
     /// Takes all of a ticket out.
-    pub(crate) fn take(&mut self, id: TicketId) -> Vec<Registered> {
+    pub(crate) fn take(&mut self, id: TicketId) -> Vec<PendingWait> {
         let all = self.by_ticket.remove(&id).unwrap_or_default();
         for one in &all {
             self.tickets.remove(&one.waiter.number);
@@ -118,7 +118,7 @@ impl Waiters {
     }
 
     /// Takes everybody out, tickets in order.
-    pub(crate) fn take_all(&mut self) -> Vec<(TicketId, Registered)> {
+    pub(crate) fn take_all(&mut self) -> Vec<(TicketId, PendingWait)> {
         self.tickets.clear();
         let mut all: Vec<_> = self.by_ticket.drain().collect();
         all.sort_unstable_by_key(|(id, _)| *id);
