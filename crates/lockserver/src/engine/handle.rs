@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, EngineError};
 use super::events::Events;
-use super::lanes::{Lanes, Request, Work};
 use super::look::Onlooker;
+use super::request_queue::{Request, RequestQueue, Work};
 use super::term::Status;
 use super::waiters::{Presence, WaitState, Waiter};
 use crate::audit::Audit;
@@ -21,7 +21,7 @@ const MEASURE_TIME: Duration = Duration::from_secs(2);
 /// Sends requests to the engine. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) request_queue: Arc<RequestQueue>,
     pub(crate) status: Arc<Status>,
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,
@@ -42,7 +42,7 @@ impl Handle {
         let (shed, looks) = (command.may_be_shed(), command.only_looks());
         let (request, answer) = Request::new(command);
         if looks {
-            self.noting_shed(self.lanes.push_look(request))?;
+            self.noting_shed(self.request_queue.push_look(request))?;
         } else {
             self.push(request, shed).await?;
         }
@@ -57,7 +57,7 @@ impl Handle {
         assert!(command.only_looks(), "nobody may be passed over who wants more than to look");
         let (mut request, answer) = Request::new(command);
         request.onlooker = Some(Onlooker(presence));
-        self.noting_shed(self.lanes.push_look(request))?;
+        self.noting_shed(self.request_queue.push_look(request))?;
         // Its client has gone.
         answer.await.unwrap_or(Err(EngineError::Overloaded))
     }
@@ -85,14 +85,14 @@ impl Handle {
         let (request, answer) = Request::new(command);
         let request = request.with_waiter(Waiter { number, presence, wait_state: wait_state.clone() });
         self.push(request, shed).await?;
-        Ok(Wait { number, wait_state, answer, over: false, lanes: self.lanes.clone() })
+        Ok(Wait { number, wait_state, answer, over: false, request_queue: self.request_queue.clone() })
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), EngineError> {
         if !shed {
-            return self.lanes.push_urgent(request).await;
+            return self.request_queue.push_urgent(request).await;
         }
-        self.noting_shed(self.lanes.push_ordinary(request))
+        self.noting_shed(self.request_queue.push_ordinary(request))
     }
 
     fn noting_shed(&self, pushed: Result<(), EngineError>) -> Result<(), EngineError> {
@@ -106,7 +106,7 @@ impl Handle {
     /// Has the metrics say how the locks are now. False if the engine cannot tell, or not soon enough.
     pub async fn measure(&self) -> bool {
         let (request, answer) = Request::measure();
-        let measured = async { self.lanes.push_look(request).is_ok() && matches!(answer.await, Ok(Ok(_))) };
+        let measured = async { self.request_queue.push_look(request).is_ok() && matches!(answer.await, Ok(Ok(_))) };
         timeout(MEASURE_TIME, measured).await.unwrap_or(false)
     }
 
@@ -136,13 +136,13 @@ impl Handle {
 
     /// What has been sent and not yet taken by the engine.
     #[must_use]
-    pub fn lanes(&self) -> &Lanes {
-        &self.lanes
+    pub fn request_queue(&self) -> &RequestQueue {
+        &self.request_queue
     }
 
     /// Takes nothing more in; the engine answers what it has and ends.
     pub fn close(&self) {
-        self.lanes.close();
+        self.request_queue.close();
     }
 }
 
@@ -153,7 +153,7 @@ pub struct Wait {
     wait_state: Arc<WaitState>,
     answer: oneshot::Receiver<Answer>,
     over: bool,
-    lanes: Arc<Lanes>,
+    request_queue: Arc<RequestQueue>,
 }
 
 impl Wait {
@@ -179,7 +179,7 @@ impl Wait {
     fn end(&mut self, lost: bool) {
         self.over = true;
         self.wait_state.set(lost);
-        self.lanes.push_report(Work::EndWait { number: self.number, lost });
+        self.request_queue.push_report(Work::EndWait { number: self.number, lost });
     }
 }
 

@@ -3,7 +3,7 @@
 use super::answer::{Answer, CommandResult, EngineError, Rendered, send_reply};
 use super::clock::Tick;
 use super::events::EventId;
-use super::lanes::{Request, Work};
+use super::request_queue::{Request, Work};
 use super::standing::Standing;
 use super::step::Engine;
 use super::waiters::Presence;
@@ -59,7 +59,7 @@ impl Engine {
         let mut seen: Vec<Seen> = Vec::new();
         // Whoever asks what has been seen already costs nothing more.
         while let Some(request) =
-            self.lanes.take_look(|next| visits > 0 || seen.iter().any(|one| next.asks(&one.command)))
+            self.request_queue.take_look(|next| visits > 0 || seen.iter().any(|one| next.asks(&one.command)))
         {
             visits = visits.saturating_sub(1);
             if request.is_pointless() {
@@ -100,7 +100,7 @@ impl Engine {
 
     /// While there is no term, nobody sees anything.
     pub(crate) fn refuse_looks(&mut self) {
-        let looks = std::iter::from_fn(|| self.lanes.take_look(|_| true)).collect();
+        let looks = std::iter::from_fn(|| self.request_queue.take_look(|_| true)).collect();
         self.refuse(looks);
     }
 }

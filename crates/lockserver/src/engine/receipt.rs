@@ -1,6 +1,6 @@
 //! Whether an answer that told of a ticket was delivered, and what that means for the ticket (rules 5 and 6).
 
-use super::lanes::Lanes;
+use super::request_queue::RequestQueue;
 use lock_core::{Command, TicketId};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -39,17 +39,17 @@ pub struct Receipt {
     activity_seq: AtomicU64,
     made: bool,
     told: AtomicBool,
-    lanes: Weak<Lanes>,
+    request_queue: Weak<RequestQueue>,
 }
 
 impl Receipt {
-    pub(crate) fn new(lanes: &Arc<Lanes>, id: TicketId, activity_seq: u64, made: bool) -> Arc<Self> {
+    pub(crate) fn new(request_queue: &Arc<RequestQueue>, id: TicketId, activity_seq: u64, made: bool) -> Arc<Self> {
         Arc::new(Self {
             id,
             activity_seq: AtomicU64::new(activity_seq),
             made,
             told: AtomicBool::new(false),
-            lanes: Arc::downgrade(lanes),
+            request_queue: Arc::downgrade(request_queue),
         })
     }
 
@@ -69,9 +69,9 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !*self.told.get_mut()
-            && let Some(lanes) = self.lanes.upgrade()
+            && let Some(request_queue) = self.request_queue.upgrade()
         {
-            lanes.report(Command::Undelivered {
+            request_queue.report(Command::Undelivered {
                 id: self.id,
                 activity_seq: *self.activity_seq.get_mut(),
                 made: self.made,

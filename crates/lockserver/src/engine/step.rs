@@ -4,8 +4,8 @@ use super::answer::{CommandResult, DeliveryKind, EngineError, Rendered, Reply, s
 use super::clock::{ServiceClock, Tick};
 use super::events::{EventId, Events};
 use super::handle::Handle;
-use super::lanes::{Attempt, Lanes, Request, Work};
 use super::receipt::Receipt;
+use super::request_queue::{Attempt, Request, RequestQueue, Work};
 use super::standing::Standings;
 use super::term::{Fatal, Pending, Status};
 use super::waiters::{PendingWait, Waiter, Waiters};
@@ -57,7 +57,7 @@ pub struct Engine {
     /// Where the store has lost commits, nothing is granted before somebody has looked.
     pub(crate) pause_in_doubt: bool,
     clock: ServiceClock,
-    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) request_queue: Arc<RequestQueue>,
     /// Requests that need another step, ahead of all others.
     pub(crate) unfinished: Vec<Request>,
     /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
@@ -76,10 +76,11 @@ impl Engine {
     /// The same, which writes down who did what.
     #[must_use]
     pub fn audited(store: Box<dyn Store>, audit: Audit) -> (Self, Handle) {
-        let (lanes, events, status) = (Lanes::new(), Arc::new(Events::default()), Arc::new(Status::default()));
+        let (request_queue, events, status) =
+            (RequestQueue::new(), Arc::new(Events::default()), Arc::new(Status::default()));
         let (metrics, next_waiter) = (Arc::new(Metrics::default()), Arc::new(AtomicU64::new(1)));
         let handle = Handle {
-            lanes: lanes.clone(),
+            request_queue: request_queue.clone(),
             status: status.clone(),
             events: events.clone(),
             metrics: metrics.clone(),
@@ -106,7 +107,7 @@ impl Engine {
             began_at: 0,
             pause_in_doubt: false,
             clock: ServiceClock::default(),
-            lanes,
+            request_queue,
             unfinished: Vec::new(),
             owed: Vec::new(),
             activity_seqs: BTreeMap::new(),
@@ -297,9 +298,9 @@ impl Engine {
         if view.ended().is_some() || delivery == DeliveryKind::Nothing {
             None
         } else if delivery == DeliveryKind::Made {
-            Some(Receipt::new(&self.lanes, id, view.activity_seq, true))
+            Some(Receipt::new(&self.request_queue, id, view.activity_seq, true))
         } else if view.picked_up {
-            let new = || Receipt::new(&self.lanes, id, view.activity_seq, false);
+            let new = || Receipt::new(&self.request_queue, id, view.activity_seq, false);
             let receipt = receipts.entry(id).or_insert_with(new);
             receipt.extend(view.activity_seq);
             Some(receipt.clone())

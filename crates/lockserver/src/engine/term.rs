@@ -2,8 +2,8 @@
 
 use super::answer::{DeliveryKind, EngineError, Reply, send_reply};
 use super::clock::Tick;
-use super::lanes::{Attempt, Request, Work};
 use super::pulse::Pulse;
+use super::request_queue::{Attempt, Request, Work};
 use super::step::Engine;
 use super::waiters::PendingWait;
 use crate::store::StoreError;

@@ -3,7 +3,7 @@
 use super::answer::CommandResult;
 use super::clock::Tick;
 use super::handle::Handle;
-use super::lanes::{Lanes, Request};
+use super::request_queue::{Request, RequestQueue};
 use super::step::Engine;
 use super::term::Fatal;
 use crate::audit::Audit;
@@ -81,10 +81,10 @@ pub fn start_audited(
         assert!(configured.is_some(), "a term has begun, so the configuration was answered");
     }
     let (end, ended) = oneshot::channel();
-    let lanes = Abandoned(handle.lanes.clone());
+    let request_queue = Abandoned(handle.request_queue.clone());
     let run = move || {
-        let result = run(&mut engine, &lanes.0, &clocks);
-        drop(lanes);
+        let result = run(&mut engine, &request_queue.0, &clocks);
+        drop(request_queue);
         // The store is closed before the process may end, so that what is left is one file.
         drop(engine);
         drop(end.send(result));
@@ -96,8 +96,8 @@ pub fn start_audited(
     Ok((handle, Running { ended }))
 }
 
-/// Ends the lanes however the thread ends, by a panic too: nobody may wait for an engine that has ended.
-struct Abandoned(Arc<Lanes>);
+/// Ends the queues however the thread ends, by a panic too: nobody may wait for an engine that has ended.
+struct Abandoned(Arc<RequestQueue>);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
@@ -105,10 +105,10 @@ impl Drop for Abandoned {
     }
 }
 
-fn run(engine: &mut Engine, lanes: &Lanes, clocks: &Clocks) -> Result<(), Fatal> {
+fn run(engine: &mut Engine, request_queue: &RequestQueue, clocks: &Clocks) -> Result<(), Fatal> {
     loop {
         let due = engine.due_in_ms().unwrap_or(LOOK_MS).min(LOOK_MS);
-        let Some(batch) = lanes.take(Duration::from_millis(due)) else {
+        let Some(batch) = request_queue.take(Duration::from_millis(due)) else {
             return engine.finish(clocks.tick());
         };
         let began = Instant::now();

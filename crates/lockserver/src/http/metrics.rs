@@ -34,7 +34,7 @@ pub(super) async fn show(
     let format = Format::wanted(&accept.collect::<Vec<_>>().join(","));
     let measured = app.engine.measure().await;
     let (waiting, streams) = app.taken();
-    let (urgent, ordinary) = app.engine.lanes().lengths();
+    let (urgent, ordinary) = app.engine.request_queue().lengths();
     let ready = app.engine.status().trouble().is_none() && !*app.stop.borrow();
     let Counts { written: audited, lost: audit_lost, waiting: audit_waiting } = app.engine.audit().counts();
     let scrape = Scrape { ready, measured, urgent, ordinary, waiting, streams, audited, audit_lost, audit_waiting };

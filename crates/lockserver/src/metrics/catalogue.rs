@@ -82,11 +82,11 @@ pub(super) const BUSY: Family = counter(
     "lockserver_engine_busy_seconds",
     "Time that the engine spent in steps, commits included; it has one thread, so a rate of 1 is all there is.",
 );
-pub(super) const LANE: Family =
-    gauge("lockserver_engine_lane_requests", "Requests that have not reached the engine yet, by lane.");
+pub(super) const QUEUE: Family =
+    gauge("lockserver_engine_queue_requests", "Requests that have not reached the engine yet, by queue.");
 pub(super) const SHED: Family = counter(
     "lockserver_engine_shed_requests",
-    "Requests that were turned away because their lane was full; nothing was done for them.",
+    "Requests that were turned away because their queue was full; nothing was done for them.",
 );
 pub(super) const TERMS: Family =
     counter("lockserver_engine_terms", "Terms that began: 1 from the start, and 1 each time the store worked again.");

@@ -15,9 +15,9 @@ pub struct Scrape {
     pub ready: bool,
     /// The locks were measured just now. If not, nothing is said of how they are: old numbers would be wrong ones.
     pub measured: bool,
-    /// Requests in the urgent lane.
+    /// Requests in the urgent queue.
     pub urgent: usize,
-    /// Requests in the ordinary lane.
+    /// Requests in the ordinary queue.
     pub ordinary: usize,
     /// Requests that wait for a grant.
     pub waiting: usize,
@@ -59,8 +59,8 @@ impl Metrics {
         let engine = &self.engine;
         text.family(&of::BATCH).histogram(&[], &engine.batch);
         text.family(&of::BUSY).value(&[], engine.busy_seconds());
-        let mut lanes = text.family(&of::LANE);
-        lanes.value(&[("lane", "urgent")], scrape.urgent).value(&[("lane", "ordinary")], scrape.ordinary);
+        let mut queues = text.family(&of::QUEUE);
+        queues.value(&[("queue", "urgent")], scrape.urgent).value(&[("queue", "ordinary")], scrape.ordinary);
         text.family(&of::SHED).value(&[], engine.shed.get());
         text.family(&of::TERMS).value(&[], engine.terms.get());
         text.family(&of::COMMIT).histogram(&[], &engine.commits);

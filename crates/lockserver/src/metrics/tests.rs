@@ -365,7 +365,7 @@ fn the_configuration_and_connections_are_told() {
     assert_eq!(value(&text, "lockserver_connections"), Some(1.0));
     assert_eq!(value(&text, "lockserver_connections_accepted_total"), Some(2.0));
     assert_eq!(value(&text, "lockserver_connections_timed_out_total{reason=\"stalled\"}"), Some(1.0));
-    assert_eq!(value(&text, "lockserver_engine_lane_requests{lane=\"ordinary\"}"), Some(2.0));
+    assert_eq!(value(&text, "lockserver_engine_queue_requests{queue=\"ordinary\"}"), Some(2.0));
     assert_eq!(value(&text, "lockserver_waiting_requests"), Some(3.0));
     assert_eq!(value(&text, "lockserver_event_streams"), Some(4.0));
 }

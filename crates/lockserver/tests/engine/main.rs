@@ -1,9 +1,9 @@
-//! The engine's promises, one by one: lanes, terms, receipts, waiting, the clock. No threads; time is an argument.
+//! The engine's promises, one by one: queues, terms, receipts, waiting, the clock. No threads; time is an argument.
 
-mod lanes;
 mod looks;
 mod metrics;
 mod receipts;
+mod request_queue;
 mod rig;
 mod standing;
 mod steps;

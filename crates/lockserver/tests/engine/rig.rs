@@ -259,7 +259,7 @@ impl Rig {
     /// A step so many milliseconds later, with all that has arrived.
     pub(crate) fn try_step(&mut self, later: u64) -> Result<(), Fatal> {
         self.mono_ms += later;
-        let batch = self.handle.lanes().take(Duration::ZERO).expect("the lanes are open");
+        let batch = self.handle.request_queue().take(Duration::ZERO).expect("the queues are open");
         self.engine.step(self.tick(), batch)
     }
 

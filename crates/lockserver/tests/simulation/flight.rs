@@ -56,12 +56,12 @@ impl Call {
     /// Sends a command that may wait.
     ///
     /// # Errors
-    /// If the lanes are full or closed.
+    /// If the queues are full or closed.
     pub(crate) fn wait(handle: &Handle, command: Command, connection: Arc<Connection>) -> Result<Self, EngineError> {
         let handle = handle.clone();
         let mut future: Pending<Result<Wait, EngineError>> =
             Box::pin(async move { handle.submit_waiting(command, connection).await });
-        poll(future.as_mut()).expect("there is room in the lanes").map(Self::Wait)
+        poll(future.as_mut()).expect("there is room in the queues").map(Self::Wait)
     }
 
     /// The answer, if it is there.

@@ -1,4 +1,4 @@
-//! The way to the engine: two bounded lanes, the urgent one drained first, so that overload sheds only new tickets and reads;
+//! The way to the engine: two bounded queues, the urgent one drained first, so that overload sheds only new tickets and reads;
 //! and one for those who only look, which is drained when everything else is done (see `look`).
 
 use super::answer::{Answer, EngineError};
@@ -11,8 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Requests that each lane holds.
-const LANE_MAX: usize = 10_000;
+/// Requests that each queue holds.
+const QUEUE_MAX: usize = 10_000;
 /// Requests of one step, at most.
 const BATCH_MAX: usize = 5000;
 
@@ -121,18 +121,18 @@ impl Queues {
     }
 }
 
-/// The lanes.
+/// The requests that the engine has not taken yet.
 #[derive(Debug)]
-pub struct Lanes {
+pub struct RequestQueue {
     queues: Mutex<Queues>,
     arrived: Condvar,
-    /// Room in the urgent lane: who finds none waits for it, and nothing is shed.
+    /// Room in the urgent queue: who finds none waits for it, and nothing is shed.
     urgent_room: Semaphore,
 }
 
-impl Lanes {
+impl RequestQueue {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { queues: Mutex::default(), arrived: Condvar::new(), urgent_room: Semaphore::new(LANE_MAX) })
+        Arc::new(Self { queues: Mutex::default(), arrived: Condvar::new(), urgent_room: Semaphore::new(QUEUE_MAX) })
     }
 
     fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
@@ -146,7 +146,7 @@ impl Lanes {
         if queues.closed {
             return Err(EngineError::ShuttingDown);
         }
-        if queues.ordinary.len() >= LANE_MAX {
+        if queues.ordinary.len() >= QUEUE_MAX {
             return Err(EngineError::Overloaded);
         }
         queues.ordinary.push_back(request);
@@ -206,7 +206,7 @@ impl Lanes {
     }
 
     /// Waits until something has arrived, at most this long, and takes what fits a step; those who only look stay for
-    /// its end. `None` once the lanes are closed and empty.
+    /// its end. `None` once the queues are closed and empty.
     pub fn take(&self, timeout: Duration) -> Option<Vec<Request>> {
         let empty = |queues: &mut Queues| queues.is_empty() && !queues.closed;
         let (mut queues, _) =
@@ -224,7 +224,7 @@ impl Lanes {
         Some(batch)
     }
 
-    /// Requests in the urgent lane, and in the ordinary one and behind it.
+    /// Requests in the urgent queue, and in the ordinary one and behind it.
     #[must_use]
     pub fn lengths(&self) -> (usize, usize) {
         let queues = self.queues();
@@ -257,21 +257,21 @@ mod tests {
 
     #[test]
     fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
-        let lanes = Lanes::new();
+        let request_queue = RequestQueue::new();
         let verify = || Command::Verify { lock: LockName::new("x").unwrap(), token: 1 };
         let (request, mut ordinary) = Request::new(verify());
-        lanes.push_ordinary(request).unwrap();
+        request_queue.push_ordinary(request).unwrap();
         let (request, mut look) = Request::measure();
-        lanes.push_look(request).unwrap();
+        request_queue.push_look(request).unwrap();
         let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
-        lanes.queues().urgent.push_back(request);
-        lanes.abandon();
+        request_queue.queues().urgent.push_back(request);
+        request_queue.abandon();
         let gone = Err(oneshot::error::TryRecvError::Closed);
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
         assert_eq!(look.try_recv().map(drop), gone);
-        assert_eq!(lanes.push_ordinary(Request::new(verify()).0).unwrap_err(), EngineError::ShuttingDown);
-        assert_eq!(lanes.push_look(Request::measure().0).unwrap_err(), EngineError::ShuttingDown);
-        assert!(lanes.take(Duration::ZERO).is_none());
+        assert_eq!(request_queue.push_ordinary(Request::new(verify()).0).unwrap_err(), EngineError::ShuttingDown);
+        assert_eq!(request_queue.push_look(Request::measure().0).unwrap_err(), EngineError::ShuttingDown);
+        assert!(request_queue.take(Duration::ZERO).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Two lanes: overload sheds only new tickets and reads, and what gives permits back goes first.
+//! Two queues: overload sheds only new tickets and reads, and what gives permits back goes first.
 
 use crate::rig::{Coming, Rig, acquire, get, now, release, renew, ticket};
 use lock_core::{Command, IfBusy, Rejection};
@@ -14,7 +14,7 @@ fn overload_sheds_only_new_tickets_and_reads() {
         assert_eq!(rig.at_once(shed.clone()).unwrap_err(), EngineError::Overloaded, "{shed:?}");
     }
     assert_eq!(rig.handle.metrics().engine.shed.get(), 2);
-    assert_eq!(rig.handle.lanes().lengths(), (0, 10_000));
+    assert_eq!(rig.handle.request_queue().lengths(), (0, 10_000));
     for kept in [renew(1), get(1, true, false), release(1)] {
         let mut answer = rig.send(kept);
         rig.step(1);
@@ -46,7 +46,7 @@ fn closed_lanes_take_nothing_in_and_still_answer_what_they_have() {
     assert_eq!(rig.at_once(get(1, false, false)).unwrap_err(), EngineError::ShuttingDown);
     rig.step(1);
     assert!(ticket(&now(&mut sent)).is_held());
-    assert!(rig.handle.lanes().take(Duration::ZERO).is_none(), "closed and empty");
+    assert!(rig.handle.request_queue().take(Duration::ZERO).is_none(), "closed and empty");
 }
 
 #[test]
