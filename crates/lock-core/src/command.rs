@@ -175,7 +175,7 @@ pub enum Command {
         /// A new lease from now on.
         ttl: Option<Ms>,
     },
-    /// A waiting request is over. Sent by the face, once for each command that was told to wait.
+    /// A waiting request is over. Sent by the protocol, once for each command that was told to wait.
     EndWait {
         /// The ticket.
         id: TicketId,

@@ -9,7 +9,7 @@ use crate::{
 /// A ticket as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketView {
-    /// All that is durable of it. A face shows the id to the ticket's maker only.
+    /// All that is durable of it. A protocol shows the id to the client that made the ticket only.
     pub ticket: TicketRecord,
     /// Tickets before it in the queue; 0 unless it is queued.
     pub ahead: u64,

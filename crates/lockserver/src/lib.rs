@@ -1,6 +1,6 @@
 //! The lockserver daemon: a library with every part, and a thin binary.
 //!
-//! A request goes from `http` (a face decodes it) to `engine` (one thread applies it to the table of `lock-core`), to
+//! A request goes from `http` (a protocol decodes it) to `engine` (one thread applies it to the table of `lock-core`), to
 //! `store` (the commit), and back. `daemon` starts and stops all that; `config` says with which settings.
 
 // Words that cannot be written must not end anything: `say` writes them.

@@ -1,5 +1,5 @@
 //! Who may do what: keys, rights, and the locks that they are for. It decides; where a request carries its key, and what
-//! a refusal looks like, the faces know.
+//! a refusal looks like, the protocols know.
 
 mod key;
 mod pattern;

@@ -1,7 +1,7 @@
 //! The audit log: who was given what, who gave it back or lost it and why, who changed what, and who was refused. One JSON
 //! object a line, described in docs/security.md.
 //!
-//! A leaf: the engine tells it what has become durable, the faces who administered and who was refused, the daemon where it
+//! A leaf: the engine tells it what has become durable, the protocols who administered and who was refused, the daemon where it
 //! is written. A thread of its own writes, so that nobody waits for its disk. While that disk is full its lines wait, as many
 //! as [`AUDIT_LINES_WAITING_MAX`]; what is beyond is counted, and the audit log itself says how many lines it lost.
 

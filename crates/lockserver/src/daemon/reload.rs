@@ -45,7 +45,7 @@ pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
     }
 }
 
-/// What the faces go by. `listens_on`: the addresses by which the server can be reached.
+/// What the protocols go by. `listens_on`: the addresses by which the server can be reached.
 pub(super) fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
     let Config { access, trusted_proxies, allowed_hosts, allowed_origins, .. } = config.clone();
     let mut own_names = config::own_names(listens_on);

@@ -1,4 +1,4 @@
-//! The async face of the engine.
+//! The async side of the engine.
 
 use super::answer::{Answer, EngineError};
 use super::events::Events;

@@ -18,7 +18,7 @@ const SHARED_MAX: usize = 16;
 /// time. With fewer of them, whoever asks hears how they are at that moment.
 const MEASURED_LOCKS_A_MS: usize = 100;
 
-/// Whose client a look is for, if its face says so.
+/// Whose client a look is for, if its protocol says so.
 #[derive(Clone)]
 pub(crate) struct Onlooker(pub(crate) Arc<dyn Presence>);
 

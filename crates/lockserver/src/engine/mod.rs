@@ -1,4 +1,4 @@
-//! The engine: one thread that owns the table and the store, and the async face in front of it.
+//! The engine: one thread that owns the table and the store, and the async handle in front of it.
 //!
 //! A request goes `Handle` -> `request_queue` -> `thread` -> `step` -> store -> reply. The rule that holds the whole together,
 //! *nobody is told what is not durable*, is the function `Engine::conclude` in `step.rs`.

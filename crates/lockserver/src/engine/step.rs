@@ -252,7 +252,7 @@ impl Engine {
     fn register(&mut self, id: TicketId, one: PendingWait, table: &mut Table, tick: Tick, replies: &mut Vec<Reply>) {
         let waiter: Waiter = one.waiter.clone();
         self.waiters.add(id, one);
-        // Its face may have given up before the command came to its turn.
+        // Its handler may have given up before the command came to its turn.
         if let Some(lost) = waiter.given_up() {
             self.end_wait(table, tick, waiter.number, lost, replies);
         }

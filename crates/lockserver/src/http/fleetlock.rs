@@ -7,7 +7,7 @@ use super::app::App;
 use super::auth::{self, Denied, RefusedBecause, Who};
 use super::body;
 use super::holder::{self, Taken};
-use super::routes::Face;
+use super::routes::Protocol;
 use crate::access::Right;
 use crate::engine::EngineError;
 use axum::Json;
@@ -86,7 +86,7 @@ async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockNa
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     match LockName::new(&format!("{prefix}{group}")) {
         Ok(lock) if !group.is_empty() && group.chars().all(fine) => {
-            who.may(Right::Use, &lock).map_err(|denied| auth::refusal(Face::FleetLock, denied))?;
+            who.may(Right::Use, &lock).map_err(|denied| auth::refusal(Protocol::FleetLock, denied))?;
             Ok((lock, id))
         }
         _ => Err(bad("invalid_group", "a group has letters, digits, dots and hyphens".to_owned())),

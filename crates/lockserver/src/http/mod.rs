@@ -1,7 +1,7 @@
-//! The faces of lockserver: HTTP protocols in front of the engine.
+//! Front ends: the HTTP protocols in front of the engine.
 //!
-//! `connection` owns the sockets, `router` shows every route on one screen, and each face has a folder or file of its own.
-//! A face decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
+//! `connection` owns the sockets, `router` shows every route on one screen, and each protocol has a folder or file of its own.
+//! A protocol decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
 
 mod app;
 mod auth;
@@ -25,5 +25,5 @@ pub mod xmlrpc;
 pub use app::{App, Live};
 pub use auth::AuthSettings;
 pub use router::{entries, router};
-pub use routes::{Entry, Face, Need};
+pub use routes::{Entry, Need, Protocol};
 pub use service::{Configured, ReloadRequest, Service};

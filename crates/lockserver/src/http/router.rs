@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::auth::{self, Gate};
-use super::routes::{Entry, Face, Need, Routes};
+use super::routes::{Entry, Need, Protocol, Routes};
 use super::{fleetlock, health, json, metrics, page, reads, shrink, terraform, xmlrpc};
 use crate::access::Right::{Observe, Use};
 use axum::Router;
@@ -12,29 +12,29 @@ use axum::response::{IntoResponse, Response};
 use lock_api::routes;
 
 fn all() -> Routes {
-    let page = Routes::of(Face::Page)
+    let page = Routes::of(Protocol::Page)
         .get("/", Need::Right(Observe), page::overview)
         .get("/locks/{lock}", Need::Right(Observe), page::lock)
         // What the page is made of; it holds no data.
         .get("/page/{version}/{file}", Need::Nothing, page::asset);
-    let public = Routes::of(Face::Plain)
+    let public = Routes::of(Protocol::Plain)
         .get(routes::HEALTHZ, Need::Nothing, health::alive)
         .get(routes::READYZ, Need::Nothing, health::ready)
         .get(routes::METRICS, Need::Right(Observe), metrics::show);
-    // Which lock a call is about stands in its body; the face looks.
-    let xmlrpc = Routes::of(Face::XmlRpc).post("/", Need::Right(Use), xmlrpc::call).post(
+    // Which lock a call is about stands in its body; the protocol looks.
+    let xmlrpc = Routes::of(Protocol::XmlRpc).post("/", Need::Right(Use), xmlrpc::call).post(
         "/RPC2",
         Need::Right(Use),
         xmlrpc::call,
     );
-    let fleetlock = Routes::of(Face::FleetLock)
+    let fleetlock = Routes::of(Protocol::FleetLock)
         .post(routes::FLEETLOCK_LOCK, Need::Right(Use), fleetlock::lock)
         .post(routes::FLEETLOCK_UNLOCK, Need::Right(Use), fleetlock::unlock)
         // For clients whose base URL has a path of its own.
         .post("/fleetlock/v1/pre-reboot", Need::Right(Use), fleetlock::lock)
         .post("/fleetlock/v1/steady-state", Need::Right(Use), fleetlock::unlock);
     // LOCK and UNLOCK are methods that no router knows.
-    let terraform = Routes::of(Face::Plain).any(routes::TERRAFORM, Need::Right(Use), terraform::call);
+    let terraform = Routes::of(Protocol::Plain).any(routes::TERRAFORM, Need::Right(Use), terraform::call);
     page.and(public).and(xmlrpc).and(json::routes()).and(fleetlock).and(terraform)
 }
 

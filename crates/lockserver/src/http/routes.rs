@@ -19,9 +19,9 @@ pub enum Need {
     Right(Right),
 }
 
-/// How a route refuses, in the words of its protocol.
+/// The protocol of a route: it decides in which words the route refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum Protocol {
     /// A problem of RFC 9457.
     Json,
     /// FleetLock's `kind` and `value`.
@@ -43,21 +43,21 @@ pub struct Entry {
     pub path: &'static str,
     /// What it takes.
     pub need: Need,
-    /// How it refuses.
-    pub face: Face,
+    /// Its protocol.
+    pub protocol: Protocol,
 }
 
 /// Routes in the making.
 pub(super) struct Routes {
     router: Router<App>,
     entries: Vec<Entry>,
-    face: Face,
+    protocol: Protocol,
 }
 
 impl Routes {
     /// None yet; those to come refuse like this.
-    pub(super) fn of(face: Face) -> Self {
-        Self { router: Router::new(), entries: Vec::new(), face }
+    pub(super) fn of(protocol: Protocol) -> Self {
+        Self { router: Router::new(), entries: Vec::new(), protocol }
     }
 
     fn on<H, T>(mut self, method: Method, path: &'static str, need: Need, handler: H) -> Self
@@ -67,7 +67,7 @@ impl Routes {
     {
         let filter = MethodFilter::try_from(method.clone()).expect("a method that the router knows");
         self.router = self.router.route(path, on(filter, handler));
-        self.entries.push(Entry { method: Some(method), path, need, face: self.face });
+        self.entries.push(Entry { method: Some(method), path, need, protocol: self.protocol });
         self
     }
 
@@ -94,7 +94,7 @@ impl Routes {
     /// For every method, also those that no router knows.
     pub(super) fn any<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, need: Need, handler: H) -> Self {
         self.router = self.router.route(path, any(handler));
-        self.entries.push(Entry { method: None, path, need, face: self.face });
+        self.entries.push(Entry { method: None, path, need, protocol: self.protocol });
         self
     }
 

@@ -1,4 +1,4 @@
-//! What the faces know of the process around them: its store, its configuration, and how to have that read again.
+//! What the protocols know of the process around them: its store, its configuration, and how to have that read again.
 
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::limits::WARNINGS_TOLD_MAX;
@@ -18,7 +18,7 @@ pub struct Configured {
     pub warnings: Vec<String>,
 }
 
-/// The process around the faces.
+/// The process around the protocols.
 #[derive(Debug)]
 pub struct Service {
     /// When it began.

@@ -1,6 +1,6 @@
 //! What the server counts and measures, and how that reads for Prometheus.
 //!
-//! A leaf: engine, faces and daemon put numbers in, `/metrics` takes them out. Nothing in here decides anything, waits for
+//! A leaf: engine, protocols and daemon put numbers in, `/metrics` takes them out. Nothing in here decides anything, waits for
 //! anything, or is asked by a rule; the simulation runs with it and never looks.
 //!
 //! `catalogue` names every metric (docs/metrics.md is the same list for people, and a test holds the two together),

@@ -1,7 +1,7 @@
 //! `/openapi.json` and the router say the same, and every call has its examples.
 
 use super::harness::Server;
-use lockserver::http::{Face, Need, entries};
+use lockserver::http::{Need, Protocol, entries};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -29,8 +29,8 @@ async fn it_leaves_nothing_out() {
     let document = server.get("/openapi.json").await.ok();
     for entry in entries() {
         // The page, XML-RPC and the protocols of others are described elsewhere.
-        let public = entry.need == Need::Nothing && entry.face != Face::Page;
-        let api = entry.face == Face::Json || public || entry.path == "/metrics";
+        let public = entry.need == Need::Nothing && entry.protocol != Protocol::Page;
+        let api = entry.protocol == Protocol::Json || public || entry.path == "/metrics";
         let method = entry.method.map_or_else(String::new, |method| method.as_str().to_lowercase());
         let described = document["paths"][entry.path][&method].is_object();
         assert_eq!(described, api, "{method} {}", entry.path);

@@ -136,7 +136,7 @@ async fn escapes_in_a_path_are_undone_once() {
         server.call(method, path, &["Authorization: Bearer lsk_ci"], "{}").await.status
     };
     assert_eq!(call("GET", "/v1/locks/%6Fne").await, 200);
-    // This is the lock "%6Fne", which the key is not for, on every face.
+    // This is the lock "%6Fne", which the key is not for, in every protocol.
     for (method, path) in [
         ("GET", "/v1/locks/%256Fne"),
         ("POST", "/v1/locks/%256Fne/tickets"),

@@ -239,7 +239,7 @@ impl Client {
         })
     }
 
-    /// Hears what became of a request. False if its answer is thrown away by the face: a wait without success leaves
+    /// Hears what became of a request. False if its answer is thrown away by the handler: a wait without success leaves
     /// nothing behind, unless the place was to be kept.
     pub(crate) fn hear(&mut self, ask: Ask, heard: Heard<'_>, dice: &mut Dice, mono: u64) -> bool {
         let answer = match heard {
@@ -264,7 +264,7 @@ impl Client {
                 let held = view.ticket.state == State::Held;
                 if ask == Ask::Make && !held && !self.keep {
                     if self.new.is_some() {
-                        // Known by its request only, which the face now withdraws.
+                        // Known by its request only, which the handler now withdraws.
                         self.phase = Phase::Ending;
                     } else {
                         self.forget();

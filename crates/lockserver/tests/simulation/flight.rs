@@ -1,4 +1,4 @@
-//! Requests on their way: through the engine's own face, polled instead of awaited.
+//! Requests on their way: through the engine's own handle, polled instead of awaited.
 
 use crate::client::Ask;
 use lock_core::Command;
@@ -37,7 +37,7 @@ fn poll<T>(future: Pin<&mut dyn Future<Output = T>>) -> Option<T> {
     }
 }
 
-/// What the face holds while a request is under way.
+/// What the handler holds while a request is under way.
 pub(crate) enum Call {
     Once(Pending<Answer>),
     Wait(Wait),

@@ -1,6 +1,6 @@
 //! No, in the words of each protocol.
 
-use super::super::routes::Face;
+use super::super::routes::Protocol;
 use super::super::{fleetlock, json, xmlrpc};
 use super::record::RefusedBecause;
 use super::who::Denied;
@@ -12,26 +12,26 @@ use axum::response::{IntoResponse, Response};
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"lockserver\", charset=\"UTF-8\"");
 
-/// The refusal as this face says it.
-pub(in crate::http) fn refusal(face: Face, denied: Denied) -> Response {
+/// The refusal in the words of this protocol.
+pub(in crate::http) fn refusal(protocol: Protocol, denied: Denied) -> Response {
     let (unauthorized, because) = (denied.unauthorized, RefusedBecause(denied.text.clone()));
-    let mut response = match face {
-        Face::Json => json::denied(denied),
-        Face::FleetLock => fleetlock::denied(denied),
-        Face::XmlRpc if !unauthorized => xmlrpc::denied(&denied),
-        Face::XmlRpc | Face::Page | Face::Plain => {
+    let mut response = match protocol {
+        Protocol::Json => json::denied(denied),
+        Protocol::FleetLock => fleetlock::denied(denied),
+        Protocol::XmlRpc if !unauthorized => xmlrpc::denied(&denied),
+        Protocol::XmlRpc | Protocol::Page | Protocol::Plain => {
             plain(if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }, &denied.text)
         }
     };
     if unauthorized {
-        let challenge = if face == Face::Json { BEARER } else { BASIC };
+        let challenge = if protocol == Protocol::Json { BEARER } else { BASIC };
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response.extensions_mut().insert(because);
     response
 }
 
-/// A refusal that is the same for every face: the request comes from where it must not, or too often.
+/// A refusal that is the same for every protocol: the request comes from where it must not, or too often.
 pub(super) fn plain(status: StatusCode, text: &str) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, format!("{text}\n")).into_response()

@@ -18,7 +18,7 @@ mod view;
 
 use super::app::Place;
 use super::auth::Denied;
-use super::routes::{Face, Need, Routes};
+use super::routes::{Need, Protocol, Routes};
 use super::shrink;
 use crate::access::Right::{Admin, Observe, Use};
 use asked::Asked;
@@ -35,7 +35,7 @@ pub(super) use view::{expected_wait, now_ms, time_left};
 /// The routes of this API.
 pub(super) fn routes() -> Routes {
     let (observe, r#use, admin) = (Need::Right(Observe), Need::Right(Use), Need::Right(Admin));
-    Routes::of(Face::Json)
+    Routes::of(Protocol::Json)
         .get(routes::LOCKS, observe, lock::list)
         .get(routes::LOCK, observe, lock::get)
         .put(routes::LOCK, admin, change::put)

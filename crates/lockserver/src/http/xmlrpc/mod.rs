@@ -1,4 +1,4 @@
-//! The XML-RPC face: what clients of 0.36 speak.
+//! The XML-RPC protocol: what clients of 0.36 speak.
 //!
 //! An unmodified client dies of any fault and of any status but 200, so nothing transient is one: it is answered as "not
 //! yet" or "server busy, try again" (design, section 6). Faults are for what will never work.
@@ -11,7 +11,7 @@ mod system_methods;
 use super::app::{App, attach};
 use super::auth::{self, Denied, RefusedBecause, Who};
 use super::connection::{Connection, Guard, guard};
-use super::routes::Face;
+use super::routes::Protocol;
 use crate::access::Right;
 use crate::engine::{Receipt, Standing};
 use axum::extract::{Request, State};
@@ -95,7 +95,7 @@ pub(super) async fn call(
             response
         }
         Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
-        Err(Refused::Denied(denied)) => auth::refusal(Face::XmlRpc, denied),
+        Err(Refused::Denied(denied)) => auth::refusal(Protocol::XmlRpc, denied),
     };
     if let Some(why) = on_its_way.refused {
         response.extensions_mut().insert(RefusedBecause(why));

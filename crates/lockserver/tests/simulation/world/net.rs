@@ -96,9 +96,9 @@ impl World {
         }
     }
 
-    /// The face drops a request: its connection is gone.
+    /// The handler drops a request: its connection is gone.
     pub(super) fn vanish(&mut self, flight: Flight) {
-        // A face may drop a request before its socket is known to be closed.
+        // A handler may drop a request before its socket is known to be closed.
         if let Some(connection) = flight.connection.as_ref().filter(|_| self.dice.permille(700)) {
             connection.break_off();
         }
