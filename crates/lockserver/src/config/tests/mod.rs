@@ -1,4 +1,4 @@
-//! The room's behaviour through its front door: trees of files in, configuration or messages out.
+//! The module's behaviour through its front door: trees of files in, configuration or messages out.
 
 mod keys;
 mod legacy;
