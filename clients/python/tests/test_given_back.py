@@ -65,7 +65,7 @@ def test_where_no_more_may_wait_the_place_is_kept(make_server: MakeServer) -> No
     for place, thread in enumerate(threads, 1):
         thread.start()
         wait_until(functools.partial(is_queued, place), "one more in the queue")
-    # Longer than the tickets live without a sign of life.
+    # Longer than the tickets live without a heartbeat.
     begin = time.monotonic()
     wait_until(lambda: time.monotonic() - begin > 8, "more than a lease")
     assert server.queued() == 5

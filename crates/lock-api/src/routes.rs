@@ -18,7 +18,7 @@ pub const VERIFY: &str = "/v1/locks/{lock}/verify";
 pub const TICKETS: &str = "/v1/tickets";
 /// One ticket by its id.
 pub const TICKET: &str = "/v1/tickets/{id}";
-/// A sign of life.
+/// A heartbeat.
 pub const RENEW: &str = "/v1/tickets/{id}/renew";
 /// Server-Sent Events.
 pub const EVENTS: &str = "/v1/events";

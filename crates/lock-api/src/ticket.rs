@@ -91,7 +91,7 @@ pub struct Acquire {
     /// How long to wait on the server for the grant, at most 60.
     #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 60))]
     pub wait_s: Seconds,
-    /// How long the ticket lives without a sign of life; capped by the lock's `max_ttl_s`, the answer tells the one given.
+    /// How long the ticket lives without a heartbeat; capped by the lock's `max_ttl_s`, the answer tells the one given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
@@ -148,9 +148,9 @@ pub enum EndedAs {
     Released,
     /// Withdrawn by its client.
     Cancelled,
-    /// No sign of life while queued.
+    /// No heartbeat while queued.
     Expired,
-    /// No sign of life while held.
+    /// No heartbeat while held.
     Forgotten,
     /// Held too long.
     Overdue,
@@ -188,7 +188,7 @@ pub struct Ticket {
     pub token: Option<u64>,
     /// Tickets before it in the queue.
     pub ahead: u64,
-    /// The queue passes it over until its client shows life.
+    /// The queue passes it over until its client sends a heartbeat.
     pub dormant: bool,
     /// Higher goes first.
     pub priority: i8,
@@ -206,7 +206,7 @@ pub struct Ticket {
     pub held_at: Option<String>,
     /// When it ended.
     pub ended_at: Option<String>,
-    /// When it ends without another sign of life: its lease or its longest hold, whichever is over first; `null` for never,
+    /// When it ends without another heartbeat: its lease or its longest hold, whichever is over first; `null` for never,
     /// or while a request waits for it.
     pub expires_at: Option<String>,
     /// The same as a duration from now, which needs no common clock.

@@ -33,7 +33,7 @@ pub struct AcquireOptions {
     pub permits: Permits,
     /// How long to wait: for ever if there is none, not at all if it is zero.
     pub wait: Option<Duration>,
-    /// How long the ticket lives without a sign of life; the server's default if there is none.
+    /// How long the ticket lives without a heartbeat; the server's default if there is none.
     pub ttl: Option<Duration>,
     /// Who or what this is for, shown to everybody who looks.
     pub info: String,
@@ -161,7 +161,7 @@ impl<'a> Attempt<'a> {
             match self.client.ask(&waiting).await {
                 Ok(answer) => (sent, ticket) = answer,
                 // The server has no room for another request that waits. The place in the queue is ours all the same: we
-                // keep it with a sign of life, look, and try again later.
+                // keep it with a heartbeat, look, and try again later.
                 Err(error) if error.code() == Some(ErrorCode::LimitReached) => {
                     let lives = ticket.ttl_s.map_or(NO_ROOM_PAUSE, |ttl| Duration::from(ttl) / 4);
                     tokio::time::sleep(jitter(no_room).min(slice).min(lives)).await;

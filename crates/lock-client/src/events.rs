@@ -37,7 +37,7 @@ pub struct Events {
     last_id: Option<String>,
     open: Option<(Response, Parser, String)>,
     ready: VecDeque<Frame>,
-    /// Rounds that failed since the last sign of life, and when they began.
+    /// Rounds that failed since the last byte from the server, and when they began.
     failing: Option<(u32, Instant)>,
 }
 

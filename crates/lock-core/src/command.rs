@@ -153,7 +153,7 @@ pub enum Command {
         id: TicketId,
         /// Who asks.
         caller: Caller,
-        /// It is a sign of life even if it neither waits nor picks up (`get_lock`).
+        /// It is a heartbeat even if it neither waits nor picks up (`get_lock`).
         renew: bool,
         /// Wait on the server while it is queued.
         wait: bool,
@@ -166,7 +166,7 @@ pub enum Command {
         /// Who asked.
         caller: Caller,
     },
-    /// A sign of life.
+    /// A heartbeat.
     Renew {
         /// The ticket.
         id: TicketId,

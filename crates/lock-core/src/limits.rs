@@ -117,7 +117,7 @@ pub const STREAMS_WINDOW_BYTES: u32 = 256 * 1024;
 pub const STREAMS_HEAD_BYTES_MAX: usize = 4 << 20;
 /// Most header fields of a request; hyper has the same bound for HTTP/1.
 pub const HEAD_FIELDS_MAX: usize = 100;
-/// How long an HTTP/2 client with requests under way may be silent before it is asked for a sign of life, and how long
+/// How long an HTTP/2 client with requests under way may be silent before it is sent a PING, and how long
 /// it may take to give one.
 pub const PING_TIME_MS: Ms = 5000;
 /// Plain bytes read ahead on a TLS connection, to see that the client said good-bye.

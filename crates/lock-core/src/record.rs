@@ -109,7 +109,7 @@ pub enum Permits {
     All,
 }
 
-/// How long a ticket lives without a sign of life (rule 4).
+/// How long a ticket lives without a heartbeat (rule 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {
     /// As the lock's settings say.
@@ -136,9 +136,9 @@ pub enum EndedAs {
     Released,
     /// Its client withdrew it while it was queued.
     Cancelled,
-    /// No sign of life while it was queued.
+    /// No heartbeat while it was queued.
     Expired,
-    /// No sign of life while it was held.
+    /// No heartbeat while it was held.
     Forgotten,
     /// Held longer than `max_hold`.
     Overdue,
@@ -194,7 +194,7 @@ impl EndedAs {
 /// Where a ticket is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// In the queue. A dormant one is skipped until its next sign of life.
+    /// In the queue. A dormant one is skipped until its next heartbeat.
     Queued {
         /// Skipped for now.
         dormant: bool,

@@ -13,13 +13,13 @@ pub struct TicketView {
     pub ticket: TicketRecord,
     /// Tickets before it in the queue; 0 unless it is queued.
     pub ahead: u64,
-    /// Time until its lease ends without another sign of life; `None` for never, or while a request waits for it.
+    /// Time until its lease ends without another heartbeat; `None` for never, or while a request waits for it.
     pub expires_in: Option<Ms>,
     /// Time until it has been held for as long as it may be, whatever is renewed; `None` for never, or unless it is held.
     pub overdue_in: Option<Ms>,
     /// The lease it has in its present state.
     pub ttl: Option<Ms>,
-    /// Changes with each sign of life; goes back in [`crate::Command::Undelivered`].
+    /// Changes with each heartbeat; goes back in [`crate::Command::Undelivered`].
     pub activity_seq: u64,
     /// This answer is the one that picked it up.
     pub picked_up: bool,
@@ -53,7 +53,7 @@ impl TicketView {
         600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names)
     }
 
-    /// Time until it surely ends without another sign of life: its lease or its longest hold, whichever is over first.
+    /// Time until it surely ends without another heartbeat: its lease or its longest hold, whichever is over first.
     #[must_use]
     pub fn ends_in(&self) -> Option<Ms> {
         self.expires_in.into_iter().chain(self.overdue_in).min()

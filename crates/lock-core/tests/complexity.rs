@@ -67,7 +67,7 @@ impl Shop {
         self.table.apply(self.at(), &Command::Acquire(new)).expect("there is room");
     }
 
-    /// The holder goes, the next one is granted and picks up, somebody in the middle shows life, and a new one comes.
+    /// The holder goes, the next one is granted and picks up, somebody in the middle sends a heartbeat, and a new one comes.
     fn turn(&mut self) {
         self.now += 1;
         self.table.begin_step(self.now);

@@ -218,7 +218,7 @@ pub fn is_over(socket: &impl AsFd) -> bool {
     }
 }
 
-/// How long ago the peer's kernel gave its last sign of life on a TCP connection.
+/// How long ago the peer's kernel last answered on a TCP connection.
 ///
 /// # Errors
 /// When the socket is no TCP socket.

@@ -154,7 +154,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
                 }
             })
             .collect();
-        commands.iter().for_each(|command| table.sign_of_life(command));
+        commands.iter().for_each(|command| table.heartbeat(command));
         let absent: BTreeSet<TicketId> = world.absent.iter().copied().collect();
         let at = StepContext { now, wall: now, is_connected: &|id| !absent.contains(&id) };
         table.expire(at);

@@ -175,7 +175,7 @@ class _Attempt:
                 sent, ticket = yield from ask(self.core, call)
             except LimitReached:
                 # The server has no room for another request that waits. The place in the queue is ours all the same: we keep
-                # it with a sign of life, look, and try again later.
+                # it with a heartbeat, look, and try again later.
                 lives = NO_ROOM_PAUSE_S if ticket.ttl_s is None else ticket.ttl_s / 4
                 yield Pause(min(jitter(no_room), wait, lives))
                 no_room = min(2 * no_room, NO_ROOM_PAUSE_S)

@@ -27,7 +27,7 @@ def of_ticket(ticket_id: str, more: str = "") -> str:
 
 def renewal(ticket_id: str, ttl_s: float | None = None, retry: Retry | None = None, timeout_s: float | None = None,
             until: float | None = None) -> Call:  # fmt: skip
-    """A sign of life."""
+    """A heartbeat."""
     body = None if ttl_s is None else {"ttl_s": ttl_s}
     return Call("POST", of_ticket(ticket_id, "/renew"), body=body, retry=retry, timeout_s=timeout_s, until=until)
 

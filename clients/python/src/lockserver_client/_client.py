@@ -75,7 +75,7 @@ class Client(Administration):
         """Take permits of a lock, and renew them until they are released.
 
         Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
-        keeps them for us without a sign of life (`None`: what the lock says). `info` is shown to everybody who looks; by default
+        keeps them for us without a heartbeat (`None`: what the lock says). `info` is shown to everybody who looks; by default
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
         `on_lost` is called by another thread when the permits are lost.
 

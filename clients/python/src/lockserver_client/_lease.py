@@ -141,7 +141,7 @@ class Lease:
 
 
 def _lasts(ticket: Ticket) -> float | None:
-    """For how long it is held without another sign of life: the lease, or what is left of the longest hold."""
+    """For how long it is held without another heartbeat: the lease, or what is left of the longest hold."""
     return min((one for one in (ticket.ttl_s, ticket.expires_in_s) if one is not None), default=None)
 
 

@@ -48,8 +48,8 @@ impl Table {
         }
     }
 
-    /// The live ticket that this command is a sign of life of (rule 5).
-    pub(super) fn shows_life(&self, command: &Command) -> Option<TicketId> {
+    /// The live ticket that this command is a heartbeat of (rule 5).
+    pub(super) fn heartbeat_of(&self, command: &Command) -> Option<TicketId> {
         let alive = |ticket: &Ticket| ticket.is_live().then_some(ticket.id);
         match command {
             Command::Get { lock, id, caller, renew, wait } => {
@@ -162,14 +162,14 @@ impl Table {
         self.told(at, id, true, false)
     }
 
-    /// A sign of life by the very request that is being answered: its client is there, whatever became of others that
+    /// A heartbeat by the very request that is being answered: its client is there, whatever became of others that
     /// wait for the same ticket.
     pub(super) fn record_activity_of_caller(&mut self, at: StepContext<'_>, id: TicketId) {
         let is_connected = |other: TicketId| other == id || (at.is_connected)(other);
         self.record_activity(StepContext { is_connected: &is_connected, ..at }, id);
     }
 
-    /// A waiting request is over. It was a sign of life all the while; if its client is gone and nobody else waits, the
+    /// A waiting request is over. It was a heartbeat all the while; if its client is gone and nobody else waits, the
     /// ticket is skipped, in its place, until its client is back (rule 5).
     pub(super) fn end_wait(&mut self, at: StepContext<'_>, id: TicketId, lost: bool) -> Outcome {
         let Some(ticket) = self.tickets.get_mut(&id) else {

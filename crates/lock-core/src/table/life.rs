@@ -1,4 +1,4 @@
-//! The steps of a ticket's life: signs of life, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
+//! The steps of a ticket's life: heartbeats, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
 
 use super::{StepContext, Table, Timer};
 use crate::command::Command;
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Table {
-    /// Rule 9: a sign of life that came with this step's batch is counted before anything expires. Call it with every
+    /// Rule 9: a heartbeat that came with this step's batch is counted before anything expires. Call it with every
     /// command of the batch. What else the command does follows when it is applied.
-    pub fn sign_of_life(&mut self, command: &Command) {
-        if let Some(id) = self.shows_life(command) {
+    pub fn heartbeat(&mut self, command: &Command) {
+        if let Some(id) = self.heartbeat_of(command) {
             self.ticket_mut(id).restored = false;
             self.restart_lease(id);
         }
@@ -54,7 +54,7 @@ impl Table {
         }
     }
 
-    /// A sign of life: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
+    /// A heartbeat: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
     pub(super) fn record_activity(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket_mut(id);
         ticket.activity_seq += 1;
@@ -157,7 +157,7 @@ impl Table {
         self.emit_transition(at, id, Transition::Held);
     }
 
-    /// Held -> granted: the answer that told its client was lost, and there was no sign of life since (rule 5).
+    /// Held -> granted: the answer that told its client was lost, and there was no heartbeat since (rule 5).
     pub(super) fn revert_claim(&mut self, at: StepContext<'_>, id: TicketId) {
         self.drop_hold_timer(id);
         let ticket = self.ticket(id);

@@ -43,7 +43,7 @@ pub struct StepContext<'a> {
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one, and [`Table::after_gap`] if the
 ///    process stood still for longer than service time counts;
-/// 2. [`Table::sign_of_life`] for each command of the batch, *before* anything expires (rule 9);
+/// 2. [`Table::heartbeat`] for each command of the batch, *before* anything expires (rule 9);
 /// 3. [`Table::expire`];
 /// 4. [`Table::apply`] for each command;
 /// 5. [`Table::take_changes`], which must be durable before any outcome is told to anybody, and with it, or now and then
@@ -114,7 +114,7 @@ pub(crate) struct Ticket {
     pub(crate) lease_until: Option<Ms>,
     /// Requests that wait on the server for it.
     pub(crate) waiting: u32,
-    /// Rises with each sign of life.
+    /// Rises with each heartbeat.
     pub(crate) activity_seq: u64,
     /// Restored from the store and not heard of since: its client may still be looking for the server.
     pub(crate) restored: bool,
@@ -425,7 +425,7 @@ impl Table {
         }
     }
 
-    /// The count of signs of life of each ticket, what [`crate::Command::Undelivered`] is held against. Ended ones are
+    /// The count of heartbeats of each ticket, what [`crate::Command::Undelivered`] is held against. Ended ones are
     /// among them: their end may not have become durable.
     #[must_use]
     pub fn activity_seqs(&self) -> BTreeMap<TicketId, u64> {

@@ -21,7 +21,7 @@ struct Run {
     store: Mirror,
     model: Naive,
     world: World,
-    /// Of each of the world's answers: the model's count of signs of life.
+    /// Of each of the world's answers: the model's count of heartbeats.
     lives: Vec<u64>,
     /// What was done, for the report of a failure.
     trace: Vec<String>,
@@ -127,7 +127,7 @@ impl Run {
         self.model.absent = self.world.absent.clone();
         for act in &step.acts {
             if let Act::Command(command) = act {
-                self.table.sign_of_life(command);
+                self.table.heartbeat(command);
                 if let Some(id) = self.model.signs(command) {
                     self.model.ticket(id).restored = false;
                     self.model.restart_lease(id);

@@ -407,12 +407,12 @@ fn bound_of_what_one_step_ends_by_the_clock() {
     assert_eq!(crowd.step(60_000), 10_000);
     assert_eq!(crowd.table.next_timeout(), Some(60_000), "more is due at once");
     lock_core::invariants::check(&crowd.table).unwrap();
-    // What is late shows life now and stays.
+    // The late one sends a heartbeat now and stays.
     let late = crowd.table.snapshot().tickets.iter().find(|t| t.is_live() && t.id != holder).unwrap().id;
     let renew = Command::Renew { id: late, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
     crowd.now = 60_001;
     crowd.table.begin_step(60_001);
-    crowd.table.sign_of_life(&renew);
+    crowd.table.heartbeat(&renew);
     crowd.table.expire(at(60_001));
     crowd.table.apply(at(60_001), &renew).unwrap();
     assert_eq!(crowd.ended(), 10_000);
@@ -493,7 +493,7 @@ fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
     for id in &ids {
         crowd.table.apply(at(0), &renew(*id)).unwrap();
     }
-    assert!(crowd.table.take_changes().is_empty(), "signs of life alone need no commit");
+    assert!(crowd.table.take_changes().is_empty(), "heartbeats alone need no commit");
     // What is dirty for another reason is written with that.
     crowd.release(ids[0]);
     let mut seen: Vec<TicketId> = Vec::new();

@@ -3,7 +3,7 @@
 use crate::scenario::play;
 
 #[test]
-fn rule_04_a_queued_ticket_expires_after_its_last_sign_of_life() {
+fn rule_04_a_queued_ticket_expires_after_its_last_heartbeat() {
     play(
         "lock san size=1 expiration=90
          a takes san ttl=3600 -> held 0
@@ -54,7 +54,7 @@ fn rule_04_a_grant_not_picked_up_goes_to_the_end_of_its_priority_and_sleeps() {
 }
 
 #[test]
-fn rule_04_a_dormant_ticket_may_be_granted_by_its_sign_of_life() {
+fn rule_04_a_dormant_ticket_may_be_granted_by_its_heartbeat() {
     play(
         "lock san size=1 grace=10
          a asks san -> granted 0
@@ -82,7 +82,7 @@ fn rule_04_grace_is_at_least_a_second() {
 }
 
 #[test]
-fn rule_04_a_holder_without_a_sign_of_life_is_forgotten() {
+fn rule_04_a_holder_without_a_heartbeat_is_forgotten() {
     play(
         "lock san size=2 max_lock=20
          a takes san -> held 0
@@ -258,7 +258,7 @@ fn rule_05_get_lock_and_renew_always_renew_and_a_read_only_while_it_waits_or_pic
 }
 
 #[test]
-fn rule_05_a_waiting_request_is_a_sign_of_life_all_the_while() {
+fn rule_05_a_waiting_request_is_a_heartbeat_all_the_while() {
     play(
         "lock san size=1
          a takes san ttl=3600 -> held 0
@@ -341,7 +341,7 @@ fn rule_05_an_answer_that_was_not_delivered_is_granted_again_with_a_new_grace() 
 }
 
 #[test]
-fn rule_05_a_later_sign_of_life_outweighs_an_undelivered_answer() {
+fn rule_05_a_later_heartbeat_outweighs_an_undelivered_answer() {
     play(
         "lock san size=1 grace=10
          a asks san -> granted 0

@@ -3,7 +3,7 @@
 use crate::scenario::play;
 
 #[test]
-fn rule_09_signs_of_life_in_a_batch_count_before_expiry() {
+fn rule_09_heartbeats_in_a_batch_count_before_expiry() {
     play(
         "lock san size=3 grace=10 max_lock=60
          a takes san -> held 0
@@ -39,7 +39,7 @@ fn rule_09_a_repeated_request_in_the_batch_counts_before_expiry() {
 }
 
 #[test]
-fn rule_09_what_is_refused_is_no_sign_of_life() {
+fn rule_09_what_is_refused_is_no_heartbeat() {
     play(
         "lock san size=1 max_lock=20
          lock other size=1
@@ -224,7 +224,7 @@ fn rule_09_a_grant_that_nobody_may_know_of_stands_in_nobodys_way_after_a_crash()
 }
 
 #[test]
-fn rule_09_a_place_that_nobody_may_know_of_is_passed_over_until_its_next_sign_of_life() {
+fn rule_09_a_place_that_nobody_may_know_of_is_passed_over_until_its_next_heartbeat() {
     play(
         "lock san size=1 expiration=100
          a takes san ttl=600 -> held 0
@@ -330,7 +330,7 @@ fn rule_09_an_answer_that_was_lost_before_the_crash_leaves_no_grant_behind_it() 
 }
 
 #[test]
-fn rule_09_what_is_not_written_yet_costs_no_more_than_a_sign_of_life() {
+fn rule_09_what_is_not_written_yet_costs_no_more_than_a_heartbeat() {
     play(
         "lock san size=1 grace=10 expiration=600
          a takes san ttl=600 -> held 0
@@ -354,7 +354,7 @@ fn rule_09_what_is_not_written_yet_costs_no_more_than_a_sign_of_life() {
 }
 
 #[test]
-fn rule_09_a_sign_of_life_in_the_first_batch_comes_before() {
+fn rule_09_a_heartbeat_in_the_first_batch_comes_before() {
     play(
         "lock san size=1
          a asks san -> granted 0

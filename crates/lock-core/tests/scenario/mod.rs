@@ -117,7 +117,7 @@ impl Stage {
         }
         for act in &acts {
             if let Act::Tell(_, command) = act {
-                self.table.sign_of_life(command);
+                self.table.heartbeat(command);
             }
         }
         let absent = self.absent.clone();

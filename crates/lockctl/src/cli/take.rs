@@ -60,7 +60,7 @@ pub(crate) struct Run {
     pub(crate) lock: Vec<String>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
-    /// The lease: how long after the last sign of life the server holds it for us; at least 3 x (--kill-after + 1)
+    /// The lease: how long after the last heartbeat the server holds it for us; at least 3 x (--kill-after + 1)
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Duration,
     /// Time between TERM and KILL when the lease is lost

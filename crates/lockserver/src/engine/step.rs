@@ -169,7 +169,7 @@ impl Engine {
         }
         for request in &batch {
             if let Work::Command(command) = &request.work {
-                table.sign_of_life(command);
+                table.heartbeat(command);
             }
         }
         {

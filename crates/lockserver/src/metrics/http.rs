@@ -70,7 +70,7 @@ pub enum TimedOut {
     Idle,
     /// The head of a request did not come to its end.
     Head,
-    /// The client, with requests under way on HTTP/2, gave no sign of life when it was asked for one.
+    /// The client, with requests under way on HTTP/2, did not answer a PING in time.
     Silent,
     /// The client took no byte of its answer.
     Stalled,

@@ -88,7 +88,7 @@ fn rule_6_the_answer_that_made_a_ticket_is_lost_and_the_ticket_with_it() {
 }
 
 #[test]
-fn a_sign_of_life_makes_a_late_loss_harmless() {
+fn a_heartbeat_makes_a_late_loss_harmless() {
     let mut rig = Rig::new(1);
     let slow = rig.ask(Command::Acquire(named(1, IfBusy::Refuse, "r")));
     rig.ask(renew(1)).unwrap();
@@ -142,7 +142,7 @@ fn a_verification_in_the_same_batch_says_nothing_about_delivery() {
 }
 
 #[test]
-fn two_answers_of_one_step_are_both_lost_though_the_later_one_was_a_sign_of_life() {
+fn two_answers_of_one_step_are_both_lost_though_the_later_one_was_a_heartbeat() {
     let mut rig = Rig::new(1);
     drop(rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..named(1, IfBusy::Queue, "r") })));
     let (mut told, mut renewed) = (rig.send(get(1, true, false)), rig.send(renew(1)));

@@ -8,7 +8,7 @@ use lockserver::engine::{EventId, Reset};
 use std::sync::Arc;
 
 #[test]
-fn rule_9_a_sign_of_life_in_the_batch_counts_before_anything_expires() {
+fn rule_9_a_heartbeat_in_the_batch_counts_before_anything_expires() {
     let mut rig = Rig::new(5);
     rig.hold(acquire(1, IfBusy::Refuse));
     rig.hold(acquire(2, IfBusy::Refuse));
@@ -178,7 +178,7 @@ fn rule_9_what_a_client_knows_is_written_with_the_next_commit_or_with_the_clock(
     }
     let before = commits(&rig);
     rig.ask(get(2, true, false)).unwrap();
-    assert_eq!((commits(&rig), rig.acknowledged(2)), (before, false), "a sign of life alone needs no commit");
+    assert_eq!((commits(&rig), rig.acknowledged(2)), (before, false), "a heartbeat alone needs no commit");
     rig.ask(renew(1)).unwrap();
     confirm(&rig.ask(Command::Acquire(acquire(4, IfBusy::Queue))));
     assert_eq!((commits(&rig), rig.acknowledged(1), rig.acknowledged(2)), (before + 1, true, true), "it went along");

@@ -18,7 +18,7 @@ fn rule_3_a_connected_client_is_answered_in_the_step_of_its_grant() {
         rig.step(2000);
         rig.ask(crate::rig::renew(1)).unwrap();
     }
-    assert!(waited(&mut wait).is_none(), "a waiting request is a sign of life all the while");
+    assert!(waited(&mut wait).is_none(), "a waiting request is a heartbeat all the while");
     rig.ask(release(1)).unwrap();
     assert!(ticket(&waited(&mut wait).unwrap()).is_held());
 }

@@ -15,7 +15,7 @@ pub(crate) struct Facts {
     pub(crate) commands: Vec<Command>,
     /// Tickets that a command of this step is about.
     pub(crate) touched: BTreeSet<TicketId>,
-    /// Of those, the ones that it is a sign of life of.
+    /// Of those, the ones that it is a heartbeat of.
     pub(crate) alive: BTreeSet<TicketId>,
     /// Tickets that an open connection waits for.
     pub(crate) awaited: BTreeSet<TicketId>,
@@ -207,7 +207,7 @@ impl Durable {
                 "rule 9: a lease ended {} ms too early after a gap: {after:?}",
                 facts.floor - now
             );
-            assert!(!facts.alive.contains(&after.id), "rule 9: its sign of life is in this batch: {after:?}");
+            assert!(!facts.alive.contains(&after.id), "rule 9: its heartbeat is in this batch: {after:?}");
         };
         match how {
             EndedAs::Released | EndedAs::Cancelled => {}

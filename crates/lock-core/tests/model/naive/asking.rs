@@ -146,7 +146,7 @@ impl Naive {
         self.describe(id)
     }
 
-    /// `life`: signs of life up to the answer that was not delivered.
+    /// `life`: heartbeats up to the answer that was not delivered.
     pub(crate) fn undelivered(&mut self, id: TicketId, life: u64, made: bool) -> Words {
         let Some(ticket) = self.find(id) else {
             return "done".into();

@@ -43,7 +43,7 @@ impl Naive {
         self.restart_lease(id);
     }
 
-    /// A sign of life by the request that is being answered: its own client is there.
+    /// A heartbeat by the request that is being answered: its own client is there.
     pub(crate) fn record_activity(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
         ticket.life += 1;

@@ -25,7 +25,7 @@ pub(crate) struct Ticket {
     /// End of its lease.
     pub(crate) until: Option<Ms>,
     pub(crate) waiting: u32,
-    /// Signs of life so far.
+    /// Heartbeats so far.
     pub(crate) life: u64,
     /// From the store, and not heard of since.
     pub(crate) restored: bool,

@@ -73,7 +73,7 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a connection may be idle.
     pub idle_time: Duration,
-    /// HTTP/2 with requests under way: how long the peer may be silent before it is asked for a sign of life, and how
+    /// HTTP/2 with requests under way: how long the peer may be silent before it is sent a PING, and how
     /// long it may take to give one.
     pub ping_time: Duration,
     /// How long a peer may take no byte of an answer that is being written.

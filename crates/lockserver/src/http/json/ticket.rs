@@ -34,7 +34,7 @@ pub(super) fn describe() -> Vec<Call> {
             .query_number("limit", 1000, "At most so many, 1,000 without this")
             .query_text("cursor", "17", "The `next` of the page before")
             .answer::<Tickets>(200, "The tickets", json!({"tickets": [examples::ticket(false)]})),
-        Call::new(HttpMethod::Post, routes::RENEW, "renew", "Show a sign of life")
+        Call::new(HttpMethod::Post, routes::RENEW, "renew", "Send a heartbeat")
             .body::<Renew>(json!({"ttl_s": 120}), false)
             .answer::<Ticket>(200, "The ticket, with the lease that it was given", examples::ticket(true))
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::Gone]),

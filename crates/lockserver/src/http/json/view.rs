@@ -132,7 +132,7 @@ pub(super) fn ended_as(how: EndedAs) -> lock_api::EndedAs {
     }
 }
 
-/// How long a ticket still lives without another sign of life. What was left when that was decided has become less since, by
+/// How long a ticket still lives without another heartbeat. What was left when that was decided has become less since, by
 /// the flush to the disk or because the process stood still: nobody is promised more than is kept.
 pub(in crate::http) fn time_left(view: &TicketView) -> Option<Ms> {
     let age = wall::mono_ms().saturating_sub(view.moment.mono);

@@ -180,7 +180,7 @@ impl Call<'_> {
         }
     }
 
-    /// The ticket as it is, if there is one; no sign of life. The failure says that this cannot be known now.
+    /// The ticket as it is, if there is one; no heartbeat. The failure says that this cannot be known now.
     async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, EngineError> {
         let (lock, caller) = (Some(lock.clone()), self.who.caller_for(lock));
         let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;

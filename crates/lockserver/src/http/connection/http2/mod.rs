@@ -98,7 +98,7 @@ fn say_goodbye(mut http: Http<WatchedFrames<Tls>, Bytes>, end: &End) {
     }
 }
 
-/// Asks a peer with requests under way for a sign of life when it is silent. The kernel's own probes tell whether its
+/// Sends a PING to a silent peer with requests under way. The kernel's own probes tell whether its
 /// machine is there; what stands between may be a proxy, though, or its program may hang.
 struct Pings {
     pings: Option<PingPong>,
