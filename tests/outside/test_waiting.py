@@ -83,7 +83,7 @@ def test_two_requests_for_one_ticket_get_the_same_answer(server, connect):
     assert (first.answer(), second.answer()) == ([True, True], [True, True])
 
 
-def test_a_grant_that_nobody_picks_up_goes_to_the_next(make_server, connect):
+def test_a_grant_that_nobody_claims_goes_to_the_next(make_server, connect):
     server = make_server({"DEFAULT_LOCK_GRACE_TIME": 1}).start()
     connection = connect(server)
     absent = connection.query("asks and never comes")

@@ -22,7 +22,7 @@ pub enum EventKind {
     Granted,
     /// Its client knows.
     Held,
-    /// Nobody picked the grant up; back in the queue.
+    /// Nobody claimed the grant; back in the queue.
     Lapsed,
     /// The grant could not be told; granted anew.
     Undelivered,

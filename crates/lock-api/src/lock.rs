@@ -14,7 +14,7 @@ pub struct LockSettings {
     /// Names of the permits; their number is the size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slots: Option<Vec<String>>,
-    /// How long a grant waits to be picked up.
+    /// How long a grant waits to be claimed.
     pub grace_time_s: Seconds,
     /// Lease of queued tickets made over XML-RPC.
     pub expiration_time_s: Option<Seconds>,
@@ -72,7 +72,7 @@ pub struct LockPatch {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub slots: Option<Vec<String>>,
-    /// How long a grant waits to be picked up.
+    /// How long a grant waits to be claimed.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub grace_time_s: Option<Option<Seconds>>,
     /// Lease of queued tickets made over XML-RPC.
@@ -140,7 +140,7 @@ pub struct Statistics {
     pub grants: u64,
     /// Answers that said "you have it".
     pub got: u64,
-    /// Grants that nobody picked up.
+    /// Grants that nobody claimed.
     pub lapsed: u64,
     /// Tickets released.
     pub released: u64,
@@ -170,7 +170,7 @@ pub struct Usage {
     pub free: u64,
     /// Permits granted or held.
     pub in_use: u64,
-    /// Those of them that are granted and not picked up.
+    /// Those of them that are granted and not claimed.
     pub granted: u64,
     /// Permits closed.
     pub closed: u64,
@@ -201,7 +201,7 @@ pub struct Lock {
     pub free: u64,
     /// Permits granted or held.
     pub in_use: u64,
-    /// Those of them that are granted and not picked up.
+    /// Those of them that are granted and not claimed.
     #[serde(default)]
     pub granted: u64,
     /// Permits closed.

@@ -71,8 +71,8 @@ pub struct NewTicket {
     pub holder: Option<Arc<str>>,
     /// What to do if it cannot be granted at once.
     pub if_busy: IfBusy,
-    /// The answer to this very request tells of the grant: it is picked up at once (rule 5).
-    pub pick_up: bool,
+    /// The answer to this very request tells of the grant: it is claimed at once (rule 5).
+    pub claim: bool,
 }
 
 /// Which ticket to release.
@@ -145,7 +145,7 @@ pub enum ConfigureMode {
 pub enum Command {
     /// Ask for permits.
     Acquire(NewTicket),
-    /// Read a ticket, and pick it up if it is granted.
+    /// Read a ticket, and claim it if it is granted.
     Get {
         /// The lock it must be of.
         lock: Option<LockName>,
@@ -153,7 +153,7 @@ pub enum Command {
         id: TicketId,
         /// Who asks.
         caller: Caller,
-        /// It is a heartbeat even if it neither waits nor picks up (`get_lock`).
+        /// It is a heartbeat even if it neither waits nor claims (`get_lock`).
         renew: bool,
         /// Wait on the server while it is queued.
         wait: bool,

@@ -56,7 +56,7 @@ pub enum Transition {
     },
     /// Its client knows.
     Held,
-    /// Nobody picked the grant up; back in the queue.
+    /// Nobody claimed the grant; back in the queue.
     Lapsed,
     /// The grant could not be told; granted anew.
     Undelivered,

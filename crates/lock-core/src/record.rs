@@ -132,7 +132,7 @@ pub enum QueueLease {
 /// How a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndedAs {
-    /// Its client gave the permits back, picked up or not.
+    /// Its client gave the permits back, claimed or not.
     Released,
     /// Its client withdrew it while it was queued.
     Cancelled,
@@ -293,13 +293,13 @@ pub struct TicketRecord {
     pub slots: SlotRanges,
     /// Names of those slots, in their order; empty if they have none.
     pub slot_names: Vec<SlotName>,
-    /// Service time at which it becomes overdue; set when it is picked up.
+    /// Service time at which it becomes overdue; set when it is claimed.
     pub hold_until: Option<Ms>,
     /// When it was made.
     pub created_at: WallMs,
     /// When it was last granted.
     pub granted_at: Option<WallMs>,
-    /// When it was picked up.
+    /// When it was claimed.
     pub held_at: Option<WallMs>,
     /// When it ended.
     pub ended_at: Option<WallMs>,

@@ -29,7 +29,7 @@ impl Capacity {
 pub struct Settings {
     /// Permits and, if they have any, their names.
     pub capacity: Capacity,
-    /// How long a grant waits to be picked up; at least 1 s.
+    /// How long a grant waits to be claimed; at least 1 s.
     pub grace: Ms,
     /// Queue lease of tickets made over XML-RPC.
     pub expiration: Option<Ms>,

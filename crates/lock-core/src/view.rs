@@ -21,8 +21,8 @@ pub struct TicketView {
     pub ttl: Option<Ms>,
     /// Changes with each heartbeat; goes back in [`crate::Command::Undelivered`].
     pub activity_seq: u64,
-    /// This answer is the one that picked it up.
-    pub picked_up: bool,
+    /// This answer is the one that claimed it.
+    pub claimed: bool,
     /// When it was so: all times until something are from then.
     pub moment: Moment,
 }
@@ -88,9 +88,9 @@ pub struct Statistics {
     pub queries: u64,
     /// Grants.
     pub grants: u64,
-    /// Answers that said "you have it": pick-ups and renewals.
+    /// Answers that said "you have it": claims and renewals.
     pub got: u64,
-    /// Grants that nobody picked up in time.
+    /// Grants that nobody claimed in time.
     pub lapsed: u64,
     /// Ends, by [`EndedAs`] in its order.
     pub ended: [u64; 8],
@@ -115,7 +115,7 @@ pub struct UsageTotals {
     pub size: u64,
     /// Permits that are held.
     pub held: u64,
-    /// Permits that are granted and not picked up.
+    /// Permits that are granted and not claimed.
     pub granted: u64,
     /// Permits that are closed.
     pub closed: u64,
@@ -155,7 +155,7 @@ pub struct Usage {
     pub free: u64,
     /// Permits that are granted or held.
     pub in_use: u64,
-    /// Those of them that are granted and not picked up.
+    /// Those of them that are granted and not claimed.
     pub granted: u64,
     /// Permits that are closed.
     pub closed: u64,

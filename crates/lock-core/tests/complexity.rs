@@ -61,13 +61,13 @@ impl Shop {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: true,
+            claim: true,
         };
         self.turns.push_back(new.id);
         self.table.apply(self.at(), &Command::Acquire(new)).expect("there is room");
     }
 
-    /// The holder goes, the next one is granted and picks up, somebody in the middle sends a heartbeat, and a new one comes.
+    /// The holder goes, the next one is granted and claims, somebody in the middle sends a heartbeat, and a new one comes.
     fn turn(&mut self) {
         self.now += 1;
         self.table.begin_step(self.now);

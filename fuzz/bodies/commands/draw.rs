@@ -134,7 +134,7 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
         request_id: [None, None, Some(0), Some(1), Some(2)][choices.below(5)].map(|at: usize| Arc::from(REQUESTS[at])),
         holder: [None, None, None, Some("h1"), Some("h2")][choices.below(5)].map(Arc::from),
         if_busy: [IfBusy::Queue, IfBusy::Wait, IfBusy::Refuse, IfBusy::Wait][choices.below(4)],
-        pick_up: choices.below(3) > 0,
+        claim: choices.below(3) > 0,
     }
 }
 

@@ -21,7 +21,7 @@ impl Table {
         if let Some(id) = self.repeated(new)? {
             self.mark_acknowledged(id);
             self.record_activity_of_caller(at, id);
-            return self.told(at, id, new.pick_up, wait);
+            return self.told(at, id, new.claim, wait);
         }
         let template = self.admit(new)?;
         if let Some(prefix) = template {
@@ -30,7 +30,7 @@ impl Table {
         self.make_ticket(at, new);
         self.charge_instance(&new.lock);
         self.grant(at, &new.lock);
-        self.told(at, new.id, new.pick_up, wait)
+        self.told(at, new.id, new.claim, wait)
     }
 
     /// The live ticket that this asks for once more.

@@ -56,7 +56,7 @@ impl Table {
                 let ticket = self.usable(lock.as_ref(), *id, caller).ok()?;
                 let counts = match ticket.state {
                     State::Queued { .. } => *renew || *wait,
-                    // It will be picked up.
+                    // It will be claimed.
                     State::Granted => true,
                     // Only a queued ticket is waited for.
                     State::Held => *renew,
@@ -105,19 +105,19 @@ impl Table {
         self.told(at, id, true, true)
     }
 
-    /// The answer about a live ticket: picks it up, or begins to wait, or just tells.
+    /// The answer about a live ticket: claims it, or begins to wait, or just tells.
     pub(super) fn told(
         &mut self,
         at: StepContext<'_>,
         id: TicketId,
-        pick_up: bool,
+        claim: bool,
         wait: bool,
     ) -> Result<Outcome, Rejection> {
-        let mut picked_up = false;
+        let mut claimed = false;
         match self.ticket(id).state {
-            State::Granted if pick_up => {
-                self.pick_up(at, id);
-                picked_up = true;
+            State::Granted if claim => {
+                self.claim(at, id);
+                claimed = true;
             }
             State::Queued { .. } if wait => {
                 self.ticket_mut(id).waiting += 1;
@@ -129,12 +129,12 @@ impl Table {
         if self.ticket(id).state == State::Held {
             let ticket = self.ticket_mut(id);
             // Its client may know now, so that the loss of an earlier answer must not take the permits away.
-            ticket.activity_seq += u64::from(!picked_up);
+            ticket.activity_seq += u64::from(!claimed);
             let lock = ticket.lock.clone();
             self.lock_mut(&lock).statistics.got += 1;
         }
         let mut view = self.view_ticket(id);
-        view.picked_up = picked_up;
+        view.claimed = claimed;
         Ok(Outcome::Ticket(Box::new(view)))
     }
 
@@ -200,7 +200,7 @@ impl Table {
     pub fn answer_waiting(&mut self, id: TicketId) -> crate::view::TicketView {
         self.ticket_mut(id).waiting = 0;
         let mut view = self.view_ticket(id);
-        view.picked_up = view.is_held();
+        view.claimed = view.is_held();
         view
     }
 

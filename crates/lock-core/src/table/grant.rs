@@ -62,7 +62,7 @@ impl Table {
         self.mark(Key::Ticket(id));
         self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {
-            self.pick_up(at, id);
+            self.claim(at, id);
             self.lock_mut(name).statistics.got += u64::from(waits);
             self.served.push(id);
         }

@@ -1,4 +1,4 @@
-//! The steps of a ticket's life: heartbeats, leases, picking up, lapsing, ending (rules 4, 5, 8, 9).
+//! The steps of a ticket's life: heartbeats, leases, claiming, lapsing, ending (rules 4, 5, 8, 9).
 
 use super::{StepContext, Table, Timer};
 use crate::command::Command;
@@ -132,9 +132,9 @@ impl Table {
     }
 
     /// Granted -> held: its client is being told (rule 5).
-    pub(super) fn pick_up(&mut self, at: StepContext<'_>, id: TicketId) {
+    pub(super) fn claim(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket(id);
-        assert_eq!(ticket.state, State::Granted, "only a granted ticket is picked up");
+        assert_eq!(ticket.state, State::Granted, "only a granted ticket is claimed");
         let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
         self.lock_mut(&lock).granted -= permits;
         let ticket = self.ticket(id);
@@ -172,7 +172,7 @@ impl Table {
         self.emit_transition(at, id, Transition::Undelivered);
     }
 
-    /// Granted -> queued: nobody picked it up in time. It goes to the end of its priority and is skipped until it shows
+    /// Granted -> queued: nobody claimed it in time. It goes to the end of its priority and is skipped until it shows
     /// life (rule 4).
     pub(super) fn lapse(&mut self, at: StepContext<'_>, id: TicketId) {
         self.meta.last_seq += 1;

@@ -1,4 +1,4 @@
-//! Views. They pick nothing up, renew nothing and make nothing (rules 5 and 12).
+//! Views. They claim nothing, renew nothing and make nothing (rules 5 and 12).
 
 use super::{Lock, QuotaOwner, Table};
 use crate::command::{Caller, Outcome, Rejection};
@@ -33,7 +33,7 @@ impl Table {
             overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
             ttl: self.lease_of(id),
             activity_seq: ticket.activity_seq,
-            picked_up: false,
+            claimed: false,
             moment: self.moment,
             ticket: (**ticket).clone(),
         }

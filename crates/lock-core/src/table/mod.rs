@@ -191,7 +191,7 @@ pub(crate) struct Lock {
     pub(crate) closures: BTreeSet<u64>,
     /// Permits that are closed.
     pub(crate) closed: u64,
-    /// Permits of tickets that are granted and not picked up.
+    /// Permits of tickets that are granted and not claimed.
     pub(crate) granted: u64,
     /// A ticket for all permits, or its closure, is out: nothing else is granted.
     pub(crate) exclusive: bool,
@@ -444,7 +444,7 @@ impl Table {
         }
     }
 
-    /// Tickets that were granted and picked up, or ended, while requests waited for them: those requests are answered now.
+    /// Tickets that were granted and claimed, or ended, while requests waited for them: those requests are answered now.
     /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {
         let mut seen = BTreeSet::new();

@@ -58,7 +58,7 @@ impl Crowd {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: true,
+            claim: true,
         };
         self.table.apply(at(self.now), &Command::Acquire(new)).map(|_| TicketId(self.ids))
     }
@@ -305,7 +305,7 @@ fn words_of_ended_tickets_and_of_events_are_short() {
         request_id: Some(Arc::from("request-id-number-7")),
         holder: None,
         if_busy: IfBusy::Queue,
-        pick_up: true,
+        claim: true,
     };
     let acquire = Command::Acquire(new.clone());
     crowd.table.apply(at(0), &acquire).unwrap();
@@ -343,7 +343,7 @@ fn unsafe_characters_are_in_no_text() {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: true,
+            claim: true,
         };
         let text = || Some(Arc::from(long.as_str()));
         for new in [
@@ -465,7 +465,7 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: false,
+            claim: false,
         };
         crowd.table.apply(at(0), &Command::Acquire(new)).unwrap();
     }

@@ -43,7 +43,7 @@ fn ask(table: &mut Table, lock: &str, id: u128, from: &str, priority: i8, info: 
         request_id: None,
         holder: None,
         if_busy: IfBusy::Queue,
-        pick_up: true,
+        claim: true,
     };
     apply(table, &Command::Acquire(new));
 }

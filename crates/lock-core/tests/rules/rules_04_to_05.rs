@@ -1,4 +1,4 @@
-//! Timers and picking up.
+//! Timers and claiming.
 
 use crate::scenario::play;
 
@@ -35,7 +35,7 @@ fn rule_04_zero_means_never() {
 }
 
 #[test]
-fn rule_04_a_grant_not_picked_up_goes_to_the_end_of_its_priority_and_sleeps() {
+fn rule_04_a_grant_not_claimed_goes_to_the_end_of_its_priority_and_sleeps() {
     play(
         "lock san size=1 grace=10
          a asks san priority=1 -> granted 0
@@ -206,7 +206,7 @@ fn rule_04_a_ticket_without_a_lease_holds_for_ever_and_queues_as_others_do() {
 }
 
 #[test]
-fn rule_05_being_told_picks_up() {
+fn rule_05_being_told_claims() {
     play(
         "lock san size=4
          a asks san -> granted 0
@@ -234,7 +234,7 @@ fn rule_05_lists_pick_nothing_up_and_renew_nothing() {
 }
 
 #[test]
-fn rule_05_get_lock_and_renew_always_renew_and_a_read_only_while_it_waits_or_picks_up() {
+fn rule_05_get_lock_and_renew_always_renew_and_a_read_only_while_it_waits_or_claims() {
     play(
         "lock san size=1 max_lock=30
          a takes san -> held 0

@@ -15,7 +15,7 @@ fn rule_09_heartbeats_in_a_batch_count_before_expiry() {
 }
 
 #[test]
-fn rule_09_a_pick_up_in_the_batch_counts_before_the_lapse() {
+fn rule_09_a_claim_in_the_batch_counts_before_the_lapse() {
     play(
         "lock san size=4 grace=10
          a asks san -> granted 0

@@ -249,7 +249,7 @@ impl Stage {
         words::slots(&self.record(name))
     }
 
-    /// Looks at a ticket as a list does: that picks nothing up.
+    /// Looks at a ticket as a list does: that claims nothing.
     fn show(&mut self, name: &str, facts: &[String]) -> String {
         let record = self.record(name);
         let view = self.listed(&record.lock, record.id);

@@ -173,7 +173,7 @@ fn caller(options: &Options<'_>) -> Caller {
     }
 }
 
-fn ask(lock: LockName, id: TicketId, caller: Caller, pick_up: bool, options: &Options<'_>) -> NewTicket {
+fn ask(lock: LockName, id: TicketId, caller: Caller, claim: bool, options: &Options<'_>) -> NewTicket {
     NewTicket {
         lock,
         id,
@@ -201,7 +201,7 @@ fn ask(lock: LockName, id: TicketId, caller: Caller, pick_up: bool, options: &Op
             (_, true) => IfBusy::Wait,
             _ => IfBusy::Queue,
         },
-        pick_up,
+        claim,
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Create {
     /// Names of its permits, with commas: their number is the size
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
     pub(crate) slots: Option<Vec<String>>,
-    /// Time to pick up a grant
+    /// Time to claim a grant
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace_time: Option<Duration>,
     /// Lease of queued tickets of XML-RPC clients; 0 for none

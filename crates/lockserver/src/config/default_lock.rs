@@ -33,7 +33,7 @@ impl Reader<'_> {
         }
         if let Some((ms, place)) = self.old_time("DEFAULT_LOCK_GRACE_TIME") {
             if ms < GRACE_MIN_MS {
-                self.report.warn(&place, "a grant waits at least 1 second to be picked up: 1 counts");
+                self.report.warn(&place, "a grant waits at least 1 second to be claimed: 1 counts");
             }
             settings.grace = ms.max(GRACE_MIN_MS);
         }

@@ -198,7 +198,7 @@ fn log(event: &Event) {
                 tracing::debug!("ticket {number} of lock {lock} granted, token {token} ({info})")
             }
             Transition::Held => tracing::debug!("ticket {number} of lock {lock} got its lock ({info})"),
-            Transition::Lapsed => tracing::info!("ticket {number} of lock {lock} did not pick up its grant ({info})"),
+            Transition::Lapsed => tracing::info!("ticket {number} of lock {lock} did not claim its grant ({info})"),
             Transition::Undelivered => {
                 tracing::info!("ticket {number} of lock {lock} could not be told of its grant ({info})")
             }

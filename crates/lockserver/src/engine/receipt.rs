@@ -29,7 +29,7 @@ impl Delivery {
     }
 }
 
-/// Goes with every answer that makes a difference to its ticket: one that picked it up, or made it. All answers about one
+/// Goes with every answer that makes a difference to its ticket: one that claimed it, or made it. All answers about one
 /// ticket in one step share a receipt. When the last copy is dropped and none of the answers counts as told, the engine
 /// hears that the ticket's client does not know.
 #[derive(Debug)]

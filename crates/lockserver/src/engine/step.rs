@@ -239,7 +239,7 @@ impl Engine {
                         });
                     }
                     // Whoever waited has not been told, even if the store knows of the grant since the last term.
-                    (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.picked_up = view.is_held(),
+                    (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.claimed = view.is_held(),
                     (Ok(outcome), _) => self.remember_configuration(&command, outcome),
                     _ => {}
                 }
@@ -268,7 +268,7 @@ impl Engine {
         let mut answer = self.apply(table, tick, &Command::EndWait { id, lost });
         if let Ok(Outcome::Ticket(view)) = &mut answer {
             // Granted in this very step: this answer is the one that tells.
-            view.picked_up = view.is_held();
+            view.claimed = view.is_held();
         }
         let (to, delivery) = (Some(one.reply), DeliveryKind::of_waiting(one.made));
         replies.push(Reply { to, answer, delivery, events: table.events_so_far() });
@@ -299,7 +299,7 @@ impl Engine {
             None
         } else if delivery == DeliveryKind::Made {
             Some(Receipt::new(&self.request_queue, id, view.activity_seq, true))
-        } else if view.picked_up {
+        } else if view.claimed {
             let new = || Receipt::new(&self.request_queue, id, view.activity_seq, false);
             let receipt = receipts.entry(id).or_insert_with(new);
             receipt.extend(view.activity_seq);

@@ -225,7 +225,7 @@ impl Engine {
         for reply in replies {
             if let Ok(Outcome::Ticket(view)) = &reply.answer
                 && view.ended().is_none()
-                && (reply.delivery == DeliveryKind::Made || (reply.delivery == DeliveryKind::Ticket && view.picked_up))
+                && (reply.delivery == DeliveryKind::Made || (reply.delivery == DeliveryKind::Ticket && view.claimed))
             {
                 self.owed.push(Command::Undelivered {
                     id: view.ticket.id,

@@ -44,7 +44,7 @@ pub(super) async fn take(
         request_id: None,
         holder: Some(Arc::from(holder)),
         if_busy: IfBusy::Refuse,
-        pick_up: true,
+        claim: true,
     };
     let told = match app.engine.submit(Command::Acquire(new)).await {
         Err(EngineError::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),

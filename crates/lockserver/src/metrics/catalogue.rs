@@ -52,7 +52,7 @@ pub(super) const LOCK_PAUSED: Family = gauge("lockserver_lock_paused", "Locks of
 pub(super) const LOCK_SIZE: Family = gauge("lockserver_lock_size", "Permits of the lock.");
 pub(super) const PERMITS_HELD: Family = gauge("lockserver_lock_permits_held", "Permits that are held.");
 pub(super) const PERMITS_GRANTED: Family =
-    gauge("lockserver_lock_permits_granted", "Permits that are granted and not picked up yet.");
+    gauge("lockserver_lock_permits_granted", "Permits that are granted and not claimed yet.");
 pub(super) const PERMITS_CLOSED: Family =
     gauge("lockserver_lock_permits_closed", "Permits that nobody may have until their lock delay is over.");
 pub(super) const LOCK_QUEUED: Family = gauge("lockserver_lock_queued", "Tickets in the queue, dormant ones included.");
@@ -64,7 +64,7 @@ pub(super) const OLDEST_WAITER: Family = gauge(
 );
 pub(super) const TICKETS: Family = counter("lockserver_tickets", "Tickets made.");
 pub(super) const GRANTS: Family = counter("lockserver_grants", "Grants.");
-pub(super) const LAPSED: Family = counter("lockserver_grants_lapsed", "Grants that nobody picked up in time.");
+pub(super) const LAPSED: Family = counter("lockserver_grants_lapsed", "Grants that nobody claimed in time.");
 pub(super) const UNDELIVERED: Family =
     counter("lockserver_grants_undelivered", "Grants that could not be told to their client, and were offered again.");
 pub(super) const RELEASES: Family =

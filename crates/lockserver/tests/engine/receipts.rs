@@ -1,4 +1,4 @@
-//! Rule 5: a pick-up of which no answer has left is granted anew; one that may have been read is enough.
+//! Rule 5: a claim of which no answer has left is granted anew; one that may have been read is enough.
 
 use crate::rig::{Rig, acquire, confirm, get, lock, named, now, release, renew, ticket, waited};
 use lock_core::{Command, EndedAs, IfBusy, State};
@@ -48,7 +48,7 @@ fn an_answer_that_may_have_been_read_counts_as_told() {
             drop(rig.ask(release(number)));
         }
         // A claim by get_lock, too.
-        let queued = rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..acquire(3, IfBusy::Queue) }));
+        let queued = rig.ask(Command::Acquire(lock_core::NewTicket { claim: false, ..acquire(3, IfBusy::Queue) }));
         confirm(&queued);
         let claimed = rig.ask(get(3, true, false));
         claimed.as_ref().unwrap().receipt.as_ref().unwrap().settle(delivery);
@@ -129,7 +129,7 @@ fn who_was_told_that_it_queues_was_not_told_of_the_grant_in_the_same_step() {
 #[test]
 fn a_verification_in_the_same_batch_says_nothing_about_delivery() {
     let mut rig = Rig::new(1);
-    let queued = rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..acquire(1, IfBusy::Queue) }));
+    let queued = rig.ask(Command::Acquire(lock_core::NewTicket { claim: false, ..acquire(1, IfBusy::Queue) }));
     confirm(&queued);
     let mut told = rig.send(get(1, true, false));
     let mut verified = rig.send(Command::Verify { lock: lock(), token: 1 });
@@ -144,7 +144,7 @@ fn a_verification_in_the_same_batch_says_nothing_about_delivery() {
 #[test]
 fn two_answers_of_one_step_are_both_lost_though_the_later_one_was_a_heartbeat() {
     let mut rig = Rig::new(1);
-    drop(rig.ask(Command::Acquire(lock_core::NewTicket { pick_up: false, ..named(1, IfBusy::Queue, "r") })));
+    drop(rig.ask(Command::Acquire(lock_core::NewTicket { claim: false, ..named(1, IfBusy::Queue, "r") })));
     let (mut told, mut renewed) = (rig.send(get(1, true, false)), rig.send(renew(1)));
     rig.step(1);
     assert!(ticket(&now(&mut renewed)).is_held());

@@ -172,7 +172,7 @@ pub(crate) fn acquire(id: u128, if_busy: IfBusy) -> NewTicket {
         request_id: None,
         holder: None,
         if_busy,
-        pick_up: true,
+        claim: true,
     }
 }
 

@@ -125,7 +125,7 @@ fn a_grant_that_only_the_store_knows_of_is_told_by_the_next_term_and_given_anew_
 #[test]
 fn rule_9_a_crash_before_the_answer_leaves_no_ghost_and_a_new_term_passes_over_nobody() {
     let mut rig = Rig::new(1);
-    let granted = |id| NewTicket { pick_up: false, ..acquire(id, IfBusy::Queue) };
+    let granted = |id| NewTicket { claim: false, ..acquire(id, IfBusy::Queue) };
     confirm(&rig.ask(Command::Acquire(granted(1))));
     confirm(&rig.ask(Command::Acquire(granted(2))));
     rig.next(Next::FailsWithoutEffect);
@@ -154,7 +154,7 @@ fn rule_9_a_crash_before_the_answer_leaves_no_ghost_and_a_new_term_passes_over_n
 #[test]
 fn rule_9_a_first_step_that_fails_passes_over_the_same_tickets_the_next_time() {
     let mut rig = Rig::new(1);
-    let granted = |id| NewTicket { pick_up: false, ..acquire(id, IfBusy::Queue) };
+    let granted = |id| NewTicket { claim: false, ..acquire(id, IfBusy::Queue) };
     confirm(&rig.ask(Command::Acquire(granted(1))));
     rig.restart();
     rig.after(1, Next::FailsWithoutEffect);

@@ -156,7 +156,7 @@ fn a_day(server: &Server, lock: &LockName, now: u64) {
                 request_id: None,
                 holder: None,
                 if_busy: IfBusy::Queue,
-                pick_up: true,
+                claim: true,
             }));
         } else if !live.is_empty() {
             let id = TicketId(live.remove((step % live.len() as u128) as usize));

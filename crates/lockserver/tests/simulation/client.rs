@@ -178,7 +178,7 @@ impl Client {
                 Style::Named => IfBusy::Refuse,
                 Style::Modern => dice.pick(&[IfBusy::Refuse, IfBusy::Queue, IfBusy::Wait, IfBusy::Wait]),
             },
-            pick_up: self.style != Style::Classic,
+            claim: self.style != Style::Classic,
         };
         self.keep = dice.permille(500) || new.if_busy == IfBusy::Queue;
         self.new = (named || self.style == Style::Named).then(|| new.clone());

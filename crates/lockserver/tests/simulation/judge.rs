@@ -260,7 +260,7 @@ impl Judge {
                     let about = matches!(command, Command::Acquire(_) | Command::Get { .. } | Command::Renew { .. });
                     let live = view.ended().is_none();
                     let counts = live
-                        && ((nameless && made.is_some()) || (about && (view.picked_up || (waited && view.is_held()))));
+                        && ((nameless && made.is_some()) || (about && (view.claimed || (waited && view.is_held()))));
                     assert!(told.receipt.is_some() || !counts, "no receipt: {command:?} {view:?}");
                     if let Command::Verify { token, .. } = command {
                         self.trace.count("fencing tokens that were a holder's");

@@ -1,4 +1,4 @@
-//! Leases, picking up, ends, and what the clock does (rules 4, 5, 8, 9).
+//! Leases, claiming, ends, and what the clock does (rules 4, 5, 8, 9).
 
 use super::{Naive, Ticket};
 use lock_core::*;
@@ -30,7 +30,7 @@ impl Naive {
         self.ticket(id).until = lease.map(|lease| now + lease);
     }
 
-    pub(crate) fn pick_up(&mut self, id: TicketId) {
+    pub(crate) fn claim(&mut self, id: TicketId) {
         let (now, wall) = (self.now(), self.wall);
         let lock = self.ticket(id).rec.lock.clone();
         let of_lock = self.settings(&lock).max_hold;

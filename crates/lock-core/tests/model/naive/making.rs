@@ -12,7 +12,7 @@ impl Naive {
             Ok(Some(id)) => {
                 self.ticket(id).rec.acknowledged = true;
                 self.record_activity(id);
-                return self.told(id, new.pick_up, new.if_busy == IfBusy::Wait);
+                return self.told(id, new.claim, new.if_busy == IfBusy::Wait);
             }
             Ok(None) => {}
         }
@@ -49,7 +49,7 @@ impl Naive {
         }
         self.make(new);
         self.grant(&new.lock);
-        self.told(new.id, new.pick_up, new.if_busy == IfBusy::Wait)
+        self.told(new.id, new.claim, new.if_busy == IfBusy::Wait)
     }
 
     pub(crate) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Words> {
@@ -147,9 +147,9 @@ impl Naive {
         self.restart_lease(new.id);
     }
 
-    pub(crate) fn told(&mut self, id: TicketId, pick_up: bool, wait: bool) -> Words {
+    pub(crate) fn told(&mut self, id: TicketId, claim: bool, wait: bool) -> Words {
         match self.ticket(id).rec.state {
-            State::Granted if pick_up => self.pick_up(id),
+            State::Granted if claim => self.claim(id),
             State::Queued { .. } if wait => {
                 self.ticket(id).waiting += 1;
                 self.restart_lease(id);

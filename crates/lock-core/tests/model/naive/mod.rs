@@ -200,7 +200,7 @@ impl Naive {
             ticket.rec.granted_at = Some(wall);
             self.restart_lease(id);
             if head.waiting > 0 {
-                self.pick_up(id);
+                self.claim(id);
             }
         }
     }

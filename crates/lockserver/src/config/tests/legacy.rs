@@ -180,7 +180,7 @@ fn zeros_and_long_times_warn_what_they_mean() {
     assert_eq!(
         host.warnings(),
         [
-            "/etc/lockserver.conf:3: DEFAULT_LOCK_GRACE_TIME: a grant waits at least 1 second to be picked up: 1 counts",
+            "/etc/lockserver.conf:3: DEFAULT_LOCK_GRACE_TIME: a grant waits at least 1 second to be claimed: 1 counts",
             "/etc/lockserver.conf:4: DEFAULT_LOCK_EXPIRATION_TIME: 0 means that a query in the queue never expires",
             "/etc/lockserver.conf:5: DEFAULT_LOCK_MAX_LOCK_TIME: 0 means that a held lock is never taken back",
         ]

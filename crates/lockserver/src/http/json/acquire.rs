@@ -108,7 +108,7 @@ fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) ->
         } else {
             IfBusy::Refuse
         },
-        pick_up: true,
+        claim: true,
     }
 }
 

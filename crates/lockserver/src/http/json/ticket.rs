@@ -21,7 +21,7 @@ use utoipa::openapi::path::HttpMethod;
 pub(super) fn describe() -> Vec<Call> {
     vec![
         Call::new(HttpMethod::Get, routes::TICKET, "ticket", "Read a ticket")
-            .about("Picks it up if it has been granted. With `wait_s` it waits while the ticket is queued, which renews it.")
+            .about("Claims it if it has been granted. With `wait_s` it waits while the ticket is queued, which renews it.")
             .query_wait()
             .answer::<Ticket>(200, "The ticket, which lives: look at its state", examples::ticket(true))
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone, ErrorCode::NotAllowed, ErrorCode::LimitReached]),

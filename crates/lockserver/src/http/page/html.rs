@@ -198,7 +198,7 @@ fn remarks(view: &TicketView) -> String {
     let ticket = &view.ticket;
     let state = match ticket.state {
         State::Queued { dormant: true, .. } => ", no heartbeat",
-        State::Granted => ", granted, not picked up",
+        State::Granted => ", granted, not claimed",
         _ => "",
     };
     let permits = match ticket.permits {

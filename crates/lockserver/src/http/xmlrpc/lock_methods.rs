@@ -93,7 +93,7 @@ impl Call<'_> {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: false,
+            claim: false,
         }
     }
 

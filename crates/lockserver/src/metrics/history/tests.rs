@@ -56,7 +56,7 @@ impl Rig {
             request_id: None,
             holder: None,
             if_busy: IfBusy::Queue,
-            pick_up: true,
+            claim: true,
         }));
     }
 

@@ -163,7 +163,7 @@ export function revoke(page, ticket) {
       const others = { ...lock, holders: lock.holders.filter((other) => other.number !== one.number) };
       return [
         p(ticketWords(one)),
-        p(`${one.state === "granted" ? "It was given its permits, which its client has not picked up yet, and loses them." : "It holds its permits now and loses them; whatever runs with them is not stopped by this."} ${delay ? `They stay closed for ${about(delay)}.` : lock.paused ? "They stay free while the lock is paused." : ""}`),
+        p(`${one.state === "granted" ? "It was given its permits, which its client has not claimed yet, and loses them." : "It holds its permits now and loses them; whatever runs with them is not stopped by this."} ${delay ? `They stay closed for ${about(delay)}.` : lock.paused ? "They stay free while the lock is paused." : ""}`),
         delay || lock.paused ? null : entering(others, lock.size - left - lock.closed, left + lock.closed === 0),
       ];
     },

@@ -25,7 +25,7 @@ function pieces({ size, in_use, granted, closed }, most) {
 export const bar = (big = false) =>
   s("svg", { class: big ? "bar big" : "bar", viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" });
 
-const KINDS = [["held", "held"], ["granted", "granted, not picked up"], ["closed", "closed"], ["free", "free"]];
+const KINDS = [["held", "held"], ["granted", "granted, not claimed"], ["closed", "closed"], ["free", "free"]];
 
 /** What the parts of a bar mean; with their numbers where one bar is meant. */
 export const legend = (text = "") =>

@@ -16,7 +16,7 @@ function happened(event) {
   const info = event.info ? written(event.info, 60) : event.number ? `ticket ${event.number}` : null;
   const words = {
     queued: ["asked", null], granted: ["was let in", event.waited_s >= 1 ? `after ${about(event.waited_s)}` : null], held: ["holds", null],
-    lapsed: ["did not pick up its grant", null], undelivered: ["could not be told of its grant", null],
+    lapsed: ["did not claim its grant", null], undelivered: ["could not be told of its grant", null],
     ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
     lock_created: ["The lock was made", null], lock_changed: ["The settings were changed", null], lock_deleted: ["The lock was deleted", null],
     permits_opened: ["Closed permits are open again", null],

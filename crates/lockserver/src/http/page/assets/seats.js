@@ -99,7 +99,7 @@ export class Seats {
         return made;
       }
       const since = one.granted_at ?? one.created_at;
-      const made = row(`h${one.number}`, `${one.state} ${since}`, () => cells(["slot", place(one)], ["person", one.state === "granted" ? h("em", { class: "pill granted" }, "granted, not picked up") : null, ...who(one)], ["since", when(since), " ", h("small", {}, counting(since))], ["lease", h("span", { class: "left", "data-until": "" })], ["act", end(one)]));
+      const made = row(`h${one.number}`, `${one.state} ${since}`, () => cells(["slot", place(one)], ["person", one.state === "granted" ? h("em", { class: "pill granted" }, "granted, not claimed") : null, ...who(one)], ["since", when(since), " ", h("small", {}, counting(since))], ["lease", h("span", { class: "left", "data-until": "" })], ["act", end(one)]));
       const lease = made.querySelector("[data-until]");
       lease.dataset.until = soon(one) ?? "";
       lease.dataset.ttl = one.ttl_s ?? "";
