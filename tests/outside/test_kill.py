@@ -32,7 +32,7 @@ def test_seven_holders_and_fifty_waiters(make_server, connect, report):
     asker = connect(server)
     assert [asker.get(ticket) for ticket in holders] == [True] * 7
     waiters = [connect(server).wait(ticket) for ticket in queued]
-    # Half of them had not been heard of: they keep their places, and are passed over until they call.
+    # Half of them had not been heard of: they keep their places, and are dormant until they call.
     until(lambda: not any(ticket["dormant"] for ticket in queue(server)), 10, "all have called again")
     for place, waiter in enumerate(waiters):
         assert not any(later.ready() for later in waiters[place:]), f"more than 7 hold, at place {place}"

@@ -496,7 +496,7 @@ def test_a_server_goes_on_with_a_store_of_every_release(make_server, path):
         waiting = [ticket for ticket in before.values() if ticket["state"] == "queued" and ticket["lock"] == "san-ssh"]
         first = max(waiting, key=lambda ticket: ticket["priority"])
         api.release([ticket for ticket in held if ticket["lock"] == "san-ssh"][0])
-        # Who waits is passed over until it calls, which is now.
+        # A waiter is dormant until it calls, which is now.
         assert api.ok("GET", f"/v1/tickets/{first['id']}?wait_s=5")["state"] == "held"
         # The permit of the revoked ticket is closed still.
         assert api.ok("GET", "/v1/locks/san-ssh")["closed"]

@@ -222,7 +222,7 @@ def test_a_client_that_is_killed_while_it_waits_does_not_get_the_permit(secure, 
     context = authority.context()
     with SecureApi(server, context) as holder, SecureConnection(server, context) as live:
         held = holder.take("DefaultLock")
-        # A ticket of its own that is kept when its client goes: it must be passed over, not only be gone.
+        # A ticket of its own that is kept when its client goes: it must be dormant, not only gone.
         ask = ("--json", json.dumps({"queue": True}), "/v1/locks/DefaultLock/tickets")
         kept = running(curl(server, authority, version, *ask))
         ticket = json.loads(kept.communicate(timeout=20)[0])

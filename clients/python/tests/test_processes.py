@@ -175,7 +175,7 @@ def test_a_waiter_that_is_killed_is_passed_over(server: Running, client: Client,
     assert waiting.line() == "waiting"
     server.wait_queued(1)
     waiting.process.kill()
-    wait_until(lambda: server.admin.lock("DefaultLock").queue[0].dormant, "a waiter that is asleep")
+    wait_until(lambda: server.admin.lock("DefaultLock").queue[0].dormant, "a dormant waiter")
     held.release()
     client.hold("DefaultLock", wait_s=30).release()
 

@@ -194,9 +194,9 @@ impl EndedAs {
 /// Where a ticket is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// In the queue. A dormant one is skipped until its next heartbeat.
+    /// In the queue. A dormant one is not served until its next heartbeat.
     Queued {
-        /// Skipped for now.
+        /// Not served until its next heartbeat.
         dormant: bool,
     },
     /// Has its permits and has not been told.
@@ -217,7 +217,7 @@ pub enum State {
 /// Where a live ticket is, without anything about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// In the queue, awake or asleep.
+    /// In the queue, dormant or not.
     Queued,
     /// It has its permits, and its client has not heard of it.
     Granted,

@@ -26,10 +26,10 @@ def most_inside(jobs):
 NOTED = 0.5
 
 
-def passed_over(job, kills):
+def dormant_time(job, kills):
     """From when to when others may be let in before it: kills are pairs of seconds, killed and ready again.
 
-    A ticket of which nothing was heard before a kill, as far as was stored, is passed over until its client calls.
+    A ticket of which nothing was heard before a kill, as far as was stored, is dormant until its client calls.
     """
     begin, end, noted = None, None, job.queried + NOTED
     for killed, ready in kills:
@@ -46,11 +46,11 @@ def overtakings(jobs, size, kills=()):
     all who are inside together fit into the lock: then it had its permit.
     """
     wrong = []
-    asleep = {job: passed_over(job, kills) for job in jobs}
+    dormant = {job: dormant_time(job, kills) for job in jobs}
     for job in jobs:
         inside = [other for other in jobs if other.got <= job.got < other.left]
         passed = [other for other in jobs if other.queried < job.asked and other.got > job.got]
-        passed = [other for other in passed if not (asleep[other][0] and asleep[other][0] <= job.got <= asleep[other][1])]
+        passed = [other for other in passed if not (dormant[other][0] and dormant[other][0] <= job.got <= dormant[other][1])]
         if passed and len(inside) + len(passed) > size:
             wrong.append((job, passed))
     return wrong

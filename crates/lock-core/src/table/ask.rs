@@ -170,7 +170,7 @@ impl Table {
     }
 
     /// A waiting request is over. It was a heartbeat all the while; if its client is gone and nobody else waits, the
-    /// ticket is skipped, in its place, until its client is back (rule 5).
+    /// ticket is dormant, in its place, until its client is back (rule 5).
     pub(super) fn end_wait(&mut self, at: StepContext<'_>, id: TicketId, lost: bool) -> Outcome {
         let Some(ticket) = self.tickets.get_mut(&id) else {
             return Outcome::Done;

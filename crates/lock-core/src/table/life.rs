@@ -28,7 +28,7 @@ impl Table {
     }
 
     /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
-    /// They are passed over, in their places, until they are heard of. Held ones stay: their clients may be at work.
+    /// They are dormant, in their places, until their next heartbeat. Held ones stay: their clients may be at work.
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
         let unknown = |id: &TicketId| {
             let ticket = self.ticket(*id);
@@ -54,7 +54,7 @@ impl Table {
         }
     }
 
-    /// A heartbeat: the lease starts again, and a dormant ticket is awake, which may grant it in this very step.
+    /// A heartbeat: the lease starts again, and a ticket is dormant no longer, which may grant it in this very step.
     pub(super) fn record_activity(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket_mut(id);
         ticket.activity_seq += 1;
@@ -172,8 +172,8 @@ impl Table {
         self.emit_transition(at, id, Transition::Undelivered);
     }
 
-    /// Granted -> queued: nobody claimed it in time. It goes to the end of its priority and is skipped until it shows
-    /// life (rule 4).
+    /// Granted -> queued: nobody claimed it in time. It goes to the end of its priority and is dormant until its next
+    /// heartbeat (rule 4).
     pub(super) fn lapse(&mut self, at: StepContext<'_>, id: TicketId) {
         self.meta.last_seq += 1;
         self.take_back(at, id, self.meta.last_seq);

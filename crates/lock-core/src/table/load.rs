@@ -17,9 +17,9 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 }
 
 impl Table {
-    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). Who
-    /// starts a server with it calls [`Table::begin_life`] next. Its first step passes over tickets of which their clients may never have been told, unless [`Table::resume_from`] is
-    /// called before.
+    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). A
+    /// server that starts with it calls [`Table::begin_life`] next. Its first step makes tickets dormant whose clients may
+    /// never have been told of them, unless [`Table::resume_from`] is called before.
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
     ///
     /// # Errors

@@ -332,7 +332,7 @@ impl Table {
 
     /// What may be written later: that clients know of their tickets. At most 1000 records, none of which
     /// [`Table::take_changes`] has given in the same step; they may go into its commit. After a crash without them such
-    /// tickets are passed over until they are heard of again (rule 9), so it should not take long.
+    /// tickets are dormant until their next heartbeat (rule 9), so it should not take long.
     pub fn take_deferred_changes(&mut self) -> Vec<Change> {
         let rest = self.deferred.iter().nth(limits::DEFERRED_CHANGES_MAX).copied();
         let rest = rest.map(|first| self.deferred.split_off(&first)).unwrap_or_default();
@@ -433,7 +433,7 @@ impl Table {
     }
 
     /// This table takes the place of another one in the same process, of which these are the [`Table::activity_seqs`]. The counts
-    /// go on, for an answer that was given may still get lost; and no ticket is passed over in the first step, for the
+    /// go on, for an answer that was given may still get lost; and no ticket becomes dormant in the first step, for the
     /// connections of their clients have outlived the other table.
     pub fn resume_from(&mut self, activity_seqs: &BTreeMap<TicketId, u64>) {
         self.same_process = true;

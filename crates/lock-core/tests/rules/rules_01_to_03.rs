@@ -289,7 +289,7 @@ fn rule_03_changes_of_a_lock_grant_in_their_own_step() {
 }
 
 #[test]
-fn rule_03_a_head_that_falls_asleep_lets_others_in_at_once() {
+fn rule_03_a_head_that_becomes_dormant_lets_others_in_at_once() {
     play(
         "lock san size=2
          a takes san -> held 0

@@ -35,7 +35,7 @@ fn rule_04_zero_means_never() {
 }
 
 #[test]
-fn rule_04_a_grant_not_claimed_goes_to_the_end_of_its_priority_and_sleeps() {
+fn rule_04_a_grant_not_claimed_goes_to_the_end_of_its_priority_and_is_dormant() {
     play(
         "lock san size=1 grace=10
          a asks san priority=1 -> granted 0

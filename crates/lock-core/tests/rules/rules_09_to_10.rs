@@ -224,7 +224,7 @@ fn rule_09_a_grant_that_nobody_may_know_of_stands_in_nobodys_way_after_a_crash()
 }
 
 #[test]
-fn rule_09_a_place_that_nobody_may_know_of_is_passed_over_until_its_next_heartbeat() {
+fn rule_09_a_place_that_nobody_may_know_of_is_dormant_until_its_next_heartbeat() {
     play(
         "lock san size=1 expiration=100
          a takes san ttl=600 -> held 0
@@ -346,7 +346,7 @@ fn rule_09_what_is_not_written_yet_costs_no_more_than_a_heartbeat() {
          a releases -> released; b granted 0
          crash
          +1 show b state -> granted 0
-         show c state -> queued ahead 0      # waking is written at once, and what is known with it
+         show c state -> queued ahead 0      # the end of dormancy is written at once, and what is known with it
          restart
          +1 show b left -> left 29
          b gets -> held 0",

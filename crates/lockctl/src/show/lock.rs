@@ -105,7 +105,7 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
                     cell(ticket.priority.to_string(), plain),
                     cell(short(Some(&ticket.created_at)), plain),
                     cell(owner(ticket), plain),
-                    cell(if ticket.dormant { "silent".to_owned() } else { String::new() }, Style::busy),
+                    cell(if ticket.dormant { "dormant".to_owned() } else { String::new() }, Style::busy),
                     cell(clean(&ticket.info), Style::dim),
                 ]
             })

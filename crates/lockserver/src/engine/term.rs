@@ -186,7 +186,7 @@ impl Engine {
         let (definitions, mode) = self.definitions.clone();
         let configure = Command::Configure { definitions, mode };
         let mut owed = std::mem::take(&mut self.owed);
-        // Whose client is gone is skipped before the rest makes permits free.
+        // Tickets of clients that are gone become dormant before the rest makes permits free.
         owed.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
         let owed = std::iter::once(configure).chain(owed);
         let waiting = self.waiters.take_all().into_iter().map(|(id, one)| again(id, one));

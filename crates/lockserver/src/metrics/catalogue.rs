@@ -56,8 +56,10 @@ pub(super) const PERMITS_GRANTED: Family =
 pub(super) const PERMITS_CLOSED: Family =
     gauge("lockserver_lock_permits_closed", "Permits that nobody may have until their lock delay is over.");
 pub(super) const LOCK_QUEUED: Family = gauge("lockserver_lock_queued", "Tickets in the queue, dormant ones included.");
-pub(super) const LOCK_DORMANT: Family =
-    gauge("lockserver_lock_dormant", "Tickets in the queue that are skipped until their client sends a heartbeat.");
+pub(super) const LOCK_DORMANT: Family = gauge(
+    "lockserver_lock_dormant",
+    "Tickets in the queue that are dormant: not served until their client sends a heartbeat.",
+);
 pub(super) const OLDEST_WAITER: Family = gauge(
     "lockserver_lock_oldest_waiter_seconds",
     "Age of the ticket that is in line longest, dormant ones left out; 0 if nobody is in line.",

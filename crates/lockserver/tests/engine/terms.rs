@@ -212,7 +212,7 @@ fn what_is_lost_while_there_is_no_term_is_not_forgotten() {
     assert_eq!(rig.state(3), Some(State::Held));
     // The permit of 2 is free: 4 would have it, but its client is gone.
     assert_eq!(rig.state(4), Some(State::Queued { dormant: true }), "rule 5");
-    assert!(ticket(&rig.ask(get(4, true, false))).is_held(), "its next heartbeat wakes it");
+    assert!(ticket(&rig.ask(get(4, true, false))).is_held(), "its next heartbeat ends that");
 }
 
 #[test]

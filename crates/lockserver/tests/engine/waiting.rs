@@ -65,7 +65,7 @@ fn a_wait_given_up_before_its_turn_is_answered_in_its_turn() {
 }
 
 #[test]
-fn rule_5_a_request_dropped_before_its_turn_leaves_its_ticket_asleep_or_none() {
+fn rule_5_a_request_dropped_before_its_turn_leaves_its_ticket_dormant_or_none() {
     let mut rig = held();
     // The connections look open: the handler knows first.
     let (named, _c1) = rig.wait(Command::Acquire(named(2, IfBusy::Wait, "r")));

@@ -134,9 +134,9 @@ async fn a_request_id_finds_its_ticket_again() {
     let waiting = server.open("POST", ONE, &[], body).await;
     let before = server.until("one", "it queues", |lock| lock["queued"] == 1).await;
     drop(waiting);
-    server.until("one", "it sleeps in its place", |lock| lock["queue"][0]["dormant"] == true).await;
+    server.until("one", "it is dormant in its place", |lock| lock["queue"][0]["dormant"] == true).await;
     let again = server.open("POST", ONE, &[], body).await;
-    let after = server.until("one", "it is awake", |lock| lock["queue"][0]["dormant"] == false).await;
+    let after = server.until("one", "it is dormant no longer", |lock| lock["queue"][0]["dormant"] == false).await;
     assert_eq!(before["queue"][0]["number"], after["queue"][0]["number"]);
     assert_eq!(after["queued"], 1);
     server.delete(&format!("/v1/tickets/{first}")).await.ok();

@@ -59,7 +59,7 @@ fn place(ticket: &TicketRecord) -> (Reverse<i8>, u64) {
     (Reverse(ticket.priority), ticket.seq)
 }
 
-fn awake(ticket: &TicketRecord) -> bool {
+fn ready(ticket: &TicketRecord) -> bool {
     ticket.state == State::Queued { dormant: false }
 }
 
@@ -74,7 +74,7 @@ impl Durable {
 
     /// Live tickets in the way of others of which their clients may never have been told, so far as is stored.
     pub(crate) fn unknown(&self) -> impl Iterator<Item = &TicketRecord> {
-        let in_the_way = |ticket: &&TicketRecord| awake(ticket) || ticket.state == State::Granted;
+        let in_the_way = |ticket: &&TicketRecord| ready(ticket) || ticket.state == State::Granted;
         self.tickets.values().filter(|ticket| !ticket.acknowledged).filter(in_the_way)
     }
 
@@ -175,10 +175,10 @@ impl Durable {
                 let same =
                     |ticket: &TicketRecord| (ticket.number, ticket.lock.clone(), ticket.permits, ticket.priority);
                 assert_eq!(same(before), same(after));
-                let skipped =
-                    awake(before) && after.state == State::Queued { dormant: true } && before.seq == after.seq;
+                let suspended =
+                    ready(before) && after.state == State::Queued { dormant: true } && before.seq == after.seq;
                 let gone = facts.lost.contains(&after.id) || facts.strangers.contains(&after.id);
-                assert!(!skipped || gone, "rule 5: its client is there: {after:?}");
+                assert!(!suspended || gone, "rule 5: its client is there: {after:?}");
                 let queued = matches!(after.state, State::Queued { .. });
                 assert!(before.state != State::Held || !queued, "a holder has lost its permit: {after:?}");
                 let taken_back = before.state == State::Granted && queued && before.seq == after.seq;
@@ -243,14 +243,14 @@ impl Durable {
         }
     }
 
-    /// Rule 2. Only tickets that were awake before and after are compared, and no client of which said anything in between.
+    /// Rule 2. Only tickets that were ready before and after are compared, and no client of which said anything in between.
     fn nobody_was_overtaken(&self, granted: &TicketRecord, before: &BTreeMap<TicketId, TicketRecord>, facts: &Facts) {
         let overtaken = self.tickets.values().find(|other| {
             other.lock == granted.lock
-                && awake(other)
+                && ready(other)
                 && place(other) < place(granted)
                 && !facts.touched.contains(&other.id)
-                && before.get(&other.id).is_some_and(|old| awake(old) && old.seq == other.seq)
+                && before.get(&other.id).is_some_and(|old| ready(old) && old.seq == other.seq)
         });
         assert!(overtaken.is_none(), "rule 2: {granted:?} overtook {overtaken:?}");
     }
@@ -329,7 +329,7 @@ impl Durable {
     /// Rules 2 and 3: between steps no head waits for permits that are there.
     pub(crate) fn no_permit_is_idle(&self) {
         for (name, lock) in &self.locks {
-            let queue = self.tickets.values().filter(|ticket| ticket.lock == *name && awake(ticket));
+            let queue = self.tickets.values().filter(|ticket| ticket.lock == *name && ready(ticket));
             let Some(head) = queue.min_by_key(|ticket| place(ticket)) else {
                 continue;
             };

@@ -28,8 +28,8 @@ pub(crate) enum Debt {
     Cancel,
     /// The ticket is not held, but granted anew (rule 5).
     Unpick,
-    /// The ticket is skipped until its client is back (rule 5).
-    Sleep,
+    /// The ticket is dormant until its client is back (rule 5).
+    Dormant,
 }
 
 /// Answers about one ticket in one step share what becomes of them.
@@ -159,7 +159,7 @@ impl Judge {
         if facts.strangers.contains(&after.id) && after.state == (State::Queued { dormant: true }) {
             match before.state {
                 State::Granted => self.trace.count("grants taken back after a crash"),
-                State::Queued { .. } => self.trace.count("places passed over after a crash"),
+                State::Queued { .. } => self.trace.count("dormant places after a crash"),
                 _ => {}
             }
         }
@@ -380,7 +380,7 @@ impl Judge {
     /// The client has said something about the ticket since, so that nothing is owed but what nobody else knows of.
     pub(crate) fn touched(&mut self, id: TicketId) {
         self.debts.remove(&(id, Debt::Unpick));
-        self.debts.remove(&(id, Debt::Sleep));
+        self.debts.remove(&(id, Debt::Dormant));
         for ((of, _), shared) in &mut self.shared {
             shared.may_know |= *of == id;
         }
@@ -409,13 +409,13 @@ impl Judge {
             let paid = match debt {
                 Debt::Cancel => false,
                 Debt::Unpick => ticket.state != State::Held,
-                Debt::Sleep => ticket.state != State::Queued { dormant: false },
+                Debt::Dormant => ticket.state != State::Queued { dormant: false },
             };
             assert!(paid, "{debt:?} is owed since two steps: {ticket:?}");
             self.trace.count(match debt {
                 Debt::Cancel => unreachable!("is never live"),
                 Debt::Unpick => "debts: grant anew",
-                Debt::Sleep => "debts: skip",
+                Debt::Dormant => "debts: dormant",
             });
         }
     }

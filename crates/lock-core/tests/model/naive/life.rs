@@ -48,12 +48,12 @@ impl Naive {
         let ticket = self.ticket(id);
         ticket.life += 1;
         ticket.restored = false;
-        let (asleep, lock) = (ticket.rec.state == State::Queued { dormant: true }, ticket.rec.lock.clone());
-        if asleep {
+        let (dormant, lock) = (ticket.rec.state == State::Queued { dormant: true }, ticket.rec.lock.clone());
+        if dormant {
             ticket.rec.state = State::Queued { dormant: false };
         }
         self.restart_lease(id);
-        if asleep {
+        if dormant {
             let absent = self.absent.clone();
             self.absent.retain(|other| *other != id);
             self.grant(&lock);
@@ -96,7 +96,7 @@ impl Naive {
         self.grant(&lock);
     }
 
-    /// Rule 9: after a crash, who may not know of its ticket is asleep in its place, unless it may be at work.
+    /// Rule 9: after a crash, who may not know of its ticket is dormant in its place, unless it may be at work.
     fn pass_over(&mut self) {
         let unknown = |ticket: &&Ticket| !ticket.rec.acknowledged && ticket.restored;
         let ids: Vec<TicketId> = self.tickets.iter().filter(unknown).map(|ticket| ticket.rec.id).collect();

@@ -32,9 +32,9 @@ impl Naive {
         let free = match &template {
             Some(template) => !template.paused,
             None => {
-                let awake = |t: &&Ticket| t.rec.state == State::Queued { dormant: false };
+                let ready = |t: &&Ticket| t.rec.state == State::Queued { dormant: false };
                 let queue = self.queue(&new.lock);
-                let first = queue.into_iter().find(awake).is_none_or(|head| head.rec.priority < new.priority);
+                let first = queue.into_iter().find(ready).is_none_or(|head| head.rec.priority < new.priority);
                 first && self.fits(&new.lock, new.permits)
             }
         };

@@ -125,8 +125,8 @@ impl Naive {
         let lock = &self.find(id).expect("a ticket").rec.lock;
         let queue = self.queue(lock);
         let before = queue.iter().take_while(|ticket| ticket.rec.id != id);
-        let awake = |ticket: &&&Ticket| ticket.rec.state == State::Queued { dormant: false };
-        before.filter(awake).count() as u64
+        let ready = |ticket: &&&Ticket| ticket.rec.state == State::Queued { dormant: false };
+        before.filter(ready).count() as u64
     }
 
     pub(crate) fn closures_of(&self, name: &LockName) -> Vec<&Closure> {
@@ -165,8 +165,8 @@ impl Naive {
     /// Rules 2 and 3.
     pub(crate) fn grant(&mut self, name: &LockName) {
         loop {
-            let awake = |ticket: &&Ticket| ticket.rec.state == State::Queued { dormant: false };
-            let Some(head) = self.queue(name).into_iter().find(awake).cloned() else {
+            let ready = |ticket: &&Ticket| ticket.rec.state == State::Queued { dormant: false };
+            let Some(head) = self.queue(name).into_iter().find(ready).cloned() else {
                 return;
             };
             if !self.fits(name, head.rec.permits) {

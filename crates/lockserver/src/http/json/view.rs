@@ -356,7 +356,7 @@ mod tests {
             ("one is before", full, Some(2500)),
             ("three of four are before", Usage { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
             ("all, twice", Usage { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
-            ("who sleeps is passed over", Usage { queued: 7, wanted: 1, ..full }, Some(2500)),
+            ("dormant tickets do not count", Usage { queued: 7, wanted: 1, ..full }, Some(2500)),
             ("half of it is closed", Usage { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
             ("it was made smaller", Usage { size: 2, ..full }, Some(10_000)),
             ("all are closed", Usage { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),

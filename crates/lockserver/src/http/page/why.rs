@@ -28,8 +28,8 @@ pub(super) fn why(lock: &LockView, expected: Option<Ms>, now: WallMs) -> String 
         if usage.queued == 0 {
             return format!("{free}: the next one gets in at once.");
         }
-        let awake = lock.queue.iter().find(|one| !matches!(one.ticket.state, State::Queued { dormant: true, .. }));
-        let reason = match awake.map(|one| one.ticket.permits) {
+        let ready = lock.queue.iter().find(|one| !matches!(one.ticket.state, State::Queued { dormant: true, .. }));
+        let reason = match ready.map(|one| one.ticket.permits) {
             Some(Permits::Count(count)) => format!("the first in line needs {count}"),
             Some(Permits::All) => "the first in line needs all".to_owned(),
             None => "none of them has shown life lately".to_owned(),

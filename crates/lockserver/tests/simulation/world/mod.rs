@@ -233,7 +233,7 @@ impl World {
         }
         let good = self.engine.table().is_some() && log.failed == 0;
         for id in std::mem::take(&mut self.unseen).into_iter().filter(|_| good) {
-            self.judge.owe(id, Debt::Sleep);
+            self.judge.owe(id, Debt::Dormant);
         }
         if log.attempts > 0 || size > 0 {
             self.table_equals_store();
@@ -370,7 +370,7 @@ pub(crate) const WANTED: [&str; 43] = [
     "lists of one's own",
     "looks at locks",
     "looks at some locks",
-    "places passed over after a crash",
+    "dormant places after a crash",
     "stalls",
     "steps in which the store may not be read",
     "told how a ticket ended",

@@ -117,7 +117,7 @@ impl World {
                         .any(|other| other.waits && self.judge.durable.touched(&other.command) == Some(*id))
                 });
                 match alone {
-                    Some(id) if flight.seen => self.judge.owe(id, Debt::Sleep),
+                    Some(id) if flight.seen => self.judge.owe(id, Debt::Dormant),
                     Some(id) => self.unseen.push(id),
                     None => {}
                 }

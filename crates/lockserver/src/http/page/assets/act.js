@@ -28,12 +28,12 @@ function entrants({ queue, holders }, room, empty) {
 
 /** The same in words. */
 function entering(lock, room, empty) {
-  const awake = lock.queue.filter((one) => !one.dormant);
+  const ready = lock.queue.filter((one) => !one.dormant);
   const first = entrants(lock, room, empty);
   if (first.length) return [p(first.length === 1 ? "This one is let in at once:" : `These ${first.length} are let in at once:`), list(first)];
   if (!lock.queued) return p("Nobody waits. Who asks from then on is let in, if it fits.");
-  if (!awake.length) return p("Nobody is let in by it: none of those who wait has shown life lately.");
-  return p("Nobody is let in by it: the first in line, ", ticketWords(awake[0]), `, needs ${needs(awake[0])}, and ${room > 0 ? `${room.toLocaleString()} would be free` : "none would be free"}.`);
+  if (!ready.length) return p("Nobody is let in by it: all tickets that wait are dormant.");
+  return p("Nobody is let in by it: the first in line, ", ticketWords(ready[0]), `, needs ${needs(ready[0])}, and ${room > 0 ? `${room.toLocaleString()} would be free` : "none would be free"}.`);
 }
 
 /** What to do when the lock's settings are others: the page shows them, and so does the question. */
