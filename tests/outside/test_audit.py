@@ -110,8 +110,8 @@ def test_ends_by_others_by_time_and_by_a_lost_client(audited):
     assert log.next() == [
         {"audit": "ended", "lock": "two", **mine, "ended_as": "revoked", "by_key": "ci", "by_from": here}]
     ask(server, ci, "/v1/locks/two/tickets", "POST", '{"ttl_s": 1}')
-    (_, forgotten) = log.next(2)
-    assert forgotten == {"audit": "ended", "lock": "two", **mine, "ended_as": "forgotten"}
+    (_, lost) = log.next(2)
+    assert lost == {"audit": "ended", "lock": "two", **mine, "ended_as": "lost"}
     # A client that hangs up while it waits leaves nothing behind but this line.
     ask(server, ci, "/v1/locks/one/tickets", "POST")
     with Connection(server.at) as connection:

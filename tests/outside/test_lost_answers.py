@@ -149,7 +149,7 @@ def judge(server, tickets):
         two = api.ok("GET", "/v1/locks/two")
         assert (two["in_use"], two["queued"]) == (0, 0), f"seed {SEED}: {two}"
         seen = two["statistics"]
-        assert (seen["queries"], seen["expired"], seen["forgotten"]) == (tickets, 0, 0), f"seed {SEED}: {seen}"
+        assert (seen["queries"], seen["expired"], seen["lost"]) == (tickets, 0, 0), f"seed {SEED}: {seen}"
 
 
 def test_runs_take_one_permit_each(server, proxy, ctl, tmp_path, report):

@@ -97,7 +97,7 @@ def judge_weather(host, _):
     # The last two of 22 had their permit when the first ones had kept theirs for a second, and had given it back.
     starts = sorted(float(line) for line in (host.directory / "starts").read_text().split()[-22:])
     assert all(late - early >= 0.9 for early, late in zip(starts, starts[20:])), starts
-    assert lock(host, "weather-rate")["statistics"]["forgotten"] == 0
+    assert lock(host, "weather-rate")["statistics"]["lost"] == 0
 
 
 def judge_fleetlock(host, recipe):
@@ -163,7 +163,7 @@ def judge_alerts(host, tmp_path, server):
     # JSON is YAML.
     (tmp_path / "alerts.yml").write_text(json.dumps(test))
     promtool("test", "rules", tmp_path / "alerts.yml")
-    warnings = [line for line in server.log().splitlines() if "WARNING" in line and "forgotten" in line]
+    warnings = [line for line in server.log().splitlines() if "WARNING" in line and "lost" in line]
     assert not warnings, warnings
 
 

@@ -41,7 +41,7 @@ class Client(threading.Thread):
 
 
 @pytest.mark.timeout(STOP_SECONDS + 120)
-def test_nobody_alive_is_forgotten(make_server):
+def test_nobody_alive_is_lost(make_server):
     short = {"DEFAULT_LOCK_MAX_LOCK_TIME": 5, "DEFAULT_LOCK_EXPIRATION_TIME": 5, "DEFAULT_LOCK_GRACE_TIME": 5}
     server = make_server({"DEFAULT_LOCK_SIZE": 2, **short}).start()
     holders = [Client(server, f"holder {i}") for i in range(2)]

@@ -241,7 +241,7 @@ def fill(path, count):
         columns = [row[1] for row in database.execute("PRAGMA table_info(tickets)")]
         own = {"number": "?1", "seq": "?1", "id": "?2", "state": "'ended'", "ended_as": "'released'", "ended_service_ms": "1",
                "lock": "'DefaultLock'", "client": "'10.0.0.1:1'", "info": "hex(zeroblob(100))", "permits": "1", "priority": "0",
-               "lease": "'of_lock'", "queue_lease": "'minute'", "known": "1", "lease_began_uptime_ms": "0", "dormant": "0", "slots": "''",
+               "lease": "'of_lock'", "queue_lease": "'minute'", "acknowledged": "1", "lease_began_uptime_ms": "0", "dormant": "0", "slots": "''",
                "slot_names": "''", "created_at_ms": "1790000000000"}
         values = ", ".join(own.get(name, "NULL") for name in columns)
         ident = "{:08x}-0000-4000-8000-000000000000".format
@@ -407,7 +407,7 @@ def test_a_copy_is_a_store_of_its_own(make_server, tmp_path):
     assert names(other.directory) == ["lockserver.conf"]
     server.stop()
     for pair in (("memory", other.store), (server.store, "memory")):
-        refused(USAGE, ["memory", "forgotten"], "copy", *pair)
+        refused(USAGE, ["memory", "gone with it"], "copy", *pair)
     refused(USAGE, "itself", "copy", server.store, server.store)
     refused(STORE, "nothing.db", "copy", tmp_path / "nothing.db", other.store)
     refused(CANNOT_CREATE, "nowhere", "copy", server.store, tmp_path / "nowhere" / "lockserver.db")

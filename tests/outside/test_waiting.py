@@ -96,7 +96,7 @@ def test_a_grant_that_nobody_claims_goes_to_the_next(make_server, connect):
     assert connection.get(absent) is True
 
 
-def test_a_holder_that_never_renews_is_forgotten(make_server, connect):
+def test_a_holder_that_never_renews_is_lost(make_server, connect):
     server = make_server({"DEFAULT_LOCK_MAX_LOCK_TIME": 1}).start()
     connection = connect(server)
     silent, waiting = connection.take(), connection.query()

@@ -57,7 +57,7 @@ def test_it_is_heard_of_before_the_server_ends_it(server: Running, client: Clien
         def follow() -> None:
             for event in events:
                 if event.kind == "ended":
-                    assert event.ended_as == "forgotten"
+                    assert event.ended_as == "lost"
                     ended.append(_clock.now())
                     return
 

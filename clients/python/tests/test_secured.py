@@ -160,7 +160,7 @@ def test_a_key_that_is_taken_away(secured: Secured) -> None:
             held.release()
         with pytest.raises(errors.Unauthorized):
             client.hold("deploy")
-    assert ended == ["forgotten"]
+    assert ended == ["lost"]
 
 
 def test_lockcli_with_user_and_password(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ pub struct LockSettings {
     pub max_hold_time_s: Option<Seconds>,
     /// Longest lease that may be asked for; `null` for the default, the larger of `max_lock_time_s` and an hour.
     pub max_ttl_s: Option<Seconds>,
-    /// How long permits stay closed after a holder was forgotten, overdue or revoked.
+    /// How long permits stay closed after a holder was lost, overdue or revoked.
     pub lock_delay_s: Seconds,
     /// Longest queue.
     pub max_queue: u32,
@@ -148,8 +148,8 @@ pub struct Statistics {
     pub cancelled: u64,
     /// Tickets expired.
     pub expired: u64,
-    /// Tickets forgotten.
-    pub forgotten: u64,
+    /// Holders that were lost: their lease ran out.
+    pub lost: u64,
     /// Tickets overdue.
     pub overdue: u64,
     /// Tickets revoked.

@@ -151,7 +151,7 @@ pub enum EndedAs {
     /// No heartbeat while queued.
     Expired,
     /// No heartbeat while held.
-    Forgotten,
+    Lost,
     /// Held too long.
     Overdue,
     /// Ended by an administrator.

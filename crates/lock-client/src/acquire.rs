@@ -80,7 +80,7 @@ impl Client {
                     return Ok(held);
                 }
                 // The server forgot a ticket that we still want, for it could not be reached for long or lost its memory.
-                Err(error) if had_a_place && is_forgotten(&error) => {
+                Err(error) if had_a_place && is_lost(&error) => {
                     attempt.over = true;
                     let left = options.wait.map(|wait| wait.saturating_sub(begin.elapsed()));
                     if left.is_some_and(|left| left < PAUSE) {
@@ -108,11 +108,11 @@ impl Client {
     }
 }
 
-fn is_forgotten(error: &Error) -> bool {
-    use lock_api::EndedAs::{Expired, Forgotten};
+fn is_lost(error: &Error) -> bool {
+    use lock_api::EndedAs::{Expired, Lost};
     error.problem().is_some_and(|problem| match problem.code {
         ErrorCode::UnknownTicket => true,
-        ErrorCode::Gone => matches!(problem.ended_as, Some(Expired | Forgotten)),
+        ErrorCode::Gone => matches!(problem.ended_as, Some(Expired | Lost)),
         _ => false,
     })
 }

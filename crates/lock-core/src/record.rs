@@ -139,7 +139,7 @@ pub enum EndedAs {
     /// No heartbeat while it was queued.
     Expired,
     /// No heartbeat while it was held.
-    Forgotten,
+    Lost,
     /// Held longer than `max_hold`.
     Overdue,
     /// An administrator ended it.
@@ -156,7 +156,7 @@ impl EndedAs {
         Self::Released,
         Self::Cancelled,
         Self::Expired,
-        Self::Forgotten,
+        Self::Lost,
         Self::Overdue,
         Self::Revoked,
         Self::Oversized,
@@ -170,7 +170,7 @@ impl EndedAs {
             Self::Released => "released",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
-            Self::Forgotten => "forgotten",
+            Self::Lost => "lost",
             Self::Overdue => "overdue",
             Self::Revoked => "revoked",
             Self::Oversized => "oversized",

@@ -130,7 +130,7 @@ def acquire(core: Core, wanted: Wanted, notes: Notes | None = None) -> Plan[tupl
             raise
         except LockserverError as error:
             left = wanted.left(begin)
-            if attempt.had_a_place and _is_forgotten(error) and (left is None or left >= PAUSE_S):
+            if attempt.had_a_place and _is_lost(error) and (left is None or left >= PAUSE_S):
                 # The server forgot a ticket that we still want: it could not be reached for long, or lost its memory.
                 yield Pause(jitter(PAUSE_S))
                 continue
@@ -213,9 +213,9 @@ class _Attempt:
         return TimedOut(Problem("timed_out", 409, "timed out", text, retryable=True))
 
 
-def _is_forgotten(error: LockserverError) -> bool:
+def _is_lost(error: LockserverError) -> bool:
     if isinstance(error, Gone):
-        return error.ended_as in ("expired", "forgotten")
+        return error.ended_as in ("expired", "lost")
     return isinstance(error, UnknownTicket)
 
 

@@ -42,7 +42,7 @@ impl Table {
             match self.ticket(id).state {
                 State::Queued { .. } => self.end(at, id, EndedAs::Expired, None),
                 State::Granted => self.lapse(at, id),
-                State::Held => self.end(at, id, EndedAs::Forgotten, None),
+                State::Held => self.end(at, id, EndedAs::Lost, None),
                 State::Ended { .. } => panic!("an ended ticket has a lease"),
             }
         }

@@ -266,13 +266,13 @@ impl Table {
         }
     }
 
-    /// After `forgotten`, `overdue` and `revoked` the client may still be at work: the permits stay closed for a while.
+    /// After `lost`, `overdue` and `revoked` the client may still be at work: the permits stay closed for a while.
     fn free_or_close(&mut self, id: TicketId, how: EndedAs) {
         let ticket = self.ticket(id);
         let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
         let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
         let delay = self.lock(&lock).record.settings.lock_delay;
-        if delay == 0 || !matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked) {
+        if delay == 0 || !matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked) {
             self.lock_mut(&lock).slots.put_back(&slots, &names);
             return;
         }

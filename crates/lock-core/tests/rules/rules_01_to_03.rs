@@ -98,7 +98,7 @@ fn rule_01_closed_permits_count() {
          a takes san -> held 0
          +10 b takes san -> held 1
          c asks san ttl=600 -> queued ahead 0
-         +10 -> a forgotten
+         +10 -> a lost
          view san -> size 2 free 0 in-use 1 closed 1 queued 1
          patch san size=1 -> size 1 free 0 in-use 1 closed 1 queued 1
          b releases -> released
@@ -207,7 +207,7 @@ fn rule_02_all_waits_for_closed_permits_and_closes_everything_after_a_bad_end() 
         "lock san size=2 delay=30 max_lock=10
          r1 takes san -> held 0
          w asks san permits=all ttl=600 -> queued ahead 0
-         +10 -> r1 forgotten
+         +10 -> r1 lost
          +30 -> san opened; w granted 0-1
          w gets -> held 0-1
          r2 asks san ttl=600 -> queued ahead 0

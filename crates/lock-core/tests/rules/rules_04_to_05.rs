@@ -82,19 +82,19 @@ fn rule_04_grace_is_at_least_a_second() {
 }
 
 #[test]
-fn rule_04_a_holder_without_a_heartbeat_is_forgotten() {
+fn rule_04_a_holder_without_a_heartbeat_is_lost() {
     play(
         "lock san size=2 max_lock=20
          a takes san -> held 0
          b takes san ttl=100 -> held 1
          +19.999 a gets -> held 0
          +19.999 ->
-         +0.001 -> a forgotten
-         a gets -> forgotten
-         a renews -> refused: gone, forgotten
-         a releases -> refused: gone, forgotten
+         +0.001 -> a lost
+         a gets -> lost
+         a renews -> refused: gone, lost
+         a releases -> refused: gone, lost
          +60 b renews ttl=5 -> held 1
-         +5 -> b forgotten",
+         +5 -> b lost",
     );
 }
 
@@ -156,7 +156,7 @@ fn rule_04_a_revocation_for_one_state_does_nothing_in_another() {
 }
 
 #[test]
-fn rule_04_permits_stay_closed_after_forgotten_overdue_and_revoked_only() {
+fn rule_04_permits_stay_closed_after_lost_overdue_and_revoked_only() {
     play(
         "lock san size=4 delay=30 max_lock=10
          a takes san -> held 0
@@ -165,7 +165,7 @@ fn rule_04_permits_stay_closed_after_forgotten_overdue_and_revoked_only() {
          d takes san ttl=100 -> held 3
          d releases -> released
          view san -> size 4 free 1 in-use 3 closed 0 queued 0
-         +10 -> a forgotten; b overdue
+         +10 -> a lost; b overdue
          revoke san c reason=enough -> revoked; c revoked
          view san -> size 4 free 1 in-use 0 closed 3 queued 0
          all asks san permits=4 ttl=600 -> queued ahead 0
@@ -252,7 +252,7 @@ fn rule_05_get_lock_and_renew_always_renew_and_a_read_only_while_it_waits_or_cla
          show b left -> left never
          a reads -> held 0
          +10 a reads -> held 0
-         +20 -> a forgotten; b served 0
+         +20 -> a lost; b served 0
          show b left -> left 30",
     );
 }

@@ -74,11 +74,11 @@ fn rule_06_an_ended_request_id_is_gone_for_ten_minutes() {
     play(
         "lock san size=1 max_lock=10
          a takes san request=1234567890abcdef -> held 0
-         +10 -> a forgotten
-         b takes san request=1234567890abcdef -> refused: gone, forgotten
-         b releases san request=1234567890abcdef -> refused: gone, forgotten
+         +10 -> a lost
+         b takes san request=1234567890abcdef -> refused: gone, lost
+         b releases san request=1234567890abcdef -> refused: gone, lost
          restart
-         +599.999 b takes san request=1234567890abcdef -> refused: gone, forgotten
+         +599.999 b takes san request=1234567890abcdef -> refused: gone, lost
          +0.001 b takes san request=1234567890abcdef -> held 0
          show b number -> number 2",
     );
@@ -232,7 +232,7 @@ fn rule_07_closed_permits_keep_the_name_of_a_deleted_lock_closed() {
     play(
         "lock san size=2 delay=30 max_lock=10
          a takes san -> held 0
-         +10 -> a forgotten
+         +10 -> a lost
          delete san -> refused: would end 0
          +10 delete san force -> done; san deleted
          lock san size=1 -> refused: name closed for 20
@@ -299,12 +299,12 @@ fn rule_08_a_late_client_hears_for_ten_minutes_how_its_ticket_ended() {
          b takes san -> held 1
          c takes san ttl=60 -> held 2
          b releases -> released
-         +10 -> a forgotten
+         +10 -> a lost
          revoke san c reason=enough -> revoked; c revoked
          +589.999 b gets -> released
          +0.001 b gets -> refused: unknown ticket
-         a gets -> forgotten
-         +9.999 a renews -> refused: gone, forgotten
+         a gets -> lost
+         +9.999 a renews -> refused: gone, lost
          c renews -> refused: gone, revoked
          +0.001 a gets -> refused: unknown ticket
          c reads -> refused: unknown ticket",
@@ -316,10 +316,10 @@ fn rule_08_the_memory_outlives_a_restart_and_the_lock() {
     play(
         "lock san size=1
          a takes san -> held 0
-         +300 -> a forgotten
+         +300 -> a lost
          delete san -> done; san deleted
          restart
-         +599.999 a gets -> forgotten
+         +599.999 a gets -> lost
          +0.001 a gets -> refused: unknown ticket",
     );
 }

@@ -10,7 +10,7 @@ fn rule_09_heartbeats_in_a_batch_count_before_expiry() {
          b asks san permits=3 -> queued ahead 0
          +60 a renews & b gets -> held 0 & queued ahead 0
          +60 a gets & b waits -> held 0 & waits ahead 0
-         +60 -> a forgotten; b served 0-2",
+         +60 -> a lost; b served 0-2",
     );
 }
 
@@ -34,7 +34,7 @@ fn rule_09_a_repeated_request_in_the_batch_counts_before_expiry() {
          +20 a2 takes san request=1234567890abcdef -> held 0
          show a left -> left 20
          h asks san holder=me -> queued ahead 0
-         +60 h asks san holder=me -> granted 0; a forgotten; h granted 0",
+         +60 h asks san holder=me -> granted 0; a lost; h granted 0",
     );
 }
 
@@ -44,15 +44,15 @@ fn rule_09_what_is_refused_is_no_heartbeat() {
         "lock san size=1 max_lock=20
          lock other size=1
          a takes san key=ci -> held 0
-         +20 a renews key=thief -> refused: unknown ticket; a forgotten
+         +20 a renews key=thief -> refused: unknown ticket; a lost
          b takes san -> held 0
-         +20 b gets lock=other -> refused: unknown ticket; b forgotten
+         +20 b gets lock=other -> refused: unknown ticket; b lost
          c takes san request=1234567890abcdef -> held 0
-         +20 c2 takes san request=1234567890abcdef permits=2 -> refused: request_id reused; c forgotten
+         +20 c2 takes san request=1234567890abcdef permits=2 -> refused: request_id reused; c lost
          d takes san -> held 0
-         +20 d renews ttl=0.1 -> refused: invalid; d forgotten
+         +20 d renews ttl=0.1 -> refused: invalid; d lost
          e takes san -> held 0
-         +20 e reads -> forgotten; e forgotten",
+         +20 e reads -> lost; e lost",
     );
 }
 
@@ -71,7 +71,7 @@ fn rule_09_every_lease_starts_again_in_full_at_load() {
          show g left -> left 60
          show q left -> left 90
          +60 -> g lapsed; q granted 1
-         +40 -> a forgotten",
+         +40 -> a lost",
     );
 }
 
@@ -116,7 +116,7 @@ fn rule_09_a_lease_begins_anew_at_two_starts_and_goes_on_at_all_others() {
          show b left -> left 30
          +5 crash
          show b left -> left 25
-         +10 -> a forgotten
+         +10 -> a lost
          +5 b gets -> held 1
          +1 crash
          show b left -> left 30",
@@ -174,7 +174,7 @@ fn rule_09_a_gap_leaves_every_lease_at_least_five_seconds() {
          +0.001 -> q expired
          +2.999 ->
          +0.001 -> g lapsed
-         +1 -> a forgotten",
+         +1 -> a lost",
     );
     play(
         "lock san size=2 max_lock=20 max_hold=21
@@ -308,7 +308,7 @@ fn rule_09_who_may_have_been_told_that_it_holds_keeps_its_permit_for_its_lease()
          w renews -> held 0-1
          +20 crash
          +39.999 ->
-         +0.001 -> w forgotten",
+         +0.001 -> w lost",
     );
 }
 

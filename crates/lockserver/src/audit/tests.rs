@@ -94,7 +94,7 @@ fn the_lines_of_tickets() {
         event(1, None, Transition::Held),
         event(1, None, ended(EndedAs::Released, None, Some(2250))),
         event(2, Some("ci"), ended(EndedAs::Revoked, Some("its host is gone"), Some(0))),
-        event(3, Some("ci"), ended(EndedAs::Forgotten, None, Some(1000))),
+        event(3, Some("ci"), ended(EndedAs::Lost, None, Some(1000))),
         event(4, None, ended(EndedAs::Cancelled, None, None)),
         event(5, None, Transition::Lapsed),
     ];
@@ -115,7 +115,7 @@ fn the_lines_of_tickets() {
             "\"ci\"",
             r#""ended_as":"revoked","held_s":0,"by_key":"ops","by_from":"192.0.2.9","why":"its host is gone","#,
         ),
-        line("ended", 3, "\"ci\"", r#""ended_as":"forgotten","held_s":1,"#),
+        line("ended", 3, "\"ci\"", r#""ended_as":"lost","held_s":1,"#),
         line("ended", 4, "null", r#""ended_as":"cancelled","why":"its client was gone before it was told","#),
         line("lapsed", 5, "null", ""),
     ];

@@ -50,7 +50,7 @@ pub(super) fn run(from: &str, to: &str) -> Result<(), Failed> {
     let (from, to) = (which::parse(from)?, which::parse(to)?);
     for choice in [&from, &to] {
         if *choice == StoreChoice::Memory {
-            let text = "memory cannot be copied: it is in a server's process alone, and forgotten with it";
+            let text = "memory cannot be copied: it is in a server's process alone, and gone with it";
             return Err(Failed::new(exit::USAGE, text));
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn file(choice: StoreChoice) -> Result<PathBuf, Failed> {
         StoreChoice::Sqlite(path) => Ok(path),
         StoreChoice::Memory => Err(Failed::new(
             exit::USAGE,
-            "the store is memory: it is in the server's process alone, and forgotten with it; there is nothing to save, \
+            "the store is memory: it is in the server's process alone, and gone with it; there is nothing to save, \
              check or restore",
         )),
     }

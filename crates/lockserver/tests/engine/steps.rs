@@ -21,7 +21,7 @@ fn rule_9_a_heartbeat_in_the_batch_counts_before_anything_expires() {
     rig.step(1000);
     assert!(ticket(&now(&mut alive)).is_held());
     assert_eq!(ticket(&now(&mut again)).ticket.number, 3, "the same request, the same ticket");
-    assert_eq!(rig.ended(2), Some(EndedAs::Forgotten), "it said nothing");
+    assert_eq!(rig.ended(2), Some(EndedAs::Lost), "it said nothing");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn rule_5_a_read_of_what_is_held_renews_nothing_even_if_it_would_wait() {
     let (mut wait, _connection) = rig.wait(get(1, false, true));
     rig.step(1);
     let answer = crate::rig::waited(&mut wait).expect("told how it ended");
-    assert_eq!(ticket(&answer).ended(), Some(EndedAs::Forgotten));
+    assert_eq!(ticket(&answer).ended(), Some(EndedAs::Lost));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn rule_4_a_lease_that_was_endless_begins_when_the_lock_sets_one() {
     rig.step(1499);
     assert_eq!(rig.state(1), Some(State::Held));
     rig.step(1);
-    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+    assert_eq!(rig.ended(1), Some(EndedAs::Lost));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn rule_9_a_gap_counts_as_two_seconds_and_leaves_five() {
     rig.step(999);
     assert_eq!(rig.state(1), Some(State::Held));
     rig.step(1);
-    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+    assert_eq!(rig.ended(1), Some(EndedAs::Lost));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn rule_9_the_clock_is_saved_every_5_s_while_anything_is_timed() {
     rig.step(1999);
     assert_eq!(rig.state(1), Some(State::Held));
     rig.step(1);
-    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+    assert_eq!(rig.ended(1), Some(EndedAs::Lost));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn rule_9_nobody_outlives_a_loop_of_crashes() {
         up += 300;
         assert!(up < 3 * 10_000, "two leases of 10 s, and what the clock may not know of");
     }
-    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+    assert_eq!(rig.ended(1), Some(EndedAs::Lost));
     assert!(up > 10_000, "it had its lease while the server ran: {up}");
 }
 

@@ -267,7 +267,7 @@ fn rule_9_the_time_without_a_table_is_not_of_the_leases_that_begin_anew() {
     rig.step(999);
     assert_eq!(rig.state(1), Some(State::Held), "its lease is a full one");
     rig.step(1);
-    assert_eq!(rig.ended(1), Some(EndedAs::Forgotten));
+    assert_eq!(rig.ended(1), Some(EndedAs::Lost));
 }
 
 #[test]

@@ -52,10 +52,10 @@ async fn what_happens_to_tickets_is_counted() {
             ("lockserver_tickets_total{lock=\"one\"}", 0.0),
         ],
     );
-    // One is given back, one is forgotten by its lease, and one that waited is ended by an administrator.
+    // One is given back, one is lost by its lease, and one that waited is ended by an administrator.
     server.delete(&format!("/v1/tickets/{first}")).await.ok();
-    server.until("two", "the second is forgotten", |lock| lock["statistics"]["forgotten"] == 1).await;
-    assert_eq!(server.get(&format!("/v1/tickets/{second}")).await.json()["ended_as"], "forgotten");
+    server.until("two", "the second is lost", |lock| lock["statistics"]["lost"] == 1).await;
+    assert_eq!(server.get(&format!("/v1/tickets/{second}")).await.json()["ended_as"], "lost");
     let held = server.lock("two").await;
     let number = &held["holders"][0]["number"];
     server.admin("DELETE", &format!("{two}/{number}?reason=test"), &[], "").await.ok();
@@ -69,7 +69,7 @@ async fn what_happens_to_tickets_is_counted() {
             ("lockserver_grants_total{lock=\"two\"}", 3.0),
             ("lockserver_releases_total{lock=\"two\"}", 1.0),
             ("lockserver_tickets_ended_total{lock=\"two\",reason=\"released\"}", 1.0),
-            ("lockserver_tickets_ended_total{lock=\"two\",reason=\"forgotten\"}", 1.0),
+            ("lockserver_tickets_ended_total{lock=\"two\",reason=\"lost\"}", 1.0),
             ("lockserver_tickets_ended_total{lock=\"two\",reason=\"revoked\"}", 1.0),
             ("lockserver_tickets_ended_total{lock=\"two\",reason=\"expired\"}", 0.0),
             ("lockserver_ready", 1.0),

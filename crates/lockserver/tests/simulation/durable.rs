@@ -216,9 +216,9 @@ impl Durable {
                 assert!(!facts.awaited.contains(&after.id), "a connected client's ticket expires: {after:?}");
                 assert!(after.held_at.is_none() && after.token.is_none(), "expired with permits: {after:?}");
             }
-            EndedAs::Forgotten => {
+            EndedAs::Lost => {
                 alive();
-                assert!(after.held_at.is_some(), "forgotten without having been held: {after:?}");
+                assert!(after.held_at.is_some(), "lost without having been held: {after:?}");
             }
             EndedAs::Overdue => {
                 let due = before.and_then(|before| before.hold_until).is_some_and(|until| until <= now);
@@ -298,7 +298,7 @@ impl Durable {
             let State::Ended { how, .. } = after.state else {
                 continue;
             };
-            let risky = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked)
+            let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked)
                 && before.is_active()
                 && after.token.is_some();
             let delay = delays.get(&after.lock).copied().unwrap_or_default();

@@ -84,16 +84,16 @@ impl Judge {
                     self.beliefs.remove(&after.id);
                 }
                 // It was told to have it in an answer that a crash swallowed, and it still waits.
-                State::Ended { how: EndedAs::Forgotten, .. } if !belief.held => {
+                State::Ended { how: EndedAs::Lost, .. } if !belief.held => {
                     self.beliefs.remove(&after.id);
                 }
                 State::Ended { .. } => assert!(
                     belief.until <= mono,
-                    "a client that showed life in time is forgotten: {belief:?} {after:?}"
+                    "a client that sent a heartbeat in time is lost: {belief:?} {after:?}"
                 ),
                 State::Queued { .. } | State::Granted => assert!(
                     !belief.held || belief.until <= mono,
-                    "a holder that was told so, and showed life in time, lost its permit: {belief:?} {after:?}"
+                    "a holder that was told so, and sent a heartbeat in time, lost its permit: {belief:?} {after:?}"
                 ),
                 State::Held => {}
             }
@@ -129,7 +129,7 @@ impl Judge {
                 EndedAs::Released => "ended: released",
                 EndedAs::Cancelled => "ended: cancelled",
                 EndedAs::Expired => "ended: expired",
-                EndedAs::Forgotten => "ended: forgotten",
+                EndedAs::Lost => "ended: lost",
                 EndedAs::Overdue => "ended: overdue",
                 EndedAs::Revoked => "ended: revoked",
                 EndedAs::Oversized => "ended: oversized",

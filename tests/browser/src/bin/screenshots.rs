@@ -70,7 +70,7 @@ const age = (lock) => {
   lock.waiting_since = oldest(lock.queue);
   lock.holding_since = oldest(lock.holders);
   if (lock.queued && !lock.paused) lock.expected_wait_s = lock.name === 'san-ssh' ? 1080 : 500;
-  if (lock.name === 'san-ssh') Object.assign(lock.statistics, {queries: 219, grants: 214, got: 214, released: 204, forgotten: 2, revoked: 1});
+  if (lock.name === 'san-ssh') Object.assign(lock.statistics, {queries: 219, grants: 214, got: 214, released: 204, lost: 2, revoked: 1});
 };
 const wave = (x) => Math.sin(x * 9) * 1.1 + Math.sin(x * 23 + 1) * 0.8 + Math.sin(x * 57) * 0.4;
 const past = (was, span, size, base, times) => {

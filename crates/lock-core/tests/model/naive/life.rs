@@ -65,7 +65,7 @@ impl Naive {
         let (now, wall) = (self.now(), self.wall);
         let ticket = self.ticket(id).rec.clone();
         let delay = self.settings(&ticket.lock).lock_delay;
-        let bad = matches!(how, EndedAs::Forgotten | EndedAs::Overdue | EndedAs::Revoked);
+        let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
         if ticket.is_active() && delay > 0 && bad {
             self.closures.push(Closure {
                 number: ticket.number,
@@ -161,7 +161,7 @@ impl Naive {
             match state {
                 State::Queued { .. } => self.end(id, EndedAs::Expired, None),
                 State::Granted => self.lapse(id),
-                _ => self.end(id, EndedAs::Forgotten, None),
+                _ => self.end(id, EndedAs::Lost, None),
             }
         }
         while self.fire_one(now) {}

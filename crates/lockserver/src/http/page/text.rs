@@ -43,7 +43,7 @@ fn write_lock(page: &mut String, lock: &LockView) -> std::fmt::Result {
     writeln!(page, "Locks got: {}", statistics.got)?;
     writeln!(page, "Locks released: {}", statistics.ended_as(EndedAs::Released))?;
     writeln!(page, "Locks expired: {}", statistics.ended_as(EndedAs::Expired))?;
-    writeln!(page, "Locks forgotten: {}\n", statistics.ended_as(EndedAs::Forgotten))
+    writeln!(page, "Locks forgotten: {}\n", statistics.ended_as(EndedAs::Lost))
 }
 
 fn write_tickets(page: &mut String, tickets: &[TicketView], all: u64) -> std::fmt::Result {

@@ -36,7 +36,7 @@ pub(super) const TICKETS: Table = Table {
     name: "tickets",
     key: "id",
     columns: "number, id, lock, owner, client, info, permits, priority, seq, request_id, asked_ttl_ms, \
-              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, known, lease_began_uptime_ms, state, dormant, ended_as, \
+              asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, acknowledged, lease_began_uptime_ms, state, dormant, ended_as, \
               ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
               ended_at_ms",
 };

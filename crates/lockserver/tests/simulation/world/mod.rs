@@ -352,7 +352,7 @@ pub(crate) const WANTED: [&str; 43] = [
     "ended tickets forgotten after 10 minutes",
     "ended: cancelled",
     "ended: expired",
-    "ended: forgotten",
+    "ended: lost",
     "ended: lock deleted",
     "ended: overdue",
     "ended: oversized",

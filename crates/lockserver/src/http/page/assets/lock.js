@@ -177,7 +177,7 @@ export class LockPage {
       ["Asked since the start", counts.queries.toLocaleString()],
       ["Granted", counts.grants.toLocaleString()],
       ["Given back", counts.released.toLocaleString()],
-      ["Forgotten or overdue", (counts.forgotten + counts.overdue).toLocaleString()],
+      ["Lost or overdue", (counts.lost + counts.overdue).toLocaleString()],
       ["Left or expired in the queue", (counts.cancelled + counts.expired).toLocaleString()],
       ["Ended by administrators", counts.revoked.toLocaleString()],
     ];

@@ -213,7 +213,7 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE tickets SET state = 'ended', ended_as = 'x', ended_service_ms = 1", "column ended_as: \"x\""),
         ("UPDATE tickets SET dormant = 1", "contradict state 'held'"),
         ("UPDATE tickets SET dormant = 2", "column dormant: neither 0 nor 1"),
-        ("UPDATE tickets SET known = 2", "column known: neither 0 nor 1"),
+        ("UPDATE tickets SET acknowledged = 2", "column acknowledged: neither 0 nor 1"),
         ("UPDATE tickets SET id = upper(id)", "table tickets, row number = 7, column id: not a UUID"),
         ("UPDATE tickets SET id = 'x'", "column id: not a UUID"),
         ("UPDATE tickets SET slots = '3-1'", "column slots: \"3-1\""),
