@@ -141,7 +141,7 @@ def test_administrative_acts(audited):
         ("PATCH", "/v1/locks/new", '{"paused": true, "reason": "repair"}', "/v1/locks/{lock}", "new",
          {"paused": True, "reason": "repair"}, 200),
         ("PATCH", "/v1/locks/none", '{"size": 3}', "/v1/locks/{lock}", "none", {"size": 3}, 404),
-        ("DELETE", "/v1/locks/new/closures", "", "/v1/locks/{lock}/closures", "new", None, 200),
+        ("DELETE", "/v1/locks/new/withheld", "", "/v1/locks/{lock}/withheld", "new", None, 200),
         ("DELETE", "/v1/locks/new", "", "/v1/locks/{lock}", "new", None, 204),
     ]:
         assert ask(server, ops, path, method, body)[0] == status

@@ -42,7 +42,7 @@ def host(tmp_path):
 
 
 def bad_day(host):
-    """One holder of two permits, a closed one, one who waits for all of them, one behind, and a pause. The holder's number."""
+    """One holder of two permits, a withheld one, one who waits for all of them, one behind, and a pause. The holder's number."""
     def ask(path, *more):
         url = f"http://localhost/v1/locks/san-ssh{path}"
         status, said = host.run(["curl", "-fsS", "--unix-socket", "/run/lockserver/admin.sock", url, *more])

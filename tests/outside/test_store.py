@@ -498,8 +498,8 @@ def test_a_server_goes_on_with_a_store_of_every_release(make_server, path):
         api.release([ticket for ticket in held if ticket["lock"] == "san-ssh"][0])
         # A waiter is dormant until it calls, which is now.
         assert api.ok("GET", f"/v1/tickets/{first['id']}?wait_s=5")["state"] == "held"
-        # The permit of the revoked ticket is closed still.
-        assert api.ok("GET", "/v1/locks/san-ssh")["closed"]
+        # The permit of the revoked ticket is withheld still.
+        assert api.ok("GET", "/v1/locks/san-ssh")["withheld"]
     server.stop()
     good("check", file_of(server))
 

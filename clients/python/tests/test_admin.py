@@ -93,9 +93,9 @@ def test_revoke_open_and_reload(server: Running, client: Client) -> None:
     assert lost is not None
     assert lost.problem is not None
     assert lost.problem.ended_as == "revoked"
-    assert server.admin.lock("DefaultLock").closures[0].number == held.number
-    server.admin.open("DefaultLock", held.number)
-    assert server.admin.lock("DefaultLock").closed == 0
+    assert server.admin.lock("DefaultLock").withholdings[0].number == held.number
+    server.admin.restore("DefaultLock", held.number)
+    assert server.admin.lock("DefaultLock").withheld == 0
     assert server.admin.reload().refused == []
 
 

@@ -78,7 +78,7 @@ def test_over_a_unix_socket(server: Running) -> None:
             assert lost.problem is not None
             with pytest.raises(LeaseLost, match="revoked"):
                 await held.release()
-            await admin.open("san-ssh")
+            await admin.restore("san-ssh")
             await admin.delete("san-ssh")
             assert (await admin.reload()).refused == []
             assert (await admin.status()).ready

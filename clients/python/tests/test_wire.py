@@ -57,7 +57,7 @@ def problem(code: str, status: int, **more: Any) -> tuple[int, dict[str, Any]]:
 
 CODES = {
     "busy": 409, "configuration_refused": 409, "internal": 500, "invalid": 400, "limit_reached": 429, "lock_exists": 409,
-    "lock_changed": 412, "lock_retiring": 409, "method_not_allowed": 405, "name_closed": 409, "not_a_holder": 409,
+    "lock_changed": 412, "lock_retiring": 409, "method_not_allowed": 405, "name_withheld": 409, "not_a_holder": 409,
     "not_allowed": 403, "not_found": 404, "overloaded": 503, "payload_too_large": 413, "request_timeout": 408,
     "request_id_reused": 422, "shutting_down": 503, "timed_out": 409, "too_many_permits": 422, "gone": 410,
     "unauthorized": 401, "unavailable": 503, "unknown_lock": 404, "unknown_ticket": 404, "unsupported_media_type": 415,

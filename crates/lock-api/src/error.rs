@@ -29,8 +29,8 @@ pub enum ErrorCode {
     LockRetiring,
     /// The method is not for this path.
     MethodNotAllowed,
-    /// The name of a lock that was deleted while in use is still closed.
-    NameClosed,
+    /// The name of a lock that was deleted while in use is still withheld.
+    NameWithheld,
     /// The token is not a holder's now.
     NotAHolder,
     /// The caller's rights do not reach so far.
@@ -87,7 +87,7 @@ impl ErrorCode {
             | Self::ConfigurationRefused
             | Self::LockExists
             | Self::LockRetiring
-            | Self::NameClosed
+            | Self::NameWithheld
             | Self::NotAHolder
             | Self::TicketChanged
             | Self::TimedOut
@@ -109,7 +109,7 @@ impl ErrorCode {
         match self {
             Self::Busy
             | Self::LimitReached
-            | Self::NameClosed
+            | Self::NameWithheld
             | Self::Overloaded
             | Self::RequestTimeout
             | Self::ShuttingDown
@@ -152,7 +152,7 @@ impl ErrorCode {
             Self::LockChanged => "lock_changed",
             Self::LockRetiring => "lock_retiring",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::NameClosed => "name_closed",
+            Self::NameWithheld => "name_withheld",
             Self::NotAHolder => "not_a_holder",
             Self::NotAllowed => "not_allowed",
             Self::NotFound => "not_found",

@@ -14,8 +14,8 @@ pub enum EventKind {
     LockChanged,
     /// It is gone.
     LockDeleted,
-    /// Closed permits are open again.
-    PermitsOpened,
+    /// Withheld permits are open again.
+    PermitsRestored,
     /// A ticket was made.
     Queued,
     /// It has its permits.

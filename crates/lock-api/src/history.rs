@@ -38,7 +38,7 @@ pub struct Past {
     pub in_use_max: Vec<Option<u32>>,
     /// Tickets in the queue, at most.
     pub queued_max: Vec<Option<u32>>,
-    /// Share of the time, 0 to 1, in which no permit was left: granted, held and closed ones filled the lock, or one ticket
+    /// Share of the time, 0 to 1, in which no permit was left: granted, held and withheld ones filled the lock, or one ticket
     /// had it all.
     #[serde(default)]
     pub full: Vec<Option<f64>>,

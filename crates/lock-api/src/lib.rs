@@ -18,7 +18,7 @@ pub mod text;
 pub use error::{ErrorCode, PROBLEM_JSON, Problem};
 pub use event::{Event, EventKind};
 pub use history::{History, Past, Percentiles};
-pub use lock::{Closure, Lock, LockPatch, LockSettings, Locks, Statistics, Usage};
+pub use lock::{Lock, LockPatch, LockSettings, Locks, Statistics, Usage, WithheldCause, Withholding};
 pub use seconds::Seconds;
 pub use status::{ConfigurationStatus, Reloaded, Status, You};
 pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Ticket, TicketState, Tickets};

@@ -24,7 +24,7 @@ pub struct LockSettings {
     pub max_hold_time_s: Option<Seconds>,
     /// Longest lease that may be asked for; `null` for the default, the larger of `max_lock_time_s` and an hour.
     pub max_ttl_s: Option<Seconds>,
-    /// How long permits stay closed after a holder was lost, overdue or revoked.
+    /// How long permits stay withheld after a holder was lost, overdue or revoked.
     pub lock_delay_s: Seconds,
     /// Longest queue.
     pub max_queue: u32,
@@ -87,7 +87,7 @@ pub struct LockPatch {
     /// Longest lease.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub max_ttl_s: Option<Option<Seconds>>,
-    /// How long permits stay closed.
+    /// How long permits stay withheld.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub lock_delay_s: Option<Option<Seconds>>,
     /// Longest queue.
@@ -110,10 +110,22 @@ pub struct LockPatch {
     pub until_s: Option<Seconds>,
 }
 
-/// Permits that nobody may have yet, because their last holder may still be at work.
+/// Why permits are withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WithheldCause {
+    /// Their last holder was lost, overdue or revoked, and may still be at work.
+    LostHolder,
+    /// One that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Permits that nobody may be given for now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Closure {
+pub struct Withholding {
     /// Number of the ticket that had them.
     pub number: u64,
     /// The slots, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
@@ -123,10 +135,15 @@ pub struct Closure {
     pub slot_ranges: String,
     /// Their names in the same order, the first 1,000, if they have any.
     pub slot_names: Vec<String>,
+    /// Why they are withheld.
+    pub cause: WithheldCause,
     /// How the ticket ended.
     pub ended_as: EndedAs,
-    /// Time until they open by themselves.
-    pub opens_in_s: Seconds,
+    /// The administrator's words, if one ended the ticket and gave a reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Time until they can be given again by themselves.
+    pub ends_in_s: Seconds,
 }
 
 /// Counts since the server started or made the lock.
@@ -172,8 +189,8 @@ pub struct Usage {
     pub in_use: u64,
     /// Those of them that are granted and not claimed.
     pub granted: u64,
-    /// Permits closed.
-    pub closed: u64,
+    /// Permits withheld.
+    pub withheld: u64,
     /// Tickets with permits.
     pub holding: u64,
     /// Tickets in the queue.
@@ -204,8 +221,8 @@ pub struct Lock {
     /// Those of them that are granted and not claimed.
     #[serde(default)]
     pub granted: u64,
-    /// Permits closed.
-    pub closed: u64,
+    /// Permits withheld.
+    pub withheld: u64,
     /// Tickets with permits.
     pub holding: u64,
     /// Tickets in the queue.
@@ -243,8 +260,8 @@ pub struct Lock {
     /// There are more holders or waiters than are listed here: ask for this lock with it as `cursor`. Not in a list of locks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// Closed permits, at most 1,000 entries, the oldest first.
-    pub closures: Vec<Closure>,
+    /// Withheld permits, at most 1,000 entries, the oldest first.
+    pub withholdings: Vec<Withholding>,
     /// Counts.
     pub statistics: Statistics,
     /// The last event that this includes; a valid Last-Event-ID.

@@ -8,8 +8,8 @@ pub const LOCK: &str = "/v1/locks/{lock}";
 pub const LOCK_TICKETS: &str = "/v1/locks/{lock}/tickets";
 /// A ticket by its public number: end it.
 pub const LOCK_TICKET: &str = "/v1/locks/{lock}/tickets/{number}";
-/// Closed permits of a lock: open them. `?number=` for those of one ticket.
-pub const LOCK_CLOSURES: &str = "/v1/locks/{lock}/closures";
+/// Withheld permits of a lock: restore them. `?number=` for those of one ticket.
+pub const LOCK_WITHHELD: &str = "/v1/locks/{lock}/withheld";
 /// The last hour and day of a lock.
 pub const LOCK_HISTORY: &str = "/v1/locks/{lock}/history";
 /// Is this token a holder's now?

@@ -227,12 +227,12 @@ impl Client {
         self.send(&guarded.apply(call)).await.map(drop)
     }
 
-    /// Opens closed permits of a lock: all, or those of one ticket.
+    /// Restores withheld permits of a lock: all, or those of one ticket.
     ///
     /// # Errors
     /// As every call.
     pub async fn open(&self, lock: &str, number: Option<u64>) -> Result<(), Error> {
-        let mut call = Call::new(Method::DELETE, of_lock(routes::LOCK_CLOSURES, lock));
+        let mut call = Call::new(Method::DELETE, of_lock(routes::LOCK_WITHHELD, lock));
         if let Some(number) = number {
             call = call.query("number", number);
         }

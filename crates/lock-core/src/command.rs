@@ -121,7 +121,7 @@ pub struct Patch {
     pub max_hold: Option<Option<Ms>>,
     /// Longest lease; `Some(None)` for the default.
     pub max_ttl: Option<Option<Ms>>,
-    /// How long permits stay closed.
+    /// How long permits stay withheld.
     pub lock_delay: Option<Ms>,
     /// Longest queue.
     pub max_queue: Option<u32>,
@@ -244,8 +244,8 @@ pub enum Command {
         /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
         only: Option<Stage>,
     },
-    /// Open permits that are closed by `lock_delay`.
-    Open {
+    /// Open permits that are withheld by `lock_delay`.
+    Restore {
         /// The lock.
         lock: LockName,
         /// Those of one ticket; all of them without.
@@ -403,8 +403,8 @@ pub enum Rejection {
     #[error("the lock is being removed and takes no new tickets")]
     Retiring,
     /// The lock was deleted a moment ago.
-    #[error("a lock of this name was deleted while in use; the name opens in {} s", .0.div_ceil(1000))]
-    NameClosed(Ms),
+    #[error("a lock of this name was deleted while in use; the name can be taken again in {} s", .0.div_ceil(1000))]
+    NameWithheld(Ms),
     /// A bound is reached.
     #[error("{what} is at its bound of {max}")]
     Full {

@@ -25,8 +25,8 @@ pub enum EventKind {
     LockChanged,
     /// It is gone.
     LockDeleted,
-    /// Closed permits are open again.
-    PermitsOpened,
+    /// Withheld permits are open again.
+    PermitsRestored,
     /// Something about a ticket.
     Ticket {
         /// Its number. Never its id.

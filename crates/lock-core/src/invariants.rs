@@ -36,11 +36,11 @@ pub(crate) fn check_consistent(table: &Table) -> Result<(), String> {
 fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String> {
     let name = &lock.record.name;
     let holders = lock.active.values().map(|&id| table.ticket(id));
-    let closures = lock.closures.iter().map(|number| &table.closures[number]);
+    let withholdings = lock.withholdings.iter().map(|number| &table.withholdings[number]);
     let given: Vec<(&SlotRanges, &Vec<crate::SlotName>)> = holders
         .clone()
         .map(|ticket| (&ticket.slots, &ticket.slot_names))
-        .chain(closures.clone().map(|closure| (&closure.slots, &closure.slot_names)))
+        .chain(withholdings.clone().map(|withholding| (&withholding.slots, &withholding.slot_names)))
         .collect();
     let mut out = 0;
     let (mut seen, mut names): (Vec<(u32, u32)>, BTreeSet<&crate::SlotName>) = (Vec::new(), BTreeSet::new());
@@ -56,9 +56,12 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     require(twice.is_none(), || format!("{name}: rule 1: slot {} is out twice", twice.map_or(0, |pair| pair[1].0)))?;
     let granted = holders.clone().filter(|ticket| ticket.state == State::Granted);
     let granted: u64 = granted.map(|ticket| ranges::count(&ticket.slots)).sum();
-    let closed: u64 = closures.clone().map(|closure| ranges::count(&closure.slots)).sum();
-    require((granted, closed) == (lock.granted, lock.closed), || {
-        format!("{name}: {granted} permits granted, {closed} closed; {} and {} are counted", lock.granted, lock.closed)
+    let withheld: u64 = withholdings.clone().map(|withholding| ranges::count(&withholding.slots)).sum();
+    require((granted, withheld) == (lock.granted, lock.withheld), || {
+        format!(
+            "{name}: {granted} permits granted, {withheld} withheld; {} and {} are counted",
+            lock.granted, lock.withheld
+        )
     })?;
     require(out == lock.slots.out(), || format!("{name}: {out} permits are out, {} are counted", lock.slots.out()))?;
     // More than size is right only while a lock that shrank still has its old holders, and then there is no room.
@@ -71,8 +74,8 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
         };
         require(right, || format!("{name}: ticket {} has other permits than it asked for", ticket.number))?;
     }
-    let all =
-        holders.clone().any(|ticket| ticket.permits == Permits::All) || closures.clone().any(|closure| closure.all);
+    let all = holders.clone().any(|ticket| ticket.permits == Permits::All)
+        || withholdings.clone().any(|withholding| withholding.all);
     require(all == lock.exclusive, || format!("{name}: exclusive is {}", lock.exclusive))
 }
 

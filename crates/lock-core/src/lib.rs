@@ -32,9 +32,9 @@ pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};
 pub use record::{
-    Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until,
-    WallMs, Withdrawn,
+    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey, RequestScope,
+    SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, WallMs, Withdrawn,
+    WithheldCause, WithheldName, Withholding,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use shares::Shares;

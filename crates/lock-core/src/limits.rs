@@ -149,8 +149,8 @@ pub const LISTED_TICKETS_MAX: usize = 1000;
 pub const LISTED_VISITS_MAX: usize = 2000;
 /// Locks of one page of a listing.
 pub const LISTED_LOCKS_MAX: usize = 1000;
-/// Closed permits of one lock that are told, by the tickets that had them.
-pub const LISTED_CLOSURES_MAX: usize = 1000;
+/// Withheld permits of one lock that are told, by the tickets that had them.
+pub const LISTED_WITHHOLDINGS_MAX: usize = 1000;
 /// Size of one page of a listing, in bytes of its JSON or so: what begins beyond it is on the next page.
 pub const LISTED_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Locks, tickets and the like that are visited for those who only look, in one step of the engine; the rest of them waits
@@ -170,7 +170,7 @@ pub const OWNER_READ_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const READ_TURN_MAX_MS: Ms = 10_000;
 /// Warnings that the status and the page tell; how many more there are is the last of them.
 pub const WARNINGS_TOLD_MAX: usize = 100;
-/// Slots of a ticket or closure that are told one by one, and names of slots in a listing; ranges tell them all.
+/// Slots of a ticket or withholding that are told one by one, and names of slots in a listing; ranges tell them all.
 pub const LISTED_SLOTS_MAX: usize = 1000;
 /// Largest status page before it is made HTML, in bytes; what comes after it is counted, not shown.
 pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;

@@ -330,9 +330,35 @@ impl TicketRecord {
     }
 }
 
-/// Permits that nobody may have yet: their last holder may still be at work (rule 4).
+/// Why permits are withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WithheldCause {
+    /// Their last holder was lost, overdue or revoked, and may still be at work (rule 4).
+    LostHolder,
+}
+
+impl WithheldCause {
+    /// All of them, in the order above.
+    pub const ALL: [Self; 1] = [Self::LostHolder];
+
+    /// The word used in APIs, logs and stores; never changes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LostHolder => "lost_holder",
+        }
+    }
+
+    /// The cause of this word, if there is one.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == word)
+    }
+}
+
+/// Permits that nobody may be given for now (rule 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closure {
+pub struct Withholding {
     /// Number of the ticket that had them; the key of the record.
     pub number: u64,
     /// The lock.
@@ -343,18 +369,22 @@ pub struct Closure {
     pub slot_names: Vec<SlotName>,
     /// The ticket had asked for all permits: nothing at all is granted while this lasts.
     pub all: bool,
+    /// Why they are withheld.
+    pub cause: WithheldCause,
     /// How the ticket ended.
     pub how: EndedAs,
-    /// Service time at which they open.
+    /// An administrator's words, cut to [`crate::limits::INFO_KEPT_BYTES_MAX`].
+    pub reason: Option<Arc<str>>,
+    /// Service time at which they can be given again.
     pub until: Ms,
 }
 
 /// Name of a deleted lock that may not be taken yet (rule 7).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClosedName {
+pub struct WithheldName {
     /// The name; the key of the record.
     pub name: LockName,
-    /// Service time at which it opens.
+    /// Service time at which it may be taken again.
     pub until: Ms,
 }
 
@@ -389,10 +419,10 @@ pub struct Snapshot {
     pub templates: Vec<TemplateRecord>,
     /// Tickets, ended ones that are still remembered included.
     pub tickets: Vec<TicketRecord>,
-    /// Closed permits.
-    pub closures: Vec<Closure>,
+    /// Withheld permits.
+    pub withholdings: Vec<Withholding>,
     /// Names of deleted locks.
-    pub closed_names: Vec<ClosedName>,
+    pub withheld_names: Vec<WithheldName>,
     /// Withdrawn request ids.
     pub withdrawn: Vec<Withdrawn>,
     /// The store forgets, or is a copy of another: counters begin at Unix time in microseconds if that is higher (rule 10).
@@ -418,14 +448,14 @@ pub enum Change {
     PutTicket(TicketRecord),
     /// An ended ticket is forgotten.
     DeleteTicket(TicketId),
-    /// Permits are closed, or for another time.
-    PutClosure(Closure),
-    /// Permits are open again; by ticket number.
-    DeleteClosure(u64),
-    /// The name of a deleted lock is closed.
-    PutClosedName(ClosedName),
-    /// A name is open again.
-    DeleteClosedName(LockName),
+    /// Permits are withheld, or until another time.
+    PutWithholding(Withholding),
+    /// Permits can be given again; by ticket number.
+    DeleteWithholding(u64),
+    /// The name of a deleted lock is withheld.
+    PutWithheldName(WithheldName),
+    /// A name may be taken again.
+    DeleteWithheldName(LockName),
     /// A request id is withdrawn.
     PutWithdrawn(Withdrawn),
     /// A withdrawn request id is forgotten.
@@ -443,10 +473,10 @@ pub enum Key {
     Template(Prefix),
     /// A ticket.
     Ticket(TicketId),
-    /// Closed permits.
-    Closure(u64),
-    /// A closed name.
-    ClosedName(LockName),
+    /// Withheld permits.
+    Withholding(u64),
+    /// A withheld name.
+    WithheldName(LockName),
     /// A withdrawn request id.
     Withdrawn(RequestScope),
 }
@@ -463,10 +493,10 @@ impl Change {
             Self::DeleteTemplate(prefix) => Key::Template(prefix.clone()),
             Self::PutTicket(ticket) => Key::Ticket(ticket.id),
             Self::DeleteTicket(id) => Key::Ticket(*id),
-            Self::PutClosure(closure) => Key::Closure(closure.number),
-            Self::DeleteClosure(number) => Key::Closure(*number),
-            Self::PutClosedName(closed) => Key::ClosedName(closed.name.clone()),
-            Self::DeleteClosedName(name) => Key::ClosedName(name.clone()),
+            Self::PutWithholding(withholding) => Key::Withholding(withholding.number),
+            Self::DeleteWithholding(number) => Key::Withholding(*number),
+            Self::PutWithheldName(withheld) => Key::WithheldName(withheld.name.clone()),
+            Self::DeleteWithheldName(name) => Key::WithheldName(name.clone()),
             Self::PutWithdrawn(withdrawn) => Key::Withdrawn(withdrawn.scope.clone()),
             Self::DeleteWithdrawn(scope) => Key::Withdrawn(scope.clone()),
         }
@@ -482,8 +512,8 @@ impl Snapshot {
             locks,
             templates,
             tickets,
-            closures,
-            closed_names,
+            withholdings,
+            withheld_names,
             withdrawn,
             restart_counters: _,
             lost_commits: _,
@@ -491,8 +521,8 @@ impl Snapshot {
         let records = locks.into_iter().map(Change::PutLock);
         let records = records.chain(templates.into_iter().map(Change::PutTemplate));
         let records = records.chain(tickets.into_iter().map(Change::PutTicket));
-        let records = records.chain(closures.into_iter().map(Change::PutClosure));
-        let records = records.chain(closed_names.into_iter().map(Change::PutClosedName));
+        let records = records.chain(withholdings.into_iter().map(Change::PutWithholding));
+        let records = records.chain(withheld_names.into_iter().map(Change::PutWithheldName));
         let records = records.chain(withdrawn.into_iter().map(Change::PutWithdrawn));
         std::iter::once(Change::Meta(meta)).chain(records).collect()
     }
@@ -502,8 +532,8 @@ impl Snapshot {
         self.locks.sort_by(|a, b| a.name.cmp(&b.name));
         self.templates.sort_by(|a, b| a.prefix.cmp(&b.prefix));
         self.tickets.sort_by_key(|ticket| ticket.id);
-        self.closures.sort_by_key(|closure| closure.number);
-        self.closed_names.sort_by(|a, b| a.name.cmp(&b.name));
+        self.withholdings.sort_by_key(|withholding| withholding.number);
+        self.withheld_names.sort_by(|a, b| a.name.cmp(&b.name));
         self.withdrawn.sort_by(|a, b| a.scope.cmp(&b.scope));
     }
 }

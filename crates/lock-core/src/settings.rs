@@ -39,7 +39,7 @@ pub struct Settings {
     pub max_hold: Option<Ms>,
     /// Longest lease that a client may ask for; `None` for the default (see [`Settings::max_ttl_ms`]).
     pub max_ttl: Option<Ms>,
-    /// How long permits stay closed after `lost`, `overdue` and `revoked`. 0 for not at all.
+    /// How long permits stay withheld after `lost`, `overdue` and `revoked`. 0 for not at all.
     pub lock_delay: Ms,
     /// Most tickets that may queue.
     pub max_queue: u32,

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slots {
     size: u32,
-    /// Given to a ticket or closed.
+    /// Given to a ticket or withheld.
     out: RangeSet,
     /// Can be given: there is such a slot and it is not out.
     free: RangeSet,
     /// Names in force by slot; `None` if slots have no names.
     names: Option<BTreeMap<u32, SlotName>>,
-    /// Names that a ticket or a closed permit has, with their slot. A name removed meanwhile stays here to its end.
+    /// Names that a ticket or a withheld permit has, with their slot. A name removed meanwhile stays here to its end.
     out_names: BTreeMap<SlotName, u32>,
 }
 
@@ -32,7 +32,7 @@ impl Slots {
         slots
     }
 
-    /// Permits that are out: granted, held or closed.
+    /// Permits that are out: granted, held or withheld.
     pub(crate) fn out(&self) -> u64 {
         self.out.len()
     }
@@ -81,7 +81,7 @@ impl Slots {
         self.out_names.extend(names.iter().cloned().zip(ranges::slots(taken)));
     }
 
-    /// Takes slots back from a ticket or a closure.
+    /// Takes slots back from a ticket or a withholding.
     pub(crate) fn put_back(&mut self, taken: &SlotRanges, names: &[SlotName]) {
         for name in names {
             self.out_names.remove(name).expect("a name that comes back was out");

@@ -2,7 +2,7 @@
 
 use crate::limits::LISTED_SLOTS_MAX;
 use crate::{
-    Capacity, Closure, EndedAs, LockName, LockRecord, Ms, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs,
+    Capacity, EndedAs, LockName, LockRecord, Ms, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs, Withholding,
     ranges,
 };
 
@@ -117,8 +117,8 @@ pub struct UsageTotals {
     pub held: u64,
     /// Permits that are granted and not claimed.
     pub granted: u64,
-    /// Permits that are closed.
-    pub closed: u64,
+    /// Permits that are withheld.
+    pub withheld: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
     /// Dormant tickets in the queue.
@@ -138,7 +138,7 @@ impl UsageTotals {
             size: self.size + other.size,
             held: self.held + other.held,
             granted: self.granted + other.granted,
-            closed: self.closed + other.closed,
+            withheld: self.withheld + other.withheld,
             queued: self.queued + other.queued,
             dormant: self.dormant + other.dormant,
             oldest_waiter: self.oldest_waiter.max(other.oldest_waiter),
@@ -157,15 +157,15 @@ pub struct Usage {
     pub in_use: u64,
     /// Those of them that are granted and not claimed.
     pub granted: u64,
-    /// Permits that are closed.
-    pub closed: u64,
+    /// Permits that are withheld.
+    pub withheld: u64,
     /// Tickets with permits.
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
     /// Permits that the tickets in the queue ask for together, without dormant ones; one that asks for all counts as the size.
     pub wanted: u64,
-    /// A ticket that asked for all has its permits, or they are closed after it: nothing is granted beside it.
+    /// A ticket that asked for all has its permits, or they are withheld after it: nothing is granted beside it.
     pub exclusive: bool,
     /// Grants are stopped.
     pub paused: bool,
@@ -178,10 +178,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Whether every permit is out or closed: nothing could be given, though nothing stopped the grants.
+    /// Whether every permit is out or withheld: nothing could be given, though nothing stopped the grants.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.exclusive || self.in_use + self.closed >= u64::from(self.size)
+        self.exclusive || self.in_use + self.withheld >= u64::from(self.size)
     }
 }
 
@@ -245,16 +245,16 @@ pub struct LockView {
     pub free: u64,
     /// Permits that are granted or held.
     pub in_use: u64,
-    /// Permits that are closed.
-    pub closed: u64,
+    /// Permits that are withheld.
+    pub withheld: u64,
     /// Tickets with permits.
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
     /// All of this in numbers, and since when.
     pub usage: Usage,
-    /// Closed permits, the oldest first; bounded.
-    pub closures: Vec<Closure>,
+    /// Withheld permits, the oldest first; bounded.
+    pub withholdings: Vec<Withholding>,
     /// Tickets with permits in the order of their grants; bounded as asked.
     pub holders: Vec<TicketView>,
     /// The queue in its order; bounded as asked.
@@ -265,7 +265,7 @@ pub struct LockView {
     pub statistics: Statistics,
     /// Time until a pause ends by itself.
     pub pause_ends_in: Option<Ms>,
-    /// Service time of this view, which [`Closure::until`] is compared with.
+    /// Service time of this view, which [`Withholding::until`] is compared with.
     pub now: Ms,
     /// Names of the settings that were changed live since the file set them.
     pub overridden: Vec<&'static str>,
@@ -279,9 +279,12 @@ impl LockView {
             Capacity::Size(_) => 0,
             Capacity::Named(names) => names.iter().map(|name| name.as_str().len() + 3).sum(),
         };
-        let closures = self.closures.iter().map(|one| 120 + slots_weight(&one.slots, &one.slot_names));
+        let withholdings = self
+            .withholdings
+            .iter()
+            .map(|one| 120 + one.reason.as_deref().map_or(0, str::len) + slots_weight(&one.slots, &one.slot_names));
         let tickets = self.holders.iter().chain(&self.queue).map(TicketView::weight);
-        1200 + self.lock.settings.description.len() + names + closures.chain(tickets).sum::<usize>()
+        1200 + self.lock.settings.description.len() + names + withholdings.chain(tickets).sum::<usize>()
     }
 
     /// What was visited for it: a name costs little beside a ticket.
@@ -290,6 +293,6 @@ impl LockView {
             Capacity::Size(_) => 0,
             Capacity::Named(names) => names.len() / 16,
         };
-        1 + self.holders.len() + self.queue.len() + self.closures.len() + names
+        1 + self.holders.len() + self.queue.len() + self.withholdings.len() + names
     }
 }

@@ -141,7 +141,7 @@ impl From<Error> for Failure {
 
 fn status_of(code: ErrorCode) -> u8 {
     match code {
-        ErrorCode::Busy | ErrorCode::TimedOut | ErrorCode::LimitReached | ErrorCode::NameClosed => BUSY,
+        ErrorCode::Busy | ErrorCode::TimedOut | ErrorCode::LimitReached | ErrorCode::NameWithheld => BUSY,
         ErrorCode::Gone | ErrorCode::NotAHolder | ErrorCode::UnknownTicket => LOST,
         ErrorCode::NotAllowed | ErrorCode::Unauthorized => NOT_ALLOWED,
         ErrorCode::UnknownLock | ErrorCode::TooManyPermits | ErrorCode::LockRetiring => IMPOSSIBLE,

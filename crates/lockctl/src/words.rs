@@ -49,7 +49,7 @@ pub(crate) fn of(problem: &Problem) -> String {
         | ErrorCode::LimitReached
         | ErrorCode::LockExists
         | ErrorCode::LockRetiring
-        | ErrorCode::NameClosed
+        | ErrorCode::NameWithheld
         | ErrorCode::NotAHolder
         | ErrorCode::NotAllowed
         | ErrorCode::Overloaded

@@ -57,7 +57,7 @@ fn each_is_read_exactly_and_brought_forward() {
         assert_eq!(dump(&path), expected, "schema {schema}, looked into");
         let mut looked = reader.load().unwrap();
         looked.sort();
-        assert!(!looked.tickets.is_empty() && !looked.locks.is_empty() && !looked.closures.is_empty());
+        assert!(!looked.tickets.is_empty() && !looked.locks.is_empty() && !looked.withholdings.is_empty());
         drop(reader);
 
         let mut store = SqliteStore::open(&path).unwrap();

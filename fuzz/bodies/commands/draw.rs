@@ -235,7 +235,7 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
         }
         59 => {
             let (lock, number, _) = told(choices, world);
-            Command::Open { lock, number: (choices.below(2) == 0).then_some(number) }
+            Command::Restore { lock, number: (choices.below(2) == 0).then_some(number) }
         }
         60..=61 => Command::Configure {
             definitions: definitions(choices),

@@ -25,7 +25,7 @@ from ._lanes import __version__
 from ._settings import Retry
 from ._types import (
     Changes,
-    Closure,
+    Withholding,
     Configuration,
     Event,
     History,
@@ -62,7 +62,7 @@ __all__ = [
     "Busy",
     "Changes",
     "Client",
-    "Closure",
+    "Withholding",
     "Configuration",
     "ConfigurationError",
     "Distrust",

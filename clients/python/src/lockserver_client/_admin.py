@@ -66,9 +66,9 @@ class Administration:
         """
         self._runner.run(_calls.revoke(self._core, lock, number, reason, state))
 
-    def open(self, lock: str, number: int | None = None) -> None:
-        """Open closed permits: all, or those of one ticket."""
-        self._runner.run(_calls.open_closed(self._core, lock, number))
+    def restore(self, lock: str, number: int | None = None) -> None:
+        """Restore withheld permits: all, or those of one ticket."""
+        self._runner.run(_calls.restore_closed(self._core, lock, number))
 
     def reload(self) -> Reloaded:
         """Make the server read its configuration again."""

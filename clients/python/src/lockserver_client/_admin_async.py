@@ -69,9 +69,9 @@ class AsyncAdministration:
         """
         await self._runner.run(_calls.revoke(self._core, lock, number, reason, state))
 
-    async def open(self, lock: str, number: int | None = None) -> None:
-        """Open closed permits: all, or those of one ticket."""
-        await self._runner.run(_calls.open_closed(self._core, lock, number))
+    async def restore(self, lock: str, number: int | None = None) -> None:
+        """Restore withheld permits: all, or those of one ticket."""
+        await self._runner.run(_calls.restore_closed(self._core, lock, number))
 
     async def reload(self) -> Reloaded:
         """Make the server read its configuration again."""

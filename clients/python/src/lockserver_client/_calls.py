@@ -147,9 +147,9 @@ def delete(core: Core, name: str, force: bool, expect: int | None, revision: int
 
 
 def open_closed(core: Core, name: str, number: int | None) -> Plan[None]:
-    """Open closed permits."""
+    """Restore withheld permits."""
     params = () if number is None else (("number", str(number)),)
-    yield from send(core, Call("DELETE", path(name, "/closures"), params))
+    yield from send(core, Call("DELETE", path(name, "/withheld"), params))
 
 
 def reload(core: Core) -> Plan[Reloaded]:

@@ -97,14 +97,14 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Closure:
+class Withholding:
     """Permits that nobody may have yet, because their last holder may still be at work."""
 
     number: int
     slots: list[int]
     slot_names: list[str]
     ended_as: str
-    opens_in_s: float
+    ends_in_s: float
     slot_ranges: str = ""
 
 
@@ -116,7 +116,7 @@ class Lock:
     size: int
     free: int
     in_use: int
-    closed: int
+    withheld: int
     holding: int
     queued: int
     paused: bool
@@ -130,7 +130,7 @@ class Lock:
     overridden: list[str] = field(default_factory=list)
     holders: list[Ticket] = _list(Ticket)
     queue: list[Ticket] = _list(Ticket)
-    closures: list[Closure] = _list(Closure)
+    withholdings: list[Withholding] = _list(Withholding)
     statistics: Mapping[str, int] = field(default_factory=dict)
     #: Permits that were granted and whose client was not told yet.
     granted: int = 0
@@ -151,7 +151,7 @@ class Usage:
     holding: int
     queued: int
     granted: int = 0
-    closed: int = 0
+    withheld: int = 0
     paused: bool = False
     waiting_since: str | None = None
     holding_since: str | None = None

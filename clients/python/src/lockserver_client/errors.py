@@ -156,8 +156,8 @@ class MethodNotAllowed(ApiError):
     """The method is not for this path."""
 
 
-class NameClosed(ApiError):
-    """The name of a lock that was deleted while in use is still closed."""
+class NameWithheld(ApiError):
+    """The name of a lock that was deleted while in use is still withheld."""
 
 
 class NotAHolder(ApiError):

@@ -109,7 +109,7 @@ impl Rows {
             free: 1 - holders.len() as u64,
             in_use: holders.len() as u64,
             granted: 0,
-            closed: 0,
+            withheld: 0,
             holding: holders.len() as u64,
             queued: queue.len() as u64,
             waiting_since: None,
@@ -126,7 +126,7 @@ impl Rows {
             holders,
             next: None,
             queue,
-            closures: Vec::new(),
+            withholdings: Vec::new(),
             statistics: Statistics::default(),
             as_of: "1-1".to_owned(),
         }
@@ -243,7 +243,7 @@ impl Table {
                 rows.locks.remove(name);
                 Reply::json(200, &serde_json::json!({}))
             }
-            ("DELETE", ["closures"]) => Reply::json(200, &rows.lock(name)),
+            ("DELETE", ["withheld"]) => Reply::json(200, &rows.lock(name)),
             ("GET", ["verify"]) => {
                 let token = request.parameter("token").and_then(|token| token.parse().ok());
                 match rows.lock(name).holders.into_iter().find(|ticket| ticket.token == token) {

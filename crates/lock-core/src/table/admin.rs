@@ -4,7 +4,7 @@ use super::{StepContext, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::EventKind;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
-use crate::{Capacity, ClosedName, EndedAs, Key, LockName, Pause, Settings, TicketId, Until, text};
+use crate::{Capacity, EndedAs, Key, LockName, Pause, Settings, TicketId, Until, WithheldName, text};
 use std::collections::BTreeSet;
 
 /// Tickets that a refusal shows.
@@ -26,8 +26,8 @@ impl Table {
             self.set_settings(at, name, settings.clone());
             return Ok(self.lock_outcome(name));
         }
-        if let Some(closed) = self.closed_names.get(name) {
-            return Err(Rejection::NameClosed(closed.until - self.now()));
+        if let Some(withheld) = self.withheld_names.get(name) {
+            return Err(Rejection::NameWithheld(withheld.until - self.now()));
         }
         if self.locks.len() >= LOCKS_MAX {
             return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
@@ -111,35 +111,35 @@ impl Table {
         Ok(Outcome::Done)
     }
 
-    /// The name of a lock that is deleted while permits are out stays closed as long as those permits would (rule 7).
+    /// The name of a lock that is deleted while permits are out stays withheld as long as those permits would (rule 7).
     fn close_name(&mut self, name: &LockName, id: TicketId) {
         let delay = self.lock(name).record.settings.lock_delay;
         if self.ticket(id).is_active() && delay > 0 {
-            self.close_name_until(name, self.now() + delay);
+            self.withhold_name_until(name, self.now() + delay);
         }
     }
 
-    fn close_name_until(&mut self, name: &LockName, until: crate::Ms) {
-        let before = self.closed_names.get(name).map(|closed| closed.until);
+    fn withhold_name_until(&mut self, name: &LockName, until: crate::Ms) {
+        let before = self.withheld_names.get(name).map(|withheld| withheld.until);
         if before.is_some_and(|before| before >= until) {
             return;
         }
         if let Some(before) = before {
-            self.timers.remove(&(before, Timer::ClosedName(name.clone())));
+            self.timers.remove(&(before, Timer::WithheldName(name.clone())));
         }
-        self.timers.insert((until, Timer::ClosedName(name.clone())));
-        self.closed_names.insert(name.clone(), ClosedName { name: name.clone(), until });
-        self.mark(Key::ClosedName(name.clone()));
+        self.timers.insert((until, Timer::WithheldName(name.clone())));
+        self.withheld_names.insert(name.clone(), WithheldName { name: name.clone(), until });
+        self.mark(Key::WithheldName(name.clone()));
     }
 
-    /// Removes a lock without live tickets. Permits that are still closed keep its name closed.
+    /// Removes a lock without live tickets. Permits that are still withheld keep its name withheld.
     pub(super) fn remove_lock(&mut self, at: StepContext<'_>, name: &LockName) {
-        let numbers: Vec<u64> = self.lock(name).closures.iter().copied().collect();
+        let numbers: Vec<u64> = self.lock(name).withholdings.iter().copied().collect();
         for number in numbers {
-            let closure = self.closures.remove(&number).expect("a number from the table's own lists");
-            self.timers.remove(&(closure.until, Timer::Closure(number)));
-            self.mark(Key::Closure(number));
-            self.close_name_until(name, closure.until);
+            let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
+            self.timers.remove(&(withholding.until, Timer::Withholding(number)));
+            self.mark(Key::Withholding(number));
+            self.withhold_name_until(name, withholding.until);
         }
         self.set_pause(name, None);
         self.stop_idle_timer(name);
@@ -171,7 +171,7 @@ impl Table {
         }
     }
 
-    pub(super) fn open(
+    pub(super) fn restore(
         &mut self,
         at: StepContext<'_>,
         name: &LockName,
@@ -179,12 +179,12 @@ impl Table {
     ) -> Result<Outcome, Rejection> {
         let lock = self.locks.get(name).ok_or(Rejection::UnknownLock)?;
         let numbers: Vec<u64> = match number {
-            Some(number) if lock.closures.contains(&number) => vec![number],
+            Some(number) if lock.withholdings.contains(&number) => vec![number],
             Some(_) => return Err(Rejection::UnknownTicket),
-            None => lock.closures.iter().copied().collect(),
+            None => lock.withholdings.iter().copied().collect(),
         };
         for number in numbers {
-            self.open_closure(at, number);
+            self.end_withholding(at, number);
         }
         Ok(self.lock_outcome(name))
     }

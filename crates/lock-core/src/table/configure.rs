@@ -156,10 +156,10 @@ impl Table {
         self.insert_lock(at, name, file.settings.clone(), file.paused, Some(file), None);
         // A lock of this name was deleted a moment ago: its holders may still be at work, so nobody is let in yet.
         if !definition.paused
-            && let Some(closed) = self.closed_names.get(name).cloned()
+            && let Some(withheld) = self.withheld_names.get(name).cloned()
         {
             let reason = Arc::from("a lock of this name was deleted while in use");
-            let until = Until::Service(closed.until.min(self.now() + TTL_MAX_MS));
+            let until = Until::Service(withheld.until.min(self.now() + TTL_MAX_MS));
             self.set_pause(name, Some(Pause { reason, until: Some(until) }));
         }
         report.created.push(name.to_string());

@@ -56,11 +56,11 @@ impl Table {
             let (_, timer) = self.timers.pop_first().expect("there is a first one");
             match timer {
                 Timer::Hold(id) => self.end(at, id, EndedAs::Overdue, None),
-                Timer::Closure(number) => self.open_closure(at, number),
+                Timer::Withholding(number) => self.end_withholding(at, number),
                 Timer::Pause(name) => self.resume(at, &name),
-                Timer::ClosedName(name) => {
-                    self.closed_names.remove(&name);
-                    self.mark(Key::ClosedName(name));
+                Timer::WithheldName(name) => {
+                    self.withheld_names.remove(&name);
+                    self.mark(Key::WithheldName(name));
                 }
                 Timer::Withdrawn(scope) => {
                     self.forget_withdrawn(&scope);

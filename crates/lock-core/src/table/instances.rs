@@ -16,8 +16,8 @@ impl Table {
 
     /// The template that a lock of this name would be made from, if it may be made now.
     pub(super) fn instance_of(&self, name: &LockName) -> Result<Prefix, Rejection> {
-        if let Some(closed) = self.closed_names.get(name) {
-            return Err(Rejection::NameClosed(closed.until - self.now()));
+        if let Some(withheld) = self.withheld_names.get(name) {
+            return Err(Rejection::NameWithheld(withheld.until - self.now()));
         }
         let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
         if self.locks.len() >= LOCKS_MAX {

@@ -5,7 +5,7 @@ use crate::command::Command;
 use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
 use crate::queue::Place;
-use crate::{Closure, EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, ranges, text};
+use crate::{EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, WithheldCause, Withholding, ranges, text};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -202,12 +202,12 @@ impl Table {
         self.emit_transition(at, id, Transition::Lapsed);
     }
 
-    /// Ends a live ticket, frees or closes its permits, and grants what that makes possible (rules 3, 4, 8).
+    /// Ends a live ticket, frees or withholds its permits, and grants what that makes possible (rules 3, 4, 8).
     pub(super) fn end(&mut self, at: StepContext<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
         let name = self.ticket(id).lock.clone();
         if self.ticket(id).is_active() {
             self.take_from_active(id);
-            self.free_or_close(id, how);
+            self.free_or_withhold(id, how, reason.as_ref());
         } else {
             let (place, wants) = (self.ticket(id).place(), self.ticket(id).wants());
             self.lock_mut(&name).queue.remove(place, wants);
@@ -266,8 +266,8 @@ impl Table {
         }
     }
 
-    /// After `lost`, `overdue` and `revoked` the client may still be at work: the permits stay closed for a while.
-    fn free_or_close(&mut self, id: TicketId, how: EndedAs) {
+    /// After `lost`, `overdue` and `revoked` the client may still be at work: the permits stay withheld for a while.
+    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>) {
         let ticket = self.ticket(id);
         let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
         let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
@@ -278,29 +278,32 @@ impl Table {
         }
         let until = self.now() + delay;
         let of = self.lock_mut(&lock);
-        of.closures.insert(number);
-        of.closed += ranges::count(&slots);
+        of.withholdings.insert(number);
+        of.withheld += ranges::count(&slots);
         of.exclusive = all;
-        self.timers.insert((until, Timer::Closure(number)));
-        self.closures.insert(number, Closure { number, lock, slots, slot_names: names, all, how, until });
-        self.mark(Key::Closure(number));
+        self.timers.insert((until, Timer::Withholding(number)));
+        let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
+        let cause = WithheldCause::LostHolder;
+        let withholding = Withholding { number, lock, slots, slot_names: names, all, cause, how, reason, until };
+        self.withholdings.insert(number, withholding);
+        self.mark(Key::Withholding(number));
     }
 
-    /// Opens closed permits, at the end of their time or by an administrator.
-    pub(super) fn open_closure(&mut self, at: StepContext<'_>, number: u64) {
-        let closure = self.closures.remove(&number).expect("a number from the table's own lists");
-        self.timers.remove(&(closure.until, Timer::Closure(number)));
-        let of = self.lock_mut(&closure.lock);
-        of.closures.remove(&number);
-        of.closed -= ranges::count(&closure.slots);
-        of.slots.put_back(&closure.slots, &closure.slot_names);
-        if closure.all {
+    /// Restores withheld permits, at the end of their time or by an administrator.
+    pub(super) fn end_withholding(&mut self, at: StepContext<'_>, number: u64) {
+        let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
+        self.timers.remove(&(withholding.until, Timer::Withholding(number)));
+        let of = self.lock_mut(&withholding.lock);
+        of.withholdings.remove(&number);
+        of.withheld -= ranges::count(&withholding.slots);
+        of.slots.put_back(&withholding.slots, &withholding.slot_names);
+        if withholding.all {
             of.exclusive = false;
         }
-        self.mark(Key::Closure(number));
-        self.emit(at, &closure.lock, EventKind::PermitsOpened);
-        self.grant(at, &closure.lock);
-        self.settle(at, &closure.lock);
+        self.mark(Key::Withholding(number));
+        self.emit(at, &withholding.lock, EventKind::PermitsRestored);
+        self.grant(at, &withholding.lock);
+        self.settle(at, &withholding.lock);
     }
 
     /// Forgets an ended ticket (rule 8).

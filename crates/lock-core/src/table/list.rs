@@ -2,7 +2,7 @@
 
 use super::{Lock, QuotaOwner, Table};
 use crate::command::{Caller, Outcome, Rejection};
-use crate::limits::{LISTED_BYTES_MAX, LISTED_CLOSURES_MAX, LISTED_TICKETS_MAX, LISTED_VISITS_MAX};
+use crate::limits::{LISTED_BYTES_MAX, LISTED_TICKETS_MAX, LISTED_VISITS_MAX, LISTED_WITHHOLDINGS_MAX};
 use crate::queue::Place;
 use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
 use crate::{LockName, LockRecord, State, Target, TicketId, Until};
@@ -95,15 +95,15 @@ impl Table {
     fn view(&self, lock: &Lock, tickets: usize, after: TicketsAfter) -> LockView {
         let pause = lock.record.pause.as_ref();
         let Listings { holders, queue, next } = self.listings(lock, tickets, after);
-        let closures = lock.closures.iter().take(LISTED_CLOSURES_MAX);
+        let withholdings = lock.withholdings.iter().take(LISTED_WITHHOLDINGS_MAX);
         LockView {
             free: if lock.exclusive { 0 } else { lock.slots.room() },
-            in_use: lock.slots.out() - lock.closed,
-            closed: lock.closed,
+            in_use: lock.slots.out() - lock.withheld,
+            withheld: lock.withheld,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
             usage: self.measure_usage(lock),
-            closures: closures.map(|number| self.closures[number].clone()).collect(),
+            withholdings: withholdings.map(|number| self.withholdings[number].clone()).collect(),
             holders,
             queue,
             next,

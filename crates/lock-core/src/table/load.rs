@@ -17,7 +17,7 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 }
 
 impl Table {
-    /// The table that a store holds. Every lease starts again in full; holds and closed permits continue (rule 9). A
+    /// The table that a store holds. Every lease starts again in full; holds and withheld permits continue (rule 9). A
     /// server that starts with it calls [`Table::begin_life`] next. Its first step makes tickets dormant whose clients may
     /// never have been told of them, unless [`Table::resume_from`] is called before.
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
@@ -35,9 +35,9 @@ impl Table {
         for record in snapshot.locks {
             table.load_lock(record)?;
         }
-        for closed in snapshot.closed_names {
-            table.timers.insert((closed.until, Timer::ClosedName(closed.name.clone())));
-            table.closed_names.insert(closed.name.clone(), closed);
+        for withheld in snapshot.withheld_names {
+            table.timers.insert((withheld.until, Timer::WithheldName(withheld.name.clone())));
+            table.withheld_names.insert(withheld.name.clone(), withheld);
         }
         for withdrawn in snapshot.withdrawn {
             table.timers.insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
@@ -45,8 +45,8 @@ impl Table {
             table.withdrawn_by.insert(&by, (withdrawn.until, withdrawn.scope.clone()));
             table.withdrawn.insert(withdrawn.scope.clone(), Withdrawal { record: withdrawn, by });
         }
-        for closure in snapshot.closures {
-            table.load_closure(closure)?;
+        for withholding in snapshot.withholdings {
+            table.load_withholding(withholding)?;
         }
         let mut queued: Vec<(Place, TicketId)> = Vec::new();
         for record in snapshot.tickets {
@@ -77,8 +77,8 @@ impl Table {
             requests: BTreeMap::new(),
             holders: BTreeMap::new(),
             live_by_owner: BTreeMap::new(),
-            closures: BTreeMap::new(),
-            closed_names: BTreeMap::new(),
+            withholdings: BTreeMap::new(),
+            withheld_names: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             withdrawn_by: Shares::default(),
             instances: BTreeMap::new(),
@@ -123,17 +123,17 @@ impl Table {
         Ok(())
     }
 
-    fn load_closure(&mut self, closure: crate::Closure) -> Result<(), LoadError> {
-        let number = closure.number;
-        let lock = self.locks.get_mut(&closure.lock);
-        let lock = lock.ok_or_else(|| LoadError(format!("closed permits {number} are of no lock")))?;
-        let clash = || format!("slots of closed permits {number} of lock {} are given twice", closure.lock);
-        require(lock.slots.restore(&closure.slots, &closure.slot_names), clash)?;
-        lock.closures.insert(number);
-        lock.closed += crate::ranges::count(&closure.slots);
-        lock.exclusive |= closure.all;
-        self.timers.insert((closure.until, Timer::Closure(number)));
-        self.closures.insert(number, closure);
+    fn load_withholding(&mut self, withholding: crate::Withholding) -> Result<(), LoadError> {
+        let number = withholding.number;
+        let lock = self.locks.get_mut(&withholding.lock);
+        let lock = lock.ok_or_else(|| LoadError(format!("withheld permits {number} are of no lock")))?;
+        let clash = || format!("slots of withheld permits {number} of lock {} are given twice", withholding.lock);
+        require(lock.slots.restore(&withholding.slots, &withholding.slot_names), clash)?;
+        lock.withholdings.insert(number);
+        lock.withheld += crate::ranges::count(&withholding.slots);
+        lock.exclusive |= withholding.all;
+        self.timers.insert((withholding.until, Timer::Withholding(number)));
+        self.withholdings.insert(number, withholding);
         Ok(())
     }
 
@@ -212,8 +212,8 @@ impl Table {
             locks: self.locks.values().map(|lock| lock.record.clone()).collect(),
             templates: self.templates.values().map(|template| template.record.clone()).collect(),
             tickets: self.tickets.values().map(|ticket| ticket.record.clone()).collect(),
-            closures: self.closures.values().cloned().collect(),
-            closed_names: self.closed_names.values().cloned().collect(),
+            withholdings: self.withholdings.values().cloned().collect(),
+            withheld_names: self.withheld_names.values().cloned().collect(),
             withdrawn: self.withdrawn.values().map(|one| one.record.clone()).collect(),
             restart_counters: false,
             lost_commits: false,

@@ -18,8 +18,8 @@ use crate::queue::{Place, Queue};
 use crate::slots::Slots;
 use crate::view::{Moment, Statistics};
 use crate::{
-    Change, ClosedName, Closure, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, Shares, State,
-    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, limits,
+    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, Shares, State, TemplateRecord, TicketId,
+    TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,8 +67,8 @@ pub struct Table {
     pub(crate) holders: BTreeMap<(LockName, Arc<str>), TicketId>,
     /// Numbers of the live tickets of each key or, without one, address.
     pub(crate) live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>>,
-    pub(crate) closures: BTreeMap<u64, Closure>,
-    pub(crate) closed_names: BTreeMap<LockName, ClosedName>,
+    pub(crate) withholdings: BTreeMap<u64, Withholding>,
+    pub(crate) withheld_names: BTreeMap<LockName, WithheldName>,
     pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawal>,
     /// The same by whoever withdrew them, and by the time when they are forgotten.
     pub(crate) withdrawn_by: Shares<QuotaOwner, (Ms, RequestScope)>,
@@ -187,13 +187,13 @@ pub(crate) struct Lock {
     pub(crate) queue: Queue,
     /// Tickets with permits, by fencing token: in the order of their grants.
     pub(crate) active: BTreeMap<u64, TicketId>,
-    /// Closed permits, by ticket number.
-    pub(crate) closures: BTreeSet<u64>,
-    /// Permits that are closed.
-    pub(crate) closed: u64,
+    /// Withheld permits, by ticket number.
+    pub(crate) withholdings: BTreeSet<u64>,
+    /// Permits that are withheld.
+    pub(crate) withheld: u64,
     /// Permits of tickets that are granted and not claimed.
     pub(crate) granted: u64,
-    /// A ticket for all permits, or its closure, is out: nothing else is granted.
+    /// A ticket for all permits, or the withholding after it, is out: nothing else is granted.
     pub(crate) exclusive: bool,
     /// Being deleted: no grants, no new tickets; gone with its last ticket.
     pub(crate) deleting: bool,
@@ -214,8 +214,8 @@ impl Lock {
             record,
             queue: Queue::default(),
             active: BTreeMap::new(),
-            closures: BTreeSet::new(),
-            closed: 0,
+            withholdings: BTreeSet::new(),
+            withheld: 0,
             granted: 0,
             exclusive: false,
             deleting: false,
@@ -231,7 +231,7 @@ impl Lock {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.live() == 0 && self.closures.is_empty()
+        self.live() == 0 && self.withholdings.is_empty()
     }
 }
 
@@ -247,12 +247,12 @@ pub(crate) struct Template {
 pub(crate) enum Timer {
     /// A hold becomes overdue.
     Hold(TicketId),
-    /// Closed permits open.
-    Closure(u64),
+    /// Withheld permits open.
+    Withholding(u64),
     /// A pause ends that is measured in service time.
     Pause(LockName),
     /// The name of a deleted lock opens.
-    ClosedName(LockName),
+    WithheldName(LockName),
     /// A withdrawn request id is forgotten.
     Withdrawn(RequestScope),
     /// An instance of a template has been idle for its time.
@@ -310,7 +310,7 @@ impl Table {
             Command::Revoke { lock, number, caller, reason, only } => {
                 self.revoke(at, lock, *number, caller, reason, *only)
             }
-            Command::Open { lock, number } => self.open(at, lock, *number),
+            Command::Restore { lock, number } => self.restore(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
             Command::ListLocks { after, limit, tickets, among } => {
                 Ok(self.list_locks(after.as_ref(), *limit, *tickets, among.as_deref()))
@@ -410,13 +410,13 @@ impl Table {
                 Some(ticket) => Change::PutTicket(ticket.record.clone()),
                 None => Change::DeleteTicket(id),
             },
-            Key::Closure(number) => match self.closures.get(&number) {
-                Some(closure) => Change::PutClosure(closure.clone()),
-                None => Change::DeleteClosure(number),
+            Key::Withholding(number) => match self.withholdings.get(&number) {
+                Some(withholding) => Change::PutWithholding(withholding.clone()),
+                None => Change::DeleteWithholding(number),
             },
-            Key::ClosedName(name) => match self.closed_names.get(&name) {
-                Some(closed) => Change::PutClosedName(closed.clone()),
-                None => Change::DeleteClosedName(name),
+            Key::WithheldName(name) => match self.withheld_names.get(&name) {
+                Some(withheld) => Change::PutWithheldName(withheld.clone()),
+                None => Change::DeleteWithheldName(name),
             },
             Key::Withdrawn(scope) => match self.withdrawn.get(&scope) {
                 Some(withdrawal) => Change::PutWithdrawn(withdrawal.record.clone()),

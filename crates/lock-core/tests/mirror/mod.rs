@@ -22,8 +22,8 @@ impl Mirror {
                 Change::DeleteLock(_)
                 | Change::DeleteTemplate(_)
                 | Change::DeleteTicket(_)
-                | Change::DeleteClosure(_)
-                | Change::DeleteClosedName(_)
+                | Change::DeleteWithholding(_)
+                | Change::DeleteWithheldName(_)
                 | Change::DeleteWithdrawn(_) => drop(self.records.remove(&key)),
                 put => drop(self.records.insert(key, put)),
             }
@@ -39,8 +39,8 @@ impl Mirror {
                 Change::PutLock(lock) => snapshot.locks.push(lock),
                 Change::PutTemplate(template) => snapshot.templates.push(template),
                 Change::PutTicket(ticket) => snapshot.tickets.push(ticket),
-                Change::PutClosure(closure) => snapshot.closures.push(closure),
-                Change::PutClosedName(closed) => snapshot.closed_names.push(closed),
+                Change::PutWithholding(withholding) => snapshot.withholdings.push(withholding),
+                Change::PutWithheldName(withheld) => snapshot.withheld_names.push(withheld),
                 Change::PutWithdrawn(withdrawn) => snapshot.withdrawn.push(withdrawn),
                 other => panic!("{other:?} is not a record"),
             }

@@ -52,7 +52,7 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
             Rejection::Busy => "busy".into(),
             Rejection::TooManyPermits { .. } => "too many permits".into(),
             Rejection::Retiring => "retiring".into(),
-            Rejection::NameClosed(_) => "name closed".into(),
+            Rejection::NameWithheld(_) => "name withheld".into(),
             Rejection::Full { what, .. } => format!("full {what}"),
             Rejection::Invalid(_) => "invalid".into(),
             Rejection::Changed(_) => "changed".into(),
@@ -217,17 +217,21 @@ impl Run {
         for lock in &locks.locks {
             let name = lock.lock.name.clone();
             let out = self.model.out(&name).len() as u64;
-            let closed: u64 =
-                self.model.closures_of(&name).iter().map(|closure| naive::listed(&closure.slots).len() as u64).sum();
+            let withheld: u64 = self
+                .model
+                .withholdings_of(&name)
+                .iter()
+                .map(|withholding| naive::listed(&withholding.slots).len() as u64)
+                .sum();
             let free = match self.model.exclusive(&name) {
                 true => 0,
                 false => u64::from(lock.lock.settings.size()).saturating_sub(out),
             };
             equal(
                 &name,
-                "free, in use, closed",
-                &(free, out - closed, closed),
-                &(lock.free, lock.in_use, lock.closed),
+                "free, in use, withheld",
+                &(free, out - withheld, withheld),
+                &(lock.free, lock.in_use, lock.withheld),
             )?;
             let row = |ticket: &naive::Ticket| {
                 let queued = matches!(ticket.rec.state, State::Queued { .. });

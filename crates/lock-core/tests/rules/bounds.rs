@@ -103,7 +103,7 @@ fn bound_of_a_queue() {
          c asks san -> queued ahead 1
          d asks san -> refused: max_queue 2
          d takes san try -> refused: busy
-         view san -> size 1 free 0 in-use 1 closed 0 queued 2
+         view san -> size 1 free 0 in-use 1 withheld 0 queued 2
          a releases -> released; b granted 0
          d asks san -> queued ahead 1
          patch san max_queue=0
@@ -131,7 +131,7 @@ fn bounds_of_texts() {
          revoke san a reason={} -> refused: invalid
          patch san pause=x for=2592001 -> refused: invalid
          patch san delay=2592001 -> refused: invalid
-         view san -> size 9 free 6 in-use 3 closed 0 queued 0",
+         view san -> size 9 free 6 in-use 3 withheld 0 queued 0",
         info(limits::INFO_BYTES_MAX),
         info(limits::INFO_BYTES_MAX + 1),
         info(limits::HOLDER_BYTES_MAX),
@@ -440,7 +440,7 @@ fn bound_of_what_one_step_of_a_deletion_ends() {
     crowd.step(20);
     assert_eq!(crowd.table.apply(at(20), &delete), Ok(Outcome::Done));
     assert_eq!(crowd.ended(), 5_000);
-    assert_eq!(crowd.put("san", Settings::new(1)), Err(Rejection::NameClosed(29_990)));
+    assert_eq!(crowd.put("san", Settings::new(1)), Err(Rejection::NameWithheld(29_990)));
     lock_core::invariants::check(&crowd.table).unwrap();
 }
 

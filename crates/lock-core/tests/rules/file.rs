@@ -18,7 +18,7 @@ fn file_an_unchanged_value_leaves_a_live_change_alone_and_a_changed_one_wins() {
     ] {
         let (other, first) = if option == "size" { ("", "7") } else { ("size=3", "7") };
         let size = if option == "size" { [made, live, first] } else { ["3"; 3] };
-        let [before, changed, after] = size.map(|n| format!("size {n} free {n} in-use 0 closed 0 queued 0"));
+        let [before, changed, after] = size.map(|n| format!("size {n} free {n} in-use 0 withheld 0 queued 0"));
         play(&format!(
             "file san {other} {option}={made} -> configured created san
              view san -> {before}
@@ -43,9 +43,9 @@ fn file_a_lock_made_by_request_is_taken_over_by_its_first_section_and_kept_witho
     play(
         "lock san size=2
          file other size=1 -> configured created other
-         view san -> size 2 free 2 in-use 0 closed 0 queued 0
+         view san -> size 2 free 2 in-use 0 withheld 0 queued 0
          file san size=3 -> configured changed san retired other; other deleted
-         view san -> size 3 free 3 in-use 0 closed 0 queued 0
+         view san -> size 3 free 3 in-use 0 withheld 0 queued 0
          file -> configured retired san; san deleted",
     );
 }
@@ -62,13 +62,13 @@ fn file_a_lock_whose_section_is_gone_finishes_its_tickets() {
          b gets -> queued ahead 0
          restart
          a renews -> held 0
-         view san -> size 1 free 0 in-use 1 closed 0 queued 1 retiring
+         view san -> size 1 free 0 in-use 1 withheld 0 queued 1 retiring
          file -> configured
          a releases -> released; b granted 0
          b gets -> held 0
          revoke san b -> revoked; b revoked
          c takes san -> refused: retiring
-         +30 -> san opened; san deleted
+         +30 -> san restored; san deleted
          c takes san -> refused: unknown lock",
     );
 }
@@ -81,11 +81,11 @@ fn file_a_section_that_returns_brings_its_lock_back() {
          patch san size=2
          file -> configured retired san
          file san size=1 -> configured changed san
-         view san -> size 2 free 1 in-use 1 closed 0 queued 0 overridden size
+         view san -> size 2 free 1 in-use 1 withheld 0 queued 0 overridden size
          b takes san -> held 1
          a releases -> released
          b releases -> released
-         view san -> size 2 free 2 in-use 0 closed 0 queued 0 overridden size",
+         view san -> size 2 free 2 in-use 0 withheld 0 queued 0 overridden size",
     );
 }
 
@@ -99,7 +99,7 @@ fn file_a_size_after_0_ends_the_pause_that_the_file_made_and_no_other() {
          patch san resume
          patch san pause=tapes
          file san size=2 -> configured
-         view san -> size 2 free 1 in-use 1 closed 0 queued 0 paused",
+         view san -> size 2 free 1 in-use 1 withheld 0 queued 0 paused",
     );
 }
 
@@ -109,12 +109,12 @@ fn file_size_0_starts_paused_and_a_reload_does_not_pause_again() {
         "file san size=1 paused -> configured created san
          a asks san -> queued ahead 0
          file san size=1 paused -> configured
-         patch san resume -> size 1 free 0 in-use 1 closed 0 queued 0; a granted 0
+         patch san resume -> size 1 free 0 in-use 1 withheld 0 queued 0; a granted 0
          file san size=1 paused -> configured
-         view san -> size 1 free 0 in-use 1 closed 0 queued 0
+         view san -> size 1 free 0 in-use 1 withheld 0 queued 0
          patch san pause=live
          file san size=2 paused -> configured changed san
-         view san -> size 2 free 1 in-use 1 closed 0 queued 0 paused",
+         view san -> size 2 free 1 in-use 1 withheld 0 queued 0 paused",
     );
 }
 
@@ -123,10 +123,10 @@ fn file_of_many_servers_only_makes_what_is_missing() {
     play(
         "lock san size=2
          file-of-many san size=5, new size=1, job-* size=1 -> configured created job-*,new
-         view san -> size 2 free 2 in-use 0 closed 0 queued 0
+         view san -> size 2 free 2 in-use 0 withheld 0 queued 0
          file-of-many new size=9, job-* size=9 -> configured
-         view new -> size 1 free 1 in-use 0 closed 0 queued 0
-         view job-1 -> size 1 free 1 in-use 0 closed 0 queued 0
+         view new -> size 1 free 1 in-use 0 withheld 0 queued 0
+         view job-1 -> size 1 free 1 in-use 0 withheld 0 queued 0
          file-of-many -> configured
          locks -> locks new,san",
     );
@@ -139,9 +139,9 @@ fn file_a_section_that_cannot_be_applied_leaves_its_lock_alone() {
          a takes san -> held 0
          j takes job-1 -> held 0
          file san size=0, job-* size=0 -> configured refused san: size must be from 1 to 1000000,job-*: size must be from 1 to 1000000
-         view san -> size 1 free 0 in-use 1 closed 0 queued 0
-         view job-1 -> size 1 free 0 in-use 1 closed 0 queued 0
-         view job-2 -> size 1 free 1 in-use 0 closed 0 queued 0",
+         view san -> size 1 free 0 in-use 1 withheld 0 queued 0
+         view job-1 -> size 1 free 0 in-use 1 withheld 0 queued 0
+         view job-2 -> size 1 free 1 in-use 0 withheld 0 queued 0",
     );
 }
 
@@ -152,7 +152,7 @@ fn file_a_section_in_place_of_a_template_keeps_tickets() {
          a takes job-1 -> held 0
          file job-* size=1, job-1 size=1 -> configured
          a releases -> released
-         +600 view job-1 -> size 1 free 1 in-use 0 closed 0 queued 0
+         +600 view job-1 -> size 1 free 1 in-use 0 withheld 0 queued 0
          locks -> locks job-1
          file job-* size=1 -> configured
          +60 -> job-1 deleted",

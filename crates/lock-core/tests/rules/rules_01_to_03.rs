@@ -10,9 +10,9 @@ fn rule_01_permits_beyond_the_size_wait() {
          b asks san -> granted 1
          c asks san -> queued ahead 0
          a gets & b gets & c gets -> held 0 & held 1 & queued ahead 0
-         view san -> size 2 free 0 in-use 2 closed 0 queued 1
+         view san -> size 2 free 0 in-use 2 withheld 0 queued 1
          restart
-         +1 view san -> size 2 free 0 in-use 2 closed 0 queued 1
+         +1 view san -> size 2 free 0 in-use 2 withheld 0 queued 1
          a releases -> released; c granted 0",
     );
 }
@@ -24,7 +24,7 @@ fn rule_01_a_shrink_leaves_holders_alone_and_lets_nobody_in_until_enough_left() 
          a takes san -> held 0
          b takes san -> held 1
          c takes san -> held 2
-         patch san size=1 -> size 1 free 0 in-use 3 closed 0 queued 0
+         patch san size=1 -> size 1 free 0 in-use 3 withheld 0 queued 0
          d asks san -> queued ahead 0
          d2 takes san try -> refused: busy
          a releases & d gets -> released & queued ahead 0
@@ -47,8 +47,8 @@ fn rule_01_a_shrink_that_makes_waiters_impossible_needs_force() {
          lock san size=2 -> refused: would end 1
          patch san size=2 force expect=2 -> refused: would end 1
          show b state -> queued ahead 0
-         view san -> size 4 free 0 in-use 4 closed 0 queued 3
-         patch san size=2 force expect=1 -> size 2 free 0 in-use 4 closed 0 queued 2; b oversized
+         view san -> size 4 free 0 in-use 4 withheld 0 queued 3
+         patch san size=2 force expect=1 -> size 2 free 0 in-use 4 withheld 0 queued 2; b oversized
          b reads -> oversized
          b renews -> refused: gone, oversized
          a releases -> released; c granted 0-1
@@ -73,7 +73,7 @@ fn rule_01_a_grant_that_lapses_after_a_shrink_has_become_impossible() {
     play(
         "lock san size=3 grace=5
          a asks san permits=3 -> granted 0-2
-         patch san size=2 -> size 2 free 0 in-use 3 closed 0 queued 0
+         patch san size=2 -> size 2 free 0 in-use 3 withheld 0 queued 0
          b asks san -> queued ahead 0
          +5 -> a lapsed; b granted 0; a oversized",
     );
@@ -84,10 +84,10 @@ fn rule_01_size_is_at_least_one() {
     play(
         "lock san size=0 -> refused: invalid
          lock san size=1000001 -> refused: invalid
-         lock san size=1000000 -> size 1000000 free 1000000 in-use 0 closed 0 queued 0
+         lock san size=1000000 -> size 1000000 free 1000000 in-use 0 withheld 0 queued 0
          patch san size=0 -> refused: invalid
          all takes san permits=all -> held 0-999999
-         view san -> size 1000000 free 0 in-use 1000000 closed 0 queued 0",
+         view san -> size 1000000 free 0 in-use 1000000 withheld 0 queued 0",
     );
 }
 
@@ -99,14 +99,14 @@ fn rule_01_closed_permits_count() {
          +10 b takes san -> held 1
          c asks san ttl=600 -> queued ahead 0
          +10 -> a lost
-         view san -> size 2 free 0 in-use 1 closed 1 queued 1
-         patch san size=1 -> size 1 free 0 in-use 1 closed 1 queued 1
+         view san -> size 2 free 0 in-use 1 withheld 1 queued 1
+         patch san size=1 -> size 1 free 0 in-use 1 withheld 1 queued 1
          b releases -> released
-         view san -> size 1 free 0 in-use 0 closed 1 queued 1
+         view san -> size 1 free 0 in-use 0 withheld 1 queued 1
          c gets -> queued ahead 0
          restart
-         +1 view san -> size 1 free 0 in-use 0 closed 1 queued 1
-         +59 -> san opened; c granted 0",
+         +1 view san -> size 1 free 0 in-use 0 withheld 1 queued 1
+         +59 -> san restored; c granted 0",
     );
 }
 
@@ -178,7 +178,7 @@ fn rule_02_a_request_for_more_than_the_size_is_refused_at_once() {
          a asks san permits=0 -> refused: invalid
          a asks san permits=1000001 -> refused: invalid
          a asks nowhere -> refused: unknown lock
-         view san -> size 2 free 2 in-use 0 closed 0 queued 0",
+         view san -> size 2 free 2 in-use 0 withheld 0 queued 0",
     );
 }
 
@@ -192,11 +192,11 @@ fn rule_02_all_is_alone_whatever_the_size_becomes() {
          x takes san try -> refused: busy
          r1 releases -> released; w granted 0-1
          w gets -> held 0-1
-         patch san size=5 -> size 5 free 0 in-use 2 closed 0 queued 1
+         patch san size=5 -> size 5 free 0 in-use 2 withheld 0 queued 1
          r2 gets -> queued ahead 0
          restart
          +1 x takes san try -> refused: busy
-         patch san size=1 -> size 1 free 0 in-use 2 closed 0 queued 1
+         patch san size=1 -> size 1 free 0 in-use 2 withheld 0 queued 1
          w releases -> released; r2 granted 0",
     );
 }
@@ -208,15 +208,15 @@ fn rule_02_all_waits_for_closed_permits_and_closes_everything_after_a_bad_end() 
          r1 takes san -> held 0
          w asks san permits=all ttl=600 -> queued ahead 0
          +10 -> r1 lost
-         +30 -> san opened; w granted 0-1
+         +30 -> san restored; w granted 0-1
          w gets -> held 0-1
          r2 asks san ttl=600 -> queued ahead 0
          revoke san w -> revoked; w revoked
-         patch san size=4 -> size 4 free 0 in-use 0 closed 2 queued 1
+         patch san size=4 -> size 4 free 0 in-use 0 withheld 2 queued 1
          r2 gets -> queued ahead 0
          restart
          +29.999 ->
-         +0.001 -> san opened; r2 granted 0",
+         +0.001 -> san restored; r2 granted 0",
     );
 }
 
@@ -278,13 +278,13 @@ fn rule_03_changes_of_a_lock_grant_in_their_own_step() {
          a takes san -> held 0
          b asks san -> queued ahead 0
          c asks san -> queued ahead 1
-         patch san size=2 -> size 2 free 0 in-use 2 closed 0 queued 1; b granted 1
+         patch san size=2 -> size 2 free 0 in-use 2 withheld 0 queued 1; b granted 1
          revoke san a -> revoked; a revoked
-         open san a -> size 2 free 0 in-use 2 closed 0 queued 0; c granted 0
+         restore san a -> size 2 free 0 in-use 2 withheld 0 queued 0; c granted 0
          patch san pause=why
          d asks san -> queued ahead 0
-         patch san size=3 -> size 3 free 1 in-use 2 closed 0 queued 1 paused
-         patch san resume -> size 3 free 0 in-use 3 closed 0 queued 0; d granted 2",
+         patch san size=3 -> size 3 free 1 in-use 2 withheld 0 queued 1 paused
+         patch san resume -> size 3 free 0 in-use 3 withheld 0 queued 0; d granted 2",
     );
 }
 

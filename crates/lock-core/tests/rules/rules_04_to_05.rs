@@ -59,7 +59,7 @@ fn rule_04_a_dormant_ticket_may_be_granted_by_its_heartbeat() {
         "lock san size=1 grace=10
          a asks san -> granted 0
          +10 -> a lapsed
-         view san -> size 1 free 1 in-use 0 closed 0 queued 1
+         view san -> size 1 free 1 in-use 0 withheld 0 queued 1
          a reads -> dormant ahead 0
          a gets -> held 0
          show a token -> token 2
@@ -164,16 +164,16 @@ fn rule_04_permits_stay_closed_after_lost_overdue_and_revoked_only() {
          c takes san ttl=100 -> held 2
          d takes san ttl=100 -> held 3
          d releases -> released
-         view san -> size 4 free 1 in-use 3 closed 0 queued 0
+         view san -> size 4 free 1 in-use 3 withheld 0 queued 0
          +10 -> a lost; b overdue
          revoke san c reason=enough -> revoked; c revoked
-         view san -> size 4 free 1 in-use 0 closed 3 queued 0
+         view san -> size 4 free 1 in-use 0 withheld 3 queued 0
          all asks san permits=4 ttl=600 -> queued ahead 0
          +20 all gets & restart -> queued ahead 0
          +9.999 ->
-         open san c -> size 4 free 2 in-use 0 closed 2 queued 1
-         open san c -> refused: unknown ticket
-         +0.001 -> san opened; san opened; all granted 0-3",
+         restore san c -> size 4 free 2 in-use 0 withheld 2 queued 1
+         restore san c -> refused: unknown ticket
+         +0.001 -> san restored; san restored; all granted 0-3",
     );
 }
 
@@ -187,7 +187,7 @@ fn rule_04_a_lapse_and_a_cancelled_queue_close_nothing() {
          c asks san -> queued ahead 0
          +5 -> a lapsed; c granted 0
          c undelivered made -> done
-         view san -> size 1 free 1 in-use 0 closed 0 queued 1",
+         view san -> size 1 free 1 in-use 0 withheld 0 queued 1",
     );
 }
 
@@ -227,7 +227,7 @@ fn rule_05_lists_pick_nothing_up_and_renew_nothing() {
     play(
         "lock san size=1 grace=10
          a asks san -> granted 0
-         +5 view san & locks & mine & verify san 1 -> size 1 free 0 in-use 1 closed 0 queued 0 & locks san & 1 tickets & refused: not a holder
+         +5 view san & locks & mine & verify san 1 -> size 1 free 0 in-use 1 withheld 0 queued 0 & locks san & 1 tickets & refused: not a holder
          show a state left -> granted 0 left 5
          +5 -> a lapsed",
     );

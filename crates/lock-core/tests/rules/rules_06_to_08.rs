@@ -9,7 +9,7 @@ fn rule_06_a_request_that_ended_without_an_answer_leaves_nothing() {
          a takes san -> held 0
          a undelivered made -> done
          a reads -> cancelled
-         view san -> size 1 free 1 in-use 0 closed 0 queued 0
+         view san -> size 1 free 1 in-use 0 withheld 0 queued 0
          b takes san -> held 0
          c takes san wait -> waits ahead 0
          d takes san wait -> waits ahead 1
@@ -160,7 +160,7 @@ fn rule_07_a_pause_stops_grants_not_holders() {
         "lock san size=2 grace=10
          a takes san -> held 0
          b asks san -> granted 1
-         patch san pause=tapes -> size 2 free 0 in-use 2 closed 0 queued 0 paused
+         patch san pause=tapes -> size 2 free 0 in-use 2 withheld 0 queued 0 paused
          c takes san wait ttl=100 -> waits ahead 0
          d takes san try -> refused: busy
          b gets -> held 1
@@ -169,7 +169,7 @@ fn rule_07_a_pause_stops_grants_not_holders() {
          +50 c renews -> queued ahead 0
          +50 c renews -> queued ahead 0
          b renews -> held 1
-         patch san resume -> size 2 free 0 in-use 2 closed 0 queued 0; c granted 0",
+         patch san resume -> size 2 free 0 in-use 2 withheld 0 queued 0; c granted 0",
     );
 }
 
@@ -177,9 +177,9 @@ fn rule_07_a_pause_stops_grants_not_holders() {
 fn rule_07_a_pause_may_end_by_itself() {
     play(
         "lock san size=1
-         patch san pause=tapes for=100 -> size 1 free 1 in-use 0 closed 0 queued 0 paused
+         patch san pause=tapes for=100 -> size 1 free 1 in-use 0 withheld 0 queued 0 paused
          a asks san ttl=600 wait -> waits ahead 0
-         +50 patch san grace=20 -> size 1 free 1 in-use 0 closed 0 queued 1 paused
+         +50 patch san grace=20 -> size 1 free 1 in-use 0 withheld 0 queued 1 paused
          +49.999 ->
          +0.001 -> a served 0
          patch san pause=again for=10
@@ -188,7 +188,7 @@ fn rule_07_a_pause_may_end_by_itself() {
          b asks san ttl=600 -> queued ahead 0
          +5 patch san pause=longer
          +100 ->
-         patch san resume -> size 1 free 0 in-use 1 closed 0 queued 0; b granted 0",
+         patch san resume -> size 1 free 0 in-use 1 withheld 0 queued 0; b granted 0",
     );
 }
 
@@ -202,7 +202,7 @@ fn rule_07_queued_tickets_of_a_paused_lock_expire_without_life() {
          +30 b renews -> queued ahead 1
          +30 -> a expired
          +29 b renews -> queued ahead 0
-         patch san resume -> size 1 free 0 in-use 1 closed 0 queued 0; b granted 0",
+         patch san resume -> size 1 free 0 in-use 1 withheld 0 queued 0; b granted 0",
     );
 }
 
@@ -217,13 +217,13 @@ fn rule_07_deleting_a_lock_in_use_needs_force_and_closes_its_name() {
          delete san force expect=2 -> done; a lock_deleted; b lock_deleted; san deleted
          a renews -> refused: gone, lock_deleted
          b reads -> lock_deleted
-         c asks san -> refused: name closed for 30
-         lock san size=1 -> refused: name closed for 30
+         c asks san -> refused: name withheld for 30
+         lock san size=1 -> refused: name withheld for 30
          restart
-         +29.999 lock san size=1 -> refused: name closed for 0.001
-         +0.001 lock san size=1 -> size 1 free 1 in-use 0 closed 0 queued 0
+         +29.999 lock san size=1 -> refused: name withheld for 0.001
+         +0.001 lock san size=1 -> size 1 free 1 in-use 0 withheld 0 queued 0
          delete san -> done; san deleted
-         lock san size=1 absent -> size 1 free 1 in-use 0 closed 0 queued 0",
+         lock san size=1 absent -> size 1 free 1 in-use 0 withheld 0 queued 0",
     );
 }
 
@@ -235,8 +235,8 @@ fn rule_07_closed_permits_keep_the_name_of_a_deleted_lock_closed() {
          +10 -> a lost
          delete san -> refused: would end 0
          +10 delete san force -> done; san deleted
-         lock san size=1 -> refused: name closed for 20
-         +20 lock san size=1 -> size 1 free 1 in-use 0 closed 0 queued 0",
+         lock san size=1 -> refused: name withheld for 20
+         +20 lock san size=1 -> size 1 free 1 in-use 0 withheld 0 queued 0",
     );
 }
 
@@ -247,18 +247,18 @@ fn rule_07_a_lock_with_waiters_only_closes_no_name() {
          patch san pause=why
          a asks san -> queued ahead 0
          delete san force -> done; a lock_deleted; san deleted
-         lock san size=1 -> size 1 free 1 in-use 0 closed 0 queued 0",
+         lock san size=1 -> size 1 free 1 in-use 0 withheld 0 queued 0",
     );
 }
 
 #[test]
-fn rule_07_a_closed_name_also_stops_templates_and_pauses_what_a_file_makes() {
+fn rule_07_a_withheld_name_also_stops_templates_and_pauses_what_a_file_makes() {
     play(
         "file job-* size=1 delay=30
          a takes job-1 -> held 0
          delete job-1 force -> done; a lock_deleted; job-1 deleted
-         b takes job-1 -> refused: name closed for 30
-         patch job-1 size=5 -> refused: name closed for 30
+         b takes job-1 -> refused: name withheld for 30
+         patch job-1 size=5 -> refused: name withheld for 30
          file job-* size=1 delay=30, job-1 size=2 -> configured created job-1
          b asks job-1 -> queued ahead 0
          +29.999 ->
@@ -271,22 +271,22 @@ fn rule_07_a_closed_name_also_stops_templates_and_pauses_what_a_file_makes() {
          file san size=1 paused -> configured created san
          b asks san ttl=600 -> queued ahead 0
          +30 ->
-         view san -> size 1 free 1 in-use 0 closed 0 queued 1 paused",
+         view san -> size 1 free 1 in-use 0 withheld 0 queued 1 paused",
     );
 }
 
 #[test]
 fn rule_07_changes_may_be_conditional() {
     play(
-        "lock san size=1 absent -> size 1 free 1 in-use 0 closed 0 queued 0
+        "lock san size=1 absent -> size 1 free 1 in-use 0 withheld 0 queued 0
          lock san size=2 absent -> refused: exists
          patch san size=2 revision=7 -> refused: changed since
          delete san revision=7 -> refused: changed since
          lock new size=1 revision=1 -> refused: unknown lock
          patch new size=1 -> refused: unknown lock
          delete new -> refused: unknown lock
-         patch san size=2 revision=1 -> size 2 free 2 in-use 0 closed 0 queued 0
-         patch san pause=x revision=2 -> size 2 free 2 in-use 0 closed 0 queued 0 paused
+         patch san size=2 revision=1 -> size 2 free 2 in-use 0 withheld 0 queued 0
+         patch san pause=x revision=2 -> size 2 free 2 in-use 0 withheld 0 queued 0 paused
          patch san resume revision=2 -> refused: changed since",
     );
 }

@@ -153,7 +153,7 @@ fn rule_09_holds_and_closed_permits_continue_over_a_load() {
          +20 a renews & restart -> held 0
          show a left -> left 50
          +9.999 ->
-         +0.001 -> san opened
+         +0.001 -> san restored
          +40 a renews & restart -> held 0
          +29.999 a renews & restart -> held 0
          +0.001 -> a overdue",
@@ -372,7 +372,7 @@ fn rule_09_a_grant_given_back_after_a_crash_may_have_become_impossible() {
     play(
         "lock san size=3
          a asks san permits=3 -> granted 0-2
-         patch san size=2 -> size 2 free 0 in-use 3 closed 0 queued 0
+         patch san size=2 -> size 2 free 0 in-use 3 withheld 0 queued 0
          all asks san permits=all -> queued ahead 0
          all gets -> queued ahead 0
          restart

@@ -209,7 +209,7 @@ impl Stage {
             match event.kind {
                 EventKind::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
                 EventKind::LockDeleted => told.push(format!("{} deleted", event.lock)),
-                EventKind::PermitsOpened if actor.is_none() => told.push(format!("{} opened", event.lock)),
+                EventKind::PermitsRestored if actor.is_none() => told.push(format!("{} restored", event.lock)),
                 EventKind::Ticket { number, transition, .. } => {
                     let name = self.names.get(&number).cloned().unwrap_or_default();
                     if actor.is_some_and(|actor| name.is_empty() || actor == name) {

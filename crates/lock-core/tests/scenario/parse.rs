@@ -79,8 +79,8 @@ impl Stage {
                     only: rest(2).value("state").map(stage),
                 });
             }
-            "open" => {
-                return admin(Command::Open {
+            "restore" => {
+                return admin(Command::Restore {
                     lock: lock(words[1]),
                     number: words.get(2).map(|name| self.number(name)),
                 });

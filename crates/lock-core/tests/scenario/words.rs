@@ -35,11 +35,11 @@ pub(super) fn state(ticket: &TicketRecord, ahead: u64) -> String {
 
 fn lock(view: &LockView) -> String {
     let mut text = format!(
-        "size {} free {} in-use {} closed {} queued {}",
+        "size {} free {} in-use {} withheld {} queued {}",
         view.lock.settings.size(),
         view.free,
         view.in_use,
-        view.closed,
+        view.withheld,
         view.queued
     );
     for (is, word) in [(view.lock.pause.is_some(), " paused"), (view.lock.retiring, " retiring")] {
@@ -59,13 +59,13 @@ fn lock(view: &LockView) -> String {
 
 /// What is not zero.
 pub(super) fn occupancy(numbers: &UsageTotals) -> String {
-    let &UsageTotals { locks, paused, size, held, granted, closed, queued, dormant, oldest_waiter } = numbers;
+    let &UsageTotals { locks, paused, size, held, granted, withheld, queued, dormant, oldest_waiter } = numbers;
     let mut words = vec![format!("locks {locks} size {size}")];
     for (word, count) in [
         ("paused", paused),
         ("held", held),
         ("granted", granted),
-        ("closed", closed),
+        ("withheld", withheld),
         ("queued", queued),
         ("dormant", dormant),
     ] {
@@ -117,7 +117,7 @@ fn rejection(why: &Rejection) -> String {
         Rejection::Busy => "busy".to_owned(),
         Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
         Rejection::Retiring => "retiring".to_owned(),
-        Rejection::NameClosed(time) => format!("name closed for {}", seconds(*time)),
+        Rejection::NameWithheld(time) => format!("name withheld for {}", seconds(*time)),
         Rejection::Full { what, max } => format!("{what} {max}"),
         Rejection::Invalid(_) => "invalid".to_owned(),
         Rejection::Changed(_) => "changed since".to_owned(),

@@ -1,7 +1,7 @@
 //! Changes by administrators.
 
 use super::{changed, done};
-use crate::cli::{Create, Delete, Open, Pause, Resize, Revoke};
+use crate::cli::{Create, Delete, Pause, Resize, Restore, Revoke};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::show::{self, Style};
 use lock_client::api::{Lock, LockPatch, LockSettings, Reloaded, Seconds};
@@ -68,9 +68,9 @@ pub(super) async fn resume(client: &Client, lock: &str, json: bool) -> Result<u8
     shown(&client.change(lock, &patch, Guarded::default()).await?, json)
 }
 
-pub(super) async fn open(client: &Client, asked: Open, json: bool) -> Result<u8, Failure> {
+pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Result<u8, Failure> {
     client.open(&asked.lock, asked.number).await?;
-    done(json, &format!("the closed permits of `{}` are open", asked.lock))
+    done(json, &format!("the withheld permits of `{}` can be given again", asked.lock))
 }
 
 pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result<u8, Failure> {

@@ -46,7 +46,7 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
         Command::Resize(arguments) => admin::resize(&client, arguments, json).await,
         Command::Pause(arguments) => admin::pause(&client, arguments, json).await,
         Command::Resume { lock } => admin::resume(&client, &lock, json).await,
-        Command::Open(arguments) => admin::open(&client, arguments, json).await,
+        Command::Restore(arguments) => admin::restore(&client, arguments, json).await,
         Command::Revoke(arguments) => admin::revoke(&client, arguments, json).await,
         Command::Delete(arguments) => admin::delete(&client, arguments, json).await,
         Command::Verify { lock, token } => verify(&client, &lock, token, json).await,

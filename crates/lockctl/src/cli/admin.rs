@@ -47,7 +47,7 @@ pub(crate) struct Create {
     /// Longest lease that may be asked for
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_ttl: Option<Duration>,
-    /// How long permits stay closed after their holder was lost
+    /// How long permits are withheld after their holder was lost
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) lock_delay: Option<Duration>,
     /// Longest queue
@@ -86,9 +86,9 @@ pub(crate) struct Pause {
     pub(crate) until: Option<Duration>,
 }
 
-/// `open`
+/// `restore`
 #[derive(Debug, Args)]
-pub(crate) struct Open {
+pub(crate) struct Restore {
     /// The lock
     pub(crate) lock: String,
     /// Only those that this ticket had

@@ -3,7 +3,7 @@
 mod admin;
 mod take;
 
-pub(crate) use admin::{Create, Delete, Open, Pause, Resize, Revoke};
+pub(crate) use admin::{Create, Delete, Pause, Resize, Restore, Revoke};
 pub(crate) use take::{Acquire, OnLost, Release, Renew, Run, Waiting};
 
 use clap::{Args, Parser, Subcommand};
@@ -102,8 +102,8 @@ pub(crate) enum Command {
         /// The lock
         lock: String,
     },
-    /// Open permits that are closed after a holder was lost
-    Open(Open),
+    /// Restore permits that are withheld after a holder was lost
+    Restore(Restore),
     /// End somebody's ticket
     Revoke(Revoke),
     /// Delete a lock
@@ -138,7 +138,7 @@ impl Command {
                 | Self::Resize(_)
                 | Self::Pause(_)
                 | Self::Resume { .. }
-                | Self::Open(_)
+                | Self::Restore(_)
                 | Self::Revoke(_)
                 | Self::Delete(_)
                 | Self::Reload

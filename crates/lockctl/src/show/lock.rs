@@ -40,8 +40,8 @@ fn state(lock: &Lock) -> String {
     if lock.retiring {
         words.push("retiring".to_owned());
     }
-    if lock.closed > 0 {
-        words.push(format!("{} closed", lock.closed));
+    if lock.withheld > 0 {
+        words.push(format!("{} withheld", lock.withheld));
     }
     words.join(", ")
 }
@@ -117,12 +117,12 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
             &rows,
         ));
     }
-    for closure in &lock.closures {
+    for withholding in &lock.withholdings {
         out.push_str(&format!(
-            "\nslots {} of ticket {} are closed for {}\n",
-            clean(&closure.slot_ranges),
-            closure.number,
-            human(closure.opens_in_s.into())
+            "\nslots {} of ticket {} are withheld for {}\n",
+            clean(&withholding.slot_ranges),
+            withholding.number,
+            human(withholding.ends_in_s.into())
         ));
     }
     out

@@ -79,7 +79,7 @@ fn administrators() {
     assert_eq!(pause.body, r#"{"paused":true,"reason":"disk","until_s":60}"#);
     said(&bench, &["resume", "n"]);
     assert_eq!(bench.fake.requests().pop().unwrap().body, r#"{"paused":false}"#);
-    said(&bench, &["open", "n", "--number", "4"]);
+    said(&bench, &["restore", "n", "--number", "4"]);
     assert_eq!(bench.fake.requests().pop().unwrap().parameter("number"), Some("4"));
     let _ = bench.fake.occupy("n");
     said(&bench, &["revoke", "n", "1", "--reason", "gone"]);

@@ -191,7 +191,7 @@ fn log(event: &Event) {
         EventKind::LockCreated => tracing::info!("lock created with name {lock}"),
         EventKind::LockChanged => tracing::info!("lock {lock} changed"),
         EventKind::LockDeleted => tracing::info!("lock {lock} deleted"),
-        EventKind::PermitsOpened => tracing::info!("closed permits of lock {lock} are open again"),
+        EventKind::PermitsRestored => tracing::info!("withheld permits of lock {lock} can be given again"),
         EventKind::Ticket { number, info, transition, .. } => match transition {
             Transition::Queued => tracing::debug!("ticket {number} of lock {lock} queried ({info})"),
             Transition::Granted { token, .. } => {

@@ -263,7 +263,8 @@ mod tests {
         request_queue.push_ordinary(request).unwrap();
         let (request, mut look) = Request::measure();
         request_queue.push_look(request).unwrap();
-        let (request, mut urgent) = Request::new(Command::Open { lock: LockName::new("x").unwrap(), number: Some(1) });
+        let (request, mut urgent) =
+            Request::new(Command::Restore { lock: LockName::new("x").unwrap(), number: Some(1) });
         request_queue.queues().urgent.push_back(request);
         request_queue.abandon();
         let gone = Err(oneshot::error::TryRecvError::Closed);

@@ -232,8 +232,8 @@ fn lock_info(holder: &TicketView, info: &str, who: &str) -> Value {
 fn nobody(view: &LockView) -> Value {
     let why = if view.lock.pause.is_some() {
         "the lock is paused"
-    } else if view.closed > 0 {
-        "its last holder was lost, and the lock stays closed for a while (LOCK_DELAY)"
+    } else if view.withheld > 0 {
+        "its last holder was lost, and its permit is withheld for a while (LOCK_DELAY)"
     } else {
         "somebody else is first in the queue"
     };

@@ -53,8 +53,8 @@ pub(super) const LOCK_SIZE: Family = gauge("lockserver_lock_size", "Permits of t
 pub(super) const PERMITS_HELD: Family = gauge("lockserver_lock_permits_held", "Permits that are held.");
 pub(super) const PERMITS_GRANTED: Family =
     gauge("lockserver_lock_permits_granted", "Permits that are granted and not claimed yet.");
-pub(super) const PERMITS_CLOSED: Family =
-    gauge("lockserver_lock_permits_closed", "Permits that nobody may have until their lock delay is over.");
+pub(super) const PERMITS_WITHHELD: Family =
+    gauge("lockserver_lock_permits_withheld", "Permits that nobody may have until their lock delay is over.");
 pub(super) const LOCK_QUEUED: Family = gauge("lockserver_lock_queued", "Tickets in the queue, dormant ones included.");
 pub(super) const LOCK_DORMANT: Family = gauge(
     "lockserver_lock_dormant",

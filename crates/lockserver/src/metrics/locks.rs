@@ -122,8 +122,10 @@ impl Locks {
             match &event.kind {
                 EventKind::Ticket { transition, .. } => known.counts(of).count(transition),
                 EventKind::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
-                EventKind::LockCreated | EventKind::LockChanged | EventKind::LockDeleted | EventKind::PermitsOpened => {
-                }
+                EventKind::LockCreated
+                | EventKind::LockChanged
+                | EventKind::LockDeleted
+                | EventKind::PermitsRestored => {}
             }
         }
     }

@@ -123,7 +123,7 @@ fn locks_now(text: &mut Text, series: &[(String, Series)]) {
         (&of::LOCK_SIZE, |now| now.size),
         (&of::PERMITS_HELD, |now| now.held),
         (&of::PERMITS_GRANTED, |now| now.granted),
-        (&of::PERMITS_CLOSED, |now| now.closed),
+        (&of::PERMITS_WITHHELD, |now| now.withheld),
         (&of::LOCK_QUEUED, |now| now.queued),
         (&of::LOCK_DORMANT, |now| now.dormant),
     ];

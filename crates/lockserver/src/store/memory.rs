@@ -2,8 +2,8 @@
 
 use super::{Store, StoreError};
 use lock_core::{
-    Change, ClosedName, Closure, LockName, LockRecord, Meta, Prefix, RequestScope, Snapshot, TemplateRecord, TicketId,
-    TicketRecord, Withdrawn,
+    Change, LockName, LockRecord, Meta, Prefix, RequestScope, Snapshot, TemplateRecord, TicketId, TicketRecord,
+    Withdrawn, WithheldName, Withholding,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,8 +18,8 @@ pub struct MemoryStore {
     locks: BTreeMap<LockName, LockRecord>,
     templates: BTreeMap<Prefix, TemplateRecord>,
     tickets: HashMap<TicketId, TicketRecord>,
-    closures: BTreeMap<u64, Closure>,
-    closed_names: BTreeMap<LockName, ClosedName>,
+    withholdings: BTreeMap<u64, Withholding>,
+    withheld_names: BTreeMap<LockName, WithheldName>,
     withdrawn: BTreeMap<RequestScope, Withdrawn>,
 }
 
@@ -30,8 +30,8 @@ impl Store for MemoryStore {
             locks: self.locks.values().cloned().collect(),
             templates: self.templates.values().cloned().collect(),
             tickets: self.tickets.values().cloned().collect(),
-            closures: self.closures.values().cloned().collect(),
-            closed_names: self.closed_names.values().cloned().collect(),
+            withholdings: self.withholdings.values().cloned().collect(),
+            withheld_names: self.withheld_names.values().cloned().collect(),
             withdrawn: self.withdrawn.values().cloned().collect(),
             restart_counters: true,
             lost_commits: false,
@@ -56,10 +56,14 @@ impl MemoryStore {
             Change::DeleteTemplate(prefix) => drop(self.templates.remove(prefix)),
             Change::PutTicket(ticket) => drop(self.tickets.insert(ticket.id, ticket.clone())),
             Change::DeleteTicket(id) => drop(self.tickets.remove(id)),
-            Change::PutClosure(closure) => drop(self.closures.insert(closure.number, closure.clone())),
-            Change::DeleteClosure(number) => drop(self.closures.remove(number)),
-            Change::PutClosedName(closed) => drop(self.closed_names.insert(closed.name.clone(), closed.clone())),
-            Change::DeleteClosedName(name) => drop(self.closed_names.remove(name)),
+            Change::PutWithholding(withholding) => {
+                drop(self.withholdings.insert(withholding.number, withholding.clone()))
+            }
+            Change::DeleteWithholding(number) => drop(self.withholdings.remove(number)),
+            Change::PutWithheldName(withheld) => {
+                drop(self.withheld_names.insert(withheld.name.clone(), withheld.clone()))
+            }
+            Change::DeleteWithheldName(name) => drop(self.withheld_names.remove(name)),
             Change::PutWithdrawn(gone) => drop(self.withdrawn.insert(gone.scope.clone(), gone.clone())),
             Change::DeleteWithdrawn(scope) => drop(self.withdrawn.remove(scope)),
         }

@@ -38,7 +38,7 @@ fn what_gives_back_is_done_before_what_takes() {
 }
 
 #[test]
-fn closed_lanes_take_nothing_in_and_still_answer_what_they_have() {
+fn a_closed_queue_takes_nothing_in_and_still_answers_what_it_has() {
     let mut rig = Rig::new(1);
     let mut sent = rig.send(Command::Acquire(acquire(1, IfBusy::Refuse)));
     rig.handle.close();

@@ -23,7 +23,7 @@ async fn a_lock_is_shown_without_ids() {
         })
     };
     let expected = json!({
-        "name": "two", "size": 2, "free": 1, "in_use": 1, "granted": 0, "closed": 0, "holding": 1, "queued": 1,
+        "name": "two", "size": 2, "free": 1, "in_use": 1, "granted": 0, "withheld": 0, "holding": 1, "queued": 1,
         "waiting_since": "<waiting_since>", "holding_since": "<holding_since>", "expected_wait_s": null, "paused": false,
         "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
@@ -33,7 +33,7 @@ async fn a_lock_is_shown_without_ids() {
         "overridden": [], "revision": "<revision>",
         "holders": [ticket("held", json!(1), json!([0]), true)],
         "queue": [ticket("queued", json!("all"), json!([]), false)],
-        "closures": [],
+        "withholdings": [],
         "statistics": {
             "queries": 2, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,
             "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
@@ -151,13 +151,13 @@ async fn locks_are_made_changed_and_deleted() {
     let deleted = delete("?force=true&expect_tickets=2").await;
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
     assert_eq!(delete("").await.code(), "unknown_lock");
-    let closed = put(&[], r#"{"size": 1}"#).await;
-    assert_eq!(closed.code(), "name_closed");
-    assert!(closed.header("retry-after").is_some());
+    let withheld = put(&[], r#"{"size": 1}"#).await;
+    assert_eq!(withheld.code(), "name_withheld");
+    assert!(withheld.header("retry-after").is_some());
 }
 
 #[tokio::test]
-async fn tickets_are_revoked_and_permits_opened() {
+async fn tickets_are_revoked_and_permits_restored() {
     let server = Server::start().await;
     server.admin("PATCH", "/v1/locks/one", &[], r#"{"lock_delay_s": 3600}"#).await.ok();
     let id = server.take("one").await;
@@ -175,14 +175,14 @@ async fn tickets_are_revoked_and_permits_opened() {
     let gone = server.delete(&format!("/v1/tickets/{id}")).await;
     assert_eq!((gone.code().as_str(), &gone.json()["tickets"][0]["reason"]), ("gone", &json!("host is gone")));
 
-    let closed = server.lock("one").await;
-    assert_eq!((&closed["free"], &closed["closed"]), (&json!(0), &json!(1)));
-    assert_eq!(closed["closures"][0]["number"], ticket["number"]);
-    assert!(closed["closures"][0]["opens_in_s"].as_f64().unwrap() > 3000.0);
-    let open = format!("/v1/locks/one/closures?number={}", ticket["number"]);
+    let withheld = server.lock("one").await;
+    assert_eq!((&withheld["free"], &withheld["withheld"]), (&json!(0), &json!(1)));
+    assert_eq!(withheld["withholdings"][0]["number"], ticket["number"]);
+    assert!(withheld["withholdings"][0]["ends_in_s"].as_f64().unwrap() > 3000.0);
+    let open = format!("/v1/locks/one/withheld?number={}", ticket["number"]);
     assert_eq!(server.admin("DELETE", &open, &[], "").await.ok()["free"], 1);
     assert_eq!(server.admin("DELETE", &open, &[], "").await.code(), "unknown_ticket");
-    assert_eq!(server.admin("DELETE", "/v1/locks/one/closures", &[], "").await.ok()["closed"], 0);
+    assert_eq!(server.admin("DELETE", "/v1/locks/one/withheld", &[], "").await.ok()["withheld"], 0);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ async fn refusals() {
         ("PATCH", "/v1/locks/one", "", "{}", 403, "not_allowed", "admin.sock"),
         ("DELETE", "/v1/locks/one", "", "", 403, "not_allowed", "admin.sock"),
         ("DELETE", "/v1/locks/one/tickets/1", "", "", 403, "not_allowed", "admin.sock"),
-        ("DELETE", "/v1/locks/one/closures", "", "", 403, "not_allowed", "admin.sock"),
+        ("DELETE", "/v1/locks/one/withheld", "", "", 403, "not_allowed", "admin.sock"),
     ];
     for (method, path, header, body, status, code, says) in cases {
         let headers: &[&str] = if header.is_empty() { &[] } else { &[header] };

@@ -70,7 +70,7 @@ pub(super) const ROUTES: &[Row] = &[
         [false, false, true, true],
     ),
     ("DELETE", "/v1/locks/{lock}/tickets/{number}", "/v1/locks/one/tickets/7", "", true, [false, false, true, true]),
-    ("DELETE", "/v1/locks/{lock}/closures", "/v1/locks/one/closures", "", true, [false, false, false, true]),
+    ("DELETE", "/v1/locks/{lock}/withheld", "/v1/locks/one/withheld", "", true, [false, false, false, true]),
     ("GET", "/v1/locks/{lock}/verify", "/v1/locks/one/verify?token=1", "", true, [false, true, true, true]),
     ("GET", "/v1/locks/{lock}/history", "/v1/locks/one/history", "", true, [false, true, false, true]),
     ("GET", "/v1/tickets", "/v1/tickets?mine", "", false, [false, false, true, true]),

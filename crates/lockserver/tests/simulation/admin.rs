@@ -99,10 +99,10 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             }
         }
         13 => Command::DeleteLock { name, precondition, force },
-        14 => Command::Open { lock: name, number: None },
+        14 => Command::Restore { lock: name, number: None },
         15 => {
-            let closed: Vec<u64> = durable.closures.keys().copied().collect();
-            Command::Open { lock: name, number: Some(if closed.is_empty() { 1 } else { dice.pick(&closed) }) }
+            let withheld: Vec<u64> = durable.withholdings.keys().copied().collect();
+            Command::Restore { lock: name, number: Some(if withheld.is_empty() { 1 } else { dice.pick(&withheld) }) }
         }
         16 => Command::PutLock { settings: settings(dice, 4), name, precondition, force },
         17 => Command::PutLock {
@@ -150,7 +150,7 @@ pub(crate) fn relieve(name: &LockName) -> Vec<Command> {
     let force = Force { force: true, expect_tickets: None };
     vec![
         Command::PatchLock { name: name.clone(), patch, precondition: Precondition::None, force },
-        Command::Open { lock: name.clone(), number: None },
+        Command::Restore { lock: name.clone(), number: None },
     ]
 }
 

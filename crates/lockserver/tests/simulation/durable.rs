@@ -2,8 +2,8 @@
 //! how the table works.
 
 use lock_core::{
-    Change, Closure, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, SlotRanges, State,
-    TicketId, TicketRecord, limits,
+    Change, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, SlotRanges, State, TicketId,
+    TicketRecord, Withholding, limits,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ pub(crate) struct Durable {
     pub(crate) tickets: BTreeMap<TicketId, TicketRecord>,
     pub(crate) numbers: BTreeMap<u64, TicketId>,
     pub(crate) locks: BTreeMap<LockName, LockRecord>,
-    pub(crate) closures: BTreeMap<u64, Closure>,
+    pub(crate) withholdings: BTreeMap<u64, Withholding>,
     meta: Meta,
 }
 
@@ -86,7 +86,7 @@ impl Durable {
             self.locks.iter().map(|(name, lock)| (name.clone(), lock.settings.size())).collect();
         let delays: Vec<(LockName, Ms)> =
             self.locks.iter().map(|(name, lock)| (name.clone(), lock.settings.lock_delay)).collect();
-        let closures = self.closures.clone();
+        let withholdings = self.withholdings.clone();
         self.tickets = before.clone();
         for change in changes {
             self.apply(change);
@@ -129,7 +129,7 @@ impl Durable {
             self.never_more_than_size(name, fresh.then(|| sizes[name]));
         }
         self.one_ticket_for_each_request();
-        self.closed_as_long_as_they_must(&moved, &delays, &closures, facts);
+        self.withheld_as_long_as_they_must(&moved, &delays, &withholdings, facts);
         moved
     }
 
@@ -147,8 +147,10 @@ impl Durable {
                     self.numbers.remove(&ticket.number);
                 }
             }
-            Change::PutClosure(closure) => drop(self.closures.insert(closure.number, closure.clone())),
-            Change::DeleteClosure(number) => drop(self.closures.remove(number)),
+            Change::PutWithholding(withholding) => {
+                drop(self.withholdings.insert(withholding.number, withholding.clone()))
+            }
+            Change::DeleteWithholding(number) => drop(self.withholdings.remove(number)),
             _ => {}
         }
     }
@@ -257,8 +259,8 @@ impl Durable {
 
     fn out<'a>(&'a self, name: &'a LockName) -> impl Iterator<Item = &'a SlotRanges> + 'a {
         let tickets = self.tickets.values().filter(move |ticket| ticket.lock == *name && ticket.is_active());
-        let closures = self.closures.values().filter(move |closure| closure.lock == *name);
-        tickets.map(|ticket| &ticket.slots).chain(closures.map(|closure| &closure.slots))
+        let withholdings = self.withholdings.values().filter(move |withholding| withholding.lock == *name);
+        tickets.map(|ticket| &ticket.slots).chain(withholdings.map(|withholding| &withholding.slots))
     }
 
     /// Rule 1. A lock that shrank may have too many out, but then it has given none.
@@ -273,19 +275,19 @@ impl Durable {
         }
     }
 
-    /// Rule 4: permits that may still be in use stay closed for the lock's delay, unless an administrator opens them.
-    fn closed_as_long_as_they_must(
+    /// Rule 4: permits that may still be in use stay withheld for the lock's delay, unless an administrator restores them.
+    fn withheld_as_long_as_they_must(
         &self,
         moved: &[Moved],
         delays: &BTreeMap<LockName, Ms>,
-        old: &BTreeMap<u64, Closure>,
+        old: &BTreeMap<u64, Withholding>,
         facts: &Facts,
     ) {
         let now = self.meta.service_ms;
         let opened = |name: &LockName| {
             !self.locks.contains_key(name)
                 || facts.any(|command| match command {
-                    Command::Open { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
+                    Command::Restore { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
                     Command::PutLock { name: lock, .. } | Command::PatchLock { name: lock, .. } => lock == name,
                     Command::Configure { .. } => true,
                     _ => false,
@@ -303,14 +305,14 @@ impl Durable {
                 && after.token.is_some();
             let delay = delays.get(&after.lock).copied().unwrap_or_default();
             if risky && delay > 0 && !opened(&after.lock) {
-                let closure = self.closures.get(&after.number);
-                let right =
-                    closure.is_some_and(|closure| closure.until == now + delay && closure.slots == before.slots);
-                assert!(right, "rule 4: not closed for {delay} ms: {closure:?} {after:?}");
+                let withholding = self.withholdings.get(&after.number);
+                let right = withholding
+                    .is_some_and(|withholding| withholding.until == now + delay && withholding.slots == before.slots);
+                assert!(right, "rule 4: not withheld for {delay} ms: {withholding:?} {after:?}");
             }
         }
-        for closure in old.values().filter(|closure| !self.closures.contains_key(&closure.number)) {
-            assert!(closure.until <= now || opened(&closure.lock), "rule 4: opened too early: {closure:?}");
+        for withholding in old.values().filter(|withholding| !self.withholdings.contains_key(&withholding.number)) {
+            assert!(withholding.until <= now || opened(&withholding.lock), "rule 4: opened too early: {withholding:?}");
         }
     }
 
@@ -335,7 +337,7 @@ impl Durable {
             };
             let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
             let alone = self.tickets.values().filter(active).any(|ticket| ticket.permits == Permits::All)
-                || self.closures.values().any(|closure| closure.lock == *name && closure.all);
+                || self.withholdings.values().any(|withholding| withholding.lock == *name && withholding.all);
             let out: u64 = self.out(name).map(count).sum();
             let fits = match head.permits {
                 Permits::Count(wanted) => out + u64::from(wanted) <= u64::from(lock.settings.size()),

@@ -328,7 +328,7 @@ impl Judge {
         }
         for lock in locks {
             let size = u64::from(lock.lock.settings.size());
-            assert!(lock.free + lock.in_use + lock.closed <= size.max(lock.in_use + lock.closed), "{lock:?}");
+            assert!(lock.free + lock.in_use + lock.withheld <= size.max(lock.in_use + lock.withheld), "{lock:?}");
             assert!(lock.holders.len() as u64 <= lock.holding && lock.queue.len() as u64 <= lock.queued, "{lock:?}");
             assert!(lock.holders.iter().all(|view| view.ticket.is_active() && view.ticket.lock == lock.lock.name));
             assert!(lock.queue.iter().all(|view| matches!(view.ticket.state, State::Queued { .. })));
@@ -437,7 +437,7 @@ impl Judge {
             match &event.kind {
                 EventKind::Ticket { number, transition, .. } => drop(transitions.insert(*number, transition)),
                 EventKind::LockDeleted => self.trace.count("locks deleted"),
-                EventKind::PermitsOpened => self.trace.count("closed permits opened"),
+                EventKind::PermitsRestored => self.trace.count("withheld permits restored"),
                 EventKind::LockCreated => self.trace.count("locks made"),
                 EventKind::LockChanged => {}
             }

@@ -82,8 +82,8 @@ impl SimStore {
                 Change::PutLock(record) => snapshot.locks.push(record),
                 Change::PutTemplate(record) => snapshot.templates.push(record),
                 Change::PutTicket(record) => snapshot.tickets.push(record),
-                Change::PutClosure(record) => snapshot.closures.push(record),
-                Change::PutClosedName(record) => snapshot.closed_names.push(record),
+                Change::PutWithholding(record) => snapshot.withholdings.push(record),
+                Change::PutWithheldName(record) => snapshot.withheld_names.push(record),
                 Change::PutWithdrawn(record) => snapshot.withdrawn.push(record),
                 _ => unreachable!("a record that is gone is not kept"),
             }
@@ -125,8 +125,8 @@ impl Store for SimStore {
                     Change::DeleteLock(_)
                     | Change::DeleteTemplate(_)
                     | Change::DeleteTicket(_)
-                    | Change::DeleteClosure(_)
-                    | Change::DeleteClosedName(_)
+                    | Change::DeleteWithholding(_)
+                    | Change::DeleteWithheldName(_)
                     | Change::DeleteWithdrawn(_) => drop(disk.records.remove(&change.key())),
                     _ => drop(disk.records.insert(change.key(), change.clone())),
                 }

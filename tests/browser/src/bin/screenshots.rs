@@ -57,7 +57,7 @@ const ago = (minutes) => new Date(loaded - minutes * minute).toISOString();
 const REVOKED = 2.6;
 const ages = {};
 const learn = (lock) => {
-  ages[lock.name] = [...lock.holders, ...lock.queue, ...lock.closures].map((one) => one.number);
+  ages[lock.name] = [...lock.holders, ...lock.queue, ...lock.withholdings].map((one) => one.number);
 };
 const made = (number, known) => 40 - ((known.filter((one) => one < number).length + (known.includes(number) ? 0.5 : 0)) * 37) / known.length;
 const age = (lock) => {
@@ -65,7 +65,7 @@ const age = (lock) => {
   const minutes = (number) => made(number, ages[lock.name]);
   lock.holders.forEach((one) => { one.created_at = one.granted_at = one.held_at = ago(minutes(one.number)); });
   lock.queue.forEach((one) => { one.created_at = ago(minutes(one.number)); });
-  lock.closures.forEach((one) => { one.opens_in_s -= REVOKED * 60; });
+  lock.withholdings.forEach((one) => { one.ends_in_s -= REVOKED * 60; });
   const oldest = (list) => list.map((one) => one.created_at).sort()[0] ?? null;
   lock.waiting_since = oldest(lock.queue);
   lock.holding_since = oldest(lock.holders);
@@ -91,7 +91,7 @@ window.fetch = async (path, init) => {
     const busy = told.lock === 'san-ssh';
     told.hour = busy ? past(told.hour, 3600, 8, (t) => (t > 0.72 ? 8 + (t - 0.72) * 5 : 5.2 + 3 * t + wave(t)), times(31))
       : past(told.hour, 3600, 5, (t) => (t > 0.74 ? 4 : 2.4 + wave(t) / 2), {});
-    // What is closed is not in use, and full all the same.
+    // What is withheld is not in use, and full all the same.
     told.hour.in_use = told.hour.in_use.map((use, i, all) => (i > all.length * (1 - REVOKED / 60) ? use - 1 : use));
     told.day = busy ? past(told.day, 86400, 8, (t) => 8 * day(t) + 1 + wave(t) / 2, times(214)) : past(told.day, 86400, 5, (t) => 3 * day(t) + 0.6 + wave(t) / 3, {});
     const known = ages[told.lock];

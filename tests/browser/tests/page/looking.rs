@@ -140,15 +140,15 @@ async fn it_can_be_read_without_scripts() {
 #[tokio::test]
 async fn the_reasons_are_the_same_without_scripts() {
     let server =
-        with_keys("[lock paused]\nSIZE=2\n[lock closed]\nSIZE=1\nLOCK_DELAY=36000\n[lock seats]\nSLOTS=a, b, c\n")
+        with_keys("[lock paused]\nSIZE=2\n[lock withheld]\nSIZE=1\nLOCK_DELAY=36000\n[lock seats]\nSLOTS=a, b, c\n")
             .await;
     server.ok("PATCH", "/v1/locks/paused", json!({"paused": true, "reason": "firmware", "until_s": 36_000})).await;
-    let lost = server.take("closed", "lost", 600).await;
-    server.ok("DELETE", &format!("/v1/locks/closed/tickets/{}", lost["number"]), Value::Null).await;
+    let lost = server.take("withheld", "lost", 600).await;
+    server.ok("DELETE", &format!("/v1/locks/withheld/tickets/{}", lost["number"]), Value::Null).await;
     server.take("seats", "one", 600).await;
     let told = [
         ("paused", "Paused for 10 h more: nobody is let in. Nobody waits. Reason: “\u{2068}firmware\u{2069}”."),
-        ("closed", "Its only permit is closed (opens in 10 h), nobody waits."),
+        ("withheld", "Its only permit is withheld (for another 10 h), nobody waits."),
         ("seats", "2 of 3 are free: the next one gets in at once."),
     ];
     for scripts in [true, false] {

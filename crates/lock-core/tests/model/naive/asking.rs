@@ -18,7 +18,7 @@ impl Naive {
             Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
             Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
             Command::Revoke { lock, number, caller, reason, only } => self.revoke(lock, *number, caller, reason, *only),
-            Command::Open { lock, number } => self.open_all(lock, *number),
+            Command::Restore { lock, number } => self.restore_all(lock, *number),
             Command::Configure { definitions, mode } => self.configure(definitions, *mode),
             Command::Verify { lock, token } => self.verify(lock, *token),
             Command::ViewLock { name, .. } if self.known(name) => "lock".into(),
@@ -245,17 +245,17 @@ impl Naive {
         }
     }
 
-    pub(super) fn open_all(&mut self, lock: &LockName, number: Option<u64>) -> Words {
+    pub(super) fn restore_all(&mut self, lock: &LockName, number: Option<u64>) -> Words {
         if !self.has_lock(lock) {
             return "unknown lock".into();
         }
-        let mut all: Vec<u64> = self.closures_of(lock).iter().map(|closure| closure.number).collect();
+        let mut all: Vec<u64> = self.withholdings_of(lock).iter().map(|withholding| withholding.number).collect();
         all.sort_unstable();
-        all.retain(|closed| number.is_none_or(|number| number == *closed));
+        all.retain(|withheld| number.is_none_or(|number| number == *withheld));
         if all.is_empty() && number.is_some() {
             return "unknown ticket".into();
         }
-        all.into_iter().for_each(|number| self.open(number));
+        all.into_iter().for_each(|number| self.restore(number));
         self.shown(lock)
     }
 

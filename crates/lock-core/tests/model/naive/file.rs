@@ -33,8 +33,9 @@ impl Naive {
             let file = FileValues { settings: definition.settings.clone(), paused: definition.paused };
             if !self.has_lock(name) {
                 self.insert(name, file.settings.clone(), file.paused, Some(file), None);
-                let closed = self.closed_names.iter().find(|closed| closed.name == *name).map(|closed| closed.until);
-                if let (Some(until), false) = (closed, definition.paused) {
+                let withheld =
+                    self.withheld_names.iter().find(|withheld| withheld.name == *name).map(|withheld| withheld.until);
+                if let (Some(until), false) = (withheld, definition.paused) {
                     self.lock(name).rec.pause = Some(Pause {
                         reason: Arc::from("a lock of this name was deleted while in use"),
                         until: Some(Until::Service(until)),
@@ -144,8 +145,8 @@ impl Naive {
             locks: self.locks.iter().map(|lock| lock.rec.clone()).collect(),
             templates: self.templates.clone(),
             tickets: self.tickets.iter().map(|ticket| ticket.rec.clone()).collect(),
-            closures: self.closures.clone(),
-            closed_names: self.closed_names.clone(),
+            withholdings: self.withholdings.clone(),
+            withheld_names: self.withheld_names.clone(),
             withdrawn: self.withdrawn.clone(),
             restart_counters: false,
             lost_commits: false,

@@ -67,13 +67,15 @@ impl Naive {
         let delay = self.settings(&ticket.lock).lock_delay;
         let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
         if ticket.is_active() && delay > 0 && bad {
-            self.closures.push(Closure {
+            self.withholdings.push(Withholding {
                 number: ticket.number,
                 lock: ticket.lock.clone(),
                 slots: ticket.slots.clone(),
                 slot_names: ticket.slot_names.clone(),
                 all: ticket.permits == Permits::All,
+                cause: WithheldCause::LostHolder,
                 how,
+                reason: reason.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
                 until: now + delay,
             });
         }
@@ -187,30 +189,31 @@ impl Naive {
     pub(super) fn fire_one(&mut self, now: Ms) -> bool {
         let holds = self.tickets.iter().filter(|t| t.rec.state == State::Held);
         let hold = holds.filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None))).min();
-        let closure = self.closures.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
+        let withholding = self.withholdings.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
         let named = |kind, until: Option<Ms>, name: &LockName| until.map(|until| (until, kind, 0, Some(name.clone())));
         let service = |until: &Until| if let Until::Service(until) = until { Some(*until) } else { None };
         let pause = self.locks.iter().filter_map(|l| named(2, service(&l.rec.pause.as_ref()?.until?), &l.rec.name));
         let pause = pause.min();
         let idle = self.locks.iter().filter_map(|l| named(5, l.idle_until, &l.rec.name)).min();
-        self.closed_names.retain(|closed| closed.until > now);
+        self.withheld_names.retain(|withheld| withheld.until > now);
         self.withdrawn.retain(|withdrawn| withdrawn.until > now);
-        let due = [hold, closure, pause, idle].into_iter().flatten().min();
+        let due = [hold, withholding, pause, idle].into_iter().flatten().min();
         let Some((_, kind, key, name)) = due.filter(|(until, ..)| *until <= now) else {
             return false;
         };
         match kind {
             0 => self.end(TicketId(key), EndedAs::Overdue, None),
-            1 => self.open(u64::try_from(key).expect("a number")),
+            1 => self.restore(u64::try_from(key).expect("a number")),
             2 => self.resume(&name.expect("a lock")),
             _ => self.drop_idle(&name.expect("a lock")),
         }
         true
     }
 
-    pub(crate) fn open(&mut self, number: u64) {
-        let at = self.closures.iter().position(|closure| closure.number == number).expect("closed permits");
-        let lock = self.closures.remove(at).lock;
+    pub(crate) fn restore(&mut self, number: u64) {
+        let at =
+            self.withholdings.iter().position(|withholding| withholding.number == number).expect("withheld permits");
+        let lock = self.withholdings.remove(at).lock;
         self.grant(&lock);
         self.settle(&lock);
     }

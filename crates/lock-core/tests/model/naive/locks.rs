@@ -6,8 +6,8 @@ use lock_core::*;
 
 impl Naive {
     pub(crate) fn may_make(&self, name: &LockName) -> Result<TemplateRecord, Words> {
-        if self.closed_names.iter().any(|closed| closed.name == *name) {
-            return Err("name closed".into());
+        if self.withheld_names.iter().any(|withheld| withheld.name == *name) {
+            return Err("name withheld".into());
         }
         self.template_of(name).cloned().ok_or_else(|| "unknown lock".into())
     }
@@ -72,7 +72,7 @@ impl Naive {
     }
 
     pub(super) fn idle(&self, name: &LockName) -> bool {
-        self.live_of(name).is_empty() && self.closures_of(name).is_empty()
+        self.live_of(name).is_empty() && self.withholdings_of(name).is_empty()
     }
 
     pub(crate) fn settle(&mut self, name: &LockName) {
@@ -89,8 +89,8 @@ impl Naive {
     }
 
     pub(super) fn remove(&mut self, name: &LockName) {
-        let longest = self.closures_of(name).iter().map(|closure| closure.until).max();
-        self.closures.retain(|closure| closure.lock != *name);
+        let longest = self.withholdings_of(name).iter().map(|withholding| withholding.until).max();
+        self.withholdings.retain(|withholding| withholding.lock != *name);
         self.locks.retain(|lock| lock.rec.name != *name);
         if let Some(until) = longest {
             self.close_name(name, until);
@@ -98,10 +98,10 @@ impl Naive {
     }
 
     pub(super) fn close_name(&mut self, name: &LockName, until: Ms) {
-        let before = self.closed_names.iter().find(|closed| closed.name == *name).map(|closed| closed.until);
-        self.closed_names.retain(|closed| closed.name != *name);
+        let before = self.withheld_names.iter().find(|withheld| withheld.name == *name).map(|withheld| withheld.until);
+        self.withheld_names.retain(|withheld| withheld.name != *name);
         let until = before.map_or(until, |before| before.max(until));
-        self.closed_names.push(ClosedName { name: name.clone(), until });
+        self.withheld_names.push(WithheldName { name: name.clone(), until });
     }
 
     pub(crate) fn drop_idle(&mut self, name: &LockName) {
@@ -174,8 +174,8 @@ impl Naive {
                 return why;
             }
             self.set(name, settings.clone());
-        } else if self.closed_names.iter().any(|closed| closed.name == *name) {
-            return "name closed".into();
+        } else if self.withheld_names.iter().any(|withheld| withheld.name == *name) {
+            return "name withheld".into();
         } else {
             self.insert(name, settings.clone(), false, None, None);
         }

@@ -38,8 +38,8 @@ pub(crate) struct Naive {
     pub(crate) locks: Vec<Lock>,
     pub(crate) templates: Vec<TemplateRecord>,
     pub(crate) tickets: Vec<Ticket>,
-    pub(crate) closures: Vec<Closure>,
-    pub(crate) closed_names: Vec<ClosedName>,
+    pub(crate) withholdings: Vec<Withholding>,
+    pub(crate) withheld_names: Vec<WithheldName>,
     pub(crate) withdrawn: Vec<Withdrawn>,
     pub(crate) floor: Ms,
     /// When the server was started; all of them.
@@ -129,15 +129,15 @@ impl Naive {
         before.filter(ready).count() as u64
     }
 
-    pub(crate) fn closures_of(&self, name: &LockName) -> Vec<&Closure> {
-        self.closures.iter().filter(|closure| closure.lock == *name).collect()
+    pub(crate) fn withholdings_of(&self, name: &LockName) -> Vec<&Withholding> {
+        self.withholdings.iter().filter(|withholding| withholding.lock == *name).collect()
     }
 
     /// Slots that are out, with the names their holders were told.
     pub(crate) fn out(&self, name: &LockName) -> Vec<(u32, Option<SlotName>)> {
         let held = self.active(name).into_iter().map(|t| (&t.rec.slots, &t.rec.slot_names));
-        let closed = self.closures_of(name).into_iter().map(|c| (&c.slots, &c.slot_names));
-        held.chain(closed)
+        let withheld = self.withholdings_of(name).into_iter().map(|c| (&c.slots, &c.slot_names));
+        held.chain(withheld)
             .flat_map(|(slots, names)| {
                 let names = names.clone();
                 listed(slots).into_iter().enumerate().map(move |(at, slot)| (slot, names.get(at).cloned()))
@@ -148,7 +148,7 @@ impl Naive {
     /// Whether "all" is out.
     pub(crate) fn exclusive(&self, name: &LockName) -> bool {
         self.active(name).iter().any(|ticket| ticket.rec.permits == Permits::All)
-            || self.closures_of(name).iter().any(|closure| closure.all)
+            || self.withholdings_of(name).iter().any(|withholding| withholding.all)
     }
 
     pub(crate) fn fits(&mut self, name: &LockName, permits: Permits) -> bool {

@@ -47,7 +47,7 @@ pub(super) fn describe() -> Call {
             ErrorCode::Busy,
             ErrorCode::TimedOut,
             ErrorCode::LockRetiring,
-            ErrorCode::NameClosed,
+            ErrorCode::NameWithheld,
             ErrorCode::UnknownLock,
             ErrorCode::Gone,
             ErrorCode::RequestIdReused,

@@ -1,4 +1,4 @@
-//! What administrators do: make, change and delete locks, end tickets, open closed permits.
+//! What administrators do: make, change and delete locks, end tickets, restore withheld permits.
 
 use super::super::app::App;
 use super::super::auth::note_change;
@@ -29,19 +29,19 @@ pub(super) fn describe() -> Vec<Call> {
             .answer_with::<Lock>(200, "Replaced", examples::lock(), &etag)
             .answer_with::<Lock>(201, "Made", examples::lock(), &etag)
             .changes_lock()
-            .errors(&[ErrorCode::LockExists, ErrorCode::NameClosed, ErrorCode::LimitReached]),
+            .errors(&[ErrorCode::LockExists, ErrorCode::NameWithheld, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Patch, routes::LOCK, "patch_lock", "Change a lock, pause or resume it")
             .about("For administrators. A merge patch (RFC 7396): what is left out stays; what is `null` has its default again, and a time without one is never.")
             .body::<LockPatch>(json!({"size": 5, "paused": true, "reason": "maintenance", "until_s": 3600}), true)
             .answer_with::<Lock>(200, "Changed", examples::lock(), &etag)
             .changes_lock()
-            .errors(&[ErrorCode::NameClosed, ErrorCode::LimitReached]),
+            .errors(&[ErrorCode::NameWithheld, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Delete, routes::LOCK, "delete_lock", "Delete a lock")
             .about("For administrators. A lock in use needs `force`; its tickets end as `lock_deleted`.")
             .changes_lock()
             .answer_plain(204, "Deleted", None),
         Call::new(HttpMethod::Delete, routes::LOCK_TICKET, "revoke", "End somebody's ticket")
-            .about("For administrators, and for the key that made it. The permits stay closed for the lock's `lock_delay_s`.")
+            .about("For administrators, and for the key that made it. The permits stay withheld for the lock's `lock_delay_s`.")
             .query_text("reason", "its host is gone", "For its client and the log")
             .query_text("state", "queued", "Only if it is `queued`, `granted` or `held`; otherwise nothing is done")
             .answer::<Ticket>(200, "Ended as `revoked`", examples::ticket(false))
@@ -51,7 +51,7 @@ pub(super) fn describe() -> Vec<Call> {
                 ErrorCode::UnknownLock,
                 ErrorCode::TicketChanged,
             ]),
-        Call::new(HttpMethod::Delete, routes::LOCK_CLOSURES, "open", "Open closed permits before their time")
+        Call::new(HttpMethod::Delete, routes::LOCK_WITHHELD, "restore", "Restore withheld permits before their time")
             .about("For administrators.")
             .query_number("number", 17, "Only those that the ticket with this number had")
             .answer_with::<Lock>(200, "Open", examples::lock(), &etag)
@@ -220,8 +220,12 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
 }
 
-pub(super) async fn open(asked: Asked) -> Answer {
+pub(super) async fn restore(asked: Asked) -> Answer {
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    tell(&asked.app, StatusCode::OK, &asked.app.engine.submit_as(&asked.caller, Command::Open { lock, number }).await?)
+    tell(
+        &asked.app,
+        StatusCode::OK,
+        &asked.app.engine.submit_as(&asked.caller, Command::Restore { lock, number }).await?,
+    )
 }

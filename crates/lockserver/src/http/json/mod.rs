@@ -45,7 +45,7 @@ pub(super) fn routes() -> Routes {
         .delete(routes::LOCK_TICKETS, r#use, ticket::release_request)
         // One's own; for others' the handler wants an administrator.
         .delete(routes::LOCK_TICKET, r#use, change::revoke)
-        .delete(routes::LOCK_CLOSURES, admin, change::open)
+        .delete(routes::LOCK_WITHHELD, admin, change::restore)
         .get(routes::LOCK_HISTORY, observe, lock::history)
         .get(routes::VERIFY, Need::UseOrObserve, lock::verify)
         .get(routes::TICKETS, r#use, ticket::mine)

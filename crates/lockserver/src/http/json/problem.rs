@@ -91,8 +91,8 @@ impl Refusal {
             Rejection::Busy => simple(ErrorCode::Busy),
             Rejection::TooManyPermits { .. } => simple(ErrorCode::TooManyPermits),
             Rejection::Retiring => simple(ErrorCode::LockRetiring),
-            Rejection::NameClosed(ms) => {
-                Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameClosed) }
+            Rejection::NameWithheld(ms) => {
+                Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameWithheld) }
             }
             Rejection::Full { .. } => simple(ErrorCode::LimitReached),
             Rejection::Invalid(_) => simple(ErrorCode::Invalid),

@@ -7,7 +7,9 @@ use crate::wall::{self, rfc3339};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lock_api::{Closure, Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState};
+use lock_api::{
+    Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState, WithheldCause, Withholding,
+};
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
     Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketView, TicketsAfter, Transition, WallMs,
@@ -63,7 +65,7 @@ pub(super) fn usage(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallM
         free: usage.free,
         in_use: usage.in_use,
         granted: usage.granted,
-        closed: usage.closed,
+        withheld: usage.withheld,
         holding: usage.holding,
         queued: usage.queued,
         paused: usage.paused,
@@ -75,8 +77,8 @@ pub(super) fn usage(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallM
 
 /// How long one more request for a permit would wait. Before it go the permits that the queue asks for, what a lock that was
 /// made smaller has too much, and then a holder of the usual kind must leave; all of that passes through the permits that
-/// are not closed, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
-/// somebody in (all permits closed), and while too few holds have been seen. Never less than what the first in line has
+/// are not withheld, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
+/// somebody in (all permits withheld), and while too few holds have been seen. Never less than what the first in line has
 /// waited already, or than what even the last of the holders has held: then what was usual is over.
 pub(in crate::http) fn expected_wait(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallMs) -> Option<Ms> {
     if usage.paused {
@@ -85,7 +87,7 @@ pub(in crate::http) fn expected_wait(usage: &lock_core::Usage, usual_hold: Optio
     if usage.free > 0 && usage.wanted == 0 {
         return Some(0);
     }
-    let open = u64::from(usage.size).saturating_sub(usage.closed);
+    let open = u64::from(usage.size).saturating_sub(usage.withheld);
     if open == 0 || usage.holding == 0 {
         return None;
     }
@@ -224,13 +226,17 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
 /// A lock; never with a ticket's id.
 pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     let (record, now) = (&view.lock, now_ms());
-    let closure = |closure: &lock_core::Closure| Closure {
-        number: closure.number,
-        slots: numbers(&closure.slots),
-        slot_ranges: in_ranges(&closure.slots),
-        slot_names: texts(&closure.slot_names[..LISTED_SLOTS_MAX.min(closure.slot_names.len())]),
-        ended_as: ended_as(closure.how),
-        opens_in_s: seconds(closure.until.saturating_sub(view.now)),
+    let withholding = |withholding: &lock_core::Withholding| Withholding {
+        number: withholding.number,
+        slots: numbers(&withholding.slots),
+        slot_ranges: in_ranges(&withholding.slots),
+        slot_names: texts(&withholding.slot_names[..LISTED_SLOTS_MAX.min(withholding.slot_names.len())]),
+        cause: match withholding.cause {
+            lock_core::WithheldCause::LostHolder => WithheldCause::LostHolder,
+        },
+        ended_as: ended_as(withholding.how),
+        reason: withholding.reason.as_deref().map(str::to_owned),
+        ends_in_s: seconds(withholding.until.saturating_sub(view.now)),
     };
     Lock {
         name: record.name.to_string(),
@@ -238,7 +244,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         free: view.free,
         in_use: view.in_use,
         granted: view.usage.granted,
-        closed: view.closed,
+        withheld: view.withheld,
         holding: view.holding,
         queued: view.queued,
         waiting_since: view.usage.waiting_since.map(rfc3339),
@@ -255,7 +261,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         holders: view.holders.iter().map(|one| ticket(one, false)).collect(),
         queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
         next: view.next.map(cursor),
-        closures: view.closures.iter().map(closure).collect(),
+        withholdings: view.withholdings.iter().map(withholding).collect(),
         statistics: statistics(&view.statistics),
         as_of: as_of.to_string(),
     }
@@ -306,7 +312,7 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         Kind::LockCreated => EventKind::LockCreated,
         Kind::LockChanged => EventKind::LockChanged,
         Kind::LockDeleted => EventKind::LockDeleted,
-        Kind::PermitsOpened => EventKind::PermitsOpened,
+        Kind::PermitsRestored => EventKind::PermitsRestored,
         Kind::Ticket { number, info, owner, transition, .. } => {
             told.number = Some(*number);
             told.info = Some(info.to_string());
@@ -357,9 +363,9 @@ mod tests {
             ("three of four are before", Usage { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
             ("all, twice", Usage { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
             ("dormant tickets do not count", Usage { queued: 7, wanted: 1, ..full }, Some(2500)),
-            ("half of it is closed", Usage { in_use: 2, closed: 2, holding: 2, ..full }, Some(5000)),
+            ("half of it is withheld", Usage { in_use: 2, withheld: 2, holding: 2, ..full }, Some(5000)),
             ("it was made smaller", Usage { size: 2, ..full }, Some(10_000)),
-            ("all are closed", Usage { in_use: 0, closed: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
+            ("all are withheld", Usage { in_use: 0, withheld: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
             ("the first waits longer already", Usage { waiting_since: Some(10_000), ..full }, Some(90_000)),
             ("the first came just now", Usage { waiting_since: Some(99_000), ..full }, Some(2500)),
             ("all of them are stuck", Usage { queued: 0, wanted: 0, last_granted: Some(40_000), ..full }, Some(60_000)),

@@ -8,7 +8,7 @@ use super::why::why;
 use super::words::{shown, since, slots, span};
 use crate::wall::rfc3339;
 use askama::Template;
-use lock_core::{Capacity, Closure, LockView, LocksPage, Permits, SlotName, State, TicketView, Usage, WallMs};
+use lock_core::{Capacity, LockView, LocksPage, Permits, SlotName, State, TicketView, Usage, WallMs, Withholding};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -86,7 +86,7 @@ struct OneLock<'a> {
     free: String,
     holders: Vec<Line<'a>>,
     queue: Vec<Line<'a>>,
-    closures: Vec<(String, &'static str, String)>,
+    withholdings: Vec<(String, &'static str, String)>,
 }
 
 /// A ticket in a table.
@@ -117,8 +117,8 @@ fn render(template: &impl Template) -> String {
 /// The parts of a bar: each slot if there are few, with such a gap between two at most.
 fn bar(usage: &Usage, gap: f64) -> Vec<Piece> {
     let held = usage.in_use.saturating_sub(usage.granted);
-    let total = u64::from(usage.size).max(usage.in_use + usage.closed).max(1);
-    let parts = [(held, "held"), (usage.granted, "granted"), (usage.closed, "closed")];
+    let total = u64::from(usage.size).max(usage.in_use + usage.withheld).max(1);
+    let parts = [(held, "held"), (usage.granted, "granted"), (usage.withheld, "withheld")];
     let free = total - parts.iter().map(|(count, _)| count).sum::<u64>().min(total);
     let parts = parts.into_iter().chain([(free, "free")]);
     let number = |value: f64| format!("{value:.2}");
@@ -217,7 +217,7 @@ fn free_names(lock: &LockView) -> String {
         return String::new();
     }
     let held = lock.holders.iter().flat_map(|one| &one.ticket.slot_names);
-    let taken: HashSet<&SlotName> = held.chain(lock.closures.iter().flat_map(|one| &one.slot_names)).collect();
+    let taken: HashSet<&SlotName> = held.chain(lock.withholdings.iter().flat_map(|one| &one.slot_names)).collect();
     let free: Vec<SlotName> = names.iter().filter(|name| !taken.contains(name)).cloned().collect();
     slots(&[], &free)
 }
@@ -246,9 +246,9 @@ pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
     let expected = expected_wait(&lock.usage, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);
     let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(app, lock, now) };
-    let closure = |closure: &Closure| {
-        let left = closure.until.saturating_sub(lock.now);
-        (slots(&closure.slots, &closure.slot_names), closure.how.as_str(), span(left))
+    let withholding = |withholding: &Withholding| {
+        let left = withholding.until.saturating_sub(lock.now);
+        (slots(&withholding.slots, &withholding.slot_names), withholding.how.as_str(), span(left))
     };
     render(&OneLock {
         frame: Frame::of(app),
@@ -258,7 +258,7 @@ pub(super) fn lock(app: &App, lock: &LockView) -> String {
         lock,
         holders: lock.holders.iter().map(|view| line(view, now)).collect(),
         queue: lock.queue.iter().map(|view| line(view, now)).collect(),
-        closures: lock.closures.iter().map(closure).collect(),
+        withholdings: lock.withholdings.iter().map(withholding).collect(),
     })
 }
 
@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn a_bar_is_as_wide_as_its_lock() {
         let kinds = |usage: &Usage| bar(usage, GAP).iter().map(|piece| piece.kind).collect::<Vec<_>>();
-        let usage = Usage { size: 5, in_use: 3, granted: 1, closed: 1, ..Usage::default() };
-        assert_eq!(kinds(&usage), ["held", "held", "granted", "closed", "free"]);
+        let usage = Usage { size: 5, in_use: 3, granted: 1, withheld: 1, ..Usage::default() };
+        assert_eq!(kinds(&usage), ["held", "held", "granted", "withheld", "free"]);
         let shrunk = Usage { size: 1, in_use: 3, ..Usage::default() };
         assert_eq!(kinds(&shrunk), ["held", "held", "held"]);
         let large = Usage { size: 1_000_000, in_use: 250_000, ..Usage::default() };

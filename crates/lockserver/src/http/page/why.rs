@@ -56,29 +56,29 @@ fn are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
 }
 
-/// Why none is free, and when the first of the closed ones opens.
+/// Why none is free, and when the first of the withheld ones can be given again.
 fn taken(lock: &LockView) -> String {
-    let opens = lock.closures.iter().map(|closure| closure.until.saturating_sub(lock.now)).min();
-    let opens = opens.map_or_else(String::new, |soonest| {
-        let which = if lock.closures.len() == 1 { "opens" } else { "the first opens" };
-        format!(" ({which} in {})", about(soonest))
+    let left = lock.withholdings.iter().map(|withholding| withholding.until.saturating_sub(lock.now)).min();
+    let left = left.map_or_else(String::new, |soonest| {
+        let which = if lock.withholdings.len() == 1 { "for another" } else { "the first for another" };
+        format!(" ({which} {})", about(soonest))
     });
-    format!("{}{opens}", in_use(lock))
+    format!("{}{left}", in_use(lock))
 }
 
 fn in_use(lock: &LockView) -> String {
     let usage = &lock.usage;
-    let (used, closed, size) = (usage.in_use, usage.closed, u64::from(usage.size));
+    let (used, withheld, size) = (usage.in_use, usage.withheld, u64::from(usage.size));
     if used > size {
         return format!("{used} {} out, more than the {size} there {} since it shrank", are(used), are(size));
     }
-    match (used, closed) {
+    match (used, withheld) {
         (_, 0) if size == 1 => "Its only permit is in use".to_owned(),
         (_, 0) => format!("All {size} are in use"),
-        (0, _) if size == 1 => "Its only permit is closed".to_owned(),
-        (0, _) if closed < size => format!("{closed} of {size} are closed"),
-        (0, _) => format!("All {size} are closed"),
-        _ => format!("{used} of {size} {} in use and {closed} closed", are(used)),
+        (0, _) if size == 1 => "Its only permit is withheld".to_owned(),
+        (0, _) if withheld < size => format!("{withheld} of {size} are withheld"),
+        (0, _) => format!("All {size} are withheld"),
+        _ => format!("{used} of {size} {} in use and {withheld} withheld", are(used)),
     }
 }
 

@@ -7,7 +7,7 @@ mod random;
 mod records;
 
 use crate::store::Store;
-use lock_core::{Change, Closure, EndedAs, Meta, Snapshot, TicketId};
+use lock_core::{Change, EndedAs, Meta, Snapshot, TicketId, Withholding};
 use model::Model;
 
 /// Somewhere where a store can be, empty at first.
@@ -107,7 +107,7 @@ fn deleting_what_is_not_there_does_nothing(make: Make<'_>) {
     let deletions: Vec<Change> =
         records::one_of_each_key(&records::all()).iter().filter_map(records::deletion).collect();
     commit(&mut *store, &mut model, &deletions);
-    let kept = Change::PutClosure(Closure { number: 1, ..records::closure(EndedAs::Revoked) });
+    let kept = Change::PutWithholding(Withholding { number: 1, ..records::withholding(EndedAs::Revoked) });
     commit(&mut *store, &mut model, &[kept, Change::DeleteTicket(TicketId(7))]);
     let mut store = check(&mut *place, store, &model, "deleting what is not there");
     commit(&mut *store, &mut model, &deletions);

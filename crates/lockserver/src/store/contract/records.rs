@@ -2,9 +2,9 @@
 
 use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{
-    Capacity, Change, ClosedName, Closure, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, Pause, Permits,
-    Prefix, QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord,
-    TicketId, TicketRecord, Until, Uptime, Withdrawn,
+    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, Pause, Permits, Prefix, QueueLease,
+    RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId, TicketRecord,
+    Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -264,15 +264,17 @@ fn tickets() -> Vec<TicketRecord> {
     tickets
 }
 
-/// A closure by that end.
-pub(super) fn closure(how: EndedAs) -> Closure {
-    Closure {
+/// A withholding after that end.
+pub(super) fn withholding(how: EndedAs) -> Withholding {
+    Withholding {
         number: 9,
         lock: names()[0].clone(),
         slots: vec![(1, 2)],
         slot_names: Vec::new(),
         all: false,
+        cause: WithheldCause::LostHolder,
         how,
+        reason: None,
         until: 5,
     }
 }
@@ -323,13 +325,17 @@ pub(super) fn all() -> Vec<Change> {
     }
     all.extend(tickets().into_iter().map(Change::PutTicket));
     for (number, how) in (0..).zip(EndedAs::ALL) {
-        all.push(Change::PutClosure(Closure { number, all: number % 2 == 0, ..closure(how) }));
+        all.push(Change::PutWithholding(Withholding { number, all: number % 2 == 0, ..withholding(how) }));
     }
-    let wide =
-        Closure { number: COUNTER_MAX, slots: many_ranges(), slot_names: slot_names(), ..closure(EndedAs::Overdue) };
-    all.push(Change::PutClosure(Closure { until: COUNTER_MAX, ..wide }));
+    let wide = Withholding {
+        number: COUNTER_MAX,
+        slots: many_ranges(),
+        slot_names: slot_names(),
+        ..withholding(EndedAs::Overdue)
+    };
+    all.push(Change::PutWithholding(Withholding { until: COUNTER_MAX, reason: Some(Arc::from("o'neill\n")), ..wide }));
     for (until, name) in [0, COUNTER_MAX].into_iter().cycle().zip(names()) {
-        all.push(Change::PutClosedName(ClosedName { name, until }));
+        all.push(Change::PutWithheldName(WithheldName { name, until }));
     }
     for text in texts() {
         all.push(Change::PutWithdrawn(Withdrawn { scope: scope(None, &text), until: 0 }));
@@ -348,7 +354,7 @@ pub(super) fn alike() -> Vec<Change> {
     }
     for (until, name) in (0..).zip(["a", "A", "ä", "a\u{308}", "Ä", "a.", "0", "00", "0.0", "1e3", "1000"]) {
         let name = LockName::new(name).unwrap();
-        all.push(Change::PutClosedName(ClosedName { name: name.clone(), until }));
+        all.push(Change::PutWithheldName(WithheldName { name: name.clone(), until }));
         all.push(Change::PutLock(LockRecord { name, ..locks()[0].clone() }));
     }
     for pattern in ["*", "a*", "A*", "%*", "_*"] {
@@ -371,8 +377,8 @@ pub(super) fn deletion(put: &Change) -> Option<Change> {
         Key::Lock(name) => Change::DeleteLock(name),
         Key::Template(prefix) => Change::DeleteTemplate(prefix),
         Key::Ticket(id) => Change::DeleteTicket(id),
-        Key::Closure(number) => Change::DeleteClosure(number),
-        Key::ClosedName(name) => Change::DeleteClosedName(name),
+        Key::Withholding(number) => Change::DeleteWithholding(number),
+        Key::WithheldName(name) => Change::DeleteWithheldName(name),
         Key::Withdrawn(scope) => Change::DeleteWithdrawn(scope),
     })
 }
@@ -387,8 +393,8 @@ pub(super) fn with_the_same_key(put: &Change) -> Change {
             ticket.id = TicketId(1);
             ticket.number = 1;
         }
-        Change::PutClosure(closure) => closure.number = 1,
-        Change::PutClosedName(closed) => closed.name = names()[0].clone(),
+        Change::PutWithholding(withholding) => withholding.number = 1,
+        Change::PutWithheldName(withheld) => withheld.name = names()[0].clone(),
         Change::PutWithdrawn(withdrawn) => withdrawn.scope = scope(None, "a"),
         _ => {}
     }

@@ -1,13 +1,15 @@
 //! Rows as records. Whatever does not mean exactly one record is refused: a guess could let too many in.
 
 use super::columns::{Reader, Unreadable, read_all};
-use super::encode::{CLOSED_NAMES, CLOSURES, FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, prefix, ticket_id};
+use super::encode::{
+    FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, WITHHELD_NAMES, WITHHOLDINGS, prefix, ticket_id,
+};
 use super::fault::Fault;
 use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
 use lock_core::{
-    Capacity, ClosedName, Closure, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime,
-    Withdrawn,
+    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey,
+    RequestScope, Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn,
+    WithheldCause, WithheldName, Withholding,
 };
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -32,8 +34,8 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
         locks,
         templates: read_all(connection, &TEMPLATES, template)?,
         tickets,
-        closures: read_all(connection, &CLOSURES, closure)?,
-        closed_names: read_all(connection, &CLOSED_NAMES, closed_name)?,
+        withholdings: read_all(connection, &WITHHOLDINGS, withholding)?,
+        withheld_names: read_all(connection, &WITHHELD_NAMES, withheld_name)?,
         withdrawn: read_all(connection, &WITHDRAWALS, withdrawn)?,
         restart_counters: false,
         lost_commits: false,
@@ -173,6 +175,10 @@ fn ended_as(word: &str) -> Result<EndedAs, String> {
     EndedAs::from_word(word).ok_or_else(|| format!("{word:?} is no way to end"))
 }
 
+fn withheld_cause(word: &str) -> Result<WithheldCause, String> {
+    WithheldCause::from_word(word).ok_or_else(|| format!("{word:?} is no cause to withhold permits"))
+}
+
 fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
     let word = row.word(|word| match word {
         "queued" | "granted" | "held" | "ended" => Ok(word.to_owned()),
@@ -188,8 +194,8 @@ fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
     }
 }
 
-fn closure(row: &mut Reader<'_>) -> Result<Closure, Unreadable> {
-    Ok(Closure {
+fn withholding(row: &mut Reader<'_>) -> Result<Withholding, Unreadable> {
+    Ok(Withholding {
         number: row.number()?,
         lock: row.lock_name()?,
         slots: row.word(slots_from_text)?,
@@ -197,11 +203,13 @@ fn closure(row: &mut Reader<'_>) -> Result<Closure, Unreadable> {
         all: row.flag()?,
         how: row.word(ended_as)?,
         until: row.number()?,
+        cause: row.word(withheld_cause)?,
+        reason: row.shared_or_null()?,
     })
 }
 
-fn closed_name(row: &mut Reader<'_>) -> Result<ClosedName, Unreadable> {
-    Ok(ClosedName { name: row.lock_name()?, until: row.number()? })
+fn withheld_name(row: &mut Reader<'_>) -> Result<WithheldName, Unreadable> {
+    Ok(WithheldName { name: row.lock_name()?, until: row.number()? })
 }
 
 fn withdrawn(row: &mut Reader<'_>) -> Result<Withdrawn, Unreadable> {

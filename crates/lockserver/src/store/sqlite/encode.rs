@@ -4,8 +4,8 @@ use super::columns::{Table, Writer};
 use super::fault::Fault;
 use super::words::{names_to_text, slot_names_to_text, slots_to_text, starts_to_text};
 use lock_core::{
-    Capacity, Change, ClosedName, Closure, Lease, LockRecord, Meta, Permits, Prefix, QueueLease, RequestScope,
-    Settings, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn,
+    Capacity, Change, Lease, LockRecord, Meta, Permits, Prefix, QueueLease, RequestScope, Settings, State,
+    TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
 };
 use rusqlite::Connection;
 
@@ -40,12 +40,13 @@ pub(super) const TICKETS: Table = Table {
               ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
               ended_at_ms",
 };
-pub(super) const CLOSURES: Table = Table {
-    name: "closures",
+pub(super) const WITHHOLDINGS: Table = Table {
+    name: "withholdings",
     key: "number",
-    columns: "number, lock, slots, slot_names, all_permits, ended_as, until_service_ms",
+    columns: "number, lock, slots, slot_names, all_permits, ended_as, until_service_ms, cause, reason",
 };
-pub(super) const CLOSED_NAMES: Table = Table { name: "closed_names", key: "name", columns: "name, until_service_ms" };
+pub(super) const WITHHELD_NAMES: Table =
+    Table { name: "withheld_names", key: "name", columns: "name, until_service_ms" };
 pub(super) const WITHDRAWALS: Table = Table {
     name: "withdrawals",
     key: "lock, request_id, owner IS NULL, ifnull(owner, '')",
@@ -62,10 +63,10 @@ pub(super) struct Encoder {
     delete_template: String,
     put_ticket: String,
     delete_ticket: String,
-    put_closure: String,
-    delete_closure: String,
-    put_closed_name: String,
-    delete_closed_name: String,
+    put_withholding: String,
+    delete_withholding: String,
+    put_withheld_name: String,
+    delete_withheld_name: String,
     put_withdrawal: String,
 }
 
@@ -80,10 +81,10 @@ impl Encoder {
             delete_template: TEMPLATES.delete(),
             put_ticket: TICKETS.put(),
             delete_ticket: TICKETS.delete(),
-            put_closure: CLOSURES.put(),
-            delete_closure: CLOSURES.delete(),
-            put_closed_name: CLOSED_NAMES.put(),
-            delete_closed_name: CLOSED_NAMES.delete(),
+            put_withholding: WITHHOLDINGS.put(),
+            delete_withholding: WITHHOLDINGS.delete(),
+            put_withheld_name: WITHHELD_NAMES.put(),
+            delete_withheld_name: WITHHELD_NAMES.delete(),
             put_withdrawal: WITHDRAWALS.put(),
         }
     }
@@ -101,19 +102,21 @@ impl Encoder {
             Change::DeleteTemplate(prefix) => delete_text(connection, &self.delete_template, &prefix.pattern()),
             Change::PutTicket(ticket) => ticket_row(ticket).execute(connection, &self.put_ticket),
             Change::DeleteTicket(id) => delete_text(connection, &self.delete_ticket, &ticket_id(*id)),
-            Change::PutClosure(closure) => closure_row(closure).execute(connection, &self.put_closure),
-            Change::DeleteClosure(number) => {
+            Change::PutWithholding(withholding) => {
+                withholding_row(withholding).execute(connection, &self.put_withholding)
+            }
+            Change::DeleteWithholding(number) => {
                 let mut row = Writer::default();
                 row.number(*number);
-                row.execute(connection, &self.delete_closure)
+                row.execute(connection, &self.delete_withholding)
             }
-            Change::PutClosedName(ClosedName { name, until }) => {
+            Change::PutWithheldName(WithheldName { name, until }) => {
                 let mut row = Writer::default();
                 row.text(name.as_str());
                 row.number(*until);
-                row.execute(connection, &self.put_closed_name)
+                row.execute(connection, &self.put_withheld_name)
             }
-            Change::DeleteClosedName(name) => delete_text(connection, &self.delete_closed_name, name.as_str()),
+            Change::DeleteWithheldName(name) => delete_text(connection, &self.delete_withheld_name, name.as_str()),
             Change::PutWithdrawn(Withdrawn { scope: RequestScope { lock, owner, id }, until }) => {
                 let mut row = Writer::default();
                 row.text(lock.as_str());
@@ -280,14 +283,16 @@ fn state<'a>(row: &mut Writer<'a>, state: &'a State) {
     row.text_or_null(reason.as_deref());
 }
 
-fn closure_row(closure: &Closure) -> Writer<'_> {
+fn withholding_row(withholding: &Withholding) -> Writer<'_> {
     let mut row = Writer::default();
-    row.number(closure.number);
-    row.text(closure.lock.as_str());
-    row.owned(slots_to_text(&closure.slots));
-    row.owned(names_to_text(&closure.slot_names));
-    row.flag(closure.all);
-    row.text(closure.how.as_str());
-    row.number(closure.until);
+    row.number(withholding.number);
+    row.text(withholding.lock.as_str());
+    row.owned(slots_to_text(&withholding.slots));
+    row.owned(names_to_text(&withholding.slot_names));
+    row.flag(withholding.all);
+    row.text(withholding.how.as_str());
+    row.number(withholding.until);
+    row.text(withholding.cause.as_str());
+    row.text_or_null(withholding.reason.as_deref());
     row
 }

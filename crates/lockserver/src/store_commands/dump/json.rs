@@ -6,9 +6,9 @@
 use super::{Dump, OfLock};
 use crate::wall::rfc3339;
 use lock_core::{
-    Capacity, ClosedName, Closure, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease,
-    RequestKey, RequestScope, Settings, SlotName, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs,
-    Withdrawn,
+    Capacity, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey, RequestScope,
+    Settings, SlotName, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs, Withdrawn, WithheldName,
+    Withholding,
 };
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -32,7 +32,7 @@ struct Document<'a> {
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { dump, with_ids } = *self;
-        let Dump { store, schema, at, meta, counts_as_copy, locks, templates, closed_names, withdrawn } = dump;
+        let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
         let Meta { service_ms, last_token, last_number, last_seq, last_revision, uptime } = meta;
         let Uptime { downtime_ms, monotonic_ms: _, starts: _, doubt_at } = uptime;
         let mut map = serializer.serialize_map(None)?;
@@ -52,7 +52,7 @@ impl Serialize for Document<'_> {
         map.serialize_entry("last_revision", last_revision)?;
         map.serialize_entry("locks", &Each(|| locks.iter().map(|(name, of)| lock(name, of, with_ids))))?;
         map.serialize_entry("templates", &Each(|| templates.iter().map(template)))?;
-        map.serialize_entry("closed_names", &Each(|| closed_names.iter().map(closed_name)))?;
+        map.serialize_entry("withheld_names", &Each(|| withheld_names.iter().map(withheld_name)))?;
         // They are nothing but ids.
         if with_ids {
             map.serialize_entry("withdrawn_requests", &Each(|| withdrawn.iter().map(withdrawal)))?;
@@ -73,7 +73,7 @@ impl<F: Fn() -> I, I: Iterator<Item = Value>> Serialize for Each<F> {
 }
 
 fn lock(name: &LockName, of: &OfLock, with_ids: bool) -> Value {
-    let OfLock { lock, holders, queue, closed, ended } = of;
+    let OfLock { lock, holders, queue, withheld, ended } = of;
     let tickets = |tickets: &[TicketRecord]| tickets.iter().map(|one| ticket(one, with_ids)).collect::<Vec<_>>();
     let mut value = match lock {
         Some(lock) => lock_record(lock),
@@ -81,7 +81,7 @@ fn lock(name: &LockName, of: &OfLock, with_ids: bool) -> Value {
     };
     value["holders"] = json!(tickets(holders));
     value["queue"] = json!(tickets(queue));
-    value["closed"] = json!(closed.iter().map(closure).collect::<Vec<_>>());
+    value["withheld"] = json!(withheld.iter().map(withholding).collect::<Vec<_>>());
     value["ended"] = json!(tickets(ended));
     value
 }
@@ -228,20 +228,22 @@ pub(super) fn ticket_id(id: TicketId) -> String {
     uuid::Uuid::from_u128(id.0).to_string()
 }
 
-fn closure(closure: &Closure) -> Value {
-    let Closure { number, lock: _, slots, slot_names, all, how, until } = closure;
+fn withholding(withholding: &Withholding) -> Value {
+    let Withholding { number, lock: _, slots, slot_names, all, cause, how, reason, until } = withholding;
     json!({
         "number": number,
         "slots": slots,
         "slot_names": texts(slot_names),
         "all_permits": all,
+        "cause": cause.as_str(),
         "ended_as": how.as_str(),
+        "reason": reason.as_deref(),
         "until_service_ms": until,
     })
 }
 
-fn closed_name(closed: &ClosedName) -> Value {
-    let ClosedName { name, until } = closed;
+fn withheld_name(withheld: &WithheldName) -> Value {
+    let WithheldName { name, until } = withheld;
     json!({ "name": name.as_str(), "until_service_ms": until })
 }
 

@@ -10,7 +10,9 @@ use crate::cli::Cli;
 use crate::exit;
 use crate::store::SqliteReader;
 use crate::wall;
-use lock_core::{ClosedName, Closure, LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn};
+use lock_core::{
+    LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn, WithheldName, Withholding,
+};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
@@ -24,7 +26,7 @@ struct Dump {
     /// By name; also those that only ended tickets are of.
     locks: BTreeMap<LockName, OfLock>,
     templates: Vec<TemplateRecord>,
-    closed_names: Vec<ClosedName>,
+    withheld_names: Vec<WithheldName>,
     withdrawn: Vec<Withdrawn>,
 }
 
@@ -38,7 +40,7 @@ struct OfLock {
     /// In the order of the queue.
     queue: Vec<TicketRecord>,
     /// By number.
-    closed: Vec<Closure>,
+    withheld: Vec<Withholding>,
     /// By number.
     ended: Vec<TicketRecord>,
 }
@@ -60,8 +62,8 @@ impl Dump {
                 State::Ended { .. } => of.ended.push(ticket),
             }
         }
-        for closure in snapshot.closures {
-            locks.entry(closure.lock.clone()).or_default().closed.push(closure);
+        for withholding in snapshot.withholdings {
+            locks.entry(withholding.lock.clone()).or_default().withheld.push(withholding);
         }
         for of in locks.values_mut() {
             of.holders.sort_by_key(|ticket| ticket.number);
@@ -76,7 +78,7 @@ impl Dump {
             counts_as_copy: snapshot.restart_counters,
             locks,
             templates: snapshot.templates,
-            closed_names: snapshot.closed_names,
+            withheld_names: snapshot.withheld_names,
             withdrawn: snapshot.withdrawn,
         })
     }

@@ -4,7 +4,7 @@ use super::json::ticket_id;
 use super::{Dump, OfLock};
 use crate::wall::rfc3339;
 use lock_core::text::is_unsafe;
-use lock_core::{Closure, LockName, Permits, SlotName, State, TicketRecord, WallMs};
+use lock_core::{LockName, Permits, SlotName, State, TicketRecord, WallMs, Withholding};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -12,22 +12,22 @@ use std::io::{self, Write};
 const INFO_SHOWN: usize = 60;
 
 pub(super) fn print(out: &mut impl Write, dump: &Dump, with_ids: bool) -> io::Result<()> {
-    let Dump { store, schema, at, meta, counts_as_copy, locks, templates, closed_names, withdrawn } = dump;
+    let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
     writeln!(out, "{store}, schema {schema}, as of {at}")?;
     let copy = if *counts_as_copy { "; a copy: they begin at the clock when a server starts on it" } else { "" };
     writeln!(out, "last token {}, last ticket number {}{copy}", meta.last_token, meta.last_number)?;
     for (name, of) in locks {
         // Of one that is gone only tickets are left that are remembered.
-        if of.lock.is_some() || !of.holders.is_empty() || !of.queue.is_empty() || !of.closed.is_empty() {
+        if of.lock.is_some() || !of.holders.is_empty() || !of.queue.is_empty() || !of.withheld.is_empty() {
             lock(out, name, of, with_ids)?;
         }
     }
     let ended: usize = locks.values().map(|of| of.ended.len()).sum();
     writeln!(
         out,
-        "\n{} templates, {} closed names of deleted locks, {ended} ended tickets and {} withdrawn requests remembered{}",
+        "\n{} templates, {} withheld names of deleted locks, {ended} ended tickets and {} withdrawn requests remembered{}",
         templates.len(),
-        closed_names.len(),
+        withheld_names.len(),
         withdrawn.len(),
         if with_ids { "" } else { "; ids are left out, --with-ids shows them" }
     )
@@ -50,7 +50,7 @@ fn lock(out: &mut impl Write, name: &LockName, of: &OfLock, with_ids: bool) -> i
     writeln!(out, ", {} hold, {} wait", of.holders.len(), of.queue.len())?;
     let mut rows = Vec::new();
     rows.extend(of.holders.iter().chain(&of.queue).map(|ticket| row(ticket, with_ids)));
-    rows.extend(of.closed.iter().map(|closure| closed_row(closure, with_ids)));
+    rows.extend(of.withheld.iter().map(|withholding| withheld_row(withholding, with_ids)));
     if rows.is_empty() {
         return Ok(());
     }
@@ -106,12 +106,12 @@ fn row(ticket: &TicketRecord, with_ids: bool) -> Vec<String> {
     row
 }
 
-fn closed_row(closure: &Closure, with_ids: bool) -> Vec<String> {
-    let permits = if closure.all { "all".to_owned() } else { "-".to_owned() };
-    let mut row = vec!["closed".to_owned(), closure.number.to_string(), "-".to_owned(), permits];
-    row.push(slots(&closure.slots, &closure.slot_names));
+fn withheld_row(withholding: &Withholding, with_ids: bool) -> Vec<String> {
+    let permits = if withholding.all { "all".to_owned() } else { "-".to_owned() };
+    let mut row = vec!["withheld".to_owned(), withholding.number.to_string(), "-".to_owned(), permits];
+    row.push(slots(&withholding.slots, &withholding.slot_names));
     row.resize(if with_ids { 10 } else { 9 }, "-".to_owned());
-    row.push(format!("{}, opens at {} ms of service time", closure.how.as_str(), closure.until));
+    row.push(format!("{}, until {} ms of service time", withholding.how.as_str(), withholding.until));
     row
 }
 

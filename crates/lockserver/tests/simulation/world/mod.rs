@@ -139,7 +139,7 @@ impl World {
         let end = self.mono + DRAIN_MS;
         let idle = |world: &Self| {
             let live = world.judge.durable.tickets.values().any(|ticket| ticket.is_live());
-            !live && world.judge.durable.closures.is_empty()
+            !live && world.judge.durable.withholdings.is_empty()
         };
         while !(self.clients.iter().all(Client::is_done) && self.flights.is_empty() && idle(self)) {
             assert!(self.mono < end, "somebody is not served, or something not forgotten: {:?}", self.leftover());
@@ -340,7 +340,7 @@ pub(crate) const WANTED: [&str; 43] = [
     "answers that never left",
     "clients killed",
     "clients served",
-    "closed permits opened",
+    "withheld permits restored",
     "configuration reloads",
     "connections lost before the request's turn",
     "crashes before the commit",

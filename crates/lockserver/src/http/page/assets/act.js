@@ -10,7 +10,7 @@ const name = (lock) => h("bdi", {}, lock.name);
 const p = (...content) => h("p", {}, ...content);
 const needs = (ticket) => (ticket.permits === "all" ? "all permits at once" : some(ticket.permits, "permit"));
 
-/** Who gets in at once if so many permits can be given; `empty` if none is out or closed then. The rules are the server's. */
+/** Who gets in at once if so many permits can be given; `empty` if none is out or withheld then. The rules are the server's. */
 function entrants({ queue, holders }, room, empty) {
   const first = [];
   if (holders.some((one) => one.permits === "all") && !empty) return first;
@@ -48,7 +48,7 @@ const names = (text) => text.split("\n").map((one) => one.trim()).filter(Boolean
 /** What another size would do. */
 function resized(lock, size, slots) {
   if (!Number.isInteger(size) || size < 1) return null;
-  const out = lock.in_use + lock.closed;
+  const out = lock.in_use + lock.withheld;
   const stay = new Set(slots);
   const lost = slots ? lock.holders.filter((one) => one.slot_names.some((slot) => !stay.has(slot))) : [];
   const kept = lost.length ? [p("Names that go are still held, until these give them back:"), list(lost)] : null;
@@ -73,7 +73,7 @@ export function resize(page) {
   ask({
     title: ["Resize ", name(page.lock)],
     shown: page.lock,
-    text: (lock) => p(`It has ${some(lock.size, "permit")} now, ${lock.in_use.toLocaleString()} of them in use${lock.closed ? ` and ${lock.closed.toLocaleString()} closed` : ""}. Nobody loses what is held.`),
+    text: (lock) => p(`It has ${some(lock.size, "permit")} now, ${lock.in_use.toLocaleString()} of them in use${lock.withheld ? ` and ${lock.withheld.toLocaleString()} withheld` : ""}. Nobody loses what is held.`),
     fields: slots ? field("Slots, a name a line", input) : field("Permits", input),
     input: (lock, form) => {
       const wanted = slots ? names(form.get("slots")) : undefined;
@@ -119,7 +119,7 @@ export function resume(page) {
     shown: page.lock,
     text: (lock) => [
       p(lock.queued ? `${some(lock.queued, "ticket")} ${lock.queued === 1 ? "waits" : "wait"}, ${lock.free.toLocaleString()} of ${some(lock.size, "permit")} ${lock.free === 1 ? "is" : "are"} free.` : null),
-      entering(lock, lock.free, lock.in_use + lock.closed === 0),
+      entering(lock, lock.free, lock.in_use + lock.withheld === 0),
     ],
     verb: "Resume",
     act: (lock) => call("PATCH", lockPath(lock.name), { body: { paused: false }, headers: tag(lock) }),
@@ -163,8 +163,8 @@ export function revoke(page, ticket) {
       const others = { ...lock, holders: lock.holders.filter((other) => other.number !== one.number) };
       return [
         p(ticketWords(one)),
-        p(`${one.state === "granted" ? "It was given its permits, which its client has not claimed yet, and loses them." : "It holds its permits now and loses them; whatever runs with them is not stopped by this."} ${delay ? `They stay closed for ${about(delay)}.` : lock.paused ? "They stay free while the lock is paused." : ""}`),
-        delay || lock.paused ? null : entering(others, lock.size - left - lock.closed, left + lock.closed === 0),
+        p(`${one.state === "granted" ? "It was given its permits, which its client has not claimed yet, and loses them." : "It holds its permits now and loses them; whatever runs with them is not stopped by this."} ${delay ? `They stay withheld for ${about(delay)}.` : lock.paused ? "They stay free while the lock is paused." : ""}`),
+        delay || lock.paused ? null : entering(others, lock.size - left - lock.withheld, left + lock.withheld === 0),
       ];
     },
     fields: field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "For its client and the log."),
@@ -183,24 +183,24 @@ export function revoke(page, ticket) {
   });
 }
 
-export function open(page, closure) {
+export function restore(page, withholding) {
   ask({
-    title: ["Open closed permits of ", name(page.lock)],
+    title: ["Restore withheld permits of ", name(page.lock)],
     shown: page.lock,
     text: (lock) => {
-      const closed = lock.closed - slotsOf(closure);
+      const withheld = lock.withheld - slotsOf(withholding);
       return [
-        p(`Ticket ${closure.number} ended as ${closure.ended_as}. Whoever had it may still be at work: its permits open by themselves in ${about(Math.max(0, closure.opens_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, open them now.`),
-        lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - closed, lock.in_use + closed === 0),
+        p(`Ticket ${withholding.number} ended as ${withholding.ended_as}. Whoever had it may still be at work: its permits are withheld for another ${about(Math.max(0, withholding.ends_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, restore them now.`),
+        lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - withheld, lock.in_use + withheld === 0),
       ];
     },
-    verb: "Open now",
-    act: () => call("DELETE", `${lockPath(page.name)}/closures?number=${closure.number}`),
+    verb: "Restore now",
+    act: () => call("DELETE", `${lockPath(page.name)}/withheld?number=${withholding.number}`),
     moved: async () => {
       await page.refresh();
-      return { text: "They are open already.", over: true };
+      return { text: "They can be given again already.", over: true };
     },
-    done: () => "Open.",
+    done: () => "Restored.",
   });
 }
 

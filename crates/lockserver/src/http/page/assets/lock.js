@@ -22,17 +22,17 @@ const waits = (count) => (count === 1 ? "1 waits" : `${count.toLocaleString()} w
 const are = (count) => (count === 1 ? "is" : "are");
 const freely = ({ free, size }) => (size === 1 ? "It is free" : `${free.toLocaleString()} of ${size.toLocaleString()} ${are(free)} free`);
 
-/** Why none is free, and when the first of the closed ones opens. */
+/** Why none is free, and when the first of the withheld ones can be given again. */
 function taken(lock) {
-  const soonest = Math.min(...lock.closures.map((closure) => closure.opens_in_s));
-  return `${inUse(lock)}${Number.isFinite(soonest) ? ` (${lock.closures.length === 1 ? "opens" : "the first opens"} in ${about(soonest)})` : ""}`;
+  const soonest = Math.min(...lock.withholdings.map((withholding) => withholding.ends_in_s));
+  return `${inUse(lock)}${Number.isFinite(soonest) ? ` (${lock.withholdings.length === 1 ? "for another" : "the first for another"} ${about(soonest)})` : ""}`;
 }
 
-function inUse({ in_use: used, closed, size }) {
+function inUse({ in_use: used, withheld, size }) {
   if (used > size) return `${used.toLocaleString()} ${are(used)} out, more than the ${size.toLocaleString()} there ${are(size)} since it shrank`;
-  if (!closed) return size === 1 ? "Its only permit is in use" : `All ${size.toLocaleString()} are in use`;
-  if (!used) return size === 1 ? "Its only permit is closed" : closed < size ? `${closed.toLocaleString()} of ${size.toLocaleString()} are closed` : `All ${size.toLocaleString()} are closed`;
-  return `${used.toLocaleString()} of ${size.toLocaleString()} ${are(used)} in use and ${closed.toLocaleString()} closed`;
+  if (!withheld) return size === 1 ? "Its only permit is in use" : `All ${size.toLocaleString()} are in use`;
+  if (!used) return size === 1 ? "Its only permit is withheld" : withheld < size ? `${withheld.toLocaleString()} of ${size.toLocaleString()} are withheld` : `All ${size.toLocaleString()} are withheld`;
+  return `${used.toLocaleString()} of ${size.toLocaleString()} ${are(used)} in use and ${withheld.toLocaleString()} withheld`;
 }
 
 /** The answer to "why is my job waiting?"; why.rs says the same to those without scripts. */
@@ -149,7 +149,7 @@ export class LockPage {
     document.title = `${lock.name} · lockserver`;
     put(this.about, lock.settings.description);
     drawBar(this.bar, lock, this.legend);
-    const pills = [lock.paused && ["warn", "paused"], lock.closed > 0 && ["warn", `${lock.closed} closed`], lock.retiring && ["warn", "retiring"], lock.template && ["", `of ${lock.template}`]];
+    const pills = [lock.paused && ["warn", "paused"], lock.withheld > 0 && ["warn", `${lock.withheld} withheld`], lock.retiring && ["warn", "retiring"], lock.template && ["", `of ${lock.template}`]];
     this.pills.replaceChildren(...pills.filter(Boolean).map(([kind, text]) => h("em", { class: `pill ${kind}` }, text)));
     put(this.held, `${lock.in_use.toLocaleString()} of ${lock.size.toLocaleString()} in use`);
     put(this.waits, lock.queued ? `${lock.queued.toLocaleString()} waiting` : "Nobody waits");

@@ -19,7 +19,7 @@ const ORDERS = {
   name: ["Name", byName],
   wait: ["Longest wait", down((lock) => since(lock.waiting_since))],
   queue: ["Most waiting", down((lock) => lock.queued)],
-  use: ["Fullest", down((lock) => (lock.in_use + lock.closed) / lock.size)],
+  use: ["Fullest", down((lock) => (lock.in_use + lock.withheld) / lock.size)],
   hold: ["Longest hold", down((lock) => since(lock.holding_since))],
 };
 const ORDER = "lockserver-order";
@@ -65,7 +65,7 @@ class Row {
     }
     put(queue, lock.queued ? lock.queued.toLocaleString() : "–");
     this.element.classList.toggle("busy", lock.queued > 0);
-    const pills = [lock.paused && "paused", lock.closed > 0 && `${lock.closed.toLocaleString()} closed`, lock.granted > 0 && `${lock.granted.toLocaleString()} granted`, lock.retiring && "retiring"];
+    const pills = [lock.paused && "paused", lock.withheld > 0 && `${lock.withheld.toLocaleString()} withheld`, lock.granted > 0 && `${lock.granted.toLocaleString()} granted`, lock.retiring && "retiring"];
     const text = pills.filter(Boolean).join(" ");
     if (this.pilled !== text) {
       this.pilled = text;

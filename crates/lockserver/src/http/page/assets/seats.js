@@ -1,6 +1,6 @@
 // The slots of a lock, each with its holder or free, and the queue, as tables.
 
-import { open, revoke } from "./act.js";
+import { restore, revoke } from "./act.js";
 import { now } from "./api.js";
 import { h, pairs, put, span, when, written } from "./words.js";
 
@@ -23,7 +23,7 @@ function ranges(all) {
 /** A name of a slot stays in one piece, unless it is long. */
 const named = (name) => h("bdi", { class: name.length > 16 ? "long-name" : "name-of-slot" }, name);
 
-/** Where a ticket or closure is; names before numbers. */
+/** Where a ticket or withholding is; names before numbers. */
 const place = ({ slot_ranges: text, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(pairs(text)));
 
 function who(ticket) {
@@ -42,7 +42,7 @@ const cells = (...all) => all.filter((cell) => cell).map(([kind, ...content]) =>
 
 /** The slots that are free: names if they have any, else pairs of first and last; undefined if nobody can tell from what is listed. */
 function free(lock) {
-  const taken = [...lock.holders, ...lock.closures];
+  const taken = [...lock.holders, ...lock.withholdings];
   if (!lock.free || lock.holding > lock.holders.length) return undefined;
   const { slots } = lock.settings;
   if (slots) {
@@ -70,7 +70,7 @@ export class Seats {
   draw() {
     const { page } = this;
     const { lock, admin, you } = page;
-    const rows = [...lock.holders.map((ticket) => ["holder", ticket]), ...lock.closures.map((closure) => ["closure", closure])];
+    const rows = [...lock.holders.map((ticket) => ["holder", ticket]), ...lock.withholdings.map((withholding) => ["withholding", withholding])];
     const names = lock.settings.slots;
     const places = new Map(names?.map((name, i) => [name, i]));
     const at = (one) => (names && one.slot_names.length ? places.get(one.slot_names[0]) ?? names.length : one.slots[0] ?? 0);
@@ -92,10 +92,10 @@ export class Seats {
     rows.sort((a, b) => at(a[1]) - at(b[1]));
     const shown = rows.map(([kind, one]) => {
       if (kind === "free") return freeRow(`f${one.slot_names[0]}`, named(one.slot_names[0]));
-      if (kind === "closure") {
-        const opens = page.readAt + one.opens_in_s * 1000;
-        const made = row(`c${one.number}`, "closed", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "closed"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "opens in ", h("span", { "data-until": opens }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => open(page, this.closure(one.number) ?? one) }, "Open…")]));
-        made.querySelector("[data-until]").dataset.until = opens;
+      if (kind === "withholding") {
+        const ends = page.readAt + one.ends_in_s * 1000;
+        const made = row(`c${one.number}`, "withheld", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "for another ", h("span", { "data-until": ends }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
+        made.querySelector("[data-until]").dataset.until = ends;
         return made;
       }
       const since = one.granted_at ?? one.created_at;
@@ -122,8 +122,8 @@ export class Seats {
     return [...this.page.lock.holders, ...this.page.lock.queue].find((ticket) => ticket.number === number);
   }
 
-  closure(number) {
-    return this.page.lock.closures.find((closure) => closure.number === number);
+  withholding(number) {
+    return this.page.lock.withholdings.find((withholding) => withholding.number === number);
   }
 
   /** Changes only the rows that are others, so that the focus stays where it is. */

@@ -75,7 +75,7 @@ export const expected = ({ expected_wait_s: wait, queued }, waited) => (wait > 0
 /** Slots as the API tells them, `0-2,7`, as pairs of first and last. */
 export const pairs = (text) => (text ? text.split(",").map((one) => one.split("-").map(Number)).map(([first, last = first]) => [first, last]) : []);
 
-/** How many slots a ticket or what is closed has. */
+/** How many slots a ticket or what is withheld has. */
 export const slotsOf = ({ slot_ranges: text }) => pairs(text).reduce((sum, [first, last]) => sum + last - first + 1, 0);
 
 let told = "";

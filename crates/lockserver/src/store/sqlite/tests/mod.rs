@@ -8,8 +8,8 @@ use super::{OpenError, SqliteStore};
 use crate::store::contract::{self, Place, kill};
 use crate::store::{Store, StoreError};
 use lock_core::{
-    Capacity, Change, Closure, EndedAs, Lease, LockName, LockRecord, Meta, Permits, QueueLease, Settings, SlotName,
-    State, TicketId, TicketRecord,
+    Capacity, Change, EndedAs, Lease, LockName, LockRecord, Meta, Permits, QueueLease, Settings, SlotName, State,
+    TicketId, TicketRecord, WithheldCause, Withholding,
 };
 use rusqlite::Connection;
 use std::fs;
@@ -238,14 +238,18 @@ fn what_cannot_be_understood_is_damage_and_named() {
             "table file_values, row lock = \"x\": there is no such lock",
         ),
         (
-            "INSERT INTO closures VALUES (1, 'a', '0', '', 0, 'gone', 5)",
-            "table closures, row number = 1, column ended_as",
+            "INSERT INTO withholdings VALUES (1, 'a', '0', '', 0, 'gone', 5, 'lost_holder', NULL)",
+            "table withholdings, row number = 1, column ended_as",
         ),
-        ("INSERT INTO closed_names VALUES ('', 5)", "table closed_names, row name = \"\""),
+        (
+            "INSERT INTO withholdings VALUES (1, 'a', '0', '', 0, 'lost', 5, 'mood', NULL)",
+            "table withholdings, row number = 1, column cause: \"mood\"",
+        ),
+        ("INSERT INTO withheld_names VALUES ('', 5)", "table withheld_names, row name = \"\""),
         ("INSERT INTO withdrawals VALUES ('a*', NULL, 'r', 5)", "table withdrawals, row lock = \"a*\""),
         ("DELETE FROM meta", "table meta has no row"),
         ("UPDATE meta SET last_token = -1", "column last_token: -1 is out of range"),
-        ("DROP TABLE closures", "no such table: closures"),
+        ("DROP TABLE withholdings", "no such table: withholdings"),
     ] {
         let place = Directory::filled();
         place.sql(sql);
@@ -293,22 +297,24 @@ fn a_load_moves_everything_into_the_database() {
 }
 
 #[test]
-fn a_closure_replaces_the_one_before() {
+fn a_withholding_replaces_the_one_before() {
     let place = Directory::new();
     let mut store = place.open();
-    let closure = Closure {
+    let withholding = Withholding {
         number: 3,
         lock: lock().name,
         slots: vec![(0, 0)],
         slot_names: vec![],
         all: false,
+        cause: WithheldCause::LostHolder,
         how: EndedAs::Overdue,
+        reason: None,
         until: 5,
     };
-    store.commit(&[Change::PutClosure(closure.clone())]).unwrap();
-    let later = Closure { until: 9, ..closure };
-    store.commit(&[Change::PutClosure(later.clone())]).unwrap();
-    assert_eq!(store.load().unwrap().closures, [later]);
+    store.commit(&[Change::PutWithholding(withholding.clone())]).unwrap();
+    let later = Withholding { until: 9, ..withholding };
+    store.commit(&[Change::PutWithholding(later.clone())]).unwrap();
+    assert_eq!(store.load().unwrap().withholdings, [later]);
 }
 
 #[test]
