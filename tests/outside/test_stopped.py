@@ -49,7 +49,7 @@ def test_nobody_alive_is_lost(make_server):
     until(lambda: all(holder.renewals >= 2 for holder in holders), 10, "renewals before the stop")
 
     server.signal(signal.SIGSTOP)
-    time.sleep(STOP_SECONDS)  # the machine is asleep
+    time.sleep(STOP_SECONDS)  # the machine is suspended
     server.signal(signal.SIGCONT)
 
     # Longer than any lease, so that what was wrongly cut short shows.

@@ -192,19 +192,19 @@ def test_dead_connections_are_not_tried_one_by_one() -> None:
     fake = Fake(httpx.ReadTimeout("silence"), (200, {"locks": [], "as_of": "1-1"}))
     one = client(fake)
     old = [one._runner._new(0) for _ in range(8)]
-    for lane in old:
-        one._runner.give_back(0, lane)
+    for connection in old:
+        one._runner.give_back(0, connection)
     one.locks()
-    assert all(lane.is_closed for lane in old)
+    assert all(connection.is_closed for connection in old)
 
     async def main() -> None:
         fake = Fake(httpx.ReadError("reset"), (200, {"locks": [], "as_of": "1-1"}))
         asynchronous = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK)
         old = [asynchronous._runner._new(0) for _ in range(8)]
-        for lane in old:
-            await asynchronous._runner.give_back(0, lane)
+        for connection in old:
+            await asynchronous._runner.give_back(0, connection)
         await asynchronous.locks()
-        assert all(lane.is_closed for lane in old)
+        assert all(connection.is_closed for connection in old)
 
     asyncio.run(main())
 

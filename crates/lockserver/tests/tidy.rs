@@ -101,6 +101,102 @@ fn modules_know_only_whom_they_may_know() {
     }
 }
 
+/// Words that docs/glossary.md has replaced, and the word that it has instead. Wherever they stand they mean the old thing.
+const RETIRED: [(&str, &str); 27] = [
+    ("sign of life", "heartbeat"),
+    ("signs of life", "heartbeats"),
+    ("show life", "send a heartbeat"),
+    ("shows life", "sends a heartbeat"),
+    ("sign_of_life", "heartbeat"),
+    ("picked up", "claimed"),
+    ("picks it up", "claims it"),
+    ("picked it up", "claimed it"),
+    ("pick up", "claim"),
+    ("picking up", "claiming"),
+    ("pick_up", "claim"),
+    ("picked_up", "claimed"),
+    ("asleep", "dormant"),
+    ("closures", "withholdings"),
+    ("closed permits", "withheld permits"),
+    ("closed_names", "withheld_names"),
+    ("name_closed", "name_withheld"),
+    ("permits_opened", "permits_restored"),
+    ("opens_in_s", "ends_in_s"),
+    ("lane", "queue"),
+    ("lanes", "queues"),
+    ("face", "protocol"),
+    ("faces", "protocols"),
+    ("Occupancy", "UsageTotals"),
+    ("LISTED_CLOSURES_MAX", "LISTED_WITHHOLDINGS_MAX"),
+    ("EndedAs::Forgotten", "EndedAs::Lost"),
+    ("\"forgotten\"", "\"lost\""),
+];
+
+/// Whether the text has this word, and not only as a part of another one.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(is_part)
+            && !text[at + word.len()..].chars().next().is_some_and(is_part)
+    })
+}
+
+fn texts(folder: &Path, found: &mut Vec<PathBuf>) {
+    if folder.is_file() {
+        found.push(folder.to_owned());
+        return;
+    }
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            // What is built, and what earlier versions wrote.
+            if !["target", "fixtures", "schema", "node_modules", "build"].contains(&&*name) && !name.starts_with('.') {
+                texts(&path, found);
+            }
+        } else if [".rs", ".py", ".md", ".js", ".html", ".css", ".json", ".yml", ".example"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn words_that_the_glossary_replaced_are_gone() {
+    let mut found = Vec::new();
+    for place in [
+        "crates",
+        "bench",
+        "fuzz",
+        "docs",
+        "packaging",
+        "clients/python/src",
+        "tests",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+    ] {
+        texts(&root().join(place), &mut found);
+    }
+    assert!(found.len() > 300, "{} files are looked at", found.len());
+    let mut bad = Vec::new();
+    for path in found.iter().filter(|path| !path.ends_with("tests/tidy.rs")) {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // A phrase may go on in the next line, after the mark of a comment.
+        let words: Vec<&str> =
+            text.split_whitespace().filter(|word| !["//", "///", "//!", "#", "*"].contains(word)).collect();
+        let text = words.join(" ");
+        bad.extend(
+            RETIRED.iter().filter(|(word, _)| has_word(&text, word)).map(|(word, instead)| {
+                format!("{}: {word:?} is called {instead:?} (docs/glossary.md)", path.display())
+            }),
+        );
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
 /// What a crate depends on outside of its tests.
 fn dependencies(name: &str) -> Vec<String> {
     let path = root().join("crates").join(name).join("Cargo.toml");

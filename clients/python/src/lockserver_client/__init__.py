@@ -18,14 +18,13 @@ from . import errors
 from ._async_client import AsyncClient
 from ._async_held import AsyncHeld, Holding
 from ._client import Client
+from ._connections import __version__
 from ._events import Events
 from ._events_async import AsyncEvents
 from ._held import Held
-from ._lanes import __version__
 from ._settings import Retry
 from ._types import (
     Changes,
-    Withholding,
     Configuration,
     Event,
     History,
@@ -40,6 +39,7 @@ from ._types import (
     Status,
     Ticket,
     Usage,
+    Withholding,
     You,
 )
 from .errors import (
@@ -62,7 +62,6 @@ __all__ = [
     "Busy",
     "Changes",
     "Client",
-    "Withholding",
     "Configuration",
     "ConfigurationError",
     "Distrust",
@@ -88,6 +87,7 @@ __all__ = [
     "TimedOut",
     "Unreachable",
     "Usage",
+    "Withholding",
     "You",
     "__version__",
     "errors",

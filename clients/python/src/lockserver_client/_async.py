@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from . import _clock, _lanes, _proxy
+from . import _clock, _connections, _proxy
 from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
 from ._settings import Core
 from .errors import LockserverError
@@ -90,7 +90,7 @@ class AsyncRunner:
 
     def __init__(self, core: Core, transport: httpx.AsyncBaseTransport | None, tls: object) -> None:
         self.core, self.transport, self.tls = core, transport, tls
-        self._headers = _lanes.headers(core)
+        self._headers = _connections.headers(core)
         self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, list[deque[httpx.AsyncClient]]] = WeakKeyDictionary()
         self._background: set[asyncio.Task[None]] = set()
         self._pid = os.getpid()
@@ -110,18 +110,18 @@ class AsyncRunner:
             idle = self._idle[loop] = [deque() for _ in self.core.servers]
         return idle
 
-    def lane(self, server: int) -> httpx.AsyncClient:
+    def connection(self, server: int) -> httpx.AsyncClient:
         """A connection to that server that nobody else uses."""
         idle = self._of_loop()[server]
         return idle.pop() if idle else self._new(server)
 
     def _new(self, server: int) -> httpx.AsyncClient:
         if self.tls is None:
-            self.tls = _lanes.tls_context()
+            self.tls = _connections.tls_context()
         address = self.core.servers[server]
         transport = self.transport
         if transport is None and address.socket is not None:
-            transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
+            transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_connections.ONE, verify=self.tls)  # type: ignore[arg-type]
         proxy = _proxy.of_environment(address) if transport is None else None
         # What httpx would make of the environment is not left to it: see `_proxy`.
         return httpx.AsyncClient(
@@ -130,7 +130,7 @@ class AsyncRunner:
             trust_env=False,
             verify=self.tls,  # type: ignore[arg-type]
             headers=self._headers,
-            limits=_lanes.ONE,
+            limits=_connections.ONE,
         )
 
     async def drop(self, server: int) -> None:
@@ -139,13 +139,13 @@ class AsyncRunner:
         while idle:
             await idle.pop().aclose()
 
-    async def give_back(self, server: int, lane: httpx.AsyncClient) -> None:
+    async def give_back(self, server: int, connection: httpx.AsyncClient) -> None:
         """The connection may be used again."""
         idle = self._of_loop()[server]
-        if len(idle) < _lanes.IDLE_MAX:
-            idle.append(lane)
+        if len(idle) < _connections.IDLE_MAX:
+            idle.append(connection)
         else:
-            await lane.aclose()
+            await connection.aclose()
 
     async def close(self) -> None:
         """Wait for what runs in the background, and close the connections that nobody uses now."""
@@ -224,31 +224,31 @@ class AsyncRunner:
         try:
             await self.to_the_end(effect.plan)
         except LockserverError as error:
-            _lanes.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
+            _connections.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
         return None
 
     async def _exchange(self, effect: Exchange) -> Reply | NoReply:
         call, base = effect.call, self.core.servers[effect.server].base
-        lane = self.lane(effect.server)
+        connection = self.connection(effect.server)
         try:
             sent = _clock.now()
-            body = _lanes.Body(sent + effect.timeout_s)
-            async with lane.stream(
+            body = _connections.Body(sent + effect.timeout_s)
+            async with connection.stream(
                 call.method,
                 base + call.target(),
                 headers=call.all_headers(),
                 content=call.content(),
-                timeout=_lanes.timeout(self.core, effect.timeout_s),
+                timeout=_connections.timeout(self.core, effect.timeout_s),
             ) as response:
                 async for piece in response.aiter_bytes():
                     body.add(piece, _clock.now())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            await lane.aclose()
-            if _lanes.is_dead(error):
+            await connection.aclose()
+            if _connections.is_dead(error):
                 await self.drop(effect.server)
-            return _lanes.failed(error)
+            return _connections.failed(error)
         except BaseException:
-            await lane.aclose()
+            await connection.aclose()
             raise
-        await self.give_back(effect.server, lane)
-        return Reply(sent, response.status_code, _lanes.retry_after(response), bytes(body.data))
+        await self.give_back(effect.server, connection)
+        return Reply(sent, response.status_code, _connections.retry_after(response), bytes(body.data))

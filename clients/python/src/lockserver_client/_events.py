@@ -12,7 +12,7 @@ from types import TracebackType
 
 import httpx
 
-from . import _clock, _lanes
+from . import _clock, _connections
 from ._plan import Call, NoReply
 from ._send import pause, problem_in
 from ._settings import Core
@@ -151,7 +151,7 @@ class Events(Iterator[Event]):
             except StopIteration:
                 what = "the stream ended"
             except httpx.HTTPError as error:
-                what = _lanes.failed(error).what
+                what = _connections.failed(error).what
             except Exception:
                 if self._closed:  # by another thread, in the midst of this
                     break
@@ -165,34 +165,34 @@ class Events(Iterator[Event]):
         core, tried, problem = self._runner.core, [], None
         call = self._follower.call()
         for place in core.in_turn():
-            server, lane = core.servers[place], self._runner.lane(place)
+            server, connection = core.servers[place], self._runner.connection(place)
             refused: NoReply | Problem | str
             try:
-                request = lane.build_request(
+                request = connection.build_request(
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
                 )
-                response = lane.send(request, stream=True)
+                response = connection.send(request, stream=True)
                 if response.is_success:
                     core.preferred = place
-                    self._open = (server.name, lane, response, response.iter_bytes())
+                    self._open = (server.name, connection, response, response.iter_bytes())
                     return
                 refused = self._follower.refused(server.name, response.status_code, response.read())
             except httpx.HTTPError as error:
-                refused = _lanes.failed(error)
+                refused = _connections.failed(error)
             except BaseException:
-                lane.close()
+                connection.close()
                 raise
-            lane.close()
+            connection.close()
             problem = refused if isinstance(refused, Problem) else problem
             tried.append((server.name, self._follower.why(server.name, refused)))
         time.sleep(self._follower.pause(tried, problem))
 
     def _drop(self) -> None:
         if self._open is not None:
-            _, lane, response, _ = self._open
+            _, connection, response, _ = self._open
             self._open = None
             response.close()
-            lane.close()
+            connection.close()
 
     def close(self) -> None:
         """End the stream. A thread that waits for the next event is told that there is none."""

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import httpx
 
-from . import _lanes
+from . import _connections
 from ._async import AsyncRunner
 from ._events import Follower, stream_timeout
 from ._plan import NoReply
@@ -46,7 +46,7 @@ class AsyncEvents(AsyncIterator[Event]):
             except StopAsyncIteration:
                 what = "the stream ended"
             except httpx.HTTPError as error:
-                what = _lanes.failed(error).what
+                what = _connections.failed(error).what
             if what is not None:
                 await self._drop()
                 await asyncio.sleep(self._follower.pause([(server, what)]))
@@ -56,34 +56,34 @@ class AsyncEvents(AsyncIterator[Event]):
         core, tried, problem = self._runner.core, [], None
         call = self._follower.call()
         for place in core.in_turn():
-            server, lane = core.servers[place], self._runner.lane(place)
+            server, connection = core.servers[place], self._runner.connection(place)
             refused: NoReply | Problem | str
             try:
-                request = lane.build_request(
+                request = connection.build_request(
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
                 )
-                response = await lane.send(request, stream=True)
+                response = await connection.send(request, stream=True)
                 if response.is_success:
                     core.preferred = place
-                    self._open = (server.name, lane, response, response.aiter_bytes())
+                    self._open = (server.name, connection, response, response.aiter_bytes())
                     return
                 refused = self._follower.refused(server.name, response.status_code, await response.aread())
             except httpx.HTTPError as error:
-                refused = _lanes.failed(error)
+                refused = _connections.failed(error)
             except BaseException:
-                await lane.aclose()
+                await connection.aclose()
                 raise
-            await lane.aclose()
+            await connection.aclose()
             problem = refused if isinstance(refused, Problem) else problem
             tried.append((server.name, self._follower.why(server.name, refused)))
         await asyncio.sleep(self._follower.pause(tried, problem))
 
     async def _drop(self) -> None:
         if self._open is not None:
-            _, lane, response, _ = self._open
+            _, connection, response, _ = self._open
             self._open = None
             await response.aclose()
-            await lane.aclose()
+            await connection.aclose()
 
     async def aclose(self) -> None:
         """End the stream."""

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import httpx
 
-from . import _clock, _lanes, _proxy
+from . import _clock, _connections, _proxy
 from ._plan import Came, CleanUp, Effect, Exchange, NoReply, Pause, Plan, Reply
 from ._settings import Core
 from .errors import LockserverError
@@ -25,12 +25,12 @@ class Runner:
 
     def __init__(self, core: Core, transport: httpx.BaseTransport | None, tls: object) -> None:
         self.core, self.transport, self.tls = core, transport, tls
-        self._headers = _lanes.headers(core)
+        self._headers = _connections.headers(core)
         self._idle: list[deque[httpx.Client]] = [deque() for _ in core.servers]
         self._pid = os.getpid()
         _runners.add(self)
 
-    def lane(self, server: int) -> httpx.Client:
+    def connection(self, server: int) -> httpx.Client:
         """A connection to that server that nobody else uses."""
         if self._pid != os.getpid():
             # The parent's connections stay the parent's: dropped here, they are closed without a word on the wire.
@@ -43,11 +43,11 @@ class Runner:
 
     def _new(self, server: int) -> httpx.Client:
         if self.tls is None:
-            self.tls = _lanes.tls_context()
+            self.tls = _connections.tls_context()
         address = self.core.servers[server]
         transport = self.transport
         if transport is None and address.socket is not None:
-            transport = httpx.HTTPTransport(uds=address.socket, limits=_lanes.ONE, verify=self.tls)  # type: ignore[arg-type]
+            transport = httpx.HTTPTransport(uds=address.socket, limits=_connections.ONE, verify=self.tls)  # type: ignore[arg-type]
         proxy = _proxy.of_environment(address) if transport is None else None
         # What httpx would make of the environment is not left to it: see `_proxy`.
         return httpx.Client(
@@ -56,16 +56,16 @@ class Runner:
             trust_env=False,
             verify=self.tls,  # type: ignore[arg-type]
             headers=self._headers,
-            limits=_lanes.ONE,
+            limits=_connections.ONE,
         )
 
-    def give_back(self, server: int, lane: httpx.Client) -> None:
+    def give_back(self, server: int, connection: httpx.Client) -> None:
         """The connection may be used again."""
         idle = self._idle[server]
-        if len(idle) < _lanes.IDLE_MAX and self._pid == os.getpid():
-            idle.append(lane)
+        if len(idle) < _connections.IDLE_MAX and self._pid == os.getpid():
+            idle.append(connection)
         else:
-            lane.close()
+            connection.close()
 
     def drop(self, server: int) -> None:
         """Close the idle connections to that server: one like them is dead, and they may be, too."""
@@ -107,32 +107,32 @@ class Runner:
         try:
             self.run(effect.plan)
         except LockserverError as error:
-            _lanes.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
+            _connections.log.debug("the ticket was not cancelled and ends with its lease: %s", error)
 
     def _exchange(self, effect: Exchange) -> Reply | NoReply:
         call, base = effect.call, self.core.servers[effect.server].base
-        lane = self.lane(effect.server)
+        connection = self.connection(effect.server)
         try:
             sent = _clock.now()
-            body = _lanes.Body(sent + effect.timeout_s)
-            with lane.stream(
+            body = _connections.Body(sent + effect.timeout_s)
+            with connection.stream(
                 call.method,
                 base + call.target(),
                 headers=call.all_headers(),
                 content=call.content(),
-                timeout=_lanes.timeout(self.core, effect.timeout_s),
+                timeout=_connections.timeout(self.core, effect.timeout_s),
             ) as response:
                 for piece in response.iter_bytes():
                     body.add(piece, _clock.now())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            lane.close()
-            if _lanes.is_dead(error):
+            connection.close()
+            if _connections.is_dead(error):
                 self.drop(effect.server)
-            return _lanes.failed(error)
+            return _connections.failed(error)
         # After Ctrl-C in the midst of it the connection is left to the garbage: what would close it may wait for ever, for a lock
         # of its own that it took and did not live to give back.
-        self.give_back(effect.server, lane)
-        return Reply(sent, response.status_code, _lanes.retry_after(response), bytes(body.data))
+        self.give_back(effect.server, connection)
+        return Reply(sent, response.status_code, _connections.retry_after(response), bytes(body.data))
 
 
 _runners: WeakSet[Runner] = WeakSet()

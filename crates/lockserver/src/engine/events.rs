@@ -252,7 +252,7 @@ mod tests {
         events.begin_term(7);
         let begin = events.last();
         events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
-        assert_eq!(events.after(begin, 10), Err(Reset), "forgotten");
+        assert_eq!(events.after(begin, 10), Err(Reset), "no longer remembered");
         let known = EventId { term: 7, sequence: 5 };
         let read = events.after(known, 3).unwrap();
         assert_eq!(
