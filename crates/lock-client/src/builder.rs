@@ -221,7 +221,7 @@ impl Client {
 
     /// Waits until everything that runs in the background is done: releases and cancels of what was dropped. Call it before
     /// the runtime ends. False if that took longer than `at_most`.
-    pub async fn settle(&self, at_most: Duration) -> bool {
+    pub async fn drain_background(&self, at_most: Duration) -> bool {
         tokio::time::timeout(at_most, self.inner.background.idle()).await.is_ok()
     }
 }

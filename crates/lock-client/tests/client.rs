@@ -122,7 +122,7 @@ async fn what_is_given_up_is_cancelled() {
     }
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    assert!(client.settle(IN_TIME).await);
+    assert!(client.drain_background(IN_TIME).await);
     assert_eq!(fake.living(), 1);
     // An answer that never came: nobody knows whether there is a ticket.
     fake.vacate(&other);
@@ -208,7 +208,7 @@ async fn waits_in_the_queue_for_its_turn() {
     });
     let held = acquire.await.unwrap();
     drop(held);
-    assert!(client.settle(IN_TIME).await);
+    assert!(client.drain_background(IN_TIME).await);
     assert_eq!((places, fake.living()), (vec![0], 0), "dropped is released");
 }
 

@@ -141,7 +141,7 @@ impl Table {
         self.locks.insert(name.clone(), lock);
         self.mark(Key::Lock(name.clone()));
         self.emit(at, name, EventKind::LockCreated);
-        self.settle(at, name);
+        self.reap_if_idle(at, name);
     }
 
     fn make_ticket(&mut self, at: StepContext<'_>, new: &NewTicket) {

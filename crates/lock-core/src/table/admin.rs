@@ -157,7 +157,7 @@ impl Table {
     }
 
     /// What follows from a lock having become idle: one that is going goes, an instance of a template goes in a minute.
-    pub(super) fn settle(&mut self, at: StepContext<'_>, name: &LockName) {
+    pub(super) fn reap_if_idle(&mut self, at: StepContext<'_>, name: &LockName) {
         let lock = self.lock(name);
         if lock.live() > 0 {
             return;
@@ -196,7 +196,7 @@ impl Table {
         self.lock_mut(name).record.revision = revision;
         self.emit(at, name, EventKind::LockChanged);
         self.grant(at, name);
-        self.settle(at, name);
+        self.reap_if_idle(at, name);
     }
 
     pub(super) fn set_pause(&mut self, name: &LockName, pause: Option<Pause>) {
@@ -234,7 +234,7 @@ impl Table {
         self.emit(at, name, EventKind::LockChanged);
         self.after_resize(at, name);
         if self.locks.contains_key(name) {
-            self.settle(at, name);
+            self.reap_if_idle(at, name);
         }
     }
 

@@ -184,7 +184,7 @@ impl Table {
             self.emit(at, name, EventKind::LockChanged);
             report.retired.push(name.to_string());
         }
-        self.settle(at, name);
+        self.reap_if_idle(at, name);
     }
 
     fn apply_file(
@@ -215,7 +215,7 @@ impl Table {
             report.changed.push(name.to_string());
             self.set_settings(at, name, settings);
         } else {
-            self.settle(at, name);
+            self.reap_if_idle(at, name);
         }
     }
 

@@ -246,7 +246,7 @@ impl Table {
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
         self.charge_instance(&name);
         self.grant(at, &name);
-        self.settle(at, &name);
+        self.reap_if_idle(at, &name);
     }
 
     fn take_from_active(&mut self, id: TicketId) {
@@ -303,7 +303,7 @@ impl Table {
         self.mark(Key::Withholding(number));
         self.emit(at, &withholding.lock, EventKind::PermitsRestored);
         self.grant(at, &withholding.lock);
-        self.settle(at, &withholding.lock);
+        self.reap_if_idle(at, &withholding.lock);
     }
 
     /// Forgets an ended ticket (rule 8).

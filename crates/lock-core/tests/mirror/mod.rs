@@ -51,7 +51,7 @@ impl Mirror {
 
     /// Commits a step of this table and checks everything that is true after any step: the invariants, that the store has
     /// what the table has, and that a table loaded from it has it too. Deferred changes are left out.
-    pub(crate) fn settle(&mut self, table: &mut Table) -> Result<(), String> {
+    pub(crate) fn commit_step(&mut self, table: &mut Table) -> Result<(), String> {
         let before = self.meta;
         self.commit(table.take_changes());
         let rising = |was: Meta, is: Meta| {
@@ -69,7 +69,7 @@ impl Mirror {
 
     /// Writes deferred changes, as before an orderly stop. Then the store has what the table has to the last bit.
     pub(crate) fn settle_all(&mut self, table: &mut Table) -> Result<(), String> {
-        self.settle(table)?;
+        self.commit_step(table)?;
         while table.has_deferred_changes() {
             let mut changes = table.take_deferred_changes();
             changes.push(table.clock_change());

@@ -203,7 +203,7 @@ impl Run {
     fn compare(&mut self) -> Result<(), String> {
         match self.model.now() % 3 {
             0 => self.store.settle_all(&mut self.table)?,
-            _ => self.store.settle(&mut self.table)?,
+            _ => self.store.commit_step(&mut self.table)?,
         }
         let (expected, got) = (without_revisions(self.model.snapshot()), without_revisions(self.table.snapshot()));
         if expected != got {

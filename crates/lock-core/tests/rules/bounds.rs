@@ -449,7 +449,7 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
     let mut crowd = Crowd::new();
     crowd.put("san", Settings::new(2)).unwrap();
     let mut store = Mirror::default();
-    store.settle(&mut crowd.table).unwrap();
+    store.commit_step(&mut crowd.table).unwrap();
     crowd.ask("san", 0, Lease::Never).unwrap();
     for number in 0..12_000_u128 {
         let new = NewTicket {
@@ -472,7 +472,7 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
     crowd.table.begin_step(1);
     crowd.now = 1;
     crowd.put("san", Settings::new(1)).unwrap();
-    store.settle(&mut crowd.table).unwrap();
+    store.commit_step(&mut crowd.table).unwrap();
     assert_eq!(crowd.live(), 2_001);
     // A crash here: the size is stored, so the rest follows after the load.
     crowd.table = Table::load(store.snapshot(), 0).unwrap();
@@ -488,7 +488,7 @@ fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
     crowd.put("san", Settings::new(1)).unwrap();
     let ids: Vec<TicketId> = (0..2_500).map(|_| crowd.ask("san", 0, Lease::Never).unwrap()).collect();
     let mut store = Mirror::default();
-    store.settle(&mut crowd.table).unwrap();
+    store.commit_step(&mut crowd.table).unwrap();
     let renew = |id| Command::Renew { id, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
     for id in &ids {
         crowd.table.apply(at(0), &renew(*id)).unwrap();

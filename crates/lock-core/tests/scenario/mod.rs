@@ -91,7 +91,7 @@ pub(crate) fn play(script: &str) {
             Some(right) => assert_eq!(got, right, "\nline {number}: {line}\n"),
             None => assert!(!got.contains("refused"), "\nline {number}: {line}\n{got}\n"),
         }
-        if let Err(why) = stage.store.settle(&mut stage.table) {
+        if let Err(why) = stage.store.commit_step(&mut stage.table) {
             panic!("\nline {number}: {line}\n{why}\n");
         }
     }
@@ -140,7 +140,7 @@ impl Stage {
                     self.restart(copy);
                 }
                 Act::Crash => {
-                    self.store.settle(&mut self.table).expect("the table is sound");
+                    self.store.commit_step(&mut self.table).expect("the table is sound");
                     self.restart(None);
                 }
                 Act::Gap => {}

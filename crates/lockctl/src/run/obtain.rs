@@ -48,7 +48,7 @@ pub(crate) async fn obtain(
             Err(failure) => {
                 drop(taken);
                 // Where nobody answers, nobody will be told in time either.
-                client.settle(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN }).await;
+                client.drain_background(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN }).await;
                 return Err(failure);
             }
         }

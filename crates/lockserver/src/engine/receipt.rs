@@ -58,8 +58,8 @@ impl Receipt {
         self.activity_seq.fetch_max(activity_seq, Ordering::AcqRel);
     }
 
-    /// This became of one of the answers. One that nobody settles is [`Delivery::Unsent`].
-    pub fn settle(&self, delivery: Delivery) {
+    /// This became of one of the answers. One that nobody resolves is [`Delivery::Unsent`].
+    pub fn resolve(&self, delivery: Delivery) {
         if delivery.counts_as_told() {
             self.told.store(true, Ordering::Release);
         }

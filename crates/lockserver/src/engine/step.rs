@@ -37,7 +37,7 @@ pub struct Engine {
     pub(crate) term: u64,
     /// A first step of this process is durable: the tickets whose clients an earlier process may not have told are passed
     /// over, and all others are in this one's care.
-    pub(crate) settled: bool,
+    pub(crate) recovered: bool,
     pub(crate) waiters: Waiters,
     /// Answers on their way that say that a ticket is held.
     pub(crate) standings: Standings,
@@ -61,7 +61,7 @@ pub struct Engine {
     /// Requests that need another step, ahead of all others.
     pub(crate) unfinished: Vec<Request>,
     /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
-    pub(crate) owed: Vec<Command>,
+    pub(crate) carry_over: Vec<Command>,
     /// [`Table::activity_seqs`] of the table that was dropped last.
     pub(crate) activity_seqs: BTreeMap<TicketId, u64>,
 }
@@ -93,7 +93,7 @@ impl Engine {
             pending: None,
             back_off_ms: 0,
             term: 0,
-            settled: false,
+            recovered: false,
             waiters: Waiters::default(),
             standings: Standings::default(),
             definitions: Self::no_definitions(),
@@ -109,7 +109,7 @@ impl Engine {
             clock: ServiceClock::default(),
             request_queue,
             unfinished: Vec::new(),
-            owed: Vec::new(),
+            carry_over: Vec::new(),
             activity_seqs: BTreeMap::new(),
         };
         (engine, handle)
@@ -206,7 +206,7 @@ impl Engine {
             _ => DeliveryKind::of(&command),
         };
         if matches!(command, Command::Undelivered { .. } | Command::EndWait { .. }) {
-            self.owed.push(command.clone());
+            self.carry_over.push(command.clone());
         }
         match self.apply(table, tick, &command) {
             Ok(Outcome::Waiting(view)) => {
@@ -263,7 +263,7 @@ impl Engine {
             return;
         };
         if lost && !one.made && !self.waiters.waits(id) {
-            self.owed.push(Command::EndWait { id, lost });
+            self.carry_over.push(Command::EndWait { id, lost });
         }
         let mut answer = self.apply(table, tick, &Command::EndWait { id, lost });
         if let Ok(Outcome::Ticket(view)) = &mut answer {
@@ -336,7 +336,7 @@ impl Engine {
                 self.back_off_ms = 0;
             }
         }
-        self.owed.clear();
+        self.carry_over.clear();
         let served: Vec<TicketId> = table.take_served();
         let mut views = Vec::with_capacity(served.len());
         for id in served {

@@ -107,7 +107,7 @@ impl Engine {
             }
         };
         let mut table = loaded.map_err(|error| Fatal::Damaged(error.to_string()))?;
-        if self.settled {
+        if self.recovered {
             table.resume_from(&self.activity_seqs);
         } else {
             table.begin_life();
@@ -139,7 +139,7 @@ impl Engine {
             self.pause_everything(&mut batch);
         }
         self.run(tick, 0, false, batch)?;
-        self.settled |= self.table.is_some();
+        self.recovered |= self.table.is_some();
         Ok(())
     }
 
@@ -185,12 +185,12 @@ impl Engine {
     fn first_batch(&mut self) -> Vec<Request> {
         let (definitions, mode) = self.definitions.clone();
         let configure = Command::Configure { definitions, mode };
-        let mut owed = std::mem::take(&mut self.owed);
+        let mut carry_over = std::mem::take(&mut self.carry_over);
         // Tickets of clients that are gone become dormant before the rest makes permits free.
-        owed.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
-        let owed = std::iter::once(configure).chain(owed);
+        carry_over.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
+        let carry_over = std::iter::once(configure).chain(carry_over);
         let waiting = self.waiters.take_all().into_iter().map(|(id, one)| again(id, one));
-        owed.map(|command| Request::new(command).0).chain(waiting).collect()
+        carry_over.map(|command| Request::new(command).0).chain(waiting).collect()
     }
 
     /// While there is no term: nothing is done, but what must still be is remembered.
@@ -200,7 +200,7 @@ impl Engine {
             |may_have_taken_effect| EngineError::Unavailable { reason: pending.reason.clone(), may_have_taken_effect };
         for request in batch {
             match request.work {
-                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.owed.push(*report),
+                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.carry_over.push(*report),
                 Work::Command(_) | Work::Measure => send_reply(request.reply, Err(failure(false))),
                 Work::EndWait { number, lost } => {
                     let Some((id, one)) = self.waiters.remove(number) else {
@@ -208,9 +208,9 @@ impl Engine {
                     };
                     // The commit that failed may have granted it, and nobody was told of that.
                     let activity_seq = self.activity_seqs.get(&id).copied().unwrap_or_default();
-                    self.owed.push(Command::Undelivered { id, activity_seq, made: one.made });
+                    self.carry_over.push(Command::Undelivered { id, activity_seq, made: one.made });
                     if lost && !one.made && !self.waiters.waits(id) {
-                        self.owed.push(Command::EndWait { id, lost });
+                        self.carry_over.push(Command::EndWait { id, lost });
                     }
                     send_reply(Some(one.reply), Err(failure(true)));
                 }
@@ -227,7 +227,7 @@ impl Engine {
                 && view.ended().is_none()
                 && (reply.delivery == DeliveryKind::Made || (reply.delivery == DeliveryKind::Ticket && view.claimed))
             {
-                self.owed.push(Command::Undelivered {
+                self.carry_over.push(Command::Undelivered {
                     id: view.ticket.id,
                     activity_seq: view.activity_seq,
                     made: reply.delivery == DeliveryKind::Made,

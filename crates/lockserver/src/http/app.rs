@@ -224,7 +224,7 @@ impl Presence for Connection {
 
 /// Has the engine's receipt hear what became of the response.
 pub(super) fn attach<B>(response: &mut Response<B>, receipt: Arc<Receipt>) {
-    connection::attach(response, connection::Receipt::new(move |delivery| receipt.settle(delivery)));
+    connection::attach(response, connection::Receipt::new(move |delivery| receipt.resolve(delivery)));
 }
 
 /// Has the response, which says that a ticket is held, replaced by another one if the ticket has ended when it would be

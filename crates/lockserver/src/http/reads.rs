@@ -210,7 +210,7 @@ struct Turn {
 
 impl Turn {
     /// Gives back what the answer does not need.
-    fn settle(&mut self, bytes: usize) {
+    fn release_rest(&mut self, bytes: usize) {
         for permit in [&mut self.own, &mut self.all] {
             let spare = permit.num_permits().saturating_sub(units(bytes) as usize);
             drop(permit.split(spare));
@@ -223,8 +223,8 @@ impl Turn {
 struct Held(Arc<Mutex<Turn>>);
 
 impl Held {
-    fn settle(&self, bytes: usize) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).settle(bytes);
+    fn release_rest(&self, bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).release_rest(bytes);
     }
 }
 
@@ -251,7 +251,7 @@ pub(super) async fn hold(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let Some(held) = response.extensions_mut().remove::<Held>() else { return response };
     if let Some(length) = response.body().size_hint().exact() {
-        held.settle(usize::try_from(length).unwrap_or(usize::MAX));
+        held.release_rest(usize::try_from(length).unwrap_or(usize::MAX));
     }
     response.map(|inner| Body::new(Pieces { inner, rest: Bytes::new(), _held: held }))
 }
@@ -367,7 +367,7 @@ mod tests {
         assert!(large("192.0.2.2").await.is_some(), "others are not held up");
         // What an answer does not need is free at once, and the rest once its body is gone.
         let held = unread.pop().unwrap();
-        held.settle(1000);
+        held.release_rest(1000);
         assert!(large("192.0.2.1").await.is_none());
         unread.pop();
         assert!(large("192.0.2.1").await.is_some());

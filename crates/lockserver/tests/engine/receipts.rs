@@ -39,7 +39,7 @@ fn an_answer_that_may_have_been_read_counts_as_told() {
         let mut rig = Rig::new(1);
         for (number, new) in [(1, acquire(1, IfBusy::Refuse)), (2, named(2, IfBusy::Refuse, "r"))] {
             let answer = rig.ask(Command::Acquire(new));
-            answer.as_ref().unwrap().receipt.as_ref().unwrap().settle(delivery);
+            answer.as_ref().unwrap().receipt.as_ref().unwrap().resolve(delivery);
             drop(answer);
             rig.step(1);
             let lost = if number == 1 { None } else { Some(State::Granted) };
@@ -51,7 +51,7 @@ fn an_answer_that_may_have_been_read_counts_as_told() {
         let queued = rig.ask(Command::Acquire(lock_core::NewTicket { claim: false, ..acquire(3, IfBusy::Queue) }));
         confirm(&queued);
         let claimed = rig.ask(get(3, true, false));
-        claimed.as_ref().unwrap().receipt.as_ref().unwrap().settle(delivery);
+        claimed.as_ref().unwrap().receipt.as_ref().unwrap().resolve(delivery);
         drop(claimed);
         rig.step(1);
         assert_eq!(rig.state(3), Some(if told { State::Held } else { State::Granted }), "{delivery:?}");
@@ -118,7 +118,7 @@ fn who_was_told_that_it_queues_was_not_told_of_the_grant_in_the_same_step() {
     rig.step(1);
     let read = now(&mut read).unwrap();
     if let Some(receipt) = &read.receipt {
-        receipt.settle(Delivery::Delivered);
+        receipt.resolve(Delivery::Delivered);
     }
     assert!(ticket(&waited(&mut wait).unwrap()).is_held());
     drop((wait, read));

@@ -142,7 +142,7 @@ pub(crate) fn ticket(answer: &Answer) -> &TicketView {
 
 pub(crate) fn confirm(answer: &Answer) {
     let receipt = answer.as_ref().unwrap().receipt.as_ref();
-    receipt.expect("this answer has a receipt").settle(Delivery::Delivered);
+    receipt.expect("this answer has a receipt").resolve(Delivery::Delivered);
 }
 
 pub(crate) fn unknown(answer: &Answer) -> bool {

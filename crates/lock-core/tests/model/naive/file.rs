@@ -67,7 +67,7 @@ impl Naive {
         lock.rec.template = None;
         lock.idle_until = None;
         lock.rec.retiring = true;
-        self.settle(name);
+        self.reap_if_idle(name);
     }
 
     pub(super) fn follow(&mut self, name: &LockName, file: FileValues, template: Option<&TemplateRecord>) {

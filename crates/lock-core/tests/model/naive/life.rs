@@ -84,7 +84,7 @@ impl Naive {
         record.rec.ended_at = Some(wall);
         record.until = None;
         self.grant(&ticket.lock);
-        self.settle(&ticket.lock);
+        self.reap_if_idle(&ticket.lock);
     }
 
     pub(crate) fn lapse(&mut self, id: TicketId) {
@@ -215,6 +215,6 @@ impl Naive {
             self.withholdings.iter().position(|withholding| withholding.number == number).expect("withheld permits");
         let lock = self.withholdings.remove(at).lock;
         self.grant(&lock);
-        self.settle(&lock);
+        self.reap_if_idle(&lock);
     }
 }

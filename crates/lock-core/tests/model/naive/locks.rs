@@ -37,7 +37,7 @@ impl Naive {
         };
         self.locks.push(Lock { rec, idle_until: None });
         self.place_names(name, &Capacity::Size(1));
-        self.settle(name);
+        self.reap_if_idle(name);
     }
 
     /// Rule 11: a name keeps its slot, also one that is out; a new one gets the lowest that has none.
@@ -75,7 +75,7 @@ impl Naive {
         self.live_of(name).is_empty() && self.withholdings_of(name).is_empty()
     }
 
-    pub(crate) fn settle(&mut self, name: &LockName) {
+    pub(crate) fn reap_if_idle(&mut self, name: &LockName) {
         if !self.has_lock(name) || !self.idle(name) {
             return;
         }
@@ -116,7 +116,7 @@ impl Naive {
     pub(crate) fn resume(&mut self, name: &LockName) {
         self.lock(name).rec.pause = None;
         self.grant(name);
-        self.settle(name);
+        self.reap_if_idle(name);
     }
 
     pub(super) fn set(&mut self, name: &LockName, settings: Settings) {
@@ -129,7 +129,7 @@ impl Naive {
         }
         self.end_oversized(name);
         self.grant(name);
-        self.settle(name);
+        self.reap_if_idle(name);
     }
 
     /// A lease that was endless begins, one that has become endless stops; others run on as they were told.

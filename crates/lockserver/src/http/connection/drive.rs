@@ -231,7 +231,7 @@ impl Keeper {
             let limits = Limits { header_time: self.header_time(), ..self.limits };
             let (deadline, look) = self.link.flow(|flow| (flow.deadline(&limits), flow.next_look()));
             if look.is_some_and(|at| at <= now) {
-                self.link.settle();
+                self.link.poll_acks();
                 continue;
             }
             if let Some((at, why)) = deadline
@@ -316,7 +316,7 @@ async fn linger(link: &Arc<Link>, limits: &Limits) -> bool {
         }
         let now = Instant::now();
         if link.flow(|flow| flow.next_look()).is_some_and(|at| at <= now) {
-            link.settle();
+            link.poll_acks();
         }
         let (settled, deadline, look) = link.flow(|flow| (flow.is_settled(), flow.deadline(limits), flow.next_look()));
         if settled && (!listening || now >= end) {

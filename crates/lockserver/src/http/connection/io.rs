@@ -51,7 +51,7 @@ impl AsyncRead for Socket {
                 Ok(_) => {
                     // What came brought acknowledgements along: who waits for one hears of it before the next request.
                     if !link.flow(|flow| flow.is_settled()) {
-                        link.settle();
+                        link.poll_acks();
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -92,7 +92,7 @@ impl AsyncWrite for Socket {
 /// Everything that was written to it is in the kernel's hands: so is whatever answer had ended before.
 fn flushed(link: &Arc<Link>) {
     if link.flow(|flow| flow.flushed(Instant::now())) {
-        link.settle();
+        link.poll_acks();
     }
 }
 

@@ -60,7 +60,7 @@ impl Link {
     }
 
     /// Asks the kernel how far everything has come, and tells the receipts that know their outcome by it.
-    pub(super) fn settle(&self) {
+    pub(super) fn poll_acks(&self) {
         let wire = self.wire();
         tell(self.flow(|flow| flow.looked(wire, Instant::now())));
     }
@@ -119,6 +119,6 @@ impl Link {
 /// Tells receipts their outcome.
 pub(super) fn tell(settled: Settled) {
     for (receipt, delivery) in settled {
-        receipt.settle(delivery);
+        receipt.resolve(delivery);
     }
 }

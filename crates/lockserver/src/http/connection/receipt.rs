@@ -21,7 +21,7 @@ impl Receipt {
     }
 
     /// Tells it.
-    pub(super) fn settle(mut self, delivery: Delivery) {
+    pub(super) fn resolve(mut self, delivery: Delivery) {
         if let Some(hear) = self.0.take() {
             hear(delivery);
         }

@@ -220,7 +220,7 @@ impl Store for SqliteStore {
             checked => checked?,
         }
         let connection = self.connect()?;
-        let (mut snapshot, file) = match settle(connection).and_then(|()| decode::snapshot(connection)) {
+        let (mut snapshot, file) = match flush_wal(connection).and_then(|()| decode::snapshot(connection)) {
             Ok(read) => read,
             Err(fault) => return Err(self.failed(fault)),
         };
@@ -302,7 +302,7 @@ fn write(
 /// write-ahead log that is whole but only in the system's cache: who reads it and tells somebody, and then loses power,
 /// has told what is not so. A small commit flushes the log, and shows at once, not at the first ticket, that the file can
 /// be written. Moving the log into the database makes certain even what an earlier flush had failed to write.
-fn settle(connection: &Connection) -> Result<(), Fault> {
+fn flush_wal(connection: &Connection) -> Result<(), Fault> {
     connection.execute("UPDATE meta SET loads = loads + 1", [])?;
     // A program that reads the database keeps the log in use; then the commit above must be enough.
     checkpoint(connection)?;

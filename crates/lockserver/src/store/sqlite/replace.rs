@@ -87,7 +87,7 @@ impl SqlitePlace {
         }
         // A damaged one is kept as it is, with its log: SQLite throws a log away that fits to nothing.
         if SqliteReader::open(&self.path).is_ok() {
-            settle(&self.path);
+            checkpoint_wal(&self.path);
         }
         let kept = self.free_name(suffix)?;
         let wrong = |error: io::Error| SaveError::target(&kept, "made", &error);
@@ -123,7 +123,7 @@ impl SqlitePlace {
 }
 
 /// Moves the log of a store into its database, if that can be done: then it is one file.
-fn settle(path: &Path) {
+fn checkpoint_wal(path: &Path) {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     if let Ok(connection) = Connection::open_with_flags(path, flags) {
         // If it cannot, the log is kept beside it.

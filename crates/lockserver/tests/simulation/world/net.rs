@@ -224,7 +224,7 @@ impl World {
             let delivery = if taken { writing.delivery } else { Delivery::Unsent };
             if let Ok(told) = &writing.told {
                 if let Some(receipt) = &told.receipt {
-                    receipt.settle(delivery);
+                    receipt.resolve(delivery);
                 }
                 // Not what the engine makes of it.
                 let may_know = delivery != Delivery::Unsent;

@@ -47,7 +47,7 @@ fn receipts_are_settled_by_what_was_acknowledged_and_no_more() {
         vec![Receipt::new(hear)]
     };
     let heard = |settled: Settled| {
-        settled.into_iter().for_each(|(receipt, delivery)| receipt.settle(delivery));
+        settled.into_iter().for_each(|(receipt, delivery)| receipt.resolve(delivery));
         told.try_iter().collect::<Vec<_>>()
     };
     let wire = |acknowledged, over| Wire { sent: 200, acknowledged, over };
@@ -126,7 +126,7 @@ fn answers_of_streams_are_written_when_their_last_frame_is() {
     };
     let end = |stream| frame(0, 1, stream);
     let heard = |settled: Settled| {
-        settled.into_iter().for_each(|(receipt, delivery)| receipt.settle(delivery));
+        settled.into_iter().for_each(|(receipt, delivery)| receipt.resolve(delivery));
         told.try_iter().collect::<Vec<_>>()
     };
     let wire = |acknowledged| Wire { sent: 1000, acknowledged, over: false };
