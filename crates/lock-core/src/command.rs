@@ -407,7 +407,7 @@ pub enum Rejection {
     NameWithheld(Ms),
     /// A bound is reached.
     #[error("{what} is at its bound of {max}")]
-    Full {
+    LimitReached {
         /// Name of the bound.
         what: &'static str,
         /// The bound.
@@ -418,7 +418,7 @@ pub enum Rejection {
     Invalid(String),
     /// The lock has another revision, or exists.
     #[error("the lock has changed since: its revision is {0}")]
-    Changed(u64),
+    RevisionMismatch(u64),
     /// There is such a lock already.
     #[error("there is a lock of this name already")]
     Exists,
@@ -441,7 +441,7 @@ pub enum Rejection {
     NotAllowed,
     /// The ticket is at another stage than it was to be ended at.
     #[error("the ticket has moved on: it is {} now", .0.stage_word())]
-    Moved(Box<TicketView>),
+    StageChanged(Box<TicketView>),
 }
 
 impl Outcome {

@@ -69,7 +69,7 @@ impl Table {
 
     /// Whether a new ticket may be made; with the template if its lock must be made first.
     fn admit(&self, new: &NewTicket) -> Result<Option<Prefix>, Rejection> {
-        let full = |what, max: usize| Err(Rejection::Full { what, max: max as u64 });
+        let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
         let template = match self.locks.get(&new.lock) {
             Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
             Some(_) => None,

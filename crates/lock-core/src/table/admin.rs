@@ -30,7 +30,7 @@ impl Table {
             return Err(Rejection::NameWithheld(withheld.until - self.now()));
         }
         if self.locks.len() >= LOCKS_MAX {
-            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
+            return Err(Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         self.insert_lock(at, name, settings.clone(), false, None, None);
         Ok(self.lock_outcome(name))
@@ -259,7 +259,7 @@ impl Table {
         match (precondition, revision) {
             (Precondition::Absent, Some(_)) => Err(Rejection::Exists),
             (Precondition::Revision(_), None) => Err(Rejection::UnknownLock),
-            (Precondition::Revision(wanted), Some(is)) if wanted != is => Err(Rejection::Changed(is)),
+            (Precondition::Revision(wanted), Some(is)) if wanted != is => Err(Rejection::RevisionMismatch(is)),
             _ => Ok(()),
         }
     }

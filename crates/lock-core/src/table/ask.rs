@@ -271,7 +271,7 @@ impl Table {
         let by = QuotaOwner::of(caller.owner.as_ref(), &caller.from);
         if self.withdrawn_by.of(&by) >= OWNER_WITHDRAWN_MAX {
             let what = "cancelled request ids of a key or address";
-            return Err(Rejection::Full { what, max: OWNER_WITHDRAWN_MAX as u64 });
+            return Err(Rejection::LimitReached { what, max: OWNER_WITHDRAWN_MAX as u64 });
         }
         if self.withdrawn_by.len() >= WITHDRAWN_MAX {
             let (_, (_, oldest)) = self.withdrawn_by.makes_room(&by).expect("at its bound");
@@ -325,7 +325,7 @@ impl Table {
             return Err(Rejection::NotAllowed);
         }
         if only.is_some_and(|stage| ticket.stage() != Some(stage)) {
-            return Err(Rejection::Moved(Box::new(self.view_ticket(id))));
+            return Err(Rejection::StageChanged(Box::new(self.view_ticket(id))));
         }
         self.end(at, id, EndedAs::Revoked, Some(reason.clone()));
         Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))

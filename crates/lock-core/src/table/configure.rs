@@ -149,7 +149,7 @@ impl Table {
             return;
         }
         if self.locks.len() >= LOCKS_MAX {
-            let full = Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 };
+            let full = Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 };
             report.refused.push(format!("{name}: {full}"));
             return;
         }

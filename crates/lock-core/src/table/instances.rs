@@ -21,10 +21,10 @@ impl Table {
         }
         let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
         if self.locks.len() >= LOCKS_MAX {
-            return Err(Rejection::Full { what: "locks of the server", max: LOCKS_MAX as u64 });
+            return Err(Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
-            return Err(Rejection::Full { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
+            return Err(Rejection::LimitReached { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
         }
         Ok(prefix)
     }

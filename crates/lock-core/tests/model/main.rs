@@ -53,15 +53,15 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
             Rejection::TooManyPermits { .. } => "too many permits".into(),
             Rejection::Retiring => "retiring".into(),
             Rejection::NameWithheld(_) => "name withheld".into(),
-            Rejection::Full { what, .. } => format!("full {what}"),
+            Rejection::LimitReached { what, .. } => format!("full {what}"),
             Rejection::Invalid(_) => "invalid".into(),
-            Rejection::Changed(_) => "changed".into(),
+            Rejection::RevisionMismatch(_) => "changed".into(),
             Rejection::Exists => "exists".into(),
             Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
             Rejection::NotAHolder => "not a holder".into(),
             Rejection::OutOfReach(_) => "out of reach".into(),
             Rejection::NotAllowed => "not allowed".into(),
-            Rejection::Moved(_) => "moved".into(),
+            Rejection::StageChanged(_) => "moved".into(),
         },
     }
 }

@@ -91,7 +91,7 @@ impl Crowd {
 }
 
 fn full(what: &'static str, max: usize) -> Rejection {
-    Rejection::Full { what, max: max as u64 }
+    Rejection::LimitReached { what, max: max as u64 }
 }
 
 #[test]

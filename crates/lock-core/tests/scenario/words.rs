@@ -118,14 +118,14 @@ fn rejection(why: &Rejection) -> String {
         Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
         Rejection::Retiring => "retiring".to_owned(),
         Rejection::NameWithheld(time) => format!("name withheld for {}", seconds(*time)),
-        Rejection::Full { what, max } => format!("{what} {max}"),
+        Rejection::LimitReached { what, max } => format!("{what} {max}"),
         Rejection::Invalid(_) => "invalid".to_owned(),
-        Rejection::Changed(_) => "changed since".to_owned(),
+        Rejection::RevisionMismatch(_) => "changed since".to_owned(),
         Rejection::Exists => "exists".to_owned(),
         Rejection::WouldEnd { tickets, .. } => format!("would end {tickets}"),
         Rejection::NotAHolder => "not a holder".to_owned(),
         Rejection::OutOfReach(_) => "out of reach".to_owned(),
         Rejection::NotAllowed => "not allowed".to_owned(),
-        Rejection::Moved(view) => format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str)),
+        Rejection::StageChanged(view) => format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str)),
     }
 }

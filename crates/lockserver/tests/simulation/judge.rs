@@ -284,7 +284,7 @@ impl Judge {
             Err(EngineError::Unavailable { .. } | EngineError::Overloaded | EngineError::ShuttingDown) => {
                 absent(&self.durable)
             }
-            Err(EngineError::Rejected(Rejection::Moved(view))) => {
+            Err(EngineError::Rejected(Rejection::StageChanged(view))) => {
                 self.trace.count("tickets that had moved on when they were to be ended");
                 self.tells_the_durable(view);
                 assert!(view.ended().is_none(), "{command:?}");

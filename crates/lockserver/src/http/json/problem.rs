@@ -94,9 +94,9 @@ impl Refusal {
             Rejection::NameWithheld(ms) => {
                 Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameWithheld) }
             }
-            Rejection::Full { .. } => simple(ErrorCode::LimitReached),
+            Rejection::LimitReached { .. } => simple(ErrorCode::LimitReached),
             Rejection::Invalid(_) => simple(ErrorCode::Invalid),
-            Rejection::Changed(_) => simple(ErrorCode::LockChanged),
+            Rejection::RevisionMismatch(_) => simple(ErrorCode::LockChanged),
             Rejection::Exists => simple(ErrorCode::LockExists),
             Rejection::WouldEnd { tickets, some } => {
                 let mut refusal = simple(ErrorCode::WouldEndTickets);
@@ -106,7 +106,7 @@ impl Refusal {
             }
             Rejection::NotAHolder => simple(ErrorCode::NotAHolder),
             // Only who may end it gets this far, and who may end a ticket may see it.
-            Rejection::Moved(ticket) => {
+            Rejection::StageChanged(ticket) => {
                 let mut refusal = simple(ErrorCode::TicketChanged);
                 refusal.problem.tickets = vec![view::ticket(&ticket, false)];
                 refusal

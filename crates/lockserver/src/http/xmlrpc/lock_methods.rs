@@ -66,7 +66,7 @@ impl Call<'_> {
             match self.told(answer) {
                 Ok(_) => return pair(true, Value::String(Uuid::from_u128(id.0).to_string())),
                 Err(EngineError::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
-                Err(EngineError::Rejected(Rejection::Full { .. })) | Err(EngineError::ShuttingDown) => {
+                Err(EngineError::Rejected(Rejection::LimitReached { .. })) | Err(EngineError::ShuttingDown) => {
                     return refused(BUSY);
                 }
                 Err(EngineError::Rejected(why)) => return refused(&why.to_string()),
