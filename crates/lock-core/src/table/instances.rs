@@ -24,7 +24,10 @@ impl Table {
             return Err(Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
-            return Err(Rejection::LimitReached { what: "instances of a template", max: TEMPLATE_INSTANCES_MAX as u64 });
+            return Err(Rejection::LimitReached {
+                what: "instances of a template",
+                max: TEMPLATE_INSTANCES_MAX as u64,
+            });
         }
         Ok(prefix)
     }

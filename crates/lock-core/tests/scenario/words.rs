@@ -126,6 +126,8 @@ fn rejection(why: &Rejection) -> String {
         Rejection::NotAHolder => "not a holder".to_owned(),
         Rejection::OutOfReach(_) => "out of reach".to_owned(),
         Rejection::NotAllowed => "not allowed".to_owned(),
-        Rejection::StageChanged(view) => format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str)),
+        Rejection::StageChanged(view) => {
+            format!("moved, {}", view.ticket.stage().map_or("ended?", lock_core::Stage::as_str))
+        }
     }
 }

@@ -48,7 +48,9 @@ pub(crate) async fn obtain(
             Err(failure) => {
                 drop(taken);
                 // Where nobody answers, nobody will be told in time either.
-                client.drain_background(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN }).await;
+                client
+                    .drain_background(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN })
+                    .await;
                 return Err(failure);
             }
         }

@@ -14,6 +14,15 @@ pub use secret::{Digest, SECRET_PREFIX, Secret, SecretError};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// A request that may not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// A key would help: 401. Otherwise 403.
+    pub unauthorized: bool,
+    /// Why, and what to do.
+    pub text: String,
+}
+
 /// All keys of a server, and what is allowed without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {

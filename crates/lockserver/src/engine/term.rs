@@ -200,7 +200,9 @@ impl Engine {
             |may_have_taken_effect| EngineError::Unavailable { reason: pending.reason.clone(), may_have_taken_effect };
         for request in batch {
             match request.work {
-                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.carry_over.push(*report),
+                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => {
+                    self.carry_over.push(*report)
+                }
                 Work::Command(_) | Work::Measure => send_reply(request.reply, Err(failure(false))),
                 Work::EndWait { number, lost } => {
                     let Some((id, one)) = self.waiters.remove(number) else {

@@ -1,9 +1,10 @@
 //! What every handler is given.
 
-use super::auth::{AuthSettings, Denied, Failures, Refusals, Who};
+use super::auth::{AuthSettings, Failures, Refusals, Who};
 use super::connection::{self, Connection, Held, Holder};
 use super::reads::Reads;
 use super::service::Service;
+use crate::access::Denied;
 use crate::access::{Patterns, Right};
 use crate::engine::{Handle, Presence, Receipt, Standing};
 use axum::body::Body;

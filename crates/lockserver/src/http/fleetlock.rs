@@ -4,11 +4,11 @@
 //! keeps its slot until somebody ends it. The only client there is takes any 2xx for a grant, so nothing else gets one.
 
 use super::app::App;
-use super::auth::{self, Denied, RefusedBecause, Who};
+use super::auth::{self, Who};
 use super::body;
 use super::holder::{self, Taken};
-use super::routes::Protocol;
-use crate::access::Right;
+use super::routes::Refuse;
+use crate::access::{Denied, Right};
 use crate::engine::EngineError;
 use axum::Json;
 use axum::body::Body;
@@ -43,16 +43,17 @@ fn refuse(status: StatusCode, kind: &'static str, value: impl Into<String>) -> R
     (status, Json(Refusal { kind, value: value.into() })).into_response()
 }
 
+/// Refuses with `kind` and `value`.
+pub(super) const REFUSE: Refuse = Refuse { denied, ..auth::PLAIN };
+
 /// The sender may not do this.
-pub(super) fn denied(Denied { unauthorized, text }: Denied) -> Response {
-    let because = RefusedBecause(text.clone());
-    let mut response = if unauthorized {
-        refuse(StatusCode::UNAUTHORIZED, "unauthorized", text)
+fn denied(denied: Denied) -> Response {
+    let response = if denied.unauthorized {
+        refuse(StatusCode::UNAUTHORIZED, "unauthorized", denied.text.clone())
     } else {
-        refuse(StatusCode::FORBIDDEN, "not_allowed", text)
+        refuse(StatusCode::FORBIDDEN, "not_allowed", denied.text.clone())
     };
-    response.extensions_mut().insert(because);
-    response
+    auth::refused(response, &denied, auth::BASIC)
 }
 
 fn failed(failure: EngineError) -> Response {
@@ -86,7 +87,7 @@ async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockNa
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     match LockName::new(&format!("{prefix}{group}")) {
         Ok(lock) if !group.is_empty() && group.chars().all(fine) => {
-            who.may(Right::Use, &lock).map_err(|denied| auth::refusal(Protocol::FleetLock, denied))?;
+            who.may(Right::Use, &lock).map_err(denied)?;
             Ok((lock, id))
         }
         _ => Err(bad("invalid_group", "a group has letters, digits, dots and hyphens".to_owned())),

@@ -270,7 +270,11 @@ fn refusal(why: Refused, path: &str) -> Response {
         Refused::Gone => (StatusCode::SERVICE_UNAVAILABLE, "the client has gone".to_owned()),
     };
     if path.starts_with("/v1") {
-        return if status == StatusCode::TOO_MANY_REQUESTS { json::too_many(&text) } else { json::overloaded(&text) };
+        return if status == StatusCode::TOO_MANY_REQUESTS {
+            (json::REFUSE.too_many)(&text)
+        } else {
+            json::overloaded(&text)
+        };
     }
     let headers = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (status, headers, text + "\n").into_response()

@@ -1,10 +1,12 @@
 //! Routes, each with what it takes to call it: none can be added without saying so.
 
 use super::app::App;
-use crate::access::Right;
+use crate::access::{Denied, Right};
 use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::Response;
 use axum::routing::{MethodFilter, any, on};
 use std::collections::HashMap;
 
@@ -19,7 +21,7 @@ pub enum Need {
     Right(Right),
 }
 
-/// The protocol of a route: it decides in which words the route refuses.
+/// The protocol of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A problem of RFC 9457.
@@ -34,8 +36,19 @@ pub enum Protocol {
     XmlRpc,
 }
 
+/// How a protocol refuses. It is registered with the routes, so that the gate before them knows no protocol.
+#[derive(Debug)]
+pub(super) struct Refuse {
+    /// Answers a request that may not be.
+    pub(super) denied: fn(Denied) -> Response,
+    /// Answers a request after too many wrong keys.
+    pub(super) too_many: fn(&str) -> Response,
+    /// Answers a person at a browser instead of `denied`; `None` for everybody else.
+    pub(super) sign_in: fn(&Denied, &Parts) -> Option<Response>,
+}
+
 /// One route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     /// `None` for any method.
     pub method: Option<Method>,
@@ -45,6 +58,8 @@ pub struct Entry {
     pub need: Need,
     /// Its protocol.
     pub protocol: Protocol,
+    /// How that refuses.
+    pub(super) refuse: &'static Refuse,
 }
 
 /// Routes in the making.
@@ -52,12 +67,13 @@ pub(super) struct Routes {
     router: Router<App>,
     entries: Vec<Entry>,
     protocol: Protocol,
+    refuse: &'static Refuse,
 }
 
 impl Routes {
     /// None yet; those to come refuse like this.
-    pub(super) fn of(protocol: Protocol) -> Self {
-        Self { router: Router::new(), entries: Vec::new(), protocol }
+    pub(super) fn of(protocol: Protocol, refuse: &'static Refuse) -> Self {
+        Self { router: Router::new(), entries: Vec::new(), protocol, refuse }
     }
 
     fn on<H, T>(mut self, method: Method, path: &'static str, need: Need, handler: H) -> Self
@@ -67,8 +83,12 @@ impl Routes {
     {
         let filter = MethodFilter::try_from(method.clone()).expect("a method that the router knows");
         self.router = self.router.route(path, on(filter, handler));
-        self.entries.push(Entry { method: Some(method), path, need, protocol: self.protocol });
+        self.add(Some(method), path, need);
         self
+    }
+
+    fn add(&mut self, method: Option<Method>, path: &'static str, need: Need) {
+        self.entries.push(Entry { method, path, need, protocol: self.protocol, refuse: self.refuse });
     }
 
     pub(super) fn get<H: Handler<T, App>, T: 'static>(self, path: &'static str, need: Need, handler: H) -> Self {
@@ -94,7 +114,7 @@ impl Routes {
     /// For every method, also those that no router knows.
     pub(super) fn any<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, need: Need, handler: H) -> Self {
         self.router = self.router.route(path, any(handler));
-        self.entries.push(Entry { method: None, path, need, protocol: self.protocol });
+        self.add(None, path, need);
         self
     }
 
@@ -115,34 +135,38 @@ impl Routes {
         self.entries
     }
 
-    /// The router, and what its routes need.
-    pub(super) fn finish(self) -> (Router<App>, Table) {
-        (self.router, Table::new(self.entries))
+    /// The router, and what its routes need. `beside` refuses for a path that is none of them.
+    pub(super) fn finish(self, beside: fn(&str) -> &'static Refuse) -> (Router<App>, Table) {
+        (self.router, Table::new(self.entries, beside))
     }
 }
 
 /// What each route needs.
 #[derive(Debug, Clone)]
-pub(super) struct Table(HashMap<&'static str, Vec<Entry>>);
+pub(super) struct Table {
+    entries: HashMap<&'static str, Vec<Entry>>,
+    beside: fn(&str) -> &'static Refuse,
+}
 
 impl Table {
-    fn new(entries: Vec<Entry>) -> Self {
+    fn new(entries: Vec<Entry>, beside: fn(&str) -> &'static Refuse) -> Self {
         let mut table: HashMap<&'static str, Vec<Entry>> = HashMap::new();
         for entry in entries {
             table.entry(entry.path).or_default().push(entry);
         }
-        Self(table)
+        Self { entries: table, beside }
     }
 
     /// The route of that path for that method.
     pub(super) fn find(&self, path: &str, method: &Method) -> Option<&Entry> {
         // A handler of GET answers HEAD as well.
         let method = if *method == Method::HEAD { &Method::GET } else { method };
-        self.0.get(path)?.iter().find(|entry| entry.method.as_ref().is_none_or(|one| one == method))
+        self.entries.get(path)?.iter().find(|entry| entry.method.as_ref().is_none_or(|one| one == method))
     }
 
-    /// Some route of that path, for its way to refuse.
-    pub(super) fn any_of(&self, path: &str) -> Option<&Entry> {
-        self.0.get(path)?.first()
+    /// The protocol of a path, for its way to refuse: that of some route of it, whatever the method.
+    pub(super) fn protocol(&self, route: &str, path: &str) -> (Option<Protocol>, &'static Refuse) {
+        let some = self.entries.get(route).and_then(|entries| entries.first());
+        some.map_or_else(|| (None, (self.beside)(path)), |entry| (Some(entry.protocol), entry.refuse))
     }
 }

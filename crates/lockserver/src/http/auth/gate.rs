@@ -2,15 +2,14 @@
 
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
-use super::super::routes::{Entry, Need, Protocol, Table};
-use super::super::{json, page, path};
+use super::super::path;
+use super::super::routes::{Entry, Need, Protocol, Refuse, Table};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
 use super::record::{Note, RefusedBecause};
-use super::refusal::{plain, refusal};
-use super::{AuthSettings, Denied, Who};
-use crate::access::Right;
+use super::{AuthSettings, PLAIN, Who};
+use crate::access::{Denied, Right};
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
 use axum::http::request::Parts;
@@ -70,8 +69,10 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
     let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("");
     let entry = gate.table.find(route, &parts.method);
-    let beside = if parts.uri.path().starts_with("/v1") { Protocol::Json } else { Protocol::Plain };
-    let protocol = entry.or_else(|| gate.table.any_of(route)).map_or(beside, |entry| entry.protocol);
+    let (protocol, refuse) = match entry {
+        Some(entry) => (Some(entry.protocol), entry.refuse),
+        None => gate.table.protocol(route, parts.uri.path()),
+    };
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
     let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
         Peer::Local { .. } => (None, Arc::from(connection.peer().name()), false),
@@ -86,25 +87,22 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
 
     if address.is_some() {
         // No browser speaks XML-RPC by itself: what one sends is refused before it is read.
-        let words = if protocol == Protocol::XmlRpc { Protocol::Plain } else { protocol };
-        let foreign = |text: String| Box::new(refusal(words, Denied { unauthorized: false, text }));
+        let denied = if protocol == Some(Protocol::XmlRpc) { PLAIN.denied } else { refuse.denied };
+        let foreign = |text: String| Box::new(denied(Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
-        let opens_page = matches!(protocol, Protocol::Page | Protocol::Plain) && entry.is_some();
+        let opens_page = entry.is_some_and(|entry| matches!(entry.protocol, Protocol::Page | Protocol::Plain));
         let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
         if checked.map_err(foreign)? == Origin::Allowed && parts.method == Method::OPTIONS {
             return Err(Box::new(preflight()));
         }
     }
-    let who = identify(gate, &settings, &connection, address, from, &parts.headers, protocol).await?;
+    let who = identify(gate, &settings, &connection, address, from, &parts.headers, refuse).await?;
     note.by(&who);
     if let Some(entry) = entry {
         authorize(&who, entry, &parts).map_err(|denied| {
             tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
             // A browser that is asked by `WWW-Authenticate: Basic` asks its user over the page, which asks better.
-            Box::new(match protocol {
-                Protocol::Page if page::is_browser(&parts.headers) => page::sign_in(&denied, &parts.uri),
-                _ => refusal(protocol, denied),
-            })
+            Box::new((refuse.sign_in)(&denied, &parts).unwrap_or_else(|| (refuse.denied)(denied)))
         })?;
     }
     if entry.is_some_and(|entry| entry.need != Need::Nothing) {
@@ -136,7 +134,7 @@ async fn identify(
     address: Option<IpAddr>,
     from: Arc<str>,
     headers: &HeaderMap,
-    protocol: Protocol,
+    refuse: &Refuse,
 ) -> Result<Who, Refused> {
     let Some(address) = address else { return Ok(Who::local(from)) };
     let access = &settings.access;
@@ -157,28 +155,24 @@ async fn identify(
     };
     match key {
         Some(key) => Ok(Who::with_key(key, from)),
-        None => Err(Box::new(wrong_key(gate, address, protocol).await)),
+        None => Err(Box::new(wrong_key(gate, address, refuse).await)),
     }
 }
 
-async fn wrong_key(gate: &Gate, address: IpAddr, protocol: Protocol) -> Response {
+async fn wrong_key(gate: &Gate, address: IpAddr, refuse: &Refuse) -> Response {
     let text =
         "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
     gate.app.engine.metrics().http.wrong_keys.increment();
     match gate.app.failures.note(address) {
         Pace::AtOnce => {
             tracing::warn!("a wrong key was sent from {address}");
-            refusal(protocol, Denied { unauthorized: true, text: text.to_owned() })
+            (refuse.denied)(Denied { unauthorized: true, text: text.to_owned() })
         }
         Pace::Slowed => {
             let mut response = if gate.app.failures.keep_back(address).await {
-                refusal(protocol, Denied { unauthorized: true, text: text.to_owned() })
+                (refuse.denied)(Denied { unauthorized: true, text: text.to_owned() })
             } else {
-                let text_now = "too many wrong keys were sent";
-                let mut response = match protocol {
-                    Protocol::Json => json::too_many(text_now),
-                    _ => plain(StatusCode::TOO_MANY_REQUESTS, text_now),
-                };
+                let mut response = (refuse.too_many)("too many wrong keys were sent");
                 response.extensions_mut().insert(RefusedBecause(text.to_owned()));
                 response
             };

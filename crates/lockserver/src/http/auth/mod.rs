@@ -1,7 +1,7 @@
 //! Who sends a request, and whether it may: the gate that every request passes before its handler.
 //!
 //! `gate` is the order of the checks; `origin` keeps pages of other sites away, `credentials` reads what a client says of
-//! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` says no in the words of each protocol, `record` tells the
+//! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` completes what a protocol says of it, `record` tells the
 //! audit log.
 
 mod credentials;
@@ -15,8 +15,8 @@ mod who;
 pub(super) use failures::Failures;
 pub(super) use gate::{Gate, pass};
 pub(super) use record::{Refusals, RefusedBecause, note_change};
-pub(super) use refusal::refusal;
-pub(super) use who::{Denied, Who};
+pub(super) use refusal::{BASIC, BEARER, PLAIN, plain_denied, refused};
+pub(super) use who::Who;
 
 use crate::access::Access;
 use ipnet::IpNet;

@@ -1,38 +1,37 @@
-//! No, in the words of each protocol.
+//! What every refusal has, whatever the words of its protocol; and refusals in plain words.
 
-use super::super::routes::Protocol;
-use super::super::{fleetlock, json, xmlrpc};
+use super::super::routes::Refuse;
 use super::record::RefusedBecause;
-use super::who::Denied;
+use crate::access::Denied;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// How a client may say who it is. JSON's clients are not told of Basic: a browser would ask its user, over the page that
 /// asks already.
-const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
-const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"lockserver\", charset=\"UTF-8\"");
+pub(in crate::http) const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
+pub(in crate::http) const BASIC: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"lockserver\", charset=\"UTF-8\"");
 
-/// The refusal in the words of this protocol.
-pub(in crate::http) fn refusal(protocol: Protocol, denied: Denied) -> Response {
-    let (unauthorized, because) = (denied.unauthorized, RefusedBecause(denied.text.clone()));
-    let mut response = match protocol {
-        Protocol::Json => json::denied(denied),
-        Protocol::FleetLock => fleetlock::denied(denied),
-        Protocol::XmlRpc if !unauthorized => xmlrpc::denied(&denied),
-        Protocol::XmlRpc | Protocol::Page | Protocol::Plain => {
-            plain(if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN }, &denied.text)
-        }
-    };
-    if unauthorized {
-        let challenge = if protocol == Protocol::Json { BEARER } else { BASIC };
+/// Refuses with a line of text.
+pub(in crate::http) const PLAIN: Refuse =
+    Refuse { denied: plain_denied, too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text), sign_in: |_, _| None };
+
+/// Completes the answer to a request that was denied: how to say who one is, and the reason for the audit log.
+pub(in crate::http) fn refused(mut response: Response, denied: &Denied, challenge: HeaderValue) -> Response {
+    if denied.unauthorized {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    response.extensions_mut().insert(because);
+    response.extensions_mut().insert(RefusedBecause(denied.text.clone()));
     response
 }
 
-/// A refusal that is the same for every protocol: the request comes from where it must not, or too often.
-pub(super) fn plain(status: StatusCode, text: &str) -> Response {
+/// A line of text for a request that was denied.
+pub(in crate::http) fn plain_denied(denied: Denied) -> Response {
+    let status = if denied.unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
+    refused(plain(status, &denied.text), &denied, BASIC)
+}
+
+fn plain(status: StatusCode, text: &str) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, format!("{text}\n")).into_response()
 }

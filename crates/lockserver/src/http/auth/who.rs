@@ -1,6 +1,6 @@
 //! Who sends a request, as far as the server knows, and what that allows.
 
-use crate::access::{Access, Grants, Key, Right};
+use crate::access::{Access, Denied, Grants, Key, Right};
 use crate::metrics::Label;
 use lock_api::You;
 use lock_core::{Caller, LockName, Target, TicketRecord};
@@ -28,15 +28,6 @@ enum Standing {
     Anonymous,
     /// There are no keys; administrators use this Unix socket.
     Open { socket: Arc<Path> },
-}
-
-/// A request that may not be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::http) struct Denied {
-    /// A key would help: 401. Otherwise 403.
-    pub(in crate::http) unauthorized: bool,
-    /// Why, and what to do.
-    pub(in crate::http) text: String,
 }
 
 impl Who {

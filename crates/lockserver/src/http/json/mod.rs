@@ -17,8 +17,8 @@ mod ticket;
 mod view;
 
 use super::app::Place;
-use super::auth::Denied;
-use super::routes::{Need, Protocol, Routes};
+use super::auth;
+use super::routes::{Need, Protocol, Refuse, Routes};
 use super::shrink;
 use crate::access::Right::{Admin, Observe, Use};
 use asked::Asked;
@@ -35,7 +35,7 @@ pub(super) use view::{expected_wait, now_ms, time_left};
 /// The routes of this API.
 pub(super) fn routes() -> Routes {
     let (observe, r#use, admin) = (Need::Right(Observe), Need::Right(Use), Need::Right(Admin));
-    Routes::of(Protocol::Json)
+    Routes::of(Protocol::Json, &REFUSE)
         .get(routes::LOCKS, observe, lock::list)
         .get(routes::LOCK, observe, lock::get)
         .put(routes::LOCK, admin, change::put)
@@ -63,19 +63,16 @@ pub(super) fn routes() -> Routes {
         })
 }
 
-/// The caller comes too often.
-pub(super) fn too_many(text: &str) -> Response {
-    Refusal::new(ErrorCode::LimitReached, text).into_response()
-}
+/// Refuses with a problem of RFC 9457.
+pub(super) const REFUSE: Refuse = Refuse {
+    denied: |denied| auth::refused(Refusal::from(denied.clone()).into_response(), &denied, auth::BEARER),
+    too_many: |text| Refusal::new(ErrorCode::LimitReached, text).into_response(),
+    sign_in: |_, _| None,
+};
 
 /// There is too much to do.
 pub(super) fn overloaded(text: &str) -> Response {
     Refusal::new(ErrorCode::Overloaded, text).into_response()
-}
-
-/// The caller may not do this.
-pub(super) fn denied(denied: Denied) -> Response {
-    Refusal::from(denied).into_response()
 }
 
 /// The description as JSON, made once.

@@ -1,7 +1,8 @@
 //! Refusals as RFC 9457 has them.
 
-use super::super::auth::{Denied, RefusedBecause};
+use super::super::auth::RefusedBecause;
 use super::view;
+use crate::access::Denied;
 use crate::engine::EngineError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -10,9 +10,11 @@ mod why;
 mod words;
 
 use super::app::App;
-use super::auth::{Denied, Who};
+use super::auth::{self, Who};
 use super::connection::Connection;
+use super::routes::Refuse;
 use super::{path, shrink};
+use crate::access::Denied;
 use crate::engine::EngineError;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -26,8 +28,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
 );
-/// How a browser may say who it is: not by Basic, for which it would ask its user itself.
-const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lockserver\"");
 
 /// `GET /`: a document of the first locks, or of those after `?after=`; the text of all of them, as long as it is no longer than
 /// it may be.
@@ -136,12 +136,19 @@ fn unavailable(app: &App, wanted: Wanted, failure: &EngineError) -> Response {
     }
 }
 
-/// What a browser is shown that may not look: the page without any data, whose script asks for a key.
-pub(super) fn sign_in(denied: &Denied, uri: &Uri) -> Response {
+/// Refuses with a line of text, and a browser with the page, which asks for a key.
+pub(super) const REFUSE: Refuse = Refuse {
+    sign_in: |denied, parts| (Wanted::of(&parts.headers) == Wanted::Page).then(|| sign_in(denied, &parts.uri)),
+    ..auth::PLAIN
+};
+
+/// What a browser is shown that may not look: the page without any data, whose script asks for a key. The browser is not
+/// asked by Basic, for which it would ask its user itself.
+fn sign_in(denied: &Denied, uri: &Uri) -> Response {
     let status = if denied.unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
     let mut response = page(status, html::sign_in(&denied.text, uri.path().starts_with("/locks/")));
     if denied.unauthorized {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, auth::BEARER);
     }
     response
 }
@@ -186,11 +193,6 @@ pub(super) async fn asset(Path((version, file)): Path<(String, String)>, headers
         Some(bytes) => (head, [kind, (header::CONTENT_ENCODING, "gzip")], bytes).into_response(),
         None => (head, [kind], asset.body).into_response(),
     }
-}
-
-/// Whether a person's browser asks that shows documents with styles and scripts.
-pub(super) fn is_browser(headers: &HeaderMap) -> bool {
-    Wanted::of(headers) == Wanted::Page
 }
 
 /// In which form somebody wants the page.

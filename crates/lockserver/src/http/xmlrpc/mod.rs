@@ -9,10 +9,10 @@ mod request;
 mod system_methods;
 
 use super::app::{App, attach};
-use super::auth::{self, Denied, RefusedBecause, Who};
+use super::auth::{self, RefusedBecause, Who};
 use super::connection::{Connection, Guard, guard};
-use super::routes::Protocol;
-use crate::access::Right;
+use super::routes::Refuse;
+use crate::access::{Denied, Right};
 use crate::engine::{Receipt, Standing};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -95,7 +95,7 @@ pub(super) async fn call(
             response
         }
         Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
-        Err(Refused::Denied(denied)) => auth::refusal(Protocol::XmlRpc, denied),
+        Err(Refused::Denied(denied)) => self::denied(denied),
     };
     if let Some(why) = on_its_way.refused {
         response.extensions_mut().insert(RefusedBecause(why));
@@ -107,9 +107,14 @@ pub(super) async fn call(
     response
 }
 
-/// A key that may not do this: a fault, for that will never work. (Without a key the answer is 401.)
-pub(super) fn denied(denied: &Denied) -> Response {
-    xml(codec::encode_fault(1, &denied.text))
+/// Refuses a key that may not do this with a fault, for that will never work. Without a key the answer is 401.
+pub(super) const REFUSE: Refuse = Refuse { denied, ..auth::PLAIN };
+
+fn denied(denied: Denied) -> Response {
+    if denied.unauthorized {
+        return auth::plain_denied(denied);
+    }
+    auth::refused(xml(codec::encode_fault(1, &denied.text)), &denied, auth::BASIC)
 }
 
 /// Has an answer that says that tickets are held say what is true when it is written.
