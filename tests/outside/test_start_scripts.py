@@ -3,10 +3,11 @@
 import os
 import shlex
 import shutil
+import subprocess
 
 import pytest
 
-from harness.machine import PACKAGING, SYSV, Machine, run
+from harness.machine import PACKAGING, SYSV, UNREAD, Machine, run
 from harness.paths import ROOT, binary
 
 UNITS = ["lockserver.service", "lockserver.socket"]
@@ -244,3 +245,56 @@ def test_a_fifo_in_the_place_of_the_output_holds_nobody_up(machine):
     machine.stand_in(f"rm {out}; mkfifo {out}; exec sleep 1000\n", START_TIMEOUT=2)
     assert "not ready after 2 s" in machine.script("start", code=FAILED)
     machine("test", "-p", out)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("kind", UNREAD)
+def test_words_that_nobody_can_read_cost_nothing(machine, kind):
+    def script(word, code=0):
+        machine.unread(kind, *machine.shell, "/run/script", word, code=code)
+
+    def one_server():
+        """Its pid; it serves."""
+        assert machine.servers() == [machine.pid()]
+        machine("sh", "-c", ASK)
+        return machine.pid()
+
+    script("status", code=3)
+    script("reload", code=NOT_RUNNING)
+    script("start")
+    pid = one_server()
+    for word in ("start", "status", "reload"):
+        script(word)
+        assert one_server() == pid
+    for word in ("restart", "try-restart"):
+        before = one_server()
+        script(word)
+        assert one_server() != before
+    script("frobnicate", code=USAGE)
+    pid = one_server()
+    machine("sh", "-c", "cp /run/program/lockserver.conf /run/good; echo PORT=seventy >>/run/program/lockserver.conf")
+    script("restart", code=NOT_CONFIGURED)
+    assert one_server() == pid
+    script("stop")
+    script("stop")
+    assert machine.servers() == []
+    script("start", code=NOT_CONFIGURED)
+    machine("cp", "/run/good", "/run/program/lockserver.conf")
+    script("restart")
+    one_server()
+    # What the server's own output is does not depend on the script's.
+    machine("grep", "-q", "^lockserver ready on ", "/var/log/lockserver/lockserver.out")
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"]], ids=" ".join)
+def test_a_helper_of_openrc_whose_words_nobody_reads_stops_no_start(shell, tmp_path):
+    """A stand-in for checkpath, which says what it makes."""
+    (tmp_path / "checkpath").write_text("#!/bin/sh\necho making >&2 2>/dev/null\nexit 0\n")
+    (tmp_path / "checkpath").chmod(0o755)
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    script = f"RC_SVCNAME=lockserver; . {shlex.quote(str(OPENRC))}; output_log={tmp_path}/log; : >$output_log; start_pre && : >{tmp_path}/done"
+    subprocess.run([*shell, "-c", script], stdout=writer, stderr=writer, env=env, timeout=60)
+    os.close(writer)
+    assert (tmp_path / "done").exists()

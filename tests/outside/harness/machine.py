@@ -9,6 +9,14 @@ from .paths import ROOT, binary
 PACKAGING = ROOT / "packaging"
 SYSV = PACKAGING / "sysv" / "lockserver"
 
+# What takes no word: how a shell makes it, and where its output goes then. The pipe has had a reader, who is gone before anything is
+# written.
+UNREAD = {
+    "full disk": ("", "/dev/full"),
+    "gone reader": ("rm -f /run/gone; mkfifo /run/gone; exec 3<>/run/gone 4>/run/gone 3<&-; ", "&4"),
+    "closed descriptor": ("", "&-"),
+}
+
 
 def run(*command, code=0, **options):
     """A command, judged by its exit code; what it printed."""
@@ -47,6 +55,12 @@ class Machine:
     def __call__(self, *command, code=0):
         """Run a command on it."""
         return run(*self.inside, *command, code=code, cwd="/")
+
+    def unread(self, kind, *command, descriptors=(1, 2), code=0):
+        """Run a command whose words on these descriptors nobody can read; kind is one of UNREAD. What it printed on the other one."""
+        before, where = UNREAD[kind]
+        to = " ".join(f"{descriptor}>{where}" for descriptor in descriptors)
+        return self("sh", "-c", f'{before}exec "$@" {to}', "sh", *command, code=code)
 
     def script(self, *words, code=0):
         """Run the script."""
