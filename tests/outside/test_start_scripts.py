@@ -1,6 +1,7 @@
 """What packaging/ has for init systems: the units judged by systemd, the scripts by shells and shellcheck, and the SysV script run."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -284,6 +285,71 @@ def test_words_that_nobody_can_read_cost_nothing(machine, kind):
     one_server()
     # What the server's own output is does not depend on the script's.
     machine("grep", "-q", "^lockserver ready on ", "/var/log/lockserver/lockserver.out")
+
+
+def settings_of_the_page():
+    """The names in the table of docs/start-scripts.md."""
+    table = (ROOT / "docs" / "start-scripts.md").read_text().split("| name | default | |\n")[1].split("\n\n")[0]
+    return [name for row in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.split("|")[1])]
+
+
+@pytest.mark.root
+def test_an_empty_setting_of_the_sysv_script_is_as_one_that_is_not_set(machine):
+    names = settings_of_the_page()
+    assert {"DAEMON", "STOP_TIMEOUT", "MAX_OPEN_FILES", "OUTPUT"} < set(names)
+    needed = machine("cat", "/etc/default/lockserver")
+
+    def write(text):
+        machine("sh", "-c", 'printf "%s" "$1" >/etc/default/lockserver', "sh", text)
+
+    def values(text, *before):
+        """What all of them are in the end, with these settings."""
+        show = "".join(f'printf "%s\\n" "{name}=${name}"; ' for name in names)
+        write(f"{text}\ntrap '{show}' EXIT\n")
+        said = machine(*before, *machine.shell, "/run/script", "status", code=3)
+        return {line for line in said.splitlines() if "=" in line}
+
+    unset = values("")
+    assert len(unset) == len(names) and "DAEMON=/usr/bin/lockserver" in unset and "OUTPUT=/var/log/lockserver/lockserver.out" in unset
+    assert values("".join(f"{name}=\n" for name in names)) == unset
+    assert values(f"unset {' '.join(names)}\n") == unset
+    for name in names:
+        assert values(f"{name}=\n") == unset, name
+    # Nor does the environment of who calls set any.
+    assert values("", "env", *[f"{name}=7" for name in names]) == unset
+
+    # What the test itself needs stays set; all others are empty under a server that runs, and it is started again.
+    write(needed)
+    machine.script("start")
+    kept = re.findall(r"^([A-Z_]+)=", needed, re.M)
+    write(needed + "".join(f"{name}=\n" for name in names if name not in kept or name == "START_TIMEOUT"))
+    pid = machine.pid()
+    machine.script("restart")
+    assert machine.pid() != pid and machine.servers() == [machine.pid()]
+    machine.script("stop")
+    assert machine.servers() == []
+
+
+OPENRC_SETTINGS = sorted(set(re.findall(r'^: "\$\{(\w+):?=', OPENRC.read_text(), re.M)))
+
+
+def openrc(shell, before, after, **options):
+    """Read OpenRC's script as openrc-run does, between two texts of shell; what is printed."""
+    return run(*shell, "-c", f"RC_SVCNAME=lockserver\n{before}\n. {shlex.quote(str(OPENRC))}\n{after}\n", **options)
+
+
+@pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"], ["bash", "--posix"]], ids=" ".join)
+def test_an_empty_setting_of_openrc_is_as_one_that_is_not_set(shell):
+    show = "".join(f'printf "%s\\n" "{name}=${name}"\n' for name in OPENRC_SETTINGS)
+    unset = openrc(shell, "", show)
+    assert "supervisor=supervise-daemon\n" in unset and "lockserver_start_timeout=60\n" in unset
+    # Each setting of its file is one of the script, but for what OpenRC itself reads.
+    named = set(re.findall(r"^#(\w+)=", (PACKAGING / "openrc" / "lockserver.confd").read_text(), re.M))
+    assert named - {"command_args"} < set(OPENRC_SETTINGS)
+    assert openrc(shell, "".join(f"{name}=\n" for name in OPENRC_SETTINGS), show) == unset
+    for name in OPENRC_SETTINGS:
+        assert openrc(shell, f"{name}=\n", show) == unset, name
+    assert "supervisor=\n" in openrc(shell, "supervisor=none\n", show)
 
 
 @pytest.mark.parametrize("shell", [["dash"], ["busybox", "sh"]], ids=" ".join)
