@@ -348,7 +348,7 @@ pub(crate) const WANTED: [&str; 43] = [
     "crashes between two commits",
     "debts: cancel",
     "debts: grant anew",
-    "debts: skip",
+    "debts: dormant",
     "ended tickets forgotten after 10 minutes",
     "ended: cancelled",
     "ended: expired",
