@@ -51,6 +51,16 @@ def test_the_sequence_of_a_client(ask, lock, unlock):
     assert ask(lock, B)[0] == 200
 
 
+def test_a_lock_that_takes_nobody_in_says_why_in_words_that_terraform_reads(server, ask):
+    gone = "/v1/terraform/tf-gone"
+    with Admin(server) as admin:
+        admin.ok("PUT", "/v1/locks/tf-gone", {"size": 1, "lock_delay_s": 600}, 201)
+        assert ask("LOCK", A, gone)[0] == 200
+        admin.ok("DELETE", "/v1/locks/tf-gone?force=true&expect_tickets=1", status=204)
+    status, info = ask("LOCK", B, gone)
+    assert (status, info["ID"]) == (423, "none") and "deleted while in use" in info["Info"], info
+
+
 def test_a_force_unlock_without_a_body_needs_an_administrator(ask):
     assert ask("LOCK", A)[0] == 200
     assert ask("UNLOCK", None) == (423, A)

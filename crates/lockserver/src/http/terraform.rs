@@ -80,7 +80,8 @@ fn failed(failure: EngineError) -> Response {
         EngineError::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
         EngineError::Rejected(Rejection::Invalid(_)) => StatusCode::BAD_REQUEST,
         EngineError::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
-        EngineError::Rejected(_) => StatusCode::CONFLICT,
+        // A LockInfo that says why: Terraform reads one in 409, too.
+        EngineError::Rejected(why) => return locked(&no_holder(&why.to_string())),
         EngineError::Overloaded | EngineError::ShuttingDown | EngineError::Unavailable { .. } => {
             StatusCode::SERVICE_UNAVAILABLE
         }
@@ -132,8 +133,12 @@ fn in_one_line(json: &str) -> String {
 
 /// It was taken, and has ended since: nobody is known to hold it.
 fn ended() -> Response {
-    let info = no_holder("the lock was taken for you, and somebody ended that at once").to_string();
-    (StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response()
+    locked(&no_holder("the lock was taken for you, and somebody ended that at once"))
+}
+
+/// A refusal that Terraform can read.
+fn locked(info: &Value) -> Response {
+    (StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info.to_string()).into_response()
 }
 
 async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, EngineError> {
