@@ -4,7 +4,7 @@ use super::value::{list, quote, server};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Addresses, and networks as `10.0.0.0/8`.
+/// Addresses, and networks as `10.0.0.0/8`. IPv4 in IPv6 (`::ffff:10.0.0.1`) is IPv4, as the server sees its peers.
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let read = |one: &str| {
         let address = one.parse::<IpAddr>().map(IpNet::from);
@@ -12,7 +12,13 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
             .or_else(|_| one.parse())
             .map_err(|_| format!("{} is no address and no network; write 192.0.2.1 or 192.0.2.0/24", quote(one)))
     };
-    list(text)?.into_iter().map(read).collect()
+    list(text)?.into_iter().map(|one| read(one).map(unmapped)).collect()
+}
+
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(six) = network else { return network };
+    let four = six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(96));
+    four.and_then(|(address, length)| IpNet::new(address.into(), length).ok()).unwrap_or(network)
 }
 
 /// Names that clients may call this server by: lower case, without ports and the dot at their end, as they are compared.

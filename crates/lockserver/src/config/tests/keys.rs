@@ -108,12 +108,15 @@ fn the_files_of_tls() {
 
 #[test]
 fn who_is_in_front_and_who_may_call() {
-    let text = "[general]\nTRUSTED_PROXIES=10.0.0.0/8, ::1\nALLOWED_HOSTS=Locks.Example.org.,[::1]\n\
+    let text = "[general]\nTRUSTED_PROXIES=10.0.0.0/8, ::1, ::ffff:192.0.2.7, ::ffff:172.16.0.0/108\nALLOWED_HOSTS=Locks.Example.org.,[::1]\n\
                 ALLOWED_ORIGINS=HTTPS://a.example.org:8443, https://B.example.org:443,http://c:0080,http://c:443,https://[::0:1]:8443\nAUDIT_LOG=/var/log/audit.log # here\nSERVER=0.0.0.0";
     let host = host(text);
     assert_eq!(host.warnings(), [""; 0]);
     let config = host.config();
-    assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert_eq!(
+        config.trusted_proxies,
+        ["10.0.0.0/8", "::1/128", "192.0.2.7/32", "172.16.0.0/12"].map(|one| one.parse().unwrap())
+    );
     assert_eq!(config.allowed_hosts, ["locks.example.org", "::1"]);
     let origins =
         ["https://a.example.org:8443", "https://b.example.org", "http://c", "http://c:443", "https://[::1]:8443"];
