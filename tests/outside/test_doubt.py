@@ -4,6 +4,8 @@ import os
 import pathlib
 import sqlite3
 
+import pytest
+
 from harness.api import Admin, Api
 from harness.server import STOP_WITHIN_S
 from harness.wire import http
@@ -114,3 +116,26 @@ def test_a_store_that_others_may_read_or_write_is_named(make_server):
         said = warnings(server)
         assert word in said if word else "has mode" not in said, said
         server.stop()
+
+
+def test_a_store_that_others_may_replace_is_named(make_server):
+    server = make_server(sections=SECTIONS)
+    server.start()
+    server.stop()
+    database, _ = files(server)
+    for mode, is_named in ((0o777, True), (0o1777, False), (0o700, False)):
+        database.parent.chmod(mode)
+        server.start()
+        assert ("put another store in the place of this one" in warnings(server)) == is_named, oct(mode)
+        server.stop()
+
+
+@pytest.mark.root
+def test_a_store_that_belongs_to_somebody_else_is_named(as_root, make_server):
+    server = make_server(sections=SECTIONS)
+    server.start()
+    server.stop()
+    database, _ = files(server)
+    os.chown(database, 1, -1)
+    server.start()
+    assert "belongs to user 1" in warnings(server)

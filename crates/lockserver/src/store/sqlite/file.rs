@@ -114,9 +114,29 @@ pub(super) fn give_to_owner_of_directory(file: &File, path: &Path) -> Result<(),
 /// may read: that is how others look with `sqlite3`.
 pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
+    let ours = rustix::process::geteuid().as_raw();
+    if let Some(directory) = path.parent()
+        && let Ok(place) = fs::metadata(directory)
+        && place.mode() & 0o022 != 0
+        && place.mode() & 0o1000 == 0
+    {
+        found.push(format!(
+            "{} has mode {:04o}: others than its owner may put another store in the place of this one; chmod go-w {}",
+            directory.display(),
+            place.mode() & 0o7777,
+            directory.display()
+        ));
+    }
     for part in ["", "-wal", ".lock"] {
         let path = with_suffix(path, part);
         let Ok(file) = fs::metadata(&path) else { continue };
+        if file.uid() != ours && file.uid() != 0 {
+            found.push(format!(
+                "{} belongs to user {}, who may change who holds what; chown it to user {ours}, as whom the server runs",
+                path.display(),
+                file.uid()
+            ));
+        }
         let mode = file.mode() & 0o777;
         let what = match (mode & 0o022 != 0, mode & 0o004 != 0) {
             (true, _) => "others than its owner may change who holds what",
