@@ -88,6 +88,8 @@ def test_what_was_asked_for_is_a_failure(server, words):
     done = run(server, *words, stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, ""), "as any command whose reader is gone"
+    done = run(server, *words, stdout=None, preexec_fn=lambda: os.close(1))
+    assert done.returncode == 71 and "standard output cannot be written: Bad file descriptor" in done.stderr, done
     assert held(server) == 0, "nobody could have released it"
 
 

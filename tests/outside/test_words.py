@@ -65,6 +65,8 @@ def test_a_result_that_cannot_be_written_is_an_error(arguments, tmp_path):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = run(*arguments, env=env, stdout=full)
     assert done.returncode == CANNOT_CREATE and "No space left" in done.stderr, done.stderr
+    done = run(*arguments, env=env, stdout=None, preexec_fn=lambda: os.close(1))
+    assert done.returncode == CANNOT_CREATE and "Bad file descriptor" in done.stderr, done.stderr
 
 
 def test_a_secret_that_nobody_has_read_is_an_error_and_a_report_is_not():

@@ -52,7 +52,8 @@ fn told(error: &clap::Error) -> Result<u8, Failure> {
     if error.use_stderr() && wants_json() {
         return Err(Failure::usage(in_one_line(&error.to_string())));
     }
-    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    let open = if error.use_stderr() { Ok(()) } else { sys::stdout().map(drop) };
+    let printed = open.and_then(|()| error.print()).and_then(|()| std::io::stdout().flush());
     match printed {
         // Nowhere to tell it if that fails.
         _ if error.use_stderr() => Err(Failure::silent(USAGE)),

@@ -3,7 +3,7 @@
 //! What is on the other side may be a full disk, a closed pipe, or nothing. A complaint that cannot be written takes neither
 //! the work nor its exit status along: `eprintln!` would panic. A result that cannot be written is an error of its own.
 
-use crate::exit;
+use crate::{exit, os};
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
@@ -20,8 +20,7 @@ pub fn plainly(text: impl Display) {
 
 /// A line on standard output about what was done. It is done, whether anybody reads of it or not.
 pub fn done(line: impl Display) {
-    let mut out = io::stdout().lock();
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+    drop(result(format!("{line}\n").as_bytes()));
 }
 
 /// A result on standard output.
@@ -29,8 +28,9 @@ pub fn done(line: impl Display) {
 /// # Errors
 /// If not all of it could be written; a reader that has gone away among that.
 pub fn result(text: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush())
+    let mut out = os::stdout()?;
+    out.write_all(text)?;
+    out.flush()
 }
 
 /// A report on standard output, as [`result`], and the exit code: this one, but an error if nobody can have read the report. A
@@ -43,7 +43,7 @@ pub fn report(text: &[u8], code: u8) -> u8 {
 /// The exit code after a report was written, as [`report`] says.
 #[must_use]
 pub fn reported(written: io::Result<()>, code: u8) -> u8 {
-    match written.and_then(|()| io::stdout().flush()) {
+    match written.and_then(|()| os::stdout()?.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(format!("standard output cannot be written: {error}"));
             if code == exit::OK { exit::CANNOT_CREATE } else { code }

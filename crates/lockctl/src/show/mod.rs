@@ -68,8 +68,12 @@ impl Style {
 /// Writes what was asked for to standard output. What cannot be written is a failure. Of a reader that has gone, `head` say,
 /// nobody wants to hear, but it ends us as it ends every other command: with the status of SIGPIPE.
 pub(crate) fn out(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| unwritten(&error))
+    let write = || {
+        let mut stdout = crate::sys::stdout()?;
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    };
+    write().map_err(|error| unwritten(&error))
 }
 
 /// Why standard output could not be written, as a failure.

@@ -7,9 +7,8 @@ mod text;
 
 use super::{Failed, which};
 use crate::cli::Cli;
-use crate::exit;
 use crate::store::SqliteReader;
-use crate::wall;
+use crate::{exit, os, wall};
 use lock_core::{
     LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn, WithheldName, Withholding,
 };
@@ -87,9 +86,16 @@ impl Dump {
 pub(super) fn run(cli: &Cli, named: Option<&str>, json: bool, with_ids: bool) -> Result<(), Failed> {
     let path = which::file(which::choose(cli, named)?)?;
     let dump = Dump::read(&SqliteReader::open(&path)?)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let printed = if json { json::print(&mut out, &dump, with_ids) } else { text::print(&mut out, &dump, with_ids) };
-    match printed.and_then(|()| out.flush()) {
+    let print = || {
+        let mut out = BufWriter::new(os::stdout()?);
+        if json {
+            json::print(&mut out, &dump, with_ids)?
+        } else {
+            text::print(&mut out, &dump, with_ids)?
+        }
+        out.flush()
+    };
+    match print() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failed::new(exit::CANNOT_CREATE, format!("the dump cannot be written: {error}")))
         }
