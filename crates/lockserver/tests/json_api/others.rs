@@ -113,6 +113,51 @@ async fn a_key_whose_locks_were_narrowed_only_releases_its_tickets_of_others() {
 }
 
 #[tokio::test]
+async fn a_waiter_whose_key_was_narrowed_keeps_nobody_from_being_served() {
+    let with = |locks: &[&str]| {
+        let keys = vec![key("narrowed", &[Right::Use], locks), key("ci", &[Right::Use], &["*"])];
+        settings(keys, anonymous(&[Right::Observe]))
+    };
+    let query = |id: &str| {
+        format!(
+            "<methodCall><methodName>get_lock</methodName><params><param><value>one</value></param><param><value>{id}</value>\
+             </param></params></methodCall>"
+        )
+    };
+    for how in ["acquire", "acquire, and keep the place", "read", "get_lock"] {
+        let server = Server::start_with(with(&["*"])).await;
+        let held = call(&server, "ci", "POST", "/v1/locks/one/tickets", "").await.id();
+        let (tickets, by) = ("/v1/locks/one/tickets", bearer("narrowed"));
+        let waiting = match how {
+            "acquire" => server.open("POST", tickets, &[&by], r#"{"wait_s": 60}"#).await,
+            "acquire, and keep the place" => {
+                server.open("POST", tickets, &[&by], r#"{"wait_s": 60, "queue": true}"#).await
+            }
+            _ => {
+                let id = call(&server, "narrowed", "POST", tickets, r#"{"queue": true}"#).await.id();
+                match how {
+                    "read" => server.open("GET", &format!("/v1/tickets/{id}?wait_s=60"), &[&by], "").await,
+                    _ => server.open("POST", "/RPC2", &[&by, "Content-Type: text/xml"], &query(&id)).await,
+                }
+            }
+        };
+        server
+            .until("one", "it is waited for", |lock| lock["queued"] == 1 && lock["queue"][0]["expires_in_s"].is_null())
+            .await;
+        server.reload(with(&["two"]));
+        super::harness::read(waiting).await;
+        let next = server.open("POST", tickets, &[&bearer("ci")], r#"{"wait_s": 60}"#).await;
+        server
+            .until("one", "the next one waits", |lock| {
+                lock["queue"].as_array().unwrap().iter().any(|one| one["owner"] == "ci")
+            })
+            .await;
+        assert_eq!(call(&server, "ci", "DELETE", &format!("/v1/tickets/{held}"), "").await.status, 200);
+        assert_eq!(super::harness::read(next).await.status, 201, "{how}");
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_without_a_key_is_used_by_keys_of_its_lock_only() {
     let keys = vec![key("elsewhere", &Right::ALL, &["two"]), key("here", &[Right::Use], &["one"])];
     let server = Server::start_with(settings(keys, anonymous(&[Right::Use, Right::Observe]))).await;

@@ -146,7 +146,8 @@ impl Acquiring<'_> {
             () = app.stopping() => Over::Stopping,
             _ = app.until_denied(&self.asked.who, &lock) => Over::Denied,
         };
-        Ok((waiting.give_up(over == Over::ClientGone).await?, over))
+        // A client that may not have it any more is as good as gone: others are served.
+        Ok((waiting.give_up(matches!(over, Over::ClientGone | Over::Denied)).await?, over))
     }
 
     async fn conclude(&self, told: CommandResult, over: Over) -> Answer {

@@ -1,6 +1,7 @@
 //! A ticket in the hands of its maker: read, wait for, renew, release.
 
 use super::super::app::{attach, only_while_held};
+use super::super::auth::Who;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
@@ -12,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
 use lock_core::limits::LISTED_TICKETS_MAX;
-use lock_core::{Command, Outcome, ReleaseTarget, State};
+use lock_core::{Command, Outcome, ReleaseTarget, State, TicketId};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
@@ -86,8 +87,13 @@ pub(super) async fn get(asked: Asked) -> Answer {
             changed = app.until_changed(&who) => {
                 let told = waiting.give_up(false).await?;
                 let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
-                who = changed?;
-                who.may(Right::Use, &ticket.ticket.lock)?;
+                match changed.and_then(|now| now.may(Right::Use, &ticket.ticket.lock).map(|()| now)) {
+                    Ok(now) => who = now,
+                    Err(denied) => {
+                        suspend(&asked, id, &who).await?;
+                        return Err(denied.into());
+                    }
+                }
                 if matches!(ticket.ticket.state, State::Queued { .. }) {
                     continue;
                 }
@@ -96,6 +102,14 @@ pub(super) async fn get(asked: Asked) -> Answer {
         };
         return tell(waiting.give_up(lost).await?);
     }
+}
+
+/// Makes a queued ticket dormant: its client may not be granted the lock any more, so others are served.
+async fn suspend(asked: &Asked, id: TicketId, who: &Who) -> Result<(), Refusal> {
+    let command = Command::Get { lock: None, id, caller: who.caller(), renew: false, wait: true };
+    let waiting = asked.app.engine.submit_waiting(command, asked.connection.clone()).await?;
+    waiting.give_up(true).await?;
+    Ok(())
 }
 
 pub(super) async fn mine(asked: Asked) -> Answer {

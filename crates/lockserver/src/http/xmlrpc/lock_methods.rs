@@ -138,8 +138,8 @@ impl Call<'_> {
             () = self.connection.closed() => true,
             () = sleep_until(until) => false,
             () = self.app.stopping() => false,
-            // Its next call is refused.
-            _ = self.app.until_denied(&self.who, lock) => false,
+            // Its next call is refused, so its ticket is dormant and others are served.
+            _ = self.app.until_denied(&self.who, lock) => true,
         };
         waiting.give_up(lost).await
     }
