@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from test_wire import TICKET, Fake, client, problem
+from test_wire import RELEASED, TICKET, Fake, client, problem
 
 from conftest import MakeServer, Running, Script, wait_until
 from lockserver_client import AsyncClient, AsyncHeld, Client, _janitor, errors
@@ -29,7 +29,7 @@ QUEUED = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
 
 @pytest.mark.parametrize("code", ["unauthorized", "not_allowed", "invalid", "request_timeout"])
 def test_an_error_in_the_midst_of_a_wait_cancels(code: str) -> None:
-    fake = Fake((202, QUEUED), problem(code, 400, retryable=False), (200, {}))
+    fake = Fake((202, QUEUED), problem(code, 400, retryable=False), (200, RELEASED))
     with pytest.raises(errors.ApiError, match=f"about {code}"):
         client(fake).hold("san")
     assert [one.method for one in fake.requests] == ["POST", "GET", "DELETE"]
@@ -37,7 +37,7 @@ def test_an_error_in_the_midst_of_a_wait_cancels(code: str) -> None:
 
 
 def test_an_error_after_a_try_that_may_have_arrived_cancels() -> None:
-    fake = Fake(httpx.ReadError("gone"), problem("unauthorized", 401, retryable=False), (200, {}))
+    fake = Fake(httpx.ReadError("gone"), problem("unauthorized", 401, retryable=False), (200, RELEASED))
     with pytest.raises(errors.Unauthorized):
         client(fake).hold("san")
     assert [one.method for one in fake.requests] == ["POST", "POST", "DELETE"]

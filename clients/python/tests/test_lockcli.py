@@ -263,7 +263,7 @@ def test_a_server_that_is_gone_at_the_end_of_with(server: Running) -> None:
     assert lock.lock_release() is False
     server.start()
     server.admin.revoke("DefaultLock", server.admin.lock("DefaultLock").holders[0].number)
-    server.admin.open("DefaultLock")
+    server.admin.restore("DefaultLock")
     with pytest.raises(OSError, match="refused"), lock:
         server.kill()
     server.start()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from test_wire import TICKET, Fake, client
+from test_wire import RELEASED, TICKET, Fake, client
 
 from lockserver_client import AsyncClient, Client, _settings, errors
 from lockserver_client._acquire import who
@@ -137,7 +137,7 @@ def test_limited_refuses_what_it_cannot_limit() -> None:
             AsyncClient("http://one").limited("san")(function)
     AsyncClient("http://one").limited("san")(Later.Coroutine())
     # What cannot be seen before it is called.
-    fake = Fake((201, TICKET), (200, {}))
+    fake = Fake((201, TICKET), (200, RELEASED))
     with pytest.raises(TypeError, match="after its permits"):
         made: Any = lambda: coroutine()  # noqa: E731
         client(fake).limited("san")(made)()

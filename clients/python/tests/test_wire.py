@@ -24,6 +24,8 @@ TICKET = {
     "id": "6828d194-146e-4fd0-89ae-e65baab506fd",
     "a_field_of_the_future": True,
 }
+RELEASED = {"released": True, "ticket": {**TICKET, "state": "ended", "ended_as": "released"}}
+STREAM = "text/event-stream"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -39,8 +41,11 @@ class Fake:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        status, body = answer
-        return httpx.Response(status, json=body) if not isinstance(body, str) else httpx.Response(status, text=body)
+        status, body, *kind = answer
+        headers = {"Content-Type": kind[0]} if kind else None
+        if isinstance(body, str):
+            return httpx.Response(status, text=body, headers=headers)
+        return httpx.Response(status, json=body, headers=headers)
 
     def bodies(self) -> list[Any]:
         """What was sent."""
@@ -101,7 +106,7 @@ def test_the_key_is_a_bearer_token() -> None:
 
 def test_repeats_with_the_same_request_id() -> None:
     busy = problem("unavailable", 503, retryable=True, may_have_taken_effect=True)
-    fake = Fake(httpx.ReadError("the connection is gone"), busy, (502, "<html>proxy</html>"), (201, TICKET), (200, {}))
+    fake = Fake(httpx.ReadError("the connection is gone"), busy, (502, "<html>proxy</html>"), (201, TICKET), (200, RELEASED))
     with client(fake).hold("san") as held:
         assert held.token == 41
     ids = {body["request_id"] for body in fake.bodies()}
@@ -112,7 +117,7 @@ def test_repeats_with_the_same_request_id() -> None:
 
 
 def test_what_is_given_up_is_cancelled() -> None:
-    fake = Fake(httpx.ReadError("gone"), httpx.ReadError("gone"), httpx.ReadError("gone"), httpx.ReadError("gone"), (200, {}))
+    fake = Fake(*[httpx.ReadError("gone")] * 4, (200, RELEASED))
     with pytest.raises(Unreachable) as raised:
         client(fake).hold("san")
     assert raised.value.may_have_taken_effect
@@ -128,7 +133,7 @@ def test_what_is_given_up_is_cancelled() -> None:
 
 def test_waiting_in_the_queue() -> None:
     queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
-    fake = Fake((202, queued), (200, queued), (200, TICKET), (200, {"released": True}))
+    fake = Fake((202, queued), (200, queued), (200, TICKET), (200, RELEASED))
     with client(fake).hold("san", wait_s=60):
         pass
     assert [one.method for one in fake.requests] == ["POST", "GET", "GET", "DELETE"]
@@ -179,7 +184,7 @@ def test_the_first_of_several_does_not_serve_now() -> None:
         if request.url.host == "one":
             status, body = problem("unavailable", 503, retryable=True)
             return httpx.Response(status, json=body, headers={"Retry-After": "60"})
-        return httpx.Response(200, json=TICKET)
+        return httpx.Response(200, json=RELEASED if request.method == "DELETE" else TICKET)
 
     asked: list[tuple[str, str]] = []
     with client(answer, ["http://one", "http://two"]).hold("san") as held:
@@ -211,11 +216,11 @@ def test_dead_connections_are_not_tried_one_by_one() -> None:
 
 def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    fake = Fake((201, TICKET), (200, {}))
+    fake = Fake((201, TICKET), (200, RELEASED))
     client(fake).hold("san").release()
     assert "/v1/tickets/..." in caplog.text
     assert str(TICKET["id"]) not in caplog.text
-    fake = Fake((202, {**TICKET, "state": "queued"}), problem("invalid", 400, retryable=False), (200, {}))
+    fake = Fake((202, {**TICKET, "state": "queued"}), problem("invalid", 400, retryable=False), (200, RELEASED))
     with pytest.raises(errors.Invalid):
         client(fake).hold("san")
     assert fake.bodies()[0]["request_id"] not in caplog.text
@@ -244,6 +249,68 @@ def test_what_is_no_lockserver() -> None:
             client(Fake(answer)).locks()
 
 
+EVERY_CALL: dict[str, Callable[[Client], object]] = {
+    "locks": lambda one: one.locks(),
+    "lock": lambda one: one.lock("san"),
+    "history": lambda one: one.history("san"),
+    "status": lambda one: one.status(),
+    "my_tickets": lambda one: one.my_tickets(),
+    "ticket": lambda one: one.ticket("id"),
+    "renew": lambda one: one.renew("id"),
+    "release": lambda one: one.release("id"),
+    "verify": lambda one: one.verify("san", 41),
+    "hold": lambda one: one.hold("san"),
+    "events": lambda one: next(one.events()),
+    "create": lambda one: one.create("san", {"size": 1}),
+    "replace": lambda one: one.replace("san", {"size": 1}),
+    "change": lambda one: one.change("san", {"size": 1}),
+    "pause": lambda one: one.pause("san"),
+    "resume": lambda one: one.resume("san"),
+    "delete": lambda one: one.delete("san"),
+    "revoke": lambda one: one.revoke("san", 7),
+    "restore": lambda one: one.restore("san"),
+    "reload": lambda one: one.reload(),
+}
+
+
+def test_every_call_is_among_them() -> None:
+    public = {name for name in dir(Client) if not name.startswith("_")}
+    assert public - set(EVERY_CALL) == {"close", "limited", "try_hold"}
+
+
+@pytest.mark.parametrize("call", EVERY_CALL)
+def test_what_answers_everything_confirms_nothing(call: str) -> None:
+    answers: list[Any] = [(200, "<html>Log in</html>", "text/html"), (200, ""), (200, {}), (200, {"status": "ok"}), (204, "")]
+    for answer in answers:
+        # To these the last one is an answer.
+        if answer[0] == 204 and call in ("delete", "restore"):
+            EVERY_CALL[call](client(Fake(answer)))
+            continue
+        with pytest.raises(errors.NotLockserver, match="http://one is no lockserver"):
+            EVERY_CALL[call](client(Fake(answer)))
+
+
+def test_a_token_is_confirmed_by_its_own_ticket_alone() -> None:
+    assert client(Fake((200, TICKET))).verify("san", 41) is True
+    assert client(Fake(problem("not_a_holder", 409, retryable=False))).verify("san", 41) is False
+    for lock, token in (("san", 42), ("other", 41)):
+        with pytest.raises(errors.NotLockserver, match="another lock or token"):
+            client(Fake((200, TICKET))).verify(lock, token)
+
+
+def test_async_what_answers_everything_confirms_nothing() -> None:
+    async def main() -> None:
+        fake = Fake((200, "<html>Log in</html>", "text/html"))
+        one = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK)
+        for call in (one.verify("san", 41), one.release("id"), one.revoke("san", 7), one.restore("san"), one.delete("san")):
+            with pytest.raises(errors.NotLockserver):
+                await call
+        with pytest.raises(errors.NotLockserver):
+            await one.events().__anext__()
+
+    asyncio.run(main())
+
+
 def test_names_are_encoded_and_conditions_sent() -> None:
     fake = Fake(problem("invalid", 400, retryable=False))
     for name, path in (("50%", b"50%25"), ("%2F", b"%252F"), ("a b", b"a%20b"), ("ü;#?", b"%C3%BC%3B%23%3F")):
@@ -260,8 +327,9 @@ def test_names_are_encoded_and_conditions_sent() -> None:
         assert fake.requests[-1].url.raw_path == b"/v1/locks/" + path + b"/tickets"
 
 
-def stream(number: int) -> tuple[int, str]:
-    return 200, f'retry: 1\n\nid: 7-{number}\nevent: held\ndata: {{"kind": "held", "lock": "san", "number": {number}}}\n\n'
+def stream(number: int) -> tuple[int, str, str]:
+    data = f'{{"kind": "held", "lock": "san", "number": {number}}}'
+    return 200, f"retry: 1\n\nid: 7-{number}\nevent: held\ndata: {data}\n\n", STREAM
 
 
 def test_events_go_on_where_they_were() -> None:
@@ -289,7 +357,7 @@ def test_events_go_on_where_they_were() -> None:
 
 def test_async_repeats_too() -> None:
     async def main() -> None:
-        fake = Fake(httpx.ReadError("gone"), (201, TICKET), (200, {}))
+        fake = Fake(httpx.ReadError("gone"), (201, TICKET), (200, RELEASED))
         asynchronous = AsyncClient("http://one", transport=httpx.MockTransport(fake), retry=QUICK, key="lsk_x")
         async with asynchronous.hold("san"):
             pass
@@ -311,7 +379,7 @@ def test_a_wait_is_not_shared_out_among_servers() -> None:
             if len(asked) == 1:
                 raise httpx.ReadTimeout("silent")
             return httpx.Response(200, json=TICKET)
-        return httpx.Response(202, json=queued) if request.method == "POST" else httpx.Response(200, json={})
+        return httpx.Response(202, json=queued) if request.method == "POST" else httpx.Response(200, json=RELEASED)
 
     with client(handler, ["http://one", "http://two"]).hold("san", wait_s=12):
         pass
@@ -351,7 +419,7 @@ def test_pauses_while_there_is_no_room_are_within_a_grace(monkeypatch: pytest.Mo
     queued = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
     full = problem("limit_reached", 429, retryable=True)
     turn: list[Any] = [full, (200, queued), (200, queued)]
-    with client(Fake((202, queued), *turn * 5, (200, TICKET))).hold("san"):
+    with client(Fake((202, queued), *turn * 5, (200, TICKET), (200, RELEASED))).hold("san"):
         pass
     assert pauses == [0.5, 1.0, 2.0, 2.0, 2.0]
 

@@ -68,7 +68,7 @@ class Administration:
 
     def restore(self, lock: str, number: int | None = None) -> None:
         """Restore withheld permits: all, or those of one ticket."""
-        self._runner.run(_calls.restore_closed(self._core, lock, number))
+        self._runner.run(_calls.restore(self._core, lock, number))
 
     def reload(self) -> Reloaded:
         """Make the server read its configuration again."""

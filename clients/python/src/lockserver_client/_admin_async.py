@@ -71,7 +71,7 @@ class AsyncAdministration:
 
     async def restore(self, lock: str, number: int | None = None) -> None:
         """Restore withheld permits: all, or those of one ticket."""
-        await self._runner.run(_calls.restore_closed(self._core, lock, number))
+        await self._runner.run(_calls.restore(self._core, lock, number))
 
     async def reload(self) -> Reloaded:
         """Make the server read its configuration again."""

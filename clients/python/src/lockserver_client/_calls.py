@@ -9,7 +9,7 @@ from urllib.parse import quote
 from ._plan import Call, Plan
 from ._send import ask, send
 from ._settings import ONCE, Core, Retry
-from ._types import History, Lock, Locks, Reloaded, Status, Ticket, Tickets
+from ._types import History, Lock, Locks, Released, Reloaded, Status, Ticket, Tickets
 from .errors import Gone, NotAHolder, UnknownTicket
 
 
@@ -87,23 +87,28 @@ def renew(core: Core, ticket_id: str, ttl_s: float | None) -> Plan[Ticket]:
 def verify(core: Core, name: str, token: int) -> Plan[bool]:
     """Whether a holder has this token now."""
     try:
-        yield from send(core, Call("GET", path(name, "/verify"), params=(("token", str(token)),)))
+        answer = yield from send(core, Call("GET", path(name, "/verify"), params=(("token", str(token)),)))
     except NotAHolder:
         return False
+    # Whatever answers every request with 200 confirms nothing.
+    holder = answer.read(Ticket)
+    if (holder.lock, holder.token) != (name, token):
+        raise answer.not_lockserver("a ticket of another lock or token")
     return True
 
 
 def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None,
             until: float | None = None) -> Plan[None]:  # fmt: skip
     """End a ticket by its id."""
-    yield from send(core, Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s, until=until))
+    call = Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s, until=until)
+    (yield from send(core, call)).read(Released)
 
 
 def cancel(core: Core, name: str, request_id: str, retry: Retry, until: float) -> Plan[None]:
     """End the ticket that a request made or is about to make. That there is none is no error."""
     params = (("request_id", request_id),)
     try:
-        yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, until=until))
+        (yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, until=until))).read(Released)
     except (Gone, UnknownTicket):
         pass
 
@@ -111,7 +116,7 @@ def cancel(core: Core, name: str, request_id: str, retry: Retry, until: float) -
 def revoke(core: Core, name: str, number: int, reason: str | None, state: str | None) -> Plan[None]:
     """End somebody's ticket, if it is in that state."""
     params = tuple((key, value) for key, value in (("reason", reason), ("state", state)) if value is not None)
-    yield from send(core, Call("DELETE", path(name, f"/tickets/{number}"), params))
+    (yield from send(core, Call("DELETE", path(name, f"/tickets/{number}"), params))).read(Ticket)
 
 
 def _guarded(method: str, name: str, body: Mapping[str, object] | None, force: bool, expect: int | None,
@@ -143,13 +148,18 @@ def change(core: Core, name: str, changes: Mapping[str, object], force: bool, ex
 
 def delete(core: Core, name: str, force: bool, expect: int | None, revision: int | None) -> Plan[None]:
     """Delete a lock."""
-    yield from send(core, _guarded("DELETE", name, None, force, expect, revision, repeatable=False))
+    answer = yield from send(core, _guarded("DELETE", name, None, force, expect, revision, repeatable=False))
+    if not answer.is_empty():
+        raise answer.not_lockserver("a body where none was expected")
 
 
-def open_closed(core: Core, name: str, number: int | None) -> Plan[None]:
+def restore(core: Core, name: str, number: int | None) -> Plan[None]:
     """Restore withheld permits."""
     params = () if number is None else (("number", str(number)),)
-    yield from send(core, Call("DELETE", path(name, "/withheld"), params))
+    answer = yield from send(core, Call("DELETE", path(name, "/withheld"), params))
+    # Without a body if the lock was being removed and went with that.
+    if not answer.is_empty():
+        answer.read(Lock)
 
 
 def reload(core: Core) -> Plan[Reloaded]:

@@ -85,6 +85,14 @@ class Follower:
             raise NotLockserver(server, f"HTTP status {status}")
         return f"HTTP status {status}"
 
+    def is_stream(self, server: str, response: httpx.Response) -> bool:
+        """Whether the stream begins here. Raises if what answered does not speak lockserver's API."""
+        if not response.is_success:
+            return False
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            raise NotLockserver(server, "no stream of events")
+        return True
+
     def why(self, server: str, came: NoReply | Problem | str) -> str:
         """Why there is no stream. Raises if that is not worth another try."""
         if isinstance(came, NoReply):
@@ -172,7 +180,7 @@ class Events(Iterator[Event]):
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
                 )
                 response = connection.send(request, stream=True)
-                if response.is_success:
+                if self._follower.is_stream(server.name, response):
                     core.preferred = place
                     self._open = (server.name, connection, response, response.iter_bytes())
                     return

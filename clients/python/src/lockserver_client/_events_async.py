@@ -63,7 +63,7 @@ class AsyncEvents(AsyncIterator[Event]):
                     "GET", server.base + call.target(), headers=call.all_headers(), timeout=stream_timeout(core)
                 )
                 response = await connection.send(request, stream=True)
-                if response.is_success:
+                if self._follower.is_stream(server.name, response):
                     core.preferred = place
                     self._open = (server.name, connection, response, response.aiter_bytes())
                     return

@@ -25,6 +25,7 @@ class Answer:
 
     sent: float
     server: str
+    status: int
     body: bytes
 
     def read(self, cls: type[T]) -> T:
@@ -32,7 +33,15 @@ class Answer:
         try:
             return read(cls, json.loads(self.body))
         except (ValueError, TypeError) as error:
-            raise NotLockserver(self.server, f"a body that was not expected: {error}") from None
+            raise self.not_lockserver(f"a body that was not expected: {error}") from None
+
+    def is_empty(self) -> bool:
+        """Whether it is the answer of a server that has nothing to tell: 204, and no body."""
+        return self.status == 204 and not self.body
+
+    def not_lockserver(self, what: str) -> NotLockserver:
+        """What answered does not speak lockserver's API."""
+        return NotLockserver(self.server, what)
 
 
 def jitter(step: float) -> float:
@@ -70,7 +79,7 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
     if isinstance(came, NoReply):
         return _Again(came.what, came.arrived, distrust=came.distrust)
     if 200 <= came.status < 300:
-        return Answer(came.sent, server, came.body)
+        return Answer(came.sent, server, came.status, came.body)
     problem = problem_in(came.body)
     if problem is not None:
         if came.status == 503 and problem.retryable:

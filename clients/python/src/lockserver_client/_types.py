@@ -41,7 +41,16 @@ def _object(cls: type[Any], default: Any = dataclasses.MISSING) -> Any:
 
 
 def _list(cls: type[Any]) -> Any:
-    return field(default_factory=list, metadata={"read": lambda value: [read(cls, one) for one in value]})
+    return field(default_factory=list, metadata=_each(cls))
+
+
+def _whole_list(cls: type[Any]) -> Any:
+    """A list without which an answer is none of lockserver."""
+    return field(metadata=_each(cls))
+
+
+def _each(cls: type[Any]) -> dict[str, Any]:
+    return {"read": lambda value: [read(cls, one) for one in value]}
 
 
 def _named(name: str) -> Any:
@@ -162,7 +171,7 @@ class Usage:
 class Locks:
     """All locks, in the order of their names."""
 
-    locks: list[Lock] = _list(Lock)
+    locks: list[Lock] = _whole_list(Lock)
     as_of: str = ""
     #: Where the next page begins; the client has read them all.
     next: str | None = None
@@ -172,8 +181,16 @@ class Locks:
 class Tickets:
     """A list of tickets."""
 
-    tickets: list[Ticket] = _list(Ticket)
+    tickets: list[Ticket] = _whole_list(Ticket)
     next: str | None = None
+
+
+@dataclass(frozen=True)
+class Released:
+    """The answer to the end of a ticket by its owner: whether this request ended it, and the ticket if it did."""
+
+    released: bool
+    ticket: Ticket | None = _object(Ticket, None)
 
 
 @dataclass(frozen=True)
@@ -216,11 +233,11 @@ class Status:
 class Reloaded:
     """What a reload of the configuration did."""
 
-    created: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    created: list[str]
+    changed: list[str]
+    retired: list[str]
+    refused: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
