@@ -33,7 +33,45 @@ def test_an_error_in_the_midst_of_a_wait_cancels(code: str) -> None:
     with pytest.raises(errors.ApiError, match=f"about {code}"):
         client(fake).hold("san")
     assert [one.method for one in fake.requests] == ["POST", "GET", "DELETE"]
-    assert fake.requests[-1].url.params["request_id"] == fake.bodies()[0]["request_id"]
+    # By its id: a key that was narrowed meanwhile may end its own tickets, but name no requests of the lock.
+    assert fake.requests[-1].url.path == f"/v1/tickets/{QUEUED['id']}"
+
+
+def test_what_nobody_has_a_use_for_is_cancelled_by_its_id() -> None:
+    """Interrupted where the plan could not clean up, and by the end of a task."""
+    fake = Fake((200, RELEASED))
+    record = _janitor.Record(client(fake)._runner, "san")
+    record.asks("request-1")
+    record.made(str(QUEUED["id"]))
+    record.give_back()
+    # A request for another ticket, of which nothing is known yet.
+    record.asks("request-2")
+    record.give_back()
+    assert [str(one.url) for one in fake.requests] == [
+        f"http://one/v1/tickets/{QUEUED['id']}",
+        "http://one/v1/locks/san/tickets?request_id=request-2",
+    ]
+
+    async def main() -> None:
+        waits = asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            asked.append(f"{request.method} {request.url.path}")
+            if request.method == "GET":
+                waits.set()
+                await asyncio.Event().wait()
+            return httpx.Response(202, json=QUEUED) if request.method == "POST" else httpx.Response(200, json=RELEASED)
+
+        asked: list[str] = []
+        async with AsyncClient("http://one", transport=httpx.MockTransport(answer)) as one:
+            task = asyncio.create_task(one.hold("san"))
+            await waits.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert asked[-1] == f"DELETE /v1/tickets/{QUEUED['id']}"
+
+    asyncio.run(main())
 
 
 def test_an_error_after_a_try_that_may_have_arrived_cancels() -> None:

@@ -54,6 +54,9 @@ class Notes(Protocol):
     def asks(self, request_id: str) -> None:
         """From now on there may be a ticket."""
 
+    def made(self, ticket_id: str | None) -> None:
+        """There is one, with this id."""
+
     def over(self) -> None:
         """There is nothing more to do."""
 
@@ -111,17 +114,26 @@ def who() -> str:
     return "".join(letter if letter.isprintable() and letter not in UNSEEN else "?" for letter in text)
 
 
-def cancel(core: Core, lock: str, request_id: str, within_s: float = CANCEL_S) -> Plan[None]:
-    """End the ticket of a request, also if that is still on its way."""
-    until = _clock.now() + within_s
-    yield from _calls.cancel(core, lock, request_id, Retry(within_s=within_s), until)
+def cancel(core: Core, lock: str, request_id: str, ticket_id: str | None, within_s: float = CANCEL_S) -> Plan[None]:
+    """End the ticket of a request, also if that is still on its way.
+
+    By its id where that is known: a key that may not use the lock any more can still give back what it was given.
+    """
+    until, retry = _clock.now() + within_s, Retry(within_s=within_s)
+    if ticket_id is None:
+        yield from _calls.cancel(core, lock, request_id, retry, until)
+        return
+    try:
+        yield from _calls.release(core, ticket_id, retry, until=until)
+    except (Gone, UnknownTicket):
+        pass
 
 
 def acquire(core: Core, wanted: Wanted, notes: Notes | None = None) -> Plan[tuple[float, Ticket]]:
     """A ticket that is held, with its id, and when the request was sent that surely shows it to be held."""
     begin = _clock.now()
     while True:
-        attempt = _Attempt(core, wanted, begin)
+        attempt = _Attempt(core, wanted, begin, notes)
         if notes is not None:
             notes.asks(attempt.request_id)
         try:
@@ -149,9 +161,10 @@ def acquire(core: Core, wanted: Wanted, notes: Notes | None = None) -> Plan[tupl
 class _Attempt:
     """One ticket that we try to get."""
 
-    def __init__(self, core: Core, wanted: Wanted, begin: float) -> None:
-        self.core, self.wanted, self.begin = core, wanted, begin
+    def __init__(self, core: Core, wanted: Wanted, begin: float, notes: Notes | None) -> None:
+        self.core, self.wanted, self.begin, self.notes = core, wanted, begin, notes
         self.request_id = secrets.token_hex(16)
+        self.ticket_id: str | None = None
         self.had_a_place = False
         self.trace, self.until = Trace(), wanted.until(begin)
         self.wait_ends = None if wanted.wait_s is None else begin + wanted.wait_s
@@ -159,6 +172,9 @@ class _Attempt:
     def run(self) -> Plan[tuple[float, Ticket]]:
         path, body = _calls.path(self.wanted.lock, "/tickets"), self.wanted.body(self.request_id)
         sent, ticket = yield from ask(self.core, Call("POST", path, body=body, until=self.until), self.trace)
+        self.ticket_id = ticket.id
+        if self.notes is not None:
+            self.notes.made(ticket.id)
         self.had_a_place, no_room = ticket.state == "held", NO_ROOM_FIRST_S
         while ticket.state != "held":
             if ticket.state == "ended":
@@ -192,7 +208,7 @@ class _Attempt:
         return sent, ticket
 
     def cancel(self) -> Plan[None]:
-        return cancel(self.core, self.wanted.lock, self.request_id)
+        return cancel(self.core, self.wanted.lock, self.request_id, self.ticket_id)
 
     def may_be_left(self, error: LockserverError) -> bool:
         """Whether there may be a ticket: after a place, or a try that may have arrived, whatever is answered later."""

@@ -29,6 +29,7 @@ class Record:
     def __init__(self, runner: Runner, lock: str) -> None:
         self.runner, self.lock, self.pid = runner, lock, os.getpid()
         self.request_id: str | None = None
+        self.ticket_id: str | None = None
         self.lease: Lease | None = None
         self.keeper: threading.Thread | None = None
         self.mail: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -42,7 +43,12 @@ class Record:
 
     def asks(self, request_id: str) -> None:
         """From now on there may be a ticket."""
+        self.ticket_id = None
         self.request_id = request_id
+
+    def made(self, ticket_id: str | None) -> None:
+        """There is one, with this id."""
+        self.ticket_id = ticket_id
 
     def over(self) -> None:
         """It was given back, or there is nothing more that could be done."""
@@ -68,7 +74,7 @@ class Record:
             if lease is not None:
                 self.runner.run(lease.release_quietly(within_s))
             else:
-                self.runner.run(_acquire.cancel(self.runner.core, self.lock, request_id, within_s))
+                self.runner.run(_acquire.cancel(self.runner.core, self.lock, request_id, self.ticket_id, within_s))
         except Exception as error:
             log.debug("%r was not given back and ends with its lease: %s", self.lock, error)
         self.over()
