@@ -4,8 +4,8 @@ use crate::address::segment;
 use crate::send::{Answer, Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
 use lock_api::{
-    ErrorCode, Lock, LockPatch, LockSettings, Locks, Reloaded, Renew, Seconds, Status, Ticket, TicketState, Tickets,
-    routes,
+    ErrorCode, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Seconds, Status, Ticket, TicketState,
+    Tickets, routes,
 };
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -109,10 +109,17 @@ impl Client {
     /// As every call.
     pub async fn verify(&self, lock: &str, token: u64) -> Result<bool, Error> {
         let call = Call::new(Method::GET, of_lock(routes::VERIFY, lock)).query("token", token);
-        match self.send(&call).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some(ErrorCode::NotAHolder) => Ok(false),
-            Err(error) => Err(error),
+        let answer = match self.send(&call).await {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Some(ErrorCode::NotAHolder) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // Whatever answers every request with 200 confirms nothing.
+        let holder: Ticket = answer.parse()?;
+        if holder.lock == lock && holder.token == Some(token) {
+            Ok(true)
+        } else {
+            Err(answer.not_lockserver("a ticket of another lock or token"))
         }
     }
 
@@ -137,14 +144,19 @@ impl Client {
     /// # Errors
     /// As every call; `gone` if the server ended it before.
     pub async fn release(&self, id: &str) -> Result<(), Error> {
-        self.send(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id))).await.map(drop)
+        self.end(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id))).await
     }
 
     /// The same, no longer than that.
     pub(crate) async fn release_within(&self, id: &str, within: Duration) -> Result<(), Error> {
         let retry = Retry { within, ..self.inner.retry };
         let call = Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).retry(retry).quiet();
-        self.send(&call.until(Some(Instant::now() + within))).await.map(drop)
+        self.end(&call.until(Some(Instant::now() + within))).await
+    }
+
+    /// Sends what ends a ticket of ours.
+    async fn end(&self, call: &Call) -> Result<(), Error> {
+        self.send(call).await?.parse::<Released>().map(drop)
     }
 
     /// Ends the ticket that a request with this `request_id` made or is about to make.
@@ -153,10 +165,9 @@ impl Client {
     /// As every call; that there is no such ticket is none.
     pub async fn cancel(&self, lock: &str, request_id: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, of_lock(routes::LOCK_TICKETS, lock)).query("request_id", request_id);
-        match self.send(&call.quiet()).await {
-            Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), Some(ErrorCode::Gone | ErrorCode::UnknownTicket)) => Ok(()),
-            Err(error) => Err(error),
+        match self.end(&call.quiet()).await {
+            Err(error) if error.is_its_end() => Ok(()),
+            outcome => outcome,
         }
     }
 
@@ -188,7 +199,7 @@ impl Client {
             let word = serde_json::to_value(state).expect("a state is a word");
             call = call.query("state", word.as_str().expect("a state is a word"));
         }
-        self.send(&call).await.map(drop)
+        self.send(&call).await?.parse::<Ticket>().map(drop)
     }
 
     /// Makes a lock that must not exist yet.
@@ -224,19 +235,22 @@ impl Client {
     /// As every call; `would_end_tickets`, `lock_changed`.
     pub async fn delete(&self, lock: &str, guarded: Guarded) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, of_lock(routes::LOCK, lock)).repeat(Repeat::IfNothingHappened);
-        self.send(&guarded.apply(call)).await.map(drop)
+        let answer = self.send(&guarded.apply(call)).await?;
+        if answer.is_empty() { Ok(()) } else { Err(answer.not_lockserver("a body where none was expected")) }
     }
 
     /// Restores withheld permits of a lock: all, or those of one ticket.
     ///
     /// # Errors
     /// As every call.
-    pub async fn open(&self, lock: &str, number: Option<u64>) -> Result<(), Error> {
+    pub async fn restore(&self, lock: &str, number: Option<u64>) -> Result<(), Error> {
         let mut call = Call::new(Method::DELETE, of_lock(routes::LOCK_WITHHELD, lock));
         if let Some(number) = number {
             call = call.query("number", number);
         }
-        self.send(&call).await.map(drop)
+        let answer = self.send(&call).await?;
+        // Without a body if the lock was being removed and went with that.
+        if answer.is_empty() { Ok(()) } else { answer.parse::<Lock>().map(drop) }
     }
 
     /// Makes the server read its configuration again; what that changed.

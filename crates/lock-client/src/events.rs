@@ -5,7 +5,7 @@ use crate::sse::{Frame, Parser};
 use crate::tls::distrust;
 use crate::{Client, Error, Tried};
 use lock_api::{Event, Problem, routes};
-use reqwest::header::{ACCEPT, HeaderName};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, Response};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -131,6 +131,9 @@ impl Events {
                     }
                     what => failed(what.unwrap_or_else(|| words(server, &error))),
                 },
+                Ok(Ok(response)) if response.status().is_success() && !is_stream(&response) => {
+                    return Err(not_lockserver(server, "no stream of events"));
+                }
                 Ok(Ok(response)) if response.status().is_success() => {
                     inner.preferred.store(place, Ordering::Relaxed);
                     self.open = Some((response, Parser::default(), server.name.clone()));
@@ -170,4 +173,9 @@ impl Events {
             }
         }
     }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }

@@ -130,16 +130,25 @@ pub(crate) struct Answer {
     /// When the request that was answered was sent.
     pub(crate) sent: BootTime,
     server: String,
+    status: StatusCode,
     body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as JSON.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| Error::NotLockserver {
-            server: self.server.clone(),
-            what: format!("a body that was not expected: {error}"),
-        })
+        serde_json::from_slice(&self.body)
+            .map_err(|error| self.not_lockserver(&format!("a body that was not expected: {error}")))
+    }
+
+    /// Whether it is the answer of a server that has nothing to tell: 204, and no body.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.status == StatusCode::NO_CONTENT && self.body.is_empty()
+    }
+
+    /// What answered does not speak lockserver's API.
+    pub(crate) fn not_lockserver(&self, what: &str) -> Error {
+        Error::NotLockserver { server: self.server.clone(), what: what.to_owned() }
     }
 }
 
@@ -267,7 +276,7 @@ impl Client {
             Err(error) => return lost(&error),
         };
         if status.is_success() {
-            return Outcome::Answer(Answer { sent, server: server.name.clone(), body });
+            return Outcome::Answer(Answer { sent, server: server.name.clone(), status, body });
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if status == StatusCode::SERVICE_UNAVAILABLE && problem.retryable => Outcome::Again {

@@ -1,8 +1,8 @@
 //! The client against a server with faults on demand.
 
-use lock_client::api::{EndedAs, ErrorCode};
+use lock_client::api::{EndedAs, ErrorCode, LockPatch, LockSettings};
 use lock_client::testing::{Fake, Fault, Reply, Request, refusal, until};
-use lock_client::{AcquireOptions, BootTime, Client, Error, Lost, Retry, Update};
+use lock_client::{AcquireOptions, BootTime, Client, Error, Guarded, Lost, Retry, Update};
 use std::time::Duration;
 
 const QUICK: Retry = Retry {
@@ -235,7 +235,7 @@ async fn repeats_only_what_is_retryable() {
     for (reply, tries) in [(Reply::Cut, 1), (refusal(ErrorCode::Overloaded), 4)] {
         let fake = Fake::start();
         fake.faults(move |_| Fault::Instead(reply.clone()));
-        client(&fake).create("a", &lock_client::api::LockSettings::default()).await.unwrap_err();
+        client(&fake).create("a", &LockSettings::default()).await.unwrap_err();
         assert_eq!(fake.requests().len(), tries);
     }
     let html = Fake::start();
@@ -340,4 +340,63 @@ async fn events_go_on_where_they_were() {
     let error = tokio::time::timeout(IN_TIME, events.next()).await.unwrap().unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NotAllowed));
     until("one more request", || (fake.requests().len() == 5).then_some(()));
+}
+
+/// What every call of the client comes to.
+async fn every_call(client: &Client) -> Vec<(&'static str, Result<(), Error>)> {
+    let (settings, patch, guarded) = (LockSettings::default(), LockPatch::default(), Guarded::default());
+    vec![
+        ("locks", client.locks().await.map(drop)),
+        ("lock", client.lock("a").await.map(drop)),
+        ("status", client.status().await.map(drop)),
+        ("my_tickets", client.my_tickets().await.map(drop)),
+        ("ticket", client.ticket("id").await.map(drop)),
+        ("verify", client.verify("a", 1).await.map(drop)),
+        ("renew", client.renew("id", None).await.map(drop)),
+        ("release", client.release("id").await),
+        ("cancel", client.cancel("a", "request").await),
+        ("revoke", client.revoke("a", 1, None).await),
+        ("create", client.create("a", &settings).await.map(drop)),
+        ("replace", client.replace("a", &settings, guarded).await.map(drop)),
+        ("change", client.change("a", &patch, guarded).await.map(drop)),
+        ("delete", client.delete("a", guarded).await),
+        ("restore", client.restore("a", None).await),
+        ("reload", client.reload().await.map(drop)),
+        ("acquire", client.acquire("a", &AcquireOptions::default()).await.map(drop)),
+        ("events", client.events(None, None).next().await.map(drop)),
+    ]
+}
+
+#[tokio::test]
+async fn what_answers_everything_confirms_nothing() {
+    let fake = Fake::start();
+    let client = client(&fake);
+    let replies = [
+        (Reply::Body(200, "text/html", "<html>Log in</html>".to_owned()), &[][..]),
+        (Reply::Body(200, "text/html", String::new()), &[]),
+        (Reply::Body(200, "application/json", "{}".to_owned()), &[]),
+        (Reply::Body(200, "application/json", r#"{"status":"ok"}"#.to_owned()), &[]),
+        // To these it is an answer.
+        (Reply::Body(204, "text/html", String::new()), &["delete", "restore"]),
+    ];
+    for (reply, answered) in replies {
+        let instead = reply.clone();
+        fake.faults(move |_| Fault::Instead(instead.clone()));
+        for (call, outcome) in every_call(&client).await {
+            let doubted = matches!(outcome, Err(Error::NotLockserver { .. }));
+            assert_eq!(doubted, !answered.contains(&call), "{call} to {reply:?}: {outcome:?}");
+        }
+    }
+    // The answer to another question confirms nothing either.
+    fake.faults(|_| Fault::None);
+    let held = client.acquire("a", &options(None, 60_000)).await.unwrap();
+    let token = held.ticket().token.unwrap();
+    let kept = Reply::json(200, held.ticket());
+    fake.faults(move |request| if request.method == "GET" { Fault::Instead(kept.clone()) } else { Fault::None });
+    assert!(client.verify("a", token).await.unwrap());
+    for (lock, token) in [("b", token), ("a", token + 1)] {
+        let error = client.verify(lock, token).await.unwrap_err();
+        assert!(matches!(error, Error::NotLockserver { .. }), "{error}");
+    }
+    held.release().await.unwrap();
 }

@@ -2,8 +2,8 @@
 
 use super::wire::{Reply, Request};
 use lock_api::{
-    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Reloaded, Renew,
-    Seconds, Statistics, Status, Ticket, TicketState, Tickets, You,
+    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Released, Reloaded,
+    Renew, Seconds, Statistics, Status, Ticket, TicketState, Tickets, You,
 };
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -241,7 +241,7 @@ impl Table {
                     return Reply::problem(&problem);
                 }
                 rows.locks.remove(name);
-                Reply::json(200, &serde_json::json!({}))
+                Reply::Body(204, "application/json", String::new())
             }
             ("DELETE", ["withheld"]) => Reply::json(200, &rows.lock(name)),
             ("GET", ["verify"]) => {
@@ -269,21 +269,22 @@ impl Table {
             }
             ("DELETE", ["tickets"]) => {
                 let wanted = request.parameter("request_id").map(str::to_owned);
-                match rows.tickets.iter().position(|(id, _)| *id == wanted) {
-                    Some(place) => rows.end(place, EndedAs::Cancelled),
-                    None => return refuse(ErrorCode::UnknownTicket, "there is no such ticket"),
-                }
+                let ticket = rows.tickets.iter().position(|(id, _)| *id == wanted).map(|place| {
+                    rows.end(place, EndedAs::Cancelled);
+                    rows.tickets[place].1.clone()
+                });
                 drop(rows);
                 self.changed.notify_all();
-                Reply::json(200, &serde_json::json!({}))
+                Reply::json(200, &Released { released: ticket.is_some(), ticket })
             }
             ("DELETE", ["tickets", number]) => {
                 let place = rows.tickets.iter().position(|(_, ticket)| ticket.number.to_string() == *number);
                 let Some(place) = place else { return refuse(ErrorCode::UnknownTicket, "there is no such ticket") };
                 rows.end(place, EndedAs::Revoked);
+                let ticket = Ticket { id: None, ..rows.tickets[place].1.clone() };
                 drop(rows);
                 self.changed.notify_all();
-                Reply::json(200, &serde_json::json!({}))
+                Reply::json(200, &ticket)
             }
             _ => refuse(ErrorCode::NotFound, "there is nothing at this path"),
         }
@@ -327,7 +328,7 @@ impl Table {
                 let ticket = rows.tickets[place].1.clone();
                 drop(rows);
                 self.changed.notify_all();
-                Reply::json(200, &ticket)
+                Reply::json(200, &Released { released: ended_as.is_none(), ticket: Some(ticket) })
             }
             _ => refuse(ErrorCode::NotFound, "there is nothing at this path"),
         }

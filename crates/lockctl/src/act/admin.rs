@@ -69,7 +69,7 @@ pub(super) async fn resume(client: &Client, lock: &str, json: bool) -> Result<u8
 }
 
 pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Result<u8, Failure> {
-    client.open(&asked.lock, asked.number).await?;
+    client.restore(&asked.lock, asked.number).await?;
     done(json, &format!("the withheld permits of `{}` can be given again", asked.lock))
 }
 

@@ -73,6 +73,39 @@ fn no_server() {
 }
 
 #[test]
+fn what_answers_everything_with_200_is_no_lockserver() {
+    let bench = Bench::new();
+    bench.fake.faults(|_| Fault::Instead(Reply::Body(200, "text/html", "<html>Log in</html>".to_owned())));
+    let cases: [&[&str]; 17] = [
+        &["verify", "billing", "1"],
+        &["release", "id-1"],
+        &["release", "billing", "--number", "1"],
+        &["revoke", "billing", "1"],
+        &["restore", "billing"],
+        &["delete", "billing"],
+        &["create", "billing", "--size", "1"],
+        &["resize", "billing", "2"],
+        &["pause", "billing"],
+        &["resume", "billing"],
+        &["reload"],
+        &["renew", "id-1"],
+        &["status"],
+        &["status", "billing"],
+        &["watch"],
+        &["acquire", "billing"],
+        &["run", "billing", "--", "true"],
+    ];
+    for words in cases {
+        let output = bench.run(words);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{words:?}: {said}");
+        // `acquire` tells the shell that it failed.
+        assert!(output.stdout.is_empty() || words[0] == "acquire", "{words:?}: {}", text(&output.stdout));
+        assert!(said.contains("is no lockserver, or something between answers for it"), "{words:?}: {said}");
+    }
+}
+
+#[test]
 fn refusals_as_json() {
     let bench = Bench::new();
     let _ = bench.fake.occupy("taken");
