@@ -122,6 +122,8 @@ struct Attempt<'a> {
     client: &'a Client,
     lock: &'a str,
     request_id: String,
+    /// The ticket's id, once it is known.
+    id: Option<String>,
     /// A request for it may have arrived without an answer.
     unsure: Arc<AtomicBool>,
     over: bool,
@@ -130,11 +132,11 @@ struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     fn new(client: &'a Client, lock: &'a str) -> Self {
         let request_id = format!("{:032x}", rand::random::<u128>());
-        Self { client, lock, request_id, unsure: Arc::default(), over: false }
+        Self { client, lock, request_id, id: None, unsure: Arc::default(), over: false }
     }
 
     async fn run(
-        &self,
+        &mut self,
         options: &AcquireOptions,
         begin: Instant,
         queued: &mut impl FnMut(&Ticket),
@@ -142,6 +144,7 @@ impl<'a> Attempt<'a> {
         // Silence must not make the wait much longer.
         let until = options.wait.zip(options.patience).map(|(wait, patience)| begin + wait + patience);
         let (mut sent, mut ticket) = self.client.ask(&self.request(options).until(until)).await?;
+        self.id.clone_from(&ticket.id);
         let mut no_room = NO_ROOM_FIRST;
         while ticket.state != TicketState::Held {
             if ticket.state == TicketState::Ended {
@@ -215,7 +218,7 @@ impl<'a> Attempt<'a> {
 
     /// Ends the ticket, if there is one.
     async fn cancel(&self, within: Duration) {
-        let cancel = self.client.cancel(self.lock, &self.request_id);
+        let cancel = cancel(self.client, self.lock, &self.request_id, self.id.as_deref());
         match tokio::time::timeout(within, cancel).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the ticket was not cancelled and ends with its lease"),
@@ -230,11 +233,21 @@ impl Drop for Attempt<'_> {
             return;
         }
         let (client, lock, request_id) = (self.client.clone(), self.lock.to_owned(), self.request_id.clone());
+        let id = self.id.take();
         self.client.inner.background.spawn(async move {
-            if let Err(error) = client.cancel(&lock, &request_id).await {
+            if let Err(error) = cancel(&client, &lock, &request_id, id.as_deref()).await {
                 tracing::debug!(%error, "the ticket was not cancelled and ends with its lease");
             }
         });
+    }
+}
+
+/// Ends the ticket of a request. By its id where that is known: a key that may not use the lock any more can still give back
+/// what it was given.
+async fn cancel(client: &Client, lock: &str, request_id: &str, id: Option<&str>) -> Result<(), Error> {
+    match id {
+        Some(id) => client.cancel_ticket(id).await,
+        None => client.cancel(lock, request_id).await,
     }
 }
 

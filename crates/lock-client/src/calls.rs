@@ -171,6 +171,14 @@ impl Client {
         }
     }
 
+    /// Ends a ticket of ours by its id; that there is none any more is no error.
+    pub(crate) async fn cancel_ticket(&self, id: &str) -> Result<(), Error> {
+        match self.end(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).quiet()).await {
+            Err(error) if error.is_its_end() => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Ends somebody's ticket by its public number: an administrator any, a user those of its own key.
     ///
     /// # Errors

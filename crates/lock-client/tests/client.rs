@@ -157,6 +157,42 @@ async fn an_error_in_the_midst_of_a_wait_leaves_no_ticket() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_narrowed_gives_back_what_it_waits_for() {
+    for dropped in [false, true] {
+        let fake = Fake::start();
+        let _other = fake.occupy("a");
+        let mut narrowed = false;
+        fake.faults(move |request| {
+            // From the first wait on the key may only end its own tickets.
+            narrowed |= request.method == "GET";
+            match request.method.as_str() {
+                "GET" if dropped => Fault::Instead(Reply::Silence),
+                "DELETE" if request.path.starts_with("/v1/tickets/") => Fault::None,
+                _ if narrowed => Fault::Instead(refusal(ErrorCode::NotAllowed)),
+                _ => Fault::None,
+            }
+        });
+        let client = client(&fake);
+        let options = options(None, 60_000);
+        if dropped {
+            tokio::select! {
+                outcome = client.acquire("a", &options) => panic!("{outcome:?}"),
+                () = async {
+                    while !fake.requests().iter().any(|request| request.method == "GET") {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                } => {}
+            }
+            assert!(client.drain_background(IN_TIME).await);
+        } else {
+            let error = client.acquire("a", &options).await.unwrap_err();
+            assert_eq!(error.code(), Some(ErrorCode::NotAllowed));
+        }
+        assert_eq!(fake.living(), 1, "dropped: {dropped}");
+    }
+}
+
+#[tokio::test]
 async fn where_no_more_may_wait_the_place_is_kept() {
     let fake = Fake::start();
     let other = fake.occupy("a");

@@ -2,8 +2,8 @@
 
 use super::wire::{Reply, Request};
 use lock_api::{
-    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Released, Reloaded,
-    Renew, Seconds, Statistics, Status, Ticket, TicketState, Tickets, You,
+    Acquire, ConfigurationStatus, EndedAs, ErrorCode, Lock, LockPatch, LockSettings, Locks, Problem, Released,
+    Reloaded, Renew, Seconds, Statistics, Status, Ticket, TicketState, Tickets, You,
 };
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
