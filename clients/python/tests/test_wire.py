@@ -242,6 +242,21 @@ def test_a_hold_that_ends_before_its_lease() -> None:
         assert held.ttl_s == ttl_s
 
 
+def test_a_renewal_that_is_refused_is_no_silence() -> None:
+    """The key was narrowed or removed meanwhile: the server answers, and says so."""
+    refused = problem("not_allowed", 403, retryable=False)
+    for answers, said in (([refused], "refused to renew it: about not_allowed"), ([(502, "")], "no renewal was answered")):
+        told: list[LeaseLost] = []
+        held = client(Fake((201, {**TICKET, "ttl_s": 0.9}), *answers)).hold("san", on_lost=told.append)
+        lost = held.wait_lost(30)
+        assert lost is not None
+        assert said in str(lost)
+        assert lost.problem is None
+        # It may still be held there, so it is given back all the same: by its id that is allowed.
+        with pytest.raises(LeaseLost, match=said):
+            held.release()
+
+
 def test_what_is_no_lockserver() -> None:
     answers: list[Any] = [(200, "<html>"), (404, "nothing here"), (200, {"locks": 5}), (302, ""), (200, [])]
     for answer in answers:

@@ -24,6 +24,8 @@ pub enum Lost {
     Ended(Box<Problem>),
     /// No renewal was answered in time: the server may have given the permits to somebody else.
     Unanswered,
+    /// The same, for the server refused to renew it: the key may not use the lock any more, say.
+    Refused(Box<Problem>),
     /// They were held for as long as they may be, whatever is renewed.
     Overdue,
 }
@@ -41,6 +43,9 @@ impl fmt::Display for Lost {
         match self {
             Self::Ended(problem) => Error::Refused(problem.clone()).fmt(f),
             Self::Unanswered => f.write_str("no renewal was answered before the lease ended"),
+            Self::Refused(problem) => {
+                write!(f, "the server refused to renew it: {}", Error::Refused(problem.clone()))
+            }
             Self::Overdue => f.write_str("it was held for as long as it may be held"),
         }
     }
@@ -58,6 +63,8 @@ pub struct Lease {
     pub lost: Option<Lost>,
     /// Renewing does not move the deadline any more: it is that of the longest hold.
     pub last: bool,
+    /// What the server said to the last renewal, if it refused.
+    pub refused: Option<Box<Problem>>,
 }
 
 impl Lease {
@@ -66,11 +73,16 @@ impl Lease {
         let left = ticket.expires_in_s.map(Duration::from);
         // On the way a lease may have lost some of its time; the longest hold takes more of it, from one renewal to the next.
         let last = left.is_some_and(|left| ttl.is_none_or(|ttl| left + ttl / 8 < ttl));
-        Self { deadline: ttl.into_iter().chain(left).min().map(|left| sent + left), ttl, lost: None, last }
+        let deadline = ttl.into_iter().chain(left).min().map(|left| sent + left);
+        Self { deadline, ttl, lost: None, last, refused: None }
     }
 
     fn lost_at_deadline(&self) -> Lost {
-        if self.last { Lost::Overdue } else { Lost::Unanswered }
+        match &self.refused {
+            _ if self.last => Lost::Overdue,
+            Some(problem) => Lost::Refused(problem.clone()),
+            None => Lost::Unanswered,
+        }
     }
 }
 
@@ -175,15 +187,18 @@ impl Drop for Held {
 /// Renews until the lease is lost.
 async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sender<Lease>) {
     let lose = |lost: Lost| tell.send_modify(|lease| lease.lost = Some(lost));
+    let lose_at_deadline = || {
+        let lost = tell.borrow().lost_at_deadline();
+        lose(lost);
+    };
     loop {
-        let lease = tell.borrow().clone();
-        let (deadline, ttl) = (lease.deadline, lease.ttl);
+        let Lease { deadline, ttl, .. } = tell.borrow().clone();
         let due = sent + between(ttl);
         deadline.map_or(due, |deadline| deadline.min(due)).reached().await;
         loop {
             let left = deadline.map(|deadline| deadline.since(BootTime::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return lose(lease.lost_at_deadline());
+                return lose_at_deadline();
             }
             // Each server has its part of a quarter of the lease, so that one that hangs does not use it up.
             let servers = u32::try_from(client.inner.servers.len()).unwrap_or(u32::MAX).max(1);
@@ -193,7 +208,7 @@ async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sende
                 None => renewal.await,
                 Some(deadline) => tokio::select! {
                     answer = renewal => answer,
-                    () = deadline.reached() => return lose(lease.lost_at_deadline()),
+                    () = deadline.reached() => return lose_at_deadline(),
                 },
             };
             match answer {
@@ -205,6 +220,12 @@ async fn keep(client: Client, id: String, mut sent: BootTime, tell: watch::Sende
                 Err(Error::Refused(problem)) if is_the_end(&problem) => return lose(Lost::Ended(problem)),
                 Err(error) => {
                     tracing::debug!(%error, "a renewal failed");
+                    let refused = if let Error::Refused(problem) = error { Some(problem) } else { None };
+                    tell.send_if_modified(|lease| {
+                        let is_new = lease.refused != refused;
+                        lease.refused = refused;
+                        is_new
+                    });
                     let pause = jitter(ttl.map_or(LOOK_EVERY, |ttl| ttl / 16).clamp(SHORTEST, LOOK_EVERY / 12));
                     tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
                 }

@@ -320,13 +320,22 @@ async fn a_holder_renews_itself_and_knows_its_deadline() {
 
 #[tokio::test]
 async fn without_answers_the_lease_is_lost_at_its_deadline() {
-    for reply in [Reply::Silence, Reply::Cut, refusal(ErrorCode::Unavailable), refusal(ErrorCode::Unauthorized)] {
+    let refused = [ErrorCode::Unavailable, ErrorCode::Unauthorized, ErrorCode::NotAllowed];
+    let refused = refused.map(|code| (refusal(code), Some(code)));
+    for (reply, code) in [(Reply::Silence, None), (Reply::Cut, None)].into_iter().chain(refused) {
         let fake = Fake::start();
         let client = Client::builder().server(fake.url()).build().unwrap();
         let held = client.acquire("a", &options(None, 900)).await.unwrap();
         let instead = reply.clone();
         fake.faults(move |_| Fault::Instead(instead.clone()));
-        assert_eq!(tokio::time::timeout(IN_TIME, held.lost()).await.unwrap(), Lost::Unanswered, "{reply:?}");
+        let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
+        match (&lost, code) {
+            (Lost::Unanswered, None) => {}
+            (Lost::Refused(problem), Some(code)) if problem.code == code => {
+                assert!(lost.to_string().contains("refused to renew it: "), "{lost}");
+            }
+            _ => panic!("{reply:?}: {lost:?}"),
+        }
         let deadline = held.lease().deadline.unwrap();
         let late = BootTime::now().since(deadline);
         assert!(BootTime::now() >= deadline && late < Duration::from_secs(5), "{late:?} after the deadline");

@@ -41,6 +41,8 @@ class Lease:
         # One assignment each, so threads need no lock, and a forked child cannot inherit one that is taken.
         self._proof = (sent, ticket.ttl_s, _lasts(ticket))
         self._lost: LeaseLost | None = None
+        #: What the server said to the last renewal, if it refused.
+        self._refused = ""
         #: It is being released, and: it was, so it cannot be lost any more.
         self._ending = self._released = False
         self._due = self._next()
@@ -65,7 +67,9 @@ class Lease:
     def lost(self) -> LeaseLost | None:
         """Why it is lost, if it is. Once lost it stays lost."""
         if self._lost is None and not self._released and self.left() == 0:
-            why = "it was held for as long as it may be held" if self._is_last() else ""
+            why = f"the server refused to renew it: {self._refused}" if self._refused else ""
+            if self._is_last():
+                why = "it was held for as long as it may be held"
             self.lose(LeaseLost(self.ticket.lock, self.ticket.token, why=why))
         return self._lost
 
@@ -102,9 +106,11 @@ class Lease:
             return error
         except LockserverError as error:
             log.debug("a renewal of %r failed: %s", self.ticket.lock, error)
+            self._refused = str(error) if isinstance(error, ApiError) else ""
             step = LOOK_S if ttl is None else ttl / 16
             self._due = _clock.now() + jitter(min(max(step, SHORTEST_S), LOOK_S / 12))
             return error
+        self._refused = ""
         if self.lost is None and sent >= self._proof[0]:
             self._proof = (sent, ticket.ttl_s, _lasts(ticket))
         self._due = self._next()

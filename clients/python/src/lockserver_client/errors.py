@@ -57,8 +57,8 @@ class Distrust(LockserverError):
 class LeaseLost(LockserverError):
     """Permits that were held are not ours any more, or not surely: stop working with them.
 
-    `problem` is what the server said, or `None` if no renewal was answered in time: then it may have given the permits to
-    somebody else.
+    `problem` is what the server said when it ended the ticket, or `None` if it renewed the lease no more, refused to or not
+    answered: then it may have given the permits to somebody else.
     """
 
     def __init__(self, lock: str, token: int | None, problem: Problem | None = None, why: str = "") -> None:

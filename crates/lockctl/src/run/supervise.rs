@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
 use crate::show::{clean, say};
-use crate::sys;
+use crate::{sys, words};
 use lock_client::{BootTime, Held, Lease, Lost};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, wait, waitpid};
@@ -163,7 +163,7 @@ impl<'a> Supervisor<'a> {
                     None if leases.iter().any(|(_, lease)| lease.last && lease.deadline == deadline) => {
                         say("the longest hold is over, ending the command");
                     }
-                    None => say("the server does not answer, ending the command before its lease ends"),
+                    None => say(&unrenewed(&leases, deadline)),
                 }
                 self.around.guard.urgent();
                 self.kill(Signal::TERM);
@@ -281,6 +281,19 @@ impl<'a> Supervisor<'a> {
     fn judge_after_stop(&mut self) -> bool {
         self.judge();
         !self.watchdog.is_ending()
+    }
+}
+
+/// Why the lease with this deadline was not renewed: what the server said to it, if it said something.
+fn unrenewed(leases: &[(String, Lease)], deadline: Option<BootTime>) -> String {
+    let ending = leases.iter().filter(|(_, lease)| lease.deadline == deadline);
+    match ending.into_iter().find_map(|(name, lease)| Some((name, lease.refused.as_ref()?))) {
+        Some((name, problem)) => format!(
+            "the server refuses to renew `{}`, ending the command before its lease ends: {}",
+            clean(name),
+            clean(&words::of(problem)),
+        ),
+        None => "the server does not answer, ending the command before its lease ends".to_owned(),
     }
 }
 

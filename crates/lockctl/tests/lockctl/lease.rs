@@ -1,7 +1,8 @@
 //! Leases that are lost: the command is gone before somebody else can have the permit.
 
 use crate::bench::{Bench, group_is_gone, text};
-use lock_client::testing::{Fault, Reply, Request, until};
+use lock_client::api::ErrorCode;
+use lock_client::testing::{Fault, Reply, Request, refusal, until};
 use std::time::{Duration, Instant};
 
 fn renews(request: &Request) -> bool {
@@ -28,6 +29,24 @@ fn a_server_that_falls_silent() {
         assert_eq!(bench.file("told"), "\n", "TERM before KILL");
         assert_eq!(running.code(), Some(76));
     }
+}
+
+#[test]
+fn a_key_that_was_narrowed_is_no_silence() {
+    let bench = Bench::new();
+    let words =
+        ["run", "--ttl", "4", "--kill-after", "0.3", "a", "--", "sh", "-c", "echo $$ > parent; sleep 1000 & wait"];
+    let running = bench.start(&words);
+    let group = bench.pid("parent");
+    bench.fake.faults(|request| {
+        if request.method == "DELETE" { Fault::None } else { Fault::Instead(refusal(ErrorCode::NotAllowed)) }
+    });
+    let (code, said) = until_output(running);
+    assert_eq!(code, Some(76), "{said}");
+    assert!(said.contains("refuses to renew `a`") && said.contains("not_allowed on demand"), "{said}");
+    assert!(!said.contains("does not answer"), "{said}");
+    assert!(group_is_gone(group));
+    assert_eq!(bench.fake.living(), 0, "by its id it is given back");
 }
 
 #[test]
