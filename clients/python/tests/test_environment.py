@@ -15,7 +15,7 @@ from typing import Any, Callable
 import pytest
 
 from conftest import ROOT, Running, Script
-from lockserver_client import AsyncClient, Client, _proxy, errors
+from lockserver_client import AsyncClient, Client, Retry, _proxy, errors
 
 CASES = json.loads((ROOT / "crates" / "lock-client" / "tests" / "fixtures" / "proxies.json").read_text())
 
@@ -28,7 +28,8 @@ def test_the_environment_decides_who_gets_request_and_secret() -> None:
             with pytest.raises(errors.ConfigurationError, match=case["wrong"]):
                 _proxy.choose(case["server"], case["environment"])
         else:
-            assert _proxy.choose(case["server"], case["environment"]) == case.get("proxy"), case
+            chosen = _proxy.choose(case["server"], case["environment"])
+            assert (chosen.url if chosen else None) == case.get("proxy"), case
 
 
 @pytest.mark.parametrize("no_proxy", ["", "localhost,[::1]", "fe80::/10", "*", "10.0.0.0/8, .example.org:80"])
@@ -67,6 +68,55 @@ def test_a_proxy_is_asked_for_others_and_only_then(monkeypatch: pytest.MonkeyPat
             asyncio.run(look())
         proxy.join(60)
     assert asked == [b"GET http://locks.example.org:9090/v1/locks HTTP/1.1"] * 2
+
+
+def every_way(server: str, lock: str) -> list[errors.LockserverError]:
+    """What a release comes to, with threads and with asyncio, and a stream of events."""
+
+    async def release() -> None:
+        async with AsyncClient(server, retry=Retry(rounds=1)) as client:
+            await client.release(lock)
+
+    client = Client(server, retry=Retry(rounds=1))
+    found: list[errors.LockserverError] = []
+    for call in (lambda: client.release(lock), lambda: asyncio.run(release()), lambda: next(client.events())):
+        with pytest.raises(errors.LockserverError) as raised:
+            call()
+        found.append(raised.value)
+    return found
+
+
+def test_a_proxy_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("http_proxy", "http://me:SECRET@127.0.0.1:1")
+    for error in every_way("http://locks.example.org:9090", "id"):
+        assert isinstance(error, errors.Unreachable)
+        assert "http://locks.example.org:9090: through the proxy http://127.0.0.1:1 (variable http_proxy): " in str(error)
+        assert "SECRET" not in str(error)
+        assert not error.may_have_taken_effect
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(6):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+
+        threading.Thread(target=serve, daemon=True).start()
+        proxy = f"127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv("http_proxy", proxy)
+        for error in every_way("http://locks.example.org:9090", "id"):
+            assert isinstance(error, errors.NotLockserver)
+            assert f"through the proxy http://{proxy} (variable http_proxy): HTTP status 403" in str(error)
+        # No way to a server with TLS: the request cannot have arrived.
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        for error in every_way("https://locks.example.org", "id"):
+            assert isinstance(error, errors.Unreachable)
+            assert f"through the proxy http://{proxy} (variable HTTPS_PROXY): 403 Forbidden" in str(error)
+            assert not error.may_have_taken_effect
 
 
 @pytest.mark.parametrize("name", ["LOCK_SERVER", "LOCK_KEY", "LOCK_KEY_FILE", "http_proxy", "NO_PROXY"])

@@ -153,16 +153,16 @@ impl Builder {
                 .user_agent(concat!("lock-client/", env!("CARGO_PKG_VERSION")));
             // What a library would make of the environment is not left to it: see `proxy`.
             let builder = builder.no_proxy();
-            let builder = match &address {
+            let (builder, through) = match &address {
                 Address::Http(url) => match proxy::of_environment(url)? {
-                    Some(proxy) => builder.proxy(proxy),
-                    None => builder,
+                    Some((proxy, through)) => (builder.proxy(proxy), Some(through)),
+                    None => (builder, None),
                 },
-                Address::Unix(path) => builder.unix_socket(path.as_path()),
+                Address::Unix(path) => (builder.unix_socket(path.as_path()), None),
             };
             let http =
                 builder.build().map_err(|error| Error::Address { address: name.clone(), why: error.to_string() })?;
-            servers.push(Server { name: name.clone(), address, http });
+            servers.push(Server { name: name.clone(), address, through, http });
         }
         if servers.is_empty() {
             return Err(Error::Address { address: String::new(), why: "none was given".to_owned() });
@@ -185,7 +185,19 @@ impl Builder {
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: Address,
+    /// The proxy between, in words.
+    pub(crate) through: Option<String>,
     pub(crate) http: reqwest::Client,
+}
+
+impl Server {
+    /// What happened on the way to it. Where there is a proxy, that may have failed, and not the server.
+    pub(crate) fn on_the_way(&self, what: &str) -> String {
+        match &self.through {
+            Some(through) => format!("{through}: {what}"),
+            None => what.to_owned(),
+        }
+    }
 }
 
 pub(crate) struct Inner {

@@ -1,7 +1,7 @@
 //! Every call of the API but the two that take time: `acquire` and `events`.
 
 use crate::address::segment;
-use crate::send::{Answer, Call, Repeat};
+use crate::send::{Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
 use lock_api::{
     ErrorCode, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Seconds, Status, Ticket, TicketState,
@@ -271,7 +271,7 @@ impl Client {
 
     /// Sends a request for a ticket, or asks for one.
     pub(crate) async fn ask(&self, call: &Call) -> Result<(BootTime, Ticket), Error> {
-        let answer: Answer = self.send(call).await?;
+        let answer = self.send(call).await?;
         Ok((answer.sent, answer.parse()?))
     }
 }

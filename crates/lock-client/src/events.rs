@@ -124,7 +124,7 @@ impl Events {
             let mut failed = |what: String| tried.push(Tried { server: server.name.clone(), what });
             let request = self.client.request(server, &call).send();
             match tokio::time::timeout(inner.timeout, request).await {
-                Err(_) => failed("no answer in time".to_owned()),
+                Err(_) => failed(server.on_the_way("no answer in time")),
                 Ok(Err(error)) => match distrust(&error) {
                     Some(what) if inner.servers.len() == 1 => {
                         return Err(Error::Distrust { server: server.name.clone(), what });
@@ -146,7 +146,9 @@ impl Events {
                     match serde_json::from_slice::<Problem>(&text) {
                         Ok(problem) if problem.retryable => refused = Some(Box::new(problem)),
                         Ok(problem) => return Err(Error::Refused(Box::new(problem))),
-                        Err(_) if status.is_server_error() => failed(format!("HTTP status {status}")),
+                        Err(_) if status.is_server_error() => {
+                            failed(server.on_the_way(&format!("HTTP status {status}")))
+                        }
                         Err(_) => return Err(not_lockserver(server, &format!("HTTP status {status}"))),
                     }
                 }

@@ -6,17 +6,21 @@ use reqwest::{Proxy, Url};
 use std::env;
 use std::net::IpAddr;
 
-/// The proxy for this server, if there is one.
+/// The proxy for this server, if there is one, and how messages name it: with its variable, and without user and password.
 ///
 /// # Errors
 /// [`Error::Proxy`] with the variable that is wrong.
-pub(crate) fn of_environment(server: &str) -> Result<Option<Proxy>, Error> {
+pub(crate) fn of_environment(server: &str) -> Result<Option<(Proxy, String)>, Error> {
     let Ok(url) = Url::parse(server) else { return Ok(None) };
     let variable = |name: &str| env::var(name).ok();
     let Some((name, proxy)) = choose(&url, &variable) else { return Ok(None) };
     let wrong = |why: String| Error::Proxy { variable: name.clone(), why };
     let proxy = address(&proxy).map_err(|why| wrong(why.to_owned()))?;
-    Proxy::all(proxy).map(Some).map_err(|error| wrong(error.without_url().to_string()))
+    let through = format!("through the proxy {} (variable {name})", proxy.origin().ascii_serialization());
+    match Proxy::all(proxy) {
+        Ok(proxy) => Ok(Some((proxy, through))),
+        Err(error) => Err(wrong(error.without_url().to_string())),
+    }
 }
 
 /// The variable that counts for this server, and its value. A variable that is empty is not there.

@@ -125,16 +125,15 @@ impl Call {
 }
 
 /// A 2xx answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     /// When the request that was answered was sent.
     pub(crate) sent: BootTime,
-    server: String,
+    server: &'a Server,
     status: StatusCode,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Answer<'_> {
     /// The body as JSON.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body)
@@ -148,13 +147,13 @@ impl Answer {
 
     /// What answered does not speak lockserver's API.
     pub(crate) fn not_lockserver(&self, what: &str) -> Error {
-        Error::NotLockserver { server: self.server.clone(), what: what.to_owned() }
+        not_lockserver(self.server, what)
     }
 }
 
 /// What came of one request to one server.
-enum Outcome {
-    Answer(Answer),
+enum Outcome<'a> {
+    Answer(Answer<'a>),
     /// Not worth another try.
     Final(Error),
     /// No trust; another server may have it.
@@ -171,7 +170,7 @@ enum Outcome {
 
 impl Client {
     /// Sends until somebody answers, as long as repeating is safe.
-    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, Error> {
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer<'_>, Error> {
         let retry = call.retry.unwrap_or(self.inner.retry);
         let begin = Instant::now();
         let patience = self.inner.patience;
@@ -247,7 +246,7 @@ impl Client {
     }
 
     /// One request. It takes no longer than `at_most`, if that is given.
-    async fn once(&self, server: &Server, call: &Call, at_most: Option<Duration>) -> Outcome {
+    async fn once<'a>(&self, server: &'a Server, call: &Call, at_most: Option<Duration>) -> Outcome<'a> {
         let sent = BootTime::now();
         let timeout = call.timeout.unwrap_or(self.inner.timeout) + call.waits;
         let timeout = at_most.map_or(timeout, |at_most| at_most.min(timeout));
@@ -276,7 +275,7 @@ impl Client {
             Err(error) => return lost(&error),
         };
         if status.is_success() {
-            return Outcome::Answer(Answer { sent, server: server.name.clone(), status, body });
+            return Outcome::Answer(Answer { sent, server, status, body });
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) if status == StatusCode::SERVICE_UNAVAILABLE && problem.retryable => Outcome::Again {
@@ -289,7 +288,7 @@ impl Client {
             Ok(problem) => Outcome::Final(Error::Refused(Box::new(problem))),
             // A proxy between, or a server that is being replaced. Whether the request went further is not known.
             Err(_) if matches!(status.as_u16(), 502..=504) => Outcome::Again {
-                tried: tried(format!("HTTP status {status}")),
+                tried: tried(server.on_the_way(&format!("HTTP status {status}"))),
                 problem: None,
                 arrived: true,
                 asks,
@@ -320,7 +319,7 @@ impl Client {
 }
 
 pub(crate) fn not_lockserver(server: &Server, what: &str) -> Error {
-    Error::NotLockserver { server: server.name.clone(), what: what.to_owned() }
+    Error::NotLockserver { server: server.name.clone(), what: server.on_the_way(what) }
 }
 
 /// The whole body; nothing if it is beyond all measure.
@@ -391,7 +390,7 @@ fn is_nowhere(server: &Server, error: &reqwest::Error) -> bool {
 
 /// Why a request failed. Of a socket, what the system says is not enough to know what to do.
 pub(crate) fn words(server: &Server, error: &reqwest::Error) -> String {
-    let text = why(error);
+    let text = server.on_the_way(&why(error));
     let (Address::Unix(path), true) = (&server.address, error.is_connect()) else { return text };
     match system(error).map(std::io::Error::kind) {
         Some(ErrorKind::NotFound) => format!("{text}: no server has made this socket"),

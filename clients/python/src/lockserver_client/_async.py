@@ -91,6 +91,8 @@ class AsyncRunner:
     def __init__(self, core: Core, transport: httpx.AsyncBaseTransport | None, tls: object) -> None:
         self.core, self.transport, self.tls = core, transport, tls
         self._headers = _connections.headers(core)
+        #: The proxy on the way to each server, in words.
+        self.through = [""] * len(core.servers)
         self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, list[deque[httpx.AsyncClient]]] = WeakKeyDictionary()
         self._background: set[asyncio.Task[None]] = set()
         self._pid = os.getpid()
@@ -123,10 +125,11 @@ class AsyncRunner:
         if transport is None and address.socket is not None:
             transport = httpx.AsyncHTTPTransport(uds=address.socket, limits=_connections.ONE, verify=self.tls)  # type: ignore[arg-type]
         proxy = _proxy.of_environment(address) if transport is None else None
+        self.through[server] = proxy.words() if proxy else ""
         # What httpx would make of the environment is not left to it: see `_proxy`.
         return httpx.AsyncClient(
             transport=transport,
-            proxy=proxy,
+            proxy=proxy.url if proxy else None,
             trust_env=False,
             verify=self.tls,  # type: ignore[arg-type]
             headers=self._headers,
@@ -246,9 +249,10 @@ class AsyncRunner:
             await connection.aclose()
             if _connections.is_dead(error):
                 await self.drop(effect.server)
-            return _connections.failed(error)
+            return _connections.failed(error, self.through[effect.server])
         except BaseException:
             await connection.aclose()
             raise
         await self.give_back(effect.server, connection)
-        return Reply(sent, response.status_code, _connections.retry_after(response), bytes(body.data))
+        asks, through = _connections.retry_after(response), self.through[effect.server]
+        return Reply(sent, response.status_code, asks, bytes(body.data), through)

@@ -10,7 +10,7 @@ from importlib import metadata
 
 import httpx
 
-from ._plan import NoReply
+from ._plan import NoReply, on_the_way
 from ._settings import Core
 
 #: The longest answer that is read: far above a full list of locks.
@@ -76,12 +76,16 @@ def is_dead(error: Exception) -> bool:
     return made and not isinstance(error, httpx.ConnectTimeout)
 
 
-def failed(error: Exception) -> NoReply:
-    """What an exception of httpx means."""
-    arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol))
+#: Nothing was sent to the server. A proxy that opens no way to it is among them.
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+def failed(error: Exception, through: str = "") -> NoReply:
+    """What an exception of httpx means; `through` names the proxy that it may be of."""
+    arrived = not isinstance(error, _UNSENT)
     if isinstance(error, httpx.TimeoutException):
-        return NoReply("no answer in time" if arrived else "no connection in time", arrived)
-    return NoReply(str(error) or type(error).__name__, arrived, _distrusts(error))
+        return NoReply(on_the_way(through, "no answer in time" if arrived else "no connection in time"), arrived)
+    return NoReply(on_the_way(through, str(error) or type(error).__name__), arrived, _distrusts(error))
 
 
 class Body:

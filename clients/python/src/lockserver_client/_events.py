@@ -13,7 +13,7 @@ from types import TracebackType
 import httpx
 
 from . import _clock, _connections
-from ._plan import Call, NoReply
+from ._plan import Call, NoReply, on_the_way
 from ._send import pause, problem_in
 from ._settings import Core
 from ._sse import Frame, Parser, TooLongError
@@ -74,16 +74,17 @@ class Follower:
         self.failures = 0
         return None
 
-    def refused(self, server: str, status: int, body: bytes) -> Problem | str:
+    def refused(self, server: str, status: int, body: bytes, through: str) -> Problem | str:
         """What an answer means that is no stream. Raises if it is not worth another try."""
         problem = problem_in(body)
         if problem is not None:
             if not problem.retryable:
                 raise from_problem(problem)
             return problem
+        what = on_the_way(through, f"HTTP status {status}")
         if status < 500:
-            raise NotLockserver(server, f"HTTP status {status}")
-        return f"HTTP status {status}"
+            raise NotLockserver(server, what)
+        return what
 
     def is_stream(self, server: str, response: httpx.Response) -> bool:
         """Whether the stream begins here. Raises if what answered does not speak lockserver's API."""
@@ -174,6 +175,7 @@ class Events(Iterator[Event]):
         call = self._follower.call()
         for place in core.in_turn():
             server, connection = core.servers[place], self._runner.connection(place)
+            through = self._runner.through[place]
             refused: NoReply | Problem | str
             try:
                 request = connection.build_request(
@@ -184,9 +186,9 @@ class Events(Iterator[Event]):
                     core.preferred = place
                     self._open = (server.name, connection, response, response.iter_bytes())
                     return
-                refused = self._follower.refused(server.name, response.status_code, response.read())
+                refused = self._follower.refused(server.name, response.status_code, response.read(), through)
             except httpx.HTTPError as error:
-                refused = _connections.failed(error)
+                refused = _connections.failed(error, through)
             except BaseException:
                 connection.close()
                 raise

@@ -57,6 +57,7 @@ class AsyncEvents(AsyncIterator[Event]):
         call = self._follower.call()
         for place in core.in_turn():
             server, connection = core.servers[place], self._runner.connection(place)
+            through = self._runner.through[place]
             refused: NoReply | Problem | str
             try:
                 request = connection.build_request(
@@ -67,9 +68,9 @@ class AsyncEvents(AsyncIterator[Event]):
                     core.preferred = place
                     self._open = (server.name, connection, response, response.aiter_bytes())
                     return
-                refused = self._follower.refused(server.name, response.status_code, await response.aread())
+                refused = self._follower.refused(server.name, response.status_code, await response.aread(), through)
             except httpx.HTTPError as error:
-                refused = _connections.failed(error)
+                refused = _connections.failed(error, through)
             except BaseException:
                 await connection.aclose()
                 raise

@@ -97,6 +97,8 @@ class Reply:
     status: int
     retry_after_s: float | None
     body: bytes
+    #: The proxy on the way, in words.
+    through: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class NoReply:
     arrived: bool
     #: There is no trust between the server and us: trying again does not help.
     distrust: bool = False
+
+
+def on_the_way(through: str, what: str) -> str:
+    """What happened on the way to a server. Where there is a proxy, that may have failed, and not the server."""
+    return f"{through}: {what}" if through else what
 
 
 Effect = Union[Exchange, Pause, CleanUp]

@@ -9,6 +9,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ._settings import Address
@@ -17,12 +18,26 @@ from .errors import ConfigurationError
 _PORT = re.compile(r"(.*\]|[^:]*):([0-9]{1,5})")
 
 
-def of_environment(server: Address) -> str | None:
-    """The URL of the proxy for this server, if there is one. Unix sockets have none."""
+class Proxy(NamedTuple):
+    """A proxy, and the variable that names it."""
+
+    url: str
+    variable: str
+
+    def words(self) -> str:
+        """How messages name it: without user and password."""
+        parts = urlsplit(self.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = "" if parts.port is None else f":{parts.port}"
+        return f"through the proxy {parts.scheme.lower()}://{host}{port} (variable {self.variable})"
+
+
+def of_environment(server: Address) -> Proxy | None:
+    """The proxy for this server, if there is one. Unix sockets have none."""
     return None if server.socket is not None else choose(server.base, os.environ)
 
 
-def choose(server: str, environment: Mapping[str, str]) -> str | None:
+def choose(server: str, environment: Mapping[str, str]) -> Proxy | None:
     """The same for a URL. A variable that is empty is not there."""
 
     def variable(name: str) -> tuple[str, str] | None:
@@ -45,7 +60,7 @@ def choose(server: str, environment: Mapping[str, str]) -> str | None:
     return None if chosen is None else _address(*chosen)
 
 
-def _address(name: str, value: str) -> str:
+def _address(name: str, value: str) -> Proxy:
     def wrong(why: str) -> ConfigurationError:
         # Without the value: there may be a password in it.
         return ConfigurationError(f"the proxy in the variable {name} cannot be used: {why}")
@@ -60,7 +75,7 @@ def _address(name: str, value: str) -> str:
         raise wrong("only proxies of http and https are known")
     if not host or any(letter.isspace() for letter in url):
         raise wrong("it is no address, such as http://proxy.example.com:3128")
-    return url
+    return Proxy(url, name)
 
 
 def _host(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:

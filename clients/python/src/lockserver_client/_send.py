@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from . import _clock
-from ._plan import Call, NoReply, Pause, Plan, Reply, Trace, exchange
+from ._plan import Call, NoReply, Pause, Plan, Reply, Trace, exchange, on_the_way
 from ._settings import Core, Retry
 from ._types import Problem, Ticket, read
 from .errors import Distrust, LockserverError, NotLockserver, Unreachable, from_problem
@@ -27,6 +27,7 @@ class Answer:
     server: str
     status: int
     body: bytes
+    through: str = ""
 
     def read(self, cls: type[T]) -> T:
         """The body as an object."""
@@ -41,7 +42,7 @@ class Answer:
 
     def not_lockserver(self, what: str) -> NotLockserver:
         """What answered does not speak lockserver's API."""
-        return NotLockserver(self.server, what)
+        return NotLockserver(self.server, on_the_way(self.through, what))
 
 
 def jitter(step: float) -> float:
@@ -79,7 +80,7 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
     if isinstance(came, NoReply):
         return _Again(came.what, came.arrived, distrust=came.distrust)
     if 200 <= came.status < 300:
-        return Answer(came.sent, server, came.status, came.body)
+        return Answer(came.sent, server, came.status, came.body, came.through)
     problem = problem_in(came.body)
     if problem is not None:
         if came.status == 503 and problem.retryable:
@@ -87,8 +88,8 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
         return from_problem(problem)
     if came.status in (502, 503, 504):
         # A proxy between, or a server that is being replaced. Whether the request went further is not known.
-        return _Again(f"HTTP status {came.status}", True, None, came.retry_after_s)
-    return NotLockserver(server, f"HTTP status {came.status}")
+        return _Again(on_the_way(came.through, f"HTTP status {came.status}"), True, None, came.retry_after_s)
+    return NotLockserver(server, on_the_way(came.through, f"HTTP status {came.status}"))
 
 
 def _bounded(call: Call, timeout: float, servers: int) -> float:

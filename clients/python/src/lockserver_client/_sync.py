@@ -26,6 +26,8 @@ class Runner:
     def __init__(self, core: Core, transport: httpx.BaseTransport | None, tls: object) -> None:
         self.core, self.transport, self.tls = core, transport, tls
         self._headers = _connections.headers(core)
+        #: The proxy on the way to each server, in words.
+        self.through = [""] * len(core.servers)
         self._idle: list[deque[httpx.Client]] = [deque() for _ in core.servers]
         self._pid = os.getpid()
         _runners.add(self)
@@ -49,10 +51,11 @@ class Runner:
         if transport is None and address.socket is not None:
             transport = httpx.HTTPTransport(uds=address.socket, limits=_connections.ONE, verify=self.tls)  # type: ignore[arg-type]
         proxy = _proxy.of_environment(address) if transport is None else None
+        self.through[server] = proxy.words() if proxy else ""
         # What httpx would make of the environment is not left to it: see `_proxy`.
         return httpx.Client(
             transport=transport,
-            proxy=proxy,
+            proxy=proxy.url if proxy else None,
             trust_env=False,
             verify=self.tls,  # type: ignore[arg-type]
             headers=self._headers,
@@ -128,11 +131,12 @@ class Runner:
             connection.close()
             if _connections.is_dead(error):
                 self.drop(effect.server)
-            return _connections.failed(error)
+            return _connections.failed(error, self.through[effect.server])
         # After Ctrl-C in the midst of it the connection is left to the garbage: what would close it may wait for ever, for a lock
         # of its own that it took and did not live to give back.
         self.give_back(effect.server, connection)
-        return Reply(sent, response.status_code, _connections.retry_after(response), bytes(body.data))
+        asks, through = _connections.retry_after(response), self.through[effect.server]
+        return Reply(sent, response.status_code, asks, bytes(body.data), through)
 
 
 _runners: WeakSet[Runner] = WeakSet()

@@ -73,6 +73,38 @@ fn no_server() {
 }
 
 #[test]
+fn a_proxy_that_fails_is_named() {
+    let bench = Bench::new();
+    let run = |variable: &str, proxy: &str, words: &[&str]| {
+        let mut command = bench.command(words);
+        for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(name).env_remove(name.to_uppercase());
+        }
+        let output = command.env(variable, proxy).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(69), "{said}");
+        assert!(said.contains(&format!("(variable {variable}): ")), "{said}");
+        assert!(!said.contains("hidden") && !said.contains("in effect all the same"), "{said}");
+        said
+    };
+    let status = ["status", "--server", "http://192.0.2.1:9090"];
+    let said = run("http_proxy", "http://me:hidden@127.0.0.1:1", &status);
+    let expected = "http://192.0.2.1:9090 does not answer (through the proxy http://127.0.0.1:1 (variable http_proxy): \
+                    Connection refused), trying";
+    assert!(said.contains(expected), "{said}");
+    // What a proxy answers by itself.
+    for (number, says) in [(502, "HTTP status 502"), (403, "is no lockserver")] {
+        bench.fake.faults(move |_| Fault::Instead(Reply::Body(number, "text/html", "<html>".to_owned())));
+        let said = run("ALL_PROXY", &bench.fake.url(), &status);
+        assert!(said.contains(says) && said.contains(&bench.fake.url()), "{said}");
+    }
+    // One that leads to no server with TLS: the request cannot have arrived.
+    let said = run("HTTPS_PROXY", &bench.fake.url(), &["release", "id-1", "--server", "https://192.0.2.1"]);
+    assert!(bench.fake.requests().iter().any(|request| request.method == "CONNECT"));
+    assert!(said.contains(&bench.fake.url()), "{said}");
+}
+
+#[test]
 fn what_answers_everything_with_200_is_no_lockserver() {
     let bench = Bench::new();
     bench.fake.faults(|_| Fault::Instead(Reply::Body(200, "text/html", "<html>Log in</html>".to_owned())));
