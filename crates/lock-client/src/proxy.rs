@@ -58,6 +58,9 @@ fn address(text: &str) -> Result<Url, &'static str> {
     }
 }
 
+/// What hosts files call the addresses of loopback.
+const THIS_MACHINE: [&str; 4] = ["localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"];
+
 /// A host as an address or a name.
 #[derive(Debug, PartialEq, Eq)]
 enum Host {
@@ -81,8 +84,9 @@ impl Host {
     /// What is sent to it never leaves this machine.
     fn is_this_machine(&self) -> bool {
         match self {
-            Self::Address(address) => address.is_loopback(),
-            Self::Name(name) => name == "localhost" || name.ends_with(".localhost"),
+            // Connected to, an address that stands for none is loopback.
+            Self::Address(address) => address.is_loopback() || address.is_unspecified(),
+            Self::Name(name) => THIS_MACHINE.contains(&name.as_str()) || name.ends_with(".localhost"),
         }
     }
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +16,9 @@ from urllib.parse import urlsplit
 from ._settings import Address
 from .errors import ConfigurationError
 
+#: What hosts files call the addresses of loopback.
+_THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_NUMBERS = re.compile(r"[0-9][0-9a-fx.]*", re.IGNORECASE)
 _PORT = re.compile(r"(.*\]|[^:]*):([0-9]{1,5})")
 
 
@@ -81,8 +85,9 @@ def _address(name: str, value: str) -> Proxy:
 def _host(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        found = ipaddress.ip_address(bare)
-    except ValueError:
+        # What looks like a number is one to the resolver, too: 127.1 is 127.0.0.1.
+        found = ipaddress.ip_address(socket.inet_aton(bare) if _NUMBERS.fullmatch(bare) else bare)
+    except (ValueError, OSError):
         return bare.rstrip(".").lower()
     mapped = getattr(found, "ipv4_mapped", None)
     return mapped or found
@@ -90,7 +95,10 @@ def _host(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
 
 def _is_this_machine(host: ipaddress.IPv4Address | ipaddress.IPv6Address | str) -> bool:
     """What is sent to it never leaves this machine."""
-    return host == "localhost" or host.endswith(".localhost") if isinstance(host, str) else host.is_loopback
+    if isinstance(host, str):
+        return host in _THIS_MACHINE or host.endswith(".localhost")
+    # Connected to, an address that stands for none is loopback.
+    return host.is_loopback or host.is_unspecified
 
 
 def _passes_by(excepted: str, host: ipaddress.IPv4Address | ipaddress.IPv6Address | str, port: int) -> bool:
