@@ -83,6 +83,7 @@ def test_waits_for_its_turn(server: Running, client: Client) -> None:
 def test_permits_all_slots_and_priority(server: Running, client: Client) -> None:
     with client.hold("five", permits=3) as three, client.hold("five", 2) as two:
         assert three.slots == [0, 1, 2]
+        assert three.slot_ranges == "0-2"
         assert two.slots == [3, 4]
         assert client.try_hold("five") is None
     with client.hold("five", permits="all") as everything:

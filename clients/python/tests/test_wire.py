@@ -257,6 +257,21 @@ def test_a_renewal_that_is_refused_is_no_silence() -> None:
             held.release()
 
 
+def test_all_slots_of_a_large_hold_are_told() -> None:
+    """The list of slots ends at 1,000."""
+    ticket = {**TICKET, "permits": "all", "slots": list(range(1000)), "slot_ranges": "0-29999"}
+    with client(Fake((201, ticket), (200, RELEASED))).hold("san", "all") as held:
+        assert (len(held.slots), held.slot_ranges) == (1000, "0-29999")
+        assert "slots 0-29999 " in repr(held)
+
+    async def main() -> None:
+        fake = Fake((201, ticket), (200, RELEASED))
+        async with AsyncClient("http://one", transport=httpx.MockTransport(fake)).hold("san", "all") as held:
+            assert (len(held.slots), held.slot_ranges) == (1000, "0-29999")
+
+    asyncio.run(main())
+
+
 def test_what_is_no_lockserver() -> None:
     answers: list[Any] = [(200, "<html>"), (404, "nothing here"), (200, {"locks": 5}), (302, ""), (200, [])]
     for answer in answers:

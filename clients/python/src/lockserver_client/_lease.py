@@ -196,12 +196,17 @@ class HeldTicket:
 
     @property
     def slots(self) -> list[int]:
-        """Which permits, from 0."""
+        """Which permits, from 0: the first 1,000; `slot_ranges` has all of them."""
         return self.ticket.slots
 
     @property
+    def slot_ranges(self) -> str:
+        """Which permits, all of them: `0-2,7`."""
+        return self.ticket.slot_ranges
+
+    @property
     def slot_names(self) -> list[str]:
-        """Their names, if the lock's slots have names."""
+        """Their names in the order of `slot_ranges`, if the lock's slots have names."""
         return self.ticket.slot_names
 
     @property
@@ -228,4 +233,4 @@ class HeldTicket:
             raise lost
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.lock!r} number {self.number} slots {self.slots} token {self.token}>"
+        return f"<{type(self).__name__} of {self.lock!r} number {self.number} slots {self.slot_ranges} token {self.token}>"
