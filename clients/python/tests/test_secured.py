@@ -6,6 +6,7 @@ import asyncio
 import pathlib
 import signal
 import ssl
+import threading
 import traceback
 import xmlrpc.client
 from typing import Any, Callable
@@ -32,6 +33,7 @@ class Secured:
         self.secret, key = new_key("ci", LOCKS="deploy, DefaultLock", RIGHTS="use, observe")
         self.looks, observer = new_key("dashboard", RIGHTS="observe")
         self.tls = f"[tls]\nCERT={cert}\nKEY={private}\n"
+        self.key = key
         self.rest = f"{self.tls}{LOCKS}{NONE}{observer}"
         # Certificates are for the address that every machine has; the port is its own.
         self.general = {"SERVER": "127.0.0.1"}
@@ -49,6 +51,11 @@ class Secured:
     def take_key_away(self) -> None:
         """The key `ci` is taken out of the configuration while the server runs."""
         self.server.process.configure(self.general, self.rest)
+        self.server.signal(signal.SIGHUP)
+
+    def narrow_key(self) -> None:
+        """The key `ci` is for another lock from now on."""
+        self.server.process.configure(self.general, self.rest + self.key.replace("deploy, DefaultLock", "other"))
         self.server.signal(signal.SIGHUP)
 
 
@@ -182,3 +189,30 @@ def test_lockcli_with_user_and_password(secured: Secured, monkeypatch: pytest.Mo
     with pytest.raises(xmlrpc.client.Fault):
         lockcli.Lock(url, "other").lock_query(retries=1)
     assert secured.server.idle("deploy")
+
+
+def test_a_key_that_is_narrowed_leaves_nothing_behind(secured: Secured) -> None:
+    admin = secured.server.admin
+    with secured.client(secured.secret) as client:
+        told: list[BaseException] = []
+        with admin.hold("deploy", ttl_s=600), client.hold("DefaultLock", ttl_s=4) as held:
+
+            def wait() -> None:
+                try:
+                    client.hold("deploy", ttl_s=600)
+                except errors.ApiError as error:
+                    told.append(error)
+
+            waiter = threading.Thread(target=wait)
+            waiter.start()
+            secured.server.wait_queued(1, "deploy")
+            secured.narrow_key()
+            waiter.join(60)
+            assert isinstance(told[0], errors.NotAllowed)
+            assert admin.lock("deploy").queued == 0
+            lost = held.wait_lost(60)
+            assert lost is not None
+            assert "the server refused to renew it: " in str(lost)
+            with pytest.raises(LeaseLost):
+                held.release()
+        assert secured.server.idle("DefaultLock")
