@@ -85,7 +85,7 @@ def test_pause_and_resume(server: Running, client: Client) -> None:
         pass
 
 
-def test_revoke_open_and_reload(server: Running, client: Client) -> None:
+def test_revoke_restore_and_reload(server: Running, client: Client) -> None:
     server.admin.change("DefaultLock", {"lock_delay_s": 600})
     held = client.hold("DefaultLock", ttl_s=1)
     server.admin.revoke("DefaultLock", held.number, "host is gone")
@@ -93,7 +93,8 @@ def test_revoke_open_and_reload(server: Running, client: Client) -> None:
     assert lost is not None
     assert lost.problem is not None
     assert lost.problem.ended_as == "revoked"
-    assert server.admin.lock("DefaultLock").withholdings[0].number == held.number
+    (kept,) = server.admin.lock("DefaultLock").withholdings
+    assert (kept.number, kept.cause, kept.ended_as, kept.reason) == (held.number, "lost_holder", "revoked", "host is gone")
     server.admin.restore("DefaultLock", held.number)
     assert server.admin.lock("DefaultLock").withheld == 0
     assert server.admin.reload().refused == []

@@ -107,7 +107,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Withholding:
-    """Permits that nobody may have yet, because their last holder may still be at work."""
+    """Permits that nobody may be given for now."""
 
     number: int
     slots: list[int]
@@ -115,6 +115,10 @@ class Withholding:
     ended_as: str
     ends_in_s: float
     slot_ranges: str = ""
+    #: Why: `lost_holder`.
+    cause: str = "lost_holder"
+    #: The administrator's words, if one ended the ticket and gave a reason.
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
