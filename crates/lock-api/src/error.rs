@@ -242,4 +242,27 @@ mod tests {
         }
         assert_eq!(serde_json::from_str::<ErrorCode>("\"of_the_future\"").unwrap(), ErrorCode::Unknown);
     }
+
+    #[test]
+    fn the_word_of_a_state_is_its_name_on_the_wire() {
+        use crate::EventKind as K;
+        use crate::{EndedAs, TicketState};
+        let name = |value: serde_json::Result<serde_json::Value>| value.unwrap().as_str().unwrap().to_owned();
+        for kind in [K::LockCreated, K::LockChanged, K::LockDeleted, K::PermitsRestored, K::Queued, K::Granted, K::Held]
+        {
+            assert_eq!(name(serde_json::to_value(kind)), kind.as_str());
+        }
+        for kind in [K::Lapsed, K::Undelivered, K::Ended, K::Unknown] {
+            assert_eq!(name(serde_json::to_value(kind)), kind.as_str());
+        }
+        for state in [TicketState::Queued, TicketState::Granted, TicketState::Held, TicketState::Ended] {
+            assert_eq!(name(serde_json::to_value(state)), state.as_str());
+        }
+        for how in [EndedAs::Released, EndedAs::Cancelled, EndedAs::Expired, EndedAs::Lost, EndedAs::Overdue] {
+            assert_eq!(name(serde_json::to_value(how)), how.as_str());
+        }
+        for how in [EndedAs::Revoked, EndedAs::Oversized, EndedAs::LockDeleted] {
+            assert_eq!(name(serde_json::to_value(how)), how.as_str());
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub enum EventKind {
     LockChanged,
     /// It is gone.
     LockDeleted,
-    /// Withheld permits are open again.
+    /// Withheld permits can be given again.
     PermitsRestored,
     /// A ticket was made.
     Queued,
@@ -31,6 +31,26 @@ pub enum EventKind {
     /// A kind that this client does not know yet.
     #[serde(other)]
     Unknown,
+}
+
+impl EventKind {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LockCreated => "lock_created",
+            Self::LockChanged => "lock_changed",
+            Self::LockDeleted => "lock_deleted",
+            Self::PermitsRestored => "permits_restored",
+            Self::Queued => "queued",
+            Self::Granted => "granted",
+            Self::Held => "held",
+            Self::Lapsed => "lapsed",
+            Self::Undelivered => "undelivered",
+            Self::Ended => "ended",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// One change. The stream's `id` is its place, its `event` the kind.

@@ -139,6 +139,19 @@ pub enum TicketState {
     Ended,
 }
 
+impl TicketState {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Granted => "granted",
+            Self::Held => "held",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// How a ticket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -160,6 +173,23 @@ pub enum EndedAs {
     Oversized,
     /// The lock was deleted.
     LockDeleted,
+}
+
+impl EndedAs {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Lost => "lost",
+            Self::Overdue => "overdue",
+            Self::Revoked => "revoked",
+            Self::Oversized => "oversized",
+            Self::LockDeleted => "lock_deleted",
+        }
+    }
 }
 
 /// A ticket.

@@ -204,8 +204,7 @@ impl Client {
             call = call.query("reason", reason);
         }
         if let Some(state) = state {
-            let word = serde_json::to_value(state).expect("a state is a word");
-            call = call.query("state", word.as_str().expect("a state is a word"));
+            call = call.query("state", state.as_str());
         }
         self.send(&call).await?.parse::<Ticket>().map(drop)
     }

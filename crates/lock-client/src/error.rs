@@ -1,6 +1,6 @@
 //! What can go wrong, in one type.
 
-use lock_api::{ErrorCode, Problem};
+use lock_api::{EndedAs, ErrorCode, Problem};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,11 +130,8 @@ impl Error {
 
 fn said(problem: &Problem) -> String {
     let mut text = if problem.detail.is_empty() { problem.title.clone() } else { problem.detail.clone() };
-    if let Some(ended_as) = problem.ended_as {
-        let word = serde_json::to_value(ended_as).ok();
-        if let Some(word) = word.as_ref().and_then(|word| word.as_str()).filter(|word| !text.contains(word)) {
-            let _ = write!(text, " ({})", word.replace('_', " "));
-        }
+    if let Some(word) = problem.ended_as.map(EndedAs::as_str).filter(|word| !text.contains(word)) {
+        let _ = write!(text, " ({})", word.replace('_', " "));
     }
     text
 }

@@ -134,20 +134,20 @@ pub(crate) fn ticket(ticket: &Ticket) -> String {
         "ticket {} of `{}`: {}, lease {}\n",
         ticket.number,
         clean(&ticket.lock),
-        serde_json::to_value(ticket.state).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default(),
+        ticket.state.as_str(),
         left(ticket)
     )
 }
 
 /// One event on one line.
 pub(crate) fn event(style: Style, event: &Event) -> String {
-    let kind = word(event.kind);
+    let kind = event.kind.as_str();
     let mut line = format!("{}  {:<14} {}", style.dim(&short(Some(&event.at))), kind, style.bold(&clean(&event.lock)));
     if let Some(number) = event.number {
         line.push_str(&format!("  #{number}"));
     }
     if let Some(ended_as) = event.ended_as {
-        line.push_str(&format!("  {}", word(ended_as)));
+        line.push_str(&format!("  {}", ended_as.as_str()));
     }
     for (what, duration) in [("waited", event.waited_s), ("held", event.held_s)] {
         if let Some(duration) = duration {
@@ -202,10 +202,6 @@ pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
         out.push_str("no lock has changed\n");
     }
     out
-}
-
-fn word(value: impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn slots(ticket: &Ticket) -> String {
