@@ -90,7 +90,13 @@ pub(super) async fn get(asked: Asked) -> Answer {
                 match changed.and_then(|now| now.may(Right::Use, &ticket.ticket.lock).map(|()| now)) {
                     Ok(now) => who = now,
                     Err(denied) => {
-                        suspend(&asked, id, &who).await?;
+                        let is_queued = matches!(ticket.ticket.state, State::Queued { .. });
+                        // First of all: an answer that is not given must not find a later activity of its ticket.
+                        drop(told);
+                        if is_queued {
+                            // Whatever comes of it: a ticket that is granted meanwhile lapses after its grace time.
+                            drop(suspend(&asked, id, &who).await);
+                        }
                         return Err(denied.into());
                     }
                 }
