@@ -115,22 +115,31 @@ pub(super) fn give_to_owner_of_directory(file: &File, path: &Path) -> Result<(),
 pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let ours = rustix::process::geteuid().as_raw();
-    if let Some(directory) = path.parent()
-        && let Ok(place) = fs::metadata(directory)
-        && place.mode() & 0o022 != 0
-        && place.mode() & 0o1000 == 0
-    {
-        found.push(format!(
-            "{} has mode {:04o}: others than its owner may put another store in the place of this one; chmod go-w {}",
-            directory.display(),
-            place.mode() & 0o7777,
-            directory.display()
-        ));
+    let directory = path.parent().and_then(|directory| Some((directory, fs::metadata(directory).ok()?)));
+    // What root makes belongs to the owner of the directory, as whom the server runs.
+    let keeper = directory.as_ref().map_or(ours, |(_, place)| if ours == 0 { place.uid() } else { ours });
+    let is_foreign = |owner: u32| owner != ours && owner != keeper && owner != 0;
+    if let Some((directory, place)) = directory {
+        let name = directory.display();
+        if place.mode() & 0o022 != 0 && place.mode() & 0o1000 == 0 {
+            let mode = place.mode() & 0o7777;
+            found.push(format!(
+                "{name} has mode {mode:04o}: others than its owner may put another store in the place of this one; \
+                 chmod go-w {name}"
+            ));
+        }
+        if is_foreign(place.uid()) {
+            let owner = place.uid();
+            found.push(format!(
+                "{name} belongs to user {owner}, who may put another store in the place of this one; chown it to user \
+                 {ours}, as whom the server runs"
+            ));
+        }
     }
     for part in ["", "-wal", ".lock"] {
         let path = with_suffix(path, part);
         let Ok(file) = fs::metadata(&path) else { continue };
-        if file.uid() != ours && file.uid() != 0 {
+        if is_foreign(file.uid()) {
             found.push(format!(
                 "{} belongs to user {}, who may change who holds what; chown it to user {ours}, as whom the server runs",
                 path.display(),
