@@ -127,7 +127,7 @@ impl Events {
                 Err(_) => failed(server.on_the_way("no answer in time")),
                 Ok(Err(error)) => match distrust(&error) {
                     Some(what) if inner.servers.len() == 1 => {
-                        return Err(Error::Distrust { server: server.name.clone(), what });
+                        return Err(Error::Distrust { server: server.name.clone(), what: server.on_the_way(&what) });
                     }
                     what => failed(what.unwrap_or_else(|| words(server, &error))),
                 },

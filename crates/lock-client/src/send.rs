@@ -253,7 +253,7 @@ impl Client {
         let request = self.request(server, call).timeout(timeout);
         let tried = |what: String| Tried { server: server.name.clone(), what };
         let lost = |error: &reqwest::Error| match distrust(error) {
-            Some(what) => Outcome::Distrust(what),
+            Some(what) => Outcome::Distrust(server.on_the_way(&what)),
             None => Outcome::Again {
                 tried: tried(words(server, error)),
                 problem: None,
