@@ -200,7 +200,7 @@ def test_the_troubles_of_a_server_raise_theirs(make_server, tmp_path):
     shown = until(lambda: re.search(r"^lockserver_config_last_reload_successful 0$", get(server.at, "/metrics").text, re.M),
                   20, "the refused reload")
     judge(tmp_path, shown.string, "9h", {
-        "LockPermitsAreClosed": "san", "LockIsPausedForLong": "tape", "LockIsFreeAndGrantsNothing": "pair",
+        "LockPermitsAreWithheld": "san", "LockIsPausedForLong": "tape", "LockIsFreeAndGrantsNothing": "pair",
         "LockserverConfigurationRefused": None})
     server.configure({}, f"{SECTIONS}\n[lock tape]\n\n[lock pair]\nSIZE=2\n")
 

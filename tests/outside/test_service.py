@@ -1,4 +1,4 @@
-"""The server as a service: what it tells its manager, heartbeats, and sockets that outlive it."""
+"""The server as a service: what it tells its manager, keep-alives, and sockets that outlive it."""
 
 import ctypes
 import os
@@ -30,7 +30,7 @@ def test_it_says_when_it_serves_and_when_it_stops(make_service, abstract):
     serves(service.at)
     service.stop()
     service.told("STOPPING", "1")
-    assert not service.all_told("WATCHDOG"), "nobody has asked for heartbeats"
+    assert not service.all_told("WATCHDOG"), "nobody has asked for keep-alives"
 
 
 def test_who_cannot_serve_never_says_so(make_service):
@@ -77,9 +77,9 @@ class Thread:
         self._trace(self.DETACH)
 
 
-def test_heartbeats_end_when_the_engine_stands_still(make_service):
+def test_keep_alives_end_when_the_engine_stands_still(make_service):
     service = make_service(watchdog=2).start()
-    until(lambda: len(service.all_told("WATCHDOG")) >= 4, 20, "four heartbeats")
+    until(lambda: len(service.all_told("WATCHDOG")) >= 4, 20, "four keep-alives")
     beats = service.all_told("WATCHDOG")
     assert beats[3] - beats[0] < 2 * 3, f"later than every two seconds: {beats}"
     with Thread(service.pid, "engine"):
@@ -87,9 +87,9 @@ def test_heartbeats_end_when_the_engine_stands_still(make_service):
         # Connections are still served: only the engine does not move.
         assert get(service.at, "/healthz").status == 200
         count, until_when = len(service.all_told("WATCHDOG")), time.monotonic() + 3
-        until(lambda: time.monotonic() > until_when, 10, "a time in which a heartbeat would have come")
+        until(lambda: time.monotonic() > until_when, 10, "a time in which a keep-alive would have come")
         assert len(service.all_told("WATCHDOG")) == count
-    until(lambda: len(service.all_told("WATCHDOG")) > count, 20, "heartbeats when it moves again")
+    until(lambda: len(service.all_told("WATCHDOG")) > count, 20, "keep-alives when it moves again")
     serves(service.at)
 
 
@@ -101,7 +101,7 @@ def test_a_store_that_fails_is_no_reason_to_be_killed(make_service):
         connection.ask("query_lock", "DefaultLock", "nobody can write this down")
         until(lambda: get(service.at, "/readyz").status == 503, 20, "not ready")
         count = len(service.all_told("WATCHDOG"))
-        until(lambda: len(service.all_told("WATCHDOG")) >= count + 4, 20, "heartbeats all the while")
+        until(lambda: len(service.all_told("WATCHDOG")) >= count + 4, 20, "keep-alives all the while")
         assert get(service.at, "/readyz").status == 503
     resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     until(lambda: get(service.at, "/readyz").status == 200, 20, "ready again")

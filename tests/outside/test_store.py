@@ -464,7 +464,7 @@ def test_a_dump_shows_who_holds_and_who_waits_and_no_secret(make_server, tmp_pat
     assert held[0]["id"] in good("dump", "--with-ids", file_of(server))
     assert "\x1b" not in good("dump", file_of(server))
     short = json.loads(plain)
-    assert short["version"] == full["version"] == 1 and full["with_ids"] and not short["with_ids"]
+    assert short["version"] == full["version"] == 2 and full["with_ids"] and not short["with_ids"]
     (lock,) = [lock for lock in full["locks"] if lock["name"] == "busy"]
     assert [ticket["id"] for ticket in lock["holders"]] == [ticket["id"] for ticket in held]
     assert [ticket["id"] for ticket in lock["queue"]] == [high["id"], low["id"]]

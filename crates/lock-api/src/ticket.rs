@@ -218,7 +218,7 @@ pub struct Ticket {
     pub token: Option<u64>,
     /// Tickets before it in the queue.
     pub ahead: u64,
-    /// The queue passes it over until its client sends a heartbeat.
+    /// Dormant: others are served until its client sends a heartbeat.
     pub dormant: bool,
     /// Higher goes first.
     pub priority: i8,

@@ -244,7 +244,7 @@ pub enum Command {
         /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
         only: Option<Stage>,
     },
-    /// Open permits that are withheld by `lock_delay`.
+    /// Restore permits that are withheld.
     Restore {
         /// The lock.
         lock: LockName,

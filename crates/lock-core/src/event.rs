@@ -25,7 +25,7 @@ pub enum EventKind {
     LockChanged,
     /// It is gone.
     LockDeleted,
-    /// Withheld permits are open again.
+    /// Withheld permits can be given again.
     PermitsRestored,
     /// Something about a ticket.
     Ticket {

@@ -5,7 +5,7 @@ use crate::limits::ENDED_MEMORY_MS;
 use crate::{EndedAs, Key, LockName, State};
 
 impl Table {
-    /// Ends, lapses and opens what is due. What is over the step's bound is due in the next step.
+    /// Ends, lapses and restores what is due. What is over the step's bound is due in the next step.
     pub fn expire(&mut self, at: StepContext<'_>) {
         self.wall = at.wall;
         if std::mem::take(&mut self.fresh) {

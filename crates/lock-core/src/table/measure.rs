@@ -13,14 +13,14 @@ impl Table {
         for lock in self.locks.values() {
             if let Some(prefix) = &lock.record.template {
                 let sum = templates.entry(prefix).or_default();
-                *sum = sum.with(self.occupancy(lock, wall));
+                *sum = sum.with(self.usage_totals(lock, wall));
             }
         }
         for (prefix, sum) in templates {
             each(Target::Template(prefix.clone()), sum);
         }
         for (name, lock) in self.locks.iter().filter(|(_, lock)| lock.record.template.is_none()) {
-            each(Target::Lock(name.clone()), self.occupancy(lock, wall));
+            each(Target::Lock(name.clone()), self.usage_totals(lock, wall));
         }
     }
 
@@ -54,7 +54,7 @@ impl Table {
         }
     }
 
-    fn occupancy(&self, lock: &Lock, wall: WallMs) -> UsageTotals {
+    fn usage_totals(&self, lock: &Lock, wall: WallMs) -> UsageTotals {
         let since = lock.queue.longest_in_line().map(|id| self.ticket(id).created_at);
         UsageTotals {
             locks: 1,

@@ -247,11 +247,11 @@ pub(crate) struct Template {
 pub(crate) enum Timer {
     /// A hold becomes overdue.
     Hold(TicketId),
-    /// Withheld permits open.
+    /// Withheld permits can be given again.
     Withholding(u64),
     /// A pause ends that is measured in service time.
     Pause(LockName),
-    /// The name of a deleted lock opens.
+    /// The name of a deleted lock may be taken again.
     WithheldName(LockName),
     /// A withdrawn request id is forgotten.
     Withdrawn(RequestScope),

@@ -68,7 +68,7 @@ impl Mirror {
     }
 
     /// Writes deferred changes, as before an orderly stop. Then the store has what the table has to the last bit.
-    pub(crate) fn settle_all(&mut self, table: &mut Table) -> Result<(), String> {
+    pub(crate) fn write_deferred(&mut self, table: &mut Table) -> Result<(), String> {
         self.commit_step(table)?;
         while table.has_deferred_changes() {
             let mut changes = table.take_deferred_changes();

@@ -202,7 +202,7 @@ impl Run {
     /// Everything that can be seen.
     fn compare(&mut self) -> Result<(), String> {
         match self.model.now() % 3 {
-            0 => self.store.settle_all(&mut self.table)?,
+            0 => self.store.write_deferred(&mut self.table)?,
             _ => self.store.commit_step(&mut self.table)?,
         }
         let (expected, got) = (without_revisions(self.model.snapshot()), without_revisions(self.table.snapshot()));

@@ -92,7 +92,7 @@ fn rule_01_size_is_at_least_one() {
 }
 
 #[test]
-fn rule_01_closed_permits_count() {
+fn rule_01_withheld_permits_count() {
     play(
         "lock san size=2 delay=60 max_lock=20
          a takes san -> held 0
@@ -202,7 +202,7 @@ fn rule_02_all_is_alone_whatever_the_size_becomes() {
 }
 
 #[test]
-fn rule_02_all_waits_for_closed_permits_and_closes_everything_after_a_bad_end() {
+fn rule_02_all_waits_for_withheld_permits_and_withholds_everything_after_a_bad_end() {
     play(
         "lock san size=2 delay=30 max_lock=10
          r1 takes san -> held 0

@@ -156,7 +156,7 @@ fn rule_04_a_revocation_for_one_state_does_nothing_in_another() {
 }
 
 #[test]
-fn rule_04_permits_stay_closed_after_lost_overdue_and_revoked_only() {
+fn rule_04_permits_are_withheld_after_lost_overdue_and_revoked_only() {
     play(
         "lock san size=4 delay=30 max_lock=10
          a takes san -> held 0

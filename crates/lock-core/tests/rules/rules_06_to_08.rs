@@ -228,7 +228,7 @@ fn rule_07_deleting_a_lock_in_use_needs_force_and_closes_its_name() {
 }
 
 #[test]
-fn rule_07_closed_permits_keep_the_name_of_a_deleted_lock_closed() {
+fn rule_07_withheld_permits_keep_the_name_of_a_deleted_lock_withheld() {
     play(
         "lock san size=2 delay=30 max_lock=10
          a takes san -> held 0

@@ -144,7 +144,7 @@ fn rule_09_a_dead_client_with_a_grant_does_not_outlive_a_loop_of_starts() {
 }
 
 #[test]
-fn rule_09_holds_and_closed_permits_continue_over_a_load() {
+fn rule_09_holds_and_withheld_permits_continue_over_a_load() {
     play(
         "lock san size=2 delay=30 max_lock=50 max_hold=100
          a takes san -> held 0

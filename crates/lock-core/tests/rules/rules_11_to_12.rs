@@ -58,7 +58,7 @@ fn rule_11_a_name_is_given_to_nobody_while_a_live_ticket_has_it() {
 }
 
 #[test]
-fn rule_11_a_name_is_given_to_nobody_while_a_closed_permit_has_it() {
+fn rule_11_a_name_is_given_to_nobody_while_a_withheld_permit_has_it() {
     play(
         "lock lab names=red+green delay=30
          a takes lab ttl=100 -> held 0 red

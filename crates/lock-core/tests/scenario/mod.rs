@@ -136,7 +136,7 @@ impl Stage {
                     self.absent.insert(self.actors[&name].id);
                 }
                 Act::Restart(copy) => {
-                    self.store.settle_all(&mut self.table).expect("the table is sound");
+                    self.store.write_deferred(&mut self.table).expect("the table is sound");
                     self.restart(copy);
                 }
                 Act::Crash => {
@@ -275,7 +275,7 @@ impl Stage {
                 Target::Template(prefix) => prefix.pattern(),
             };
             if name == label {
-                found = words::occupancy(&numbers);
+                found = words::usage_totals(&numbers);
             }
         });
         found

@@ -58,7 +58,7 @@ fn lock(view: &LockView) -> String {
 }
 
 /// What is not zero.
-pub(super) fn occupancy(numbers: &UsageTotals) -> String {
+pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
     let &UsageTotals { locks, paused, size, held, granted, withheld, queued, dormant, oldest_waiter } = numbers;
     let mut words = vec![format!("locks {locks} size {size}")];
     for (word, count) in [

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long what is given up may take.
-const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+const DRAIN_WITHIN: Duration = Duration::from_secs(3);
 /// How often the line on a terminal is written, and how often we ask who holds.
 const TICK: Duration = Duration::from_secs(1);
 const ASK_EVERY: u32 = 5;
@@ -48,9 +48,7 @@ pub(crate) async fn obtain(
             Err(failure) => {
                 drop(taken);
                 // Where nobody answers, nobody will be told in time either.
-                client
-                    .drain_background(if failure.code == NO_SERVER { SETTLE_WITHIN / 3 } else { SETTLE_WITHIN })
-                    .await;
+                client.drain_background(if failure.code == NO_SERVER { DRAIN_WITHIN / 3 } else { DRAIN_WITHIN }).await;
                 return Err(failure);
             }
         }

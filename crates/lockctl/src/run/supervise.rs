@@ -297,7 +297,7 @@ fn unrenewed(leases: &[(String, Lease)], deadline: Option<BootTime>) -> String {
     }
 }
 
-/// Returns when one of the leases is renewed or lost.
+/// Returns when one of the leases is renewed, refused or lost.
 async fn changed(leases: &mut [(String, watch::Receiver<Lease>)]) {
     let mut changes: Vec<_> = leases.iter_mut().map(|(_, lease)| Box::pin(lease.changed())).collect();
     std::future::poll_fn(|context| {

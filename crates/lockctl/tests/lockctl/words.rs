@@ -20,7 +20,7 @@ const SAID: [(ErrorCode, &str, &str); 28] = [
     (ErrorCode::LockExists, "there is a lock of this name already", "there is a lock of this name already"),
     (ErrorCode::LockRetiring, "the lock is being removed", "the lock is being removed"),
     (ErrorCode::MethodNotAllowed, "PUT is not for /v1/x; the header Allow lists what is", "is of another version than"),
-    (ErrorCode::NameWithheld, "the name opens in 5 s", "the name opens in 5 s"),
+    (ErrorCode::NameWithheld, "the name can be taken again in 5 s", "the name can be taken again in 5 s"),
     (ErrorCode::NotAHolder, "no holder has this token now", "no holder has this token now"),
     (ErrorCode::NotAllowed, "over the Unix socket /run/x", "over the Unix socket /run/x"),
     (ErrorCode::NotFound, "there is nothing at /v1/x", "is of another version than this lockctl"),

@@ -17,14 +17,14 @@ use std::time::Duration;
 
 /// Where messages go.
 const SOCKET: &str = "NOTIFY_SOCKET";
-/// How often, in microseconds, a heartbeat has to come, and from which process.
+/// How often, in microseconds, a keep-alive has to come, and from which process.
 const WATCHDOG: &str = "WATCHDOG_USEC";
 const WATCHDOG_PID: &str = "WATCHDOG_PID";
 /// How long a manager that is busy may take to take a message.
 const SEND_TIME: Duration = Duration::from_secs(1);
 /// An engine that stands still for less than this is never called dead, however short the watchdog's time.
 const STILL_MIN: Duration = Duration::from_millis(1000);
-/// No heartbeat is sent more often, however short that time.
+/// No keep-alive is sent more often, however short that time.
 const TICK_MIN: Duration = Duration::from_millis(100);
 
 /// The service manager, or nobody.
@@ -88,7 +88,7 @@ impl Manager {
         self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[]);
     }
 
-    /// Sends heartbeats for as long as the engine's thread moves, at half of the time in which they have to come. An
+    /// Sends keep-alives for as long as the engine's thread moves, at half of the time in which they have to come. An
     /// engine that waits for its disk is let live: the disk does not answer any sooner to a new process, and who waits on
     /// a connection is still there afterwards. Never ends; drop it.
     pub(super) async fn watch(self, engine: Handle) {
@@ -107,7 +107,7 @@ impl Manager {
             } else if !told {
                 told = true;
                 tracing::error!(
-                    "the engine stands still for {} s: the service manager gets no more heartbeats, and will end the \
+                    "the engine stands still for {} s: the service manager gets no more keep-alives, and will end the \
                      server. Please report this as a bug",
                     still.as_secs()
                 );

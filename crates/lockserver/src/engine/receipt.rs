@@ -35,7 +35,7 @@ impl Delivery {
 #[derive(Debug)]
 pub struct Receipt {
     id: TicketId,
-    /// Stamp of the latest of the answers.
+    /// The `activity_seq` of the latest of the answers.
     activity_seq: AtomicU64,
     made: bool,
     told: AtomicBool,

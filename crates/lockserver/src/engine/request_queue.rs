@@ -256,7 +256,7 @@ mod tests {
     use lock_core::LockName;
 
     #[test]
-    fn who_is_still_in_the_lanes_as_the_engine_ends_is_answered() {
+    fn abandon_fails_queued_requests() {
         let request_queue = RequestQueue::new();
         let verify = || Command::Verify { lock: LockName::new("x").unwrap(), token: 1 };
         let (request, mut ordinary) = Request::new(verify());

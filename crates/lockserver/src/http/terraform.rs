@@ -80,7 +80,7 @@ fn failed(failure: EngineError) -> Response {
         EngineError::Rejected(Rejection::UnknownLock) => StatusCode::NOT_FOUND,
         EngineError::Rejected(Rejection::Invalid(_)) => StatusCode::BAD_REQUEST,
         EngineError::Rejected(Rejection::HolderTaken | Rejection::NotAllowed) => StatusCode::FORBIDDEN,
-        // A LockInfo that says why: Terraform reads one in 409, too.
+        // 423 with a LockInfo that says why: Terraform reads nothing else.
         EngineError::Rejected(why) => return locked(&no_holder(&why.to_string())),
         EngineError::Overloaded | EngineError::ShuttingDown | EngineError::Unavailable { .. } => {
             StatusCode::SERVICE_UNAVAILABLE

@@ -57,7 +57,7 @@ fn a_refusal_of_the_rules_is_passed_on() {
 }
 
 #[test]
-fn the_urgent_lane_has_room_again_for_each_command_that_was_taken() {
+fn the_urgent_queue_has_room_again_for_each_command_that_was_taken() {
     let mut rig = Rig::new(1);
     for _ in 0..11 {
         for _ in 0..1000 {

@@ -284,7 +284,7 @@ impl Durable {
         facts: &Facts,
     ) {
         let now = self.meta.service_ms;
-        let opened = |name: &LockName| {
+        let restored = |name: &LockName| {
             !self.locks.contains_key(name)
                 || facts.any(|command| match command {
                     Command::Restore { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
@@ -304,7 +304,7 @@ impl Durable {
                 && before.is_active()
                 && after.token.is_some();
             let delay = delays.get(&after.lock).copied().unwrap_or_default();
-            if risky && delay > 0 && !opened(&after.lock) {
+            if risky && delay > 0 && !restored(&after.lock) {
                 let withholding = self.withholdings.get(&after.number);
                 let right = withholding
                     .is_some_and(|withholding| withholding.until == now + delay && withholding.slots == before.slots);
@@ -312,7 +312,10 @@ impl Durable {
             }
         }
         for withholding in old.values().filter(|withholding| !self.withholdings.contains_key(&withholding.number)) {
-            assert!(withholding.until <= now || opened(&withholding.lock), "rule 4: opened too early: {withholding:?}");
+            assert!(
+                withholding.until <= now || restored(&withholding.lock),
+                "rule 4: restored too early: {withholding:?}"
+            );
         }
     }
 

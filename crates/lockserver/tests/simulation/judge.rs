@@ -27,7 +27,7 @@ pub(crate) enum Debt {
     /// The ticket is cancelled: nobody else knows of it (rule 6).
     Cancel,
     /// The ticket is not held, but granted anew (rule 5).
-    Unpick,
+    GrantAnew,
     /// The ticket is dormant until its client is back (rule 5).
     Dormant,
 }
@@ -71,7 +71,7 @@ impl Judge {
         let moved = self.durable.commit(changes, facts);
         for pair in &moved {
             self.count(pair);
-            self.count_passed_over(pair, facts);
+            self.count_dormant(pair, facts);
             let Some(after) = &pair.after else { continue };
             let Some(belief) = self.beliefs.get(&after.id) else {
                 continue;
@@ -152,7 +152,7 @@ impl Judge {
         }
     }
 
-    fn count_passed_over(&self, Moved { before, after }: &Moved, facts: &Facts) {
+    fn count_dormant(&self, Moved { before, after }: &Moved, facts: &Facts) {
         let (Some(before), Some(after)) = (before, after) else {
             return;
         };
@@ -369,7 +369,7 @@ impl Judge {
         shared.open -= 1;
         shared.may_know |= may_know;
         if shared.open == 0 && !shared.may_know {
-            self.owe(id, Debt::Unpick);
+            self.owe(id, Debt::GrantAnew);
         }
     }
 
@@ -379,7 +379,7 @@ impl Judge {
 
     /// The client has said something about the ticket since, so that nothing is owed but what nobody else knows of.
     pub(crate) fn touched(&mut self, id: TicketId) {
-        self.debts.remove(&(id, Debt::Unpick));
+        self.debts.remove(&(id, Debt::GrantAnew));
         self.debts.remove(&(id, Debt::Dormant));
         for ((of, _), shared) in &mut self.shared {
             shared.may_know |= *of == id;
@@ -408,13 +408,13 @@ impl Judge {
             let Some(ticket) = self.durable.live(id) else { continue };
             let paid = match debt {
                 Debt::Cancel => false,
-                Debt::Unpick => ticket.state != State::Held,
+                Debt::GrantAnew => ticket.state != State::Held,
                 Debt::Dormant => ticket.state != State::Queued { dormant: false },
             };
             assert!(paid, "{debt:?} is owed since two steps: {ticket:?}");
             self.trace.count(match debt {
                 Debt::Cancel => unreachable!("is never live"),
-                Debt::Unpick => "debts: grant anew",
+                Debt::GrantAnew => "debts: grant anew",
                 Debt::Dormant => "debts: dormant",
             });
         }

@@ -120,7 +120,7 @@ async fn questions_name_who_is_concerned() {
     assert!(size(4).await.is_empty());
     browser.click("#cancel").await;
 
-    // Who is next does not fit, or sleeps.
+    // Who is next does not fit, or is dormant.
     browser.click("#holders button").await;
     browser.until_text("dialog", "These 2 are let in at once:two no. 2").await;
     browser.click("#cancel").await;

@@ -36,7 +36,7 @@ async fn nothing_is_wider_than_a_phone_or_broken_by_it() {
             open_as(&browser, &server, "ops", path).await;
             assert_eq!(browser.js(NARROW, Vec::new()).await, json!([]), "{path} at {width}");
         }
-        // Free seats have their names, and a withheld one says when it opens.
+        // Free seats have their names, and a withheld one says for how long.
         let seats = browser.text("#holders").await;
         for part in ["seat-1", "withheld", "for another 14 min", "seat-2", "seat-3", "seat-4", "seat-5"] {
             assert!(seats.contains(part), "{part} in {seats}");

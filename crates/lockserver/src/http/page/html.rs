@@ -197,7 +197,7 @@ pub(super) fn overview(app: &App, page: &LocksPage) -> String {
 fn remarks(view: &TicketView) -> String {
     let ticket = &view.ticket;
     let state = match ticket.state {
-        State::Queued { dormant: true, .. } => ", no heartbeat",
+        State::Queued { dormant: true, .. } => ", dormant",
         State::Granted => ", granted, not claimed",
         _ => "",
     };

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// Of the document's shape.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 pub(super) fn print(out: &mut impl Write, dump: &Dump, with_ids: bool) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::pretty(&mut *out);
@@ -81,7 +81,7 @@ fn lock(name: &LockName, of: &OfLock, with_ids: bool) -> Value {
     };
     value["holders"] = json!(tickets(holders));
     value["queue"] = json!(tickets(queue));
-    value["withheld"] = json!(withheld.iter().map(withholding).collect::<Vec<_>>());
+    value["withholdings"] = json!(withheld.iter().map(withholding).collect::<Vec<_>>());
     value["ended"] = json!(tickets(ended));
     value
 }

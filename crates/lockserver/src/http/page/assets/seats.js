@@ -94,7 +94,7 @@ export class Seats {
       if (kind === "free") return freeRow(`f${one.slot_names[0]}`, named(one.slot_names[0]));
       if (kind === "withholding") {
         const ends = page.readAt + one.ends_in_s * 1000;
-        const made = row(`c${one.number}`, "withheld", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "for another ", h("span", { "data-until": ends }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
+        const made = row(`w${one.number}`, "withheld", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "for another ", h("span", { "data-until": ends }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
         made.querySelector("[data-until]").dataset.until = ends;
         return made;
       }
@@ -109,7 +109,7 @@ export class Seats {
     if (lock.holding > lock.holders.length) shown.push(row("more", `${lock.holding}`, () => cells(["slot"], ["person", `… and ${(lock.holding - lock.holders.length).toLocaleString()} more holders`], ["since"], ["lease"], ["act"])));
     this.replace(this.holderRows, shown);
     const waiting = lock.queue.map((ticket, i) => {
-      const made = row(`q${ticket.number}`, `${ticket.dormant} ${ticket.state}`, () => cells(["slot"], ["person", ticket.dormant ? h("em", { class: "pill warn" }, "no heartbeat") : null, ...who(ticket)], ["since", when(ticket.created_at), " ", h("small", {}, counting(ticket.created_at))], ["act", end(ticket)]));
+      const made = row(`q${ticket.number}`, `${ticket.dormant} ${ticket.state}`, () => cells(["slot"], ["person", ticket.dormant ? h("em", { class: "pill warn" }, "dormant") : null, ...who(ticket)], ["since", when(ticket.created_at), " ", h("small", {}, counting(ticket.created_at))], ["act", end(ticket)]));
       put(made.firstChild, `${i + 1}`);
       return made;
     });
