@@ -201,7 +201,7 @@ fn completions_know_every_command() {
     let script = "source <($LOCKCTL completions bash) && COMP_WORDS=(lockctl \"$1\" $2) && COMP_CWORD=$3 \
         && _lockctl lockctl \"${COMP_WORDS[$COMP_CWORD]}\" lockctl && echo \"${COMPREPLY[*]}\"";
     for (first, second, place, expected) in [
-        ("re", "", "1", "renew release resize resume revoke restore reload"),
+        ("re", "", "1", "renew release resize resume restore revoke reload"),
         ("run", "--kill", "2", "--kill-after"),
         ("status", "--server-i", "2", "--server-itself"),
     ] {
