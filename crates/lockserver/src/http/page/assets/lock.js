@@ -171,7 +171,7 @@ export class LockPage {
       ["Lease without one asked for", time(settings.max_lock_time_s, "no end")],
       ["Held at most", time(settings.max_hold_time_s, "no limit")],
       ["Time to claim a grant", time(settings.grace_time_s)],
-      ["Closed after a lost holder", settings.lock_delay_s ? time(settings.lock_delay_s) : "not at all"],
+      ["Withheld after a lost holder", settings.lock_delay_s ? time(settings.lock_delay_s) : "not at all"],
       ["Queue at most", settings.max_queue.toLocaleString()],
       overridden.length ? ["Changed since the configuration", overridden.join(", ")] : null,
       ["Asked since the start", counts.queries.toLocaleString()],
