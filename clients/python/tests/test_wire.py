@@ -275,7 +275,7 @@ def test_all_slots_of_a_large_hold_are_told() -> None:
 def test_what_is_no_lockserver() -> None:
     answers: list[Any] = [(200, "<html>"), (404, "nothing here"), (200, {"locks": 5}), (302, ""), (200, [])]
     for answer in answers:
-        with pytest.raises(errors.NotLockserver, match="http://one is no lockserver"):
+        with pytest.raises(errors.NotLockserver, match="http://one is not a lockserver"):
             client(Fake(answer)).locks()
 
 
@@ -316,7 +316,7 @@ def test_what_answers_everything_confirms_nothing(call: str) -> None:
         if answer[0] == 204 and call in ("delete", "restore"):
             EVERY_CALL[call](client(Fake(answer)))
             continue
-        with pytest.raises(errors.NotLockserver, match="http://one is no lockserver"):
+        with pytest.raises(errors.NotLockserver, match="http://one is not a lockserver"):
             EVERY_CALL[call](client(Fake(answer)))
 
 

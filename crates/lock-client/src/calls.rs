@@ -165,15 +165,16 @@ impl Client {
     /// As every call; that there is no such ticket is none.
     pub async fn cancel(&self, lock: &str, request_id: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, of_lock(routes::LOCK_TICKETS, lock)).query("request_id", request_id);
-        match self.end(&call.quiet()).await {
-            Err(error) if error.is_its_end() => Ok(()),
-            outcome => outcome,
-        }
+        self.end_if_there(call).await
     }
 
-    /// Ends a ticket of ours by its id; that there is none any more is no error.
+    /// Ends a ticket of ours by its id. A ticket that has ended already is a success.
     pub(crate) async fn cancel_ticket(&self, id: &str) -> Result<(), Error> {
-        match self.end(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).quiet()).await {
+        self.end_if_there(Call::new(Method::DELETE, of_ticket(routes::TICKET, id))).await
+    }
+
+    async fn end_if_there(&self, call: Call) -> Result<(), Error> {
+        match self.end(&call.quiet()).await {
             Err(error) if error.is_its_end() => Ok(()),
             outcome => outcome,
         }

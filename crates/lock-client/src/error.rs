@@ -83,7 +83,7 @@ pub enum Error {
         may_have_taken_effect: bool,
     },
     /// Something answered that does not speak lockserver's API.
-    #[error("{server} is no lockserver, or something between answers for it: {what}")]
+    #[error("{server} is not a lockserver, or something between answers for it: {what}")]
     NotLockserver {
         /// Its address.
         server: String,

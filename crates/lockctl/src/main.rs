@@ -6,6 +6,8 @@ mod exit;
 mod run;
 mod server;
 mod show;
+#[path = "../../stdout.rs"]
+mod stdout;
 mod sys;
 mod words;
 
@@ -52,7 +54,7 @@ fn told(error: &clap::Error) -> Result<u8, Failure> {
     if error.use_stderr() && wants_json() {
         return Err(Failure::usage(in_one_line(&error.to_string())));
     }
-    let open = if error.use_stderr() { Ok(()) } else { sys::stdout().map(drop) };
+    let open = if error.use_stderr() { Ok(()) } else { stdout::lock().map(drop) };
     let printed = open.and_then(|()| error.print()).and_then(|()| std::io::stdout().flush());
     match printed {
         // Nowhere to tell it if that fails.

@@ -1,4 +1,4 @@
-//! What the operating system offers only without a net. Every `unsafe` of this program is here.
+//! What the operating system offers only without a net. Every `unsafe` block of this program is here.
 
 use rustix::process::{Pid, Signal};
 use rustix::termios::tcsetpgrp;
@@ -8,33 +8,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
-
-/// Looks at standard output before the standard library does, which puts /dev/null where nothing is.
-#[expect(unsafe_code, reason = "nothing else runs before the standard library's own start")]
-// SAFETY: the loader calls each entry of this section once, before `main`; this one makes a system call and stores a flag.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static LOOK_AT_STDOUT: extern "C" fn() = {
-    extern "C" fn look() {
-        let closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
-        STDOUT_CLOSED.store(closed, Ordering::Relaxed);
-    }
-    look
-};
-
-/// Standard output, unless the process was started without one (`>&-`): what is written there is lost without a word.
-///
-/// # Errors
-/// `EBADF` if it was started without one.
-pub(crate) fn stdout() -> io::Result<io::StdoutLock<'static>> {
-    if STDOUT_CLOSED.load(Ordering::Relaxed) {
-        return Err(rustix::io::Errno::BADF.into());
-    }
-    Ok(io::stdout().lock())
-}
 
 /// Before the command is executed, in the new process: tell the guard its pid through `guard`, and take the terminal if there
 /// is one to take.

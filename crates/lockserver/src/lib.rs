@@ -20,6 +20,8 @@ pub mod log;
 pub mod metrics;
 pub mod os;
 pub mod say;
+#[path = "../../stdout.rs"]
+mod stdout;
 pub mod store;
 pub mod store_commands;
 pub mod tls;

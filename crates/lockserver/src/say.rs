@@ -3,7 +3,7 @@
 //! What is on the other side may be a full disk, a closed pipe, or nothing. A complaint that cannot be written takes neither
 //! the work nor its exit status along: `eprintln!` would panic. A result that cannot be written is an error of its own.
 
-use crate::{exit, os};
+use crate::{exit, stdout};
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
@@ -28,7 +28,7 @@ pub fn done(line: impl Display) {
 /// # Errors
 /// If not all of it could be written; a reader that has gone away among that.
 pub fn result(text: &[u8]) -> io::Result<()> {
-    let mut out = os::stdout()?;
+    let mut out = stdout::lock()?;
     out.write_all(text)?;
     out.flush()
 }
@@ -43,7 +43,7 @@ pub fn report(text: &[u8], code: u8) -> u8 {
 /// The exit code after a report was written, as [`report`] says.
 #[must_use]
 pub fn reported(written: io::Result<()>, code: u8) -> u8 {
-    match written.and_then(|()| os::stdout()?.flush()) {
+    match written.and_then(|()| stdout::lock()?.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(format!("standard output cannot be written: {error}"));
             if code == exit::OK { exit::CANNOT_CREATE } else { code }

@@ -45,7 +45,7 @@ def _list(cls: type[Any]) -> Any:
 
 
 def _whole_list(cls: type[Any]) -> Any:
-    """A list without which an answer is none of lockserver."""
+    """A list that every answer of lockserver has."""
     return field(metadata=_each(cls))
 
 

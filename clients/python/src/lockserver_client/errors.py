@@ -36,7 +36,7 @@ class NotLockserver(LockserverError):
     """Something answered that does not speak lockserver's API."""
 
     def __init__(self, server: str, what: str) -> None:
-        super().__init__(f"{server} is no lockserver, or something between answers for it: {what}")
+        super().__init__(f"{server} is not a lockserver, or something between answers for it: {what}")
         self.server, self.what = server, what
 
     def __reduce__(self) -> tuple[Any, ...]:

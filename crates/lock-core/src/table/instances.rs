@@ -64,8 +64,8 @@ impl Table {
     /// owner that made it may have left long ago. An idle instance stays charged to its last owner.
     pub(super) fn charge_instance(&mut self, name: &LockName) {
         let lock = self.lock(name);
-        let is_paid = lock.charged.as_ref().is_some_and(|(number, _)| self.numbers.contains_key(number));
-        if is_paid || lock.record.template.is_none() {
+        let is_paid = || lock.charged.as_ref().is_some_and(|(number, _)| self.numbers.contains_key(number));
+        if lock.record.template.is_none() || is_paid() {
             return;
         }
         let Some(id) = lock.active.values().copied().next().or_else(|| lock.queue.iter().map(|(_, id)| id).next())
@@ -78,7 +78,7 @@ impl Table {
         self.lock_mut(name).charged = Some((number, quota_owner));
     }
 
-    /// Counts a lock for nobody any more: it goes, or is no instance.
+    /// Takes the charge back from the owner: the lock goes, or is not an instance any more.
     pub(super) fn discharge_instance(&mut self, name: &LockName) {
         let Some((_, quota_owner)) = self.lock_mut(name).charged.take() else {
             return;

@@ -28,6 +28,20 @@ impl Crowd {
         Self { table: Table::load(Snapshot::default(), 0).unwrap(), now: 0, ids: 0 }
     }
 
+    /// With templates of size 1.
+    fn of_templates(patterns: &[&str]) -> Self {
+        let mut crowd = Self::new();
+        let template = |pattern: &&str| lock_core::Definition {
+            target: lock_core::Target::Template(lock_core::Prefix::from_pattern(pattern).unwrap()),
+            settings: Settings::new(1),
+            paused: false,
+        };
+        let definitions = patterns.iter().map(template).collect();
+        let command = Command::Configure { definitions, mode: lock_core::ConfigureMode::Apply };
+        crowd.table.apply(at(0), &command).unwrap();
+        crowd
+    }
+
     fn put(&mut self, lock: &str, settings: Settings) -> Result<Outcome, Rejection> {
         let command = Command::PutLock {
             name: name(lock),
@@ -156,14 +170,7 @@ fn bounds_of_names() {
 
 #[test]
 fn bound_of_the_instances_of_a_template() {
-    let mut crowd = Crowd::new();
-    let definition = lock_core::Definition {
-        target: lock_core::Target::Template(lock_core::Prefix::from_pattern("job-*").unwrap()),
-        settings: Settings::new(1),
-        paused: false,
-    };
-    let command = Command::Configure { definitions: vec![definition], mode: lock_core::ConfigureMode::Apply };
-    crowd.table.apply(at(0), &command).unwrap();
+    let mut crowd = Crowd::of_templates(&["job-*"]);
     let max = limits::TEMPLATE_INSTANCES_MAX;
     for number in 0..max {
         crowd.ask(&format!("job-{number}"), number % 4, Lease::Never).unwrap();
@@ -175,15 +182,7 @@ fn bound_of_the_instances_of_a_template() {
 
 #[test]
 fn share_of_one_owner_in_the_instances_of_templates() {
-    let mut crowd = Crowd::new();
-    let template = |pattern| lock_core::Definition {
-        target: lock_core::Target::Template(lock_core::Prefix::from_pattern(pattern).unwrap()),
-        settings: Settings::new(1),
-        paused: false,
-    };
-    let definitions = vec![template("job-*"), template("run-*")];
-    let command = Command::Configure { definitions, mode: lock_core::ConfigureMode::Apply };
-    crowd.table.apply(at(0), &command).unwrap();
+    let mut crowd = Crowd::of_templates(&["job-*", "run-*"]);
     let max = limits::OWNER_INSTANCES_MAX;
     let names = |number| format!("{}-{number}", ["job", "run"][number % 2]);
     let ids: Vec<TicketId> = (0..max).map(|number| crowd.ask(&names(number), 0, Lease::Never).unwrap()).collect();
@@ -207,14 +206,7 @@ fn share_of_one_owner_in_the_instances_of_templates() {
 
 #[test]
 fn an_instance_counts_for_an_owner_whose_ticket_is_in_it() {
-    let mut crowd = Crowd::new();
-    let definition = lock_core::Definition {
-        target: lock_core::Target::Template(lock_core::Prefix::from_pattern("job-*").unwrap()),
-        settings: Settings::new(1),
-        paused: false,
-    };
-    let command = Command::Configure { definitions: vec![definition], mode: lock_core::ConfigureMode::Apply };
-    crowd.table.apply(at(0), &command).unwrap();
+    let mut crowd = Crowd::of_templates(&["job-*"]);
     let max = limits::OWNER_INSTANCES_MAX;
     let name = |number| format!("job-{number}");
     let made: Vec<TicketId> = (0..max).map(|number| crowd.ask(&name(number), 0, Lease::Never).unwrap()).collect();

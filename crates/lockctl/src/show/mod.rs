@@ -69,7 +69,7 @@ impl Style {
 /// nobody wants to hear, but it ends us as it ends every other command: with the status of SIGPIPE.
 pub(crate) fn out(text: &str) -> Result<(), Failure> {
     let write = || {
-        let mut stdout = crate::sys::stdout()?;
+        let mut stdout = crate::stdout::lock()?;
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     };

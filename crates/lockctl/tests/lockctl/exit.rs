@@ -93,7 +93,7 @@ fn a_proxy_that_fails_is_named() {
                     Connection refused), trying";
     assert!(said.contains(expected), "{said}");
     // What a proxy answers by itself.
-    for (number, says) in [(502, "HTTP status 502"), (403, "is no lockserver")] {
+    for (number, says) in [(502, "HTTP status 502"), (403, "is not a lockserver")] {
         bench.fake.faults(move |_| Fault::Instead(Reply::Body(number, "text/html", "<html>".to_owned())));
         let said = run("ALL_PROXY", &bench.fake.url(), &status);
         assert!(said.contains(says) && said.contains(&bench.fake.url()), "{said}");
@@ -133,7 +133,7 @@ fn what_answers_everything_with_200_is_no_lockserver() {
         assert_eq!(output.status.code(), Some(69), "{words:?}: {said}");
         // `acquire` tells the shell that it failed.
         assert!(output.stdout.is_empty() || words[0] == "acquire", "{words:?}: {}", text(&output.stdout));
-        assert!(said.contains("is no lockserver, or something between answers for it"), "{words:?}: {said}");
+        assert!(said.contains("is not a lockserver, or something between answers for it"), "{words:?}: {said}");
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Need {
     Right(Right),
 }
 
-/// The protocol of a route.
+/// The protocol of a route, with its form of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A problem of RFC 9457.
@@ -41,6 +41,8 @@ pub enum Protocol {
 pub(super) struct Refuse {
     /// Answers a request that may not be.
     pub(super) denied: fn(Denied) -> Response,
+    /// Answers a request from a page or by a name that the server does not admit.
+    pub(super) foreign: fn(Denied) -> Response,
     /// Answers a request after too many wrong keys.
     pub(super) too_many: fn(&str) -> Response,
     /// Answers a person at a browser instead of `denied`; `None` for everybody else.
@@ -135,7 +137,7 @@ impl Routes {
         self.entries
     }
 
-    /// The router, and what its routes need. `beside` refuses for a path that is none of them.
+    /// The router, and what its routes need. `beside` refuses for paths without a route.
     pub(super) fn finish(self, beside: fn(&str) -> &'static Refuse) -> (Router<App>, Table) {
         (self.router, Table::new(self.entries, beside))
     }
@@ -164,9 +166,9 @@ impl Table {
         self.entries.get(path)?.iter().find(|entry| entry.method.as_ref().is_none_or(|one| one == method))
     }
 
-    /// The protocol of a path, for its way to refuse: that of some route of it, whatever the method.
-    pub(super) fn protocol(&self, route: &str, path: &str) -> (Option<Protocol>, &'static Refuse) {
+    /// How a request is refused whose method has no route: as the other routes of its path do.
+    pub(super) fn refuse(&self, route: &str, path: &str) -> &'static Refuse {
         let some = self.entries.get(route).and_then(|entries| entries.first());
-        some.map_or_else(|| (None, (self.beside)(path)), |entry| (Some(entry.protocol), entry.refuse))
+        some.map_or_else(|| (self.beside)(path), |entry| entry.refuse)
     }
 }

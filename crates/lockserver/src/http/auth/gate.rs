@@ -8,7 +8,7 @@ use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
 use super::record::{Note, RefusedBecause};
-use super::{AuthSettings, PLAIN, Who};
+use super::{AuthSettings, Who};
 use crate::access::{Denied, Right};
 use axum::body::Body;
 use axum::extract::{MatchedPath, State};
@@ -69,10 +69,7 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
     let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.as_deref().unwrap_or("");
     let entry = gate.table.find(route, &parts.method);
-    let (protocol, refuse) = match entry {
-        Some(entry) => (Some(entry.protocol), entry.refuse),
-        None => gate.table.protocol(route, parts.uri.path()),
-    };
+    let refuse = entry.map_or_else(|| gate.table.refuse(route, parts.uri.path()), |entry| entry.refuse);
     let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
     let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
         Peer::Local { .. } => (None, Arc::from(connection.peer().name()), false),
@@ -86,9 +83,7 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
     note.about(&parts);
 
     if address.is_some() {
-        // No browser speaks XML-RPC by itself: what one sends is refused before it is read.
-        let denied = if protocol == Some(Protocol::XmlRpc) { PLAIN.denied } else { refuse.denied };
-        let foreign = |text: String| Box::new(denied(Denied { unauthorized: false, text }));
+        let foreign = |text: String| Box::new((refuse.foreign)(Denied { unauthorized: false, text }));
         origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
         let opens_page = entry.is_some_and(|entry| matches!(entry.protocol, Protocol::Page | Protocol::Plain));
         let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);

@@ -13,8 +13,12 @@ pub(in crate::http) const BASIC: HeaderValue =
     HeaderValue::from_static("Basic realm=\"lockserver\", charset=\"UTF-8\"");
 
 /// Refuses with a line of text.
-pub(in crate::http) const PLAIN: Refuse =
-    Refuse { denied: plain_denied, too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text), sign_in: |_, _| None };
+pub(in crate::http) const PLAIN: Refuse = Refuse {
+    denied: plain_denied,
+    foreign: plain_denied,
+    too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text),
+    sign_in: |_, _| None,
+};
 
 /// Completes the answer to a request that was denied: how to say who one is, and the reason for the audit log.
 pub(in crate::http) fn refused(mut response: Response, denied: &Denied, challenge: HeaderValue) -> Response {

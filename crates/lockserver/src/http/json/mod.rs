@@ -20,6 +20,7 @@ use super::app::Place;
 use super::auth;
 use super::routes::{Need, Protocol, Refuse, Routes};
 use super::shrink;
+use crate::access::Denied;
 use crate::access::Right::{Admin, Observe, Use};
 use asked::Asked;
 use axum::http::{HeaderMap, header};
@@ -63,9 +64,14 @@ pub(super) fn routes() -> Routes {
         })
 }
 
+fn denied(denied: Denied) -> Response {
+    auth::refused(Refusal::from(denied.clone()).into_response(), &denied, auth::BEARER)
+}
+
 /// Refuses with a problem of RFC 9457.
 pub(super) const REFUSE: Refuse = Refuse {
-    denied: |denied| auth::refused(Refusal::from(denied.clone()).into_response(), &denied, auth::BEARER),
+    denied,
+    foreign: denied,
     too_many: |text| Refusal::new(ErrorCode::LimitReached, text).into_response(),
     sign_in: |_, _| None,
 };

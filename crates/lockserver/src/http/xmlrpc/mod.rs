@@ -107,7 +107,8 @@ pub(super) async fn call(
     response
 }
 
-/// Refuses a key that may not do this with a fault, for that will never work. Without a key the answer is 401.
+/// Refuses a key that may not do this with a fault, for that will never work. Without a key the answer is 401. No browser
+/// speaks XML-RPC by itself: what one sends is refused in plain words, before it is read.
 pub(super) const REFUSE: Refuse = Refuse { denied, ..auth::PLAIN };
 
 fn denied(denied: Denied) -> Response {

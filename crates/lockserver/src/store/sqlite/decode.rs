@@ -176,7 +176,7 @@ fn ended_as(word: &str) -> Result<EndedAs, String> {
 }
 
 fn withheld_cause(word: &str) -> Result<WithheldCause, String> {
-    WithheldCause::from_word(word).ok_or_else(|| format!("{word:?} is no cause to withhold permits"))
+    WithheldCause::from_word(word).ok_or_else(|| format!("{word:?} does not name a cause to withhold permits"))
 }
 
 fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {

@@ -118,7 +118,7 @@ pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
     let directory = path.parent().and_then(|directory| Some((directory, fs::metadata(directory).ok()?)));
     // What root makes belongs to the owner of the directory, as whom the server runs.
     let keeper = directory.as_ref().map_or(ours, |(_, place)| if ours == 0 { place.uid() } else { ours });
-    let is_foreign = |owner: u32| owner != ours && owner != keeper && owner != 0;
+    let is_foreign = |owner: u32| owner != keeper && owner != 0;
     if let Some((directory, place)) = directory {
         let name = directory.display();
         if place.mode() & 0o022 != 0 && place.mode() & 0o1000 == 0 {

@@ -8,7 +8,7 @@ mod text;
 use super::{Failed, which};
 use crate::cli::Cli;
 use crate::store::SqliteReader;
-use crate::{exit, os, wall};
+use crate::{exit, stdout, wall};
 use lock_core::{
     LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn, WithheldName, Withholding,
 };
@@ -87,7 +87,7 @@ pub(super) fn run(cli: &Cli, named: Option<&str>, json: bool, with_ids: bool) ->
     let path = which::file(which::choose(cli, named)?)?;
     let dump = Dump::read(&SqliteReader::open(&path)?)?;
     let print = || {
-        let mut out = BufWriter::new(os::stdout()?);
+        let mut out = BufWriter::new(stdout::lock()?);
         if json {
             json::print(&mut out, &dump, with_ids)?
         } else {

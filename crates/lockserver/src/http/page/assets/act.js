@@ -190,7 +190,7 @@ export function restore(page, withholding) {
     text: (lock) => {
       const withheld = lock.withheld - slotsOf(withholding);
       return [
-        p(`Ticket ${withholding.number} ended as ${withholding.ended_as}. Whoever had it may still be at work: its permits are withheld for another ${about(Math.max(0, withholding.ends_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, restore them now.`),
+        p(`Ticket ${withholding.number} ended as ${withholding.ended_as}. Its client may still be at work: its permits are withheld for another ${about(Math.max(0, withholding.ends_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, restore them now.`),
         lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - withheld, lock.in_use + withheld === 0),
       ];
     },
