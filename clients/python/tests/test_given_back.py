@@ -24,6 +24,9 @@ from lockserver_client import AsyncClient, AsyncHeld, Client, _janitor, errors
 StartScript = Callable[..., Script]
 # Every line would take minutes; with a prime number the points are others in each part of the cycle.
 STEP = 97
+# Interrupted between a lock of theirs and the block that releases it, these wait for themselves for ever. Nobody outside of them
+# can help that (https://bugs.python.org/issue29988).
+HOLD_LOCKS = ("httpcore", "threading.py")
 QUEUED = {**TICKET, "state": "queued", "token": None, "slots": [], "ahead": 2}
 
 
@@ -161,8 +164,7 @@ def interrupted_at(point: int, cycle: Callable[[], None]) -> bool:
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal lines
-        if "httpcore" in frame.f_code.co_filename:
-            # Between taking its lock and entering the block it waits for itself, for ever: nobody outside of it can help that.
+        if any(name in frame.f_code.co_filename for name in HOLD_LOCKS):
             return None
         lines += event == "line"
         if event == "line" and lines == point:
