@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use rustls::pki_types::ServerName;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 const PLAIN: Setting = Setting { tls: false, locks: 0, slots: 0, tickets: 0, others: 0, used: 0 };
@@ -132,6 +133,9 @@ async fn half_shake(hostile: Hostile) -> Result<(), Fault> {
 }
 
 /// An HTTP/2 connection whose answers are let in as long as `window` lasts.
+///
+/// Its users must yield after each request: it counts the streams that are open, and makes them wait, only when its own task runs.
+/// Until then requests pile up without a bound.
 async fn speak(hostile: &Hostile, window: u32) -> Result<SendRequest<Bytes>, Fault> {
     let tcp = hostile.client.tcp(None).await?;
     let tls = hostile.client.connector(b"h2")?.connect(ServerName::try_from("localhost")?, tcp);
@@ -169,6 +173,7 @@ async fn open_bodies(hostile: Hostile) -> Result<(), Fault> {
         body.send_data(Bytes::from(vec![b' '; 400]), false)?;
         streams.push((answer, body));
         hostile.hung_up();
+        yield_now().await;
     }
 }
 
@@ -180,6 +185,7 @@ async fn unread(hostile: Hostile) -> Result<(), Fault> {
         send = ready?;
         streams.push(send.send_request(request(&hostile, "GET", "/v1/locks?tickets=0")?, true)?);
         hostile.hung_up();
+        yield_now().await;
     }
 }
 
@@ -190,6 +196,6 @@ async fn resets(hostile: Hostile) -> Result<(), Fault> {
         let (_, mut body) = send.send_request(request(&hostile, "GET", "/v1/locks?tickets=0")?, true)?;
         body.send_reset(h2::Reason::CANCEL);
         hostile.hung_up();
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
 }
