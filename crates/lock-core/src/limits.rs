@@ -112,6 +112,11 @@ pub const STREAMS_ALL_MAX: usize = 200_000;
 pub const STREAMS_WORK_MAX: usize = 64;
 /// Bytes of request bodies that an HTTP/2 client may send ahead on one connection.
 pub const STREAMS_WINDOW_BYTES: u32 = 256 * 1024;
+/// Bytes that are read from one HTTP/2 connection, and requests of it that are begun, before others have their turn. Heads that
+/// repeat take some bytes each.
+pub const STREAMS_TURN_BYTES: usize = 16 * 1024;
+/// See [`STREAMS_TURN_BYTES`].
+pub const STREAMS_TURN_REQUESTS: usize = 16;
 /// Bytes of the heads of all requests under way on one HTTP/2 connection, each field counted with 64 bytes more; a request
 /// beyond it is refused before anything is done (`REFUSED_STREAM`).
 pub const STREAMS_HEAD_BYTES_MAX: usize = 4 << 20;

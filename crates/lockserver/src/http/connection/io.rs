@@ -3,7 +3,9 @@
 
 use super::frames::{Frames, Passed};
 use super::link::Link;
+use super::pace::Pace;
 use super::stream::Stream;
+use lock_core::limits::STREAMS_TURN_BYTES;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -151,13 +153,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 pub(super) struct WatchedFrames<T> {
     io: T,
     link: Arc<Link>,
+    pace: Pace,
     read: Frames,
     written: Frames,
 }
 
 impl<T> WatchedFrames<T> {
     pub(super) const fn new(io: T, link: Arc<Link>) -> Self {
-        Self { io, link, read: Frames::of_client(), written: Frames::of_server() }
+        Self { io, link, pace: Pace::new(STREAMS_TURN_BYTES), read: Frames::of_client(), written: Frames::of_server() }
     }
 }
 
@@ -169,7 +172,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedFrames<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let this = &mut *self;
-        ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;
+        ready!(this.pace.poll_read(Pin::new(&mut this.io), context, buffer))?;
         let bytes = &buffer.filled()[before..];
         this.link.flow(|flow| {
             let whole = this.read.pass(bytes, |_, _| ());

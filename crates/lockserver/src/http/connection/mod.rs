@@ -36,6 +36,7 @@ mod io;
 mod link;
 mod listener;
 mod local;
+mod pace;
 mod probe;
 mod receipt;
 mod slots;

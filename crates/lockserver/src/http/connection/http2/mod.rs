@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use exchange::{Exchange, Rooms};
 use h2::server::{Builder, Connection as Http};
 use h2::{Ping, PingPong, Reason};
-use lock_core::limits::{BODY_BYTES_MAX, STREAMS_MAX, STREAMS_WINDOW_BYTES};
+use lock_core::limits::{BODY_BYTES_MAX, STREAMS_MAX, STREAMS_TURN_REQUESTS, STREAMS_WINDOW_BYTES};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -39,13 +39,19 @@ pub(super) async fn serve(keeper: &mut Keeper, tls: Tls, common: Common) -> End 
     let common = Arc::new(common);
     let mut exchanges = JoinSet::new();
     let end = poll_fn(|context| {
+        let mut begun = 0;
         loop {
             // First what has arrived: a request that is there already is not cut off by the checks below.
             match http.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let exchange = Exchange::begin(&link, &common, &rooms);
                     exchanges.spawn(exchange.run(request, respond));
-                    continue;
+                    begun += 1;
+                    if begun < STREAMS_TURN_REQUESTS {
+                        continue;
+                    }
+                    // The others of this thread first.
+                    context.waker().wake_by_ref();
                 }
                 Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(peer = %link.client.peer(), %error, "connection ended");

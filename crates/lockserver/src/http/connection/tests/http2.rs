@@ -6,7 +6,9 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
-use lock_core::limits::{HEAD_FIELDS_MAX, STREAMS_HEAD_BYTES_MAX, STREAMS_WORK_MAX};
+use lock_core::limits::{HEAD_FIELDS_MAX, STREAMS_HEAD_BYTES_MAX, STREAMS_TURN_REQUESTS, STREAMS_WORK_MAX};
+use std::future::poll_fn;
+use std::task::Poll;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -360,6 +362,33 @@ async fn open_bodies_on_one_connection_are_read_a_few_at_a_time() {
     // Given up, they leave their places.
     drop(open);
     client.expect("/hello", "hello").await;
+}
+
+/// Everything here shares one thread.
+#[tokio::test]
+async fn a_flood_of_requests_leaves_the_thread_to_others_after_each_few() {
+    const FLOOD: usize = STREAMS_WORK_MAX - 1;
+    let mut server = Secure::start(Limits::default()).await;
+    let mut client = Client2::new(&server).await;
+    client.expect("/hello", "hello").await;
+    let request = || Request::get("https://locks.test/wait").body(()).expect("a request");
+    let mut requests = within(client.requests.clone().ready()).await.expect("ready");
+    // Without an `await`: nothing of it is sent yet.
+    let _open: Vec<_> = (0..FLOOD).map(|_| requests.send_request(request(), true).expect("send")).collect();
+    // A task as any other: it is ready again at once, behind those that are ready then.
+    let (mut most, mut all) = (0, 0);
+    let other = tokio::spawn(poll_fn(move |context| {
+        let begun = std::iter::from_fn(|| server.seen.try_recv().ok()).count();
+        (most, all) = (most.max(begun), all + begun);
+        if all == FLOOD {
+            return Poll::Ready(most);
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }));
+    let most = within(other).await.expect("no panic");
+    // Those of two turns may be ready when this task is, and no more.
+    assert!(most <= 2 * STREAMS_TURN_REQUESTS, "{most} of {FLOOD} at a time");
 }
 
 #[tokio::test]
