@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -98,8 +99,19 @@ class Server:
         return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("err.*")))
 
     def signal(self, number):
-        """Send a signal to the process."""
+        """Send a signal to the process; if it is to stand still, wait until it does."""
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            # One of its threads has to get a processor first, to stop the others. On a busy machine those go on until then.
+            until(self._stands_still, STOP_WITHIN_S, "every thread is stopped")
+
+    def _stands_still(self):
+        stats = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        try:
+            return all(path.read_text().rpartition(")")[2].split()[0] == "T" for path in stats)
+        except (FileNotFoundError, ProcessLookupError):
+            # A thread has just ended.
+            return False
 
     def kill(self):
         """kill -9."""
