@@ -2,13 +2,12 @@
 
 use super::events::EventId;
 use super::receipt::Receipt;
+use super::rendered::Rendered;
 use super::standing::Standing;
-use lock_core::{Command, Outcome, Rejection};
-use std::sync::{Arc, OnceLock};
+use crate::store::StoreError;
+use lock_core::{Command, Outcome, Rejection, TicketView};
+use std::sync::Arc;
 use tokio::sync::oneshot;
-
-/// An outcome as bytes of some protocol, made by the first who needs it: who looks at the same in one step shares it.
-pub type Rendered = Arc<OnceLock<Arc<[u8]>>>;
 
 /// The result of a command, and the receipt that goes with its answer.
 #[derive(Debug)]
@@ -48,6 +47,11 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// A commit failed, so that its outcome is unknown.
+    pub(crate) fn store_failed(error: &StoreError, may_have_taken_effect: bool) -> Self {
+        Self::Unavailable { reason: Arc::from(error.to_string()), may_have_taken_effect }
+    }
+
     /// The engine ended with the request in its hands.
     pub(crate) fn engine_ended() -> Self {
         Self::Unavailable {
@@ -67,6 +71,8 @@ pub(crate) struct Reply {
     pub(crate) delivery: DeliveryKind,
     /// Events of its step that the answer includes.
     pub(crate) events: usize,
+    /// Its ticket, if that was held when it was asked, and ended later in the same step.
+    pub(crate) ended: Option<Box<TicketView>>,
 }
 
 /// What a client knows of its ticket once an answer is delivered.

@@ -12,6 +12,20 @@ pub struct Tick {
     pub wall_us: u64,
 }
 
+/// What has passed of service time since the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Elapsed {
+    /// Milliseconds.
+    pub(crate) ms: u64,
+    /// The process stood still for longer than counts.
+    pub(crate) stood_still: bool,
+}
+
+impl Elapsed {
+    /// No time at all.
+    pub(crate) const NOTHING: Self = Self { ms: 0, stood_still: false };
+}
+
 /// Turns looks at the monotonic clock into service time.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceClock {
@@ -19,11 +33,11 @@ pub(crate) struct ServiceClock {
 }
 
 impl ServiceClock {
-    /// Service milliseconds since the last look, and whether the process stood still for longer than counts.
-    pub(crate) fn advance(&mut self, tick: Tick) -> (u64, bool) {
+    /// Service time since the last look.
+    pub(crate) fn advance(&mut self, tick: Tick) -> Elapsed {
         let last = self.last_ms.replace(tick.mono_ms).unwrap_or(tick.mono_ms);
         let passed = tick.mono_ms.saturating_sub(last);
-        (passed.min(GAP_MAX_MS), passed > GAP_MAX_MS)
+        Elapsed { ms: passed.min(GAP_MAX_MS), stood_still: passed > GAP_MAX_MS }
     }
 }
 
@@ -35,10 +49,10 @@ mod tests {
     fn rule_9_a_gap_counts_as_two_seconds() {
         let mut clock = ServiceClock::default();
         let mut at = |mono_ms| clock.advance(Tick { mono_ms, wall_us: 0 });
-        assert_eq!(at(5000), (0, false));
-        assert_eq!(at(5250), (250, false));
-        assert_eq!(at(7250), (2000, false));
-        assert_eq!(at(67_251), (2000, true));
-        assert_eq!(at(67_300), (49, false));
+        assert_eq!(at(5000), Elapsed { ms: 0, stood_still: false });
+        assert_eq!(at(5250), Elapsed { ms: 250, stood_still: false });
+        assert_eq!(at(7250), Elapsed { ms: 2000, stood_still: false });
+        assert_eq!(at(67_251), Elapsed { ms: 2000, stood_still: true });
+        assert_eq!(at(67_300), Elapsed { ms: 49, stood_still: false });
     }
 }

@@ -1,6 +1,6 @@
 //! Committed events: a bounded memory that readers resume from, and the log lines.
 
-use super::answer::Rendered;
+use super::rendered::Rendered;
 use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
 use lock_core::{EndedAs, Event, EventKind, LockName, Transition, Usage};
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,13 @@ pub struct EventId {
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.term, self.sequence)
+    }
+}
+
+impl EventId {
+    /// The id of the event that is so many events after this one in its term.
+    pub(crate) const fn plus(self, events: usize) -> Self {
+        Self { sequence: self.sequence + events as u64, ..self }
     }
 }
 
@@ -108,23 +115,15 @@ impl Events {
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
-    /// Adds events that are durable; `usage` gives the numbers of a lock now.
-    pub(crate) fn publish(&self, events: Vec<Event>, usage: impl Fn(&LockName) -> Option<Usage>) {
+    /// Adds events that are durable; `usage` gives the numbers of a lock after them.
+    pub(crate) fn publish(&self, events: Vec<Event>, usage: impl Fn(&LockName) -> Option<Arc<Usage>>) {
         if events.is_empty() {
             return;
         }
-        let mut usages: BTreeMap<LockName, Option<Arc<Usage>>> = BTreeMap::new();
         let mut published = Vec::with_capacity(events.len());
         for event in events {
             log(&event);
-            let usage = match usages.get(&event.lock) {
-                Some(known) => known.clone(),
-                None => {
-                    let now = usage(&event.lock).map(Arc::new);
-                    usages.insert(event.lock.clone(), now.clone());
-                    now
-                }
-            };
+            let usage = usage(&event.lock);
             published.push(Published { event: Arc::new(event), usage, told: Rendered::default() });
         }
         let mut ring = self.ring();

@@ -2,10 +2,10 @@
 
 use super::answer::{Answer, EngineError};
 use super::events::Events;
-use super::look::Onlooker;
+use super::observers::Observers;
 use super::request_queue::{Request, RequestQueue, Work};
-use super::term::Status;
-use super::waiters::{Presence, WaitState, Waiter};
+use super::status::Status;
+use super::waiters::{Onlooker, Presence, WaitState, Waiter};
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use lock_core::{Caller, Command};
@@ -22,10 +22,7 @@ const MEASURE_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Handle {
     pub(crate) request_queue: Arc<RequestQueue>,
-    pub(crate) status: Arc<Status>,
-    pub(crate) events: Arc<Events>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) audit: Audit,
+    pub(crate) observers: Observers,
     pub(crate) next_waiter: Arc<AtomicU64>,
 }
 
@@ -98,7 +95,7 @@ impl Handle {
     fn noting_shed(&self, pushed: Result<(), EngineError>) -> Result<(), EngineError> {
         pushed.inspect_err(|failure| {
             if *failure == EngineError::Overloaded {
-                self.metrics.engine.shed.increment();
+                self.observers.metrics.engine.shed.increment();
             }
         })
     }
@@ -113,25 +110,25 @@ impl Handle {
     /// What is counted and measured, by the engine and by whoever has this handle.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.metrics
+        &self.observers.metrics
     }
 
     /// Where it is written down who did what.
     #[must_use]
     pub fn audit(&self) -> &Audit {
-        &self.audit
+        &self.observers.audit
     }
 
     /// How the engine is.
     #[must_use]
     pub fn status(&self) -> &Status {
-        &self.status
+        &self.observers.status
     }
 
     /// Committed events.
     #[must_use]
     pub fn events(&self) -> &Arc<Events> {
-        &self.events
+        &self.observers.events
     }
 
     /// What has been sent and not yet taken by the engine.

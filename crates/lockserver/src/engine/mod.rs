@@ -1,34 +1,44 @@
 //! The engine: one thread that owns the table and the store, and the async handle in front of it.
 //!
-//! A request goes `Handle` -> `request_queue` -> `thread` -> `step` -> store -> reply. The rule that holds the whole together,
-//! *nobody is told what is not durable*, is the function `Engine::conclude` in `step.rs`.
+//! A request goes `Handle` -> `request_queue` -> `thread` -> [`Engine::step`]: a batch is applied to the table of the term
+//! (`step`), which makes a value of it (`sealed`); the store makes that durable; and what is durable is published to the
+//! `observers` and answered. *Nobody is told what is not durable*: only a `Committed` step can be.
 //!
 //! Nothing in here is async but `Handle` and `Wait`: the engine itself is plain code that is given the time and a batch,
 //! so that the simulation can drive it step by step.
 
 mod answer;
 mod clock;
+mod drive;
 mod events;
+mod finish;
 mod handle;
 mod look;
+mod observers;
 mod pulse;
 mod receipt;
+mod recovery;
+mod rendered;
 mod request_queue;
+mod sealed;
 mod standing;
+mod status;
 mod step;
 mod term;
 mod thread;
 mod waiters;
 
-pub use answer::{Answer, CommandResult, EngineError, Rendered};
+pub use answer::{Answer, CommandResult, EngineError};
 pub use clock::Tick;
+pub use drive::Engine;
 pub use events::{EventId, Events, Published, Reset};
 pub use handle::{Handle, Wait};
 pub use pulse::Pulse;
 pub use receipt::{Delivery, Receipt};
+pub use recovery::Fatal;
+pub use rendered::Rendered;
 pub use request_queue::{Request, RequestQueue};
 pub use standing::Standing;
-pub use step::Engine;
-pub use term::{Fatal, Status};
+pub use status::Status;
 pub use thread::{Running, start, start_audited};
 pub use waiters::Presence;

@@ -1,7 +1,7 @@
 //! Whether an answer that told of a ticket was delivered, and what that means for the ticket (rules 5 and 6).
 
-use super::request_queue::RequestQueue;
-use lock_core::{Command, TicketId};
+use lock_core::TicketId;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -29,6 +29,12 @@ impl Delivery {
     }
 }
 
+/// Hears of tickets whose clients do not know of them.
+pub(crate) trait Reports: fmt::Debug + Send + Sync {
+    /// No answer that told of this ticket counts as told. See [`lock_core::Command::Undelivered`].
+    fn undelivered(&self, id: TicketId, activity_seq: u64, made: bool);
+}
+
 /// Goes with every answer that makes a difference to its ticket: one that claimed it, or made it. All answers about one
 /// ticket in one step share a receipt. When the last copy is dropped and none of the answers counts as told, the engine
 /// hears that the ticket's client does not know.
@@ -39,18 +45,12 @@ pub struct Receipt {
     activity_seq: AtomicU64,
     made: bool,
     told: AtomicBool,
-    request_queue: Weak<RequestQueue>,
+    reports: Weak<dyn Reports>,
 }
 
 impl Receipt {
-    pub(crate) fn new(request_queue: &Arc<RequestQueue>, id: TicketId, activity_seq: u64, made: bool) -> Arc<Self> {
-        Arc::new(Self {
-            id,
-            activity_seq: AtomicU64::new(activity_seq),
-            made,
-            told: AtomicBool::new(false),
-            request_queue: Arc::downgrade(request_queue),
-        })
+    pub(crate) fn new(reports: Weak<dyn Reports>, id: TicketId, activity_seq: u64, made: bool) -> Arc<Self> {
+        Arc::new(Self { id, activity_seq: AtomicU64::new(activity_seq), made, told: AtomicBool::new(false), reports })
     }
 
     /// It goes with this answer too.
@@ -69,13 +69,9 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !*self.told.get_mut()
-            && let Some(request_queue) = self.request_queue.upgrade()
+            && let Some(reports) = self.reports.upgrade()
         {
-            request_queue.report(Command::Undelivered {
-                id: self.id,
-                activity_seq: *self.activity_seq.get_mut(),
-                made: self.made,
-            });
+            reports.undelivered(self.id, *self.activity_seq.get_mut(), self.made);
         }
     }
 }

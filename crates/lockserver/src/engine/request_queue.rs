@@ -2,10 +2,10 @@
 //! and one for those who only look, which is drained when everything else is done (see `look`).
 
 use super::answer::{Answer, EngineError};
-use super::look::Onlooker;
-use super::waiters::Waiter;
+use super::receipt::Reports;
+use super::waiters::{Onlooker, Waiter};
 use lock_core::limits::LOOKS_MAX;
-use lock_core::{Caller, Command};
+use lock_core::{Caller, Command, TicketId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,9 +19,9 @@ const BATCH_MAX: usize = 5000;
 /// What is asked of the engine.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// A command, answered in its step unless it waits.
+    /// A command, answered once its step is durable unless it waits.
     Command(Box<Command>),
-    /// The locks are to be measured for the metrics, once this step is durable.
+    /// The locks are to be measured for the metrics.
     Measure,
     /// The request with this number waits no longer.
     EndWait {
@@ -74,6 +74,11 @@ impl Request {
     fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
         (Self { work, reply: Some(reply), waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }, answer)
+    }
+
+    /// What nobody waits for an answer to.
+    pub(crate) fn report(work: Work) -> Self {
+        Self { work, reply: None, waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }
     }
 
     pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
@@ -191,16 +196,10 @@ impl RequestQueue {
 
     /// Sends what nobody waits for an answer to, from anywhere. There is at most one such report for each answer and each
     /// waiting request, so those bound it.
-    pub(crate) fn report(&self, command: Command) {
-        self.push_report(Work::Command(Box::new(command)));
-    }
-
     pub(crate) fn push_report(&self, work: Work) {
         let mut queues = self.queues();
         if !queues.closed {
-            let request =
-                Request { work, reply: None, waiter: None, attempt: Attempt::Initial, by: None, onlooker: None };
-            queues.urgent.push_back(request);
+            queues.urgent.push_back(Request::report(work));
             self.arrived.notify_one();
         }
     }
@@ -247,6 +246,12 @@ impl RequestQueue {
         drop(queues);
         // Their senders hear it by the loss of the other end.
         drop(left);
+    }
+}
+
+impl Reports for RequestQueue {
+    fn undelivered(&self, id: TicketId, activity_seq: u64, made: bool) {
+        self.push_report(Work::Command(Box::new(Command::Undelivered { id, activity_seq, made })));
     }
 }
 

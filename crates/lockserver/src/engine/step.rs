@@ -1,385 +1,247 @@
-//! One step: what has arrived is applied, made durable, and only then told.
+//! Applying a batch to the table of a term, and sealing what came of it.
 
-use super::answer::{CommandResult, DeliveryKind, EngineError, Rendered, Reply, send_reply};
-use super::clock::{ServiceClock, Tick};
-use super::events::{EventId, Events};
-use super::handle::Handle;
-use super::receipt::Receipt;
-use super::request_queue::{Attempt, Request, RequestQueue, Work};
-use super::standing::Standings;
-use super::term::{Fatal, Pending, Status};
-use super::waiters::{PendingWait, Waiter, Waiters};
-use crate::audit::Audit;
-use crate::metrics::Metrics;
-use crate::store::Store;
-use lock_core::{
-    Caller, Command, ConfigureMode, Definition, Moment, Outcome, Rejection, StepContext, Table, TicketId, TicketView,
-};
+use super::answer::{DeliveryKind, EngineError, Reply};
+use super::clock::{Elapsed, Tick};
+use super::recovery::Configuration;
+use super::request_queue::{Attempt, Request, Work};
+use super::sealed::Sealed;
+use super::term::Term;
+use super::waiters::{PendingWait, Waiters};
+use lock_core::{Caller, Command, Moment, Ms, Outcome, Rejection, StepContext, Table, TicketId, TicketView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-/// The clock is saved this often while anything is timed (rule 9).
-const SAVE_CLOCK_MS: u64 = 5000;
-/// And this soon after a start; then as late again as the term is old. A server that crashes at once each time knows that it
-/// ran, and no lease lasts for ever because of it.
-const SAVE_CLOCK_FIRST_MS: u64 = 250;
-
-/// The owner of table and store. Driven by [`super::start`]'s thread, or step by step by a test.
-pub struct Engine {
-    pub(crate) store: Box<dyn Store>,
-    /// The table of the present term; none while the store fails.
-    pub(crate) table: Option<Table>,
-    pub(crate) pending: Option<Pending>,
-    /// The last pause before a load; 0 once a commit has worked.
-    pub(crate) back_off_ms: u64,
-    pub(crate) term: u64,
-    /// A first step of this process is durable: the tickets whose clients an earlier process may not have told are passed
-    /// over, and all others are in this one's care.
-    pub(crate) recovered: bool,
-    pub(crate) waiters: Waiters,
-    /// Answers on their way that say that a ticket is held.
-    pub(crate) standings: Standings,
-    pub(crate) definitions: (Vec<Definition>, ConfigureMode),
-    pub(crate) events: Arc<Events>,
-    pub(crate) status: Arc<Status>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) audit: Audit,
-    /// Who asked for which events of this step.
-    causes: Vec<(Range<usize>, Caller)>,
-    /// Before this the locks are not measured again.
-    pub(crate) measure_again_ms: u64,
-    /// Service time of the last commit.
-    pub(crate) saved_at: u64,
-    /// Service time at which the term began.
-    pub(crate) began_at: u64,
-    /// Where the store has lost commits, nothing is granted before somebody has looked.
+/// What a step needs beside the table.
+pub(crate) struct Applying<'e> {
+    pub(crate) tick: Tick,
+    pub(crate) waiters: &'e mut Waiters,
+    pub(crate) configuration: &'e mut Configuration,
+    /// Somebody wants to know who asked for what.
+    pub(crate) is_audited: bool,
+    /// While the store is in doubt, new instances of templates begin paused too, whatever the file says.
     pub(crate) pause_in_doubt: bool,
-    clock: ServiceClock,
-    pub(crate) request_queue: Arc<RequestQueue>,
-    /// Requests that need another step, ahead of all others.
-    pub(crate) unfinished: Vec<Request>,
-    /// What has still to be done to the table, whoever hears of it, should the present step not become durable.
-    pub(crate) carry_over: Vec<Command>,
-    /// [`Table::activity_seqs`] of the table that was dropped last.
-    pub(crate) activity_seqs: BTreeMap<TicketId, u64>,
+    /// A store in trouble is given no more than it must have.
+    pub(crate) is_store_in_trouble: bool,
 }
 
-impl Engine {
-    /// An engine without a term; its first step begins one.
-    #[must_use]
-    pub fn new(store: Box<dyn Store>) -> (Self, Handle) {
-        Self::audited(store, Audit::default())
-    }
+/// A step that is being applied, and what has come of it so far. See [`Sealed`].
+struct Step<'s, 'e> {
+    table: &'s mut Table,
+    with: Applying<'e>,
+    replies: Vec<Reply>,
+    authors: Vec<(Range<usize>, Caller)>,
+    carry_over: Vec<Command>,
+    /// Requests that need another step.
+    unfinished: Vec<Request>,
+}
 
-    /// The same, which writes down who did what.
-    #[must_use]
-    pub fn audited(store: Box<dyn Store>, audit: Audit) -> (Self, Handle) {
-        let (request_queue, events, status) =
-            (RequestQueue::new(), Arc::new(Events::default()), Arc::new(Status::default()));
-        let (metrics, next_waiter) = (Arc::new(Metrics::default()), Arc::new(AtomicU64::new(1)));
-        let handle = Handle {
-            request_queue: request_queue.clone(),
-            status: status.clone(),
-            events: events.clone(),
-            metrics: metrics.clone(),
-            audit: audit.clone(),
-            next_waiter,
-        };
-        let engine = Self {
-            store,
-            table: None,
-            pending: None,
-            back_off_ms: 0,
-            term: 0,
-            recovered: false,
-            waiters: Waiters::default(),
-            standings: Standings::default(),
-            definitions: Self::no_definitions(),
-            events,
-            status,
-            metrics,
-            audit,
-            causes: Vec::new(),
-            measure_again_ms: 0,
-            saved_at: 0,
-            began_at: 0,
-            pause_in_doubt: false,
-            clock: ServiceClock::default(),
-            request_queue,
-            unfinished: Vec::new(),
-            carry_over: Vec::new(),
-            activity_seqs: BTreeMap::new(),
-        };
-        (engine, handle)
-    }
-
-    /// Does everything that is due at this time, and answers the batch.
-    ///
-    /// # Errors
-    /// If the store is damaged.
-    pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
-        let (mut passed, mut gap) = self.clock.advance(tick);
-        self.metrics.engine.took(batch.len());
-        if self.table.is_none() && self.pending.as_ref().is_none_or(|pending| pending.retry_at_ms <= tick.mono_ms) {
-            self.begin_term(tick)?;
-            // Leases began just now: what had passed before is not of their time (rule 9).
-            (passed, gap) = (0, false);
-        }
-        if self.table.is_none() {
-            self.refuse(batch);
-            self.refuse_looks();
-            return Ok(());
-        }
-        let mut all = std::mem::take(&mut self.unfinished);
-        all.extend(batch);
-        self.run(tick, passed, gap, all)?;
-        if self.table.is_some() {
-            self.look(tick);
-        } else {
-            self.refuse_looks();
-        }
-        Ok(())
-    }
-
-    /// Milliseconds until something is due although nothing arrives; `None` for nothing in sight.
-    #[must_use]
-    pub fn due_in_ms(&self) -> Option<u64> {
-        let table = self.table.as_ref()?;
-        if !self.unfinished.is_empty() {
-            return Some(0);
-        }
-        table.next_timeout().map(|at| at.saturating_sub(table.now()))
-    }
-
-    /// The table, for tests to look into.
-    #[must_use]
-    pub fn table(&self) -> Option<&Table> {
-        self.table.as_ref()
-    }
-
-    pub(crate) fn run(&mut self, tick: Tick, passed: u64, gap: bool, batch: Vec<Request>) -> Result<(), Fatal> {
-        let mut table = self.table.take().expect("a term has a table");
+impl Term {
+    /// Applies a batch: heartbeats first, then what is due by the clock, then each command.
+    pub(crate) fn apply(&mut self, with: Applying<'_>, elapsed: Elapsed, batch: Vec<Request>) -> Sealed {
+        let (tick, table) = (with.tick, &mut self.table);
         table.set_moment(Moment { wall: tick.wall_us / 1000, mono: tick.mono_ms });
-        table.begin_step(table.now() + passed);
+        table.begin_step(table.now() + elapsed.ms);
         table.note_monotonic(tick.mono_ms);
-        if gap {
+        if elapsed.stood_still {
             table.after_gap();
         }
-        for request in &batch {
+        let mut requests = std::mem::take(&mut self.unfinished);
+        requests.extend(batch);
+        for request in &requests {
             if let Work::Command(command) = &request.work {
                 table.heartbeat(command);
             }
         }
-        {
-            let is_connected = |id| self.waiters.any_open(id);
-            let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &is_connected };
-            table.expire(at);
-        }
-        let mut replies = Vec::with_capacity(batch.len());
-        for mut request in batch {
-            self.hold_templates_back(&table, &mut request);
-            let author = if self.audit.is_on() { request.author() } else { None };
-            let before = table.events_so_far();
-            self.handle(&mut table, tick, request, &mut replies);
-            let events = before..table.events_so_far();
-            self.causes.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
-        }
-        self.conclude(tick, table, replies)
-    }
-
-    fn apply(&self, table: &mut Table, tick: Tick, command: &Command) -> Result<Outcome, EngineError> {
-        let is_connected = |id| self.waiters.any_open(id);
-        let at = StepContext { now: table.now(), wall: tick.wall_us / 1000, is_connected: &is_connected };
-        Ok(table.apply(at, command)?)
-    }
-
-    fn handle(&mut self, table: &mut Table, tick: Tick, request: Request, replies: &mut Vec<Reply>) {
-        let command = match request.work {
-            Work::Command(command) => *command,
-            Work::EndWait { number, lost } => return self.end_wait(table, tick, number, lost, replies),
-            Work::Measure => unreachable!("who measures only looks"),
+        let is_store_in_trouble = with.is_store_in_trouble;
+        let mut step = Step {
+            table,
+            with,
+            replies: Vec::with_capacity(requests.len()),
+            authors: Vec::new(),
+            carry_over: Vec::new(),
+            unfinished: Vec::new(),
         };
-        let delivery = match request.attempt {
+        step.expire();
+        requests.into_iter().for_each(|request| step.request(request));
+        let Step { with, mut replies, authors, carry_over, unfinished, .. } = step;
+        self.unfinished = unfinished;
+        let changes = self.changes(is_store_in_trouble);
+        let served = serve(&mut self.table, with.waiters);
+        let ended: Vec<TicketId> = self.table.ended_now().collect();
+        note_ended(&mut replies, &ended, &self.table);
+        let events = self.table.take_events();
+        let mut usages = BTreeMap::new();
+        for event in &events {
+            if !usages.contains_key(&event.lock)
+                && let Some(usage) = self.table.usage_of(&event.lock)
+            {
+                usages.insert(event.lock.clone(), Arc::new(usage));
+            }
+        }
+        Sealed {
+            wall: tick.wall_us / 1000,
+            changes,
+            events,
+            usages,
+            authors,
+            ended,
+            served,
+            replies,
+            looks: Vec::new(),
+            carry_over,
+        }
+    }
+}
+
+/// Takes out the requests that waited for a ticket that was granted or has ended.
+fn serve(table: &mut Table, waiters: &mut Waiters) -> Vec<(TicketView, Vec<PendingWait>)> {
+    let mut served = Vec::new();
+    for id in table.take_served() {
+        let waits = waiters.take(id);
+        if !waits.is_empty() {
+            served.push((table.answer_waiting(id), waits));
+        }
+    }
+    served
+}
+
+/// Notes in each reply that says *held* if its ticket has ended later in the same step.
+fn note_ended(replies: &mut [Reply], ended: &[TicketId], table: &Table) {
+    let ended: BTreeSet<TicketId> = ended.iter().copied().collect();
+    for reply in replies {
+        if let Ok(Outcome::Ticket(view)) = &reply.answer
+            && view.is_held()
+            && ended.contains(&view.ticket.id)
+        {
+            reply.ended = table.look(view.ticket.id).map(Box::new);
+        }
+    }
+}
+
+fn context(now: Ms, tick: Tick, is_connected: &dyn Fn(TicketId) -> bool) -> StepContext<'_> {
+    StepContext { now, wall: tick.wall_us / 1000, is_connected }
+}
+
+impl Step<'_, '_> {
+    fn expire(&mut self) {
+        let is_connected = |id| self.with.waiters.any_open(id);
+        self.table.expire(context(self.table.now(), self.with.tick, &is_connected));
+    }
+
+    fn apply(&mut self, command: &Command) -> Result<Outcome, EngineError> {
+        let is_connected = |id| self.with.waiters.any_open(id);
+        Ok(self.table.apply(context(self.table.now(), self.with.tick, &is_connected), command)?)
+    }
+
+    /// Applies one request, and notes who asked for what came of it.
+    fn request(&mut self, mut request: Request) {
+        if self.with.pause_in_doubt && self.table.in_doubt_since().is_some() {
+            request.pause_templates();
+        }
+        let author = if self.with.is_audited { request.author() } else { None };
+        let before = self.table.events_so_far();
+        match request.work {
+            Work::Command(_) => self.command(request),
+            Work::EndWait { number, lost } => self.end_wait(number, lost),
+            Work::Measure => unreachable!("measuring is a look"),
+        }
+        let events = before..self.table.events_so_far();
+        self.authors.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
+    }
+
+    fn command(&mut self, request: Request) {
+        let Request { work: Work::Command(command), reply, waiter, attempt, .. } = request else {
+            unreachable!("it is a command")
+        };
+        let delivery = match attempt {
             Attempt::Replayed { made } => DeliveryKind::of_waiting(made),
             _ => DeliveryKind::of(&command),
         };
-        if matches!(command, Command::Undelivered { .. } | Command::EndWait { .. }) {
-            self.carry_over.push(command.clone());
+        if matches!(*command, Command::Undelivered { .. } | Command::EndWait { .. }) {
+            self.carry_over.push((*command).clone());
         }
-        match self.apply(table, tick, &command) {
+        match self.apply(&command) {
             Ok(Outcome::Waiting(view)) => {
-                let waiter = request.waiter.expect("only Handle::submit_waiting sends commands that wait");
-                let reply = request.reply.expect("a waiting request has an answer");
+                let waiter = waiter.expect("only Handle::submit_waiting sends commands that wait");
+                let reply = reply.expect("a waiting request has an answer");
                 let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
                 self.register(
                     view.ticket.id,
                     PendingWait { waiter, caller, made: delivery == DeliveryKind::Made, reply },
-                    table,
-                    tick,
-                    replies,
                 );
             }
             Ok(Outcome::Incomplete) => {
-                let work = Work::Command(Box::new(command));
-                self.unfinished.push(Request { work, attempt: Attempt::Continued, ..request });
+                let work = Work::Command(command);
+                self.unfinished.push(Request {
+                    work,
+                    reply,
+                    waiter,
+                    attempt: Attempt::Continued,
+                    by: request.by,
+                    onlooker: request.onlooker,
+                });
             }
-            mut answer => {
-                match (&mut answer, request.attempt) {
-                    // What is to be deleted went by itself between two steps.
-                    (Err(EngineError::Rejected(Rejection::UnknownLock)), Attempt::Continued) => {
-                        answer = Ok(Outcome::Done)
-                    }
-                    // Its ticket was made in the batch that failed, and did not become durable.
-                    (Err(EngineError::Rejected(Rejection::UnknownTicket)), Attempt::Replayed { .. }) => {
-                        answer = Err(EngineError::Unavailable {
-                            reason: Arc::from("the store failed, and the request was not stored"),
-                            may_have_taken_effect: false,
-                        });
-                    }
-                    // Whoever waited has not been told, even if the store knows of the grant since the last term.
-                    (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.claimed = view.is_held(),
-                    (Ok(outcome), _) => self.remember_configuration(&command, outcome),
-                    _ => {}
-                }
-                let to = request.reply;
-                replies.push(Reply { to, answer, delivery, events: table.events_so_far() });
+            answer => {
+                let answer = self.answer(&command, attempt, answer);
+                self.replies.push(Reply {
+                    to: reply,
+                    answer,
+                    delivery,
+                    events: self.table.events_so_far(),
+                    ended: None,
+                });
             }
         }
     }
 
-    fn register(&mut self, id: TicketId, one: PendingWait, table: &mut Table, tick: Tick, replies: &mut Vec<Reply>) {
-        let waiter: Waiter = one.waiter.clone();
-        self.waiters.add(id, one);
+    /// The answer for its client, which knows nothing of steps and terms.
+    fn answer(
+        &mut self,
+        command: &Command,
+        attempt: Attempt,
+        mut answer: Result<Outcome, EngineError>,
+    ) -> Result<Outcome, EngineError> {
+        match (&mut answer, attempt) {
+            // What is to be deleted went by itself between two steps.
+            (Err(EngineError::Rejected(Rejection::UnknownLock)), Attempt::Continued) => return Ok(Outcome::Done),
+            // Its ticket was made in the batch that failed, and did not become durable.
+            (Err(EngineError::Rejected(Rejection::UnknownTicket)), Attempt::Replayed { .. }) => {
+                return Err(EngineError::Unavailable {
+                    reason: Arc::from("the store failed, and the request was not stored"),
+                    may_have_taken_effect: false,
+                });
+            }
+            // Whoever waited has not been told, even if the store knows of the grant since the last term.
+            (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.claimed = view.is_held(),
+            (Ok(outcome), _) => self.with.configuration.remember(command, outcome),
+            _ => {}
+        }
+        answer
+    }
+
+    fn register(&mut self, id: TicketId, wait: PendingWait) {
+        let waiter = wait.waiter.clone();
+        self.with.waiters.add(id, wait);
         // Its handler may have given up before the command came to its turn.
         if let Some(lost) = waiter.given_up() {
-            self.end_wait(table, tick, waiter.number, lost, replies);
+            self.end_wait(waiter.number, lost);
         }
     }
 
-    fn end_wait(&mut self, table: &mut Table, tick: Tick, number: u64, lost: bool, replies: &mut Vec<Reply>) {
-        let Some((id, one)) = self.waiters.remove(number) else {
+    fn end_wait(&mut self, number: u64, lost: bool) {
+        let Some((id, wait)) = self.with.waiters.remove(number) else {
             return;
         };
-        if lost && !one.made && !self.waiters.waits(id) {
+        if lost && !wait.made && !self.with.waiters.waits(id) {
             self.carry_over.push(Command::EndWait { id, lost });
         }
-        let mut answer = self.apply(table, tick, &Command::EndWait { id, lost });
+        let mut answer = self.apply(&Command::EndWait { id, lost });
         if let Ok(Outcome::Ticket(view)) = &mut answer {
             // Granted in this very step: this answer is the one that tells.
             view.claimed = view.is_held();
         }
-        let (to, delivery) = (Some(one.reply), DeliveryKind::of_waiting(one.made));
-        replies.push(Reply { to, answer, delivery, events: table.events_so_far() });
-    }
-
-    fn answer(&mut self, reply: Reply, before: EventId, receipts: &mut BTreeMap<TicketId, Arc<Receipt>>) {
-        let told = reply.answer.map(|outcome| {
-            let receipt = match &outcome {
-                Outcome::Ticket(view) => self.receipt(view, reply.delivery, receipts),
-                _ => None,
-            };
-            let as_of = EventId { sequence: before.sequence + reply.events as u64, ..before };
-            let standing = self.standings.of_outcome(&outcome);
-            CommandResult { outcome, as_of, receipt, standing, rendered: Rendered::default() }
-        });
-        send_reply(reply.to, told);
-    }
-
-    /// All answers that tell of one grant share a receipt; one that made its ticket has its own.
-    fn receipt(
-        &self,
-        view: &TicketView,
-        delivery: DeliveryKind,
-        receipts: &mut BTreeMap<TicketId, Arc<Receipt>>,
-    ) -> Option<Arc<Receipt>> {
-        let id = view.ticket.id;
-        if view.ended().is_some() || delivery == DeliveryKind::Nothing {
-            None
-        } else if delivery == DeliveryKind::Made {
-            Some(Receipt::new(&self.request_queue, id, view.activity_seq, true))
-        } else if view.claimed {
-            let new = || Receipt::new(&self.request_queue, id, view.activity_seq, false);
-            let receipt = receipts.entry(id).or_insert_with(new);
-            receipt.extend(view.activity_seq);
-            Some(receipt.clone())
-        } else {
-            let receipt = receipts.get(&id).filter(|_| view.is_held())?;
-            receipt.extend(view.activity_seq);
-            Some(receipt.clone())
-        }
-    }
-
-    /// Nobody is told what is not durable: first the commit, then the events and the answers. If the commit fails, its
-    /// outcome is unknown, everybody in the batch hears so, and the term is over.
-    fn conclude(&mut self, tick: Tick, mut table: Table, replies: Vec<Reply>) -> Result<(), Fatal> {
-        let causes = std::mem::take(&mut self.causes);
-        let mut changes = table.take_changes();
-        let worth_saving = table.is_timed() || table.has_deferred_changes();
-        let save_after = ((table.now() - self.began_at) / 2).clamp(SAVE_CLOCK_FIRST_MS, SAVE_CLOCK_MS);
-        if changes.is_empty() && worth_saving && table.now() >= self.saved_at + save_after {
-            changes.push(table.clock_change());
-        }
-        // Deferred changes go along, but not to a store in trouble: the smaller a commit, the likelier it works.
-        if !changes.is_empty() && self.back_off_ms == 0 {
-            changes.extend(table.take_deferred_changes());
-        }
-        if !changes.is_empty() {
-            if let Err(error) = self.commit(&changes) {
-                self.fail(&table, replies, &error);
-                return self.end_term(tick, error);
-            }
-            self.saved_at = table.now();
-            // The clock alone fits on a disk that is full for everything else.
-            if changes.len() > 1 {
-                self.back_off_ms = 0;
-            }
-        }
-        self.carry_over.clear();
-        let served: Vec<TicketId> = table.take_served();
-        let mut views = Vec::with_capacity(served.len());
-        for id in served {
-            let waiting = self.waiters.take(id);
-            if !waiting.is_empty() {
-                views.push((table.answer_waiting(id), waiting));
-            }
-        }
-        // Before the answers: who is told of an event's id may ask for what follows it.
-        let before = self.events.last();
-        let events = table.take_events();
-        let all = events.len();
-        let over: BTreeSet<TicketId> = table.ended_now().collect();
-        self.metrics.locks.count(&events);
-        self.audit.events(&events, &causes);
-        let wall = tick.wall_us / 1000;
-        self.metrics.history.note(&events);
-        self.metrics.history.sample(wall, &table);
-        self.events.publish(events, |lock| table.usage_of(lock));
-        // Before anybody hears of it: an answer of an earlier step that is still here must not say that it is held.
-        for &id in &over {
-            self.standings.end(id, || table.look(id));
-        }
-        let mut receipts = BTreeMap::new();
-        for (view, waiting) in views {
-            for one in waiting {
-                let answer = Ok(Outcome::Ticket(Box::new(view.clone())));
-                let (to, delivery) = (Some(one.reply), DeliveryKind::of_waiting(one.made));
-                self.answer(Reply { to, answer, delivery, events: all }, before, &mut receipts);
-            }
-        }
-        for mut reply in replies {
-            // Held when it was asked, and ended later in the same step.
-            if let Ok(Outcome::Ticket(view)) = &mut reply.answer
-                && view.is_held()
-                && over.contains(&view.ticket.id)
-                && let Some(now) = table.look(view.ticket.id)
-            {
-                **view = now;
-            }
-            self.answer(reply, before, &mut receipts);
-        }
-        self.table = Some(table);
-        Ok(())
+        let (to, delivery) = (Some(wait.reply), DeliveryKind::of_waiting(wait.made));
+        self.replies.push(Reply { to, answer, delivery, events: self.table.events_so_far(), ended: None });
     }
 }

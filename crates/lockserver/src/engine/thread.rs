@@ -2,10 +2,10 @@
 
 use super::answer::CommandResult;
 use super::clock::Tick;
+use super::drive::Engine;
 use super::handle::Handle;
+use super::recovery::{Configuration, Fatal};
 use super::request_queue::{Request, RequestQueue};
-use super::step::Engine;
-use super::term::Fatal;
 use crate::audit::Audit;
 use crate::store::{Store, StoreError};
 use lock_core::{Command, ConfigureMode, Definition};
@@ -71,11 +71,13 @@ pub fn start_audited(
     engine.pause_in_doubt = pause_in_doubt;
     let clocks = Clocks;
     let (request, mut report) = Request::new(Command::Configure { definitions: definitions.clone(), mode });
-    engine.step(clocks.tick(), vec![request]).map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
+    let tick = clocks.tick();
+    let began = engine.step(tick, vec![request]).and_then(|()| engine.flush(tick));
+    began.map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
     if let Some(reason) = handle.status().trouble() {
         // As while it runs: everybody is answered that the store cannot be used now, and why, until it can.
         tracing::error!("the store cannot be used, trying again: {reason}");
-        engine.definitions = (definitions, mode);
+        engine.configure(Configuration { definitions, mode });
     } else {
         let configured: Option<CommandResult> = report.try_recv().ok().and_then(Result::ok);
         assert!(configured.is_some(), "a term has begun, so the configuration was answered");
@@ -113,7 +115,7 @@ fn run(engine: &mut Engine, request_queue: &RequestQueue, clocks: &Clocks) -> Re
         };
         let began = Instant::now();
         engine.step(clocks.tick(), batch)?;
-        engine.metrics.engine.was_busy(began.elapsed());
-        engine.status.pulse().beat();
+        engine.observers.metrics.engine.was_busy(began.elapsed());
+        engine.observers.status.pulse().beat();
     }
 }

@@ -14,6 +14,16 @@ pub trait Presence: Send + Sync {
     fn is_open(&self) -> bool;
 }
 
+/// Whose client a look is for, if its protocol says so.
+#[derive(Clone)]
+pub(crate) struct Onlooker(pub(crate) Arc<dyn Presence>);
+
+impl fmt::Debug for Onlooker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Onlooker").finish_non_exhaustive()
+    }
+}
+
 /// Whether the handler of a waiting request still waits: known at once to both sides.
 #[derive(Debug, Default)]
 pub(crate) struct WaitState(AtomicU8);

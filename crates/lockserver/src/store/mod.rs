@@ -1,4 +1,4 @@
-//! Where the table survives: a trait of two methods, and its implementations.
+//! Where the table survives: a trait, and its implementations.
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -35,6 +35,33 @@ pub trait Store: Send {
     /// # Errors
     /// See [`StoreError`]; the outcome is then unknown, and the store takes no other batch before the next `load`.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
+
+    /// How it takes several batches, if it does. [`Store::commit`] is called only while none is under way.
+    fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
+        None
+    }
+}
+
+/// The commits of a store that flushes while others are prepared.
+pub trait Pipeline {
+    /// How many batches it takes before it has said of the first whether that is durable; at least 1.
+    fn max(&self) -> usize;
+
+    /// Begins to make a batch durable, behind those that are under way.
+    fn begin(&mut self, changes: &[Change]);
+
+    /// Whether the oldest batch that is under way is durable; `None` if that is not known yet. After an error, none of the
+    /// batches behind it may take effect, and nothing is under way any more.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn poll(&mut self) -> Option<Result<(), StoreError>>;
+
+    /// The same, once it is known.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn wait(&mut self) -> Result<(), StoreError>;
 }
 
 /// Why a store did not do what was asked.

@@ -5,8 +5,8 @@ use lock_core::{
     QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
 use lockserver::engine::{Answer, CommandResult, Delivery, Engine, EngineError, Fatal, Handle, Presence, Tick, Wait};
-use lockserver::store::{Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
+use lockserver::store::{Pipeline, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,13 @@ pub(crate) struct Disk {
     pub(crate) load_fails: bool,
     pub(crate) forgetful: bool,
     pub(crate) commits: Vec<Vec<Change>>,
+    /// Batches that it takes before it has said of the first whether that is durable; 0 for a store that does one after the
+    /// other.
+    pub(crate) in_flight_max: usize,
+    /// Those that are under way.
+    pub(crate) in_flight: VecDeque<Vec<Change>>,
+    /// So many of them are done; the others are, once they are waited for.
+    pub(crate) flushed: usize,
 }
 
 #[derive(Clone)]
@@ -48,6 +55,53 @@ impl Store for RigStore {
 
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let mut disk = self.0.lock().unwrap();
+        assert!(disk.in_flight.is_empty(), "one way of committing at a time");
+        disk.commit(changes)
+    }
+
+    fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
+        let takes_many = self.0.lock().unwrap().in_flight_max > 0;
+        takes_many.then_some(self as &mut dyn Pipeline)
+    }
+}
+
+impl Pipeline for RigStore {
+    fn max(&self) -> usize {
+        self.0.lock().unwrap().in_flight_max
+    }
+
+    fn begin(&mut self, changes: &[Change]) {
+        let mut disk = self.0.lock().unwrap();
+        disk.in_flight.push_back(changes.to_vec());
+        assert!(disk.in_flight.len() <= disk.in_flight_max);
+    }
+
+    fn poll(&mut self) -> Option<Result<(), StoreError>> {
+        let mut disk = self.0.lock().unwrap();
+        disk.flushed = disk.flushed.checked_sub(1)?;
+        Some(disk.finish())
+    }
+
+    fn wait(&mut self) -> Result<(), StoreError> {
+        let mut disk = self.0.lock().unwrap();
+        disk.flushed = disk.flushed.saturating_sub(1);
+        disk.finish()
+    }
+}
+
+impl Disk {
+    /// The oldest batch that is under way.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        let changes = self.in_flight.pop_front().expect("a batch is under way");
+        let result = self.commit(&changes);
+        if result.is_err() {
+            self.in_flight.clear();
+        }
+        result
+    }
+
+    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let disk = self;
         let keys: BTreeSet<Key> = changes.iter().map(Change::key).collect();
         assert_eq!(keys.len(), changes.len(), "one change for each key");
         let next = match disk.good.checked_sub(1) {
@@ -214,6 +268,9 @@ impl Rig {
             load_fails: false,
             forgetful: false,
             commits: Vec::new(),
+            in_flight_max: 0,
+            in_flight: VecDeque::new(),
+            flushed: 0,
         }));
         let (engine, handle) = Engine::new(Box::new(RigStore(disk.clone())));
         let mut rig = Self { disk, engine, handle, mono_ms: 0 };
@@ -227,9 +284,14 @@ impl Rig {
         rig
     }
 
+    /// Its store.
+    pub(crate) fn store(&self) -> Box<dyn Store> {
+        Box::new(RigStore(self.disk.clone()))
+    }
+
     /// The server is killed and starts again.
     pub(crate) fn restart(&mut self) {
-        let (engine, handle) = Engine::new(Box::new(RigStore(self.disk.clone())));
+        let (engine, handle) = Engine::new(self.store());
         self.engine = engine;
         self.handle = handle;
     }
@@ -267,6 +329,9 @@ impl Rig {
         self.try_step(later).expect("the store is not damaged");
         if let Some(table) = self.engine.table() {
             invariants::check(table).unwrap();
+            if !self.disk.lock().unwrap().in_flight.is_empty() {
+                return;
+            }
             let (mut memory, mut stored) = (table.snapshot(), snapshot(&self.disk.lock().unwrap()));
             stored.restart_counters = false;
             memory.meta.service_ms = stored.meta.service_ms;
@@ -293,6 +358,16 @@ impl Rig {
         confirm(&answer);
         assert!(ticket(&answer).is_held());
         ticket(&answer).clone()
+    }
+
+    /// From now on the store takes so many batches, and flushes them when it is told to.
+    pub(crate) fn takes(&self, in_flight_max: usize) {
+        self.disk.lock().unwrap().in_flight_max = in_flight_max;
+    }
+
+    /// The oldest batch that is under way is flushed, which the next step learns.
+    pub(crate) fn flush(&self) {
+        self.disk.lock().unwrap().flushed += 1;
     }
 
     pub(crate) fn next(&self, next: Next) {

@@ -118,7 +118,9 @@ pub(crate) struct Flight {
     pub(crate) deadline: u64,
     /// It was waiting, whatever it is now.
     pub(crate) waits: bool,
-    /// The engine has had a step with it.
+    /// The engine has applied it.
+    pub(crate) applied: bool,
+    /// It was not answered although its step was durable, so it waits.
     pub(crate) seen: bool,
 }
 

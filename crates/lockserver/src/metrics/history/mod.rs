@@ -109,6 +109,11 @@ struct Kept {
 }
 
 impl Kept {
+    fn is_due(&self, now: WallMs) -> bool {
+        // The wall clock may be set back.
+        now.abs_diff(self.looked_at) >= LOOK_MS
+    }
+
     /// The past of a lock; none if there is no room for it.
     fn of(&mut self, name: &LockName, now: WallMs) -> Option<&mut LockPast> {
         if !self.locks.contains_key(name) {
@@ -199,11 +204,16 @@ impl History {
         events.iter().for_each(|event| kept.note(event));
     }
 
+    /// Whether it is time to look at the locks.
+    #[must_use]
+    pub fn is_due(&self, now: WallMs) -> bool {
+        self.kept().is_due(now)
+    }
+
     /// Looks at the locks if it is time to. For the owner of the table, between two steps.
     pub fn sample(&self, now: WallMs, table: &Table) {
         let mut kept = self.kept();
-        // The wall clock may be set back.
-        if now.abs_diff(kept.looked_at) >= LOOK_MS {
+        if kept.is_due(now) {
             kept.looked_at = now;
             kept.look(now, table);
         }

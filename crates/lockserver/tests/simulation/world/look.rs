@@ -42,7 +42,7 @@ impl World {
             self.floor = 0;
             facts.floor = 0;
         }
-        for flight in self.flights.iter().filter(|flight| flight.seen && flight.waits) {
+        for flight in self.flights.iter().filter(|flight| flight.applied && flight.waits) {
             let open = flight.connection.as_ref().is_some_and(|one| one.is_open());
             if let Some(id) =
                 self.judge.durable.touched(&flight.command).filter(|_| open && matches!(flight.call, Call::Wait(_)))
@@ -60,7 +60,7 @@ impl World {
             let waits: Vec<(TicketId, bool)> = self
                 .flights
                 .iter()
-                .filter(|flight| flight.seen && flight.waits)
+                .filter(|flight| flight.applied && flight.waits)
                 .filter_map(|flight| Some((self.waits_for(&flight.command)?, !closed(&flight))))
                 .collect();
             let connected: BTreeSet<TicketId> = waits.iter().filter(|(_, open)| *open).map(|(id, _)| *id).collect();

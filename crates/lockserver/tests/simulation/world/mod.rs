@@ -6,12 +6,13 @@ mod net;
 use crate::admin;
 use crate::client::{Ask, Client, Phase, Style};
 use crate::dice::Dice;
+use crate::durable::Facts;
 use crate::flight::{Flight, Writing};
 use crate::judge::{Debt, Judge};
-use crate::store::{Fault, SimStore};
+use crate::store::{Fault, Log, SimStore};
 use crate::trace::Trace;
 use lock_core::{Command, LockName, TicketId, limits};
-use lockserver::engine::{Engine, Handle, Tick};
+use lockserver::engine::{Engine, Handle, Request, Tick};
 use std::collections::BTreeSet;
 
 /// Steps in which anything may happen.
@@ -69,7 +70,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut dice = Dice::new(seed);
-        let store = SimStore::new(dice.permille(200));
+        let copied = dice.permille(200);
+        let in_flight_max = if dice.permille(500) { 0 } else { usize::try_from(dice.from(1..=4)).expect("small") };
+        let store = SimStore::new(copied, in_flight_max);
         let (engine, handle) = Engine::new(Box::new(store.clone()));
         let rough = |dice: &mut Dice, most: u64| u32::try_from(dice.from(0..=most)).expect("small");
         let weather = Weather {
@@ -188,23 +191,37 @@ impl World {
     }
 
     fn step(&mut self) {
-        self.connections();
-        self.write();
-        self.clients_act();
         let crash = !self.drain && self.dice.permille(self.weather.crash);
         let fault = self.plan_fault(crash);
-        let (facts, batch) = self.take();
         let before = self.judge.durable.tickets.clone();
-        let tick = Tick { mono_ms: self.mono, wall_us: self.wall_us };
-        let size = batch.len();
-        self.engine.step(tick, batch).expect("the store is not damaged");
-        let log = self.store.take_log();
+        // A store that takes several batches at a time is given some.
+        let batches = if self.store.takes_many() { self.dice.from(1..=3) } else { 1 };
+        let (mut all_facts, mut size, mut log) = (Vec::new(), 0, Log::default());
+        for batch in 1..=batches {
+            self.connections();
+            self.write();
+            self.clients_act();
+            let (facts, requests) = self.take();
+            self.store.begin(all_facts.len(), self.dice.permille(500));
+            all_facts.push(facts);
+            size += requests.len();
+            self.engine_step(requests);
+            if batch < batches {
+                self.hear(&all_facts, &mut log, crash);
+                self.step += 1;
+                self.mono += self.dice.from(0..=30);
+            }
+        }
+        while !crash && self.store.is_busy() {
+            self.trace.count("steps in flight");
+            self.hear(&all_facts, &mut log, crash);
+            self.step += 1;
+            self.engine_step(Vec::new());
+        }
+        self.judge_commits(&all_facts, &mut log);
         self.store.plan(None, false);
         if log.loads > 0 {
             self.trace.count("terms");
-        }
-        for commit in &log.commits {
-            self.judge.commit(commit, &facts, self.mono);
         }
         if size > 0 || log.attempts > 0 {
             self.trace.line(&format!(
@@ -212,6 +229,9 @@ impl World {
                 log.attempts,
                 if log.failed > 0 { ", FAILED" } else { "" }
             ));
+        }
+        if log.dropped > 0 {
+            self.trace.count("steps dropped behind a failed commit");
         }
         if log.failed > 0 {
             let effect = fault.is_some_and(|fault| fault.effect);
@@ -238,14 +258,39 @@ impl World {
         if log.attempts > 0 || size > 0 {
             self.table_equals_store();
         }
-        self.answers(log.failed, log.failed > 0 && log.attempts == 1);
-        self.hear_events(&before, good, log.failed > 0 && log.attempts == 1);
+        // A batch that changed nothing may have been answered before.
+        let only = log.failed > 0 && log.attempts == 1 && batches == 1;
+        self.answers(log.failed, only);
+        self.hear_events(&before, good, only);
         if good {
             self.judge.good_step();
             let strangers = std::mem::take(&mut self.strangers);
             self.judge.nobody_unknown_is_in_the_way(strangers.difference(&self.no_ghosts));
         }
         self.judge.no_slot_is_believed_twice(self.mono);
+    }
+
+    fn engine_step(&mut self, requests: Vec<Request>) {
+        let tick = Tick { mono_ms: self.mono, wall_us: self.wall_us };
+        self.engine.step(tick, requests).expect("the store is not damaged");
+        self.flights.iter_mut().for_each(|flight| flight.applied = true);
+    }
+
+    /// What is durable by now.
+    fn judge_commits(&mut self, facts: &[Facts], log: &mut Log) {
+        let new = self.store.take_log();
+        for (batch, commit) in &new.commits {
+            self.judge.commit(commit, &facts[*batch], self.mono);
+        }
+        log.add(&new);
+    }
+
+    /// Between two steps of the engine: nobody is told more than what is durable. Of a server that dies nobody hears anything.
+    fn hear(&mut self, facts: &[Facts], log: &mut Log, crash: bool) {
+        self.judge_commits(facts, log);
+        if !crash {
+            self.answers(log.failed, false);
+        }
     }
 
     fn plan_fault(&mut self, crash: bool) -> Option<Fault> {
@@ -279,6 +324,12 @@ impl World {
             None => "crashes between commit and answer",
         });
         self.trace.line("CRASH");
+        // No two lives of a server begin within one microsecond.
+        self.wall_us += 1;
+        if self.store.is_busy() {
+            self.trace.count("crashes with steps in flight");
+            self.store.crash();
+        }
         let timed = self.engine.table().filter(|table| table.is_timed());
         self.died_at = timed.map(lock_core::Table::now).or(self.died_at);
         let (engine, handle) = Engine::new(Box::new(self.store.clone()));
@@ -333,7 +384,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 43] = [
+pub(crate) const WANTED: [&str; 46] = [
     "answers delivered late",
     "answers lost on their way",
     "answers read of which the server does not know it",
@@ -346,6 +397,7 @@ pub(crate) const WANTED: [&str; 43] = [
     "crashes before the commit",
     "crashes between commit and answer",
     "crashes between two commits",
+    "crashes with steps in flight",
     "debts: cancel",
     "debts: grant anew",
     "debts: dormant",
@@ -372,6 +424,8 @@ pub(crate) const WANTED: [&str; 43] = [
     "looks at some locks",
     "dormant places after a crash",
     "stalls",
+    "steps dropped behind a failed commit",
+    "steps in flight",
     "steps in which the store may not be read",
     "told how a ticket ended",
     "waits given up",

@@ -84,6 +84,7 @@ impl World {
             connection,
             deadline: self.mono + wait.unwrap_or(0),
             waits: wait.is_some(),
+            applied: false,
             seen: false,
         };
         // Gone before the engine has seen it.
@@ -163,8 +164,11 @@ impl World {
         let mut waiting = Vec::new();
         for mut flight in std::mem::take(&mut self.flights) {
             let Some(answer) = flight.call.answer() else {
-                self.still_waits(&flight);
-                flight.seen = true;
+                // It may as well be in flight.
+                if !self.store.is_busy() {
+                    self.still_waits(&flight);
+                    flight.seen = true;
+                }
                 waiting.push(flight);
                 continue;
             };

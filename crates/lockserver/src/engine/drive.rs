@@ -1,0 +1,254 @@
+//! The engine's phases, and what it does in a step: recover, apply, commit, publish, answer.
+
+use super::answer::{EngineError, send_reply};
+use super::clock::{Elapsed, ServiceClock, Tick};
+use super::handle::Handle;
+use super::observers::Observers;
+use super::receipt::Reports;
+use super::recovery::{CarryOver, Configuration, Fatal, Recovering, pause_everything, unavailable};
+use super::request_queue::{Request, RequestQueue, Work};
+use super::sealed::InFlight;
+use super::standing::Standings;
+use super::step::Applying;
+use super::term::Term;
+use super::waiters::Waiters;
+use crate::audit::Audit;
+use crate::store::{Store, StoreError};
+use lock_core::{Change, Table};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// The owner of table and store. Driven by [`super::start`]'s thread, or step by step by a test.
+pub struct Engine {
+    store: Box<dyn Store>,
+    /// What has arrived.
+    pub(super) queue: Arc<RequestQueue>,
+    /// The same, for receipts.
+    reports: Weak<dyn Reports>,
+    /// Everybody who is told of what is durable.
+    pub(super) observers: Observers,
+    clock: ServiceClock,
+    /// Requests that wait for a grant, whatever term it is.
+    pub(super) waiters: Waiters,
+    /// Answers on their way that say that a ticket is held.
+    pub(super) standings: Standings,
+    /// What there is of a term.
+    pub(super) phase: Phase,
+    /// Steps of the term that are not durable yet.
+    pub(super) in_flight: InFlight,
+    /// What the next term has from this one.
+    carry_over: CarryOver,
+    /// Before this the locks are not measured again.
+    pub(super) measure_again_ms: u64,
+    /// Where the store has lost commits, nothing is granted before somebody has looked.
+    pub(super) pause_in_doubt: bool,
+}
+
+/// What the engine can do now.
+pub(super) enum Phase {
+    /// It serves.
+    Leading(Box<Term>),
+    /// The store cannot be used: requests are refused, and waiting ones go on waiting.
+    Recovering(Recovering),
+}
+
+impl Engine {
+    /// An engine without a term; its first step begins one.
+    #[must_use]
+    pub fn new(store: Box<dyn Store>) -> (Self, Handle) {
+        Self::audited(store, Audit::default())
+    }
+
+    /// The same, which writes down who did what.
+    #[must_use]
+    pub fn audited(store: Box<dyn Store>, audit: Audit) -> (Self, Handle) {
+        let queue = RequestQueue::new();
+        let observers = Observers { audit, ..Observers::default() };
+        let handle = Handle {
+            request_queue: queue.clone(),
+            observers: observers.clone(),
+            next_waiter: Arc::new(AtomicU64::new(1)),
+        };
+        let engine = Self {
+            store,
+            reports: Arc::<RequestQueue>::downgrade(&queue) as Weak<dyn Reports>,
+            queue,
+            observers,
+            clock: ServiceClock::default(),
+            waiters: Waiters::default(),
+            standings: Standings::default(),
+            phase: Phase::Recovering(Recovering { reason: Arc::from("the store is not loaded yet"), retry_at_ms: 0 }),
+            in_flight: InFlight::default(),
+            carry_over: CarryOver::default(),
+            measure_again_ms: 0,
+            pause_in_doubt: false,
+        };
+        (engine, handle)
+    }
+
+    /// Does everything that is due at this time, and answers the batch, or what of it is durable by then.
+    ///
+    /// # Errors
+    /// If the store is damaged.
+    pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
+        let mut elapsed = self.clock.advance(tick);
+        self.observers.metrics.engine.took(batch.len());
+        self.complete(tick, false)?;
+        if let Phase::Recovering(recovering) = &self.phase
+            && recovering.retry_at_ms <= tick.mono_ms
+        {
+            self.recover(tick)?;
+            // Leases began just now: what had passed before is not of their time (rule 9).
+            elapsed = Elapsed::NOTHING;
+        }
+        self.apply(tick, elapsed, batch)?;
+        self.answer_looks(tick);
+        Ok(())
+    }
+
+    /// Milliseconds until something is due although nothing arrives; `None` for nothing in sight.
+    #[must_use]
+    pub fn due_in_ms(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Leading(_) if !self.in_flight.is_empty() => Some(0),
+            Phase::Leading(term) => term.due_in_ms(),
+            Phase::Recovering(_) => None,
+        }
+    }
+
+    /// The table, for tests to look into.
+    #[must_use]
+    pub fn table(&self) -> Option<&Table> {
+        match &self.phase {
+            Phase::Leading(term) => Some(&term.table),
+            Phase::Recovering(_) => None,
+        }
+    }
+
+    /// Without a term nothing is done.
+    pub(super) fn refuse(&mut self, batch: Vec<Request>) {
+        let Phase::Recovering(recovering) = &self.phase else { unreachable!("a term serves") };
+        self.carry_over.refuse(&recovering.reason, batch, &mut self.waiters);
+    }
+
+    /// Applies a batch, and has it become durable.
+    fn apply(&mut self, tick: Tick, elapsed: Elapsed, batch: Vec<Request>) -> Result<(), Fatal> {
+        let Phase::Leading(term) = &mut self.phase else {
+            self.refuse(batch);
+            return Ok(());
+        };
+        let is_idle = batch.is_empty() && term.unfinished.is_empty();
+        let applying = Applying {
+            tick,
+            is_store_in_trouble: self.carry_over.is_store_in_trouble(),
+            waiters: &mut self.waiters,
+            configuration: &mut self.carry_over.configuration,
+            is_audited: self.observers.audit.is_on(),
+            pause_in_doubt: self.pause_in_doubt,
+        };
+        let sealed = term.apply(applying, elapsed, batch);
+        self.in_flight.push(sealed, &mut *self.store, &self.observers);
+        // There is nothing else to do.
+        self.complete(tick, is_idle)
+    }
+
+    /// Publishes and answers the steps that are durable, in their order. Waits for the store while it takes no more steps, and
+    /// if `wait` says so for the oldest of them.
+    pub(super) fn complete(&mut self, tick: Tick, mut wait: bool) -> Result<(), Fatal> {
+        loop {
+            wait |= !self.in_flight.has_room(&mut *self.store);
+            match self.in_flight.next(&mut *self.store, &self.observers, wait) {
+                Ok(None) => return Ok(()),
+                Ok(Some(step)) => {
+                    let Phase::Leading(term) = &self.phase else { unreachable!("only a term has steps in flight") };
+                    self.carry_over.committed(step.wrote_records());
+                    let is_newest = self.in_flight.is_empty();
+                    // The past of the locks is taken from the table, so that all of it must be durable now and then.
+                    wait = !is_newest && self.observers.metrics.history.is_due(step.wall());
+                    step.tell(&self.observers, &term.table, is_newest, &mut self.standings, &self.reports);
+                }
+                Err(error) => return self.end_term(tick, &error),
+            }
+        }
+    }
+
+    /// Waits for everything that is in flight.
+    pub(super) fn flush(&mut self, tick: Tick) -> Result<(), Fatal> {
+        while !self.in_flight.is_empty() {
+            self.complete(tick, true)?;
+        }
+        Ok(())
+    }
+
+    /// The store failed: the table may be ahead of it and is dropped, with all steps that are in flight.
+    fn end_term(&mut self, tick: Tick, error: &StoreError) -> Result<(), Fatal> {
+        let given_up = self.in_flight.give_up(error, &mut self.waiters, &mut self.carry_over.commands);
+        if let Phase::Leading(term) = &mut self.phase {
+            for request in std::mem::take(&mut term.unfinished) {
+                send_reply(request.reply, Err(EngineError::store_failed(error, true)));
+            }
+            self.carry_over.drop_table(&term.table);
+        }
+        let reason = unavailable(error)?;
+        let is_known = matches!(&self.phase, Phase::Recovering(recovering) if recovering.reason == reason);
+        // At the start the caller says so.
+        if self.carry_over.term > 0 && !is_known {
+            tracing::error!("the store cannot be used, trying again: {reason}");
+        }
+        self.observers.status.set_trouble(Some(reason.clone()));
+        self.phase = Phase::Recovering(self.carry_over.back_off(tick, reason));
+        // What was measured may never have been.
+        self.measure_again_ms = 0;
+        self.refuse(
+            given_up.into_iter().map(|(number, lost)| Request::report(Work::EndWait { number, lost })).collect(),
+        );
+        Ok(())
+    }
+
+    /// Begins a term: loads the store, proves that it can be written before anybody is served from it, and replays what the
+    /// last term left to do.
+    fn recover(&mut self, tick: Tick) -> Result<(), Fatal> {
+        let snapshot = match self.observers.in_store(|| self.store.load()) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.observers.metrics.engine.loads_failed.increment();
+                return self.end_term(tick, &error);
+            }
+        };
+        let (restart, lost_commits) = (snapshot.restart_counters, snapshot.lost_commits);
+        let table = self.carry_over.table(snapshot, tick)?;
+        if let Err(error) = self.commit(&[table.clock_change()]) {
+            return self.end_term(tick, &error);
+        }
+        if restart {
+            tracing::warn!("the store is new, forgetful or a copy: tokens and ticket numbers begin at the Unix time");
+        }
+        self.observers.metrics.engine.terms.increment();
+        self.observers.status.set_doubt(table.in_doubt_since());
+        self.observers.events.begin_term(self.carry_over.next_term(tick));
+        if self.observers.status.trouble().is_some() {
+            tracing::warn!("the store works again");
+        }
+        self.observers.status.set_trouble(None);
+        let mut batch = self.carry_over.replay(&mut self.waiters);
+        if lost_commits && self.pause_in_doubt {
+            batch.extend(pause_everything(&table));
+        }
+        self.phase = Phase::Leading(Box::new(Term::new(table)));
+        self.apply(tick, Elapsed::NOTHING, batch)?;
+        self.flush(tick)
+    }
+
+    /// A commit apart from any step.
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let result = self.observers.in_store(|| self.store.commit(changes));
+        self.observers.committed(began, result)
+    }
+
+    /// Takes over a configuration that no term could apply yet.
+    pub(super) fn configure(&mut self, configuration: Configuration) {
+        self.carry_over.configuration = configuration;
+    }
+}

@@ -1,0 +1,221 @@
+//! Between two terms: why there is none, what is carried over from the last one, and how the next one begins.
+
+use super::answer::{EngineError, send_reply};
+use super::clock::Tick;
+use super::request_queue::{Attempt, Request, Work};
+use super::waiters::{PendingWait, Waiters};
+use crate::store::StoreError;
+use lock_core::{
+    Command, ConfigureMode, Definition, Force, Outcome, Patch, Precondition, Snapshot, Table, Target, TicketId,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// First pause before the store is loaded again.
+const BACKOFF_MIN_MS: u64 = 100;
+/// Longest pause.
+const BACKOFF_MAX_MS: u64 = 2000;
+
+/// The engine cannot go on, and the process ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// The store is damaged, or its device fails: exit code 74.
+    #[error("{0}")]
+    Damaged(String),
+    /// The engine's thread met an impossible state: exit code 70.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// The store cannot be used now.
+#[derive(Debug)]
+pub(crate) struct Recovering {
+    pub(crate) reason: Arc<str>,
+    /// It is loaded again at this time of the monotonic clock.
+    pub(crate) retry_at_ms: u64,
+}
+
+/// The locks and templates of the configuration file, and what may be done to others.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) definitions: Vec<Definition>,
+    pub(crate) mode: ConfigureMode,
+}
+
+/// What outlives a term.
+#[derive(Debug, Default)]
+pub(crate) struct CarryOver {
+    /// The last configuration.
+    pub(crate) configuration: Configuration,
+    /// What the next term still has to do to the table, whoever hears of it.
+    pub(crate) commands: Vec<Command>,
+    /// [`Table::activity_seqs`] of the table that was dropped last.
+    activity_seqs: BTreeMap<TicketId, u64>,
+    /// A step of this process is durable: the tickets whose clients an earlier process may not have told are dormant, and all
+    /// others are in this one's care.
+    is_recovered: bool,
+    /// The last term.
+    pub(crate) term: u64,
+    /// The last pause before a load; 0 once a commit of more than the clock has worked.
+    backoff_ms: u64,
+}
+
+impl Default for Configuration {
+    /// What a term begins with, before the first configuration arrives.
+    fn default() -> Self {
+        Self { definitions: Vec::new(), mode: ConfigureMode::CreateMissing }
+    }
+}
+
+impl Configuration {
+    /// Keeps it for the next term, once it was applied.
+    pub(crate) fn remember(&mut self, command: &Command, outcome: &Outcome) {
+        if let (Command::Configure { definitions, mode }, Outcome::Configured(report)) = (command, outcome) {
+            *self = Self { definitions: definitions.clone(), mode: *mode };
+            for (what, names) in [("made", &report.created), ("changed", &report.changed), ("retired", &report.retired)]
+            {
+                if !names.is_empty() {
+                    tracing::debug!("{what} by the configuration: {}", names.join(", "));
+                }
+            }
+            for refused in &report.refused {
+                tracing::error!("not applied from the configuration: {refused}");
+            }
+        }
+    }
+}
+
+impl CarryOver {
+    /// The store failed: when it is tried again.
+    pub(crate) fn back_off(&mut self, tick: Tick, reason: Arc<str>) -> Recovering {
+        self.backoff_ms = (self.backoff_ms * 2).clamp(BACKOFF_MIN_MS, BACKOFF_MAX_MS);
+        Recovering { reason, retry_at_ms: tick.mono_ms + self.backoff_ms }
+    }
+
+    /// Nothing but the clock was committed since the store failed.
+    pub(crate) const fn is_store_in_trouble(&self) -> bool {
+        self.backoff_ms > 0
+    }
+
+    /// A step is durable; `wrote_records`: it was more than a look at the clock.
+    pub(crate) const fn committed(&mut self, wrote_records: bool) {
+        self.is_recovered = true;
+        if wrote_records {
+            self.backoff_ms = 0;
+        }
+    }
+
+    /// The table may be ahead of the store, and is dropped.
+    pub(crate) fn drop_table(&mut self, table: &Table) {
+        self.activity_seqs = table.activity_seqs();
+    }
+
+    /// The table of what the store has, as this process goes on with it.
+    pub(crate) fn table(&self, mut snapshot: Snapshot, tick: Tick) -> Result<Table, Fatal> {
+        // The clock of another machine would say nothing.
+        if !snapshot.restart_counters {
+            snapshot.meta.count_downtime(tick.mono_ms);
+        }
+        let lost_commits = snapshot.lost_commits;
+        let mut table = Table::load(snapshot, tick.wall_us).map_err(|error| Fatal::Damaged(error.to_string()))?;
+        if self.is_recovered {
+            table.resume_from(&self.activity_seqs);
+        } else {
+            table.begin_life();
+        }
+        if lost_commits {
+            table.doubt(tick.wall_us / 1000);
+        }
+        table.note_monotonic(tick.mono_ms);
+        Ok(table)
+    }
+
+    /// Wall time tells the lives of a server apart; two within a microsecond it does not have.
+    pub(crate) fn next_term(&mut self, tick: Tick) -> u64 {
+        self.term = tick.wall_us.max(self.term + 1);
+        self.term
+    }
+
+    /// A term begins with the configuration, with what the last one owes, and with those who waited through the time without
+    /// one.
+    pub(crate) fn replay(&mut self, waiters: &mut Waiters) -> Vec<Request> {
+        let Configuration { definitions, mode } = &self.configuration;
+        let configure = Command::Configure { definitions: definitions.clone(), mode: *mode };
+        let mut commands = std::mem::take(&mut self.commands);
+        // Tickets of clients that are gone become dormant before the rest makes permits free.
+        commands.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
+        let commands = std::iter::once(configure).chain(commands).map(|command| Request::new(command).0);
+        commands.chain(waiters.take_all().into_iter().map(|(id, wait)| wait_again(id, wait))).collect()
+    }
+
+    /// While there is no term: nothing is done, but what must still be is carried over.
+    pub(crate) fn refuse(&mut self, reason: &Arc<str>, batch: Vec<Request>, waiters: &mut Waiters) {
+        let failure =
+            |may_have_taken_effect| EngineError::Unavailable { reason: reason.clone(), may_have_taken_effect };
+        for request in batch {
+            match request.work {
+                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.commands.push(*report),
+                Work::Command(_) | Work::Measure => send_reply(request.reply, Err(failure(false))),
+                Work::EndWait { number, lost } => {
+                    let Some((id, wait)) = waiters.remove(number) else {
+                        continue;
+                    };
+                    // The commit that failed may have granted it, and nobody was told of that.
+                    let activity_seq = self.activity_seqs.get(&id).copied().unwrap_or_default();
+                    self.commands.push(Command::Undelivered { id, activity_seq, made: wait.made });
+                    if lost && !wait.made && !waiters.waits(id) {
+                        self.commands.push(Command::EndWait { id, lost });
+                    }
+                    send_reply(Some(wait.reply), Err(failure(true)));
+                }
+            }
+        }
+    }
+}
+
+/// The store has lost commits: nobody is let in where somebody may be whom it does not know of. Each lock is paused for
+/// itself, so that it can be resumed when its users have been looked at.
+pub(crate) fn pause_everything(table: &Table) -> Vec<Request> {
+    let reason: Arc<str> = Arc::from("the store has lost commits: see who is at work, then resume");
+    let pause = |name: &lock_core::LockName| {
+        let patch = Patch { pause: Some(Some((reason.clone(), None))), ..Patch::default() };
+        let (precondition, force) = (Precondition::None, Force { force: false, expect_tickets: None });
+        Request::new(Command::PatchLock { name: name.clone(), patch, precondition, force }).0
+    };
+    tracing::error!("every lock is paused, as ON_DOUBT=pause says: see who is at work, then resume them");
+    table.lock_names().map(pause).collect()
+}
+
+impl Request {
+    /// New instances of templates are to begin paused.
+    pub(crate) fn pause_templates(&mut self) {
+        if let Work::Command(command) = &mut self.work
+            && let Command::Configure { definitions, .. } = &mut **command
+        {
+            for definition in definitions.iter_mut().filter(|one| matches!(one.target, Target::Template(_))) {
+                definition.paused = true;
+            }
+        }
+    }
+}
+
+/// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
+fn wait_again(id: TicketId, wait: PendingWait) -> Request {
+    let command = Command::WaitOn { id, caller: wait.caller };
+    Request {
+        work: Work::Command(Box::new(command)),
+        reply: Some(wait.reply),
+        waiter: Some(wait.waiter),
+        attempt: Attempt::Replayed { made: wait.made },
+        by: None,
+        onlooker: None,
+    }
+}
+
+/// Why the store cannot be used, unless the engine must end for it.
+pub(crate) fn unavailable(error: &StoreError) -> Result<Arc<str>, Fatal> {
+    match error {
+        StoreError::Damaged(text) => Err(Fatal::Damaged(text.clone())),
+        StoreError::Unavailable(text) => Ok(Arc::from(text.as_str())),
+    }
+}

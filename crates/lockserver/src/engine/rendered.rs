@@ -1,0 +1,6 @@
+//! What is told as it goes over the wire, made once for all who are told the same.
+
+use std::sync::{Arc, OnceLock};
+
+/// An outcome or event as bytes of some protocol, made by the first who needs it.
+pub type Rendered = Arc<OnceLock<Arc<[u8]>>>;
