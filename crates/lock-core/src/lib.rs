@@ -33,8 +33,8 @@ pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};
 pub use record::{
     Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey, RequestScope,
-    SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, WallMs, Withdrawn,
-    WithheldCause, WithheldName, Withholding,
+    SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, Withdrawn, WithheldCause,
+    WithheldName, Withholding,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub use shares::Shares;
@@ -44,3 +44,6 @@ pub use view::{LockView, LocksPage, Moment, Statistics, TicketView, TicketsAfter
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.
 pub type Ms = u64;
+
+/// Wall time in milliseconds since the Unix epoch. Only shown (rule 9), but for the end of a pause ([`Until`]).
+pub type WallMs = u64;

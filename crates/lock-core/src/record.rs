@@ -3,12 +3,10 @@
 //! Records hold nothing that is derived: no lease deadlines (a lease starts again in full at load, rule 9), no indexes, no
 //! statistics.
 
-use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName, Uptime};
+use crate::uptime::{CLOCK_LAG_MAX_MS, Uptime};
+use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName, WallMs};
 use std::fmt;
 use std::sync::Arc;
-
-/// Wall time in milliseconds since the Unix epoch. Only shown (rule 9), but for the end of a pause ([`Until`]).
-pub type WallMs = u64;
 
 /// Secret name of a ticket: knowing it allows to renew and release. A UUID, version 4.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +37,27 @@ pub struct Meta {
     pub last_revision: u64,
     /// The lives of the server.
     pub uptime: Uptime,
+}
+
+impl Meta {
+    /// The part of service time that is known to be uptime.
+    #[must_use]
+    pub fn uptime_ms(&self) -> Ms {
+        self.service_ms.saturating_sub(self.uptime.downtime_ms)
+    }
+
+    /// After a crash: counts the time since the last commit, at most [`CLOCK_LAG_MAX_MS`], so that the clock does not go
+    /// back. On another boot of the machine its clock begins at 0; either way no more is counted than has passed.
+    pub fn count_downtime(&mut self, monotonic_ms: u64) {
+        let Uptime { monotonic_ms: then, .. } = self.uptime;
+        if then == 0 {
+            return;
+        }
+        let passed = if monotonic_ms >= then { monotonic_ms - then } else { monotonic_ms };
+        let counted = passed.min(CLOCK_LAG_MAX_MS);
+        self.service_ms += counted;
+        self.uptime.downtime_ms += counted;
+    }
 }
 
 /// When something ends by itself.

@@ -1,7 +1,7 @@
 //! What is stored of the lives of the server: how much of its clock is known to have passed while it ran, and when it was
 //! started (rule 9).
 
-use crate::{Meta, Ms, WallMs};
+use crate::{Ms, WallMs};
 
 /// A crash takes along what the clock had counted since its last commit. No more than this of the time until the next start
 /// is counted instead: the most that the engine lets pass between two commits, 5 s and a look at the clock that is late.
@@ -76,30 +76,10 @@ impl Starts {
     }
 }
 
-impl Meta {
-    /// The part of service time that is known to be uptime.
-    #[must_use]
-    pub fn uptime_ms(&self) -> Ms {
-        self.service_ms.saturating_sub(self.uptime.downtime_ms)
-    }
-
-    /// After a crash: counts the time since the last commit, at most [`CLOCK_LAG_MAX_MS`], so that the clock does not go
-    /// back. On another boot of the machine its clock begins at 0; either way no more is counted than has passed.
-    pub fn count_downtime(&mut self, monotonic_ms: u64) {
-        let Uptime { monotonic_ms: then, .. } = self.uptime;
-        if then == 0 {
-            return;
-        }
-        let passed = if monotonic_ms >= then { monotonic_ms - then } else { monotonic_ms };
-        let counted = passed.min(CLOCK_LAG_MAX_MS);
-        self.service_ms += counted;
-        self.uptime.downtime_ms += counted;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Meta;
 
     #[test]
     fn rule_09_a_crash_costs_the_clock_nothing_and_never_adds_more_than_has_passed() {

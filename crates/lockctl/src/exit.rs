@@ -1,6 +1,6 @@
 //! Exit statuses. They are part of the interface: docs/lockctl.md lists them.
 
-use crate::{show, words};
+use crate::{say, words};
 use lock_client::Error;
 use lock_client::api::{ErrorCode, Problem};
 use serde::Serialize;
@@ -89,10 +89,10 @@ impl Failure {
     /// Writes why to standard error; as JSON if that was asked for.
     pub(crate) fn tell(&self, json: bool) {
         match &self.problem {
-            Some(problem) if json => show::say_raw(serde_json::to_string(problem).unwrap_or_default() + "\n"),
+            Some(problem) if json => say::say_raw(serde_json::to_string(problem).unwrap_or_default() + "\n"),
             _ if self.text.is_empty() => {}
-            None if json => show::say_raw(serde_json::to_string(&self.own_problem()).unwrap_or_default() + "\n"),
-            _ => show::say(&show::clean(&self.text)),
+            None if json => say::say_raw(serde_json::to_string(&self.own_problem()).unwrap_or_default() + "\n"),
+            _ => say::say(&say::clean(&self.text)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod act;
 mod cli;
 mod exit;
 mod run;
+mod say;
 mod server;
 mod show;
 #[path = "../../stdout.rs"]
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
         }
         failure.code
     });
-    show::flush();
+    say::flush();
     ExitCode::from(code)
 }
 

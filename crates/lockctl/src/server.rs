@@ -2,7 +2,7 @@
 
 use crate::cli::{Cli, Connection};
 use crate::exit::Failure;
-use crate::show;
+use crate::say;
 use lock_client::{Client, Patience, Retry, Silence};
 use rustix::fs::{Access, access};
 use std::io::Read as _;
@@ -54,7 +54,7 @@ fn say_silence(silence: &Silence) {
     let why = silence.why.as_deref().map(|why| why.split(" (os error").next().unwrap_or(why));
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
     let text = format!("{} does not answer{why}, trying for {:.0} s", silence.server, silence.left.as_secs_f64());
-    show::say(&show::clean(&text));
+    say::say(&say::clean(&text));
 }
 
 /// The largest file of certificates that is read: several times what systems have.

@@ -3,6 +3,7 @@
 use super::{changed, done};
 use crate::cli::{Create, Delete, Pause, Resize, Restore, Revoke};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
+use crate::say;
 use crate::show::{self, Style};
 use lock_client::api::{Lock, LockPatch, LockSettings, Reloaded, Seconds};
 use lock_client::{Client, Guarded};
@@ -91,7 +92,7 @@ pub(super) async fn reload(client: &Client, json: bool) -> Result<u8, Failure> {
         let Reloaded { refused, warnings, .. } = &reloaded;
         for (what, lines) in [("not applied", refused), ("warning", warnings)] {
             for line in lines {
-                show::say(&format!("{what}: {}", show::clean(line)));
+                say::say(&format!("{what}: {}", say::clean(line)));
             }
         }
     }

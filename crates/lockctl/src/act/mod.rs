@@ -7,6 +7,7 @@ mod watch;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Failure, LOST, SYSTEM};
+use crate::say;
 use crate::show::{self, Style};
 use crate::{run, server};
 use lock_client::Client;
@@ -60,7 +61,7 @@ async fn act_async(cli: Cli) -> Result<u8, Failure> {
 /// Says that something was done. That it is done does not depend on whether somebody can hear it; a program that wants JSON
 /// is told if it cannot have it.
 fn done(json: bool, text: &str) -> Result<u8, Failure> {
-    changed(json, &serde_json::json!({"done": true}), || format!("{}\n", show::clean(text)))
+    changed(json, &serde_json::json!({"done": true}), || format!("{}\n", say::clean(text)))
 }
 
 /// The same with what has become of it.
@@ -102,7 +103,7 @@ async fn verify(client: &Client, lock: &str, token: u64, json: bool) -> Result<u
     let words = if holds { "a holder's now" } else { "not a holder's now" };
     // The answer is the status; the words are for people.
     changed(json, &serde_json::json!({"lock": lock, "token": token, "holds": holds}), || {
-        format!("token {token} of `{}` is {words}\n", show::clean(lock))
+        format!("token {token} of `{}` is {words}\n", say::clean(lock))
     })?;
     Ok(if holds { 0 } else { LOST })
 }

@@ -1,7 +1,7 @@
 //! What the command is told about its locks.
 
 use crate::exit::BUSY;
-use crate::show::say;
+use crate::say::say;
 use lock_client::Held;
 use lock_client::api::Ticket;
 

@@ -24,7 +24,7 @@ pub(crate) use signals::Signals;
 
 use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST, SYSTEM};
-use crate::show::{clean, say};
+use crate::say::{clean, say};
 use guard::Guard;
 use lock_client::{BootTime, Client, Error, Held};
 use outer::{Board, Outer};

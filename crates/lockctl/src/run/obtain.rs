@@ -5,7 +5,7 @@ use super::outer::VARIABLE;
 use super::plan::{Want, Wish};
 use super::signals::Signals;
 use crate::exit::{BY_SIGNAL, Failure, LOST, NO_SERVER};
-use crate::show::{clean, say, say_raw};
+use crate::say::{clean, say, say_raw};
 use lock_client::api::Ticket;
 use lock_client::{AcquireOptions, Client, Held};
 use std::cell::{Cell, RefCell};

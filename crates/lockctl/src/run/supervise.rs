@@ -8,7 +8,7 @@ use super::signals::Signals;
 use super::terminal::Terminal;
 use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
-use crate::show::{clean, say};
+use crate::say::{clean, say};
 use crate::{sys, words};
 use lock_client::{BootTime, Held, Lease, Lost};
 use rustix::io::Errno;

@@ -1,7 +1,8 @@
 //! Locks, tickets, events and the server, for people.
 
+use super::Style;
 use super::table::{Cell, Paint, cell, plain, table};
-use super::{Style, clean};
+use crate::say::clean;
 use lock_client::api::{Event, Lock, Permits, Reloaded, Status, Ticket};
 use std::time::Duration;
 

@@ -1,11 +1,9 @@
 //! What is printed: tables that people like to read, colours on a terminal only, and nothing that a client wrote can steer it.
 
 mod lock;
-mod say;
 mod table;
 
 pub(crate) use lock::{all_locks, event, one_lock, reloaded, server, ticket};
-pub(crate) use say::{flush, say, say_raw};
 
 use crate::exit::{BY_SIGNAL, Failure, SYSTEM};
 use serde::Serialize;
@@ -13,12 +11,6 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Its number on Linux.
 const SIGPIPE: u8 = 13;
-
-/// Clients write names and words for people: without control characters they cannot steer a terminal, and without those that
-/// turn the direction of writing they cannot make a line look like another one.
-pub(crate) fn clean(text: &str) -> String {
-    lock_client::api::text::clean(text).into_owned()
-}
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy)]

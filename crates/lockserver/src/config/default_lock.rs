@@ -1,7 +1,7 @@
 //! `DEFAULT_LOCK` and what goes with it: the one lock of 0.36, with 0.36's zeros.
 
-use super::general::Reader;
 use super::problem::Place;
+use super::reader::Reader;
 use super::value::{quote, seconds, whole};
 use lock_core::limits::{GRACE_MIN_MS, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{Capacity, LockName, Ms, Settings};

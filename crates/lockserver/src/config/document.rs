@@ -3,41 +3,10 @@
 use super::ini::{self, Content, Lenient};
 use super::names;
 use super::problem::{Place, Report};
-use crate::access::KeyName;
+use super::section::{Options, Raw, Strict};
 use lock_core::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-
-/// A value as it was written.
-#[derive(Debug, Clone)]
-pub(super) struct Raw {
-    /// The text; of a file's `[general]` with its comments and references.
-    pub(super) text: String,
-    /// Where it stands.
-    pub(super) place: Place,
-    /// From the environment or a flag: no comments, no references.
-    pub(super) plain: bool,
-}
-
-/// A section that 0.36 had not; a mistake in it is an error.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Strict {
-    /// `[lock NAME]`, also of a template.
-    Lock(Target),
-    /// `[key NAME]`.
-    Key(KeyName),
-    /// `[anonymous]`.
-    Anonymous,
-    /// `[tls]`.
-    Tls,
-    /// `[fleetlock]`.
-    Fleetlock,
-    /// `[terraform]`.
-    Terraform,
-}
-
-/// The options of such a section, by their documented names.
-pub(super) type Options = BTreeMap<&'static str, Raw>;
 
 /// What the files say together: option by option, the later file wins.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! `[fleetlock]`: which lock a group of machines is.
 
-use super::document::{Document, Strict};
+use super::document::Document;
 use super::problem::Report;
+use super::section::Strict;
 use super::value::quote;
 use lock_core::LockName;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! `[key NAME]` and `[anonymous]`: who may do what.
 
-use super::document::{Document, Options, Raw, Strict};
+use super::document::Document;
 use super::problem::{Place, Report};
+use super::section::{Options, Raw, Strict};
 use super::value::{list, quote, whole_signed};
 use crate::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, SecretError, parse_pattern};
 use lock_core::limits::{KEY_SECRETS_MAX, KEYS_MAX, PRIORITY_MAX, PRIORITY_MIN, SECRET_FILE_BYTES_MAX};
@@ -167,9 +168,4 @@ fn read_secret_file(path: &Path) -> io::Result<String> {
         return Err(io::Error::other(format!("it has more than {SECRET_FILE_BYTES_MAX} bytes")));
     }
     Ok(content)
-}
-
-/// The name of a key in a section's header.
-pub(super) fn name(text: &str) -> Result<KeyName, String> {
-    KeyName::new(text).map_err(|error| error.to_string())
 }

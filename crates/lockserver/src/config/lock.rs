@@ -1,8 +1,9 @@
 //! `[lock NAME]` and `DEFAULT_LOCK`: one checked definition for each lock and template.
 
 use super::default_lock::DefaultLock;
-use super::document::{Document, Options, Raw};
+use super::document::Document;
 use super::problem::{Place, Report};
+use super::section::{Options, Raw};
 use super::value::{quote, seconds, whole};
 use lock_core::limits::{
     GRACE_MIN_MS, LOCK_TICKETS_MAX, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,

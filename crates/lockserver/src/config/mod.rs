@@ -16,6 +16,8 @@ mod lock;
 mod names;
 mod peers;
 mod problem;
+mod reader;
+mod section;
 mod sources;
 mod store;
 mod terraform;

@@ -1,6 +1,6 @@
 //! The names a configuration may use, and the one that was probably meant instead of another.
 
-use super::document::Strict;
+use super::section::Strict;
 
 /// The names of `[general]`, those of 0.36 first.
 const GENERAL: [&str; 19] = [

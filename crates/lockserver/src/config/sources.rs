@@ -1,8 +1,9 @@
 //! Files, environment, flags: where settings come from, and which of them wins.
 
-use super::document::{Document, Raw};
+use super::document::Document;
 use super::general::{self, General};
 use super::problem::{Place, Problems, Report};
+use super::section::Raw;
 use super::store::{StoreText, default_store};
 use super::{Config, LOG_LEVELS, Loaded, LogLevel, fleetlock, key, lock, names, terraform, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};

@@ -1,8 +1,9 @@
 //! `[terraform]`: which locks Terraform may take. It has no leases, so that none is served that is not named for it.
 
-use super::document::{Document, Strict};
+use super::document::Document;
 use super::key::patterns;
 use super::problem::Report;
+use super::section::Strict;
 use crate::access::Patterns;
 
 /// Names of locks and beginnings of names; none without the section.

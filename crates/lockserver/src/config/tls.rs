@@ -1,7 +1,8 @@
 //! `[tls]`: the server's certificate, and whose certificates it takes from clients.
 
-use super::document::{Document, Options, Strict};
+use super::document::Document;
 use super::problem::Report;
+use super::section::{Options, Strict};
 use super::value::quote;
 use crate::tls::{self, Tls, Which};
 use std::path::{Path, PathBuf};

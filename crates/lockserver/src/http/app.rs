@@ -143,7 +143,7 @@ impl App {
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
     pub fn may_wait(&self, caller: &Caller, connection: &Connection) -> Option<Place> {
-        super::metrics::note_wait();
+        super::waited::note();
         self.waiting.take(caller, self.live().max_waiting)?.on(connection)
     }
 

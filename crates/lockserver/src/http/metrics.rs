@@ -3,6 +3,7 @@
 use super::app::App;
 use super::auth::Who;
 use super::connection::Connection;
+use super::waited;
 use crate::audit::Counts;
 use crate::metrics::{Format, Label, Metrics, Scrape};
 use axum::extract::{Extension, MatchedPath, Request, State};
@@ -10,14 +11,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lock_core::limits::LISTED_BYTES_MAX;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
-
-tokio::task_local! {
-    /// Whether the request of this task may have waited for a grant: then its time says nothing about the server.
-    static WAITED: Cell<bool>;
-}
 
 /// The status that stands for no status: the connection ended before there was an answer. As nginx has it.
 const NO_ANSWER: u16 = 499;
@@ -56,12 +51,6 @@ pub(super) async fn show(
     }
 }
 
-/// The request whose task this is waits for a grant, or may.
-pub(super) fn note_wait() {
-    // Without a request around it there is nothing to note.
-    let _ = WAITED.try_with(|waited| waited.set(true));
-}
-
 /// Around every route, and around what no route fits.
 pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut counting = Counting {
@@ -74,8 +63,7 @@ pub(super) async fn count(State(app): State<App>, request: Request, next: Next) 
     };
     let connection = request.extensions().get::<Arc<Connection>>().cloned();
     counting.metrics.http.in_flight.add(1);
-    let answer = async { (next.run(request).await, WAITED.get().get()) };
-    let (response, waited) = WAITED.scope(Cell::new(false), answer).await;
+    let (response, waited) = waited::watch(next.run(request)).await;
     // Who waited and has gone meanwhile is answered for the order's sake; nobody hears it.
     let heard = !waited || connection.is_none_or(|connection| connection.is_open());
     counting.status = heard.then(|| response.status());

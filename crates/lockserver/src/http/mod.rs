@@ -20,6 +20,7 @@ mod routes;
 mod service;
 mod shrink;
 mod terraform;
+mod waited;
 pub mod xmlrpc;
 
 pub use app::{App, Live};

@@ -45,10 +45,10 @@ pub fn router(app: App) -> Router {
     router
         .fallback(unknown_path)
         // Inside the gate: whose turn it is depends on who asks.
-        .layer(middleware::from_fn_with_state(app.clone(), reads::pass))
+        .layer(middleware::from_fn_with_state(app.clone(), reads::layers::pass))
         .layer(middleware::from_fn_with_state(gate, auth::pass))
         .layer(middleware::from_fn_with_state(app.clone(), shrink::pass))
-        .layer(middleware::from_fn(reads::hold))
+        .layer(middleware::from_fn(reads::layers::hold))
         // Around the gate: what it refuses is counted too.
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)

@@ -1,9 +1,9 @@
 //! Settings of `[general]`, as Python 2's `ConfigParser` took them: continued lines, `;` after a blank, `""`.
 
 use super::{Content, Lenient, Reader, Section, split_setting};
-use crate::config::document::Raw;
 use crate::config::names;
 use crate::config::problem::Place;
+use crate::config::section::Raw;
 use crate::config::value::quote;
 use std::sync::Arc;
 

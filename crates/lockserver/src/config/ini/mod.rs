@@ -6,9 +6,9 @@
 mod lenient;
 mod strict;
 
-use super::document::{Options, Raw, Strict};
 use super::names;
 use super::problem::{Place, Report};
+use super::section::{Options, Raw, Strict};
 use super::value::{cut_comment, quote};
 use lock_core::limits::CONFIG_FILE_LINES_MAX;
 use std::borrow::Cow;

@@ -1,9 +1,10 @@
 //! Sections that 0.36 had not, and the settings below them: what is not understood is an error.
 
 use super::{Reader, Section, split_setting};
-use crate::config::document::{Options, Raw, Strict};
+use crate::access::KeyName;
+use crate::config::names;
+use crate::config::section::{Options, Raw, Strict};
 use crate::config::value::{cut_comment, quote, second_setting};
-use crate::config::{key, names};
 use lock_core::{LockName, Prefix, Target};
 
 impl Reader<'_> {
@@ -42,7 +43,7 @@ impl Reader<'_> {
         if name.is_empty() {
             return self.error(number, "the section has no name; write [key NAME]");
         }
-        match key::name(name) {
+        match KeyName::new(name) {
             Ok(key) => self.begin(number, &format!("key {name}"), Strict::Key(key)),
             Err(error) => self.error(number, format!("[key {}]: {error}", quote(name))),
         }

@@ -77,7 +77,7 @@ impl Failures {
     /// Keeps an answer to this address back for a while; false at once if too many are.
     pub(super) async fn keep_back(&self, address: IpAddr) -> bool {
         let Some(_place) = self.place(network(address)) else { return false };
-        super::super::metrics::note_wait();
+        super::super::waited::note();
         tokio::time::sleep(PAUSE).await;
         true
     }

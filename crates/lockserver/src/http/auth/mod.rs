@@ -2,7 +2,7 @@
 //!
 //! `gate` is the order of the checks; `origin` keeps pages of other sites away, `credentials` reads what a client says of
 //! itself, `who` is what becomes of it, `failures` slows who guesses, `refusal` completes what a protocol says of it, `record` tells the
-//! audit log.
+//! audit log, and `refusals` keeps that short.
 
 mod credentials;
 mod failures;
@@ -10,12 +10,14 @@ mod gate;
 mod origin;
 mod record;
 mod refusal;
+mod refusals;
 mod who;
 
 pub(super) use failures::Failures;
 pub(super) use gate::{Gate, pass};
-pub(super) use record::{Refusals, RefusedBecause, note_change};
+pub(super) use record::{RefusedBecause, note_change};
 pub(super) use refusal::{BASIC, BEARER, PLAIN, plain_denied, refused};
+pub(super) use refusals::Refusals;
 pub(super) use who::Who;
 
 use crate::access::Access;

@@ -1,10 +1,11 @@
 //! The accept loop: one task a connection, from the first to the last.
 
 use super::client::Connection;
-use super::drive::{Common, Ending, drive};
+use super::drive::{Ending, drive};
+use super::keeper::{Common, report};
 use super::local::LocalListener;
 use super::slots::{Slot, Slots};
-use super::stream::{Peer, Stream};
+use super::stream::{Accept, Peer, Stream};
 use super::turns::Turns;
 use super::{Limits, Listener};
 use crate::metrics::Metrics;
@@ -15,7 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Pause after an error that concerns the server and not one connection: no file or memory left.
@@ -25,18 +26,6 @@ const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
 
 /// With what new connections speak TLS now; without it they are plain HTTP.
 pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
-
-/// Where connections come from.
-pub(super) trait Accept: Send {
-    /// The next connection.
-    fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
-
-    /// At the end: a connection that the kernel has let in already, and that would be thrown out with the socket. None if
-    /// somebody goes on listening on it, who will take it.
-    fn accept_waiting(&self) -> Option<(Stream, Peer)> {
-        None
-    }
-}
 
 /// Serves the router on the listener until `stop` says true (or its sender is gone), then stops accepting, closes idle
 /// connections at once, lets the others (new ones too) finish their answer, and returns: when all are gone, or [`Limits::drain_time`]
@@ -168,13 +157,4 @@ async fn pause_after(error: &io::Error, slots: &Slots, logged: &mut Option<Insta
         tracing::error!(%error, idle_closed, "cannot accept connections for the moment; is the open-file limit too low?");
     }
     sleep(ERROR_PAUSE).await;
-}
-
-/// A connection's task has ended. Panics of handlers are answered before they come here; this one was in an answer's body.
-pub(super) fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a connection was lost to a panic while its answer was written. Please report this as a bug");
-    }
 }

@@ -1,7 +1,7 @@
 //! One client's connection, as handlers and the engine see it: who it is, and whether it is still there.
 
 use super::crowd::Holder;
-use super::probe::{Probes, Probing};
+use super::probe::{self, Probes, Probing};
 use super::slots::Slot;
 use super::stream::{Peer, Stream};
 use crate::os;
@@ -141,7 +141,7 @@ impl Connection {
     /// Resolves when [`Self::is_open`] has become false: within milliseconds normally, within about 100 ms while bytes
     /// of the client lie unread (a request sent ahead of its answer). Meanwhile a silent peer is probed often.
     pub async fn closed(&self) {
-        let _probing = Probing::new(self);
+        let _probing = Probing::new(&self.probes, &self.stream);
         let mut left = self.left.subscribe();
         let said = async {
             // The sender is ours.
@@ -154,6 +154,12 @@ impl Connection {
             () = said => {}
             () = self.socket_closed() => {}
         }
+    }
+
+    /// To be asked just before an answer goes out that counts as told once it is written: whether the peer's machine is there.
+    /// If not, nothing may be written.
+    pub(super) async fn is_heard(&self) -> bool {
+        probe::is_heard(&self.probes, &self.stream, || self.has_ended()).await
     }
 
     async fn socket_closed(&self) {

@@ -1,9 +1,9 @@
 //! Listening sockets that come from the service manager: those of a socket unit, and ours that it kept.
 
-use super::listener::{ListenError, addresses};
+use super::address::{ListenError, addresses, fits};
 use crate::os;
 use socket2::SockRef;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 
 /// Under this name the service manager keeps our own listening socket (`FDNAME`) while the server is started again.
 pub const KEPT: &str = "lockserver-port";
@@ -76,9 +76,4 @@ impl HandedOver {
         self.kept = fitting.map(|index| self.kept.swap_remove(index)).into_iter().collect();
         self.dropped
     }
-}
-
-/// Whether a socket that listens on `there` is one that was bound to `wanted`; port 0 is any port.
-pub(super) fn fits(wanted: SocketAddr, there: SocketAddr) -> bool {
-    wanted.ip() == there.ip() && (wanted.port() == there.port() || wanted.port() == 0)
 }

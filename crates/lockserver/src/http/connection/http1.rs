@@ -1,8 +1,8 @@
 //! HTTP/1 on a connection.
 
 use super::answer::Answering;
-use super::drive::{End, Keeper, Wish};
 use super::io::Watched;
+use super::keeper::{End, Keeper, Wish};
 use super::link::Link;
 use super::tls::Tls;
 use axum::Router;

@@ -1,16 +1,16 @@
 //! The sockets on which clients arrive: bound here, or handed over by the service manager.
 
-use super::accept::Accept;
-use super::handed::{HandedOver, fits};
-use super::stream::{Peer, Stream};
+use super::address::{ListenError, addresses, fits, unresolved};
+use super::handed::HandedOver;
+use super::stream::{Accept, Peer, Stream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 /// Clients that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
@@ -18,62 +18,6 @@ const BACKLOG: i32 = 4096;
 /// How long the service manager may take to let go of an address that is not ours any more, and how often that is tried.
 const LET_GO_TIME: Duration = Duration::from_secs(5);
 const LET_GO_LOOK: Duration = Duration::from_millis(20);
-
-/// Why there is no listener.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The name of the address has no address.
-    #[error(
-        "SERVER={server}: cannot find its address: {why}; write an IP address, or a name that this host can resolve"
-    )]
-    Unresolved {
-        /// What was to be resolved.
-        server: String,
-        /// What the resolver said.
-        why: String,
-    },
-    /// Somebody else listens there.
-    #[error(
-        "cannot listen on {address}: it is in use; stop the program that listens there (`ss -ltnp` shows it), \
-         or choose another PORT"
-    )]
-    InUse {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// The system does not permit it.
-    #[error(
-        "cannot listen on {address}: not permitted; choose a PORT above 1023, or give the service \
-         CAP_NET_BIND_SERVICE or a socket of the service manager"
-    )]
-    NotPermitted {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// No interface of this host has the address.
-    #[error("cannot listen on {address}: this host does not have that address; set SERVER to one it has, or 0.0.0.0")]
-    NoSuchAddress {
-        /// The address asked for.
-        address: SocketAddr,
-    },
-    /// Anything else that the system reports.
-    #[error("cannot listen on {address}: {error}")]
-    Other {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// What was handed over cannot be used.
-    #[error(
-        "the service manager handed over (LISTEN_FDS) {what}; lockserver takes listening TCP sockets only: \
-         write ListenStream=ADDRESS:PORT in its socket unit, or disable that unit"
-    )]
-    Inherited {
-        /// What there was instead.
-        what: String,
-    },
-}
 
 /// Where the listening sockets are from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,22 +139,6 @@ impl Listener {
         let wanted = addresses(server, port).await;
         wanted.is_ok_and(|wanted| wanted.iter().any(|one| there.iter().any(|there| fits(*one, *there))))
     }
-}
-
-/// The addresses of SERVER, IPv4 before IPv6.
-pub(super) async fn addresses(server: &str, port: u16) -> Result<Vec<SocketAddr>, ListenError> {
-    let bare = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
-    let mut addresses: Vec<SocketAddr> = match bare.parse::<IpAddr>() {
-        Ok(address) => vec![SocketAddr::new(address, port)],
-        Err(_) => lookup_host((bare, port)).await.map_err(|error| unresolved(server, &error.to_string()))?.collect(),
-    };
-    // Clients of 0.36 know IPv4 only, and `localhost` often has both.
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    Ok(addresses)
-}
-
-fn unresolved(server: &str, why: &str) -> ListenError {
-    ListenError::Unresolved { server: server.to_owned(), why: why.to_owned() }
 }
 
 impl Accept for Listener {

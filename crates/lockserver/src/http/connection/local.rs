@@ -1,7 +1,6 @@
 //! The administrators' socket: a Unix socket whose file mode says who may connect.
 
-use super::accept::Accept;
-use super::stream::{Peer, Stream};
+use super::stream::{Accept, Peer, Stream};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io;

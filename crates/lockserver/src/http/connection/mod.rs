@@ -21,6 +21,7 @@
 //! time of an answer that its client takes slowly but steadily.
 
 mod accept;
+mod address;
 mod answer;
 mod client;
 mod crowd;
@@ -33,6 +34,7 @@ mod handed;
 mod http1;
 mod http2;
 mod io;
+mod keeper;
 mod link;
 mod listener;
 mod local;
@@ -48,12 +50,13 @@ mod turns;
 mod unread;
 
 pub use accept::{TlsNow, serve, serve_local, serve_tls};
+pub use address::ListenError;
 pub use client::Connection;
 pub(in crate::http) use client::Held;
 pub(in crate::http) use crowd::Holder;
 pub use guard::{Guard, guard};
 pub use handed::{HandedOver, KEPT};
-pub use listener::{ListenError, Listener, Origin};
+pub use listener::{Listener, Origin};
 pub use local::{LocalError, LocalListener};
 pub use receipt::{Receipt, attach};
 pub use stream::Peer;

@@ -1,7 +1,6 @@
 //! Whether the peer's machine is there. The kernel probes a silent one, and more often while a request waits: so a peer that
 //! vanished (a cut cable, a machine without power) is found before it is told of a grant, which would be kept for it.
 
-use super::client::Connection;
 use super::stream::Stream;
 use crate::os;
 use socket2::{SockRef, TcpKeepalive};
@@ -57,38 +56,35 @@ impl Probes {
 }
 
 /// While there is one, a silent peer is probed often.
-pub(super) struct Probing<'a>(&'a Connection);
+pub(super) struct Probing<'a>(&'a Probes, &'a Stream);
 
 impl<'a> Probing<'a> {
-    pub(super) fn new(connection: &'a Connection) -> Self {
-        connection.probes.change(&connection.stream, |waiting| *waiting += 1);
-        Self(connection)
+    pub(super) fn new(probes: &'a Probes, stream: &'a Stream) -> Self {
+        probes.change(stream, |waiting| *waiting += 1);
+        Self(probes, stream)
     }
 }
 
 impl Drop for Probing<'_> {
     fn drop(&mut self) {
-        self.0.probes.change(&self.0.stream, |waiting| *waiting -= 1);
+        self.0.change(self.1, |waiting| *waiting -= 1);
     }
 }
 
-impl Connection {
-    /// To be asked just before an answer goes out that counts as told once it is written: true if the peer's machine was
-    /// heard of lately, or as soon as it is; false if it stays silent, so that nothing may be written.
-    pub(super) async fn is_heard(&self) -> bool {
-        let begin = Instant::now();
-        let mut probing = None;
-        loop {
-            match os::unheard_for(&*self.stream) {
-                Ok(silent) if silent > LATELY => {}
-                // No TCP: the peer is on this machine.
-                Ok(_) | Err(_) => return true,
-            }
-            if self.has_ended() || os::is_over(&*self.stream) || begin.elapsed() > PEER_TIME {
-                return false;
-            }
-            probing.get_or_insert_with(|| Probing::new(self));
-            sleep(LOOK_PAUSE).await;
+/// True if the peer's machine was heard of lately, or as soon as it is; false if it stays silent, or the connection has ended.
+pub(super) async fn is_heard(probes: &Probes, stream: &Stream, has_ended: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    let mut probing = None;
+    loop {
+        match os::unheard_for(stream) {
+            Ok(silent) if silent > LATELY => {}
+            // No TCP: the peer is on this machine.
+            Ok(_) | Err(_) => return true,
         }
+        if has_ended() || os::is_over(stream) || begin.elapsed() > PEER_TIME {
+            return false;
+        }
+        probing.get_or_insert_with(|| Probing::new(probes, stream));
+        sleep(LOOK_PAUSE).await;
     }
 }

@@ -121,3 +121,15 @@ impl AsFd for Stream {
         on_either!(self, stream => stream.as_fd())
     }
 }
+
+/// Where connections come from.
+pub(super) trait Accept: Send {
+    /// The next connection.
+    fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
+
+    /// At the end: a connection that the kernel has let in already, and that would be thrown out with the socket. None if
+    /// somebody goes on listening on it, who will take it.
+    fn accept_waiting(&self) -> Option<(Stream, Peer)> {
+        None
+    }
+}

@@ -20,8 +20,9 @@ mod words;
 
 pub(crate) use fault::GOES_ON;
 pub(super) use file::weaknesses;
-pub use reader::{SaveError, SqliteReader};
+pub use reader::SqliteReader;
 pub use replace::{Replaced, SqlitePlace};
+pub use scratch::SaveError;
 pub(crate) use scratch::abandon_unfinished;
 
 use super::{Store, StoreError};

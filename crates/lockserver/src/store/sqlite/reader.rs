@@ -7,7 +7,7 @@
 use super::fault::{Fault, system_errno};
 use super::file::{Identity, with_suffix};
 use super::schema::{self, SCHEMA};
-use super::scratch::Scratch;
+use super::scratch::{SaveError, Scratch};
 use super::{OpenError, decode};
 use crate::store::StoreError;
 use lock_core::limits::COUNTER_MAX;
@@ -19,46 +19,6 @@ use std::path::{Path, PathBuf};
 
 /// Most findings that a check tells.
 const FINDINGS_MAX: usize = 100;
-
-/// Why a copy of a store was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// The store that was to be copied.
-    #[error(transparent)]
-    Source(#[from] OpenError),
-    /// A file of that name is there.
-    #[error("{} is there already: nothing was changed; name another file, or say --force", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The new file cannot be written.
-    #[error("{} cannot be {act}: {error}; nothing was changed", path.display())]
-    Target {
-        /// The file.
-        path: PathBuf,
-        /// What was tried, as a past participle.
-        act: &'static str,
-        /// The system's answer, and what to do.
-        error: String,
-    },
-    /// The copy was made, and is not good.
-    #[error("the copy was thrown away, because it is not good: {0}")]
-    Bad(StoreError),
-}
-
-impl SaveError {
-    pub(super) fn target(path: &Path, act: &'static str, error: &io::Error) -> Self {
-        let hint = match error.kind() {
-            io::ErrorKind::NotFound => ": is its directory there?",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                ": make room, or name a file elsewhere"
-            }
-            _ => "",
-        };
-        Self::Target { path: path.to_owned(), act, error: format!("{error}{hint}") }
-    }
-}
 
 /// A store that is looked into and never written.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use super::file::{locate_existing, sync_directory_of, with_suffix};
 use super::guard::Guard;
-use super::reader::{SaveError, SqliteReader};
+use super::reader::SqliteReader;
+use super::scratch::SaveError;
 use super::{OpenError, checkpoint};
 use lock_core::{Meta, Snapshot};
 use rusqlite::{Connection, OpenFlags};

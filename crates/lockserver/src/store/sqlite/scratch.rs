@@ -1,7 +1,8 @@
 //! A file beside another one, which takes its name when it is complete: nobody ever sees half of it.
 
-use super::SaveError;
+use super::OpenError;
 use super::file::{give_to_owner_of_directory, sync_directory_of, with_suffix};
+use crate::store::StoreError;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -9,6 +10,46 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+
+/// Why a copy of a store was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The store that was to be copied.
+    #[error(transparent)]
+    Source(#[from] OpenError),
+    /// A file of that name is there.
+    #[error("{} is there already: nothing was changed; name another file, or say --force", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The new file cannot be written.
+    #[error("{} cannot be {act}: {error}; nothing was changed", path.display())]
+    Target {
+        /// The file.
+        path: PathBuf,
+        /// What was tried, as a past participle.
+        act: &'static str,
+        /// The system's answer, and what to do.
+        error: String,
+    },
+    /// The copy was made, and is not good.
+    #[error("the copy was thrown away, because it is not good: {0}")]
+    Bad(StoreError),
+}
+
+impl SaveError {
+    pub(super) fn target(path: &Path, act: &'static str, error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => ": is its directory there?",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                ": make room, or name a file elsewhere"
+            }
+            _ => "",
+        };
+        Self::Target { path: path.to_owned(), act, error: format!("{error}{hint}") }
+    }
+}
 
 /// What the name has between that of the file to be and something random.
 const MARK: &str = ".partial-";

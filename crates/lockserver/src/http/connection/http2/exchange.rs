@@ -3,7 +3,7 @@
 use super::super::Receipt;
 use super::super::answer::{Answer, ask};
 use super::super::client::Connection;
-use super::super::drive::Common;
+use super::super::keeper::Common;
 use super::super::link::{Link, tell};
 use super::body::Inbound;
 use axum::body::{Body, Bytes};

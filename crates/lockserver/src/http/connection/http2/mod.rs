@@ -4,10 +4,9 @@
 mod body;
 mod exchange;
 
-use super::accept::report;
-use super::drive::{Common, End, Keeper, Wish};
 use super::flow::Overdue;
 use super::io::WatchedFrames;
+use super::keeper::{Common, End, Keeper, Wish, report};
 use super::tls::Tls;
 use axum::body::Bytes;
 use exchange::{Exchange, Rooms};

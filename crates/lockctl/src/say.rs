@@ -12,6 +12,12 @@ const WAITING: usize = 256;
 /// How long the end of the program waits for what is still to be written.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
+/// Clients write names and words for people: without control characters they cannot steer a terminal, and without those that
+/// turn the direction of writing they cannot make a line look like another one.
+pub(crate) fn clean(text: &str) -> String {
+    lock_client::api::text::clean(text).into_owned()
+}
+
 enum Message {
     Text(String),
     /// Everything before it is written.
