@@ -26,18 +26,18 @@ pub struct Engine {
     pub(super) queue: Arc<RequestQueue>,
     /// The same, for receipts.
     reports: Weak<dyn Reports>,
-    /// Everybody who is told of what is durable.
+    /// Streams, logs and metrics of what is durable.
     pub(super) observers: Observers,
     clock: ServiceClock,
     /// Requests that wait for a grant, whatever term it is.
     pub(super) waiters: Waiters,
     /// Answers on their way that say that a ticket is held.
     pub(super) standings: Standings,
-    /// What there is of a term.
+    /// Whether it serves, and with which table.
     pub(super) phase: Phase,
     /// Steps of the term that are not durable yet.
     pub(super) in_flight: InFlight,
-    /// What the next term has from this one.
+    /// What one term leaves for the next one to do.
     carry_over: CarryOver,
     /// Before this the locks are not measured again.
     pub(super) measure_again_ms: u64,
@@ -190,19 +190,19 @@ impl Engine {
             }
             self.carry_over.drop_table(&term.table);
         }
-        let reason = unavailable(error)?;
+        let reason: Arc<str> = Arc::from(error.to_string());
         let is_known = matches!(&self.phase, Phase::Recovering(recovering) if recovering.reason == reason);
+        self.phase = Phase::Recovering(self.carry_over.back_off(tick, reason.clone()));
+        // The next measurement is of another table.
+        self.measure_again_ms = 0;
+        let given_up = given_up.into_iter().map(|(number, lost)| Request::report(Work::EndWait { number, lost }));
+        self.refuse(given_up.collect());
+        unavailable(error)?;
         // At the start the caller says so.
         if self.carry_over.term > 0 && !is_known {
             tracing::error!("the store cannot be used, trying again: {reason}");
         }
-        self.observers.status.set_trouble(Some(reason.clone()));
-        self.phase = Phase::Recovering(self.carry_over.back_off(tick, reason));
-        // What was measured may never have been.
-        self.measure_again_ms = 0;
-        self.refuse(
-            given_up.into_iter().map(|(number, lost)| Request::report(Work::EndWait { number, lost })).collect(),
-        );
+        self.observers.status.set_trouble(Some(reason));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Everybody who watches the engine: streams, the log, metrics, the past, the audit log, and those who ask how it is.
+//! Streams, the log, metrics, the past of the locks, the audit log, and the status: all that shows what is durable.
 
 use super::events::Events;
 use super::status::Status;

@@ -30,6 +30,7 @@ pub enum Fatal {
 /// The store cannot be used now.
 #[derive(Debug)]
 pub(crate) struct Recovering {
+    /// What the store says.
     pub(crate) reason: Arc<str>,
     /// It is loaded again at this time of the monotonic clock.
     pub(crate) retry_at_ms: u64,
@@ -38,7 +39,9 @@ pub(crate) struct Recovering {
 /// The locks and templates of the configuration file, and what may be done to others.
 #[derive(Debug)]
 pub(crate) struct Configuration {
+    /// The sections of the file.
     pub(crate) definitions: Vec<Definition>,
+    /// What may be done to locks that stand in no file.
     pub(crate) mode: ConfigureMode,
 }
 
@@ -47,7 +50,7 @@ pub(crate) struct Configuration {
 pub(crate) struct CarryOver {
     /// The last configuration.
     pub(crate) configuration: Configuration,
-    /// What the next term still has to do to the table, whoever hears of it.
+    /// What the next term still has to do to the table. Nobody waits for an answer.
     pub(crate) commands: Vec<Command>,
     /// [`Table::activity_seqs`] of the table that was dropped last.
     activity_seqs: BTreeMap<TicketId, u64>,
@@ -212,10 +215,10 @@ fn wait_again(id: TicketId, wait: PendingWait) -> Request {
     }
 }
 
-/// Why the store cannot be used, unless the engine must end for it.
-pub(crate) fn unavailable(error: &StoreError) -> Result<Arc<str>, Fatal> {
+/// What the store says of its failure, unless the engine must end for it.
+pub(crate) fn unavailable(error: &StoreError) -> Result<&str, Fatal> {
     match error {
         StoreError::Damaged(text) => Err(Fatal::Damaged(text.clone())),
-        StoreError::Unavailable(text) => Ok(Arc::from(text.as_str())),
+        StoreError::Unavailable(text) => Ok(text),
     }
 }

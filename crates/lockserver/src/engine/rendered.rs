@@ -1,4 +1,4 @@
-//! What is told as it goes over the wire, made once for all who are told the same.
+//! An answer or event as it goes over the wire, made once for all clients that get the same.
 
 use std::sync::{Arc, OnceLock};
 

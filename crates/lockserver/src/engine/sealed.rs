@@ -25,6 +25,7 @@ pub(crate) struct Sealed {
     pub(crate) wall: WallMs,
     /// What is to become durable; none if nothing changed.
     pub(crate) changes: Vec<Change>,
+    /// What happened in it.
     pub(crate) events: Vec<Event>,
     /// The numbers of the locks that the events are of; none of a lock that is gone.
     pub(crate) usages: BTreeMap<LockName, Arc<Usage>>,
@@ -34,21 +35,25 @@ pub(crate) struct Sealed {
     pub(crate) ended: Vec<TicketId>,
     /// Tickets that were granted or ended while requests waited for them, and those requests.
     pub(crate) served: Vec<(TicketView, Vec<PendingWait>)>,
+    /// Answers to its requests.
     pub(crate) replies: Vec<Reply>,
     /// Answers that show what this step has made of the table, and have no part in it.
     pub(crate) looks: Vec<Look>,
-    /// What has still to be done to the table, whoever hears of it, should this not become durable.
+    /// What the next term has to do to the table, should this not become durable. Nobody waits for an answer.
     pub(crate) carry_over: Vec<Command>,
 }
 
 /// An answer to somebody who only looks.
 pub(crate) struct Look {
+    /// The request that looks.
     pub(crate) to: oneshot::Sender<Answer>,
+    /// What it sees.
     pub(crate) answer: Result<Outcome, EngineError>,
+    /// Shared by all that see the same.
     pub(crate) rendered: Rendered,
 }
 
-/// Steps that are applied and whose commits have begun, from the oldest on, and when.
+/// Steps that are applied and not yet committed, from the oldest on, and when each was sealed.
 #[derive(Default)]
 pub(crate) struct InFlight(VecDeque<(Sealed, Instant)>);
 
@@ -56,7 +61,7 @@ pub(crate) struct InFlight(VecDeque<(Sealed, Instant)>);
 pub(crate) struct Committed(Sealed);
 
 impl InFlight {
-    /// Begins to make a step durable.
+    /// Adds a step, and has a store with a pipeline begin to flush it.
     pub(crate) fn push(&mut self, sealed: Sealed, store: &mut dyn Store, observers: &Observers) {
         let began = Instant::now();
         if let Some(pipeline) = store.pipeline()

@@ -14,10 +14,13 @@ use std::sync::Arc;
 
 /// What a step needs beside the table.
 pub(crate) struct Applying<'e> {
+    /// When it is made.
     pub(crate) tick: Tick,
+    /// Requests that wait for a grant.
     pub(crate) waiters: &'e mut Waiters,
+    /// Replaced by a command that configures.
     pub(crate) configuration: &'e mut Configuration,
-    /// Somebody wants to know who asked for what.
+    /// There is an audit log.
     pub(crate) is_audited: bool,
     /// While the store is in doubt, new instances of templates begin paused too, whatever the file says.
     pub(crate) pause_in_doubt: bool,

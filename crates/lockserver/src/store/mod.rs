@@ -36,7 +36,8 @@ pub trait Store: Send {
     /// See [`StoreError`]; the outcome is then unknown, and the store takes no other batch before the next `load`.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
 
-    /// How it takes several batches, if it does. [`Store::commit`] is called only while none is under way.
+    /// How it takes several batches, if it does: always or never. [`Store::commit`] and [`Store::load`] are called only while none
+    /// is under way.
     fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
         None
     }

@@ -1,8 +1,9 @@
-//! Who imports whom: the files of a crate as they are parsed, so that no way of writing an import hides one.
+//! Which module uses which: the files of a crate as they are parsed, however an import is written. Methods that a type has in
+//! another file than its own, and imports of everything (`*`), are not followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree, Visibility};
 
@@ -17,8 +18,8 @@ pub(crate) struct Modules(BTreeMap<Name, Mentions>);
 struct Mentions {
     /// Paths that stand in it.
     used: Vec<Name>,
-    /// Names that others find in it, and what they stand for.
-    exported: BTreeMap<String, Name>,
+    /// Names that it imports or passes on, and what they stand for.
+    imported: BTreeMap<String, Name>,
     /// Modules that only its tests have.
     tests: BTreeSet<String>,
 }
@@ -26,15 +27,23 @@ struct Mentions {
 impl Modules {
     /// Parses all files of a crate, but for those of its unit tests.
     pub(crate) fn of(source: &Path) -> Self {
-        let mut all = BTreeMap::new();
         // A `main.rs` beside a library is another crate.
         let is_library = source.join("lib.rs").exists();
-        for path in super::sources(source).into_iter().filter(|path| !is_library || *path != source.join("main.rs")) {
-            let text = fs::read_to_string(&path).unwrap();
-            let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let files = super::sources(source).into_iter().filter(|path| !is_library || *path != source.join("main.rs"));
+        let texts: Vec<(PathBuf, String)> = files
+            .map(|path| (path.strip_prefix(source).unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+            .collect();
+        Self::of_texts(texts.iter().map(|(path, text)| (path.as_path(), text.as_str())))
+    }
+
+    /// The same of texts, each with its path in `src`.
+    pub(crate) fn of_texts<'t>(texts: impl IntoIterator<Item = (&'t Path, &'t str)>) -> Self {
+        let mut all = BTreeMap::new();
+        for (path, text) in texts {
+            let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let mut mentions = Mentions::default();
             mentions.visit_file(&file);
-            all.insert(name(path.strip_prefix(source).unwrap()), mentions);
+            all.insert(name(path), mentions);
         }
         let tests: Vec<Name> =
             all.iter().flat_map(|(name, of)| of.tests.iter().map(|test| child(name, test))).collect();
@@ -46,25 +55,25 @@ impl Modules {
         self.0.keys()
     }
 
-    /// The modules from which a module has something. What an ancestor itself defines does not count: constants and types of
-    /// a `mod.rs` are there for the files beneath it.
+    /// The modules that a module uses. What an ancestor itself defines does not count: it is there for the files beneath it.
     pub(crate) fn used_by(&self, module: &Name) -> BTreeSet<Name> {
-        let of = &self.0[module];
-        // What the root or a `mod.rs` passes on is used by whoever takes it from there.
-        let paths = of.used.iter().filter_map(|path| self.absolute(module, path));
-        let found = paths.map(|path| self.origin(path, 0));
+        let found = self.paths_in(module).into_iter().map(|path| self.origin(path, 0));
         let counts = |(from, own): &(Name, bool)| from != module && !(*own && module.starts_with(from));
         found.filter(counts).map(|(from, _)| from).collect()
     }
 
-    /// Every path that a module mentions, passed on or not.
-    pub(crate) fn mentioned_by(&self, module: &Name) -> Vec<Name> {
-        let of = &self.0[module];
-        of.used.iter().chain(of.exported.values()).filter_map(|path| self.absolute(module, path)).collect()
+    /// Every path of this crate that stands in a module, from the root on.
+    pub(crate) fn paths_in(&self, module: &Name) -> Vec<Name> {
+        self.0[module].used.iter().filter_map(|path| self.absolute(module, path, 0)).collect()
+    }
+
+    /// Every path that stands in a module, as it is written.
+    pub(crate) fn written_in(&self, module: &Name) -> impl Iterator<Item = String> {
+        self.0[module].used.iter().map(|path| path.join("::"))
     }
 
     /// From the root of the crate; `None` for what is not of this crate.
-    fn absolute(&self, module: &Name, path: &[String]) -> Option<Name> {
+    fn absolute(&self, module: &Name, path: &[String], depth: usize) -> Option<Name> {
         let rest = |skip: usize| path[skip..].iter().cloned();
         match path[0].as_str() {
             "crate" => Some(rest(1).collect()),
@@ -74,18 +83,23 @@ impl Modules {
                 let base = &module[..module.len().checked_sub(up)?];
                 Some(base.iter().cloned().chain(rest(up)).collect())
             }
+            first if self.0.contains_key(&child(module, first)) => {
+                Some(module.iter().cloned().chain(rest(0)).collect())
+            }
             first => {
-                self.0.contains_key(&child(module, first)).then(|| module.iter().cloned().chain(rest(0)).collect())
+                let imported = self.0[module].imported.get(first).filter(|of| depth < 8 && of[0] != first)?;
+                Some(self.absolute(module, imported, depth + 1)?.into_iter().chain(rest(1)).collect())
             }
         }
     }
 
-    /// The module that defines what this path leads to, and whether the path names something in it.
+    /// The module that defines what this path leads to, and whether the path names something in it. What a module passes on
+    /// is followed to where it comes from.
     fn origin(&self, path: Name, depth: usize) -> (Name, bool) {
         let end = (0..=path.len()).rev().find(|end| self.0.contains_key(&path[..*end])).expect("the root is there");
         let (module, item) = (path[..end].to_vec(), path.get(end));
-        let passed_on = item.and_then(|item| self.0[&module].exported.get(item));
-        match passed_on.and_then(|path| self.absolute(&module, path)) {
+        let passed_on = item.and_then(|item| self.0[&module].imported.get(item));
+        match passed_on.and_then(|path| self.absolute(&module, path, 0)) {
             Some(next) if depth < 8 => {
                 self.origin(next.into_iter().chain(path[end + 1..].iter().cloned()).collect(), depth + 1)
             }
@@ -106,9 +120,12 @@ impl<'ast> Visit<'ast> for Mentions {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let mut leaves = Vec::new();
         flatten(&item.tree, &mut Vec::new(), &mut leaves);
-        match item.vis {
-            Visibility::Inherited => self.used.extend(leaves.into_iter().map(|(path, _)| path)),
-            _ => self.exported.extend(leaves.into_iter().map(|(path, name)| (name, path))),
+        for (path, name) in leaves {
+            // What is only passed on is used by whoever takes it from here.
+            if matches!(item.vis, Visibility::Inherited) {
+                self.used.push(path.clone());
+            }
+            self.imported.insert(name, path);
         }
     }
 
@@ -123,9 +140,10 @@ impl<'ast> Visit<'ast> for Mentions {
     /// What stands in a macro is not parsed: each path in it that begins at the root or above.
     fn visit_macro(&mut self, of: &'ast Macro) {
         visit::visit_macro(self, of);
-        let text = of.tokens.to_string().replace(' ', "");
-        let word = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-        let paths = text.split(|c| !word(c)).filter(|part| part.starts_with("crate::") || part.starts_with("super::"));
+        let text = of.tokens.to_string().replace(" :: ", "::");
+        let parts =
+            text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).map(|part| part.trim_matches(':'));
+        let paths = parts.filter(|part| part.starts_with("crate::") || part.starts_with("super::"));
         self.used.extend(paths.map(|path| path.split("::").map(str::to_owned).collect()));
     }
 }

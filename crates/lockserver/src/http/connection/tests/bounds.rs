@@ -1,8 +1,7 @@
 //! The bounds: time of a head, time without requests, number of connections, errors of accepting.
 
 use super::super::accept::serve_from;
-use super::super::stream::Accept;
-use super::super::stream::{Peer, Stream};
+use super::super::stream::{Accept, Peer, Stream};
 use super::*;
 use lock_core::limits::CONNECTIONS_IN_LINE_MAX;
 use socket2::{Domain, Socket, Type};
