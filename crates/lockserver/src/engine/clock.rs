@@ -1,5 +1,7 @@
 //! Service time: the milliseconds during which the service ran (rule 9).
 
+use lock_core::{Ms, StepContext, TicketId, WallMs};
+
 /// The longest gap between two looks at the clock that counts in full.
 const GAP_MAX_MS: u64 = 2000;
 
@@ -12,7 +14,19 @@ pub struct Tick {
     pub wall_us: u64,
 }
 
-/// What has passed of service time since the last step.
+impl Tick {
+    /// Unix time in milliseconds.
+    pub(crate) const fn wall_ms(self) -> WallMs {
+        self.wall_us / 1000
+    }
+
+    /// What the core is told of a step at this time, and at this service time.
+    pub(crate) fn context(self, now: Ms, is_connected: &dyn Fn(TicketId) -> bool) -> StepContext<'_> {
+        StepContext { now, wall: self.wall_ms(), is_connected }
+    }
+}
+
+/// Service time that has passed since the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Elapsed {
     /// Milliseconds.

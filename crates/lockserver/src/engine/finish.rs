@@ -37,7 +37,7 @@ impl Engine {
             let mut changes = term.table.take_deferred_changes();
             changes.push(term.table.clock_change());
             if let Err(error) = self.commit(&changes) {
-                tracing::debug!("who knows of a ticket is not noted: {}", unavailable(&error)?);
+                tracing::debug!("deferred changes are not written: {}", unavailable(&error)?);
                 break;
             }
         }
@@ -55,7 +55,7 @@ impl Engine {
         table.end_doubt();
         let clock = table.clock_change();
         if let Err(error) = self.commit(&[clock]) {
-            tracing::debug!("the end of the clock is not noted: {}", unavailable(&error)?);
+            tracing::debug!("the end of the clock is not written: {}", unavailable(&error)?);
         }
         Ok(())
     }

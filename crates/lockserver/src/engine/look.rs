@@ -6,8 +6,10 @@ use super::drive::{Engine, Phase};
 use super::rendered::Rendered;
 use super::request_queue::{Request, Work};
 use super::sealed::Look;
+use super::waiters::Onlooker;
 use lock_core::limits::STEP_VISITS_MAX;
-use lock_core::{Command, Outcome, StepContext};
+use lock_core::{Command, Outcome};
+use tokio::sync::oneshot;
 
 /// Answers of a step that are kept for whoever asks the same.
 const SHARED_MAX: usize = 16;
@@ -26,12 +28,11 @@ impl Request {
     fn asks(&self, what: &Command) -> bool {
         matches!(&self.work, Work::Command(command) if **command == *what)
     }
+}
 
-    /// Nobody is there any more who would read the answer.
-    fn is_pointless(&self) -> bool {
-        let hung_up = |reply: &tokio::sync::oneshot::Sender<Answer>| reply.is_closed();
-        self.reply.as_ref().is_none_or(hung_up) || self.onlooker.as_ref().is_some_and(|one| !one.0.is_open())
-    }
+/// Whether the client that would read the answer has gone.
+fn is_pointless(reply: &oneshot::Sender<Answer>, onlooker: Option<&Onlooker>) -> bool {
+    reply.is_closed() || onlooker.is_some_and(|one| !one.0.is_open())
 }
 
 impl Engine {
@@ -43,15 +44,14 @@ impl Engine {
         }
         let mut visits = STEP_VISITS_MAX;
         let mut seen: Vec<Seen> = Vec::new();
-        // Whoever asks what has been seen already costs nothing more.
+        // A look that another one has made already costs nothing more.
         while let Some(request) =
             self.queue.take_look(|next| visits > 0 || seen.iter().any(|one| next.asks(&one.command)))
         {
             visits = visits.saturating_sub(1);
-            if request.is_pointless() {
+            let Some(to) = request.reply.filter(|to| !is_pointless(to, request.onlooker.as_ref())) else {
                 continue;
-            }
-            let Some(to) = request.reply else { continue };
+            };
             let command = match request.work {
                 Work::Command(command) => command,
                 Work::Measure => {
@@ -59,7 +59,7 @@ impl Engine {
                     self.answer_look(Look { to, answer: Ok(Outcome::Done), rendered: Rendered::default() });
                     continue;
                 }
-                Work::EndWait { .. } => unreachable!("who waits does more than look"),
+                Work::EndWait { .. } => unreachable!("a wait is not a look"),
             };
             let found = seen.iter().position(|one| one.command == command);
             let index = found.unwrap_or_else(|| {
@@ -84,8 +84,7 @@ impl Engine {
 
     fn see(&mut self, tick: Tick, command: &Command) -> Result<Outcome, EngineError> {
         let Phase::Leading(term) = &mut self.phase else { unreachable!("nobody looks without a term") };
-        let at = StepContext { now: term.table.now(), wall: tick.wall_us / 1000, is_connected: &|_| false };
-        Ok(term.table.apply(at, command)?)
+        Ok(term.table.apply(tick.context(term.table.now(), &|_| false), command)?)
     }
 
     /// Measures all locks, unless that was done just now; gives what it cost, in visits. Gauges may show what is in flight.
@@ -95,12 +94,12 @@ impl Engine {
             return 0;
         }
         let locks = term.table.lock_names().len();
-        self.observers.metrics.locks.measure(&term.table, tick.wall_us / 1000);
+        self.observers.metrics.locks.measure(&term.table, tick.wall_ms());
         self.measure_again_ms = tick.mono_ms + (locks / MEASURED_LOCKS_A_MS) as u64;
         locks / 8
     }
 
-    /// While there is no term, nobody sees anything.
+    /// Without a term every look is refused.
     fn refuse_looks(&mut self) {
         let looks = std::iter::from_fn(|| self.queue.take_look(|_| true)).collect();
         self.refuse(looks);

@@ -1,4 +1,4 @@
-//! Between two terms: why there is none, what is carried over from the last one, and how the next one begins.
+//! Between two terms: the failure of the store, the carry-over from the last term, and the beginning of the next one.
 
 use super::answer::{EngineError, send_reply};
 use super::clock::Tick;
@@ -127,7 +127,7 @@ impl CarryOver {
             table.begin_life();
         }
         if lost_commits {
-            table.doubt(tick.wall_us / 1000);
+            table.doubt(tick.wall_ms());
         }
         table.note_monotonic(tick.mono_ms);
         Ok(table)
@@ -139,8 +139,8 @@ impl CarryOver {
         self.term
     }
 
-    /// A term begins with the configuration, with what the last one owes, and with those who waited through the time without
-    /// one.
+    /// A term begins with the configuration, with what the last one left to do, and with the requests that have waited
+    /// meanwhile.
     pub(crate) fn replay(&mut self, waiters: &mut Waiters) -> Vec<Request> {
         let Configuration { definitions, mode } = &self.configuration;
         let configure = Command::Configure { definitions: definitions.clone(), mode: *mode };
@@ -151,7 +151,7 @@ impl CarryOver {
         commands.chain(waiters.take_all().into_iter().map(|(id, wait)| wait_again(id, wait))).collect()
     }
 
-    /// While there is no term: nothing is done, but what must still be is carried over.
+    /// Without a term nothing is done. What has to be done all the same is carried over.
     pub(crate) fn refuse(&mut self, reason: &Arc<str>, batch: Vec<Request>, waiters: &mut Waiters) {
         let failure =
             |may_have_taken_effect| EngineError::Unavailable { reason: reason.clone(), may_have_taken_effect };
@@ -176,8 +176,8 @@ impl CarryOver {
     }
 }
 
-/// The store has lost commits: nobody is let in where somebody may be whom it does not know of. Each lock is paused for
-/// itself, so that it can be resumed when its users have been looked at.
+/// The store has lost commits, so a client that it does not know of may hold permits. Each lock is paused for itself, so that
+/// an administrator can look at its users and then resume it.
 pub(crate) fn pause_everything(table: &Table) -> Vec<Request> {
     let reason: Arc<str> = Arc::from("the store has lost commits: see who is at work, then resume");
     let pause = |name: &lock_core::LockName| {
@@ -202,16 +202,14 @@ impl Request {
     }
 }
 
-/// Somebody who waits asks again on behalf of its client, which is connected and knows nothing of terms.
+/// Repeats a waiting request on behalf of its client, which is connected and knows nothing of terms.
 fn wait_again(id: TicketId, wait: PendingWait) -> Request {
     let command = Command::WaitOn { id, caller: wait.caller };
     Request {
-        work: Work::Command(Box::new(command)),
         reply: Some(wait.reply),
         waiter: Some(wait.waiter),
         attempt: Attempt::Replayed { made: wait.made },
-        by: None,
-        onlooker: None,
+        ..Request::report(Work::Command(Box::new(command)))
     }
 }
 

@@ -73,10 +73,10 @@ impl Request {
 
     fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work, reply: Some(reply), waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }, answer)
+        (Self { reply: Some(reply), ..Self::report(work) }, answer)
     }
 
-    /// What nobody waits for an answer to.
+    /// A request without an answer.
     pub(crate) fn report(work: Work) -> Self {
         Self { work, reply: None, waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }
     }

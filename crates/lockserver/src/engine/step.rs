@@ -1,16 +1,17 @@
 //! Applying a batch to the table of a term, and sealing what came of it.
 
-use super::answer::{DeliveryKind, EngineError, Reply};
+use super::answer::{Answer, DeliveryKind, EngineError, Reply};
 use super::clock::{Elapsed, Tick};
 use super::recovery::Configuration;
 use super::request_queue::{Attempt, Request, Work};
 use super::sealed::Sealed;
 use super::term::Term;
-use super::waiters::{PendingWait, Waiters};
-use lock_core::{Caller, Command, Moment, Ms, Outcome, Rejection, StepContext, Table, TicketId, TicketView};
+use super::waiters::{PendingWait, Waiter, Waiters};
+use lock_core::{Caller, Command, Moment, Outcome, Rejection, Table, TicketId, TicketView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// What a step needs beside the table.
 pub(crate) struct Applying<'e> {
@@ -43,7 +44,7 @@ impl Term {
     /// Applies a batch: heartbeats first, then what is due by the clock, then each command.
     pub(crate) fn apply(&mut self, with: Applying<'_>, elapsed: Elapsed, batch: Vec<Request>) -> Sealed {
         let (tick, table) = (with.tick, &mut self.table);
-        table.set_moment(Moment { wall: tick.wall_us / 1000, mono: tick.mono_ms });
+        table.set_moment(Moment { wall: tick.wall_ms(), mono: tick.mono_ms });
         table.begin_step(table.now() + elapsed.ms);
         table.note_monotonic(tick.mono_ms);
         if elapsed.stood_still {
@@ -83,7 +84,7 @@ impl Term {
             }
         }
         Sealed {
-            wall: tick.wall_us / 1000,
+            wall: tick.wall_ms(),
             changes,
             events,
             usages,
@@ -122,19 +123,15 @@ fn note_ended(replies: &mut [Reply], ended: &[TicketId], table: &Table) {
     }
 }
 
-fn context(now: Ms, tick: Tick, is_connected: &dyn Fn(TicketId) -> bool) -> StepContext<'_> {
-    StepContext { now, wall: tick.wall_us / 1000, is_connected }
-}
-
 impl Step<'_, '_> {
     fn expire(&mut self) {
         let is_connected = |id| self.with.waiters.any_open(id);
-        self.table.expire(context(self.table.now(), self.with.tick, &is_connected));
+        self.table.expire(self.with.tick.context(self.table.now(), &is_connected));
     }
 
     fn apply(&mut self, command: &Command) -> Result<Outcome, EngineError> {
         let is_connected = |id| self.with.waiters.any_open(id);
-        Ok(self.table.apply(context(self.table.now(), self.with.tick, &is_connected), command)?)
+        Ok(self.table.apply(self.with.tick.context(self.table.now(), &is_connected), command)?)
     }
 
     /// Applies one request, and notes who asked for what came of it.
@@ -144,8 +141,9 @@ impl Step<'_, '_> {
         }
         let author = if self.with.is_audited { request.author() } else { None };
         let before = self.table.events_so_far();
-        match request.work {
-            Work::Command(_) => self.command(request),
+        let Request { work, reply, waiter, attempt, by, .. } = request;
+        match work {
+            Work::Command(command) => self.command(command, attempt, reply, waiter, by),
             Work::EndWait { number, lost } => self.end_wait(number, lost),
             Work::Measure => unreachable!("measuring is a look"),
         }
@@ -153,10 +151,14 @@ impl Step<'_, '_> {
         self.authors.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
     }
 
-    fn command(&mut self, request: Request) {
-        let Request { work: Work::Command(command), reply, waiter, attempt, .. } = request else {
-            unreachable!("it is a command")
-        };
+    fn command(
+        &mut self,
+        command: Box<Command>,
+        attempt: Attempt,
+        reply: Option<oneshot::Sender<Answer>>,
+        waiter: Option<Waiter>,
+        by: Option<Caller>,
+    ) {
         let delivery = match attempt {
             Attempt::Replayed { made } => DeliveryKind::of_waiting(made),
             _ => DeliveryKind::of(&command),
@@ -175,15 +177,8 @@ impl Step<'_, '_> {
                 );
             }
             Ok(Outcome::Incomplete) => {
-                let work = Work::Command(command);
-                self.unfinished.push(Request {
-                    work,
-                    reply,
-                    waiter,
-                    attempt: Attempt::Continued,
-                    by: request.by,
-                    onlooker: request.onlooker,
-                });
+                let rest = Request::report(Work::Command(command));
+                self.unfinished.push(Request { reply, by, attempt: Attempt::Continued, ..rest });
             }
             answer => {
                 let answer = self.answer(&command, attempt, answer);
@@ -215,7 +210,7 @@ impl Step<'_, '_> {
                     may_have_taken_effect: false,
                 });
             }
-            // Whoever waited has not been told, even if the store knows of the grant since the last term.
+            // The client that waits has not been told, even if the store knows of the grant since the last term.
             (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.claimed = view.is_held(),
             (Ok(outcome), _) => self.with.configuration.remember(command, outcome),
             _ => {}

@@ -114,7 +114,7 @@ fn a_failed_commit_drops_every_step_behind_it() {
     rig.step(100);
     assert_eq!((rig.state(1), rig.state(2)), (None, None));
     rig.takes(0);
-    // Whoever asks once more gets what there is.
+    // Sent again, the request makes a new ticket.
     let again = rig.ask(Command::Acquire(named(7, IfBusy::Queue, "r2")));
     assert_eq!(ticket(&again).ticket.id.0, 7);
 }

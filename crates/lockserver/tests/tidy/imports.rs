@@ -121,7 +121,7 @@ impl<'ast> Visit<'ast> for Mentions {
         let mut leaves = Vec::new();
         flatten(&item.tree, &mut Vec::new(), &mut leaves);
         for (path, name) in leaves {
-            // What is only passed on is used by whoever takes it from here.
+            // A re-export is used by the module that takes it from here.
             if matches!(item.vis, Visibility::Inherited) {
                 self.used.push(path.clone());
             }

@@ -1,10 +1,10 @@
-//! Where the server is to listen, and why it cannot.
+//! The address to listen on, and the errors of listening on it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::lookup_host;
 
-/// Why there is no listener.
+/// The server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The name of the address has no address.

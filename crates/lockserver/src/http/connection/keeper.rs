@@ -1,4 +1,4 @@
-//! What looks after a connection beside HTTP: the stop of the server, the need of its slot, and its clock.
+//! The keeper of a connection, beside HTTP: the stop of the server, the need of its slot, and its clock.
 
 use super::Limits;
 use super::crowd::Standing;

@@ -1,4 +1,4 @@
-//! Nobody keeps a thread by sending without end: what reads until nothing more comes is told so now and then.
+//! A client that sends without end keeps no thread: after each turn its connection is told that nothing more has come.
 
 use std::io;
 use std::pin::Pin;
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_little_at_a_time_is_never_held_up() {
+    fn reads_that_end_within_a_turn_are_never_held_up() {
         let (mut here, mut there) = tokio::io::duplex(1000);
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
