@@ -2,9 +2,10 @@
 
 use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
 use crate::{
-    Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, Settings, Stage, Target, TicketId,
+    Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, QuotaOwner, Settings, Stage, Target,
+    TicketId,
 };
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Who asks. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,19 @@ impl Caller {
     #[must_use]
     pub fn anonymous(from: &str) -> Self {
         Self { owner: None, admin: false, from: Arc::from(from), locks: None }
+    }
+
+    /// The server itself, which does what its configuration says.
+    #[must_use]
+    pub fn server() -> &'static Self {
+        static SERVER: LazyLock<Caller> =
+            LazyLock::new(|| Caller { admin: true, ..Caller::anonymous("configuration") });
+        &SERVER
+    }
+
+    /// Whose share its tickets count against.
+    pub(crate) fn quota_owner(&self) -> QuotaOwner {
+        QuotaOwner::of(self.owner.as_ref(), &self.from)
     }
 
     /// Whether it may use this lock.
@@ -51,8 +65,6 @@ pub struct NewTicket {
     pub lock: LockName,
     /// A fresh random id; used if a ticket is made.
     pub id: TicketId,
-    /// Who asks.
-    pub caller: Caller,
     /// How many.
     pub permits: Permits,
     /// Higher goes first; -100 to 100.
@@ -73,6 +85,27 @@ pub struct NewTicket {
     pub if_busy: IfBusy,
     /// The answer to this very request tells of the grant: it is claimed at once (rule 5).
     pub claim: bool,
+}
+
+impl NewTicket {
+    /// A request for one permit with the lock's own lease: it is refused if there is none free, and claimed at once.
+    #[must_use]
+    pub fn new(lock: LockName, id: TicketId) -> Self {
+        Self {
+            lock,
+            id,
+            permits: Permits::Count(1),
+            priority: 0,
+            info: Arc::from(""),
+            lease: Lease::OfLock,
+            queue_lease: QueueLease::Minute,
+            max_hold: None,
+            request_id: None,
+            holder: None,
+            if_busy: IfBusy::Refuse,
+            claim: true,
+        }
+    }
 }
 
 /// Which ticket to release.
@@ -151,8 +184,6 @@ pub enum Command {
         lock: Option<LockName>,
         /// The ticket.
         id: TicketId,
-        /// Who asks.
-        caller: Caller,
         /// It is a heartbeat even if it neither waits nor claims (`get_lock`).
         renew: bool,
         /// Wait on the server while it is queued.
@@ -163,15 +194,11 @@ pub enum Command {
     WaitOn {
         /// The ticket.
         id: TicketId,
-        /// Who asked.
-        caller: Caller,
     },
     /// A heartbeat.
     Renew {
         /// The ticket.
         id: TicketId,
-        /// Who asks.
-        caller: Caller,
         /// A new lease from now on.
         ttl: Option<Ms>,
     },
@@ -186,8 +213,6 @@ pub enum Command {
     Release {
         /// Which.
         target: ReleaseTarget,
-        /// Who asks.
-        caller: Caller,
         /// Withdraws a queued ticket as well (0.36's `release_lock` does not).
         queued: bool,
     },
@@ -237,8 +262,6 @@ pub enum Command {
         lock: LockName,
         /// The ticket's number.
         number: u64,
-        /// Who asks.
-        caller: Caller,
         /// Why, for its client and the log.
         reason: Arc<str>,
         /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
@@ -282,8 +305,6 @@ pub enum Command {
     /// The live tickets of the caller's key, or made without one from its address, in the order of their numbers. One page,
     /// as of locks; it may be empty and yet have a next one.
     ListMine {
-        /// Who asks.
-        caller: Caller,
         /// Those with higher numbers; 0 for all.
         after: u64,
         /// Bound of the listing.
@@ -308,6 +329,13 @@ impl Command {
             Self::WaitOn { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether it tells of a client instead of coming from one. Such a command must not be lost: the next term hears it, if
+    /// this one does not.
+    #[must_use]
+    pub fn is_report(&self) -> bool {
+        matches!(self, Self::EndWait { .. } | Self::Undelivered { .. })
     }
 
     /// Whether it only looks, at much or little: it changes nothing, and can be done after everything else.

@@ -1,7 +1,7 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
-use crate::table::{Lock, QuotaOwner, Table};
-use crate::{Permits, SlotRanges, State, TicketId, limits, ranges};
+use crate::table::{Lock, Table};
+use crate::{Permits, QuotaOwner, SlotRanges, State, TicketId, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {

@@ -37,6 +37,7 @@ pub use record::{
     WithheldName, Withholding,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
+pub(crate) use shares::QuotaOwner;
 pub use shares::Shares;
 pub use table::{LoadError, StepContext, Table};
 pub use uptime::{CLOCK_LAG_MAX_MS, Starts, Uptime};

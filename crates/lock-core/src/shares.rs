@@ -1,7 +1,22 @@
-//! A bounded memory that several owners share: at its bound the owner who has most in it gives up its own oldest.
+//! Whose share something counts against; and a bounded memory that several owners share: at its bound the owner who has most in it gives up its own oldest.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The key or network whose tickets, instances and remembered records count against one bound.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum QuotaOwner {
+    Key(Arc<str>),
+    /// The network of an address, as [`crate::network_name`] has it.
+    Address(Arc<str>),
+}
+
+impl QuotaOwner {
+    pub(crate) fn of(owner: Option<&Arc<str>>, from: &Arc<str>) -> Self {
+        owner.map_or_else(|| Self::Address(crate::network_name(from)), |owner| Self::Key(owner.clone()))
+    }
+}
 
 /// What is remembered, by owner and in the order of its age: the smallest `T` is the oldest. It knows no bound itself. Every
 /// operation costs the logarithm of what is in it.

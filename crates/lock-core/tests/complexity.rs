@@ -2,9 +2,8 @@
 //! a queue that is 10,000 times as long may make each turn 20 times as dear, where a linear search would make it 10,000.
 
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits,
-    Precondition, QueueLease, ReleaseTarget, Settings, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter,
-    limits,
+    Caller, Command, ConfigureMode, Definition, Force, IfBusy, LockName, NewTicket, Outcome, Precondition,
+    ReleaseTarget, Settings, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter, limits,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ impl Shop {
             precondition: Precondition::None,
             force: Force { force: false, expect_tickets: None },
         };
-        shop.table.apply(shop.at(), &put).expect("a lock");
+        shop.table.apply(shop.at(), Caller::server(), &put).expect("a lock");
         (0..=queued).for_each(|_| shop.ask());
         shop.table.take_changes();
         shop.table.take_events();
@@ -49,22 +48,15 @@ impl Shop {
     fn ask(&mut self) {
         self.ids += 1;
         let new = NewTicket {
-            lock: LockName::new("san").expect("a name"),
-            id: TicketId(self.ids.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
-            caller: self.caller(self.ids as usize),
-            permits: Permits::Count(1),
-            priority: 0,
-            info: Arc::from(""),
-            lease: Lease::OfLock,
-            queue_lease: QueueLease::Minute,
-            max_hold: None,
-            request_id: None,
-            holder: None,
             if_busy: IfBusy::Queue,
-            claim: true,
+            ..NewTicket::new(
+                LockName::new("san").expect("a name"),
+                TicketId(self.ids.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+            )
         };
         self.turns.push_back(new.id);
-        self.table.apply(self.at(), &Command::Acquire(new)).expect("there is room");
+        let caller = self.caller(self.ids as usize);
+        self.table.apply(self.at(), &caller, &Command::Acquire(new)).expect("there is room");
     }
 
     /// The holder goes, the next one is granted and claims, somebody in the middle sends a heartbeat, and a new one comes.
@@ -74,13 +66,11 @@ impl Shop {
         self.table.expire(self.at());
         let caller = self.caller(0);
         let first = self.turns.pop_front().expect("a holder");
-        let release =
-            Command::Release { target: ReleaseTarget::Id(None, first), caller: caller.clone(), queued: false };
-        self.table.apply(self.at(), &release).expect("it held");
+        let release = Command::Release { target: ReleaseTarget::Id(None, first), queued: false };
+        self.table.apply(self.at(), &caller, &release).expect("it held");
         for (place, held) in [(0, true), (self.turns.len() / 2, false)] {
-            let get =
-                Command::Get { lock: None, id: self.turns[place], caller: caller.clone(), renew: true, wait: false };
-            match self.table.apply(self.at(), &get) {
+            let get = Command::Get { lock: None, id: self.turns[place], renew: true, wait: false };
+            match self.table.apply(self.at(), &caller, &get) {
                 Ok(Outcome::Ticket(view)) => assert_eq!(view.is_held(), held),
                 other => panic!("{other:?}"),
             }
@@ -114,7 +104,7 @@ impl Shop {
     fn time_of(&mut self, looks: &Command) -> Duration {
         let begin = Instant::now();
         for _ in 0..1000 {
-            self.table.apply(self.at(), looks).expect("a look is always allowed");
+            self.table.apply(self.at(), &Caller::anonymous("nobody"), looks).expect("a look is always allowed");
         }
         begin.elapsed()
     }
@@ -130,11 +120,12 @@ fn a_look_costs_what_it_shows_whatever_else_there_is() {
         paused: false,
     };
     let mode = ConfigureMode::CreateMissing;
-    many.table.apply(many.at(), &Command::Configure { definitions: (0..50_000).map(lock).collect(), mode }).unwrap();
+    let configure = Command::Configure { definitions: (0..50_000).map(lock).collect(), mode };
+    many.table.apply(many.at(), Caller::server(), &configure).unwrap();
     let name = LockName::new("san").expect("a name");
     let among: Arc<[Target]> = Arc::from([Target::Lock(name.clone())]);
     for look in [
-        Command::ListMine { caller: Caller::anonymous("nobody"), after: 0, tickets: 1000 },
+        Command::ListMine { after: 0, tickets: 1000 },
         Command::ListLocks { after: None, limit: 1000, tickets: 0, among: Some(among) },
         Command::ViewLock { name, tickets: 0, after: TicketsAfter::default() },
     ] {

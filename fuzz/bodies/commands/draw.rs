@@ -111,7 +111,6 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
     NewTicket {
         lock: lock(choices),
         id,
-        caller: caller(choices),
         permits: match choices.below(16) {
             0 => Permits::All,
             1 => Permits::Count(0),
@@ -180,19 +179,18 @@ fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
 }
 
 fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
+    let mut caller = caller(choices);
     let command = match choices.below(64) {
         0..=23 => Command::Acquire(new_ticket(choices, world)),
-        24 => Command::WaitOn { id: ticket(choices, world), caller: caller(choices) },
+        24 => Command::WaitOn { id: ticket(choices, world) },
         25..=32 => Command::Get {
             id: ticket(choices, world),
             lock: (choices.below(8) == 0).then(|| lock(choices)),
-            caller: caller(choices),
             renew: choices.below(2) == 0,
             wait: choices.below(2) == 0,
         },
         33..=36 => Command::Renew {
             id: ticket(choices, world),
-            caller: caller(choices),
             ttl: choices.of(&[None, None, Some(20_000), Some(999), Some(1_000_000)]),
         },
         37..=40 if !world.waits.is_empty() => {
@@ -201,11 +199,7 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             Command::EndWait { id, lost }
         }
         41..=42 if !world.waits.is_empty() => return Act::HangUp(choices.of(&world.waits)),
-        43..=48 => Command::Release {
-            target: release_target(choices, world),
-            caller: caller(choices),
-            queued: choices.below(4) > 0,
-        },
+        43..=48 => Command::Release { target: release_target(choices, world), queued: choices.below(4) > 0 },
         49..=50 if !world.answers.is_empty() => {
             let back = choices.below(world.answers.len().min(8));
             return Act::Undelivered(world.answers.len() - 1 - back);
@@ -225,10 +219,10 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
         56 => Command::DeleteLock { name: lock(choices), precondition: precondition(choices), force: force(choices) },
         57..=58 => {
             let (lock, number, _) = told(choices, world);
+            caller.admin = choices.below(4) > 0;
             Command::Revoke {
                 lock,
                 number,
-                caller: Caller { admin: choices.below(4) > 0, ..caller(choices) },
                 reason: Arc::from("enough"),
                 only: (choices.below(3) == 0).then(|| [Stage::Queued, Stage::Granted, Stage::Held][choices.below(3)]),
             }
@@ -245,10 +239,10 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             let (lock, _, token) = told(choices, world);
             Command::Verify { lock, token }
         }
-        63 => Command::ListMine { caller: caller(choices), after: 0, tickets: 10 },
+        63 => Command::ListMine { after: 0, tickets: 10 },
         _ => Command::ViewLock { name: lock(choices), tickets: 10, after: TicketsAfter::default() },
     };
-    Act::Command(Box::new(command))
+    Act::Command(caller, Box::new(command))
 }
 
 /// The step that these bytes describe.

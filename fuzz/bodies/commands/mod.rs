@@ -34,7 +34,7 @@ pub(crate) struct World {
 /// One thing in a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
-    Command(Box<Command>),
+    Command(Caller, Box<Command>),
     /// An answer, by its index, could not be written.
     Undelivered(usize),
     HangUp(TicketId),
@@ -122,7 +122,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
     let (mut now, everybody) = (0, |_| true);
     for command in beginning() {
         let at = StepContext { now, wall: now, is_connected: &everybody };
-        table.apply(at, &command).expect("a first lock");
+        table.apply(at, Caller::server(), &command).expect("a first lock");
     }
     for bytes in data.chunks(STEP_BYTES).take(2000) {
         let step = step(bytes, &mut world);
@@ -139,14 +139,14 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
         if step.gap {
             table.after_gap();
         }
-        let commands: Vec<Command> = step
+        let commands: Vec<(Caller, Command)> = step
             .acts
             .into_iter()
             .filter_map(|act| match act {
-                Act::Command(command) => Some(*command),
+                Act::Command(caller, command) => Some((caller, *command)),
                 Act::Undelivered(at) => {
                     let Answer { id, activity_seq, made } = world.answers[at].clone();
-                    Some(Command::Undelivered { id, activity_seq, made })
+                    Some((Caller::server().clone(), Command::Undelivered { id, activity_seq, made }))
                 }
                 Act::HangUp(id) => {
                     world.absent.push(id);
@@ -154,12 +154,12 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
                 }
             })
             .collect();
-        commands.iter().for_each(|command| table.heartbeat(command));
+        commands.iter().for_each(|(caller, command)| table.heartbeat(caller, command));
         let absent: BTreeSet<TicketId> = world.absent.iter().copied().collect();
         let at = StepContext { now, wall: now, is_connected: &|id| !absent.contains(&id) };
         table.expire(at);
-        for command in &commands {
-            let outcome = table.apply(at, command);
+        for (caller, command) in &commands {
+            let outcome = table.apply(at, caller, command);
             note(&mut world, command, &outcome);
         }
         table.take_changes();

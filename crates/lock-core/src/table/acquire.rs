@@ -1,7 +1,7 @@
 //! Making a ticket (rule 6).
 
-use super::{Lock, QuotaOwner, StepContext, Table, Ticket};
-use crate::command::{IfBusy, NewTicket, Outcome, Rejection};
+use super::{Lock, StepContext, Table, Ticket};
+use crate::command::{Caller, IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
@@ -16,35 +16,40 @@ use crate::{
 use std::sync::Arc;
 
 impl Table {
-    pub(super) fn acquire(&mut self, at: StepContext<'_>, new: &NewTicket) -> Result<Outcome, Rejection> {
+    pub(super) fn acquire(
+        &mut self,
+        at: StepContext<'_>,
+        caller: &Caller,
+        new: &NewTicket,
+    ) -> Result<Outcome, Rejection> {
         let wait = new.if_busy == IfBusy::Wait;
-        if let Some(id) = self.repeated(new)? {
+        if let Some(id) = self.repeated(caller, new)? {
             self.mark_acknowledged(id);
             self.record_activity_of_caller(at, id);
             return self.told(at, id, new.claim, wait);
         }
-        let template = self.admit(new)?;
+        let template = self.admit(caller, new)?;
         if let Some(prefix) = template {
             self.make_instance(at, &new.lock, &prefix);
         }
-        self.make_ticket(at, new);
+        self.make_ticket(at, caller, new);
         self.charge_instance(&new.lock);
         self.grant(at, &new.lock);
         self.told(at, new.id, new.claim, wait)
     }
 
     /// The live ticket that this asks for once more.
-    pub(super) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+    pub(super) fn repeated(&self, caller: &Caller, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
         check_bounds(new)?;
-        match self.same_request(new)? {
+        match self.same_request(caller, new)? {
             Some(id) => Ok(Some(id)),
-            None => self.same_holder(new),
+            None => self.same_holder(caller, new),
         }
     }
 
     /// A repetition of a request that made a ticket.
-    fn same_request(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
-        let Some(scope) = new.scope() else { return Ok(None) };
+    fn same_request(&self, caller: &Caller, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+        let Some(scope) = new.scope(caller) else { return Ok(None) };
         if self.withdrawn.contains_key(&scope) {
             return Err(Rejection::Withdrawn);
         }
@@ -58,17 +63,17 @@ impl Table {
         if self.is_ended(id) { Err(Rejection::Gone(Box::new(self.view_ticket(id)))) } else { Ok(Some(id)) }
     }
 
-    fn same_holder(&self, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
+    fn same_holder(&self, caller: &Caller, new: &NewTicket) -> Result<Option<TicketId>, Rejection> {
         let Some(holder) = &new.holder else { return Ok(None) };
         match self.holders.get(&(new.lock.clone(), holder.clone())) {
-            Some(&id) if self.ticket(id).owner == new.caller.owner => Ok(Some(id)),
+            Some(&id) if self.ticket(id).owner == caller.owner => Ok(Some(id)),
             Some(_) => Err(Rejection::HolderTaken),
             None => Ok(None),
         }
     }
 
     /// Whether a new ticket may be made; with the template if its lock must be made first.
-    fn admit(&self, new: &NewTicket) -> Result<Option<Prefix>, Rejection> {
+    fn admit(&self, caller: &Caller, new: &NewTicket) -> Result<Option<Prefix>, Rejection> {
         let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
         let template = match self.locks.get(&new.lock) {
             Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
@@ -101,7 +106,7 @@ impl Table {
         if self.numbers.len() >= TICKETS_MAX {
             return full("tickets of the server", TICKETS_MAX);
         }
-        let quota_owner = quota_owner_of(new);
+        let quota_owner = caller.quota_owner();
         if template.is_some() && self.instances.get(&quota_owner).is_some_and(|count| *count >= OWNER_INSTANCES_MAX) {
             return full("instances of templates of a key or address", OWNER_INSTANCES_MAX);
         }
@@ -144,7 +149,7 @@ impl Table {
         self.reap_if_idle(at, name);
     }
 
-    fn make_ticket(&mut self, at: StepContext<'_>, new: &NewTicket) {
+    fn make_ticket(&mut self, at: StepContext<'_>, caller: &Caller, new: &NewTicket) {
         assert!(!self.tickets.contains_key(&new.id), "ticket ids are random and given once");
         self.meta.last_seq += 1;
         self.meta.last_number += 1;
@@ -152,8 +157,8 @@ impl Table {
             id: new.id,
             number: self.meta.last_number,
             lock: new.lock.clone(),
-            owner: new.caller.owner.clone(),
-            from: new.caller.from.clone(),
+            owner: caller.owner.clone(),
+            from: caller.from.clone(),
             info: new.info.clone(),
             permits: new.permits,
             priority: new.priority,
@@ -205,9 +210,9 @@ impl Table {
 }
 
 impl NewTicket {
-    fn scope(&self) -> Option<RequestScope> {
+    fn scope(&self, caller: &Caller) -> Option<RequestScope> {
         let id = self.request_id.clone()?;
-        Some(RequestScope { lock: self.lock.clone(), owner: self.caller.owner.clone(), id })
+        Some(RequestScope { lock: self.lock.clone(), owner: caller.owner.clone(), id })
     }
 
     fn request_key(&self) -> Option<RequestKey> {
@@ -225,10 +230,6 @@ impl NewTicket {
             && same_info
             && ticket.holder == self.holder
     }
-}
-
-fn quota_owner_of(new: &NewTicket) -> QuotaOwner {
-    QuotaOwner::of(new.caller.owner.as_ref(), &new.caller.from)
 }
 
 /// The pause of a lock that has size 0 in the file.

@@ -1,7 +1,7 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::{QuotaOwner, StepContext, Table, Ticket, Timer, Withdrawal};
+use super::{StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
@@ -49,10 +49,10 @@ impl Table {
     }
 
     /// The live ticket that this command is a heartbeat of (rule 5).
-    pub(super) fn heartbeat_of(&self, command: &Command) -> Option<TicketId> {
+    pub(super) fn heartbeat_of(&self, caller: &Caller, command: &Command) -> Option<TicketId> {
         let alive = |ticket: &Ticket| ticket.is_live().then_some(ticket.id);
         match command {
-            Command::Get { lock, id, caller, renew, wait } => {
+            Command::Get { lock, id, renew, wait } => {
                 let ticket = self.usable(lock.as_ref(), *id, caller).ok()?;
                 let counts = match ticket.state {
                     State::Queued { .. } => *renew || *wait,
@@ -64,12 +64,12 @@ impl Table {
                 };
                 counts.then_some(*id)
             }
-            Command::WaitOn { id, caller } => alive(self.usable(None, *id, caller).ok()?),
-            Command::Renew { id, caller, ttl } => {
+            Command::WaitOn { id } => alive(self.usable(None, *id, caller).ok()?),
+            Command::Renew { id, ttl } => {
                 ttl.map_or(Ok(()), check_ttl).ok()?;
                 alive(self.usable(None, *id, caller).ok()?)
             }
-            Command::Acquire(new) => self.repeated(new).ok()?,
+            Command::Acquire(new) => self.repeated(caller, new).ok()?,
             _ => None,
         }
     }
@@ -268,7 +268,7 @@ impl Table {
         if self.withdrawn.contains_key(&scope) {
             return Ok(Outcome::NothingHeld);
         }
-        let by = QuotaOwner::of(caller.owner.as_ref(), &caller.from);
+        let by = caller.quota_owner();
         if self.withdrawn_by.of(&by) >= OWNER_WITHDRAWN_MAX {
             let what = "cancelled request ids of a key or address";
             return Err(Rejection::LimitReached { what, max: OWNER_WITHDRAWN_MAX as u64 });

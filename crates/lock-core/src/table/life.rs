@@ -1,7 +1,7 @@
 //! The steps of a ticket's life: heartbeats, leases, claiming, lapsing, ending (rules 4, 5, 8, 9).
 
 use super::{StepContext, Table, Timer};
-use crate::command::Command;
+use crate::command::{Caller, Command};
 use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
 use crate::queue::Place;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 impl Table {
     /// Rule 9: a heartbeat that came with this step's batch is counted before anything expires. Call it with every
     /// command of the batch. What else the command does follows when it is applied.
-    pub fn heartbeat(&mut self, command: &Command) {
-        if let Some(id) = self.heartbeat_of(command) {
+    pub fn heartbeat(&mut self, caller: &Caller, command: &Command) {
+        if let Some(id) = self.heartbeat_of(caller, command) {
             self.ticket_mut(id).restored = false;
             self.restart_lease(id);
         }

@@ -1,6 +1,6 @@
 //! Views. They claim nothing, renew nothing and make nothing (rules 5 and 12).
 
-use super::{Lock, QuotaOwner, Table};
+use super::{Lock, Table};
 use crate::command::{Caller, Outcome, Rejection};
 use crate::limits::{LISTED_BYTES_MAX, LISTED_TICKETS_MAX, LISTED_VISITS_MAX, LISTED_WITHHOLDINGS_MAX};
 use crate::queue::Place;
@@ -208,7 +208,7 @@ impl Table {
     pub(super) fn list_mine(&self, caller: &Caller, after: u64, tickets: usize) -> Outcome {
         let mut page = TicketsPage::default();
         let (mut room, mut last) = (LISTED_BYTES_MAX, after);
-        let numbers = self.live_by_owner.get(&QuotaOwner::of(caller.owner.as_ref(), &caller.from));
+        let numbers = self.live_by_owner.get(&caller.quota_owner());
         for &number in numbers.into_iter().flat_map(|all| all.range((Bound::Excluded(after), Bound::Unbounded))) {
             let id = self.numbers[&number];
             // Who shares a network is counted together, and sees no more of the others than anybody.

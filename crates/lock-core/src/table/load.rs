@@ -1,9 +1,9 @@
 //! From a store's snapshot to a table, and back (rules 8, 9, 10).
 
-use super::{Lock, QuotaOwner, Table, Template, Ticket, Timer, Withdrawal};
+use super::{Lock, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
 use crate::view::Moment;
-use crate::{Key, Meta, Permits, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
+use crate::{Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -12,14 +12,14 @@ mod list;
 mod load;
 mod measure;
 
-use crate::command::{Command, Outcome, Rejection};
+use crate::command::{Caller, Command, Outcome, Rejection};
 use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue};
 use crate::slots::Slots;
 use crate::view::{Moment, Statistics};
 use crate::{
-    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, RequestScope, Shares, State, TemplateRecord, TicketId,
-    TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
+    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State, TemplateRecord,
+    TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,20 +165,6 @@ pub(crate) struct Withdrawal {
     pub(crate) by: QuotaOwner,
 }
 
-/// The key or network whose tickets, instances and remembered records count against one bound.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum QuotaOwner {
-    Key(Arc<str>),
-    /// The network of an address, as [`crate::network_name`] has it.
-    Address(Arc<str>),
-}
-
-impl QuotaOwner {
-    pub(crate) fn of(owner: Option<&Arc<str>>, from: &Arc<str>) -> Self {
-        owner.map_or_else(|| Self::Address(crate::network_name(from)), |owner| Self::Key(owner.clone()))
-    }
-}
-
 /// A lock and what of it is derived.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -286,19 +272,19 @@ impl Table {
         self.floor = self.now() + limits::LEASE_AFTER_GAP_MS;
     }
 
-    /// Applies one command. On a rejection nothing has changed.
+    /// Applies one command of this caller. On a rejection nothing has changed.
     ///
     /// # Errors
     /// Why it was refused.
-    pub fn apply(&mut self, at: StepContext<'_>, command: &Command) -> Result<Outcome, Rejection> {
+    pub fn apply(&mut self, at: StepContext<'_>, caller: &Caller, command: &Command) -> Result<Outcome, Rejection> {
         debug_assert_eq!(at.now, self.now(), "a step has one time");
         match command {
-            Command::Acquire(new) => self.acquire(at, new),
-            Command::Get { lock, id, caller, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
-            Command::WaitOn { id, caller } => self.wait_on(at, *id, caller),
-            Command::Renew { id, caller, ttl } => self.renew(at, *id, caller, *ttl),
+            Command::Acquire(new) => self.acquire(at, caller, new),
+            Command::Get { lock, id, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
+            Command::WaitOn { id } => self.wait_on(at, *id, caller),
+            Command::Renew { id, ttl } => self.renew(at, *id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
-            Command::Release { target, caller, queued } => self.release(at, target, caller, *queued),
+            Command::Release { target, queued } => self.release(at, target, caller, *queued),
             Command::Undelivered { id, activity_seq, made } => Ok(self.undelivered(at, *id, *activity_seq, *made)),
             Command::PutLock { name, settings, precondition, force } => {
                 self.put_lock(at, name, settings, *precondition, *force)
@@ -307,16 +293,14 @@ impl Table {
                 self.patch_lock(at, name, patch, *precondition, *force)
             }
             Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
-            Command::Revoke { lock, number, caller, reason, only } => {
-                self.revoke(at, lock, *number, caller, reason, *only)
-            }
+            Command::Revoke { lock, number, reason, only } => self.revoke(at, lock, *number, caller, reason, *only),
             Command::Restore { lock, number } => self.restore(at, lock, *number),
             Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
             Command::ListLocks { after, limit, tickets, among } => {
                 Ok(self.list_locks(after.as_ref(), *limit, *tickets, among.as_deref()))
             }
             Command::ViewLock { name, tickets, after } => self.view_lock(name, *tickets, *after),
-            Command::ListMine { caller, after, tickets } => Ok(self.list_mine(caller, *after, *tickets)),
+            Command::ListMine { after, tickets } => Ok(self.list_mine(caller, *after, *tickets)),
             Command::Verify { lock, token } => self.verify(lock, *token),
         }
     }

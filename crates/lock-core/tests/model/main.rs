@@ -9,7 +9,7 @@ mod mirror;
 mod naive;
 
 use commands::{Act, Load, World};
-use lock_core::{Command, Outcome, Rejection, Snapshot, State, StepContext, Table, TicketId, TicketView};
+use lock_core::{Caller, Command, Outcome, Rejection, Snapshot, State, StepContext, Table, TicketId, TicketView};
 use mirror::Mirror;
 use naive::{Naive, Words};
 use proptest::prelude::*;
@@ -87,7 +87,7 @@ impl Run {
             trace: Vec::new(),
         };
         for command in commands::beginning() {
-            run.command(&command).expect("locks are made");
+            run.command(Caller::server(), &command).expect("locks are made");
         }
         run.compare().expect("they are the same");
         run
@@ -126,9 +126,9 @@ impl Run {
         }
         self.model.absent = self.world.absent.clone();
         for act in &step.acts {
-            if let Act::Command(command) = act {
-                self.table.heartbeat(command);
-                if let Some(id) = self.model.signs(command) {
+            if let Act::Command(caller, command) = act {
+                self.table.heartbeat(caller, command);
+                if let Some(id) = self.model.signs(caller, command) {
                     self.model.ticket(id).restored = false;
                     self.model.restart_lease(id);
                 }
@@ -140,7 +140,7 @@ impl Run {
         self.model.expire();
         for act in &step.acts {
             match act {
-                Act::Command(command) => self.command(command)?,
+                Act::Command(caller, command) => self.command(caller, command)?,
                 Act::Undelivered(index) => self.undelivered(*index)?,
                 Act::HangUp(_) => {}
             }
@@ -149,14 +149,14 @@ impl Run {
         self.compare()
     }
 
-    fn command(&mut self, command: &Command) -> Result<(), String> {
+    fn command(&mut self, caller: &Caller, command: &Command) -> Result<(), String> {
         let absent = self.world.absent.clone();
         let is_connected = |id| !absent.contains(&id);
-        let outcome = self.table.apply(at(&self.model, &is_connected), command);
-        let expected = self.model.apply(command);
+        let outcome = self.table.apply(at(&self.model, &is_connected), caller, command);
+        let expected = self.model.apply(caller, command);
         let got = words(&outcome);
         if got != expected {
-            return Err(format!("{command:?}\nshould say: {expected}\nand says:   {got}"));
+            return Err(format!("{command:?} by {caller:?}\nshould say: {expected}\nand says:   {got}"));
         }
         let answers = self.world.answers.len();
         commands::note(&mut self.world, command, &outcome);
@@ -173,7 +173,7 @@ impl Run {
         let absent = self.world.absent.clone();
         let is_connected = |id| !absent.contains(&id);
         let command = Command::Undelivered { id, activity_seq, made };
-        let got = words(&self.table.apply(at(&self.model, &is_connected), &command));
+        let got = words(&self.table.apply(at(&self.model, &is_connected), Caller::server(), &command));
         let expected = self.model.undelivered(id, self.lives[index], made);
         if got == expected { Ok(()) } else { Err(format!("undelivered: {got}, not {expected}")) }
     }
@@ -211,7 +211,7 @@ impl Run {
         }
         let everybody = |_| true;
         let list = Command::ListLocks { after: None, limit: 1000, tickets: 1000, among: None };
-        let Ok(Outcome::Locks(locks)) = self.table.apply(at(&self.model, &everybody), &list) else {
+        let Ok(Outcome::Locks(locks)) = self.table.apply(at(&self.model, &everybody), Caller::server(), &list) else {
             return Err("no list".into());
         };
         for lock in &locks.locks {

@@ -4,7 +4,7 @@ use crate::mirror::Mirror;
 use crate::scenario::play;
 use lock_core::{
     Caller, Change, Command, EndedAs, Force, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
-    QueueLease, Rejection, ReleaseTarget, Settings, Snapshot, State, StepContext, Table, TicketId, limits,
+    Rejection, ReleaseTarget, Settings, Snapshot, State, StepContext, Table, TicketId, limits,
 };
 use std::sync::Arc;
 
@@ -23,6 +23,11 @@ fn name(text: &str) -> LockName {
     LockName::new(text).unwrap()
 }
 
+/// May do everything with everybody's tickets.
+fn operator() -> Caller {
+    Caller { admin: true, ..Caller::anonymous("host") }
+}
+
 impl Crowd {
     fn new() -> Self {
         Self { table: Table::load(Snapshot::default(), 0).unwrap(), now: 0, ids: 0 }
@@ -38,7 +43,7 @@ impl Crowd {
         };
         let definitions = patterns.iter().map(template).collect();
         let command = Command::Configure { definitions, mode: lock_core::ConfigureMode::Apply };
-        crowd.table.apply(at(0), &command).unwrap();
+        crowd.table.apply(at(0), &operator(), &command).unwrap();
         crowd
     }
 
@@ -49,7 +54,7 @@ impl Crowd {
             precondition: Precondition::None,
             force: Force { force: true, expect_tickets: None },
         };
-        self.table.apply(at(self.now), &command)
+        self.table.apply(at(self.now), &operator(), &command)
     }
 
     fn ask(&mut self, lock: &str, owner: usize, lease: Lease) -> Result<TicketId, Rejection> {
@@ -59,31 +64,13 @@ impl Crowd {
 
     fn ask_as(&mut self, lock: &str, caller: Caller, lease: Lease) -> Result<TicketId, Rejection> {
         self.ids += 1;
-        let new = NewTicket {
-            lock: name(lock),
-            id: TicketId(self.ids),
-            caller,
-            permits: Permits::Count(1),
-            priority: 0,
-            info: Arc::from(""),
-            lease,
-            queue_lease: QueueLease::Minute,
-            max_hold: None,
-            request_id: None,
-            holder: None,
-            if_busy: IfBusy::Queue,
-            claim: true,
-        };
-        self.table.apply(at(self.now), &Command::Acquire(new)).map(|_| TicketId(self.ids))
+        let new = NewTicket { lease, if_busy: IfBusy::Queue, ..NewTicket::new(name(lock), TicketId(self.ids)) };
+        self.table.apply(at(self.now), &caller, &Command::Acquire(new)).map(|_| TicketId(self.ids))
     }
 
     fn release(&mut self, id: TicketId) {
-        let command = Command::Release {
-            target: ReleaseTarget::Id(None, id),
-            caller: Caller { admin: true, ..Caller::anonymous("host") },
-            queued: true,
-        };
-        self.table.apply(at(self.now), &command).unwrap();
+        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true };
+        self.table.apply(at(self.now), &operator(), &command).unwrap();
     }
 
     /// One step at this time; gives the number of tickets that ended in it.
@@ -251,7 +238,7 @@ fn share_of_one_owner_in_the_withdrawn_request_ids() {
     let withdraw = |crowd: &mut Crowd, owner: usize, number: usize| {
         let caller = Caller { owner: Some(Arc::from(format!("key-{owner}"))), ..Caller::anonymous("host") };
         let target = ReleaseTarget::Request(name("san"), Arc::from(format!("request-of-{owner}-number-{number}")));
-        crowd.table.apply(at(crowd.now), &Command::Release { target, caller, queued: true })
+        crowd.table.apply(at(crowd.now), &caller, &Command::Release { target, queued: true })
     };
     let max = limits::OWNER_WITHDRAWN_MAX;
     for owner in 0..limits::WITHDRAWN_MAX / max {
@@ -285,22 +272,12 @@ fn words_of_ended_tickets_and_of_events_are_short() {
     crowd.table.take_events();
     let info: Arc<str> = Arc::from("ä".repeat(limits::INFO_BYTES_MAX / 2));
     let new = NewTicket {
-        lock: name("san"),
-        id: TicketId(7),
-        caller: Caller::anonymous("host"),
-        permits: Permits::Count(1),
-        priority: 0,
         info: info.clone(),
-        lease: Lease::OfLock,
-        queue_lease: QueueLease::Minute,
-        max_hold: None,
         request_id: Some(Arc::from("request-id-number-7")),
-        holder: None,
-        if_busy: IfBusy::Queue,
-        claim: true,
+        ..NewTicket::new(name("san"), TicketId(7))
     };
     let acquire = Command::Acquire(new.clone());
-    crowd.table.apply(at(0), &acquire).unwrap();
+    crowd.table.apply(at(0), &operator(), &acquire).unwrap();
     assert_eq!(crowd.table.snapshot().tickets[0].info, info, "whole while it lives");
     crowd.release(TicketId(7));
     let kept = crowd.table.snapshot().tickets[0].info.clone();
@@ -310,9 +287,9 @@ fn words_of_ended_tickets_and_of_events_are_short() {
         assert_eq!(info, kept);
     }
     // The same request once more is known by what is kept of it.
-    assert!(matches!(crowd.table.apply(at(0), &acquire), Err(Rejection::Gone(_))));
+    assert!(matches!(crowd.table.apply(at(0), &operator(), &acquire), Err(Rejection::Gone(_))));
     let other = Command::Acquire(NewTicket { info: Arc::from("else"), ..new });
-    assert_eq!(crowd.table.apply(at(0), &other), Err(Rejection::RequestIdReused));
+    assert_eq!(crowd.table.apply(at(0), &operator(), &other), Err(Rejection::RequestIdReused));
 }
 
 #[test]
@@ -322,28 +299,14 @@ fn unsafe_characters_are_in_no_text() {
         assert!(LockName::new(&format!("x{bad}x")).is_err() && lock_core::SlotName::new(&format!("x{bad}x")).is_err());
         crowd.put("san", Settings::new(1)).unwrap();
         let long = format!("{bad}{}", "x".repeat(20));
-        let good = NewTicket {
-            lock: name("san"),
-            id: TicketId(7),
-            caller: Caller::anonymous("host"),
-            permits: Permits::Count(1),
-            priority: 0,
-            info: Arc::from(""),
-            lease: Lease::OfLock,
-            queue_lease: QueueLease::Minute,
-            max_hold: None,
-            request_id: None,
-            holder: None,
-            if_busy: IfBusy::Queue,
-            claim: true,
-        };
+        let good = NewTicket::new(name("san"), TicketId(7));
         let text = || Some(Arc::from(long.as_str()));
         for new in [
             NewTicket { info: Arc::from(bad), ..good.clone() },
             NewTicket { holder: text(), ..good.clone() },
             NewTicket { request_id: text(), ..good.clone() },
         ] {
-            let refused = crowd.table.apply(at(0), &Command::Acquire(new));
+            let refused = crowd.table.apply(at(0), &operator(), &Command::Acquire(new));
             assert!(matches!(refused, Err(Rejection::Invalid(_))), "{bad:?}: {refused:?}");
         }
         assert_eq!(crowd.live(), 0);
@@ -401,12 +364,12 @@ fn bound_of_what_one_step_ends_by_the_clock() {
     lock_core::invariants::check(&crowd.table).unwrap();
     // The late one sends a heartbeat now and stays.
     let late = crowd.table.snapshot().tickets.iter().find(|t| t.is_live() && t.id != holder).unwrap().id;
-    let renew = Command::Renew { id: late, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
+    let renew = Command::Renew { id: late, ttl: None };
     crowd.now = 60_001;
     crowd.table.begin_step(60_001);
-    crowd.table.heartbeat(&renew);
+    crowd.table.heartbeat(&operator(), &renew);
     crowd.table.expire(at(60_001));
-    crowd.table.apply(at(60_001), &renew).unwrap();
+    crowd.table.apply(at(60_001), &operator(), &renew).unwrap();
     assert_eq!(crowd.ended(), 10_000);
     assert_eq!(crowd.step(60_001), 4_999);
     assert_eq!(crowd.live(), 2);
@@ -426,11 +389,11 @@ fn bound_of_what_one_step_of_a_deletion_ends() {
         force: Force { force: true, expect_tickets: Some(15_000) },
     };
     crowd.step(10);
-    assert_eq!(crowd.table.apply(at(10), &delete), Ok(Outcome::Incomplete));
+    assert_eq!(crowd.table.apply(at(10), &operator(), &delete), Ok(Outcome::Incomplete));
     assert_eq!(crowd.ended(), 10_000);
     assert_eq!(crowd.ask("san", 9, Lease::Never), Err(Rejection::Retiring));
     crowd.step(20);
-    assert_eq!(crowd.table.apply(at(20), &delete), Ok(Outcome::Done));
+    assert_eq!(crowd.table.apply(at(20), &operator(), &delete), Ok(Outcome::Done));
     assert_eq!(crowd.ended(), 5_000);
     assert_eq!(crowd.put("san", Settings::new(1)), Err(Rejection::NameWithheld(29_990)));
     lock_core::invariants::check(&crowd.table).unwrap();
@@ -445,21 +408,13 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
     crowd.ask("san", 0, Lease::Never).unwrap();
     for number in 0..12_000_u128 {
         let new = NewTicket {
-            lock: name("san"),
-            id: TicketId(1_000_000 + number),
-            caller: Caller::anonymous(&format!("host-{}", number / 10_000)),
             permits: Permits::Count(2),
-            priority: 0,
-            info: Arc::from(""),
-            lease: Lease::OfLock,
-            queue_lease: QueueLease::Minute,
-            max_hold: None,
-            request_id: None,
-            holder: None,
             if_busy: IfBusy::Queue,
             claim: false,
+            ..NewTicket::new(name("san"), TicketId(1_000_000 + number))
         };
-        crowd.table.apply(at(0), &Command::Acquire(new)).unwrap();
+        let caller = Caller::anonymous(&format!("host-{}", number / 10_000));
+        crowd.table.apply(at(0), &caller, &Command::Acquire(new)).unwrap();
     }
     crowd.table.begin_step(1);
     crowd.now = 1;
@@ -481,9 +436,9 @@ fn bound_of_what_one_commit_notes_beside_what_it_is_for() {
     let ids: Vec<TicketId> = (0..2_500).map(|_| crowd.ask("san", 0, Lease::Never).unwrap()).collect();
     let mut store = Mirror::default();
     store.commit_step(&mut crowd.table).unwrap();
-    let renew = |id| Command::Renew { id, caller: Caller { admin: true, ..Caller::anonymous("host") }, ttl: None };
+    let renew = |id| Command::Renew { id, ttl: None };
     for id in &ids {
-        crowd.table.apply(at(0), &renew(*id)).unwrap();
+        crowd.table.apply(at(0), &operator(), &renew(*id)).unwrap();
     }
     assert!(crowd.table.take_changes().is_empty(), "heartbeats alone need no commit");
     // What is dirty for another reason is written with that.

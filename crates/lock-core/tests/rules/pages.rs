@@ -1,9 +1,8 @@
 //! Listings come in pages, each of which costs what it shows, and together they show everything once.
 
 use lock_core::{
-    Caller, Capacity, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, LockView, LocksPage, NewTicket,
-    Outcome, Permits, Prefix, QueueLease, Settings, SlotName, Snapshot, StepContext, Table, Target, TicketId,
-    TicketsAfter, limits,
+    Caller, Capacity, Command, ConfigureMode, Definition, IfBusy, LockName, LockView, LocksPage, NewTicket, Outcome,
+    Prefix, Settings, SlotName, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter, limits,
 };
 use std::sync::Arc;
 
@@ -12,8 +11,13 @@ fn name(text: &str) -> LockName {
 }
 
 fn apply(table: &mut Table, command: &Command) -> Outcome {
-    let outcome =
-        table.apply(StepContext { now: 0, wall: 1_000_000, is_connected: &|_| true }, command).expect("it is allowed");
+    apply_by(table, "host", command)
+}
+
+fn apply_by(table: &mut Table, from: &str, command: &Command) -> Outcome {
+    let outcome = table
+        .apply(StepContext { now: 0, wall: 1_000_000, is_connected: &|_| true }, &Caller::anonymous(from), command)
+        .expect("it is allowed");
     table.take_events();
     outcome
 }
@@ -31,21 +35,12 @@ fn table(definitions: Vec<(String, Capacity)>) -> Table {
 
 fn ask(table: &mut Table, lock: &str, id: u128, from: &str, priority: i8, info: &str) {
     let new = NewTicket {
-        lock: name(lock),
-        id: TicketId(id),
-        caller: Caller::anonymous(from),
-        permits: Permits::Count(1),
         priority,
         info: Arc::from(info),
-        lease: Lease::OfLock,
-        queue_lease: QueueLease::Minute,
-        max_hold: None,
-        request_id: None,
-        holder: None,
         if_busy: IfBusy::Queue,
-        claim: true,
+        ..NewTicket::new(name(lock), TicketId(id))
     };
-    apply(table, &Command::Acquire(new));
+    apply_by(table, from, &Command::Acquire(new));
 }
 
 fn page(table: &mut Table, after: Option<&LockName>, limit: usize, among: Option<&[&str]>) -> Arc<LocksPage> {
@@ -140,8 +135,8 @@ fn a_page_is_no_longer_than_it_may_be_whatever_is_in_it() {
     }
     let one = page(&mut table, None, 1000, None);
     assert!(one.locks[0].weight() <= limits::LISTED_BYTES_MAX + 500_000 && one.locks.len() < 3);
-    let mine = Command::ListMine { caller: Caller::anonymous("h3"), after: 0, tickets: 1000 };
-    let Outcome::Tickets(mine) = apply(&mut table, &mine) else { panic!("tickets were asked for") };
+    let mine = Command::ListMine { after: 0, tickets: 1000 };
+    let Outcome::Tickets(mine) = apply_by(&mut table, "h3", &mine) else { panic!("tickets were asked for") };
     assert!(mine.weight() <= limits::LISTED_BYTES_MAX && mine.next.is_none());
 }
 
@@ -154,8 +149,8 @@ fn pages_of_ones_own_tickets_show_each_once_and_nobody_elses() {
     for tickets in [1, 3, 25, 100] {
         let (mut seen, mut after) = (Vec::new(), 0);
         loop {
-            let command = Command::ListMine { caller: Caller::anonymous("me"), after, tickets };
-            let Outcome::Tickets(page) = apply(&mut table, &command) else { panic!("tickets were asked for") };
+            let command = Command::ListMine { after, tickets };
+            let Outcome::Tickets(page) = apply_by(&mut table, "me", &command) else { panic!("tickets were asked for") };
             assert!(page.tickets.len() <= tickets);
             seen.extend(page.tickets.iter().map(|view| view.ticket.id.0));
             match page.next {
@@ -174,10 +169,12 @@ fn who_shares_a_network_sees_its_own_tickets_and_visits_so_many() {
         ask(&mut table, "x", id, "2001:db8::1", 0, "");
     }
     ask(&mut table, "x", 9999, "2001:db8::2", 0, "");
-    let list = |after| Command::ListMine { caller: Caller::anonymous("2001:db8::2"), after, tickets: 10 };
-    let Outcome::Tickets(first) = apply(&mut table, &list(0)) else { panic!("tickets were asked for") };
+    let list = |after| Command::ListMine { after, tickets: 10 };
+    let Outcome::Tickets(first) = apply_by(&mut table, "2001:db8::2", &list(0)) else {
+        panic!("tickets were asked for")
+    };
     assert_eq!((first.tickets.len(), first.visited), (0, limits::LISTED_VISITS_MAX));
-    let Outcome::Tickets(rest) = apply(&mut table, &list(first.next.unwrap())) else {
+    let Outcome::Tickets(rest) = apply_by(&mut table, "2001:db8::2", &list(first.next.unwrap())) else {
         panic!("tickets were asked for")
     };
     assert_eq!((rest.tickets[0].ticket.id, rest.tickets.len(), rest.next), (TicketId(9999), 1, None));

@@ -48,8 +48,8 @@ struct Stage {
 
 /// What a script line asks for.
 enum Act {
-    /// A command, and the name of its client.
-    Tell(String, Box<Command>),
+    /// A command, its caller, and the name of that client.
+    Tell(String, Caller, Box<Command>),
     /// The client's connection is gone, and nobody has noticed yet.
     HangUp(String),
     /// The process stops after a commit and starts again from its store; a copy begins its counters at this Unix time in
@@ -116,8 +116,8 @@ impl Stage {
             self.table.after_gap();
         }
         for act in &acts {
-            if let Act::Tell(_, command) = act {
-                self.table.heartbeat(command);
+            if let Act::Tell(_, caller, command) = act {
+                self.table.heartbeat(caller, command);
             }
         }
         let absent = self.absent.clone();
@@ -127,9 +127,9 @@ impl Stage {
         let mut results = Vec::new();
         for act in acts {
             match act {
-                Act::Tell(name, command) => {
-                    let outcome = self.table.apply(at, &command);
-                    results.push(self.result(&name, &command, outcome));
+                Act::Tell(name, caller, command) => {
+                    let outcome = self.table.apply(at, &caller, &command);
+                    results.push(self.result(&name, &caller, &command, outcome));
                     happened.extend(self.happened(Some(&name)));
                 }
                 Act::HangUp(name) => {
@@ -174,7 +174,13 @@ impl Stage {
     }
 
     /// The result of a command in words; keeps what later lines need.
-    fn result(&mut self, name: &str, command: &Command, outcome: Result<Outcome, Rejection>) -> String {
+    fn result(
+        &mut self,
+        name: &str,
+        caller: &Caller,
+        command: &Command,
+        outcome: Result<Outcome, Rejection>,
+    ) -> String {
         let view = match &outcome {
             Ok(Outcome::Ticket(view) | Outcome::Waiting(view)) => Some(view.as_ref()),
             Err(Rejection::Gone(view)) => Some(view.as_ref()),
@@ -182,8 +188,8 @@ impl Stage {
         };
         if let Some(view) = view {
             let id = view.ticket.id;
-            if let Command::Acquire(new) = command {
-                let caller = new.caller.clone();
+            if let Command::Acquire(_) = command {
+                let caller = caller.clone();
                 let activity_seq = view.activity_seq;
                 self.actors.insert(name.to_owned(), Actor { caller, id, activity_seq });
                 self.names.entry(view.ticket.number).or_insert_with(|| name.to_owned());
@@ -284,7 +290,7 @@ impl Stage {
     fn listed(&mut self, lock: &LockName, id: TicketId) -> Option<lock_core::TicketView> {
         let at = StepContext { now: self.now, wall: WALL, is_connected: &|_| false };
         let command = Command::ViewLock { name: lock.clone(), tickets: 1000, after: TicketsAfter::default() };
-        match self.table.apply(at, &command) {
+        match self.table.apply(at, Caller::server(), &command) {
             Ok(Outcome::Lock(view)) => {
                 view.holders.iter().chain(&view.queue).find(|ticket| ticket.ticket.id == id).cloned()
             }

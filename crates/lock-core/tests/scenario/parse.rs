@@ -53,7 +53,8 @@ impl Stage {
     pub(super) fn parse(&mut self, text: &str) -> Act {
         let words: Vec<&str> = text.split_whitespace().collect();
         let rest = |from: usize| Options(words[from.min(words.len())..].to_vec());
-        let admin = |command| Act::Tell("admin".to_owned(), Box::new(command));
+        let by = |caller, command| Act::Tell("admin".to_owned(), caller, Box::new(command));
+        let admin = |command| by(Caller::server().clone(), command);
         match words[0] {
             "restart" => return Act::Restart(rest(1).number("copied")),
             "crash" => return Act::Crash,
@@ -71,13 +72,13 @@ impl Stage {
             }
             "revoke" => {
                 let caller = Caller { admin: !rest(2).has("user"), ..caller(&rest(2)) };
-                return admin(Command::Revoke {
+                let revoke = Command::Revoke {
                     lock: lock(words[1]),
                     number: self.number(words[2]),
-                    caller,
                     reason: rest(2).text("reason").unwrap_or_else(|| Arc::from("")),
                     only: rest(2).value("state").map(stage),
-                });
+                };
+                return by(caller, revoke);
             }
             "restore" => {
                 return admin(Command::Restore {
@@ -94,7 +95,7 @@ impl Stage {
             }
             "locks" => return admin(Command::ListLocks { after: None, limit: 100, tickets: 10, among: None }),
             "mine" => {
-                return admin(Command::ListMine { caller: caller(&rest(1)), after: 0, tickets: 1000 });
+                return by(caller(&rest(1)), Command::ListMine { after: 0, tickets: 1000 });
             }
             "verify" => {
                 return admin(Command::Verify { lock: lock(words[1]), token: words[2].parse().expect("a token") });
@@ -125,23 +126,17 @@ impl Stage {
             Some(actor) if options.value("key").is_none() && options.value("from").is_none() => actor.caller.clone(),
             _ => caller(options),
         };
-        let get = |renew, wait| Command::Get {
-            lock: options.value("lock").map(lock),
-            id,
-            caller: caller.clone(),
-            renew,
-            wait,
-        };
+        let get = |renew, wait| Command::Get { lock: options.value("lock").map(lock), id, renew, wait };
         let command = match verb {
             "asks" | "takes" => {
                 self.ids += 1;
                 let id = TicketId(self.ids);
-                Command::Acquire(ask(lock(first.expect("a lock")), id, caller, verb == "takes", options))
+                Command::Acquire(ask(lock(first.expect("a lock")), id, verb == "takes", options))
             }
             "gets" => get(true, options.has("wait")),
             "reads" => get(false, false),
             "waits" => get(false, true),
-            "renews" => Command::Renew { id, caller, ttl: options.time("ttl") },
+            "renews" => Command::Renew { id, ttl: options.time("ttl") },
             "hangs-up" => return Act::HangUp(name.to_owned()),
             "stops-waiting" => Command::EndWait { id, lost: options.has("lost") },
             "releases" => Command::Release {
@@ -150,7 +145,6 @@ impl Stage {
                     (_, Some(holder)) => ReleaseTarget::Holder(lock(first.expect("a lock")), holder),
                     _ => ReleaseTarget::Id(options.value("lock").map(lock), id),
                 },
-                caller,
                 queued: !options.has("only-held"),
             },
             "undelivered" => Command::Undelivered {
@@ -160,7 +154,7 @@ impl Stage {
             },
             other => panic!("{other} is no verb"),
         };
-        Act::Tell(name.to_owned(), Box::new(command))
+        Act::Tell(name.to_owned(), caller, Box::new(command))
     }
 }
 
@@ -173,11 +167,10 @@ fn caller(options: &Options<'_>) -> Caller {
     }
 }
 
-fn ask(lock: LockName, id: TicketId, caller: Caller, claim: bool, options: &Options<'_>) -> NewTicket {
+fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewTicket {
     NewTicket {
         lock,
         id,
-        caller,
         permits: match options.value("permits") {
             Some("all") => Permits::All,
             _ => Permits::Count(options.number("permits").unwrap_or(1)),

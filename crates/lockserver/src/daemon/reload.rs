@@ -6,7 +6,7 @@ use crate::engine::Handle;
 use crate::http::{AuthSettings, Configured, Live};
 use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
-use lock_core::{Command, ConfigureMode, Outcome};
+use lock_core::{Caller, Command, ConfigureMode, Outcome};
 use rustls::ServerConfig;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Reload {
         }
         let definitions = config.definitions.clone();
         let command = Command::Configure { definitions, mode: ConfigureMode::Apply };
-        let told = self.engine.submit(command).await.map_err(|failure| {
+        let told = self.engine.submit(Caller::server(), command).await.map_err(|failure| {
             tracing::error!("reload failed, send SIGHUP again later: {failure}");
             format!("the reload failed, try it again later: {failure}")
         })?;

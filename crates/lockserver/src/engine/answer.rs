@@ -52,6 +52,11 @@ impl EngineError {
         Self::Unavailable { reason: Arc::from(error.to_string()), may_have_taken_effect }
     }
 
+    /// There is no term, for this reason.
+    pub(crate) fn down(reason: &Arc<str>, may_have_taken_effect: bool) -> Self {
+        Self::Unavailable { reason: reason.clone(), may_have_taken_effect }
+    }
+
     /// The engine ended with the request in its hands.
     pub(crate) fn engine_ended() -> Self {
         Self::Unavailable {

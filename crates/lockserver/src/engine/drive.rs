@@ -1,12 +1,13 @@
 //! The engine's phases, and what it does in a step: recover, apply, commit, publish, answer.
 
-use super::answer::{EngineError, send_reply};
+use super::answer::EngineError;
 use super::clock::{Elapsed, ServiceClock, Tick};
 use super::handle::Handle;
 use super::observers::Observers;
 use super::receipt::Reports;
 use super::recovery::{CarryOver, Configuration, Fatal, Recovering, pause_everything, unavailable};
-use super::request_queue::{Request, RequestQueue, Work};
+use super::request::{Body, Request};
+use super::request_queue::RequestQueue;
 use super::sealed::InFlight;
 use super::standing::Standings;
 use super::step::Applying;
@@ -186,7 +187,9 @@ impl Engine {
         let given_up = self.in_flight.give_up(error, &mut self.waiters, &mut self.carry_over.commands);
         if let Phase::Leading(term) = &mut self.phase {
             for request in std::mem::take(&mut term.unfinished) {
-                send_reply(request.reply, Err(EngineError::store_failed(error, true)));
+                if let Body::Command { answer_to, .. } = request.body {
+                    answer_to.send(Err(EngineError::store_failed(error, true)));
+                }
             }
             self.carry_over.drop_table(&term.table);
         }
@@ -195,8 +198,7 @@ impl Engine {
         self.phase = Phase::Recovering(self.carry_over.back_off(tick, reason.clone()));
         // The next measurement is of another table.
         self.measure_again_ms = 0;
-        let given_up = given_up.into_iter().map(|(number, lost)| Request::report(Work::EndWait { number, lost }));
-        self.refuse(given_up.collect());
+        self.refuse(given_up.into_iter().map(|(number, lost)| Request::end_wait(number, lost)).collect());
         unavailable(error)?;
         // At the start the caller says so.
         if self.carry_over.term > 0 && !is_known {

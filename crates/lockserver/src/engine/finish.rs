@@ -4,7 +4,7 @@ use super::answer::{EngineError, send_reply};
 use super::clock::Tick;
 use super::drive::{Engine, Phase};
 use super::recovery::{Fatal, unavailable};
-use super::request_queue::Request;
+use super::request::Request;
 use lock_core::Command;
 
 impl Engine {
@@ -19,7 +19,7 @@ impl Engine {
         let activity_seqs = term.table.activity_seqs();
         let waiting: Vec<_> = self.waiters.take_all().into_iter().filter(|(_, wait)| wait.made).collect();
         let cancel = |id| Command::Undelivered { id, activity_seq: activity_seqs[&id], made: true };
-        let batch = waiting.iter().map(|(id, _)| Request::new(cancel(*id)).0).collect();
+        let batch = waiting.iter().map(|(id, _)| Request::report(cancel(*id))).collect();
         self.step(tick, batch)?;
         self.flush(tick)?;
         self.flush_deferred()?;

@@ -3,7 +3,8 @@
 use super::answer::{Answer, EngineError};
 use super::events::Events;
 use super::observers::Observers;
-use super::request_queue::{Request, RequestQueue, Work};
+use super::request::{LookRequest, Request, Subject};
+use super::request_queue::RequestQueue;
 use super::status::Status;
 use super::waiters::{Onlooker, Presence, WaitState, Waiter};
 use crate::audit::Audit;
@@ -34,15 +35,16 @@ impl Handle {
     ///
     /// # Panics
     /// If the command may wait: it would have nobody to wait for.
-    pub async fn submit(&self, command: Command) -> Answer {
+    pub async fn submit(&self, caller: &Caller, command: Command) -> Answer {
         assert!(!command.may_wait(), "a command that may wait goes through submit_waiting");
-        let (shed, looks) = (command.may_be_shed(), command.only_looks());
-        let (request, answer) = Request::new(command);
-        if looks {
-            self.noting_shed(self.request_queue.push_look(request))?;
+        let answer = if command.only_looks() {
+            self.push_look(caller, command, None)?
         } else {
+            let shed = command.may_be_shed();
+            let (request, answer) = Request::new(caller, command);
             self.push(request, shed).await?;
-        }
+            answer
+        };
         answer.await.unwrap_or_else(|_| Err(EngineError::engine_ended()))
     }
 
@@ -50,39 +52,41 @@ impl Handle {
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub async fn look(&self, command: Command, presence: Arc<dyn Presence>) -> Answer {
+    pub async fn look(&self, caller: &Caller, command: Command, presence: Arc<dyn Presence>) -> Answer {
         assert!(command.only_looks(), "nobody may be passed over who wants more than to look");
-        let (mut request, answer) = Request::new(command);
-        request.onlooker = Some(Onlooker(presence));
-        self.noting_shed(self.request_queue.push_look(request))?;
+        let answer = self.push_look(caller, command, Some(Onlooker(presence)))?;
         // Its client has gone.
         answer.await.unwrap_or(Err(EngineError::Overloaded))
-    }
-
-    /// The same for a command that does not say itself whose it is.
-    ///
-    /// # Errors
-    /// See [`EngineError`].
-    pub async fn submit_as(&self, by: &Caller, command: Command) -> Answer {
-        let shed = command.may_be_shed();
-        let (mut request, answer) = Request::new(command);
-        request.by = Some(by.clone());
-        self.push(request, shed).await?;
-        answer.await.unwrap_or_else(|_| Err(EngineError::engine_ended()))
     }
 
     /// Sends a command that may wait for its grant. `presence` is asked just before the grant.
     ///
     /// # Errors
     /// See [`EngineError`].
-    pub async fn submit_waiting(&self, command: Command, presence: Arc<dyn Presence>) -> Result<Wait, EngineError> {
+    pub async fn submit_waiting(
+        &self,
+        caller: &Caller,
+        command: Command,
+        presence: Arc<dyn Presence>,
+    ) -> Result<Wait, EngineError> {
         let number = self.next_waiter.fetch_add(1, Ordering::Relaxed);
         let wait_state = Arc::new(WaitState::default());
         let shed = command.may_be_shed();
-        let (request, answer) = Request::new(command);
-        let request = request.with_waiter(Waiter { number, presence, wait_state: wait_state.clone() });
+        let (request, answer) =
+            Request::waiting(caller, command, Waiter { number, presence, wait_state: wait_state.clone() });
         self.push(request, shed).await?;
         Ok(Wait { number, wait_state, answer, over: false, request_queue: self.request_queue.clone() })
+    }
+
+    fn push_look(
+        &self,
+        caller: &Caller,
+        command: Command,
+        onlooker: Option<Onlooker>,
+    ) -> Result<oneshot::Receiver<Answer>, EngineError> {
+        let (look, answer) = LookRequest::new(caller, Subject::Command(Box::new(command)), onlooker);
+        self.noting_shed(self.request_queue.push_look(look))?;
+        Ok(answer)
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), EngineError> {
@@ -102,8 +106,8 @@ impl Handle {
 
     /// Has the metrics say how the locks are now. False if the engine cannot tell, or not soon enough.
     pub async fn measure(&self) -> bool {
-        let (request, answer) = Request::measure();
-        let measured = async { self.request_queue.push_look(request).is_ok() && matches!(answer.await, Ok(Ok(_))) };
+        let (look, answer) = LookRequest::new(Caller::server(), Subject::Locks, None);
+        let measured = async { self.request_queue.push_look(look).is_ok() && matches!(answer.await, Ok(Ok(_))) };
         timeout(MEASURE_TIME, measured).await.unwrap_or(false)
     }
 
@@ -176,7 +180,7 @@ impl Wait {
     fn end(&mut self, lost: bool) {
         self.over = true;
         self.wait_state.set(lost);
-        self.request_queue.push_report(Work::EndWait { number: self.number, lost });
+        self.request_queue.push_report(Request::end_wait(self.number, lost));
     }
 }
 

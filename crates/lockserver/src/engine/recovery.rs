@@ -2,7 +2,7 @@
 
 use super::answer::{EngineError, send_reply};
 use super::clock::Tick;
-use super::request_queue::{Attempt, Request, Work};
+use super::request::{AnswerTo, Attempt, Body, Request};
 use super::waiters::{PendingWait, Waiters};
 use crate::store::StoreError;
 use lock_core::{
@@ -147,19 +147,20 @@ impl CarryOver {
         let mut commands = std::mem::take(&mut self.commands);
         // Tickets of clients that are gone become dormant before the rest makes permits free.
         commands.sort_by_key(|command| !matches!(command, Command::EndWait { .. }));
-        let commands = std::iter::once(configure).chain(commands).map(|command| Request::new(command).0);
+        let commands = std::iter::once(configure).chain(commands).map(Request::report);
         commands.chain(waiters.take_all().into_iter().map(|(id, wait)| wait_again(id, wait))).collect()
     }
 
     /// Without a term nothing is done. What has to be done all the same is carried over.
     pub(crate) fn refuse(&mut self, reason: &Arc<str>, batch: Vec<Request>, waiters: &mut Waiters) {
-        let failure =
-            |may_have_taken_effect| EngineError::Unavailable { reason: reason.clone(), may_have_taken_effect };
+        let failure = |may_have_taken_effect| EngineError::down(reason, may_have_taken_effect);
         for request in batch {
-            match request.work {
-                Work::Command(report) if matches!(*report, Command::Undelivered { .. }) => self.commands.push(*report),
-                Work::Command(_) | Work::Measure => send_reply(request.reply, Err(failure(false))),
-                Work::EndWait { number, lost } => {
+            match request.body {
+                Body::Command { command, .. } if matches!(*command, Command::Undelivered { .. }) => {
+                    self.commands.push(*command);
+                }
+                Body::Command { answer_to, .. } => answer_to.send(Err(failure(false))),
+                Body::EndWait { number, lost } => {
                     let Some((id, wait)) = waiters.remove(number) else {
                         continue;
                     };
@@ -183,7 +184,7 @@ pub(crate) fn pause_everything(table: &Table) -> Vec<Request> {
     let pause = |name: &lock_core::LockName| {
         let patch = Patch { pause: Some(Some((reason.clone(), None))), ..Patch::default() };
         let (precondition, force) = (Precondition::None, Force { force: false, expect_tickets: None });
-        Request::new(Command::PatchLock { name: name.clone(), patch, precondition, force }).0
+        Request::report(Command::PatchLock { name: name.clone(), patch, precondition, force })
     };
     tracing::error!("every lock is paused, as ON_DOUBT=pause says: see who is at work, then resume them");
     table.lock_names().map(pause).collect()
@@ -192,7 +193,7 @@ pub(crate) fn pause_everything(table: &Table) -> Vec<Request> {
 impl Request {
     /// New instances of templates are to begin paused.
     pub(crate) fn pause_templates(&mut self) {
-        if let Work::Command(command) = &mut self.work
+        if let Body::Command { command, .. } = &mut self.body
             && let Command::Configure { definitions, .. } = &mut **command
         {
             for definition in definitions.iter_mut().filter(|one| matches!(one.target, Target::Template(_))) {
@@ -204,13 +205,8 @@ impl Request {
 
 /// Repeats a waiting request on behalf of its client, which is connected and knows nothing of terms.
 fn wait_again(id: TicketId, wait: PendingWait) -> Request {
-    let command = Command::WaitOn { id, caller: wait.caller };
-    Request {
-        reply: Some(wait.reply),
-        waiter: Some(wait.waiter),
-        attempt: Attempt::Replayed { made: wait.made },
-        ..Request::report(Work::Command(Box::new(command)))
-    }
+    let PendingWait { waiter, caller, made, reply } = wait;
+    Request::command(caller, Command::WaitOn { id }, Attempt::Replayed { made }, AnswerTo::Waiter(reply, waiter))
 }
 
 /// What the store says of its failure, unless the engine must end for it.

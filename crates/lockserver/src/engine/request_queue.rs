@@ -1,122 +1,26 @@
 //! The way to the engine: two bounded queues, the urgent one drained first, so that overload sheds only new tickets and reads;
 //! and one for those who only look, which is drained when everything else is done (see `look`).
 
-use super::answer::{Answer, EngineError};
+use super::answer::EngineError;
 use super::receipt::Reports;
-use super::waiters::{Onlooker, Waiter};
+use super::request::{LookRequest, Request};
 use lock_core::limits::LOOKS_MAX;
-use lock_core::{Caller, Command, TicketId};
+use lock_core::{Command, TicketId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 /// Requests that each queue holds.
 const QUEUE_MAX: usize = 10_000;
 /// Requests of one step, at most.
 const BATCH_MAX: usize = 5000;
 
-/// What is asked of the engine.
-#[derive(Debug)]
-pub(crate) enum Work {
-    /// A command, answered once its step is durable unless it waits.
-    Command(Box<Command>),
-    /// The locks are to be measured for the metrics.
-    Measure,
-    /// The request with this number waits no longer.
-    EndWait {
-        /// [`Waiter::number`].
-        number: u64,
-        /// Its client is gone.
-        lost: bool,
-    },
-}
-
-/// One request on its way to the engine.
-#[derive(Debug)]
-pub struct Request {
-    pub(crate) work: Work,
-    pub(crate) reply: Option<oneshot::Sender<Answer>>,
-    /// Who waits, if it may.
-    pub(crate) waiter: Option<Waiter>,
-    pub(crate) attempt: Attempt,
-    /// Whose it is, where the command itself does not say so.
-    pub(crate) by: Option<Caller>,
-    /// Who looks, if it only looks.
-    pub(crate) onlooker: Option<Onlooker>,
-}
-
-/// How often a request has been worked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Attempt {
-    /// Not yet: it has just arrived.
-    Initial,
-    /// One step was not enough.
-    Continued,
-    /// It waited as the last term ended.
-    Replayed {
-        /// [`PendingWait::made`](super::waiters::PendingWait).
-        made: bool,
-    },
-}
-
-impl Request {
-    /// A command and where its answer goes.
-    #[must_use]
-    pub fn new(command: Command) -> (Self, oneshot::Receiver<Answer>) {
-        Self::of(Work::Command(Box::new(command)))
-    }
-
-    pub(crate) fn measure() -> (Self, oneshot::Receiver<Answer>) {
-        Self::of(Work::Measure)
-    }
-
-    fn of(work: Work) -> (Self, oneshot::Receiver<Answer>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { reply: Some(reply), ..Self::report(work) }, answer)
-    }
-
-    /// A request without an answer.
-    pub(crate) fn report(work: Work) -> Self {
-        Self { work, reply: None, waiter: None, attempt: Attempt::Initial, by: None, onlooker: None }
-    }
-
-    pub(crate) fn with_waiter(mut self, waiter: Waiter) -> Self {
-        self.waiter = Some(waiter);
-        self
-    }
-
-    /// Whose request a command is, if the core asks.
-    pub(crate) fn caller(command: &Command) -> Option<&Caller> {
-        match command {
-            Command::Acquire(new) => Some(&new.caller),
-            Command::Get { caller, .. }
-            | Command::WaitOn { caller, .. }
-            | Command::Renew { caller, .. }
-            | Command::Release { caller, .. } => Some(caller),
-            _ => None,
-        }
-    }
-
-    /// Whose doing it is, for the audit log.
-    pub(crate) fn author(&self) -> Option<Caller> {
-        match &self.work {
-            _ if self.by.is_some() => self.by.clone(),
-            Work::Command(command) => match &**command {
-                Command::Revoke { caller, .. } => Some(caller.clone()),
-                Command::Configure { .. } => Some(Caller { admin: true, ..Caller::anonymous("configuration") }),
-                other => Self::caller(other).cloned(),
-            },
-            Work::Measure | Work::EndWait { .. } => None,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Queues {
     urgent: VecDeque<Request>,
     ordinary: VecDeque<Request>,
-    looks: VecDeque<Request>,
+    looks: VecDeque<LookRequest>,
     closed: bool,
 }
 
@@ -160,7 +64,7 @@ impl RequestQueue {
     }
 
     /// Sends a request that only looks. Overload sheds it, and nothing that changes anything waits for it.
-    pub(crate) fn push_look(&self, request: Request) -> Result<(), EngineError> {
+    pub(crate) fn push_look(&self, look: LookRequest) -> Result<(), EngineError> {
         let mut queues = self.queues();
         if queues.closed {
             return Err(EngineError::ShuttingDown);
@@ -168,13 +72,13 @@ impl RequestQueue {
         if queues.looks.len() >= LOOKS_MAX {
             return Err(EngineError::Overloaded);
         }
-        queues.looks.push_back(request);
+        queues.looks.push_back(look);
         self.arrived.notify_one();
         Ok(())
     }
 
     /// The next request that only looks, if it is wanted.
-    pub(crate) fn take_look(&self, wanted: impl Fn(&Request) -> bool) -> Option<Request> {
+    pub(crate) fn take_look(&self, wanted: impl Fn(&LookRequest) -> bool) -> Option<LookRequest> {
         let mut queues = self.queues();
         if queues.looks.front().is_some_and(wanted) { queues.looks.pop_front() } else { None }
     }
@@ -196,10 +100,10 @@ impl RequestQueue {
 
     /// Sends what nobody waits for an answer to, from anywhere. There is at most one such report for each answer and each
     /// waiting request, so those bound it.
-    pub(crate) fn push_report(&self, work: Work) {
+    pub(crate) fn push_report(&self, report: Request) {
         let mut queues = self.queues();
         if !queues.closed {
-            queues.urgent.push_back(Request::report(work));
+            queues.urgent.push_back(report);
             self.arrived.notify_one();
         }
     }
@@ -218,7 +122,7 @@ impl RequestQueue {
         let ordinary = queues.ordinary.len().min(BATCH_MAX - urgent);
         batch.extend(queues.ordinary.drain(..ordinary));
         drop(queues);
-        let taken = batch.iter().take(urgent).filter(|request| request.reply.is_some()).count();
+        let taken = batch.iter().take(urgent).filter(|request| request.is_answered()).count();
         self.urgent_room.add_permits(taken);
         Some(batch)
     }
@@ -242,7 +146,7 @@ impl RequestQueue {
         self.close();
         let mut queues = self.queues();
         let Queues { urgent, ordinary, looks, .. } = &mut *queues;
-        let left = [urgent, ordinary, looks].map(std::mem::take);
+        let left = (std::mem::take(urgent), std::mem::take(ordinary), std::mem::take(looks));
         drop(queues);
         // Their senders hear it by the loss of the other end.
         drop(left);
@@ -251,33 +155,37 @@ impl RequestQueue {
 
 impl Reports for RequestQueue {
     fn undelivered(&self, id: TicketId, activity_seq: u64, made: bool) {
-        self.push_report(Work::Command(Box::new(Command::Undelivered { id, activity_seq, made })));
+        self.push_report(Request::report(Command::Undelivered { id, activity_seq, made }));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Subject;
     use super::*;
-    use lock_core::LockName;
+    use lock_core::{Caller, LockName};
+    use tokio::sync::oneshot;
 
     #[test]
     fn abandon_fails_queued_requests() {
         let request_queue = RequestQueue::new();
-        let verify = || Command::Verify { lock: LockName::new("x").unwrap(), token: 1 };
-        let (request, mut ordinary) = Request::new(verify());
-        request_queue.push_ordinary(request).unwrap();
-        let (request, mut look) = Request::measure();
-        request_queue.push_look(request).unwrap();
-        let (request, mut urgent) =
-            Request::new(Command::Restore { lock: LockName::new("x").unwrap(), number: Some(1) });
-        request_queue.queues().urgent.push_back(request);
+        let lock = || LockName::new("x").unwrap();
+        let request = || Request::new(Caller::server(), Command::Verify { lock: lock(), token: 1 });
+        let look = || LookRequest::new(Caller::server(), Subject::Locks, None);
+        let (one, mut ordinary) = request();
+        request_queue.push_ordinary(one).unwrap();
+        let (one, mut seen) = look();
+        request_queue.push_look(one).unwrap();
+        let (request_of_admin, mut urgent) =
+            Request::new(Caller::server(), Command::Restore { lock: lock(), number: Some(1) });
+        request_queue.queues().urgent.push_back(request_of_admin);
         request_queue.abandon();
         let gone = Err(oneshot::error::TryRecvError::Closed);
         assert_eq!(ordinary.try_recv().map(drop), gone);
         assert_eq!(urgent.try_recv().map(drop), gone);
-        assert_eq!(look.try_recv().map(drop), gone);
-        assert_eq!(request_queue.push_ordinary(Request::new(verify()).0).unwrap_err(), EngineError::ShuttingDown);
-        assert_eq!(request_queue.push_look(Request::measure().0).unwrap_err(), EngineError::ShuttingDown);
+        assert_eq!(seen.try_recv().map(drop), gone);
+        assert_eq!(request_queue.push_ordinary(request().0).unwrap_err(), EngineError::ShuttingDown);
+        assert_eq!(request_queue.push_look(look().0).unwrap_err(), EngineError::ShuttingDown);
         assert!(request_queue.take(Duration::ZERO).is_none());
     }
 }

@@ -3,10 +3,10 @@
 use super::answer::{Answer, DeliveryKind, EngineError, Reply};
 use super::clock::{Elapsed, Tick};
 use super::recovery::Configuration;
-use super::request_queue::{Attempt, Request, Work};
+use super::request::{AnswerTo, Attempt, Body, Request};
 use super::sealed::Sealed;
 use super::term::Term;
-use super::waiters::{PendingWait, Waiter, Waiters};
+use super::waiters::{PendingWait, Waiters};
 use lock_core::{Caller, Command, Moment, Outcome, Rejection, Table, TicketId, TicketView};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -53,8 +53,8 @@ impl Term {
         let mut requests = std::mem::take(&mut self.unfinished);
         requests.extend(batch);
         for request in &requests {
-            if let Work::Command(command) = &request.work {
-                table.heartbeat(command);
+            if let Body::Command { command, .. } = &request.body {
+                table.heartbeat(&request.caller, command);
             }
         }
         let is_store_in_trouble = with.is_store_in_trouble;
@@ -129,9 +129,9 @@ impl Step<'_, '_> {
         self.table.expire(self.with.tick.context(self.table.now(), &is_connected));
     }
 
-    fn apply(&mut self, command: &Command) -> Result<Outcome, EngineError> {
+    fn apply(&mut self, caller: &Caller, command: &Command) -> Result<Outcome, EngineError> {
         let is_connected = |id| self.with.waiters.any_open(id);
-        Ok(self.table.apply(self.with.tick.context(self.table.now(), &is_connected), command)?)
+        Ok(self.table.apply(self.with.tick.context(self.table.now(), &is_connected), caller, command)?)
     }
 
     /// Applies one request, and notes who asked for what came of it.
@@ -139,58 +139,51 @@ impl Step<'_, '_> {
         if self.with.pause_in_doubt && self.table.in_doubt_since().is_some() {
             request.pause_templates();
         }
-        let author = if self.with.is_audited { request.author() } else { None };
+        let author = request.author().filter(|_| self.with.is_audited).cloned();
         let before = self.table.events_so_far();
-        let Request { work, reply, waiter, attempt, by, .. } = request;
-        match work {
-            Work::Command(command) => self.command(command, attempt, reply, waiter, by),
-            Work::EndWait { number, lost } => self.end_wait(number, lost),
-            Work::Measure => unreachable!("measuring is a look"),
+        let Request { caller, body } = request;
+        match body {
+            Body::Command { command, attempt, answer_to } => self.command(caller, command, attempt, answer_to),
+            Body::EndWait { number, lost } => self.end_wait(number, lost),
         }
         let events = before..self.table.events_so_far();
         self.authors.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
     }
 
-    fn command(
-        &mut self,
-        command: Box<Command>,
-        attempt: Attempt,
-        reply: Option<oneshot::Sender<Answer>>,
-        waiter: Option<Waiter>,
-        by: Option<Caller>,
-    ) {
+    fn command(&mut self, caller: Caller, command: Box<Command>, attempt: Attempt, answer_to: AnswerTo) {
         let delivery = match attempt {
             Attempt::Replayed { made } => DeliveryKind::of_waiting(made),
             _ => DeliveryKind::of(&command),
         };
-        if matches!(*command, Command::Undelivered { .. } | Command::EndWait { .. }) {
+        if command.is_report() {
             self.carry_over.push((*command).clone());
         }
-        match self.apply(&command) {
+        match self.apply(&caller, &command) {
             Ok(Outcome::Waiting(view)) => {
-                let waiter = waiter.expect("only Handle::submit_waiting sends commands that wait");
-                let reply = reply.expect("a waiting request has an answer");
-                let caller = Request::caller(&command).expect("a waiting command has a caller").clone();
-                self.register(
-                    view.ticket.id,
-                    PendingWait { waiter, caller, made: delivery == DeliveryKind::Made, reply },
-                );
+                let AnswerTo::Waiter(reply, waiter) = answer_to else {
+                    unreachable!("only Handle::submit_waiting sends commands that wait");
+                };
+                let made = delivery == DeliveryKind::Made;
+                self.register(view.ticket.id, PendingWait { waiter, caller, made, reply });
             }
             Ok(Outcome::Incomplete) => {
-                let rest = Request::report(Work::Command(command));
-                self.unfinished.push(Request { reply, by, attempt: Attempt::Continued, ..rest });
+                let body = Body::Command { command, attempt: Attempt::Continued, answer_to };
+                self.unfinished.push(Request { caller, body });
             }
             answer => {
                 let answer = self.answer(&command, attempt, answer);
-                self.replies.push(Reply {
-                    to: reply,
-                    answer,
-                    delivery,
-                    events: self.table.events_so_far(),
-                    ended: None,
-                });
+                self.reply(answer_to.sender(), answer, delivery);
             }
         }
+    }
+
+    fn reply(
+        &mut self,
+        to: Option<oneshot::Sender<Answer>>,
+        answer: Result<Outcome, EngineError>,
+        delivery: DeliveryKind,
+    ) {
+        self.replies.push(Reply { to, answer, delivery, events: self.table.events_so_far(), ended: None });
     }
 
     /// The answer for its client, which knows nothing of steps and terms.
@@ -234,12 +227,11 @@ impl Step<'_, '_> {
         if lost && !wait.made && !self.with.waiters.waits(id) {
             self.carry_over.push(Command::EndWait { id, lost });
         }
-        let mut answer = self.apply(&Command::EndWait { id, lost });
+        let mut answer = self.apply(Caller::server(), &Command::EndWait { id, lost });
         if let Ok(Outcome::Ticket(view)) = &mut answer {
             // Granted in this very step: this answer is the one that tells.
             view.claimed = view.is_held();
         }
-        let (to, delivery) = (Some(wait.reply), DeliveryKind::of_waiting(wait.made));
-        self.replies.push(Reply { to, answer, delivery, events: self.table.events_so_far(), ended: None });
+        self.reply(Some(wait.reply), answer, DeliveryKind::of_waiting(wait.made));
     }
 }

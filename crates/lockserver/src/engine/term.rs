@@ -1,6 +1,6 @@
 //! A term: from a load of the store to the first commit that fails.
 
-use super::request_queue::Request;
+use super::request::Request;
 use lock_core::{Change, Ms, Table};
 
 /// The clock is saved this often while anything is timed (rule 9).

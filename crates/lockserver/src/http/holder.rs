@@ -1,17 +1,14 @@
 //! What protocols that name the holder have in common: try to take, take again, give back (rule 6).
 
+use super::acquire::new_ticket;
 use super::app::{App, attach, only_while_held};
 use super::auth::Who;
 use crate::engine::{CommandResult, EngineError};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use lock_core::{
-    Caller, Command, IfBusy, Lease, LockName, LockView, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget,
-    TicketId, TicketsAfter,
-};
+use lock_core::{Caller, Command, Lease, LockName, LockView, NewTicket, Outcome, ReleaseTarget, TicketsAfter};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// What came of trying.
 pub(super) enum Taken {
@@ -30,23 +27,14 @@ pub(super) async fn take(
     holder: &str,
     info: &str,
 ) -> Result<Taken, EngineError> {
-    let (caller, priority) = (&who.caller_for(lock), who.usual_priority());
+    let caller = &who.caller_for(lock);
     let new = NewTicket {
-        lock: lock.clone(),
-        id: TicketId(Uuid::new_v4().as_u128()),
-        caller: caller.clone(),
-        permits: Permits::Count(1),
-        priority,
         info: Arc::from(info),
         lease: Lease::Never,
-        queue_lease: QueueLease::Minute,
-        max_hold: None,
-        request_id: None,
         holder: Some(Arc::from(holder)),
-        if_busy: IfBusy::Refuse,
-        claim: true,
+        ..new_ticket(who, lock.clone())
     };
-    let told = match app.engine.submit(Command::Acquire(new)).await {
+    let told = match app.engine.submit(caller, Command::Acquire(new)).await {
         Err(EngineError::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),
         answer => answer?,
     };
@@ -79,18 +67,18 @@ pub(super) async fn give_back(
     holder: &str,
 ) -> Result<Outcome, EngineError> {
     let target = ReleaseTarget::Holder(lock.clone(), Arc::from(holder));
-    let command = Command::Release { target, caller: caller.clone(), queued: true };
-    Ok(app.engine.submit(command).await?.outcome)
+    Ok(app.engine.submit(caller, Command::Release { target, queued: true }).await?.outcome)
 }
 
 /// The lock, with its first holders.
-pub(super) async fn look(app: &App, lock: &LockName, tickets: usize) -> Result<Arc<LockView>, EngineError> {
-    match app
-        .engine
-        .submit(Command::ViewLock { name: lock.clone(), tickets, after: TicketsAfter::default() })
-        .await?
-        .outcome
-    {
+pub(super) async fn look(
+    app: &App,
+    caller: &Caller,
+    lock: &LockName,
+    tickets: usize,
+) -> Result<Arc<LockView>, EngineError> {
+    let command = Command::ViewLock { name: lock.clone(), tickets, after: TicketsAfter::default() };
+    match app.engine.submit(caller, command).await?.outcome {
         Outcome::Lock(view) => Ok(view),
         other => unreachable!("a lock was asked for, not {other:?}"),
     }

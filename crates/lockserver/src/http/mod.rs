@@ -3,6 +3,7 @@
 //! `connection` owns the sockets, `router` shows every route on one screen, and each protocol has a folder or file of its own.
 //! A protocol decodes, submits a command, and encodes the answer; it decides nothing and never sees the store.
 
+mod acquire;
 mod app;
 mod auth;
 mod body;

@@ -154,7 +154,7 @@ async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Resu
     match holder::give_back(app, caller, lock, &info.id).await? {
         Outcome::Ticket(_) => Ok(StatusCode::OK.into_response()),
         // A repetition whose first answer was lost finds nothing held; somebody else's lock is another matter.
-        _ => match holder::look(app, lock, 1).await?.holders.first() {
+        _ => match holder::look(app, caller, lock, 1).await?.holders.first() {
             None => Ok(StatusCode::OK.into_response()),
             Some(_) => refuse(app, who, lock).await,
         },
@@ -163,11 +163,10 @@ async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Resu
 
 /// Ends whoever held the lock when it was looked at: an administrator asked for it. Who gets it by that is not meant.
 async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, EngineError> {
-    let seen = holder::look(app, lock, LISTED_TICKETS_MAX).await?;
+    let seen = holder::look(app, caller, lock, LISTED_TICKETS_MAX).await?;
     for holder in &seen.holders {
-        let (lock, number, caller, reason) =
-            (lock.clone(), holder.ticket.number, caller.clone(), Arc::from("force-unlock"));
-        match app.engine.submit(Command::Revoke { lock, number, caller, reason, only: None }).await {
+        let (lock, number, reason) = (lock.clone(), holder.ticket.number, Arc::from("force-unlock"));
+        match app.engine.submit(caller, Command::Revoke { lock, number, reason, only: None }).await {
             // It went by itself.
             Ok(_) | Err(EngineError::Rejected(Rejection::UnknownTicket | Rejection::Gone(_))) => {}
             Err(failure) => return Err(failure),
@@ -185,7 +184,7 @@ async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) ->
 
 /// 423 with the holder's LockInfo, or what of it this sender may see.
 async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, EngineError> {
-    let view = holder::look(app, lock, 1).await?;
+    let view = holder::look(app, &who.caller_for(lock), lock, 1).await?;
     let holder = view.holders.first();
     let info = match holder {
         Some(holder) if !who.sees_ticket(&holder.ticket) => {

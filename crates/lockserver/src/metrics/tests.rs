@@ -3,8 +3,8 @@
 use super::{Format, Label, Metrics, Scrape, TimedOut};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{
-    Command, ConfigureMode, Definition, EndedAs, Event, EventKind, Force, LockName, Patch, Precondition, Prefix,
-    Settings, Snapshot, StepContext, Table, Target, Transition,
+    Caller, Command, ConfigureMode, Definition, EndedAs, Event, EventKind, Force, LockName, Patch, Precondition,
+    Prefix, Settings, Snapshot, StepContext, Table, Target, Transition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn put(table: &mut Table, lock: &str, size: u32) {
         precondition: Precondition::None,
         force: Force { force: true, expect_tickets: None },
     };
-    table.apply(at(), &command).unwrap();
+    table.apply(at(), Caller::server(), &command).unwrap();
 }
 
 /// A change makes an instance of a template.
@@ -62,12 +62,18 @@ fn touch(table: &mut Table, lock: &str) {
         precondition: Precondition::None,
         force: Force { force: false, expect_tickets: None },
     };
-    table.apply(at(), &command).unwrap();
+    table.apply(at(), Caller::server(), &command).unwrap();
 }
 
 fn delete(table: &mut Table, lock: &str) {
     let force = Force { force: true, expect_tickets: None };
-    table.apply(at(), &Command::DeleteLock { name: name(lock), precondition: Precondition::None, force }).unwrap();
+    table
+        .apply(
+            at(),
+            Caller::server(),
+            &Command::DeleteLock { name: name(lock), precondition: Precondition::None, force },
+        )
+        .unwrap();
 }
 
 fn template(table: &mut Table, patterns: &[&str]) {
@@ -77,7 +83,7 @@ fn template(table: &mut Table, patterns: &[&str]) {
         paused: false,
     };
     let definitions = patterns.iter().map(definition).collect();
-    table.apply(at(), &Command::Configure { definitions, mode: ConfigureMode::Apply }).unwrap();
+    table.apply(at(), Caller::server(), &Command::Configure { definitions, mode: ConfigureMode::Apply }).unwrap();
 }
 
 /// Something that happened to a ticket of this lock.

@@ -1,6 +1,6 @@
 //! Those who only look: a step behind everything else, so much in each, and for nobody who has gone.
 
-use crate::rig::{Coming, Connection, Rig, acquire, now, ticket};
+use crate::rig::{Coming, Connection, Rig, acquire, anybody, now, ticket};
 use lock_core::{Command, Definition, IfBusy, LockName, Outcome, Settings, Target, TicketsAfter, limits};
 use lockserver::engine::{Answer, CommandResult, EngineError};
 use std::sync::Arc;
@@ -52,7 +52,7 @@ fn nothing_is_visited_for_whoever_has_gone() {
         .map(|n| {
             let (handle, gone) = (handle.clone(), gone.clone());
             let mut coming: Coming =
-                Box::pin(async move { handle.look(list(Some(&format!("lock-{n:05}")), 1000), gone).await });
+                Box::pin(async move { handle.look(&anybody(), list(Some(&format!("lock-{n:05}")), 1000), gone).await });
             assert!(crate::rig::poll(coming.as_mut()).is_none());
             coming
         })

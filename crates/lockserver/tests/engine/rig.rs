@@ -1,8 +1,8 @@
 //! An engine that is stepped by hand, on a store that fails when it is told to.
 
 use lock_core::{
-    Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Permits, Precondition,
-    QueueLease, ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
+    Caller, Change, Command, EndedAs, Force, IfBusy, Key, Lease, LockName, NewTicket, Outcome, Precondition,
+    ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
 use lockserver::engine::{Answer, CommandResult, Delivery, Engine, EngineError, Fatal, Handle, Presence, Tick, Wait};
 use lockserver::store::{Pipeline, Store, StoreError};
@@ -213,21 +213,7 @@ pub(crate) fn lock() -> LockName {
 
 /// A request for one permit of the lock, with a lease of 10 s and nothing else.
 pub(crate) fn acquire(id: u128, if_busy: IfBusy) -> NewTicket {
-    NewTicket {
-        lock: lock(),
-        id: TicketId(id),
-        caller: anybody(),
-        permits: Permits::Count(1),
-        priority: 0,
-        info: Arc::from(""),
-        lease: Lease::Given(10_000),
-        queue_lease: QueueLease::Minute,
-        max_hold: None,
-        request_id: None,
-        holder: None,
-        if_busy,
-        claim: true,
-    }
+    NewTicket { lease: Lease::Given(10_000), if_busy, ..NewTicket::new(lock(), TicketId(id)) }
 }
 
 pub(crate) fn named(id: u128, if_busy: IfBusy, request: &str) -> NewTicket {
@@ -235,15 +221,15 @@ pub(crate) fn named(id: u128, if_busy: IfBusy, request: &str) -> NewTicket {
 }
 
 pub(crate) fn get(id: u128, renew: bool, wait: bool) -> Command {
-    Command::Get { lock: None, id: TicketId(id), caller: anybody(), renew, wait }
+    Command::Get { lock: None, id: TicketId(id), renew, wait }
 }
 
 pub(crate) fn renew(id: u128) -> Command {
-    Command::Renew { id: TicketId(id), caller: anybody(), ttl: None }
+    Command::Renew { id: TicketId(id), ttl: None }
 }
 
 pub(crate) fn release(id: u128) -> Command {
-    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), caller: anybody(), queued: true }
+    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), queued: true }
 }
 
 pub(crate) fn force() -> Force {
@@ -301,21 +287,26 @@ impl Rig {
     }
 
     pub(crate) fn send(&self, command: Command) -> Coming {
+        self.send_as(anybody(), command)
+    }
+
+    pub(crate) fn send_as(&self, caller: Caller, command: Command) -> Coming {
         let handle = self.handle.clone();
-        let mut coming: Coming = Box::pin(async move { handle.submit(command).await });
+        let mut coming: Coming = Box::pin(async move { handle.submit(&caller, command).await });
         assert!(poll(coming.as_mut()).is_none(), "nobody answers before the step");
         coming
     }
 
     pub(crate) fn wait(&self, command: Command) -> (Wait, Arc<Connection>) {
         let connection = Arc::new(Connection(AtomicBool::new(true)));
-        let sent = self.handle.submit_waiting(command, connection.clone());
+        let caller = anybody();
+        let sent = self.handle.submit_waiting(&caller, command, connection.clone());
         (poll(pin!(sent)).expect("there is room").unwrap(), connection)
     }
 
     /// What a command is answered that needs no step.
     pub(crate) fn at_once(&self, command: Command) -> Answer {
-        poll(pin!(self.handle.submit(command))).expect("answered without a step")
+        poll(pin!(self.handle.submit(&anybody(), command))).expect("answered without a step")
     }
 
     /// A step so many milliseconds later, with all that has arrived.
@@ -347,7 +338,11 @@ impl Rig {
     }
 
     pub(crate) fn ask(&mut self, command: Command) -> Answer {
-        let mut coming = self.send(command);
+        self.ask_as(anybody(), command)
+    }
+
+    pub(crate) fn ask_as(&mut self, caller: Caller, command: Command) -> Answer {
+        let mut coming = self.send_as(caller, command);
         self.step(1);
         now(&mut coming)
     }

@@ -234,8 +234,7 @@ fn a_lock_with_many_tickets_is_deleted_in_several_steps_and_the_answer_comes_las
     let tickets = 10_500;
     for id in 1..=tickets {
         let caller = Caller::anonymous(if id % 2 == 0 { "192.0.2.1" } else { "192.0.2.2" });
-        let new = NewTicket { caller, ..named(id, IfBusy::Queue, &id.to_string()) };
-        drop(rig.send(Command::Acquire(new)));
+        drop(rig.send_as(caller, Command::Acquire(named(id, IfBusy::Queue, &id.to_string()))));
         if id % 5000 == 0 {
             rig.try_step(1).unwrap();
         }
@@ -259,7 +258,7 @@ fn a_deletion_that_a_failed_commit_cuts_short_says_that_nobody_knows() {
     let mut rig = Rig::new(1);
     for id in 1..=10_001 {
         let caller = Caller::anonymous(if id % 2 == 0 { "192.0.2.1" } else { "192.0.2.2" });
-        drop(rig.send(Command::Acquire(NewTicket { caller, ..named(id, IfBusy::Queue, &id.to_string()) })));
+        drop(rig.send_as(caller, Command::Acquire(named(id, IfBusy::Queue, &id.to_string()))));
         if id % 5000 == 0 {
             rig.try_step(1).unwrap();
         }

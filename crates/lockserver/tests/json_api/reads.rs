@@ -2,7 +2,7 @@
 
 use super::harness::{Server, within};
 use lock_core::limits::{LISTED_LOCKS_MAX, OWNER_READS_MAX};
-use lock_core::{Command, ConfigureMode, Definition, LockName, Settings, Target};
+use lock_core::{Caller, Command, ConfigureMode, Definition, LockName, Settings, Target};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -17,7 +17,11 @@ async fn add_locks(server: &Server, count: usize) {
         paused: false,
     };
     let definitions = (0..count).map(lock).collect();
-    server.handle().submit(Command::Configure { definitions, mode: ConfigureMode::CreateMissing }).await.unwrap();
+    server
+        .handle()
+        .submit(Caller::server(), Command::Configure { definitions, mode: ConfigureMode::CreateMissing })
+        .await
+        .unwrap();
 }
 
 fn names(page: &Value, list: &str, name: &str) -> Vec<String> {

@@ -3,8 +3,8 @@
 use super::harness::{Server, within};
 use flate2::read::GzDecoder;
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, NewTicket, Permits, QueueLease, ReleaseTarget,
-    Settings, Snapshot, StepContext, Table, Target, TicketId,
+    Caller, Command, ConfigureMode, Definition, IfBusy, Lease, LockName, NewTicket, ReleaseTarget, Settings, Snapshot,
+    StepContext, Table, Target, TicketId,
 };
 use std::io::Read as _;
 use std::sync::Arc;
@@ -134,7 +134,6 @@ fn a_day(server: &Server, lock: &LockName, now: u64) {
     let settings = Settings::new(40);
     let definitions = vec![Definition { target: Target::Lock(lock.clone()), settings, paused: false }];
     let mut commands = vec![Command::Configure { definitions, mode: ConfigureMode::Apply }];
-    let caller = Caller::anonymous("192.0.2.1");
     let history = &server.handle().metrics().history;
     let mut live: Vec<u128> = Vec::new();
     for step in 0..8640_u128 {
@@ -144,27 +143,19 @@ fn a_day(server: &Server, lock: &LockName, now: u64) {
         if rising && live.len() < 60 {
             live.push(step + 1);
             commands.push(Command::Acquire(NewTicket {
-                lock: lock.clone(),
-                id: TicketId(step + 1),
-                caller: caller.clone(),
-                permits: Permits::Count(1),
-                priority: 0,
                 info: Arc::from("a job"),
                 lease: Lease::Never,
-                queue_lease: QueueLease::Minute,
-                max_hold: None,
-                request_id: None,
-                holder: None,
                 if_busy: IfBusy::Queue,
-                claim: true,
+                ..NewTicket::new(lock.clone(), TicketId(step + 1))
             }));
         } else if !live.is_empty() {
             let id = TicketId(live.remove((step % live.len() as u128) as usize));
             let target = ReleaseTarget::Id(None, id);
-            commands.push(Command::Release { target, caller: caller.clone(), queued: true });
+            commands.push(Command::Release { target, queued: true });
         }
         for command in commands.drain(..) {
-            table.apply(StepContext { now: table.now(), wall, is_connected: &|_| true }, &command).expect("it is good");
+            let at = StepContext { now: table.now(), wall, is_connected: &|_| true };
+            table.apply(at, Caller::server(), &command).expect("it is good");
         }
         table.take_changes();
         table.take_served();

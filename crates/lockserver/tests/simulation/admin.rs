@@ -59,6 +59,14 @@ pub(crate) fn configure(dice: &mut Dice, complete: bool) -> Command {
     Command::Configure { definitions, mode: ConfigureMode::Apply }
 }
 
+/// The key of the administrator, which some clients have, too.
+pub(crate) const KEY: &str = "ci";
+
+/// The administrator.
+pub(crate) fn caller() -> Caller {
+    Caller { owner: Some(Arc::from(KEY)), admin: true, ..Caller::anonymous("203.0.113.1") }
+}
+
 /// Something that an administrator does.
 pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
     let name = lock(dice.pick(&LOCKS));
@@ -93,7 +101,6 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             Command::Revoke {
                 lock,
                 number,
-                caller: Caller { admin: true, ..Caller::anonymous("203.0.113.1") },
                 reason: Arc::from("simulated"),
                 only: dice.permille(300).then(|| dice.pick(&[Stage::Queued, Stage::Granted, Stage::Held])),
             }
@@ -131,10 +138,7 @@ fn look(dice: &mut Dice, name: LockName) -> Command {
         0 => Command::ListLocks { after: None, limit: 100, tickets: 100, among: None },
         1 => Command::ListLocks { after: None, limit: 2, tickets: 100, among: Some(Arc::from([Target::Lock(name)])) },
         2 => Command::ViewLock { name, tickets: dice.pick(&[1, 100]), after: TicketsAfter::default() },
-        _ => {
-            let caller = Caller { owner: Some(Arc::from("ci")), ..Caller::anonymous("203.0.113.1") };
-            Command::ListMine { caller, after: 0, tickets: 100 }
-        }
+        _ => Command::ListMine { after: 0, tickets: 100 },
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Client {
     pub(crate) job: u64,
     pub(crate) served: u64,
     pub(crate) ticket: Option<TicketId>,
-    caller: Caller,
+    pub(crate) caller: Caller,
     /// The request to repeat, if it can be.
     new: Option<NewTicket>,
     /// A place in the queue is kept when the wait is over.
@@ -164,7 +164,6 @@ impl Client {
         let new = NewTicket {
             lock: lock(dice.pick(&LOCKS)),
             id,
-            caller: self.caller.clone(),
             permits,
             priority: if modern { dice.pick(&[-1, 0, 0, 0, 5]) } else { 0 },
             info: Arc::from(self.name.as_str()),
@@ -193,7 +192,7 @@ impl Client {
         let command = if !classic && !plain && wait.is_none() && dice.permille(500) {
             self.renewal(id, dice)
         } else {
-            Command::Get { lock: None, id, caller: self.caller.clone(), renew: classic, wait: wait.is_some() }
+            Command::Get { lock: None, id, renew: classic, wait: wait.is_some() }
         };
         Send { wait: wait.filter(|_| matches!(command, Command::Get { .. })), command, ask: Ask::Look }
     }
@@ -201,13 +200,7 @@ impl Client {
     fn renew(&mut self, dice: &mut Dice) -> Send {
         let id = self.ticket.expect("a holder knows its ticket");
         let command = if self.style == Style::Classic || dice.permille(300) {
-            Command::Get {
-                lock: None,
-                id,
-                caller: self.caller.clone(),
-                renew: self.style == Style::Classic,
-                wait: false,
-            }
+            Command::Get { lock: None, id, renew: self.style == Style::Classic, wait: false }
         } else {
             self.renewal(id, dice)
         };
@@ -216,7 +209,7 @@ impl Client {
 
     fn renewal(&self, id: TicketId, dice: &mut Dice) -> Command {
         let ttl = (self.style == Style::Modern && dice.permille(100)).then(|| dice.from(1500..=20_000));
-        Command::Renew { id, caller: self.caller.clone(), ttl }
+        Command::Renew { id, ttl }
     }
 
     /// Gives back by the best name the client has: the ticket's, or that of its request.
@@ -233,7 +226,7 @@ impl Client {
             }
         };
         Some(Send {
-            command: Command::Release { target, caller: self.caller.clone(), queued: self.style != Style::Classic },
+            command: Command::Release { target, queued: self.style != Style::Classic },
             ask: Ask::End,
             wait: None,
         })

@@ -1,7 +1,7 @@
 //! Requests on their way: through the engine's own handle, polled instead of awaited.
 
 use crate::client::Ask;
-use lock_core::Command;
+use lock_core::{Caller, Command};
 use lockserver::engine::{Answer, Delivery, EngineError, Handle, Presence, Wait};
 use std::future::Future;
 use std::pin::Pin;
@@ -45,9 +45,9 @@ pub(crate) enum Call {
 
 impl Call {
     /// Sends a command that does not wait.
-    pub(crate) fn once(handle: &Handle, command: Command) -> Self {
+    pub(crate) fn once(handle: &Handle, caller: Caller, command: Command) -> Self {
         let handle = handle.clone();
-        let mut future: Pending<Answer> = Box::pin(async move { handle.submit(command).await });
+        let mut future: Pending<Answer> = Box::pin(async move { handle.submit(&caller, command).await });
         let at_once = poll(future.as_mut());
         assert!(at_once.is_none(), "nobody answers before the step: {at_once:?}");
         Self::Once(future)
@@ -57,10 +57,15 @@ impl Call {
     ///
     /// # Errors
     /// If the queues are full or closed.
-    pub(crate) fn wait(handle: &Handle, command: Command, connection: Arc<Connection>) -> Result<Self, EngineError> {
+    pub(crate) fn wait(
+        handle: &Handle,
+        caller: Caller,
+        command: Command,
+        connection: Arc<Connection>,
+    ) -> Result<Self, EngineError> {
         let handle = handle.clone();
         let mut future: Pending<Result<Wait, EngineError>> =
-            Box::pin(async move { handle.submit_waiting(command, connection).await });
+            Box::pin(async move { handle.submit_waiting(&caller, command, connection).await });
         poll(future.as_mut()).expect("there is room in the queues").map(Self::Wait)
     }
 

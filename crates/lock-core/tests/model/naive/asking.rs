@@ -5,19 +5,19 @@ use lock_core::*;
 use std::sync::Arc;
 
 impl Naive {
-    pub(crate) fn apply(&mut self, command: &Command) -> Words {
+    pub(crate) fn apply(&mut self, caller: &Caller, command: &Command) -> Words {
         match command {
-            Command::Acquire(new) => self.acquire(new),
-            Command::Get { lock, id, caller, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
-            Command::WaitOn { id, caller } => self.wait_on(*id, caller),
-            Command::Renew { id, caller, ttl } => self.renew(*id, caller, *ttl),
+            Command::Acquire(new) => self.acquire(caller, new),
+            Command::Get { lock, id, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
+            Command::WaitOn { id } => self.wait_on(*id, caller),
+            Command::Renew { id, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => self.end_wait(*id, *lost),
-            Command::Release { target, caller, queued } => self.release(target, caller, *queued),
+            Command::Release { target, queued } => self.release(target, caller, *queued),
             Command::Undelivered { .. } => unreachable!("the driver knows which answer it was"),
             Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
             Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
             Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
-            Command::Revoke { lock, number, caller, reason, only } => self.revoke(lock, *number, caller, reason, *only),
+            Command::Revoke { lock, number, reason, only } => self.revoke(lock, *number, caller, reason, *only),
             Command::Restore { lock, number } => self.restore_all(lock, *number),
             Command::Configure { definitions, mode } => self.configure(definitions, *mode),
             Command::Verify { lock, token } => self.verify(lock, *token),
@@ -49,9 +49,9 @@ impl Naive {
     }
 
     /// Rules 5 and 9: whether the command renews the lease of a live ticket, and of which.
-    pub(crate) fn signs(&self, command: &Command) -> Option<TicketId> {
+    pub(crate) fn signs(&self, caller: &Caller, command: &Command) -> Option<TicketId> {
         let (id, counts) = match command {
-            Command::Get { lock, id, caller, renew, wait } => {
+            Command::Get { lock, id, renew, wait } => {
                 self.usable(lock.as_ref(), *id, caller).ok()?;
                 let counts = match self.find(*id)?.rec.state {
                     State::Queued { .. } => *renew || *wait,
@@ -60,15 +60,15 @@ impl Naive {
                 };
                 (*id, counts)
             }
-            Command::Renew { id, caller, ttl } => {
+            Command::Renew { id, ttl } => {
                 self.usable(None, *id, caller).ok()?;
                 (*id, ttl.is_none_or(|ttl| ttl >= 1000))
             }
-            Command::WaitOn { id, caller } => {
+            Command::WaitOn { id } => {
                 self.usable(None, *id, caller).ok()?;
                 (*id, true)
             }
-            Command::Acquire(new) => (self.repeated(new).ok()??, true),
+            Command::Acquire(new) => (self.repeated(caller, new).ok()??, true),
             _ => return None,
         };
         (counts && self.find(id)?.rec.is_live()).then_some(id)

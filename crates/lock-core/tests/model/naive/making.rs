@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 impl Naive {
     /// Rule 6.
-    pub(crate) fn acquire(&mut self, new: &NewTicket) -> Words {
-        match self.repeated(new) {
+    pub(crate) fn acquire(&mut self, caller: &Caller, new: &NewTicket) -> Words {
+        match self.repeated(caller, new) {
             Err(why) => return why,
             Ok(Some(id)) => {
                 self.ticket(id).rec.acknowledged = true;
@@ -47,12 +47,12 @@ impl Naive {
         if let Some(template) = template {
             self.make_instance(&new.lock, &template);
         }
-        self.make(new);
+        self.make(caller, new);
         self.grant(&new.lock);
         self.told(new.id, new.claim, new.if_busy == IfBusy::Wait)
     }
 
-    pub(crate) fn repeated(&self, new: &NewTicket) -> Result<Option<TicketId>, Words> {
+    pub(crate) fn repeated(&self, caller: &Caller, new: &NewTicket) -> Result<Option<TicketId>, Words> {
         let asked_ttl = match new.lease {
             Lease::Given(ttl) => Some(ttl),
             _ => None,
@@ -61,7 +61,7 @@ impl Naive {
             return Err("invalid".into());
         }
         if let Some(id) = &new.request_id {
-            let scope = RequestScope { lock: new.lock.clone(), owner: new.caller.owner.clone(), id: id.clone() };
+            let scope = RequestScope { lock: new.lock.clone(), owner: caller.owner.clone(), id: id.clone() };
             if self.withdrawn.iter().any(|withdrawn| withdrawn.scope == scope) {
                 return Err("withdrawn".into());
             }
@@ -79,7 +79,7 @@ impl Naive {
         }
         let Some(holder) = &new.holder else { return Ok(None) };
         match self.by_holder(&new.lock, holder) {
-            Some(ticket) if ticket.owner == new.caller.owner => Ok(Some(ticket.id)),
+            Some(ticket) if ticket.owner == caller.owner => Ok(Some(ticket.id)),
             Some(_) => Err("holder taken".into()),
             None => Ok(None),
         }
@@ -108,7 +108,7 @@ impl Naive {
         }
     }
 
-    pub(super) fn make(&mut self, new: &NewTicket) {
+    pub(super) fn make(&mut self, caller: &Caller, new: &NewTicket) {
         self.meta.last_seq += 1;
         self.meta.last_number += 1;
         let asked_ttl = match new.lease {
@@ -119,8 +119,8 @@ impl Naive {
             id: new.id,
             number: self.meta.last_number,
             lock: new.lock.clone(),
-            owner: new.caller.owner.clone(),
-            from: new.caller.from.clone(),
+            owner: caller.owner.clone(),
+            from: caller.from.clone(),
             info: new.info.clone(),
             permits: new.permits,
             priority: new.priority,

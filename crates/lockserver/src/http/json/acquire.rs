@@ -1,10 +1,12 @@
 //! `POST /v1/locks/{lock}/tickets`: ask for permits. 2xx means that they are held, but for 202, which must be asked for.
 
+use super::super::acquire::{self, WaitEnd, Waiting};
 use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{body, examples, view};
+use crate::access::Denied;
 use crate::engine::{CommandResult, EngineError};
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -12,21 +14,16 @@ use axum::response::{IntoResponse, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
 use lock_core::limits::PRIORITY_MAX;
 use lock_core::{
-    Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, ReleaseTarget, State, TicketId,
-    TicketView,
+    Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, ReleaseTarget, State, TicketId, TicketView,
 };
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 use utoipa::openapi::path::HttpMethod;
-use uuid::Uuid;
 
 /// When a client that keeps a place in the queue should ask for it, in seconds; with `wait_s` then, it costs little.
 const ASK_AGAIN_S: u64 = 1;
-/// How often a ticket that nobody can know of is looked for while the store fails, and the pause between.
-const CLEAN_UP_TRIES: u32 = 60;
-const CLEAN_UP_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn describe() -> Call {
     Call::new(HttpMethod::Post, routes::LOCK_TICKETS, "acquire", "Ask for permits")
@@ -70,37 +67,24 @@ pub(super) async fn handle(asked: Asked, request: Request) -> Answer {
     }
     let (queue, repeatable) = (wanted.queue, wanted.request_id.is_some());
     let new = new_ticket(&asked, lock, wanted, wait);
-    let id = new.id;
     let one = Acquiring { asked: &asked, queue, repeatable };
-    match one.ask(new, wait).await {
-        Ok((told, over)) => one.conclude(told, over).await,
-        Err(refusal) => {
-            if refusal.is_unsure() && !repeatable {
-                one.forget_later(id);
-            }
-            Err(refusal)
-        }
-    }
+    let (told, over) = one.ask(new, wait).await?;
+    one.conclude(told, over).await
 }
 
 fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) -> NewTicket {
+    let new = acquire::new_ticket(&asked.who, lock);
     NewTicket {
-        lock,
-        id: TicketId(Uuid::new_v4().as_u128()),
-        caller: asked.caller.clone(),
         permits: match wanted.permits {
             lock_api::Permits::Count(count) => Permits::Count(count),
             lock_api::Permits::All => Permits::All,
         },
-        // None was named: as high as this caller's requests may be, if that is below the usual one.
-        priority: if wanted.priority == 0 { asked.who.usual_priority() } else { wanted.priority },
+        priority: if wanted.priority == 0 { new.priority } else { wanted.priority },
         info: Arc::from(wanted.info),
         lease: wanted.ttl_s.map_or(Lease::OfLock, |ttl| Lease::Given(ttl.as_ms())),
-        queue_lease: QueueLease::Minute,
         // Zero means never (rule 4).
         max_hold: wanted.max_hold_s.map(lock_api::Seconds::as_ms).filter(|ms| *ms > 0),
         request_id: wanted.request_id.map(Arc::from),
-        holder: None,
         if_busy: if !wait.is_zero() {
             IfBusy::Wait
         } else if wanted.queue {
@@ -108,21 +92,12 @@ fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) ->
         } else {
             IfBusy::Refuse
         },
-        claim: true,
+        ..new
     }
 }
 
-/// Why a request does not wait any longer.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Over {
-    /// It did not want to wait at all, or it was answered.
-    AtOnce,
-    Time,
-    ClientGone,
-    Stopping,
-    /// Its key is gone, or may not any longer.
-    Denied,
-}
+/// Why a request does not wait any longer. It may not have wanted to.
+type Over = WaitEnd<Denied>;
 
 struct Acquiring<'a> {
     asked: &'a Asked,
@@ -132,22 +107,15 @@ struct Acquiring<'a> {
 
 impl Acquiring<'_> {
     async fn ask(&self, new: NewTicket, wait: Duration) -> Result<(CommandResult, Over), Refusal> {
-        let (app, until) = (&self.asked.app, Instant::now() + wait);
+        let Asked { app, connection, caller, who, .. } = self.asked;
         if wait.is_zero() {
-            return Ok((app.engine.submit(Command::Acquire(new)).await?, Over::AtOnce));
+            return Ok((app.engine.submit(caller, Command::Acquire(new)).await?, Over::Answered));
         }
+        let waiting = Waiting { app, connection, caller, until: Instant::now() + wait };
         let _place = self.asked.waiting_place()?;
         let lock = new.lock.clone();
-        let mut waiting = app.engine.submit_waiting(Command::Acquire(new), self.asked.connection.clone()).await?;
-        let over = tokio::select! {
-            answer = waiting.answer() => return Ok((answer?, Over::AtOnce)),
-            () = self.asked.connection.closed() => Over::ClientGone,
-            () = sleep_until(until) => Over::Time,
-            () = app.stopping() => Over::Stopping,
-            _ = app.until_denied(&self.asked.who, &lock) => Over::Denied,
-        };
         // A client that may not have it any more is as good as gone: others are served.
-        Ok((waiting.give_up(matches!(over, Over::ClientGone | Over::Denied)).await?, over))
+        Ok(waiting.send(Command::Acquire(new), app.until_denied(who, &lock), true).await?)
     }
 
     async fn conclude(&self, told: CommandResult, over: Over) -> Answer {
@@ -155,7 +123,7 @@ impl Acquiring<'_> {
         let mut response = match view.ticket.state {
             State::Held => tell(StatusCode::CREATED, view, None),
             State::Ended { .. } => return Err(Refusal::gone(view)),
-            State::Queued { .. } | State::Granted if self.queue && over != Over::Denied => {
+            State::Queued { .. } | State::Granted if self.queue && !matches!(over, Over::Revoked(_)) => {
                 tell(StatusCode::ACCEPTED, view, Some((header::RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S))))
             }
             State::Queued { .. } | State::Granted => return Err(self.withdraw(view, over).await),
@@ -180,7 +148,7 @@ impl Acquiring<'_> {
                 Over::Stopping => {
                     return Refusal::new(ErrorCode::ShuttingDown, format!("the server stops; {again}")).unsure();
                 }
-                Over::AtOnce | Over::Time | Over::Denied => {}
+                Over::Answered | Over::Time | Over::Revoked(_) => {}
             }
         }
         // No lease runs while a request waits: this one has ended, so there is another for the same ticket.
@@ -188,23 +156,18 @@ impl Acquiring<'_> {
         if !others_wait && let Err(failure) = self.release(view.ticket.id).await {
             return match failure {
                 EngineError::Rejected(why) => EngineError::Rejected(why).into(),
-                other => {
-                    if !self.repeatable {
-                        self.forget_later(view.ticket.id);
-                    }
-                    Refusal::from(other).unsure()
-                }
+                other => Refusal::from(other).unsure(),
             };
         }
         let refusal = match over {
             Over::Stopping => {
                 Refusal::new(ErrorCode::ShuttingDown, "the server stops; your request left nothing behind")
             }
-            Over::Denied => Refusal::new(
+            Over::Revoked(_) => Refusal::new(
                 ErrorCode::Unauthorized,
                 "keys or rights have changed, and this one may not wait any longer",
             ),
-            Over::AtOnce => Refusal::new(ErrorCode::Busy, format!("no permit of {name:?} is free now")),
+            Over::Answered => Refusal::new(ErrorCode::Busy, format!("no permit of {name:?} is free now")),
             Over::Time | Over::ClientGone => {
                 let text = format!("no permit of {name:?} was free within the time that the request wanted to wait");
                 Refusal::new(ErrorCode::TimedOut, text)
@@ -215,25 +178,9 @@ impl Acquiring<'_> {
     }
 
     async fn release(&self, id: TicketId) -> Result<(), EngineError> {
-        self.asked.app.engine.submit(self.release_command(id)).await.map(drop)
-    }
-
-    fn release_command(&self, id: TicketId) -> Command {
-        Command::Release { target: ReleaseTarget::Id(None, id), caller: self.asked.caller.clone(), queued: true }
-    }
-
-    /// Nobody knows whether this ticket was made, and nobody can be told of it: it is ended as soon as the store works
-    /// again, before its lease would.
-    fn forget_later(&self, id: TicketId) {
-        let (app, command) = (self.asked.app.clone(), self.release_command(id));
-        tokio::spawn(async move {
-            for _ in 0..CLEAN_UP_TRIES {
-                match app.engine.submit(command.clone()).await {
-                    Ok(_) | Err(EngineError::Rejected(_) | EngineError::ShuttingDown) => return,
-                    Err(EngineError::Overloaded | EngineError::Unavailable { .. }) => sleep(CLEAN_UP_PAUSE).await,
-                }
-            }
-        });
+        let Asked { app, caller, .. } = self.asked;
+        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true };
+        app.engine.submit(caller, command).await.map(drop)
     }
 }
 

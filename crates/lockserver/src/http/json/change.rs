@@ -168,7 +168,7 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
     let settings = settings(change.clone())?;
     let put = |precondition| {
         let command = Command::PutLock { name: name.clone(), settings: settings.clone(), precondition, force };
-        asked.app.engine.submit_as(&asked.caller, command)
+        asked.app.engine.submit(&asked.caller, command)
     };
     // Tried as new first, because the outcome does not tell whether it was.
     let first = if wanted == Precondition::None { Precondition::Absent } else { wanted };
@@ -187,13 +187,13 @@ pub(super) async fn change(asked: Asked, request: Request) -> Answer {
     let change: LockPatch = body::read(request).await?;
     let patch = patch(change.clone())?;
     let command = Command::PatchLock { name, patch, precondition, force };
-    answer(&asked.app, StatusCode::OK, asked.app.engine.submit_as(&asked.caller, command).await, &change)
+    answer(&asked.app, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &change)
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     let command = Command::DeleteLock { name, precondition, force };
-    asked.app.engine.submit_as(&asked.caller, command).await?;
+    asked.app.engine.submit(&asked.caller, command).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -215,7 +215,7 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     }
     let caller = asked.who.caller_for(&lock);
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
-    let told = asked.app.engine.submit(Command::Revoke { lock, number, caller, reason, only }).await?;
+    let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
 }
@@ -223,9 +223,6 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 pub(super) async fn restore(asked: Asked) -> Answer {
     asked.knows(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    tell(
-        &asked.app,
-        StatusCode::OK,
-        &asked.app.engine.submit_as(&asked.caller, Command::Restore { lock, number }).await?,
-    )
+    let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, number }).await?;
+    tell(&asked.app, StatusCode::OK, &told)
 }

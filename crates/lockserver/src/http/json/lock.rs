@@ -92,7 +92,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
     let after = asked.text("cursor").map(LockName::new).transpose().map_err(|_| no_cursor())?;
     let command = Command::ListLocks { after, limit, tickets: tickets(&asked)?, among: asked.who.among() };
     let CommandResult { outcome, as_of, rendered, .. } =
-        asked.app.engine.look(command, asked.connection.clone()).await?;
+        asked.app.engine.look(&asked.caller, command, asked.connection.clone()).await?;
     let Outcome::Locks(page) = outcome else { unreachable!("locks were asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let weight = page.weight();
@@ -113,7 +113,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
     let after = read_cursor(asked.text("cursor"))?;
     let command = Command::ViewLock { name: asked.lock()?, tickets: tickets(&asked)?, after };
     let CommandResult { outcome, as_of, rendered, .. } =
-        asked.app.engine.look(command, asked.connection.clone()).await?;
+        asked.app.engine.look(&asked.caller, command, asked.connection.clone()).await?;
     let Outcome::Lock(lock) = outcome else { unreachable!("a lock was asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let (weight, tag) = (lock.weight(), view::tag(&lock));
@@ -130,7 +130,7 @@ pub(super) async fn history(asked: Asked) -> Answer {
     let name = asked.lock()?;
     // Whether there is such a lock, the engine knows.
     let look = Command::ViewLock { name: name.clone(), tickets: 0, after: TicketsAfter::default() };
-    asked.app.engine.look(look, asked.connection.clone()).await?;
+    asked.app.engine.look(&asked.caller, look, asked.connection.clone()).await?;
     let (history, now) = (&asked.app.engine.metrics().history, view::now_ms());
     let (hour, day) = (history.past(&name, Span::Hour, now), history.past(&name, Span::Day, now));
     // Later than what the engine said, so that nothing which is in here is told again after `as_of`.
@@ -150,7 +150,7 @@ pub(super) async fn verify(asked: Asked) -> Answer {
     asked.knows(&["token"])?;
     let lock = asked.lock()?;
     let Some(token) = asked.count("token")? else { return Err(Refusal::invalid("name the token: ?token=")) };
-    let told = asked.app.engine.submit(Command::Verify { lock, token }).await?;
+    let told = asked.app.engine.submit(&asked.caller, Command::Verify { lock, token }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
     let mut shown = view::ticket(ticket, false);
     if !asked.who.sees_ticket(&ticket.ticket) {

@@ -45,11 +45,6 @@ impl Refusal {
         self
     }
 
-    /// Whether the request may be in effect.
-    pub(super) fn is_unsure(&self) -> bool {
-        self.problem.may_have_taken_effect
-    }
-
     /// The very same request will not succeed later, although others with this code will.
     pub(super) fn final_word(mut self) -> Self {
         self.problem.retryable = false;

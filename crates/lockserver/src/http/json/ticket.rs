@@ -1,5 +1,6 @@
 //! A ticket in the hands of its maker: read, wait for, renew, release.
 
+use super::super::acquire::{WaitEnd, Waiting};
 use super::super::app::{attach, only_while_held};
 use super::super::auth::Who;
 use super::asked::Asked;
@@ -16,7 +17,7 @@ use lock_core::limits::LISTED_TICKETS_MAX;
 use lock_core::{Command, Outcome, ReleaseTarget, State, TicketId};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use utoipa::openapi::path::HttpMethod;
 
 pub(super) fn describe() -> Vec<Call> {
@@ -67,53 +68,43 @@ fn tell(told: CommandResult) -> Answer {
 
 pub(super) async fn get(asked: Asked) -> Answer {
     asked.knows(&["wait_s"])?;
-    let (id, wait, app) = (asked.ticket()?, asked.wait()?, &asked.app);
+    let (id, wait, Asked { app, connection, .. }) = (asked.ticket()?, asked.wait()?, &asked);
     let until = Instant::now() + wait;
     if wait.is_zero() {
-        let command = Command::Get { lock: None, id, caller: asked.caller.clone(), renew: false, wait: false };
-        return tell(app.engine.submit(command).await?);
+        return tell(app.engine.submit(&asked.caller, read(id, false)).await?);
     }
     let _place = asked.waiting_place()?;
     let mut who = asked.who.clone();
     loop {
-        let command = Command::Get { lock: None, id, caller: who.caller(), renew: false, wait: true };
-        let mut waiting = app.engine.submit_waiting(command, asked.connection.clone()).await?;
-        let lost = tokio::select! {
-            answer = waiting.answer() => return tell(answer?),
-            () = asked.connection.closed() => true,
-            () = sleep_until(until) => false,
-            () = app.stopping() => false,
-            // Which lock the ticket is of, only the engine knows.
-            changed = app.until_changed(&who) => {
-                let told = waiting.give_up(false).await?;
-                let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
-                match changed.and_then(|now| now.may(Right::Use, &ticket.ticket.lock).map(|()| now)) {
-                    Ok(now) => who = now,
-                    Err(denied) => {
-                        let is_queued = matches!(ticket.ticket.state, State::Queued { .. });
-                        // First of all: an answer that is not given must not find a later activity of its ticket.
-                        drop(told);
-                        if is_queued {
-                            // Whatever comes of it: a ticket that is granted meanwhile lapses after its grace time.
-                            drop(suspend(&asked, id, &who).await);
-                        }
-                        return Err(denied.into());
-                    }
+        let waiting = Waiting { app, connection, caller: &who.caller(), until };
+        // Which lock the ticket is of, only the engine knows.
+        let (told, end) = waiting.send(read(id, true), app.until_changed(&who), false).await?;
+        let WaitEnd::Revoked(changed) = end else { return tell(told) };
+        let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
+        let is_queued = matches!(ticket.ticket.state, State::Queued { .. });
+        match changed.and_then(|now| now.may(Right::Use, &ticket.ticket.lock).map(|()| now)) {
+            Ok(now) if is_queued => who = now,
+            Ok(_) => return tell(told),
+            Err(denied) => {
+                // First of all: an answer that is not given must not find a later activity of its ticket.
+                drop(told);
+                if is_queued {
+                    // Whatever comes of it: a ticket that is granted meanwhile lapses after its grace time.
+                    drop(suspend(&asked, id, &who).await);
                 }
-                if matches!(ticket.ticket.state, State::Queued { .. }) {
-                    continue;
-                }
-                return tell(told);
+                return Err(denied.into());
             }
-        };
-        return tell(waiting.give_up(lost).await?);
+        }
     }
+}
+
+fn read(id: TicketId, wait: bool) -> Command {
+    Command::Get { lock: None, id, renew: false, wait }
 }
 
 /// Makes a queued ticket dormant: its client may not be granted the lock any more, so others are served.
 async fn suspend(asked: &Asked, id: TicketId, who: &Who) -> Result<(), Refusal> {
-    let command = Command::Get { lock: None, id, caller: who.caller(), renew: false, wait: true };
-    let waiting = asked.app.engine.submit_waiting(command, asked.connection.clone()).await?;
+    let waiting = asked.app.engine.submit_waiting(&who.caller(), read(id, true), asked.connection.clone()).await?;
     waiting.give_up(true).await?;
     Ok(())
 }
@@ -124,8 +115,8 @@ pub(super) async fn mine(asked: Asked) -> Answer {
         return Err(Refusal::invalid("add ?mine for your own tickets; GET /v1/locks/{lock} lists everybody's"));
     }
     let (after, tickets) = (asked.count("cursor")?.unwrap_or(0), asked.at_most("limit", LISTED_TICKETS_MAX)?.max(1));
-    let command = Command::ListMine { caller: asked.caller.clone(), after, tickets };
-    let told = asked.app.engine.look(command, asked.connection.clone()).await?;
+    let command = Command::ListMine { after, tickets };
+    let told = asked.app.engine.look(&asked.caller, command, asked.connection.clone()).await?;
     let Outcome::Tickets(page) = told.outcome else { unreachable!("tickets were asked for") };
     let weight = page.weight();
     let make = move || {
@@ -141,7 +132,7 @@ pub(super) async fn renew(asked: Asked, request: Request) -> Answer {
     let id = asked.ticket()?;
     let wanted: Renew = body::read(request).await?;
     let ttl = wanted.ttl_s.map(lock_api::Seconds::as_ms);
-    tell(asked.app.engine.submit(Command::Renew { id, caller: asked.caller, ttl }).await?)
+    tell(asked.app.engine.submit(&asked.caller, Command::Renew { id, ttl }).await?)
 }
 
 pub(super) async fn release(asked: Asked) -> Answer {
@@ -161,8 +152,7 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 }
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
-    let command = Command::Release { target, caller: asked.caller, queued: true };
-    let told = asked.app.engine.submit(command).await?;
+    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true }).await?;
     let ticket = match &told.outcome {
         Outcome::Ticket(ticket) => Some(view::ticket(ticket, true)),
         _ => None,

@@ -59,7 +59,7 @@ async fn look(
     tickets: usize,
 ) -> Result<Arc<LocksPage>, EngineError> {
     let command = Command::ListLocks { after, limit: LISTED_LOCKS_MAX, tickets, among: who.among() };
-    let Outcome::Locks(page) = app.engine.look(command, connection.clone()).await?.outcome else {
+    let Outcome::Locks(page) = app.engine.look(&who.caller(), command, connection.clone()).await?.outcome else {
         unreachable!("a list of locks was asked for")
     };
     Ok(page)
@@ -97,6 +97,7 @@ async fn all_locks(app: &App, who: &Who, connection: &Arc<Connection>) -> Result
 pub(super) async fn lock(
     State(app): State<App>,
     Extension(connection): Extension<Arc<Connection>>,
+    Extension(who): Extension<Who>,
     request: Request,
 ) -> Response {
     let (parts, _) = request.into_parts();
@@ -105,7 +106,7 @@ pub(super) async fn lock(
         return no_lock(&app, wanted);
     };
     let command = Command::ViewLock { name, tickets: LISTED_TICKETS_MAX, after: TicketsAfter::default() };
-    let shown = match app.engine.look(command, connection.clone()).await {
+    let shown = match app.engine.look(&who.caller(), command, connection.clone()).await {
         Ok(told) => {
             let Outcome::Lock(lock) = told.outcome else { unreachable!("a lock was asked for") };
             let (weight, of) = (lock.weight(), app.clone());

@@ -1,5 +1,6 @@
 //! `query_lock`, `get_lock` and `release_lock`: 0.36's three calls, answered with 0.36's words.
 
+use super::super::acquire::{Waiting, new_ticket};
 use super::super::app::Place;
 use super::Call;
 use super::codec::Value;
@@ -7,12 +8,11 @@ use crate::engine::{Answer, EngineError};
 use lock_core::limits::INFO_BYTES_MAX;
 use lock_core::text::clean;
 use lock_core::{
-    Command, EndedAs, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
-    TicketId, TicketView,
+    Command, EndedAs, IfBusy, LockName, NewTicket, Outcome, QueueLease, Rejection, ReleaseTarget, TicketId, TicketView,
 };
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// How long a call is tried again while the server cannot serve it.
@@ -61,8 +61,15 @@ impl Call<'_> {
         let info: Arc<str> = Arc::from(cut(clean(&info.to_text()).into_owned()));
         let until = Instant::now() + TRY_TIME;
         loop {
-            let id = TicketId(Uuid::new_v4().as_u128());
-            let answer = self.app.engine.submit(Command::Acquire(self.new_ticket(lock, id, &info))).await;
+            let new = NewTicket {
+                info: info.clone(),
+                queue_lease: QueueLease::Expiration,
+                if_busy: IfBusy::Queue,
+                claim: false,
+                ..new_ticket(&self.who, lock.clone())
+            };
+            let id = new.id;
+            let answer = self.app.engine.submit(&self.who.caller_for(lock), Command::Acquire(new)).await;
             match self.told(answer) {
                 Ok(_) => return pair(true, Value::String(Uuid::from_u128(id.0).to_string())),
                 Err(EngineError::Rejected(Rejection::UnknownLock)) => return no_such_lock(),
@@ -76,24 +83,6 @@ impl Call<'_> {
             if !self.try_again(until).await {
                 return refused(BUSY);
             }
-        }
-    }
-
-    fn new_ticket(&self, lock: &LockName, id: TicketId, info: &Arc<str>) -> NewTicket {
-        NewTicket {
-            lock: lock.clone(),
-            id,
-            caller: self.who.caller_for(lock),
-            permits: Permits::Count(1),
-            priority: self.who.usual_priority(),
-            info: info.clone(),
-            lease: Lease::OfLock,
-            queue_lease: QueueLease::Expiration,
-            max_hold: None,
-            request_id: None,
-            holder: None,
-            if_busy: IfBusy::Queue,
-            claim: false,
         }
     }
 
@@ -125,23 +114,16 @@ impl Call<'_> {
     async fn get_once(&self, lock: &LockName, id: TicketId, until: Instant) -> Answer {
         let place = self.waiting_place(until);
         let wait = place.is_some();
-        let command =
-            Command::Get { lock: Some(lock.clone()), id, caller: self.who.caller_for(lock), renew: true, wait };
+        let caller = &self.who.caller_for(lock);
+        let command = Command::Get { lock: Some(lock.clone()), id, renew: true, wait };
         if !wait {
-            return self.app.engine.submit(command).await;
+            return self.app.engine.submit(caller, command).await;
         }
-        let mut waiting = self.app.engine.submit_waiting(command, self.connection.clone()).await?;
-        let lost = tokio::select! {
-            answer = waiting.answer() => return answer,
-            // The answer is written all the same: a client that only closed its sending side asks again and is served
-            // in its old place.
-            () = self.connection.closed() => true,
-            () = sleep_until(until) => false,
-            () = self.app.stopping() => false,
-            // Its next call is refused, so its ticket is dormant and others are served.
-            _ = self.app.until_denied(&self.who, lock) => true,
-        };
-        waiting.give_up(lost).await
+        // The answer is written all the same: a client that only closed its sending side asks again and is served in its old
+        // place. The next call of one that may not use the lock any more is refused, so its ticket is dormant.
+        let waiting = Waiting { app: self.app, connection: self.connection, caller, until };
+        let (told, _) = waiting.send(command, self.app.until_denied(&self.who, lock), true).await?;
+        Ok(told)
     }
 
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
@@ -157,8 +139,8 @@ impl Call<'_> {
         let mut unsure = false;
         loop {
             let target = ReleaseTarget::Id(Some(lock.clone()), id);
-            let command = Command::Release { target, caller: self.who.caller_for(lock), queued: false };
-            let answer = self.app.engine.submit(command).await;
+            let command = Command::Release { target, queued: false };
+            let answer = self.app.engine.submit(&self.who.caller_for(lock), command).await;
             match self.told(answer) {
                 Ok(Outcome::Ticket(_)) => return done(true),
                 // A try whose outcome was unknown may have released it.
@@ -182,8 +164,8 @@ impl Call<'_> {
 
     /// The ticket as it is, if there is one; no heartbeat. The failure says that this cannot be known now.
     async fn look(&mut self, lock: &LockName, id: TicketId) -> Result<Option<Box<TicketView>>, EngineError> {
-        let (lock, caller) = (Some(lock.clone()), self.who.caller_for(lock));
-        let answer = self.app.engine.submit(Command::Get { lock, id, caller, renew: false, wait: false }).await;
+        let command = Command::Get { lock: Some(lock.clone()), id, renew: false, wait: false };
+        let answer = self.app.engine.submit(&self.who.caller_for(lock), command).await;
         match self.told(answer) {
             Ok(Outcome::Ticket(view)) => Ok(Some(view)),
             Ok(_) | Err(EngineError::Rejected(_)) => Ok(None),

@@ -3,8 +3,8 @@
 use super::*;
 use lock_core::limits::HISTORY_LOCKS_MAX;
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, IfBusy, Lease, NewTicket, Permits, QueueLease, ReleaseTarget, Settings,
-    Snapshot, StepContext, Target, TicketId,
+    Caller, Command, ConfigureMode, Definition, IfBusy, NewTicket, Permits, ReleaseTarget, Settings, Snapshot,
+    StepContext, Target, TicketId,
 };
 use std::sync::Arc;
 
@@ -31,7 +31,9 @@ impl Rig {
 
     fn apply(&mut self, command: &Command) {
         let now = self.table.now();
-        self.table.apply(StepContext { now, wall: self.wall, is_connected: &|_| true }, command).unwrap();
+        self.table
+            .apply(StepContext { now, wall: self.wall, is_connected: &|_| true }, Caller::server(), command)
+            .unwrap();
         self.table.take_changes();
         self.table.take_served();
         self.history.note(&self.table.take_events());
@@ -42,22 +44,8 @@ impl Rig {
     }
 
     fn ask(&mut self, lock: &str, id: u128, permits: Permits) {
-        let caller = Caller::anonymous("test");
-        self.apply(&Command::Acquire(NewTicket {
-            lock: name(lock),
-            id: TicketId(id),
-            caller,
-            permits,
-            priority: 0,
-            info: Arc::from(""),
-            lease: Lease::OfLock,
-            queue_lease: QueueLease::Minute,
-            max_hold: None,
-            request_id: None,
-            holder: None,
-            if_busy: IfBusy::Queue,
-            claim: true,
-        }));
+        let new = NewTicket::new(name(lock), TicketId(id));
+        self.apply(&Command::Acquire(NewTicket { permits, if_busy: IfBusy::Queue, ..new }));
     }
 
     fn configure(&mut self, locks: &[(&str, u32)]) {
@@ -71,9 +59,8 @@ impl Rig {
     }
 
     fn release(&mut self, id: u128) {
-        let caller = Caller::anonymous("test");
         let target = ReleaseTarget::Id(None, TicketId(id));
-        self.apply(&Command::Release { target, caller, queued: true });
+        self.apply(&Command::Release { target, queued: true });
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -129,8 +116,7 @@ fn what_is_usual_is_what_at_least_five_holders_gave_back() {
     rig.take("x", 5);
     rig.pass(1000);
     let number = rig.table.snapshot().tickets.iter().find(|ticket| ticket.id == TicketId(5)).unwrap().number;
-    let caller = Caller { admin: true, ..Caller::anonymous("test") };
-    rig.apply(&Command::Revoke { lock: name("x"), number, caller, reason: Arc::from(""), only: None });
+    rig.apply(&Command::Revoke { lock: name("x"), number, reason: Arc::from(""), only: None });
     assert_eq!((rig.past("x", Span::Hour).holds.count, usual(&rig)), (5, None));
     rig.take("x", 6);
     rig.pass(10);

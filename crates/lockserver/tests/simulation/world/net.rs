@@ -1,6 +1,7 @@
 //! The way between clients and the engine: requests, connections that break, answers that are late or lost.
 
 use super::World;
+use crate::admin;
 use crate::client::{Ask, Heard, Phase};
 use crate::flight::{Call, Connection, Fate, Flight, Writing};
 use crate::judge::Debt;
@@ -57,9 +58,12 @@ impl World {
         }
         self.sent.push(command.clone());
         let connection = wait.map(|_| Connection::open());
+        let caller = client.map_or_else(admin::caller, |number| self.clients[number].caller.clone());
         let call = match &connection {
-            Some(connection) => Call::wait(&self.handle, command.clone(), connection.clone()).expect("there is room"),
-            None => Call::once(&self.handle, command.clone()),
+            Some(connection) => {
+                Call::wait(&self.handle, caller, command.clone(), connection.clone()).expect("there is room")
+            }
+            None => Call::once(&self.handle, caller, command.clone()),
         };
         let lost = !self.drain && self.dice.permille(self.weather.answer_lost);
         let slow = self.dice.from(1..=15);
