@@ -21,6 +21,7 @@ mod shares;
 mod slots;
 mod table;
 pub mod text;
+mod timers;
 mod uptime;
 mod view;
 

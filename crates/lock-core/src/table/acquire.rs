@@ -1,6 +1,6 @@
 //! Making a ticket (rule 6).
 
-use super::{Lock, StepContext, Table, Ticket};
+use super::{Lock, StepContext, Table, Ticket, Timer};
 use crate::command::{Caller, IfBusy, NewTicket, Outcome, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
@@ -194,7 +194,9 @@ impl Table {
         let lock = self.lock_mut(&new.lock);
         lock.queue.push(place, new.id, wants, false);
         lock.statistics.queries += 1;
-        self.stop_idle_timer(&new.lock);
+        if self.lock(&new.lock).record.template.is_some() {
+            self.timers.cancel(&Timer::Instance(new.lock.clone()));
+        }
         self.restart_lease(new.id);
         self.mark(Key::Ticket(new.id));
         self.emit_transition(at, new.id, Transition::Queued);

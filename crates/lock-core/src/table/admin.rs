@@ -124,10 +124,7 @@ impl Table {
         if before.is_some_and(|before| before >= until) {
             return;
         }
-        if let Some(before) = before {
-            self.timers.remove(&(before, Timer::WithheldName(name.clone())));
-        }
-        self.timers.insert((until, Timer::WithheldName(name.clone())));
+        self.timers.set(Timer::WithheldName(name.clone()), until);
         self.withheld_names.insert(name.clone(), WithheldName { name: name.clone(), until });
         self.mark(Key::WithheldName(name.clone()));
     }
@@ -137,12 +134,12 @@ impl Table {
         let numbers: Vec<u64> = self.lock(name).withholdings.iter().copied().collect();
         for number in numbers {
             let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
-            self.timers.remove(&(withholding.until, Timer::Withholding(number)));
+            self.timers.cancel(&Timer::Withholding(number));
             self.mark(Key::Withholding(number));
             self.withhold_name_until(name, withholding.until);
         }
         self.set_pause(name, None);
-        self.stop_idle_timer(name);
+        self.timers.cancel(&Timer::Instance(name.clone()));
         self.discharge_instance(name);
         self.emit(at, name, EventKind::LockDeleted);
         let lock = self.locks.remove(name).expect("the caller looked");
@@ -164,10 +161,11 @@ impl Table {
         }
         if lock.deleting || (lock.record.retiring && lock.is_idle()) {
             self.remove_lock(at, name);
-        } else if lock.is_idle() && lock.idle_until.is_none() && lock.record.template.is_some() {
-            let until = self.now() + INSTANCE_IDLE_MS;
-            self.lock_mut(name).idle_until = Some(until);
-            self.timers.insert((until, Timer::Instance(name.clone())));
+        } else if lock.is_idle() && lock.record.template.is_some() {
+            let timer = Timer::Instance(name.clone());
+            if self.timers.at(&timer).is_none() {
+                self.timers.set(timer, self.now() + INSTANCE_IDLE_MS);
+            }
         }
     }
 
@@ -201,18 +199,28 @@ impl Table {
 
     pub(super) fn set_pause(&mut self, name: &LockName, pause: Option<Pause>) {
         let until = pause.as_ref().and_then(|pause| pause.until);
-        let before = std::mem::replace(&mut self.lock_mut(name).record.pause, pause);
-        match before.and_then(|pause| pause.until) {
-            Some(Until::Service(until)) => drop(self.timers.remove(&(until, Timer::Pause(name.clone())))),
-            Some(Until::Wall(until)) => drop(self.pauses.remove(&(until, name.clone()))),
-            None => {}
-        }
-        match until {
-            Some(Until::Service(until)) => drop(self.timers.insert((until, Timer::Pause(name.clone())))),
-            Some(Until::Wall(until)) => drop(self.pauses.insert((until, name.clone()))),
-            None => {}
-        }
+        self.set_pause_timer(name, until);
+        self.lock_mut(name).record.pause = pause;
         self.mark(Key::Lock(name.clone()));
+    }
+
+    /// Has a pause end by itself, or not.
+    pub(super) fn set_pause_timer(&mut self, name: &LockName, until: Option<Until>) {
+        let timer = Timer::Pause(name.clone());
+        match until {
+            Some(Until::Service(until)) => {
+                self.pauses.cancel(name);
+                self.timers.set(timer, until);
+            }
+            Some(Until::Wall(until)) => {
+                self.timers.cancel(&timer);
+                self.pauses.set(name.clone(), until);
+            }
+            None => {
+                self.timers.cancel(&timer);
+                self.pauses.cancel(name);
+            }
+        }
     }
 
     /// Sets everything, ends what has become impossible and grants what has become possible.

@@ -279,7 +279,7 @@ impl Table {
             self.forget_withdrawn(&oldest);
         }
         let until = self.now() + ENDED_MEMORY_MS;
-        self.timers.insert((until, Timer::Withdrawn(scope.clone())));
+        self.timers.set(Timer::Withdrawn(scope.clone()), until);
         self.withdrawn_by.insert(&by, (until, scope.clone()));
         let record = Withdrawn { scope: scope.clone(), until };
         self.withdrawn.insert(scope.clone(), Withdrawal { record, by });
@@ -290,7 +290,7 @@ impl Table {
     pub(super) fn forget_withdrawn(&mut self, scope: &RequestScope) {
         let Withdrawal { record, by } = self.withdrawn.remove(scope).expect("a scope from the table's own lists");
         self.withdrawn_by.remove(&by, &(record.until, scope.clone()));
-        self.timers.remove(&(record.until, Timer::Withdrawn(scope.clone())));
+        self.timers.cancel(&Timer::Withdrawn(scope.clone()));
         self.mark(Key::Withdrawn(scope.clone()));
     }
 

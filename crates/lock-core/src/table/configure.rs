@@ -1,6 +1,6 @@
 //! The configuration file against live changes (design, section 5).
 
-use super::{Lock, StepContext, Table, Template};
+use super::{Lock, StepContext, Table, Template, Timer};
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
 use crate::event::EventKind;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
@@ -230,7 +230,7 @@ impl Table {
         if let Some(of) = template.as_ref().and_then(|prefix| self.templates.get_mut(prefix)) {
             of.instances += 1;
         }
-        self.stop_idle_timer(name);
+        self.timers.cancel(&Timer::Instance(name.clone()));
         if template.is_none() {
             self.discharge_instance(name);
         }

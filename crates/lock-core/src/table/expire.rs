@@ -49,11 +49,11 @@ impl Table {
     }
 
     fn fire_timers(&mut self, at: StepContext<'_>) {
-        while let Some((until, _)) = self.timers.first()
-            && *until <= self.now()
+        let now = self.now();
+        while self.timers.next().is_some_and(|at| at <= now)
             && self.may_end()
+            && let Some(timer) = self.timers.pop_due(now)
         {
-            let (_, timer) = self.timers.pop_first().expect("there is a first one");
             match timer {
                 Timer::Hold(id) => self.end(at, id, EndedAs::Overdue, None),
                 Timer::Withholding(number) => self.end_withholding(at, number),
@@ -68,11 +68,10 @@ impl Table {
                 Timer::Instance(name) => self.drop_idle_instance(at, &name),
             }
         }
-        while let Some((until, _)) = self.pauses.first()
-            && *until <= at.wall
+        while self.pauses.next().is_some_and(|until| until <= at.wall)
             && self.may_end()
+            && let Some(name) = self.pauses.pop_due(at.wall)
         {
-            let (_, name) = self.pauses.pop_first().expect("there is a first one");
             self.resume(at, &name);
         }
     }

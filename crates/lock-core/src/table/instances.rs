@@ -1,6 +1,6 @@
 //! Instances of templates (rule 12): which template makes one, whose share it is in, and when an idle one goes.
 
-use super::{StepContext, Table, Timer};
+use super::{StepContext, Table};
 use crate::command::Rejection;
 use crate::limits::{LOCKS_MAX, TEMPLATE_INSTANCES_MAX};
 use crate::{FileValues, LockName, Prefix};
@@ -42,21 +42,13 @@ impl Table {
 
     /// Rule 12: an instance goes when it has been idle for a minute, if it says nothing that its template does not.
     pub(super) fn drop_idle_instance(&mut self, at: StepContext<'_>, name: &LockName) {
-        let lock = self.lock_mut(name);
-        lock.idle_until = None;
-        let template = lock.record.template.clone().and_then(|prefix| self.templates.get(&prefix));
+        let template = self.lock(name).record.template.clone().and_then(|prefix| self.templates.get(&prefix));
         let record = &self.lock(name).record;
         let equal = template.is_some_and(|template| {
             template.record.settings == record.settings && template.record.paused == record.pause.is_some()
         });
         if equal && self.lock(name).is_idle() {
             self.remove_lock(at, name);
-        }
-    }
-
-    pub(super) fn stop_idle_timer(&mut self, name: &LockName) {
-        if let Some(until) = self.lock_mut(name).idle_until.take() {
-            self.timers.remove(&(until, Timer::Instance(name.clone())));
         }
     }
 

@@ -150,7 +150,7 @@ impl Table {
         ticket.activity_seq += 1;
         ticket.restored = false;
         if let Some(until) = until {
-            self.timers.insert((until, Timer::Hold(id)));
+            self.timers.set(Timer::Hold(id), until);
         }
         self.restart_lease(id);
         self.mark(Key::Ticket(id));
@@ -159,7 +159,7 @@ impl Table {
 
     /// Held -> granted: the answer that told its client was lost, and there was no heartbeat since (rule 5).
     pub(super) fn revert_claim(&mut self, at: StepContext<'_>, id: TicketId) {
-        self.drop_hold_timer(id);
+        self.timers.cancel(&Timer::Hold(id));
         let ticket = self.ticket(id);
         let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
         self.lock_mut(&lock).granted += permits;
@@ -250,7 +250,7 @@ impl Table {
     }
 
     fn take_from_active(&mut self, id: TicketId) {
-        self.drop_hold_timer(id);
+        self.timers.cancel(&Timer::Hold(id));
         let ticket = self.ticket(id);
         let (token, lock) = (ticket.token.expect("a ticket with permits has a token"), ticket.lock.clone());
         let granted = if ticket.state == State::Granted { ranges::count(&ticket.slots) } else { 0 };
@@ -258,12 +258,6 @@ impl Table {
         of.granted -= granted;
         of.active.remove(&token).expect("a ticket with permits is listed");
         of.exclusive = false;
-    }
-
-    fn drop_hold_timer(&mut self, id: TicketId) {
-        if let Some(until) = self.ticket(id).hold_until {
-            self.timers.remove(&(until, Timer::Hold(id)));
-        }
     }
 
     /// After `lost`, `overdue` and `revoked` the client may still be at work: the permits stay withheld for a while.
@@ -281,7 +275,7 @@ impl Table {
         of.withholdings.insert(number);
         of.withheld += ranges::count(&slots);
         of.exclusive = all;
-        self.timers.insert((until, Timer::Withholding(number)));
+        self.timers.set(Timer::Withholding(number), until);
         let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
         let cause = WithheldCause::LostHolder;
         let withholding = Withholding { number, lock, slots, slot_names: names, all, cause, how, reason, until };
@@ -292,7 +286,7 @@ impl Table {
     /// Restores withheld permits, at the end of their time or by an administrator.
     pub(super) fn end_withholding(&mut self, at: StepContext<'_>, number: u64) {
         let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
-        self.timers.remove(&(withholding.until, Timer::Withholding(number)));
+        self.timers.cancel(&Timer::Withholding(number));
         let of = self.lock_mut(&withholding.lock);
         of.withholdings.remove(&number);
         of.withheld -= ranges::count(&withholding.slots);

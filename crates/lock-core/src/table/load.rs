@@ -2,8 +2,9 @@
 
 use super::{Lock, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
+use crate::timers::TimerTable;
 use crate::view::Moment;
-use crate::{Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, Until, limits};
+use crate::{Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,11 +37,11 @@ impl Table {
             table.load_lock(record)?;
         }
         for withheld in snapshot.withheld_names {
-            table.timers.insert((withheld.until, Timer::WithheldName(withheld.name.clone())));
+            table.timers.set(Timer::WithheldName(withheld.name.clone()), withheld.until);
             table.withheld_names.insert(withheld.name.clone(), withheld);
         }
         for withdrawn in snapshot.withdrawn {
-            table.timers.insert((withdrawn.until, Timer::Withdrawn(withdrawn.scope.clone())));
+            table.timers.set(Timer::Withdrawn(withdrawn.scope.clone()), withdrawn.until);
             let by = QuotaOwner::of(withdrawn.scope.owner.as_ref(), &Arc::from(""));
             table.withdrawn_by.insert(&by, (withdrawn.until, withdrawn.scope.clone()));
             table.withdrawn.insert(withdrawn.scope.clone(), Withdrawal { record: withdrawn, by });
@@ -85,8 +86,8 @@ impl Table {
             ended: BTreeSet::new(),
             ended_of: Shares::default(),
             leases: BTreeSet::new(),
-            timers: BTreeSet::new(),
-            pauses: BTreeSet::new(),
+            timers: TimerTable::default(),
+            pauses: TimerTable::default(),
             wall: 0,
             floor: 0,
             ends_left: limits::STEP_ENDS_MAX,
@@ -114,11 +115,8 @@ impl Table {
         if let Some(template) = record.template.as_ref().and_then(|prefix| self.templates.get_mut(prefix)) {
             template.instances += 1;
         }
-        match record.pause.as_ref().and_then(|pause| pause.until) {
-            Some(Until::Service(until)) => drop(self.timers.insert((until, Timer::Pause(name.clone())))),
-            Some(Until::Wall(until)) => drop(self.pauses.insert((until, name.clone()))),
-            None => {}
-        }
+        let until = record.pause.as_ref().and_then(|pause| pause.until);
+        self.set_pause_timer(&name, until);
         self.locks.insert(name, Lock::new(record));
         Ok(())
     }
@@ -132,7 +130,7 @@ impl Table {
         lock.withholdings.insert(number);
         lock.withheld += crate::ranges::count(&withholding.slots);
         lock.exclusive |= withholding.all;
-        self.timers.insert((withholding.until, Timer::Withholding(number)));
+        self.timers.set(Timer::Withholding(number), withholding.until);
         self.withholdings.insert(number, withholding);
         Ok(())
     }
@@ -187,7 +185,7 @@ impl Table {
         for id in live {
             let hold = self.ticket(id).hold_until;
             if let Some(until) = hold {
-                self.timers.insert((until, Timer::Hold(id)));
+                self.timers.set(Timer::Hold(id), until);
             }
             self.set_lease(id, self.now());
         }
@@ -197,9 +195,7 @@ impl Table {
             self.charge_instance(&name);
             let idle = self.lock(&name).is_idle();
             if idle && self.lock(&name).record.template.is_some() {
-                let until = self.now() + limits::INSTANCE_IDLE_MS;
-                self.lock_mut(&name).idle_until = Some(until);
-                self.timers.insert((until, Timer::Instance(name)));
+                self.timers.set(Timer::Instance(name), self.now() + limits::INSTANCE_IDLE_MS);
             }
         }
     }

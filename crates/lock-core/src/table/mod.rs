@@ -16,6 +16,7 @@ use crate::command::{Caller, Command, Outcome, Rejection};
 use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue};
 use crate::slots::Slots;
+use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
 use crate::{
     Change, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State, TemplateRecord,
@@ -81,9 +82,9 @@ pub struct Table {
     /// Leases by the moment they end: queued, grace and held.
     pub(crate) leases: BTreeSet<(Ms, TicketId)>,
     /// Everything that ends by the clock whatever anybody says.
-    pub(crate) timers: BTreeSet<(Ms, Timer)>,
-    /// Pauses by the wall time at which they end.
-    pub(crate) pauses: BTreeSet<(WallMs, LockName)>,
+    pub(crate) timers: TimerTable<Timer>,
+    /// Pauses that end in wall time.
+    pub(crate) pauses: TimerTable<LockName>,
     /// Wall time of the last step.
     wall: WallMs,
     /// No lease ends before this: the process stood still (rule 9).
@@ -183,8 +184,6 @@ pub(crate) struct Lock {
     pub(crate) exclusive: bool,
     /// Being deleted: no grants, no new tickets; gone with its last ticket.
     pub(crate) deleting: bool,
-    /// When an idle instance of a template goes, as it stands in `timers`.
-    pub(crate) idle_until: Option<Ms>,
     pub(crate) statistics: Statistics,
     /// The ticket that this instance of a template is charged for, and its owner. It is not stored.
     pub(crate) charged: Option<(u64, QuotaOwner)>,
@@ -205,7 +204,6 @@ impl Lock {
             granted: 0,
             exclusive: false,
             deleting: false,
-            idle_until: None,
             statistics: Statistics::default(),
             charged: None,
         }
@@ -451,8 +449,8 @@ impl Table {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Ms> {
         let lease = self.leases.first().map(|(at, _)| (*at).max(self.floor));
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let pause = self.pauses.first().map(|(at, _)| self.now() + at.saturating_sub(self.wall));
+        let timer = self.timers.next();
+        let pause = self.pauses.next().map(|at| self.now() + at.saturating_sub(self.wall));
         let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
         let sweep = (!self.oversized.is_empty()).then_some(self.now());
         [lease, timer, pause, memory, sweep].into_iter().flatten().min()

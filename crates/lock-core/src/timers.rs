@@ -1,0 +1,64 @@
+//! Timers: each key has one time at most, at which it is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Keys by the time at which they are due, in whatever clock their owner counts. Every operation costs the logarithm of their
+/// number.
+#[derive(Debug)]
+pub(crate) struct TimerTable<K> {
+    by_time: BTreeSet<(u64, K)>,
+    times: BTreeMap<K, u64>,
+}
+
+impl<K> Default for TimerTable<K> {
+    fn default() -> Self {
+        Self { by_time: BTreeSet::new(), times: BTreeMap::new() }
+    }
+}
+
+impl<K: Ord + Clone> TimerTable<K> {
+    /// Has the key be due at that time, and at no other.
+    pub(crate) fn set(&mut self, key: K, at: u64) {
+        if let Some(before) = self.times.insert(key.clone(), at) {
+            if before == at {
+                return;
+            }
+            let moved = (before, key);
+            self.by_time.remove(&moved);
+            self.by_time.insert((at, moved.1));
+        } else {
+            self.by_time.insert((at, key));
+        }
+    }
+
+    /// The key is due no longer.
+    pub(crate) fn cancel(&mut self, key: &K) {
+        if let Some((key, at)) = self.times.remove_entry(key) {
+            self.by_time.remove(&(at, key));
+        }
+    }
+
+    /// When the key is due.
+    pub(crate) fn at(&self, key: &K) -> Option<u64> {
+        self.times.get(key).copied()
+    }
+
+    /// The earliest time at which a key is due.
+    pub(crate) fn next(&self) -> Option<u64> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out the first key that is due by now: of those that are due at the same time, the smallest.
+    pub(crate) fn pop_due(&mut self, now: u64) -> Option<K> {
+        if self.next()? > now {
+            return None;
+        }
+        let (_, key) = self.by_time.pop_first()?;
+        self.times.remove(&key);
+        Some(key)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_time.is_empty()
+    }
+}
