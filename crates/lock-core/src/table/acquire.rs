@@ -1,7 +1,8 @@
 //! Making a ticket (rule 6).
 
+use super::apply::Effect;
 use super::{Lock, StepContext, Table, Ticket, Timer};
-use crate::command::{Caller, IfBusy, NewTicket, Outcome, Rejection};
+use crate::command::{Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
@@ -21,12 +22,12 @@ impl Table {
         at: StepContext<'_>,
         caller: &Caller,
         new: &NewTicket,
-    ) -> Result<Outcome, Rejection> {
-        let wait = new.if_busy == IfBusy::Wait;
+    ) -> Result<Effect, Rejection> {
+        let asked = |id| Effect::Asked { id, claim: new.claim, wait: new.if_busy == IfBusy::Wait };
         if let Some(id) = self.repeated(caller, new)? {
             self.mark_acknowledged(id);
-            self.record_activity_of_caller(at, id);
-            return self.told(at, id, new.claim, wait);
+            self.record_activity(id);
+            return Ok(asked(id));
         }
         let template = self.admit(caller, new)?;
         if let Some(prefix) = template {
@@ -34,8 +35,7 @@ impl Table {
         }
         self.make_ticket(at, caller, new);
         self.charge_instance(&new.lock);
-        self.grant(at, &new.lock);
-        self.told(at, new.id, new.claim, wait)
+        Ok(asked(new.id))
     }
 
     /// The live ticket that this asks for once more.
@@ -194,6 +194,7 @@ impl Table {
         let lock = self.lock_mut(&new.lock);
         lock.queue.push(place, new.id, wants, false);
         lock.statistics.queries += 1;
+        self.ripen(&new.lock);
         if self.lock(&new.lock).record.template.is_some() {
             self.timers.cancel(&Timer::Instance(new.lock.clone()));
         }

@@ -1,5 +1,6 @@
 //! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
 
+use super::apply::Effect;
 use super::{StepContext, Table, Timer};
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::EventKind;
@@ -18,13 +19,13 @@ impl Table {
         settings: &Settings,
         precondition: Precondition,
         force: Force,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         check_settings(settings)?;
         self.check_precondition(name, precondition)?;
         if self.locks.contains_key(name) {
             self.check_shrink(name, &settings.capacity, force)?;
             self.set_settings(at, name, settings.clone());
-            return Ok(self.lock_outcome(name));
+            return Ok(Effect::Lock(name.clone()));
         }
         if let Some(withheld) = self.withheld_names.get(name) {
             return Err(Rejection::NameWithheld(withheld.until - self.now()));
@@ -33,7 +34,7 @@ impl Table {
             return Err(Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
         self.insert_lock(at, name, settings.clone(), false, None, None);
-        Ok(self.lock_outcome(name))
+        Ok(Effect::Lock(name.clone()))
     }
 
     pub(super) fn patch_lock(
@@ -43,7 +44,7 @@ impl Table {
         patch: &Patch,
         precondition: Precondition,
         force: Force,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         let prefix = match self.locks.get(name) {
             Some(_) => None,
             None => Some(self.instance_of(name)?),
@@ -76,7 +77,7 @@ impl Table {
             );
         }
         self.set_settings(at, name, settings);
-        Ok(self.lock_outcome(name))
+        Ok(Effect::Lock(name.clone()))
     }
 
     pub(super) fn delete_lock(
@@ -85,7 +86,7 @@ impl Table {
         name: &LockName,
         precondition: Precondition,
         force: Force,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         if !self.locks.contains_key(name) {
             return Err(Rejection::UnknownLock);
         }
@@ -100,7 +101,7 @@ impl Table {
         // The end of its last ticket removes it.
         while let Some(id) = self.locks.contains_key(name).then(|| self.live_tickets(name).next()).flatten() {
             if !self.may_end() {
-                return Ok(Outcome::Incomplete);
+                return Ok(Effect::Done(Outcome::Incomplete));
             }
             self.close_name(name, id);
             self.end(at, id, EndedAs::LockDeleted, None);
@@ -108,7 +109,7 @@ impl Table {
         if self.locks.contains_key(name) {
             self.remove_lock(at, name);
         }
-        Ok(Outcome::Done)
+        Ok(Effect::Done(Outcome::Done))
     }
 
     /// The name of a lock that is deleted while permits are out stays withheld as long as those permits would (rule 7).
@@ -149,7 +150,6 @@ impl Table {
         {
             template.instances -= 1;
         }
-        self.oversized.remove(name);
         self.mark(Key::Lock(name.clone()));
     }
 
@@ -174,7 +174,7 @@ impl Table {
         at: StepContext<'_>,
         name: &LockName,
         number: Option<u64>,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         let lock = self.locks.get(name).ok_or(Rejection::UnknownLock)?;
         let numbers: Vec<u64> = match number {
             Some(number) if lock.withholdings.contains(&number) => vec![number],
@@ -184,7 +184,7 @@ impl Table {
         for number in numbers {
             self.end_withholding(at, number);
         }
-        Ok(self.lock_outcome(name))
+        Ok(Effect::Lock(name.clone()))
     }
 
     /// Ends a pause whose time has come.
@@ -193,7 +193,7 @@ impl Table {
         let revision = self.next_revision();
         self.lock_mut(name).record.revision = revision;
         self.emit(at, name, EventKind::LockChanged);
-        self.grant(at, name);
+        self.ripen(name);
         self.reap_if_idle(at, name);
     }
 
@@ -223,7 +223,7 @@ impl Table {
         }
     }
 
-    /// Sets everything, ends what has become impossible and grants what has become possible.
+    /// Sets everything. What has become impossible by it ends, and what has become possible is granted.
     pub(super) fn set_settings(&mut self, at: StepContext<'_>, name: &LockName, settings: Settings) {
         let revision = self.next_revision();
         let lock = self.lock_mut(name);
@@ -240,10 +240,8 @@ impl Table {
         }
         self.mark(Key::Lock(name.clone()));
         self.emit(at, name, EventKind::LockChanged);
-        self.after_resize(at, name);
-        if self.locks.contains_key(name) {
-            self.reap_if_idle(at, name);
-        }
+        self.ripen(name);
+        self.reap_if_idle(at, name);
     }
 
     /// A lease that was endless begins now, one that has become endless stops: who sets a bound because of holders that

@@ -1,6 +1,7 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
+use super::apply::Effect;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
@@ -76,43 +77,36 @@ impl Table {
 
     pub(super) fn get(
         &mut self,
-        at: StepContext<'_>,
         lock: Option<&LockName>,
         id: TicketId,
         caller: &Caller,
         renew: bool,
         wait: bool,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         let state = &self.usable(lock, id, caller)?.state;
         if matches!(state, State::Ended { .. }) {
-            return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
+            return Ok(Effect::Ticket(id));
         }
         // A read renews while it waits, and only a queued ticket is waited for (rule 5).
         let lives = renew || (wait && matches!(state, State::Queued { .. }));
         self.mark_acknowledged(id);
         if lives {
-            self.record_activity_of_caller(at, id);
+            self.record_activity(id);
         }
-        self.told(at, id, true, wait)
+        Ok(Effect::Asked { id, claim: true, wait })
     }
 
-    pub(super) fn wait_on(&mut self, at: StepContext<'_>, id: TicketId, caller: &Caller) -> Result<Outcome, Rejection> {
+    pub(super) fn wait_on(&mut self, id: TicketId, caller: &Caller) -> Result<Effect, Rejection> {
         self.usable(None, id, caller)?;
         if self.is_ended(id) {
-            return Ok(Outcome::Ticket(Box::new(self.view_ticket(id))));
+            return Ok(Effect::Ticket(id));
         }
-        self.record_activity_of_caller(at, id);
-        self.told(at, id, true, true)
+        self.record_activity(id);
+        Ok(Effect::Asked { id, claim: true, wait: true })
     }
 
     /// The answer about a live ticket: claims it, or begins to wait, or just tells.
-    pub(super) fn told(
-        &mut self,
-        at: StepContext<'_>,
-        id: TicketId,
-        claim: bool,
-        wait: bool,
-    ) -> Result<Outcome, Rejection> {
+    pub(super) fn told(&mut self, at: StepContext<'_>, id: TicketId, claim: bool, wait: bool) -> Outcome {
         let mut claimed = false;
         match self.ticket(id).state {
             State::Granted if claim => {
@@ -122,7 +116,7 @@ impl Table {
             State::Queued { .. } if wait => {
                 self.ticket_mut(id).waiting += 1;
                 self.restart_lease(id);
-                return Ok(Outcome::Waiting(Box::new(self.view_ticket(id))));
+                return Outcome::Waiting(Box::new(self.view_ticket(id)));
             }
             _ => {}
         }
@@ -135,16 +129,10 @@ impl Table {
         }
         let mut view = self.view_ticket(id);
         view.claimed = claimed;
-        Ok(Outcome::Ticket(Box::new(view)))
+        Outcome::Ticket(Box::new(view))
     }
 
-    pub(super) fn renew(
-        &mut self,
-        at: StepContext<'_>,
-        id: TicketId,
-        caller: &Caller,
-        ttl: Option<Ms>,
-    ) -> Result<Outcome, Rejection> {
+    pub(super) fn renew(&mut self, id: TicketId, caller: &Caller, ttl: Option<Ms>) -> Result<Effect, Rejection> {
         ttl.map_or(Ok(()), check_ttl)?;
         self.usable(None, id, caller)?;
         if self.is_ended(id) {
@@ -158,22 +146,15 @@ impl Table {
                 self.mark(Key::Ticket(id));
             }
         }
-        self.record_activity_of_caller(at, id);
-        self.told(at, id, true, false)
-    }
-
-    /// A heartbeat by the very request that is being answered: its client is there, whatever became of others that
-    /// wait for the same ticket.
-    pub(super) fn record_activity_of_caller(&mut self, at: StepContext<'_>, id: TicketId) {
-        let is_connected = |other: TicketId| other == id || (at.is_connected)(other);
-        self.record_activity(StepContext { is_connected: &is_connected, ..at }, id);
+        self.record_activity(id);
+        Ok(Effect::Asked { id, claim: true, wait: false })
     }
 
     /// A waiting request is over. It was a heartbeat all the while; if its client is gone and nobody else waits, the
     /// ticket is dormant, in its place, until its client is back (rule 5).
-    pub(super) fn end_wait(&mut self, at: StepContext<'_>, id: TicketId, lost: bool) -> Outcome {
+    pub(super) fn end_wait(&mut self, id: TicketId, lost: bool) -> Effect {
         let Some(ticket) = self.tickets.get_mut(&id) else {
-            return Outcome::Done;
+            return Effect::Done(Outcome::Done);
         };
         // None is counted if the wait began before the table was loaded.
         ticket.waiting = ticket.waiting.saturating_sub(1);
@@ -183,14 +164,11 @@ impl Table {
                 self.restart_lease(id);
                 if lost && !dormant {
                     self.set_dormant(id, true);
-                    // It may have been the head that more permits were kept free for.
-                    let lock = self.ticket(id).lock.clone();
-                    self.grant(at, &lock);
                 }
             }
             _ => {}
         }
-        Outcome::Ticket(Box::new(self.view_ticket(id)))
+        Effect::Ticket(id)
     }
 
     /// The requests that waited for this ticket have been answered with the returned view.
@@ -204,19 +182,20 @@ impl Table {
         view
     }
 
-    pub(super) fn undelivered(&mut self, at: StepContext<'_>, id: TicketId, activity_seq: u64, made: bool) -> Outcome {
+    pub(super) fn undelivered(&mut self, at: StepContext<'_>, id: TicketId, activity_seq: u64, made: bool) -> Effect {
+        let done = Effect::Done(Outcome::Done);
         let Some(ticket) = self.tickets.get(&id) else {
-            return Outcome::Done;
+            return done;
         };
         if !ticket.is_live() || ticket.activity_seq != activity_seq {
-            return Outcome::Done;
+            return done;
         }
         if made && ticket.request.is_none() && ticket.holder.is_none() {
             self.end(at, id, EndedAs::Cancelled, None);
         } else if ticket.state == State::Held {
             self.revert_claim(at, id);
         }
-        Outcome::Done
+        done
     }
 
     pub(super) fn release(
@@ -225,7 +204,7 @@ impl Table {
         target: &ReleaseTarget,
         caller: &Caller,
         queued: bool,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         let id = match target {
             ReleaseTarget::Id(lock, id) => {
                 self.releasable(lock.as_ref(), *id, caller)?;
@@ -242,31 +221,31 @@ impl Table {
             ReleaseTarget::Holder(lock, holder) => match self.holders.get(&(lock.clone(), holder.clone())) {
                 Some(&id) if may_use(self.ticket(id), caller) => id,
                 Some(_) => return Err(Rejection::HolderTaken),
-                None => return Ok(Outcome::NothingHeld),
+                None => return Ok(Effect::Done(Outcome::NothingHeld)),
             },
         };
         match self.ticket(id).state {
             State::Ended { how, .. } if !how.by_owner() => {
                 return Err(Rejection::Gone(Box::new(self.view_ticket(id))));
             }
-            State::Ended { .. } => return Ok(Outcome::NothingHeld),
+            State::Ended { .. } => return Ok(Effect::Done(Outcome::NothingHeld)),
             State::Queued { .. } if !queued => {
                 self.mark_acknowledged(id);
-                return Ok(Outcome::NothingHeld);
+                return Ok(Effect::Done(Outcome::NothingHeld));
             }
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
             State::Granted | State::Held => self.end(at, id, EndedAs::Released, None),
         }
-        Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))
+        Ok(Effect::Ticket(id))
     }
 
     /// Remembers a `request_id` whose request never arrived, so that it takes nothing if it still does (rule 6).
-    fn withdraw(&mut self, scope: RequestScope, caller: &Caller) -> Result<Outcome, Rejection> {
+    fn withdraw(&mut self, scope: RequestScope, caller: &Caller) -> Result<Effect, Rejection> {
         if !self.locks.contains_key(&scope.lock) && self.matching_template(scope.lock.as_str()).is_none() {
             return Err(Rejection::UnknownLock);
         }
         if self.withdrawn.contains_key(&scope) {
-            return Ok(Outcome::NothingHeld);
+            return Ok(Effect::Done(Outcome::NothingHeld));
         }
         let by = caller.quota_owner();
         if self.withdrawn_by.of(&by) >= OWNER_WITHDRAWN_MAX {
@@ -284,7 +263,7 @@ impl Table {
         let record = Withdrawn { scope: scope.clone(), until };
         self.withdrawn.insert(scope.clone(), Withdrawal { record, by });
         self.mark(Key::Withdrawn(scope));
-        Ok(Outcome::NothingHeld)
+        Ok(Effect::Done(Outcome::NothingHeld))
     }
 
     pub(super) fn forget_withdrawn(&mut self, scope: &RequestScope) {
@@ -313,7 +292,7 @@ impl Table {
         caller: &Caller,
         reason: &Arc<str>,
         only: Option<Stage>,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Result<Effect, Rejection> {
         super::admin::check_text("the reason", reason)?;
         let id = *self.numbers.get(&number).ok_or(Rejection::UnknownTicket)?;
         let ticket = self.ticket(id);
@@ -328,6 +307,6 @@ impl Table {
             return Err(Rejection::StageChanged(Box::new(self.view_ticket(id))));
         }
         self.end(at, id, EndedAs::Revoked, Some(reason.clone()));
-        Ok(Outcome::Ticket(Box::new(self.view_ticket(id))))
+        Ok(Effect::Ticket(id))
     }
 }

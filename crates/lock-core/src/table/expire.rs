@@ -2,22 +2,23 @@
 
 use super::{StepContext, Table, Timer};
 use crate::limits::ENDED_MEMORY_MS;
-use crate::{EndedAs, Key, LockName, State};
+use crate::{EndedAs, Key, State};
 
 impl Table {
-    /// Ends, lapses and restores what is due. What is over the step's bound is due in the next step.
+    /// Ends, lapses and restores what is due, and grants what that makes possible. What is over the step's bound is due in the
+    /// next step.
     pub fn expire(&mut self, at: StepContext<'_>) {
         self.wall = at.wall;
         if std::mem::take(&mut self.fresh) {
             if !self.same_process {
                 self.suspend_unacknowledged(at);
             }
-            let names: Vec<LockName> = self.locks.keys().cloned().collect();
-            names.iter().for_each(|name| self.grant(at, name));
+            self.ripe.extend(self.locks.keys().cloned());
         }
         self.expire_leases(at);
         self.fire_timers(at);
-        self.sweep_oversized(at);
+        self.ripe.append(&mut self.unfinished);
+        self.grant_ripe(at);
         let now = self.now();
         while let Some(&(ended, _, id)) = self.ended.first()
             && ended + ENDED_MEMORY_MS <= now
@@ -73,39 +74,6 @@ impl Table {
             && let Some(name) = self.pauses.pop_due(at.wall)
         {
             self.resume(at, &name);
-        }
-    }
-
-    /// The size is durable, so which waiters have become impossible follows from it, however many there are and wherever
-    /// a crash fell.
-    fn sweep_oversized(&mut self, at: StepContext<'_>) {
-        while let Some(name) = self.oversized.first().cloned() {
-            let lock = self.locks.get(&name);
-            let Some(id) = lock.and_then(|lock| lock.queue.oversized(lock.slots.size())) else {
-                self.oversized.remove(&name);
-                continue;
-            };
-            if !self.may_end() {
-                return;
-            }
-            self.end(at, id, EndedAs::Oversized, None);
-        }
-    }
-
-    /// Has the waiters of this lock that ask for more than its size ended, in this step as far as it may.
-    pub(super) fn note_oversized(&mut self, name: &LockName) {
-        let lock = self.lock(name);
-        if lock.queue.oversized(lock.slots.size()).is_some() {
-            self.oversized.insert(name.clone());
-        }
-    }
-
-    /// After settings changed within a step: ends what they made impossible, then grants what they made possible.
-    pub(super) fn after_resize(&mut self, at: StepContext<'_>, name: &LockName) {
-        self.note_oversized(name);
-        self.sweep_oversized(at);
-        if self.locks.contains_key(name) {
-            self.grant(at, name);
         }
     }
 }

@@ -2,12 +2,47 @@
 
 use super::{StepContext, Table};
 use crate::event::Transition;
-use crate::{Key, LockName, Permits, State, TicketId};
+use crate::{EndedAs, Key, LockName, Permits, State, TicketId};
 
 impl Table {
-    /// Grants to the head of the queue as long as it fits. Called in the same step as whatever may have made that
-    /// possible: nothing waits for a timer (rule 3).
-    pub(super) fn grant(&mut self, at: StepContext<'_>, name: &LockName) {
+    /// Notes that a grant of this lock may have become possible, or a waiter that asks for more than its size impossible.
+    pub(super) fn ripen(&mut self, name: &LockName) {
+        if !self.ripe.contains(name) {
+            self.ripe.insert(name.clone());
+        }
+    }
+
+    /// Ends waiters that have become impossible, and grants whatever has become possible, in the same step as what made it
+    /// so: nothing waits for a timer (rule 3). A command and the passing of time note the locks, and call this at their end.
+    pub(super) fn grant_ripe(&mut self, at: StepContext<'_>) {
+        while let Some(name) = self.ripe.pop_first() {
+            if !self.end_oversized(at, &name) {
+                self.unfinished.insert(name.clone());
+            }
+            // The end of its last waiter may have removed it.
+            if self.locks.contains_key(&name) {
+                self.grant(at, &name);
+                self.ripe.remove(&name);
+            }
+        }
+    }
+
+    /// Ends waiters that ask for more than the size, if the step may end as many. The size is durable, so which they are
+    /// follows from it, however many there are and wherever a crash fell.
+    fn end_oversized(&mut self, at: StepContext<'_>, name: &LockName) -> bool {
+        while let Some(lock) = self.locks.get(name)
+            && let Some(id) = lock.queue.oversized(lock.slots.size())
+        {
+            if !self.may_end() {
+                return false;
+            }
+            self.end(at, id, EndedAs::Oversized, None);
+        }
+        true
+    }
+
+    /// Grants to the head of the queue as long as it fits.
+    fn grant(&mut self, at: StepContext<'_>, name: &LockName) {
         while let Some(id) = self.next_to_grant(name) {
             // The last look before a permit is given away: is the client that waits for it still connected?
             if self.ticket(id).waiting > 0 && !(at.is_connected)(id) {

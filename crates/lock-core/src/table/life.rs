@@ -50,20 +50,18 @@ impl Table {
         }
         for (name, tickets) in back {
             self.lock_mut(&name).queue.put_back(tickets);
-            self.note_oversized(&name);
+            self.ripen(&name);
         }
     }
 
     /// A heartbeat: the lease starts again, and a ticket is dormant no longer, which may grant it in this very step.
-    pub(super) fn record_activity(&mut self, at: StepContext<'_>, id: TicketId) {
+    pub(super) fn record_activity(&mut self, id: TicketId) {
         let ticket = self.ticket_mut(id);
         ticket.activity_seq += 1;
         ticket.restored = false;
         self.restart_lease(id);
         if matches!(self.ticket(id).state, State::Queued { dormant: true }) {
             self.set_dormant(id, false);
-            let lock = self.ticket(id).lock.clone();
-            self.grant(at, &lock);
         }
     }
 
@@ -128,6 +126,8 @@ impl Table {
         ticket.state = State::Queued { dormant };
         let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
         self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
+        // A dormant one may have been the head that more permits were kept free for.
+        self.ripen(&lock);
         self.mark(Key::Ticket(id));
     }
 
@@ -180,8 +180,7 @@ impl Table {
         let ticket = self.ticket(id);
         let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
         self.lock_mut(&lock).queue.push(place, id, wants, true);
-        self.note_oversized(&lock);
-        self.grant(at, &lock);
+        self.ripen(&lock);
     }
 
     /// Granted -> queued and dormant, in that place, into which the caller puts it.
@@ -202,7 +201,7 @@ impl Table {
         self.emit_transition(at, id, Transition::Lapsed);
     }
 
-    /// Ends a live ticket, frees or withholds its permits, and grants what that makes possible (rules 3, 4, 8).
+    /// Ends a live ticket, and frees or withholds its permits (rules 3, 4, 8).
     pub(super) fn end(&mut self, at: StepContext<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
         let name = self.ticket(id).lock.clone();
         if self.ticket(id).is_active() {
@@ -245,7 +244,7 @@ impl Table {
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
         self.charge_instance(&name);
-        self.grant(at, &name);
+        self.ripen(&name);
         self.reap_if_idle(at, &name);
     }
 
@@ -296,7 +295,7 @@ impl Table {
         }
         self.mark(Key::Withholding(number));
         self.emit(at, &withholding.lock, EventKind::PermitsRestored);
-        self.grant(at, &withholding.lock);
+        self.ripen(&withholding.lock);
         self.reap_if_idle(at, &withholding.lock);
     }
 

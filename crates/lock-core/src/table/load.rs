@@ -91,7 +91,8 @@ impl Table {
             wall: 0,
             floor: 0,
             ends_left: limits::STEP_ENDS_MAX,
-            oversized: BTreeSet::new(),
+            ripe: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
             fresh: true,
             moment: Moment::default(),
             same_process: false,
@@ -191,7 +192,6 @@ impl Table {
         }
         let names: Vec<crate::LockName> = self.locks.keys().cloned().collect();
         for name in names {
-            self.note_oversized(&name);
             self.charge_instance(&name);
             let idle = self.lock(&name).is_idle();
             if idle && self.lock(&name).record.template.is_some() {

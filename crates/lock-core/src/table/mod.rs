@@ -2,6 +2,7 @@
 
 mod acquire;
 mod admin;
+mod apply;
 mod ask;
 mod configure;
 mod expire;
@@ -12,7 +13,7 @@ mod list;
 mod load;
 mod measure;
 
-use crate::command::{Caller, Command, Outcome, Rejection};
+use crate::command::Rejection;
 use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue};
 use crate::slots::Slots;
@@ -91,8 +92,10 @@ pub struct Table {
     floor: Ms,
     /// How many more tickets this step may end because of timers.
     ends_left: usize,
-    /// Locks with waiters that ask for more than the size; swept within the step's bound.
-    oversized: BTreeSet<LockName>,
+    /// Locks of which a grant may have become possible, or a waiter impossible: see [`Table::grant_ripe`].
+    ripe: BTreeSet<LockName>,
+    /// Those of which this step may end no more waiters: it goes on in the next one.
+    unfinished: BTreeSet<LockName>,
     /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
     fresh: bool,
     /// When the present step is made, for views.
@@ -270,39 +273,6 @@ impl Table {
         self.floor = self.now() + limits::LEASE_AFTER_GAP_MS;
     }
 
-    /// Applies one command of this caller. On a rejection nothing has changed.
-    ///
-    /// # Errors
-    /// Why it was refused.
-    pub fn apply(&mut self, at: StepContext<'_>, caller: &Caller, command: &Command) -> Result<Outcome, Rejection> {
-        debug_assert_eq!(at.now, self.now(), "a step has one time");
-        match command {
-            Command::Acquire(new) => self.acquire(at, caller, new),
-            Command::Get { lock, id, renew, wait } => self.get(at, lock.as_ref(), *id, caller, *renew, *wait),
-            Command::WaitOn { id } => self.wait_on(at, *id, caller),
-            Command::Renew { id, ttl } => self.renew(at, *id, caller, *ttl),
-            Command::EndWait { id, lost } => Ok(self.end_wait(at, *id, *lost)),
-            Command::Release { target, queued } => self.release(at, target, caller, *queued),
-            Command::Undelivered { id, activity_seq, made } => Ok(self.undelivered(at, *id, *activity_seq, *made)),
-            Command::PutLock { name, settings, precondition, force } => {
-                self.put_lock(at, name, settings, *precondition, *force)
-            }
-            Command::PatchLock { name, patch, precondition, force } => {
-                self.patch_lock(at, name, patch, *precondition, *force)
-            }
-            Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
-            Command::Revoke { lock, number, reason, only } => self.revoke(at, lock, *number, caller, reason, *only),
-            Command::Restore { lock, number } => self.restore(at, lock, *number),
-            Command::Configure { definitions, mode } => Ok(self.configure(at, definitions, *mode)),
-            Command::ListLocks { after, limit, tickets, among } => {
-                Ok(self.list_locks(after.as_ref(), *limit, *tickets, among.as_deref()))
-            }
-            Command::ViewLock { name, tickets, after } => self.view_lock(name, *tickets, *after),
-            Command::ListMine { after, tickets } => Ok(self.list_mine(caller, *after, *tickets)),
-            Command::Verify { lock, token } => self.verify(lock, *token),
-        }
-    }
-
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -452,7 +422,7 @@ impl Table {
         let timer = self.timers.next();
         let pause = self.pauses.next().map(|at| self.now() + at.saturating_sub(self.wall));
         let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
-        let sweep = (!self.oversized.is_empty()).then_some(self.now());
+        let sweep = (self.fresh || !self.unfinished.is_empty()).then_some(self.now());
         [lease, timer, pause, memory, sweep].into_iter().flatten().min()
     }
 

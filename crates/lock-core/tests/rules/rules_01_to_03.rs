@@ -75,7 +75,7 @@ fn rule_01_a_grant_that_lapses_after_a_shrink_has_become_impossible() {
          a asks san permits=3 -> granted 0-2
          patch san size=2 -> size 2 free 0 in-use 3 withheld 0 queued 0
          b asks san -> queued ahead 0
-         +5 -> a lapsed; b granted 0; a oversized",
+         +5 -> a lapsed; a oversized; b granted 0",
     );
 }
 

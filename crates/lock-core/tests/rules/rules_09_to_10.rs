@@ -376,7 +376,7 @@ fn rule_09_a_grant_given_back_after_a_crash_may_have_become_impossible() {
          all asks san permits=all -> queued ahead 0
          all gets -> queued ahead 0
          restart
-         +1 -> a lapsed; all granted 0-1; a oversized",
+         +1 -> a lapsed; a oversized; all granted 0-1",
     );
 }
 

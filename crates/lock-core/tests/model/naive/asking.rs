@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 impl Naive {
     pub(crate) fn apply(&mut self, caller: &Caller, command: &Command) -> Words {
-        match command {
+        let words = match command {
             Command::Acquire(new) => self.acquire(caller, new),
             Command::Get { lock, id, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
             Command::WaitOn { id } => self.wait_on(*id, caller),
@@ -24,7 +24,9 @@ impl Naive {
             Command::ViewLock { name, .. } if self.known(name) => "lock".into(),
             Command::ViewLock { .. } => "unknown lock".into(),
             Command::ListLocks { .. } | Command::ListMine { .. } => "seen".into(),
-        }
+        };
+        self.grant_all(None);
+        words
     }
 
     pub(super) fn usable(&self, lock: Option<&LockName>, id: TicketId, caller: &Caller) -> Result<(), Words> {
@@ -135,14 +137,14 @@ impl Naive {
         }
         let ticket = self.ticket(id);
         ticket.waiting -= 1;
-        let (last, state, lock) = (ticket.waiting == 0, ticket.rec.state.clone(), ticket.rec.lock.clone());
+        let (last, state) = (ticket.waiting == 0, ticket.rec.state.clone());
         if last && matches!(state, State::Queued { .. }) {
             self.restart_lease(id);
             if lost {
                 self.ticket(id).rec.state = State::Queued { dormant: true };
-                self.grant(&lock);
             }
         }
+        self.grant_all(None);
         self.describe(id)
     }
 
@@ -163,6 +165,7 @@ impl Naive {
             ticket.rec.hold_until = None;
             self.restart_lease(id);
         }
+        self.grant_all(None);
         "done".into()
     }
 
@@ -259,7 +262,8 @@ impl Naive {
         self.shown(lock)
     }
 
-    pub(super) fn shown(&self, lock: &LockName) -> Words {
+    pub(super) fn shown(&mut self, lock: &LockName) -> Words {
+        self.grant_all(None);
         if self.has_lock(lock) { "lock".into() } else { "done".into() }
     }
 }

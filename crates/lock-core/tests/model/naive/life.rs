@@ -43,22 +43,14 @@ impl Naive {
         self.restart_lease(id);
     }
 
-    /// A heartbeat by the request that is being answered: its own client is there.
     pub(crate) fn record_activity(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
         ticket.life += 1;
         ticket.restored = false;
-        let (dormant, lock) = (ticket.rec.state == State::Queued { dormant: true }, ticket.rec.lock.clone());
-        if dormant {
+        if ticket.rec.state == (State::Queued { dormant: true }) {
             ticket.rec.state = State::Queued { dormant: false };
         }
         self.restart_lease(id);
-        if dormant {
-            let absent = self.absent.clone();
-            self.absent.retain(|other| *other != id);
-            self.grant(&lock);
-            self.absent = absent;
-        }
     }
 
     pub(crate) fn end(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
@@ -83,7 +75,6 @@ impl Naive {
         record.rec.state = State::Ended { how, at: now, reason };
         record.rec.ended_at = Some(wall);
         record.until = None;
-        self.grant(&ticket.lock);
         self.reap_if_idle(&ticket.lock);
     }
 
@@ -91,11 +82,8 @@ impl Naive {
         self.meta.last_seq += 1;
         let seq = self.meta.last_seq;
         let ticket = self.ticket(id);
-        let lock = ticket.rec.lock.clone();
         ticket.rec.seq = seq;
         self.back_to_the_queue(id);
-        self.end_oversized(&lock);
-        self.grant(&lock);
     }
 
     /// Rule 9: after a crash, who may not know of its ticket is dormant in its place, unless it may be at work.
@@ -112,10 +100,20 @@ impl Naive {
         }
     }
 
-    fn grant_all(&mut self) {
+    /// Rules 2 and 3: ends who has become impossible, and grants what has become possible. The client that asks for a ticket
+    /// is there, whatever became of others that wait for it.
+    pub(crate) fn grant_all(&mut self, asked: Option<TicketId>) {
+        let absent = self.absent.clone();
+        self.absent.retain(|id| asked != Some(*id));
         let mut names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
         names.sort();
-        names.iter().for_each(|name| self.grant(name));
+        for name in names {
+            self.end_oversized(&name);
+            if self.has_lock(&name) {
+                self.grant(&name);
+            }
+        }
+        self.absent = absent;
     }
 
     fn back_to_the_queue(&mut self, id: TicketId) {
@@ -151,9 +149,6 @@ impl Naive {
         if fresh == Some(true) {
             self.pass_over();
         }
-        if fresh.is_some() {
-            self.grant_all();
-        }
         loop {
             let leases = self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
             let first = leases.min_by_key(|(until, id, _)| (*until, *id));
@@ -170,10 +165,7 @@ impl Naive {
         while let Some(name) = self.over_by_the_wall() {
             self.resume(&name);
         }
-        if fresh.is_some() {
-            let names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
-            names.iter().for_each(|name| self.end_oversized(name));
-        }
+        self.grant_all(None);
         self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
     }
 
@@ -214,7 +206,6 @@ impl Naive {
         let at =
             self.withholdings.iter().position(|withholding| withholding.number == number).expect("withheld permits");
         let lock = self.withholdings.remove(at).lock;
-        self.grant(&lock);
         self.reap_if_idle(&lock);
     }
 }

@@ -115,7 +115,6 @@ impl Naive {
 
     pub(crate) fn resume(&mut self, name: &LockName) {
         self.lock(name).rec.pause = None;
-        self.grant(name);
         self.reap_if_idle(name);
     }
 
@@ -127,8 +126,6 @@ impl Naive {
         if before.capacity != lock.rec.settings.capacity {
             self.place_names(name, &before.capacity);
         }
-        self.end_oversized(name);
-        self.grant(name);
         self.reap_if_idle(name);
     }
 

@@ -48,7 +48,6 @@ impl Naive {
             self.make_instance(&new.lock, &template);
         }
         self.make(caller, new);
-        self.grant(&new.lock);
         self.told(new.id, new.claim, new.if_busy == IfBusy::Wait)
     }
 
@@ -148,6 +147,7 @@ impl Naive {
     }
 
     pub(crate) fn told(&mut self, id: TicketId, claim: bool, wait: bool) -> Words {
+        self.grant_all(Some(id));
         match self.ticket(id).rec.state {
             State::Granted if claim => self.claim(id),
             State::Queued { .. } if wait => {
