@@ -175,6 +175,26 @@ def test_events(server: Running) -> None:
     run(main())
 
 
+def test_a_reader_of_events_is_woken(server: Running) -> None:
+    async def main() -> None:
+        async with AsyncClient(server.url) as client:
+            events = client.events()
+            # Closed, it never needs the pause before another try.
+            events._follower.pause = lambda *_: pytest.fail("it tries again")  # type: ignore[method-assign]
+
+            async def read() -> list[str]:
+                return [event.kind async for event in events]
+
+            reader = asyncio.get_running_loop().create_task(read())
+            await until(lambda: events._open, "it is connected")
+            server.admin.pause("two", "one event")
+            await until(lambda: events.last_id, "the reader has read, and waits")
+            await events.aclose()
+            assert await asyncio.wait_for(reader, 60) == ["lock_changed"]
+
+    run(main())
+
+
 def test_one_client_in_one_loop_after_another(server: Running) -> None:
     client = AsyncClient(server.url)
 

@@ -47,7 +47,11 @@ class AsyncEvents(AsyncIterator[Event]):
                 what = "the stream ended"
             except httpx.HTTPError as error:
                 what = _connections.failed(error).what
-            if what is not None:
+            except Exception:
+                if self._closed:  # by another task, in the midst of this
+                    break
+                raise
+            if what is not None and not self._closed:
                 await self._drop()
                 await asyncio.sleep(self._follower.pause([(server, what)]))
         raise StopAsyncIteration
@@ -87,7 +91,7 @@ class AsyncEvents(AsyncIterator[Event]):
             await connection.aclose()
 
     async def aclose(self) -> None:
-        """End the stream."""
+        """End the stream. A task that waits for the next event is told that there is none."""
         self._closed = True
         await self._drop()
 
