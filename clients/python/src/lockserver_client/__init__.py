@@ -11,16 +11,17 @@ that `request_id`, so no answer lost on the way takes a second permit or leaves 
 when it surely holds, and gives back at the end of `with`.
 
 In reading order: `_plan` (what a client does, without doing it), `_send` (one call), `_calls`, `_acquire`, `_lease`, then
-`_sync` and `_async`, which carry plans out, `_janitor`, and `_client`, `_held`, `_events` with their twins for asyncio.
+`_async` and `_sync`, which carry plans out, `_async_held`, `_held` and `_janitor`, `_follower`, and `_async_client`,
+`_async_admin` and `_async_events`, from which their twins for threads are generated.
 """
 
 from . import errors
 from ._async_client import AsyncClient
+from ._async_events import AsyncEvents
 from ._async_held import AsyncHeld, Holding
 from ._client import Client
 from ._connections import __version__
 from ._events import Events
-from ._events_async import AsyncEvents
 from ._held import Held
 from ._settings import Retry
 from ._types import (

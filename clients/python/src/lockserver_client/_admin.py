@@ -1,3 +1,4 @@
+# Generated from _async_admin.py by generate.py: change that, not this.
 """Administration: changing locks and ending other people's tickets. Needs a key with the right `admin`, or `admin.sock`."""
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Administration:
 
     def pause(self, lock: str, reason: str = "", until_s: float | None = None) -> Lock:
         """Grant nothing more. Holders go on; waiters wait. It ends by itself after `until_s`, if given."""
-        return self.change(lock, pause_changes(reason, until_s))
+        changes: Changes = {"paused": True, "reason": reason}
+        if until_s is not None:
+            changes["until_s"] = until_s
+        return self.change(lock, changes)
 
     def resume(self, lock: str) -> Lock:
         """End a pause."""
@@ -73,11 +77,3 @@ class Administration:
     def reload(self) -> Reloaded:
         """Make the server read its configuration again."""
         return self._runner.run(_calls.reload(self._core))
-
-
-def pause_changes(reason: str, until_s: float | None) -> Changes:
-    """The changes that make a pause."""
-    changes: Changes = {"paused": True, "reason": reason}
-    if until_s is not None:
-        changes["until_s"] = until_s
-    return changes

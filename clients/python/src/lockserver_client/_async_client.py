@@ -12,12 +12,12 @@ from typing import Any, cast
 import httpx
 
 from . import _calls, _limited, _settings
-from ._acquire import DEFAULT_TTL_S, Wanted, acquire
-from ._admin_async import AsyncAdministration
+from ._acquire import DEFAULT_TTL_S, Wanted
 from ._async import AsyncRunner
-from ._async_held import AsyncHeld, Holding
-from ._events_async import AsyncEvents
-from ._lease import Lease, OnLost
+from ._async_admin import AsyncAdministration
+from ._async_events import AsyncEvents
+from ._async_held import AsyncHeld, Holding, take
+from ._lease import OnLost
 from ._limited import F
 from ._settings import Core, Retry
 from ._types import History, Lock, Locks, Permits, Status, Ticket
@@ -81,13 +81,7 @@ class AsyncClient(AsyncAdministration):
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
-        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s)
-
-        async def take() -> AsyncHeld:
-            sent, ticket = await self._runner.run(acquire(self._core, wanted))
-            return AsyncHeld(self._runner, Lease(self._core, sent, ticket), on_lost)
-
-        return Holding(take)
+        return take(self._runner, Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s), on_lost)
 
     async def try_hold(
         self,
@@ -120,8 +114,7 @@ class AsyncClient(AsyncAdministration):
         """A decorator: each call of the coroutine function holds permits while it runs. The arguments are those of `hold`."""
 
         def decorate(function: F) -> F:
-            if not _limited.is_coroutine_function(function):
-                raise TypeError(f"{_limited.name(function)} is no coroutine function: use Client, or `async with`")
+            _limited.check_async(function)
 
             @functools.wraps(function)
             async def call(*args: Any, **named: Any) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
+from ._acquire import Wanted, acquire
 from ._async import AsyncRunner, Steadfast
 from ._lease import HeldTicket, Lease, OnLost, log, warn_unreleased
 from .errors import LeaseLost, LockserverError
@@ -161,3 +162,13 @@ class Holding(Coroutine[Any, Any, AsyncHeld]):
         held, self._held = self._held, None
         if held is not None:
             await held.__aexit__(kind, error, trace)
+
+
+def take(runner: AsyncRunner, wanted: Wanted, on_lost: OnLost | None) -> Holding:
+    """Take permits, once that is awaited or entered."""
+
+    async def taking() -> AsyncHeld:
+        sent, ticket = await runner.run(acquire(runner.core, wanted))
+        return AsyncHeld(runner, Lease(runner.core, sent, ticket), on_lost)
+
+    return Holding(taking)

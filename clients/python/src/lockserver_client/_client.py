@@ -1,3 +1,4 @@
+# Generated from _async_client.py by generate.py: change that, not this.
 """The client for programs with threads."""
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any, cast
 
 import httpx
 
-from . import _calls, _janitor, _limited, _settings
-from ._acquire import DEFAULT_TTL_S, Wanted, acquire
+from . import _calls, _limited, _settings
+from ._acquire import DEFAULT_TTL_S, Wanted
 from ._admin import Administration
 from ._events import Events
-from ._held import Held
-from ._lease import Lease, OnLost
+from ._held import Held, take
+from ._lease import OnLost
 from ._limited import F
 from ._settings import Core, Retry
 from ._sync import Runner
@@ -72,23 +73,16 @@ class Client(Administration):
         max_hold_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Held:
-        """Take permits of a lock, and renew them until they are released.
+        """Take permits of a lock, and renew them until they are released: `with client.hold("san-ssh") as held:`.
 
         Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
         keeps them for us without a heartbeat (`None`: what the lock says). `info` is shown to everybody who looks; by default
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
-        `on_lost` is called by another thread when the permits are lost.
+        `on_lost` is called when the permits are lost, by another thread.
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
-        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s)
-        claim = _janitor.claim(self._runner, lock)
-        try:
-            sent, ticket = self._runner.run(acquire(self._core, wanted, claim.record))
-            return Held(self._runner, Lease(self._core, sent, ticket), on_lost, claim)
-        except BaseException:
-            claim.abandon()
-            raise
+        return take(self._runner, Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s), on_lost)
 
     def try_hold(
         self,
@@ -121,8 +115,7 @@ class Client(Administration):
         """A decorator: each call of the function holds permits while it runs. The arguments are those of `hold`."""
 
         def decorate(function: F) -> F:
-            if _limited.runs_later(function):
-                raise _limited.too_late(function)
+            _limited.check(function)
 
             @functools.wraps(function)
             def call(*args: Any, **named: Any) -> Any:
@@ -184,7 +177,7 @@ class Client(Administration):
     def events(self, lock: str | None = None, last_id: str | None = None) -> Events:
         """Every change from now on, or after `last_id` (the `as_of` of what was read before). `lock` may end in `*`.
 
-        An iterator that has no end: it connects again by itself and goes on where it was. An event of kind `reset` says that
-        some are missing: read the locks again. Use it with `with`, or `close()` it.
+        An iterator that has no end: it connects again by itself and goes on where it was. An event of kind `reset`
+        says that some are missing: read the locks again. Use it with `with`, or `close()` it.
         """
         return Events(self._runner, lock, last_id)

@@ -10,6 +10,8 @@ import warnings
 import weakref
 from types import TracebackType
 
+from . import _janitor
+from ._acquire import Wanted, acquire
 from ._janitor import ABANDONED, ANSWERED, STOP, Claim, Record
 from ._lease import HeldTicket, Lease, OnLost, log, warn_unreleased
 from ._sync import Runner
@@ -85,6 +87,17 @@ class Held(HeldTicket):
             return
         if lost is not None and error is None:
             raise lost
+
+
+def take(runner: Runner, wanted: Wanted, on_lost: OnLost | None) -> Held:
+    """Take permits; whatever interrupts that, they are given back."""
+    claim = _janitor.claim(runner, wanted.lock)
+    try:
+        sent, ticket = runner.run(acquire(runner.core, wanted, claim.record))
+        return Held(runner, Lease(runner.core, sent, ticket), on_lost, claim)
+    except BaseException:
+        claim.abandon()
+        raise
 
 
 def _abandoned(lease: Lease, pid: int) -> None:

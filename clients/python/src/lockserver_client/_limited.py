@@ -17,15 +17,17 @@ def _is(kind: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
     return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004
 
 
-def is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Whether its calls are to be awaited."""
-    return _is(inspect.iscoroutinefunction, function)
+def check_async(function: Callable[..., Any]) -> None:
+    """Raise `TypeError` if its calls are not to be awaited."""
+    if not _is(inspect.iscoroutinefunction, function):
+        raise TypeError(f"{name(function)} is no coroutine function: use Client, or `async with`")
 
 
-def runs_later(function: Callable[..., Any]) -> bool:
-    """Whether its calls only make what runs later."""
-    generates = (inspect.isgeneratorfunction, inspect.isasyncgenfunction)
-    return is_coroutine_function(function) or any(_is(kind, function) for kind in generates)
+def check(function: Callable[..., Any]) -> None:
+    """Raise `TypeError` if its calls only make what runs later."""
+    later = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(_is(kind, function) for kind in later):
+        raise too_late(function)
 
 
 def is_unfinished(result: object) -> bool:

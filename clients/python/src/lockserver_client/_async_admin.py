@@ -1,11 +1,10 @@
-"""Administration for asyncio programs, call by call as in `_admin`."""
+"""Administration: changing locks and ending other people's tickets. Needs a key with the right `admin`, or `admin.sock`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from . import _calls
-from ._admin import pause_changes
 from ._async import AsyncRunner
 from ._settings import Core
 from ._types import Changes, Lock, Reloaded, Settings
@@ -50,7 +49,10 @@ class AsyncAdministration:
 
     async def pause(self, lock: str, reason: str = "", until_s: float | None = None) -> Lock:
         """Grant nothing more. Holders go on; waiters wait. It ends by itself after `until_s`, if given."""
-        return await self.change(lock, pause_changes(reason, until_s))
+        changes: Changes = {"paused": True, "reason": reason}
+        if until_s is not None:
+            changes["until_s"] = until_s
+        return await self.change(lock, changes)
 
     async def resume(self, lock: str) -> Lock:
         """End a pause."""

@@ -1,4 +1,4 @@
-"""The stream of events for asyncio programs."""
+"""The stream of events: connects again by itself and goes on where it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 
 from . import _connections
 from ._async import AsyncRunner
-from ._events import Follower, stream_timeout
+from ._follower import Follower, stream_timeout, wake
 from ._plan import NoReply
 from ._types import Event, Problem
 
@@ -93,6 +93,8 @@ class AsyncEvents(AsyncIterator[Event]):
     async def aclose(self) -> None:
         """End the stream. A task that waits for the next event is told that there is none."""
         self._closed = True
+        if self._open is not None:
+            wake(self._open[2])
         await self._drop()
 
     async def __aenter__(self) -> AsyncEvents:
