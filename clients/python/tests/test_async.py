@@ -242,7 +242,7 @@ def test_a_callback_that_fails(server: Running, caplog: pytest.LogCaptureFixture
 
     async def main() -> None:
         async with AsyncClient(server.url) as client:
-            held = await client.hold("DefaultLock", ttl_s=1, on_lost=bad)
+            held = await client.hold("DefaultLock", ttl_s=4, on_lost=bad)
             server.admin.revoke("DefaultLock", held.number)
             assert await held.wait_lost() is not None
             await until(lambda: "what the callback did" in caplog.text, "the log")
