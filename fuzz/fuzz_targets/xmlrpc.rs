@@ -1,6 +1,8 @@
-//! Any bytes as the body of an XML-RPC request.
+//! Any bytes as the body of an XML-RPC request. Run with `cargo fuzz run xmlrpc`; the body also runs on every `cargo test`,
+//! from `crates/lockserver/tests/fuzz_bodies.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
+#[path = "../bodies/xmlrpc.rs"]
+mod xmlrpc;
 
-fuzz_target!(|data: &[u8]| lockserver::http::xmlrpc::codec::fuzz(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| xmlrpc::fuzz_xmlrpc(data));

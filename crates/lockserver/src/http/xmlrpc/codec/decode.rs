@@ -17,15 +17,11 @@ pub fn decode(body: &[u8], charset: Option<&str>) -> Result<MethodCall, DecodeEr
     if body.len() > BODY_BYTES_MAX {
         return Err(DecodeError::TooLong { bytes: body.len(), max: BODY_BYTES_MAX });
     }
-    decode_text(&charset::to_text(body, charset)?)
-}
-
-/// [`decode`] without the bound on the length, for a document that is text already.
-pub(super) fn decode_text(text: &str) -> Result<MethodCall, DecodeError> {
+    let text = charset::to_text(body, charset)?;
     if text.chars().all(is_xml_space) {
         return Err(DecodeError::Empty);
     }
-    let mut parser = Parser { lexer: Lexer::new(text)?, values: 0 };
+    let mut parser = Parser { lexer: Lexer::new(&text)?, values: 0 };
     match parser.outside()? {
         Token::Open(name) if name == "methodCall" => {}
         Token::Open(name) => return Err(DecodeError::NotMethodCall(quote(&name))),

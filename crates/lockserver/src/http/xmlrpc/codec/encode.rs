@@ -11,7 +11,9 @@ const FOOT: &str = "</methodResponse>\n";
 #[must_use]
 pub fn encode_response(value: &Value) -> String {
     let mut out = String::from(HEAD);
-    push_params(&mut out, std::slice::from_ref(value));
+    out.push_str("<params>\n<param>\n");
+    push_value(&mut out, value);
+    out.push_str("</param>\n</params>\n");
     out.push_str(FOOT);
     out
 }
@@ -25,16 +27,6 @@ pub fn encode_fault(code: i64, text: &str) -> String {
     out.push_str("</fault>\n");
     out.push_str(FOOT);
     out
-}
-
-pub(super) fn push_params(out: &mut String, params: &[Value]) {
-    out.push_str("<params>\n");
-    for value in params {
-        out.push_str("<param>\n");
-        push_value(out, value);
-        out.push_str("</param>\n");
-    }
-    out.push_str("</params>\n");
 }
 
 fn push_value(out: &mut String, value: &Value) {

@@ -11,7 +11,6 @@ mod charset;
 mod decode;
 mod encode;
 mod error;
-mod fuzz;
 mod gunzip;
 mod lexer;
 mod value;
@@ -19,7 +18,6 @@ mod value;
 pub use decode::decode;
 pub use encode::{encode_fault, encode_response};
 pub use error::{DecodeError, Position};
-pub use fuzz::fuzz;
 pub use gunzip::{GunzipError, gunzip};
 pub use value::{MethodCall, Value};
 
