@@ -171,7 +171,6 @@ def test_refusals(audited):
     server, log, ci, ops = audited
     here = CLIENT
     query = call_body("query_lock", "three", "x")
-    multicall = call_body("system.multicall", [{"methodName": "query_lock", "params": ["three", "x"]}])
     observer = {"key": "ci", "from": here}
     nobody = {"key": None, "from": here}
     fleet = ["fleet-lock-protocol: true"]
@@ -188,7 +187,6 @@ def test_refusals(audited):
         (None, "POST", "/RPC2", query, [], 401, {"request": "POST /RPC2", **nobody}),
         # A fault to its client, and a refusal all the same.
         (ci, "POST", "/RPC2", query, [], 200, {"request": "POST /RPC2", **observer}),
-        (ci, "POST", "/RPC2", multicall, [], 200, {"request": "POST /RPC2", **observer}),
         (None, "POST", "/v1/pre-reboot", FLEETLOCK, fleet, 401, {"request": "POST /v1/pre-reboot", **nobody}),
         (None, "LOCK", "/v1/terraform/tf-net", INFO, [], 401,
          {"request": "LOCK /v1/terraform/{lock}", "lock": "tf-net", **nobody}),

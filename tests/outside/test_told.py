@@ -177,16 +177,6 @@ def claim(client, lock):
     return http("GET", f"/v1/tickets/{queried(client, lock)}")
 
 
-def multicall(client, lock):
-    """XML-RPC, several calls at once."""
-    struct_of = ("<struct><member><name>methodName</name><value><string>get_lock</string></value></member><member>"
-                 "<name>params</name><value><array><data><value><string>{}</string></value><value><string>{}</string></value>"
-                 "</data></array></value></member></struct>").format(lock, queried(client, lock))
-    call = ("<methodCall><methodName>system.multicall</methodName><params><param><value><array><data><value>"
-            f"{struct_of}</value></data></array></value></param></params></methodCall>")
-    return http("POST", "/RPC2", call.encode(), ["Content-Type: text/xml"])
-
-
 def fleetlock(client, lock):
     """FleetLock."""
     wanted = {"client_params": {"id": "node", "group": lock.removeprefix("fleetlock-")}}
@@ -198,7 +188,7 @@ def terraform(client, lock):
     return http("LOCK", f"/v1/terraform/{lock}", {"ID": "state", "Who": "told"})
 
 
-ASKING = {ask.__name__: ask for ask in (acquire, acquire_again, get_lock, claim, multicall, fleetlock, terraform)}
+ASKING = {ask.__name__: ask for ask in (acquire, acquire_again, get_lock, claim, fleetlock, terraform)}
 
 
 class Case:

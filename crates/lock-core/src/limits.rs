@@ -79,7 +79,7 @@ pub const WAITING_REQUESTS_MAX: usize = 2000;
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of values in an XML-RPC call; a parameter has depth 1.
 pub const XMLRPC_DEPTH_MAX: usize = 16;
-/// Most values in an XML-RPC call, arrays and structs included; a multicall of 500 calls fits.
+/// Most values in an XML-RPC call, arrays and structs included.
 pub const XMLRPC_VALUES_MAX: usize = 5000;
 /// Most attributes of an XML-RPC element. Real clients send a namespace or two, on the root.
 pub const XMLRPC_ATTRIBUTES_MAX: usize = 32;

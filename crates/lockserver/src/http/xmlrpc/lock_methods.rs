@@ -97,7 +97,7 @@ impl Call<'_> {
             let standing = answer.as_ref().ok().and_then(|told| told.standing.clone());
             match self.told(answer) {
                 Ok(Outcome::Ticket(view)) => {
-                    self.standings.extend(standing.map(|standing| (self.place, standing)));
+                    self.standing = standing;
                     return done(view.is_held());
                 }
                 Ok(_) => return done(false),
@@ -128,7 +128,7 @@ impl Call<'_> {
 
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
     fn waiting_place(&self, until: Instant) -> Option<Place> {
-        let may = !self.in_multicall && Instant::now() < until && !*self.app.stop.borrow();
+        let may = Instant::now() < until && !*self.app.stop.borrow();
         may.then(|| self.app.may_wait(&self.who.caller(), self.connection)).flatten()
     }
 
@@ -182,7 +182,7 @@ impl Call<'_> {
 
     /// Pauses before the next try; false if there is none.
     async fn try_again(&self, until: Instant) -> bool {
-        if self.in_multicall || Instant::now() + TRY_PAUSE >= until {
+        if Instant::now() + TRY_PAUSE >= until {
             return false;
         }
         tokio::select! {

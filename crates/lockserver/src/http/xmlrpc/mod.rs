@@ -9,7 +9,7 @@ mod request;
 mod system_methods;
 
 use super::app::{App, attach};
-use super::auth::{self, RefusedBecause, Who};
+use super::auth::{self, Who};
 use super::connection::{Connection, Guard, guard};
 use super::routes::Refuse;
 use crate::access::{Denied, Right};
@@ -28,14 +28,8 @@ pub(super) struct Call<'a> {
     connection: &'a Arc<Connection>,
     who: Who,
     receipts: Vec<Arc<Receipt>>,
-    /// Of the tickets that the answer says are held: one, or in a multicall those of its calls, by their places.
-    standings: Vec<(usize, Arc<Standing>)>,
-    /// The place of the present call in a multicall.
-    place: usize,
-    /// Inside a multicall nothing waits.
-    in_multicall: bool,
-    /// Why a call in a multicall was refused, the first one.
-    refused: Option<String>,
+    /// Of the ticket that the answer says is held.
+    standing: Option<Arc<Standing>>,
 }
 
 /// What will never work. Becomes a fault with faultCode 1, as in 0.36.
@@ -55,16 +49,6 @@ impl From<Fault> for Refused {
     }
 }
 
-impl Refused {
-    /// Why, for people.
-    pub(super) fn text(self) -> String {
-        match self {
-            Self::Fault(Fault(text)) => text,
-            Self::Denied(denied) => denied.text,
-        }
-    }
-}
-
 /// `POST /RPC2`.
 pub(super) async fn call(
     State(app): State<App>,
@@ -77,30 +61,17 @@ pub(super) async fn call(
         Err(request::Unreadable::TooSlow) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         Err(request::Unreadable::Fault(text)) => return xml(codec::encode_fault(1, &text)),
     };
-    let mut on_its_way = Call {
-        app: &app,
-        connection: &connection,
-        who,
-        receipts: Vec::new(),
-        standings: Vec::new(),
-        place: 0,
-        in_multicall: false,
-        refused: None,
-    };
-    let mut said = None;
+    let mut on_its_way = Call { app: &app, connection: &connection, who, receipts: Vec::new(), standing: None };
     let mut response = match on_its_way.dispatch(call).await {
-        Ok(value) => {
-            let response = xml(codec::encode_response(&value));
-            said = Some(value);
-            response
-        }
+        Ok(value) => xml(codec::encode_response(&value)),
         Err(Refused::Fault(Fault(text))) => xml(codec::encode_fault(1, &text)),
         Err(Refused::Denied(denied)) => self::denied(denied),
     };
-    if let Some(why) = on_its_way.refused {
-        response.extensions_mut().insert(RefusedBecause(why));
+    if let Some(standing) = on_its_way.standing {
+        // It says what is true when it is written.
+        let not_held = || xml(codec::encode_response(&lock_methods::not_held()));
+        guard(&mut response, Guard::new(move || standing.ended().is_none(), not_held));
     }
-    while_held(&mut response, said, on_its_way.standings, on_its_way.in_multicall);
     for receipt in on_its_way.receipts {
         attach(&mut response, receipt);
     }
@@ -116,33 +87,6 @@ fn denied(denied: Denied) -> Response {
         return auth::plain_denied(denied);
     }
     auth::refused(xml(codec::encode_fault(1, &denied.text)), &denied, auth::BASIC)
-}
-
-/// Has an answer that says that tickets are held say what is true when it is written.
-fn while_held(
-    response: &mut Response,
-    said: Option<Value>,
-    standings: Vec<(usize, Arc<Standing>)>,
-    in_multicall: bool,
-) {
-    let Some(mut said) = said.filter(|_| !standings.is_empty()) else { return };
-    let standings = Arc::new(standings);
-    let seen = Arc::clone(&standings);
-    let stands = move || seen.iter().all(|(_, standing)| standing.ended().is_none());
-    let instead = move || {
-        for (place, _) in standings.iter().filter(|(_, standing)| standing.ended().is_some()) {
-            let result = match &mut said {
-                Value::Array(results) if in_multicall => results.get_mut(*place),
-                one => Some(one),
-            };
-            let not_held = lock_methods::not_held();
-            if let Some(result) = result {
-                *result = if in_multicall { Value::Array(vec![not_held]) } else { not_held };
-            }
-        }
-        xml(codec::encode_response(&said))
-    };
-    guard(response, Guard::new(stands, instead));
 }
 
 fn xml(text: String) -> Response {
@@ -167,13 +111,6 @@ impl Call<'_> {
                 let [name, id] = arguments("release_lock", params, 2)?;
                 let Some(lock) = self.lock(&name)? else { return Ok(lock_methods::no_such_lock()) };
                 Ok(self.release_lock(&lock, id).await)
-            }
-            "system.multicall" if self.in_multicall => {
-                Err(Fault("a multicall cannot contain another one".to_owned()).into())
-            }
-            "system.multicall" => {
-                let [calls] = arguments("system.multicall", params, 1)?;
-                self.multicall(calls).await
             }
             "system.listMethods" => {
                 let [] = arguments("system.listMethods", params, 0)?;

@@ -1,13 +1,10 @@
-//! Introspection and multicall, as most XML-RPC servers have them (<http://xmlrpc-c.sourceforge.net/introspection.html>).
+//! Introspection, as most XML-RPC servers have them (<http://xmlrpc-c.sourceforge.net/introspection.html>).
 
-use super::codec::{MethodCall, Value};
-use super::{Call, Fault, Refused};
-
-/// Calls of one multicall, at most.
-const MULTICALL_MAX: usize = 1000;
+use super::Fault;
+use super::codec::Value;
 
 /// Name, signature (result first) and help of each method.
-const METHODS: [(&str, &[&str], &str); 7] = [
+const METHODS: [(&str, &[&str], &str); 6] = [
     (
         "get_lock",
         &["array", "string", "string"],
@@ -27,12 +24,6 @@ const METHODS: [(&str, &[&str], &str); 7] = [
     ("system.listMethods", &["array"], "The names of all methods."),
     ("system.methodHelp", &["string", "string"], "What a method does."),
     ("system.methodSignature", &["array", "string"], "The types that a method returns and takes."),
-    (
-        "system.multicall",
-        &["array", "array"],
-        "Several calls in one: an array of {methodName, params}; gives an array of results, each in an array of one, or a \
-         fault. Nothing waits in it.",
-    ),
 ];
 
 fn text(text: &str) -> Value {
@@ -55,51 +46,4 @@ pub(super) fn help(name: &Value) -> Result<Value, Fault> {
 
 pub(super) fn signature(name: &Value) -> Result<Value, Fault> {
     find(name).map(|(_, types, _)| Value::Array(vec![Value::Array(types.iter().map(|kind| text(kind)).collect())]))
-}
-
-impl Call<'_> {
-    /// Each call in turn; a fault of one does not keep the others from being made.
-    pub(super) async fn multicall(&mut self, calls: Value) -> Result<Value, Refused> {
-        let Value::Array(calls) = calls else {
-            return Err(Fault("system.multicall takes an array of calls".to_owned()).into());
-        };
-        if calls.len() > MULTICALL_MAX {
-            return Err(Fault(format!("a multicall makes at most {MULTICALL_MAX} calls")).into());
-        }
-        self.in_multicall = true;
-        let mut results = Vec::with_capacity(calls.len());
-        for (place, call) in calls.into_iter().enumerate() {
-            self.place = place;
-            let result = match method_call(call) {
-                // Boxed because dispatch comes back here; once, as a multicall in a multicall is refused.
-                Ok(call) => Box::pin(self.dispatch(call)).await,
-                Err(fault) => Err(fault.into()),
-            };
-            if let Err(Refused::Denied(denied)) = &result {
-                self.refused.get_or_insert_with(|| denied.text.clone());
-            }
-            results.push(match result {
-                Ok(value) => Value::Array(vec![value]),
-                Err(why) => Value::Struct(vec![
-                    ("faultCode".to_owned(), Value::Int(1)),
-                    ("faultString".to_owned(), Value::String(why.text())),
-                ]),
-            });
-        }
-        Ok(Value::Array(results))
-    }
-}
-
-fn method_call(call: Value) -> Result<MethodCall, Fault> {
-    let wrong = || Fault("a call in a multicall is a struct of methodName and params".to_owned());
-    let Value::Struct(members) = call else { return Err(wrong()) };
-    let (mut method, mut params) = (None, None);
-    for (name, value) in members {
-        match (name.as_str(), value) {
-            ("methodName", Value::String(name)) => method = Some(name),
-            ("params", Value::Array(values)) => params = Some(values),
-            _ => return Err(wrong()),
-        }
-    }
-    Ok(MethodCall { method: method.ok_or_else(wrong)?, params: params.unwrap_or_default() })
 }
