@@ -16,13 +16,17 @@ use crate::os::{self, HeldHangup};
 use crate::{exit, say, store};
 use lock_core::ConfigureMode;
 use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
+use manager::Manager;
 use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
 use sockets::Given;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// What ended the server before its time, with its exit code. Everything was said already.
 struct Ended(u8);
@@ -56,11 +60,28 @@ pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>, held: HeldHang
     os::ignore_file_size_signal();
     // Before the store is looked at: what ends as it is loaded is written down too.
     let audit = Audit::default();
+    let result = prepare(config, &audit).and_then(|(runtime, open_files)| {
+        let start = Start { sources, loaded, given, started, held, log, open_files, audit: audit.clone() };
+        let result = runtime.block_on(serve(start));
+        // A reload may hang on a disk that does not answer; the end does not wait for it.
+        runtime.shutdown_background();
+        audit.close(AUDIT_CLOSE_TIME);
+        result
+    });
+    match result {
+        Ok(()) => exit::OK,
+        Err(Ended(code)) => code,
+    }
+}
+
+/// Opens the audit log, sees to it that there are enough open files, and starts the threads: a runtime, and how many
+/// files may be open.
+fn prepare(config: &Config, audit: &Audit) -> Result<(Runtime, u64), Ended> {
     match config.audit.as_ref().map(Opened::open).transpose() {
         Ok(opened) => audit.switch(opened),
         Err(error) => {
             tracing::error!("{error}");
-            return exit::CONFIG;
+            return Err(Ended(exit::CONFIG));
         }
     }
     let open_files = os::raise_open_files().unwrap_or_else(|error| {
@@ -72,23 +93,12 @@ pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>, held: HeldHang
             "{open_files} open files are too few, {OPEN_FILES_MIN} are needed, and one more for each client; raise the hard \
              limit (LimitNOFILE= of the systemd unit, 'ulimit -Hn' in a start script)"
         );
-        return exit::CONFIG;
+        return Err(Ended(exit::CONFIG));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!("the threads of the server cannot be started: {error}");
-            return exit::IMPOSSIBLE;
-        }
-    };
-    let result = runtime.block_on(serve(sources, loaded, given, (started, held), log, open_files, audit.clone()));
-    // A reload may hang on a disk that does not answer; the end does not wait for it.
-    runtime.shutdown_background();
-    audit.close(AUDIT_CLOSE_TIME);
-    match result {
-        Ok(()) => exit::OK,
-        Err(Ended(code)) => code,
-    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| ended(exit::IMPOSSIBLE, "the threads of the server cannot be started", &error))?;
+    Ok((runtime, open_files))
 }
 
 /// Adds to what is wrong with a configuration what the start would find: `check-config` and the start agree.
@@ -105,125 +115,129 @@ pub fn judge(loaded: Result<Loaded, Problems>) -> Result<Loaded, Problems> {
     }
 }
 
-async fn serve(
-    sources: &Sources,
+/// What the process has before it serves.
+struct Start<'a> {
+    sources: &'a Sources,
     loaded: Loaded,
-    given: Given<'_>,
-    (started, held): (Instant, HeldHangup),
+    given: Given<'a>,
+    started: Instant,
+    held: HeldHangup,
     log: LogHandle,
     open_files: u64,
     audit: Audit,
-) -> Result<(), Ended> {
+}
+
+/// What runs while it serves, and what makes it stop.
+struct Server {
+    manager: Manager,
+    signals: Signals,
+    reloads: mpsc::Sender<ReloadRequest>,
+    engine: Handle,
+    running: Running,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<usize>,
+    serving_admin: Option<JoinHandle<usize>>,
+    watching: JoinHandle<()>,
+}
+
+async fn serve(start: Start<'_>) -> Result<(), Ended> {
+    let mut server = wire(start).await?;
+    let result = server.run().await;
+    server.stop(result).await
+}
+
+/// Opens the sockets and the store, starts what serves, and says that it does.
+async fn wire(start: Start<'_>) -> Result<Server, Ended> {
+    let Start { sources, loaded, given, started, held, log, open_files, audit } = start;
     let config = &loaded.config;
     // Before anything is announced: a signal that comes from now on is not lost.
-    let mut signals =
-        Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
+    let signals = Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
     drop(held);
     let Given { admin_socket, manager, sockets } = given;
     let listener = sockets::listen(config, sockets, &manager).await;
     let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
-    let (address, addresses) = (listener.local_addr(), listener.addresses());
-    let (handle, mut running) = start_engine(config, audit.clone())?;
-    handle.metrics().config_applied();
+    let (engine, running) = start_engine(config, audit)?;
+    engine.metrics().config_applied();
     let store_warnings = store::weaknesses(&config.store);
-    for warning in &store_warnings {
-        tracing::warn!("{warning}");
-    }
-
-    let (stop, stopping) = watch::channel(false);
+    store_warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let admin = admin::open(admin_socket);
+    let admin = admin.map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
+    let addresses = listener.addresses();
     let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
-    let loopback = reload::only_this_machine(&listens_on);
-    let (live, live_now) = watch::channel(reload::live(config, &listens_on));
-    let (tls, tls_now) = watch::channel(loaded.tls.as_ref().map(|tls| Arc::clone(tls.server())));
-    let admin = admin::open(admin_socket)
-        .map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
-    let (configured, configured_now) = watch::channel(reload::configured(&loaded, loopback));
-    for warning in &configured_now.borrow().warnings {
-        tracing::warn!("{warning}");
-    }
-    let (reload_sender, mut reloads) = mpsc::channel(RELOADS_WAITING_MAX);
+    let outlets = Outlets::new(&loaded, &listens_on, log);
+    outlets.configured.borrow().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let (reloads, reload_requests) = mpsc::channel(RELOADS_WAITING_MAX);
     let service = Service {
         started,
         store: config.store.to_string(),
         store_warnings,
         admin_socket: admin.as_ref().map(|admin| admin.path().to_owned()),
-        configured: configured_now,
-        reload: reload_sender.clone(),
+        configured: outlets.configured.subscribe(),
+        reload: reloads.clone(),
     };
-    let app = App::new(handle.clone(), live_now, stopping.clone(), service);
+    let stop = watch::Sender::new(false);
+    let router = router(App::new(engine.clone(), outlets.live.subscribe(), stop.subscribe(), service));
     let limits = Limits::default().with_open_files(open_files);
-    let router = router(app);
-    let mut serving_admin = None;
-    if let Some(admin) = admin {
+    let metrics = engine.metrics();
+    let serving_admin = admin.map(|admin| {
         tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
         let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
-        serving_admin = Some(tokio::spawn(connection::serve_local(
-            admin,
-            router.clone(),
-            limits,
-            handle.metrics().clone(),
-            stopping.clone(),
-        )));
-    }
-    let metrics = handle.metrics().clone();
-    let mut serving = tokio::spawn(connection::serve_tls(listener, router, limits, metrics, stopping, tls_now));
-
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let places: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
-    let status = format!("serves on {}, store {}", places.join(" and "), config.store);
-    tracing::info!("lockserver {} {status}", env!("LOCKSERVER_VERSION"));
-    announce(scheme, &address);
-    manager.ready(&status);
-    let watching = tokio::spawn(manager.clone().watch(handle.clone()));
-
-    let outlets = Outlets { live, tls, configured, log };
-    let mut reload = Reload::new(sources.clone(), loaded.config, listens_on, handle.clone(), outlets);
-    // Apart, so that a signal to stop is heard while a reload takes its time.
-    let told = manager.clone();
-    tokio::spawn(async move {
-        while let Some(answer) = reloads.recv().await {
-            told.reloading();
-            let outcome = reload.run().await;
-            let refused = if outcome.is_err() { "; the last reload was refused, the log says why" } else { "" };
-            told.ready(&format!("{status}{refused}"));
-            // Whoever asked may be gone; the outcome is in the log too.
-            drop(answer.send(outcome));
-        }
+        tokio::spawn(connection::serve_local(admin, router.clone(), limits, metrics.clone(), stop.subscribe()))
     });
-    let result = loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                // If as many wait already as may, what this one would read is read by them.
-                Signal::Reload => reload_by_signal(&reload_sender, &audit),
-                Signal::Stop(name) => {
-                    tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
-                    break Ok(());
+    let (address, tls) = (listener.local_addr(), outlets.tls.subscribe());
+    let serving = connection::serve_tls(listener, router, limits, metrics.clone(), stop.subscribe(), tls);
+    let serving = tokio::spawn(serving);
+    let status = announce(config, address, &addresses);
+    manager.ready(&status);
+    let watching = tokio::spawn(manager.clone().watch(engine.clone()));
+    let reload = Reload::new(sources.clone(), loaded.config, listens_on, engine.clone(), outlets);
+    // Apart, so that a signal to stop is heard while a reload takes its time.
+    tokio::spawn(reload.answer(reload_requests, manager.clone(), status));
+    Ok(Server { manager, signals, reloads, engine, running, stop, serving, serving_admin, watching })
+}
+
+impl Server {
+    /// Until a signal, or something that ends it before its time.
+    async fn run(&mut self) -> Result<(), Ended> {
+        loop {
+            tokio::select! {
+                signal = self.signals.next() => match signal {
+                    // If as many wait already as may, what this one would read is read by them.
+                    Signal::Reload => reload_by_signal(&self.reloads, self.engine.audit()),
+                    Signal::Stop(name) => {
+                        tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
+                        return Ok(());
+                    }
+                },
+                ended = self.running.ended() => return Err(engine_ended(ended)),
+                cut = &mut self.serving => {
+                    tracing::error!("the connections ended by themselves: {cut:?}");
+                    return Err(Ended(exit::IMPOSSIBLE));
                 }
-            },
-            ended = running.ended() => break Err(engine_ended(ended)),
-            cut = &mut serving => {
-                tracing::error!("the connections ended by themselves: {cut:?}");
-                break Err(Ended(exit::IMPOSSIBLE));
             }
         }
-    };
-    manager.stopping();
-    stop.send_replace(true);
-    if result.is_ok() {
-        match serving.await {
-            Ok(0) => {}
-            Ok(cut) => tracing::warn!("{cut} connections did not take their answer in time and were cut"),
-            Err(error) => tracing::error!("the connections ended by themselves: {error}"),
-        }
-        if let Some(serving) = serving_admin {
-            drop(serving.await);
-        }
-        handle.close();
-        running.ended().await.map_err(|fatal| engine_ended(Err(fatal)))?;
-        tracing::info!("stopped");
     }
-    watching.abort();
-    result
+
+    /// Answers who is there and closes the store, in order unless it ended before its time; gives on how it ended.
+    async fn stop(mut self, result: Result<(), Ended>) -> Result<(), Ended> {
+        self.manager.stopping();
+        self.stop.send_replace(true);
+        if result.is_ok() {
+            match self.serving.await {
+                Ok(0) => {}
+                Ok(cut) => tracing::warn!("{cut} connections did not take their answer in time and were cut"),
+                Err(error) => tracing::error!("the connections ended by themselves: {error}"),
+            }
+            if let Some(serving) = self.serving_admin {
+                drop(serving.await);
+            }
+            self.engine.close();
+            self.running.ended().await.map_err(|fatal| engine_ended(Err(fatal)))?;
+            tracing::info!("stopped");
+        }
+        self.watching.abort();
+        result
+    }
 }
 
 fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
@@ -264,8 +278,14 @@ fn engine_ended(result: Result<(), Fatal>) -> Ended {
     }
 }
 
-/// The one line on standard output, for whoever started the server and waits for it.
-fn announce(scheme: &str, address: &std::net::SocketAddr) {
+/// Says where it serves: in the log, and in one line on standard output for whoever started the server and waits for it.
+/// Returns it for the service manager.
+fn announce(config: &Config, address: SocketAddr, addresses: &[SocketAddr]) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let places: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+    let status = format!("serves on {}, store {}", places.join(" and "), config.store);
+    tracing::info!("lockserver {} {status}", env!("LOCKSERVER_VERSION"));
     // Nobody may be reading any more.
     say::done(format_args!("lockserver ready on {scheme}://{address}"));
+    status
 }

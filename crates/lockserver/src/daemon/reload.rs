@@ -1,16 +1,17 @@
 //! Reload: all or nothing after checking (design, section 5).
 
+use super::manager::Manager;
 use crate::audit::Opened;
 use crate::config::{self, Config, Loaded, Sources};
 use crate::engine::Handle;
-use crate::http::{AuthSettings, Configured, Live};
+use crate::http::{AuthSettings, Configured, Live, ReloadRequest};
 use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::{Caller, Command, ConfigureMode, Outcome};
 use rustls::ServerConfig;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What a reload reads, and what it changes.
 pub(super) struct Reload {
@@ -29,8 +30,20 @@ pub(super) struct Outlets {
     pub(super) log: LogHandle,
 }
 
+impl Outlets {
+    /// With what a configuration says that is applied now. `listens_on`: the addresses by which the server can be reached.
+    pub(super) fn new(loaded: &Loaded, listens_on: &[IpAddr], log: LogHandle) -> Self {
+        Self {
+            live: watch::Sender::new(live(&loaded.config, listens_on)),
+            tls: watch::Sender::new(loaded.tls.as_ref().map(|tls| Arc::clone(tls.server()))),
+            configured: watch::Sender::new(configured(loaded, only_this_machine(listens_on))),
+            log,
+        }
+    }
+}
+
 /// What the status shows of a configuration that is applied now.
-pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
+fn configured(loaded: &Loaded, loopback: bool) -> Configured {
     let exposed = config::exposure(&loaded.config, loopback);
     Configured {
         status: ConfigurationStatus {
@@ -45,8 +58,8 @@ pub(super) fn configured(loaded: &Loaded, loopback: bool) -> Configured {
     }
 }
 
-/// What the protocols go by. `listens_on`: the addresses by which the server can be reached.
-pub(super) fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
+/// What the protocols go by.
+fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
     let Config { access, trusted_proxies, allowed_hosts, allowed_origins, .. } = config.clone();
     let mut own_names = config::own_names(listens_on);
     own_names.push(config.server.trim_end_matches('.').to_lowercase());
@@ -67,7 +80,7 @@ pub(super) fn live(config: &Config, listens_on: &[IpAddr]) -> Live {
 }
 
 /// Only this machine can reach a server that listens on these addresses.
-pub(super) fn only_this_machine(listens_on: &[IpAddr]) -> bool {
+fn only_this_machine(listens_on: &[IpAddr]) -> bool {
     listens_on.iter().all(IpAddr::is_loopback)
 }
 
@@ -82,11 +95,28 @@ impl Reload {
         Self { sources, config, listens_on, engine, out }
     }
 
+    /// Reloads for each request, one after the other; `status` is what the service manager is told in between.
+    pub(super) async fn answer(
+        mut self,
+        mut requests: mpsc::Receiver<ReloadRequest>,
+        manager: Manager,
+        status: String,
+    ) {
+        while let Some(answer) = requests.recv().await {
+            manager.reloading();
+            let outcome = self.run().await;
+            let refused = if outcome.is_err() { "; the last reload was refused, the log says why" } else { "" };
+            manager.ready(&format!("{status}{refused}"));
+            // Whoever asked may be gone; the outcome is in the log too.
+            drop(answer.send(outcome));
+        }
+    }
+
     /// Reopens the log, then applies the files as they are now, if they are without error.
     ///
     /// # Errors
     /// Why everything stayed as it was, for people; the log and the status have it too.
-    pub(super) async fn run(&mut self) -> Result<Reloaded, String> {
+    async fn run(&mut self) -> Result<Reloaded, String> {
         let outcome = self.apply().await;
         if let Err(refused) = &outcome {
             self.engine.metrics().config_refused();
