@@ -182,11 +182,10 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let serving_admin = admin.map(|admin| {
         tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
         let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
-        tokio::spawn(connection::serve_local(admin, router.clone(), limits, metrics.clone(), stop.subscribe()))
+        tokio::spawn(connection::serve(admin, router.clone(), limits, metrics.clone(), stop.subscribe(), None))
     });
-    let (address, tls) = (listener.local_addr(), outlets.tls.subscribe());
-    let serving = connection::serve_tls(listener, router, limits, metrics.clone(), stop.subscribe(), tls);
-    let serving = tokio::spawn(serving);
+    let (address, tls) = (listener.local_addr(), Some(outlets.tls.subscribe()));
+    let serving = tokio::spawn(connection::serve(listener, router, limits, metrics.clone(), stop.subscribe(), tls));
     let status = announce(config, address, &addresses);
     manager.ready(&status);
     let watching = tokio::spawn(manager.clone().watch(engine.clone()));

@@ -77,8 +77,8 @@ impl Server {
         let address = listener.local_addr();
         let local = LocalListener::bind(&admin).expect("a socket");
         let (limits, metrics) = (Limits::default(), handle.metrics().clone());
-        tokio::spawn(connection::serve(listener, router.clone(), limits, metrics.clone(), stopping.clone()));
-        tokio::spawn(connection::serve_local(local, router, limits, metrics, stopping));
+        tokio::spawn(connection::serve(listener, router.clone(), limits, metrics.clone(), stopping.clone(), None));
+        tokio::spawn(connection::serve(local, router, limits, metrics, stopping, None));
         Self { address, admin, reloads, stop, handle, kept: (live, configured, directory) }
     }
 

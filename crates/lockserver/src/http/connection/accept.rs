@@ -1,13 +1,12 @@
 //! The accept loop: one task a connection, from the first to the last.
 
+use super::Limits;
 use super::client::Connection;
 use super::drive::{Ending, drive};
 use super::keeper::{Common, report};
-use super::local::LocalListener;
 use super::slots::{Slot, Slots};
 use super::stream::{Accept, Peer, Stream};
 use super::turns::Turns;
-use super::{Limits, Listener};
 use crate::metrics::Metrics;
 use axum::Router;
 use lock_core::limits::{CONNECTIONS_NETWORK_MAX, STREAMS_ALL_MAX};
@@ -27,57 +26,14 @@ const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
 /// With what new connections speak TLS now; without it they are plain HTTP.
 pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
 
-/// Serves the router on the listener until `stop` says true (or its sender is gone), then stops accepting, closes idle
-/// connections at once, lets the others (new ones too) finish their answer, and returns: when all are gone, or [`Limits::drain_time`]
-/// later. Returns how many connections were cut off then. No error of a connection or of accepting ends it earlier.
+/// Serves the router to the connections of `source` until `stop` says true (or its sender is gone), then stops accepting,
+/// closes idle connections at once, lets the others (new ones too) finish their answer, and returns: when all are gone, or
+/// [`Limits::drain_time`] later. Returns how many connections were cut off then. No error of a connection or of accepting
+/// ends it earlier. A connection has TLS if `tls` wants it when it begins; those that are there keep what they have.
 ///
 /// Every request carries an `Arc<`[`Connection`]`>` among its extensions. A handler that waits must learn of the stop by
 /// itself.
 pub async fn serve(
-    listener: Listener,
-    router: Router,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-) -> usize {
-    serve_from(listener, router, limits, metrics, stop).await
-}
-
-/// [`serve`], with TLS as it is wanted when a connection begins; those that are there keep what they have.
-pub async fn serve_tls(
-    listener: Listener,
-    router: Router,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-    tls: TlsNow,
-) -> usize {
-    serve_with(listener, router, limits, metrics, stop, Some(tls)).await
-}
-
-/// [`serve`] for the administrators' socket.
-pub async fn serve_local(
-    listener: LocalListener,
-    router: Router,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-) -> usize {
-    serve_from(listener, router, limits, metrics, stop).await
-}
-
-/// [`serve`], with any source of connections.
-pub(super) async fn serve_from(
-    source: impl Accept,
-    router: Router,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-) -> usize {
-    serve_with(source, router, limits, metrics, stop, None).await
-}
-
-async fn serve_with(
     source: impl Accept,
     router: Router,
     limits: Limits,

@@ -49,7 +49,7 @@ mod tls;
 mod turns;
 mod unread;
 
-pub use accept::{TlsNow, serve, serve_local, serve_tls};
+pub use accept::{TlsNow, serve};
 pub use address::ListenError;
 pub use client::Connection;
 pub(in crate::http) use client::Held;

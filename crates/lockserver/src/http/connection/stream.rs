@@ -52,7 +52,7 @@ impl fmt::Display for Peer {
 }
 
 /// A connected socket.
-pub(super) enum Stream {
+pub enum Stream {
     Tcp(TcpStream),
     Local(UnixStream),
 }
@@ -123,7 +123,7 @@ impl AsFd for Stream {
 }
 
 /// Where connections come from.
-pub(super) trait Accept: Send {
+pub trait Accept: Send {
     /// The next connection.
     fn accept(&self) -> impl Future<Output = io::Result<(Stream, Peer)>> + Send;
 

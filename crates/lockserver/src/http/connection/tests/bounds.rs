@@ -1,6 +1,5 @@
 //! The bounds: time of a head, time without requests, number of connections, errors of accepting.
 
-use super::super::accept::serve_from;
 use super::super::stream::{Accept, Peer, Stream};
 use super::*;
 use lock_core::limits::CONNECTIONS_IN_LINE_MAX;
@@ -240,7 +239,7 @@ async fn errors_of_accepting_neither_end_the_loop_nor_spin_it() {
     let source = Failing { errors: Mutex::new(errors), listener };
     let (_stop, stopped) = watch::channel(false);
     let began = Instant::now();
-    let serving = tokio::spawn(serve_from(source, router().0, Limits::default(), Arc::default(), stopped));
+    let serving = tokio::spawn(serve(source, router().0, Limits::default(), Arc::default(), stopped, None));
     let mut client = Client(within(TcpStream::connect(address)).await.expect("connect"));
     client.expect("/hello", "hello").await;
     assert!(began.elapsed() >= Duration::from_millis(400), "four of the errors need time to go away");

@@ -136,7 +136,7 @@ impl Server {
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::<Metrics>::default();
-        let done = tokio::spawn(serve(listener, router, limits, Arc::clone(&metrics), stopped));
+        let done = tokio::spawn(serve(listener, router, limits, Arc::clone(&metrics), stopped, None));
         Self { address, stop, done, metrics, seen, receipts, go: props.go }
     }
 

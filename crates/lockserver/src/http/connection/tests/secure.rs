@@ -1,7 +1,6 @@
 //! A server with TLS, and clients that speak it.
 
 use super::*;
-use crate::http::connection::serve_tls;
 use crate::tls::authority::{Authority, Identity};
 use crate::tls::read;
 use rustls::pki_types::ServerName;
@@ -66,7 +65,7 @@ impl Secure {
         let (router, props, seen, receipts) = router();
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::default();
-        let done = tokio::spawn(serve_tls(listener, router, limits, Arc::clone(&metrics), stopped, tls_now));
+        let done = tokio::spawn(serve(listener, router, limits, Arc::clone(&metrics), stopped, Some(tls_now)));
         Self { server: Server { address, stop, done, metrics, seen, receipts, go: props.go }, authority, tls }
     }
 

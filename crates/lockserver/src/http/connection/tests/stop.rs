@@ -80,5 +80,5 @@ async fn a_sender_that_is_gone_means_stop() {
     let listener = Listener::bind("127.0.0.1", 0).await.expect("bind");
     let (stop, stopped) = watch::channel(false);
     drop(stop);
-    assert_eq!(within(serve(listener, router().0, Limits::default(), Arc::default(), stopped)).await, 0);
+    assert_eq!(within(serve(listener, router().0, Limits::default(), Arc::default(), stopped, None)).await, 0);
 }
