@@ -1,7 +1,11 @@
-//! The few calls to the operating system that no safe library offers: limits of files, the environment, two looks at a
-//! TCP socket, and its reset. Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
+//! What is asked of the operating system: limits of files, signals, the environment, looks at a TCP socket, and its reset.
+//! Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::retry_on_intr;
+use rustix::net::connect_unspec;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,31 +14,20 @@ use std::path::Path;
 use std::time::Duration;
 
 /// More open files than this are never asked for, however high the hard limit is.
-const OPEN_FILES_MAX: libc::rlim_t = 1 << 20;
+const OPEN_FILES_MAX: u64 = 1 << 20;
 
 /// Raises the soft limit of open files to the hard one, and says what the soft limit is now.
 ///
 /// # Errors
-/// When the system refuses to tell or to change the limit; the old limit then stays.
+/// When the system refuses to change the limit; the old one then stays.
 pub fn raise_open_files() -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    #[expect(unsafe_code, reason = "getrlimit has no safe wrapper among the dependencies")]
-    // SAFETY: `limit` is a valid, writable rlimit for the duration of the call.
-    let got = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    if got != 0 {
-        return Err(io::Error::last_os_error());
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(u64::MAX).min(OPEN_FILES_MAX);
+    if limit.current.is_some_and(|soft| soft < wanted) {
+        limit.current = Some(wanted);
+        setrlimit(Resource::Nofile, limit)?;
     }
-    let wanted = limit.rlim_max.min(OPEN_FILES_MAX);
-    if wanted > limit.rlim_cur {
-        limit.rlim_cur = wanted;
-        #[expect(unsafe_code, reason = "setrlimit has no safe wrapper among the dependencies")]
-        // SAFETY: `limit` is a valid rlimit; the call only reads it.
-        let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-        if set != 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(limit.rlim_cur)
+    Ok(limit.current.unwrap_or(u64::MAX))
 }
 
 /// A write beyond the file size limit becomes an error (EFBIG) of that write, which the store and the log know how to
@@ -127,23 +120,11 @@ pub struct Look {
 /// # Errors
 /// When poll(2) itself fails.
 pub fn look(socket: &impl AsFd) -> io::Result<Look> {
-    let descriptor = socket.as_fd();
-    let mut entry = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN | libc::POLLRDHUP, revents: 0 };
-    loop {
-        #[expect(unsafe_code, reason = "poll has no safe wrapper among the dependencies")]
-        // SAFETY: one valid, writable entry; its descriptor stays open as long as `descriptor` is borrowed.
-        let found = unsafe { libc::poll(&raw mut entry, 1, 0) };
-        if found >= 0 {
-            break;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-    let seen = |bits: libc::c_short| entry.revents & bits != 0;
-    let failed = seen(libc::POLLERR | libc::POLLHUP | libc::POLLNVAL);
-    Ok(Look { readable: seen(libc::POLLIN) || failed, closed: seen(libc::POLLRDHUP) || failed, failed })
+    let mut entry = [PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP)];
+    retry_on_intr(|| poll(&mut entry, Some(&Timespec::default())))?;
+    let seen = |flags| entry[0].revents().intersects(flags);
+    let failed = seen(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+    Ok(Look { readable: seen(PollFlags::IN) || failed, closed: seen(PollFlags::RDHUP) || failed, failed })
 }
 
 /// Bytes given to the kernel for a TCP socket that the peer's kernel has not acknowledged yet (tcp(7), `SIOCOUTQ`). A
@@ -233,16 +214,7 @@ pub fn unheard_for(socket: &impl AsFd) -> io::Result<Duration> {
 /// # Errors
 /// When the kernel refuses; a socket that is closed already is no error.
 pub fn reset(socket: &impl AsFd) -> io::Result<()> {
-    let descriptor = socket.as_fd();
-    let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
-    #[expect(unsafe_code, reason = "connecting to no address has no safe wrapper among the dependencies")]
-    // SAFETY: `nowhere` is a valid sockaddr of `length` bytes that the call only reads; the descriptor is borrowed, so open.
-    let done = unsafe { libc::connect(descriptor.as_raw_fd(), &raw const nowhere, length) };
-    if done != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    Ok(connect_unspec(socket)?)
 }
 
 #[cfg(test)]
