@@ -6,6 +6,7 @@ use super::plan::{Want, Wish};
 use super::signals::Signals;
 use crate::exit::{BY_SIGNAL, Failure, LOST, NO_SERVER};
 use crate::say::{clean, say, say_raw};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lock_client::api::Ticket;
 use lock_client::{AcquireOptions, Client, Held};
 use std::cell::{Cell, RefCell};
@@ -59,16 +60,12 @@ pub(crate) async fn obtain(
 
 /// Returns when one that we have is lost while we wait for another.
 async fn any_lost(taken: &[(usize, Held)]) -> String {
-    let mut losses: Vec<_> = taken.iter().map(|(_, held)| Box::pin(held.lost())).collect();
-    std::future::poll_fn(|context| {
-        for (loss, (_, held)) in losses.iter_mut().zip(taken) {
-            if let std::task::Poll::Ready(lost) = loss.as_mut().poll(context) {
-                return std::task::Poll::Ready(format!("`{}` was lost while we waited: {lost}", held.ticket().lock));
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await
+    let loss = |held| async move { (Held::ticket(held), held.lost().await) };
+    let mut losses: FuturesUnordered<_> = taken.iter().map(|(_, held)| loss(held)).collect();
+    match losses.next().await {
+        Some((ticket, lost)) => format!("`{}` was lost while we waited: {lost}", ticket.lock),
+        None => std::future::pending().await,
+    }
 }
 
 async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: bool) -> Result<Held, Failure> {

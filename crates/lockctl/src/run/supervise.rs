@@ -10,10 +10,10 @@ use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
 use crate::say::{clean, say};
 use crate::{sys, words};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lock_client::{BootTime, Held, Lease, Lost};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, wait, waitpid};
-use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -299,18 +299,12 @@ fn unrenewed(leases: &[(String, Lease)], deadline: Option<BootTime>) -> String {
 
 /// Returns when one of the leases is renewed, refused or lost.
 async fn changed(leases: &mut [(String, watch::Receiver<Lease>)]) {
-    let mut changes: Vec<_> = leases.iter_mut().map(|(_, lease)| Box::pin(lease.changed())).collect();
-    std::future::poll_fn(|context| {
-        let mut any = false;
+    let mut changes: FuturesUnordered<_> = leases.iter_mut().map(|(_, lease)| lease.changed()).collect();
+    while let Some(outcome) = changes.next().await {
         // A keeper that has ended has said its last word.
-        changes.retain_mut(|change| match change.as_mut().poll(context) {
-            Poll::Ready(outcome) => {
-                any |= outcome.is_ok();
-                false
-            }
-            Poll::Pending => true,
-        });
-        if any { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await
+        if outcome.is_ok() {
+            return;
+        }
+    }
+    std::future::pending().await
 }
