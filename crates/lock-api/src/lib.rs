@@ -3,6 +3,7 @@
 //!
 //! Durations are in seconds, as numbers with at most three decimals, in fields whose names end in `_s`. Times are RFC 3339 in
 //! UTC. Unknown fields of a request are refused, unknown fields of an answer are passed over.
+#![warn(missing_docs)]
 
 mod error;
 mod event;

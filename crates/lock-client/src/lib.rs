@@ -21,6 +21,7 @@
 //!
 //! In reading order: `builder`, `address`, `send` (one call: servers in turn, repeats), `calls` (every call of the API),
 //! `acquire`, `held`, `events`.
+#![warn(missing_docs)]
 
 mod acquire;
 mod address;

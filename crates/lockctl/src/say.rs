@@ -44,7 +44,6 @@ fn write(receiver: &Receiver<Message>) {
     }
 }
 
-/// Says a line.
 pub(crate) fn say(line: &str) {
     say_raw(format!("lockctl: {line}\n"));
 }

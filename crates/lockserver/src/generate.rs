@@ -9,7 +9,6 @@ use std::path::Path;
 /// The section of the manual for programs of administrators, `man 8 lockserver`.
 const SECTION: &str = "8";
 
-/// Completions for a shell.
 #[must_use]
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut text = Vec::new();

@@ -38,7 +38,6 @@ pub(crate) fn now_ms() -> WallMs {
     WallMs::try_from(since_1970().as_millis()).unwrap_or(WallMs::MAX)
 }
 
-/// Now.
 pub(crate) fn now_timestamp() -> Timestamp {
     let nanosecond = i128::try_from(since_1970().as_nanos()).unwrap_or(i128::MAX);
     Timestamp::from_nanosecond(nanosecond).unwrap_or(Timestamp::MAX)

@@ -7,7 +7,6 @@ use clap::CommandFactory;
 use std::io;
 use std::path::Path;
 
-/// Prints completions for a shell.
 pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "lockctl", &mut text);

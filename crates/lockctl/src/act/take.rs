@@ -34,7 +34,6 @@ pub(super) async fn acquire(
     Ok(0)
 }
 
-/// Renews a ticket.
 pub(super) async fn renew(client: &Client, asked: Renew, json: bool) -> Result<u8, Failure> {
     let ticket = client.renew(&asked.ticket, asked.ttl).await?;
     changed(json, &ticket, || show::ticket(&ticket))

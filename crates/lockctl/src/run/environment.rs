@@ -18,7 +18,6 @@ const OF_A_HOLD: [&str; 7] =
 /// Variables with their values; those without one are to be removed, for they would tell of another hold.
 pub(super) type Variables = Vec<(&'static str, Option<String>)>;
 
-/// The variables of the command.
 pub(super) fn of_command(held: &[Held], servers: &str, export_ticket: bool) -> Variables {
     let tickets: Vec<&Ticket> = held.iter().map(Held::ticket).collect();
     let ids: Vec<&str> = held.iter().map(Held::id).filter(|_| export_ticket).collect();

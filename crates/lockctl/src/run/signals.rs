@@ -40,7 +40,6 @@ impl Signals {
         Ok(())
     }
 
-    /// The next one.
     pub(crate) async fn next(&mut self) -> i32 {
         std::future::poll_fn(|context| {
             for (number, stream) in &mut self.0 {

@@ -7,7 +7,6 @@ use std::time::Duration;
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Nothing.
     None,
     /// TERM to the group.
     Term,

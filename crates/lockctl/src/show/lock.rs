@@ -6,7 +6,6 @@ use crate::say::clean;
 use lock_client::api::{Event, Lock, Permits, Reloaded, Status, Ticket};
 use std::time::Duration;
 
-/// All locks in a table.
 pub(crate) fn all_locks(style: Style, locks: &[Lock]) -> String {
     if locks.is_empty() {
         return "there is no lock\n".to_owned();
@@ -165,7 +164,6 @@ pub(crate) fn event(style: Style, event: &Event) -> String {
     line
 }
 
-/// The server.
 pub(crate) fn server(style: Style, status: &Status) -> String {
     let ready = match &status.trouble {
         Some(trouble) => style.bad(&format!("does not serve: {}", clean(trouble))),

@@ -38,7 +38,6 @@ impl KeyName {
         }
     }
 
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -84,9 +83,7 @@ impl fmt::Debug for KeyName {
 /// What somebody may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grants {
-    /// Which rights.
     pub rights: Rights,
-    /// On which locks.
     pub locks: Patterns,
     /// The highest priority that a request may have.
     pub max_priority: i8,
@@ -113,14 +110,11 @@ impl Grants {
     }
 }
 
-/// A key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Its name.
     pub name: KeyName,
     /// Any of them is good, so that one can be changed without a gap. Without any, a certificate is needed.
     pub secrets: Vec<Digest>,
-    /// What it grants.
     pub grants: Grants,
 }
 

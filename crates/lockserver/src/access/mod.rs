@@ -97,7 +97,6 @@ impl Access {
         (named && key.secrets.iter().any(|one| one.same(&digest))).then_some(key)
     }
 
-    /// The key of that name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Arc<Key>> {
         self.keys.get(name)

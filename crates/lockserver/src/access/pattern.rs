@@ -21,13 +21,11 @@ pub fn parse(text: &str) -> Result<Target, NameError> {
 }
 
 impl Patterns {
-    /// Every lock.
     #[must_use]
     pub fn all() -> Self {
         Self(Arc::from([parse("*").expect("the shortest pattern")]))
     }
 
-    /// These.
     #[must_use]
     pub fn new(patterns: Vec<Target>) -> Self {
         Self(Arc::from(patterns))

@@ -14,7 +14,6 @@ pub enum Right {
 }
 
 impl Right {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Observe, Self::Use, Self::Admin];
 
     /// As it is written in the configuration.
@@ -40,7 +39,6 @@ impl fmt::Display for Right {
     }
 }
 
-/// A set of rights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rights {
     observe: bool,
@@ -49,9 +47,7 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// None at all.
     pub const NONE: Self = Self { observe: false, r#use: false, admin: false };
-    /// All of them.
     pub const ALL: Self = Self { observe: true, r#use: true, admin: true };
 
     /// Whether this right is among them. An administrator has all.

@@ -68,7 +68,6 @@ pub enum SecretError {
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of a secret.
     #[must_use]
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())

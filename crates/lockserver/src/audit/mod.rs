@@ -60,11 +60,8 @@ struct State {
 /// How many lines there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Written.
     pub written: u64,
-    /// Lost.
     pub lost: u64,
-    /// Waiting to be written.
     pub waiting: usize,
 }
 

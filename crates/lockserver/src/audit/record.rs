@@ -10,10 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Why a ticket was cancelled if nobody asked for that.
 const UNDELIVERED: &str = "its client was gone before it was told";
 
-/// Somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {
-    /// The name of its key.
     pub key: Option<Arc<str>>,
     /// Its address, `uid:N`, or what stands for it: `configuration`, `signal`.
     pub from: Arc<str>,
@@ -22,11 +20,9 @@ pub struct Who {
 /// What an administrator did, or tried to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    /// Who.
     pub who: Who,
     /// Method and pattern of the route, or the name of a signal.
     pub request: String,
-    /// The lock that it was about.
     pub lock: Option<LockName>,
     /// What was to become of it: a JSON object.
     pub change: Option<String>,
@@ -39,7 +35,6 @@ pub struct Act {
 /// Who was not let in, or may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Who.
     pub who: Who,
     /// Method and pattern of the route; the method alone where there is none.
     pub request: String,

@@ -7,12 +7,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-/// Where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// To standard error, which the service manager's journal keeps.
     Journal,
-    /// To this file.
     File(PathBuf),
 }
 

@@ -3,7 +3,6 @@
 use std::io;
 use tokio::signal::unix::{self, SignalKind};
 
-/// What a signal asks for.
 pub(super) enum Signal {
     /// SIGHUP: read the configuration again, reopen the log.
     Reload,
@@ -11,7 +10,6 @@ pub(super) enum Signal {
     Stop(&'static str),
 }
 
-/// The signals that are listened to.
 pub(super) struct Signals {
     hangup: unix::Signal,
     terminate: unix::Signal,

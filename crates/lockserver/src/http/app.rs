@@ -47,7 +47,6 @@ impl Default for Live {
 /// The engine, the settings, and the word that the server stops. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The way to the engine.
     pub engine: Handle,
     /// Settings as they are now.
     pub live: watch::Receiver<Live>,

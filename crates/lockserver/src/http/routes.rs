@@ -17,7 +17,6 @@ pub enum Need {
     Nothing,
     /// The right to use, or that to observe.
     UseOrObserve,
-    /// This right.
     Right(Right),
 }
 
@@ -49,18 +48,14 @@ pub(super) struct Refuse {
     pub(super) sign_in: fn(&Denied, &Parts) -> Option<Response>,
 }
 
-/// One route.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// `None` for any method.
     pub method: Option<Method>,
     /// Its path, with the parts that vary in braces.
     pub path: &'static str,
-    /// What it takes.
     pub need: Need,
-    /// Its protocol.
     pub protocol: Protocol,
-    /// How that refuses.
     pub(super) refuse: &'static Refuse,
 }
 
@@ -125,7 +120,6 @@ impl Routes {
         Self { router: change(self.router), ..self }
     }
 
-    /// These and those.
     pub(super) fn and(mut self, those: Self) -> Self {
         self.router = self.router.merge(those.router);
         self.entries.extend(those.entries);

@@ -29,9 +29,7 @@ pub struct Service {
     pub store_warnings: Vec<String>,
     /// The administrators' socket, if there is one.
     pub admin_socket: Option<PathBuf>,
-    /// The configuration now.
     pub configured: watch::Receiver<Configured>,
-    /// To whoever reloads.
     pub reload: mpsc::Sender<ReloadRequest>,
 }
 

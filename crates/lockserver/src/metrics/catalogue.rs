@@ -3,7 +3,6 @@
 //! Names follow the conventions of Prometheus: base units at the end (`_seconds`, `_bytes`), from which the unit line is
 //! made; a counter's name stands here without its `_total`, and an info's without its `_info`.
 
-/// What a metric is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,

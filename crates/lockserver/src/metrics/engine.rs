@@ -9,18 +9,14 @@ const BATCH: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 
 const COMMIT: [f64; 15] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// What the engine counts.
 #[derive(Debug)]
 pub struct Engine {
     /// Commands of a step.
     pub batch: Histogram,
     /// Requests that were turned away.
     pub shed: Counter,
-    /// Terms that began.
     pub terms: Counter,
-    /// Loads that failed.
     pub loads_failed: Counter,
-    /// Commits that failed.
     pub commits_failed: Counter,
     pub(super) commits: Histogram,
     busy_us: Counter,

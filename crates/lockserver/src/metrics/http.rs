@@ -53,12 +53,9 @@ impl Http {
     }
 }
 
-/// Connections.
 #[derive(Debug, Default)]
 pub struct Connections {
-    /// Open now.
     pub open: Gauge,
-    /// Accepted so far.
     pub accepted: Counter,
     pub(super) timed_out: [Counter; TimedOut::ALL.len()],
 }

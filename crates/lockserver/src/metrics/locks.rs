@@ -102,7 +102,6 @@ impl Known {
     }
 }
 
-/// The numbers of all locks.
 #[derive(Debug, Default)]
 pub struct Locks(Mutex<Known>);
 

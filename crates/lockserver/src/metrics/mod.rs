@@ -32,15 +32,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Every number of one server. Shared by its parts.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Of each lock.
     pub locks: Locks,
     /// Of each lock, over time: not for Prometheus, but for the plots of the page.
     pub history: History,
-    /// Of the engine and its store.
     pub engine: Engine,
-    /// Of the requests.
     pub http: Http,
-    /// Of the connections.
     pub connections: Connections,
     /// 1 if the configuration was read without error the last time.
     configured: Gauge,

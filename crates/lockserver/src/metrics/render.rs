@@ -11,23 +11,15 @@ use lock_core::{EndedAs, UsageTotals};
 /// What is only known when somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scrape {
-    /// Requests are served.
     pub ready: bool,
     /// The locks were measured just now. If not, nothing is said of how they are: old numbers would be wrong ones.
     pub measured: bool,
-    /// Requests in the urgent queue.
     pub urgent: usize,
-    /// Requests in the ordinary queue.
     pub ordinary: usize,
-    /// Requests that wait for a grant.
     pub waiting: usize,
-    /// Event streams.
     pub streams: usize,
-    /// Lines of the audit log that were written.
     pub audited: u64,
-    /// Lines of the audit log that were lost.
     pub audit_lost: u64,
-    /// Lines of the audit log that wait to be written.
     pub audit_waiting: usize,
 }
 

@@ -87,7 +87,6 @@ impl Text {
         Samples { text: self, family }
     }
 
-    /// The whole.
     pub(super) fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {
             self.line(format_args!("# EOF"));

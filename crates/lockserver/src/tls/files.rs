@@ -32,18 +32,14 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// A setting of `[tls]` that names a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// `CERT`
     Cert,
-    /// `KEY`
     Key,
-    /// `CLIENT_CA`
     ClientCa,
 }
 
 /// Something about one of the files: what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which file.
     pub which: Which,
     /// For people, with the file's path.
     pub text: String,

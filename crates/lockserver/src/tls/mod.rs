@@ -23,7 +23,6 @@ use std::sync::Arc;
 pub struct Tls(Arc<ServerConfig>);
 
 impl Tls {
-    /// For the connections.
     #[must_use]
     pub const fn server(&self) -> &Arc<ServerConfig> {
         &self.0

@@ -26,7 +26,6 @@ const ADDRESSES_MAX: usize = 10_000;
 pub(super) enum Pace {
     /// At once, and it is worth a line in the log.
     AtOnce,
-    /// Slowly.
     Slowed,
 }
 

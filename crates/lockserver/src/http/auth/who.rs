@@ -36,7 +36,6 @@ impl Who {
         Self { owner: None, from, grants: Arc::new(Grants::everything()), standing: Standing::Local }
     }
 
-    /// The owner of a key.
     pub(super) fn with_key(key: &Key, from: Arc<str>) -> Self {
         Self { owner: Some(key.name.shared()), from, grants: Arc::new(key.grants.clone()), standing: Standing::Key }
     }

@@ -11,53 +11,31 @@ pub enum ListenError {
     #[error(
         "SERVER={server}: cannot find its address: {why}; write an IP address, or a name that this host can resolve"
     )]
-    Unresolved {
-        /// What was to be resolved.
-        server: String,
-        /// What the resolver said.
-        why: String,
-    },
+    Unresolved { server: String, why: String },
     /// Somebody else listens there.
     #[error(
         "cannot listen on {address}: it is in use; stop the program that listens there (`ss -ltnp` shows it), \
          or choose another PORT"
     )]
-    InUse {
-        /// The address asked for.
-        address: SocketAddr,
-    },
+    InUse { address: SocketAddr },
     /// The system does not permit it.
     #[error(
         "cannot listen on {address}: not permitted; choose a PORT above 1023, or give the service \
          CAP_NET_BIND_SERVICE or a socket of the service manager"
     )]
-    NotPermitted {
-        /// The address asked for.
-        address: SocketAddr,
-    },
+    NotPermitted { address: SocketAddr },
     /// No interface of this host has the address.
     #[error("cannot listen on {address}: this host does not have that address; set SERVER to one it has, or 0.0.0.0")]
-    NoSuchAddress {
-        /// The address asked for.
-        address: SocketAddr,
-    },
+    NoSuchAddress { address: SocketAddr },
     /// Anything else that the system reports.
     #[error("cannot listen on {address}: {error}")]
-    Other {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
+    Other { address: SocketAddr, error: io::Error },
     /// What was handed over cannot be used.
     #[error(
         "the service manager handed over (LISTEN_FDS) {what}; lockserver takes listening TCP sockets only: \
          write ListenStream=ADDRESS:PORT in its socket unit, or disable that unit"
     )]
-    Inherited {
-        /// What there was instead.
-        what: String,
-    },
+    Inherited { what: String },
 }
 
 /// The addresses of SERVER, IPv4 before IPv6.

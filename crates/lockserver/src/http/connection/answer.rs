@@ -19,7 +19,6 @@ use std::task::{Context, Poll, ready};
 use tower::Service as _;
 use tower_http::catch_panic::CatchPanic;
 
-/// An answer on its way.
 pub(super) struct Answer {
     pub(super) response: Response<Body>,
     pub(super) receipts: Vec<Receipt>,

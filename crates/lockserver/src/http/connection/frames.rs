@@ -54,7 +54,6 @@ impl Frames {
         Self { skip: PREFACE_BYTES, ..Self::of_server() }
     }
 
-    /// From the server.
     pub(super) const fn of_server() -> Self {
         Self { skip: 0, header: [0; HEADER_BYTES], have: 0, current: None, headers_open: false }
     }

@@ -12,7 +12,6 @@ const SOCKETS_MAX: usize = 16;
 /// Where their names are.
 const NAMES: &str = "LISTEN_FDNAMES";
 
-/// What was handed over.
 #[derive(Debug, Default)]
 pub struct HandedOver {
     /// Of a socket unit. Where they listen is the administrator's will.

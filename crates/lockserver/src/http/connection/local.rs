@@ -24,12 +24,7 @@ pub enum LocalError {
     NoSocket(PathBuf),
     /// What the system says.
     #[error("{path}: {error}")]
-    Other {
-        /// The socket.
-        path: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    Other { path: PathBuf, error: io::Error },
 }
 
 /// A listening Unix socket. Its file is removed when it is dropped, unless another has taken its place.
@@ -61,7 +56,6 @@ impl LocalListener {
         Ok(Self { inner, path: path.to_owned(), inode: inode(path) })
     }
 
-    /// Where it listens.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

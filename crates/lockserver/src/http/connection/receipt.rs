@@ -20,7 +20,6 @@ impl Receipt {
         Self(Some(Box::new(hear)))
     }
 
-    /// Tells it.
     pub(super) fn resolve(mut self, delivery: Delivery) {
         if let Some(hear) = self.0.take() {
             hear(delivery);

@@ -35,7 +35,6 @@ impl Turns {
         Arc::new(Self(Mutex::new(state)))
     }
 
-    /// Waits for a turn.
     pub(super) async fn turn(self: &Arc<Self>, network: Network) -> Turn {
         let waiting = {
             let mut state = self.lock();

@@ -178,7 +178,6 @@ fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
     }
 }
 
-/// A page of locks.
 pub(super) fn overview(app: &App, page: &LocksPage) -> String {
     let (now, locks) = (now_ms(), &page.locks);
     let sum = |of: fn(&Usage) -> u64| locks.iter().map(|lock| of(&lock.usage)).sum();
@@ -241,7 +240,6 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
     }
 }
 
-/// One lock.
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
     let expected = expected_wait(&lock.usage, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);

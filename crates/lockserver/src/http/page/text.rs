@@ -21,7 +21,6 @@ pub(super) fn add(page: &mut String, locks: &LocksPage) {
     }
 }
 
-/// One lock as text.
 pub(super) fn lock(lock: &LockView) -> String {
     let mut page = String::new();
     write_lock(&mut page, lock).expect("a String takes everything");

@@ -26,14 +26,11 @@ const ENOUGH_HOLDS: u64 = 5;
 /// A stretch of time that ends now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
-    /// The last hour.
     Hour,
-    /// The last day.
     Day,
 }
 
 impl Span {
-    /// Its length.
     #[must_use]
     pub const fn ms(self) -> Ms {
         match self {

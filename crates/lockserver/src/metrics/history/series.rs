@@ -28,7 +28,6 @@ pub(super) struct Series {
 pub struct Samples {
     /// When the first step begins; meaningless if there is none.
     pub begin: WallMs,
-    /// The steps.
     pub steps: Vec<Option<Sample>>,
 }
 

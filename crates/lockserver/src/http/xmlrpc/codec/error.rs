@@ -37,56 +37,32 @@ pub enum DecodeError {
     Empty,
     /// More bytes than a body may have.
     #[error("the body has {bytes} bytes, {max} at most are allowed")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-        /// The bound.
-        max: usize,
-    },
+    TooLong { bytes: usize, max: usize },
     /// The XML declaration names an encoding nobody knows.
     #[error("unknown character encoding '{0}' in the XML declaration; use UTF-8")]
     UnknownEncoding(String),
     /// The bytes are not text in the encoding that holds.
     #[error("the body is not {encoding}: byte {byte} does not fit; send UTF-8, or declare the encoding that it has")]
     NotText {
-        /// Name of the encoding.
         encoding: &'static str,
         /// Offset in the body, from 0.
         byte: usize,
     },
     /// Not XML.
     #[error("not well-formed XML at {at}: {what}")]
-    NotWellFormed {
-        /// Where.
-        at: Position,
-        /// What is wrong there.
-        what: String,
-    },
+    NotWellFormed { at: Position, what: String },
     /// A document type, whose entities could make much of little.
     #[error("a document type declaration (<!DOCTYPE) at {at} is refused; leave it out")]
-    Doctype {
-        /// Where.
-        at: Position,
-    },
+    Doctype { at: Position },
     /// XML of another kind.
     #[error("this is no methodCall but <{0}>")]
     NotMethodCall(String),
     /// A call that is not as XML-RPC wants it.
     #[error("not XML-RPC at {at}: {what}")]
-    NotXmlRpc {
-        /// Where.
-        at: Position,
-        /// What is wrong there.
-        what: String,
-    },
+    NotXmlRpc { at: Position, what: String },
     /// Over one of our bounds.
     #[error("too much at {at}: {what}")]
-    OverBound {
-        /// Where.
-        at: Position,
-        /// Which bound.
-        what: String,
-    },
+    OverBound { at: Position, what: String },
 }
 
 /// What a message quotes: at most the first 80 characters, in one line, so that nobody can write a line of our log.

@@ -68,7 +68,6 @@ impl<'a> Lexer<'a> {
         DecodeError::NotWellFormed { at: self.position(), what: what.into() }
     }
 
-    /// The next token.
     pub(super) fn next(&mut self) -> Result<Token, DecodeError> {
         loop {
             self.at = offset(self.reader.buffer_position());
