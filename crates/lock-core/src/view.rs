@@ -241,17 +241,7 @@ impl TicketsPage {
 pub struct LockView {
     /// All that is durable of it.
     pub lock: LockRecord,
-    /// Permits that could be given now.
-    pub free: u64,
-    /// Permits that are granted or held.
-    pub in_use: u64,
-    /// Permits that are withheld.
-    pub withheld: u64,
-    /// Tickets with permits.
-    pub holding: u64,
-    /// Tickets in the queue, dormant ones included.
-    pub queued: u64,
-    /// All of this in numbers, and since when.
+    /// It in numbers.
     pub usage: Usage,
     /// Withheld permits, the oldest first; bounded.
     pub withholdings: Vec<Withholding>,

@@ -97,11 +97,6 @@ impl Table {
         let Listings { holders, queue, next } = self.listings(lock, tickets, after);
         let withholdings = lock.withholdings.iter().take(LISTED_WITHHOLDINGS_MAX);
         LockView {
-            free: if lock.exclusive { 0 } else { lock.slots.room() },
-            in_use: lock.slots.out() - lock.withheld,
-            withheld: lock.withheld,
-            holding: lock.active.len() as u64,
-            queued: lock.queue.len() as u64,
             usage: self.measure_usage(lock),
             withholdings: withholdings.map(|number| self.withholdings[number].clone()).collect(),
             holders,

@@ -55,17 +55,17 @@ impl Table {
     }
 
     fn usage_totals(&self, lock: &Lock, wall: WallMs) -> UsageTotals {
-        let since = lock.queue.longest_in_line().map(|id| self.ticket(id).created_at);
+        let usage = self.measure_usage(lock);
         UsageTotals {
             locks: 1,
-            paused: lock.record.pause.is_some().into(),
-            size: lock.slots.size().into(),
-            held: lock.slots.out() - lock.granted - lock.withheld,
-            granted: lock.granted,
-            withheld: lock.withheld,
-            queued: lock.queue.len() as u64,
-            dormant: (lock.queue.len() - lock.queue.ready()) as u64,
-            oldest_waiter: since.map_or(0, |since| wall.saturating_sub(since)),
+            paused: usage.paused.into(),
+            size: usage.size.into(),
+            held: usage.in_use - usage.granted,
+            granted: usage.granted,
+            withheld: usage.withheld,
+            queued: usage.queued,
+            dormant: usage.queued - lock.queue.ready() as u64,
+            oldest_waiter: usage.waiting_since.map_or(0, |since| wall.saturating_sub(since)),
         }
     }
 }

@@ -231,7 +231,7 @@ impl Run {
                 &name,
                 "free, in use, withheld",
                 &(free, out - withheld, withheld),
-                &(lock.free, lock.in_use, lock.withheld),
+                &(lock.usage.free, lock.usage.in_use, lock.usage.withheld),
             )?;
             let row = |ticket: &naive::Ticket| {
                 let queued = matches!(ticket.rec.state, State::Queued { .. });
@@ -244,7 +244,8 @@ impl Run {
             equal(&name, "queue", &queue, &lock.queue.iter().map(seen).collect())?;
             let holders: Vec<_> = self.model.active(&name).into_iter().map(row).collect();
             equal(&name, "holders", &holders, &lock.holders.iter().map(seen).collect())?;
-            equal(&name, "counts", &(holders.len() as u64, queue.len() as u64), &(lock.holding, lock.queued))?;
+            let counts = (lock.usage.holding, lock.usage.queued);
+            equal(&name, "counts", &(holders.len() as u64, queue.len() as u64), &counts)?;
         }
         Ok(())
     }

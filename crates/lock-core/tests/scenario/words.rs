@@ -37,10 +37,10 @@ fn lock(view: &LockView) -> String {
     let mut text = format!(
         "size {} free {} in-use {} withheld {} queued {}",
         view.lock.settings.size(),
-        view.free,
-        view.in_use,
-        view.withheld,
-        view.queued
+        view.usage.free,
+        view.usage.in_use,
+        view.usage.withheld,
+        view.usage.queued
     );
     for (is, word) in [(view.lock.pause.is_some(), " paused"), (view.lock.retiring, " retiring")] {
         if is {

@@ -172,7 +172,7 @@ async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) ->
             Err(failure) => return Err(failure),
         }
     }
-    let left = seen.holding.saturating_sub(seen.holders.len() as u64);
+    let left = seen.usage.holding.saturating_sub(seen.holders.len() as u64);
     if left > 0 {
         return Ok(text(
             StatusCode::CONFLICT,
@@ -236,7 +236,7 @@ fn lock_info(holder: &TicketView, info: &str, who: &str) -> Value {
 fn nobody(view: &LockView) -> Value {
     let why = if view.lock.pause.is_some() {
         "the lock is paused"
-    } else if view.withheld > 0 {
+    } else if view.usage.withheld > 0 {
         "its last holder was lost, and its permit is withheld for a while (LOCK_DELAY)"
     } else {
         "somebody else is first in the queue"

@@ -328,9 +328,10 @@ impl Judge {
             assert!(locks.iter().all(|lock| among.iter().any(|target| target.takes(&lock.lock.name))));
         }
         for lock in locks {
-            let size = u64::from(lock.lock.settings.size());
-            assert!(lock.free + lock.in_use + lock.withheld <= size.max(lock.in_use + lock.withheld), "{lock:?}");
-            assert!(lock.holders.len() as u64 <= lock.holding && lock.queue.len() as u64 <= lock.queued, "{lock:?}");
+            let (usage, size) = (&lock.usage, u64::from(lock.lock.settings.size()));
+            let out = usage.in_use + usage.withheld;
+            assert!(usage.free + out <= size.max(out), "{lock:?}");
+            assert!(lock.holders.len() as u64 <= usage.holding && lock.queue.len() as u64 <= usage.queued, "{lock:?}");
             assert!(lock.holders.iter().all(|view| view.ticket.is_active() && view.ticket.lock == lock.lock.name));
             assert!(lock.queue.iter().all(|view| matches!(view.ticket.state, State::Queued { .. })));
             assert!(

@@ -226,6 +226,7 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
 /// A lock; never with a ticket's id.
 pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     let (record, now) = (&view.lock, now_ms());
+    let usage = usage(&view.usage, history.usual_hold(&record.name, now), now);
     let withholding = |withholding: &lock_core::Withholding| Withholding {
         number: withholding.number,
         slots: numbers(&withholding.slots),
@@ -240,17 +241,17 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     };
     Lock {
         name: record.name.to_string(),
-        size: record.settings.size(),
-        free: view.free,
-        in_use: view.in_use,
-        granted: view.usage.granted,
-        withheld: view.withheld,
-        holding: view.holding,
-        queued: view.queued,
-        waiting_since: view.usage.waiting_since.map(rfc3339),
-        holding_since: view.usage.holding_since.map(rfc3339),
-        expected_wait_s: expected_wait(&view.usage, history.usual_hold(&record.name, now), now).map(seconds),
-        paused: record.pause.is_some(),
+        size: usage.size,
+        free: usage.free,
+        in_use: usage.in_use,
+        granted: usage.granted,
+        withheld: usage.withheld,
+        holding: usage.holding,
+        queued: usage.queued,
+        waiting_since: usage.waiting_since,
+        holding_since: usage.holding_since,
+        expected_wait_s: usage.expected_wait_s,
+        paused: usage.paused,
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
         retiring: record.retiring,

@@ -212,7 +212,7 @@ fn remarks(view: &TicketView) -> String {
 /// Names of the slots that nobody has, where they have names and all holders are listed.
 fn free_names(lock: &LockView) -> String {
     let Capacity::Named(names) = &lock.lock.settings.capacity else { return String::new() };
-    if lock.holding > lock.holders.len() as u64 {
+    if lock.usage.holding > lock.holders.len() as u64 {
         return String::new();
     }
     let held = lock.holders.iter().flat_map(|one| &one.ticket.slot_names);

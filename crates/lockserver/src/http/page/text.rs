@@ -30,9 +30,9 @@ pub(super) fn lock(lock: &LockView) -> String {
 fn write_lock(page: &mut String, lock: &LockView) -> std::fmt::Result {
     writeln!(page, "Lock \"{}\"", printable(lock.lock.name.as_str()))?;
     writeln!(page, "{RULE}\nLOCKS\n{RULE}")?;
-    write_tickets(page, &lock.holders, lock.holding)?;
+    write_tickets(page, &lock.holders, lock.usage.holding)?;
     writeln!(page, "{RULE}\nQUEUE\n{RULE}")?;
-    write_tickets(page, &lock.queue, lock.queued)?;
+    write_tickets(page, &lock.queue, lock.usage.queued)?;
     if let Some(pause) = &lock.lock.pause {
         writeln!(page, "\tNothing is granted: the lock is paused ({})", printable(&pause.reason))?;
     }
