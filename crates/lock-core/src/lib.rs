@@ -8,6 +8,7 @@
 //! [`record`](Change)s. The rules are numbered as in `docs/rules.md`; each test names the rule it is about.
 
 mod command;
+mod continuity;
 mod event;
 pub mod invariants;
 pub mod limits;
@@ -29,6 +30,7 @@ pub use command::{
     Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
     ReleaseTarget,
 };
+pub use continuity::Continuity;
 pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};

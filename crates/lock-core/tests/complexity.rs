@@ -2,7 +2,7 @@
 //! a queue that is 10,000 times as long may make each turn 20 times as dear, where a linear search would make it 10,000.
 
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, Force, IfBusy, LockName, NewTicket, Outcome, Precondition,
+    Caller, Command, ConfigureMode, Continuity, Definition, Force, IfBusy, LockName, NewTicket, Outcome, Precondition,
     ReleaseTarget, Settings, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter, limits,
 };
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ impl Shop {
     }
 
     fn open(queued: usize) -> Self {
-        let table = Table::load(Snapshot::default(), 0).expect("an empty store");
+        let table = Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store");
         let mut shop = Self { table, now: 0, ids: 0, turns: VecDeque::new() };
         let put = Command::PutLock {
             name: LockName::new("san").expect("a name"),

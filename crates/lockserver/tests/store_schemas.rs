@@ -1,6 +1,6 @@
 //! Files of every schema that was released are read as what they are, and go on working.
 
-use lock_core::{Change, Table};
+use lock_core::{Change, Continuity, Table};
 use lockserver::store::{SqliteReader, SqliteStore, Store};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn each_is_read_exactly_and_brought_forward() {
 
         // It keeps working: a table goes on from it, and what it changes is there the next time.
         found.restart_counters = false;
-        let table = Table::load(found.clone(), 0).unwrap();
+        let table = Table::load(found.clone(), 0, Continuity::None).unwrap();
         assert_eq!(table.snapshot(), found);
         let gone = found.tickets.pop().unwrap();
         store.commit(&[table.clock_change(), Change::DeleteTicket(gone.id)]).unwrap();

@@ -4,7 +4,7 @@ use super::{Lock, Table, Template, Ticket, Timer, Withdrawal};
 use crate::queue::Place;
 use crate::timers::TimerTable;
 use crate::view::Moment;
-use crate::{Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, limits};
+use crate::{Continuity, Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,14 +18,12 @@ fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), LoadError> 
 }
 
 impl Table {
-    /// The table that a store holds. Every lease starts again in full; holds and withheld permits continue (rule 9). A
-    /// server that starts with it calls [`Table::begin_life`] next. Its first step makes tickets dormant whose clients may
-    /// never have been told of them, unless [`Table::resume_from`] is called before.
+    /// The table that a store holds. Every lease starts again in full; holds and withheld permits continue (rule 9).
     /// `wall_us`, Unix time in microseconds, is where counters begin if the store says so (rule 10).
     ///
     /// # Errors
     /// If the records contradict each other.
-    pub fn load(snapshot: Snapshot, wall_us: u64) -> Result<Self, LoadError> {
+    pub fn load(snapshot: Snapshot, wall_us: u64, continuity: Continuity) -> Result<Self, LoadError> {
         let mut table = Self::empty(snapshot.meta);
         if snapshot.restart_counters {
             table.restart_counters(wall_us);
@@ -54,7 +52,8 @@ impl Table {
             if matches!(record.state, State::Queued { .. }) {
                 queued.push((Place::new(record.priority, record.seq), record.id));
             }
-            table.load_ticket(record)?;
+            let activity_seq = continuity.activity_seq(record.id);
+            table.load_ticket(record, activity_seq)?;
         }
         queued.sort_unstable();
         for (place, id) in queued {
@@ -65,6 +64,10 @@ impl Table {
         }
         table.start_timers();
         crate::invariants::check_consistent(&table).map_err(LoadError)?;
+        if matches!(continuity, Continuity::NewLife) {
+            table.begin_life();
+        }
+        table.unstepped = Some(continuity);
         Ok(table)
     }
 
@@ -93,9 +96,8 @@ impl Table {
             ends_left: limits::STEP_ENDS_MAX,
             ripe: BTreeSet::new(),
             unfinished: BTreeSet::new(),
-            fresh: true,
+            unstepped: None,
             moment: Moment::default(),
-            same_process: false,
             dirty: BTreeSet::new(),
             deferred: BTreeSet::new(),
             served: Vec::new(),
@@ -136,13 +138,13 @@ impl Table {
         Ok(())
     }
 
-    fn load_ticket(&mut self, record: TicketRecord) -> Result<(), LoadError> {
+    fn load_ticket(&mut self, record: TicketRecord, activity_seq: u64) -> Result<(), LoadError> {
         let (id, number) = (record.id, record.number);
         let (meta, late) = (self.meta, record.seq.max(record.number));
         require(record.number <= meta.last_number && record.seq <= meta.last_seq, || {
             format!("ticket {number} has a number or place ({late}) that was never given")
         })?;
-        let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq: 0, restored: true };
+        let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq, restored: true };
         let scope = ticket.scope();
         if ticket.is_live() {
             let lock = self.locks.get_mut(&ticket.lock);
@@ -196,6 +198,20 @@ impl Table {
             let idle = self.lock(&name).is_idle();
             if idle && self.lock(&name).record.template.is_some() {
                 self.timers.set(Timer::Instance(name), self.now() + limits::INSTANCE_IDLE_MS);
+            }
+        }
+    }
+
+    fn begin_life(&mut self) {
+        let now = self.meta.uptime_ms();
+        // Those without a lease as well: another configuration may give them one.
+        let began = self.numbers.values().map(|id| self.ticket(*id).lease_began);
+        let oldest = began.min().unwrap_or(now);
+        self.meta.uptime.starts.begin(now, oldest);
+        let restored: Vec<TicketId> = self.leases.iter().map(|(_, id)| *id).collect();
+        for id in restored {
+            if let Some(began) = self.meta.uptime.starts.second_after(self.ticket(id).lease_began) {
+                self.set_lease(id, began + self.meta.uptime.downtime_ms);
             }
         }
     }

@@ -20,8 +20,8 @@ use crate::slots::Slots;
 use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
 use crate::{
-    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State, TemplateRecord,
-    TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
+    Change, Continuity, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State,
+    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +54,7 @@ pub struct StepContext<'a> {
 ///    [`Table::take_events`].
 ///
 /// After a step that could not be made durable the table is ahead of the store: drop it, and load another one that goes on
-/// with its [`Table::activity_seqs`] ([`Table::resume_from`]).
+/// with its [`Table::activity_seqs`] ([`Continuity::SameProcess`]).
 #[derive(Debug)]
 pub struct Table {
     pub(crate) meta: Meta,
@@ -97,11 +97,9 @@ pub struct Table {
     /// Those of which this step may end no more waiters: it goes on in the next one.
     unfinished: BTreeSet<LockName>,
     /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
-    fresh: bool,
+    unstepped: Option<Continuity>,
     /// When the present step is made, for views.
     moment: Moment,
-    /// It goes on where another table of this process stopped.
-    same_process: bool,
     dirty: BTreeSet<Key>,
     /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
     /// when their leases began.
@@ -298,22 +296,6 @@ impl Table {
         !self.deferred.is_empty()
     }
 
-    /// A new life of the server begins with this table, which was just loaded. A lease of which nobody has been heard in the
-    /// last life, and the one before, does not begin once more: it goes on from where the last life began it (rule 9).
-    pub fn begin_life(&mut self) {
-        let now = self.meta.uptime_ms();
-        // Those without a lease as well: another configuration may give them one.
-        let began = self.numbers.values().map(|id| self.ticket(*id).lease_began);
-        let oldest = began.min().unwrap_or(now);
-        self.meta.uptime.starts.begin(now, oldest);
-        let restored: Vec<TicketId> = self.leases.iter().map(|(_, id)| *id).collect();
-        for id in restored {
-            if let Some(began) = self.meta.uptime.starts.second_after(self.ticket(id).lease_began) {
-                self.set_lease(id, began + self.meta.uptime.downtime_ms);
-            }
-        }
-    }
-
     /// What the machine's monotonic clock shows, to be saved with the clock; 0 before an orderly stop (rule 9).
     pub fn note_monotonic(&mut self, monotonic_ms: u64) {
         self.meta.uptime.monotonic_ms = monotonic_ms;
@@ -384,18 +366,6 @@ impl Table {
         self.tickets.iter().map(|(&id, ticket)| (id, ticket.activity_seq)).collect()
     }
 
-    /// This table takes the place of another one in the same process, of which these are the [`Table::activity_seqs`]. The counts
-    /// go on, for an answer that was given may still get lost; and no ticket becomes dormant in the first step, for the
-    /// connections of their clients have outlived the other table.
-    pub fn resume_from(&mut self, activity_seqs: &BTreeMap<TicketId, u64>) {
-        self.same_process = true;
-        for (id, &activity_seq) in activity_seqs {
-            if let Some(ticket) = self.tickets.get_mut(id) {
-                ticket.activity_seq = activity_seq;
-            }
-        }
-    }
-
     /// Tickets that were granted and claimed, or ended, while requests waited for them: those requests are answered now.
     /// Each ticket once, also if it was granted and then ended.
     pub fn take_served(&mut self) -> Vec<TicketId> {
@@ -422,7 +392,7 @@ impl Table {
         let timer = self.timers.next();
         let pause = self.pauses.next().map(|at| self.now() + at.saturating_sub(self.wall));
         let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
-        let sweep = (self.fresh || !self.unfinished.is_empty()).then_some(self.now());
+        let sweep = (self.unstepped.is_some() || !self.unfinished.is_empty()).then_some(self.now());
         [lease, timer, pause, memory, sweep].into_iter().flatten().min()
     }
 

@@ -1,6 +1,8 @@
 //! A store as a map: it gets every change and gives back what is left. What a real store must do, in 60 lines.
 
-use lock_core::{Change, Key, Meta, Ms, Snapshot, State, StepContext, Table, TicketId, TicketRecord, invariants};
+use lock_core::{
+    Change, Continuity, Key, Meta, Ms, Snapshot, State, StepContext, Table, TicketId, TicketRecord, invariants,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records by key.
@@ -98,7 +100,7 @@ impl Mirror {
     /// stands in the way of others, while nobody loses what its client may have been told it holds.
     fn survives_a_crash(&self) -> Result<(), String> {
         let stored = self.snapshot();
-        let mut loaded = Table::load(stored.clone(), 0).map_err(|why| why.to_string())?;
+        let mut loaded = Table::load(stored.clone(), 0, Continuity::None).map_err(|why| why.to_string())?;
         if loaded.snapshot() != stored {
             return Err("a loaded table differs from its store".to_owned());
         }

@@ -9,7 +9,9 @@ mod mirror;
 mod naive;
 
 use commands::{Act, Load, World};
-use lock_core::{Caller, Command, Outcome, Rejection, Snapshot, State, StepContext, Table, TicketId, TicketView};
+use lock_core::{
+    Caller, Command, Continuity, Outcome, Rejection, Snapshot, State, StepContext, Table, TicketId, TicketView,
+};
 use mirror::Mirror;
 use naive::{Naive, Words};
 use proptest::prelude::*;
@@ -79,7 +81,7 @@ fn without_revisions(mut snapshot: Snapshot) -> Snapshot {
 impl Run {
     fn new() -> Self {
         let mut run = Self {
-            table: Table::load(Snapshot::default(), 0).expect("an empty store"),
+            table: Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store"),
             store: Mirror::default(),
             model: Naive::default(),
             world: World::default(),
@@ -103,11 +105,11 @@ impl Run {
                 let of_model = self.model.ticket(ticket.id);
                 (of_model.rec.acknowledged, of_model.rec.lease_began) = (ticket.acknowledged, ticket.lease_began);
             }
-            self.table = Table::load(stored, 0).map_err(|why| why.to_string())?;
-            match load {
-                Load::GoOn => self.table.resume_from(&activity_seqs),
-                Load::Start => self.table.begin_life(),
-            }
+            let continuity = match load {
+                Load::GoOn => Continuity::SameProcess { activity_seqs },
+                Load::Start => Continuity::NewLife,
+            };
+            self.table = Table::load(stored, 0, continuity).map_err(|why| why.to_string())?;
             self.model.restart(load == Load::Start, self.table.snapshot().meta.uptime.starts.all());
             self.lives.clear();
         }

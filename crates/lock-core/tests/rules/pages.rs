@@ -1,8 +1,8 @@
 //! Listings come in pages, each of which costs what it shows, and together they show everything once.
 
 use lock_core::{
-    Caller, Capacity, Command, ConfigureMode, Definition, IfBusy, LockName, LockView, LocksPage, NewTicket, Outcome,
-    Prefix, Settings, SlotName, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter, limits,
+    Caller, Capacity, Command, ConfigureMode, Continuity, Definition, IfBusy, LockName, LockView, LocksPage, NewTicket,
+    Outcome, Prefix, Settings, SlotName, Snapshot, StepContext, Table, Target, TicketId, TicketsAfter, limits,
 };
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn apply_by(table: &mut Table, from: &str, command: &Command) -> Outcome {
 }
 
 fn table(definitions: Vec<(String, Capacity)>) -> Table {
-    let mut table = Table::load(Snapshot::default(), 0).expect("an empty store");
+    let mut table = Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store");
     let definition = |(lock, capacity): (String, Capacity)| {
         let settings = Settings { capacity, ..Settings::new(1) };
         Definition { target: Target::Lock(name(&lock)), settings, paused: false }

@@ -6,7 +6,8 @@ use super::request::{AnswerTo, Attempt, Body, Request};
 use super::waiters::{PendingWait, Waiters};
 use crate::store::StoreError;
 use lock_core::{
-    Command, ConfigureMode, Definition, Force, Outcome, Patch, Precondition, Snapshot, Table, Target, TicketId,
+    Command, ConfigureMode, Continuity, Definition, Force, Outcome, Patch, Precondition, Snapshot, Table, Target,
+    TicketId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,11 +53,9 @@ pub(crate) struct CarryOver {
     pub(crate) configuration: Configuration,
     /// What the next term still has to do to the table. Nobody waits for an answer.
     pub(crate) commands: Vec<Command>,
-    /// [`Table::activity_seqs`] of the table that was dropped last.
-    activity_seqs: BTreeMap<TicketId, u64>,
-    /// A step of this process is durable: the tickets whose clients an earlier process may not have told are dormant, and all
-    /// others are in this one's care.
-    is_recovered: bool,
+    /// What comes before the next table. As soon as a step of this process is durable that is a table of it: the tickets whose
+    /// clients an earlier process may not have told are dormant, and all others are in this one's care.
+    continuity: Continuity,
     /// The last term.
     pub(crate) term: u64,
     /// The last pause before a load; 0 once a commit of more than the clock has worked.
@@ -101,8 +100,10 @@ impl CarryOver {
     }
 
     /// A step is durable; `wrote_records`: it was more than a look at the clock.
-    pub(crate) const fn committed(&mut self, wrote_records: bool) {
-        self.is_recovered = true;
+    pub(crate) fn committed(&mut self, wrote_records: bool) {
+        if !matches!(self.continuity, Continuity::SameProcess { .. }) {
+            self.continuity = Continuity::SameProcess { activity_seqs: BTreeMap::new() };
+        }
         if wrote_records {
             self.backoff_ms = 0;
         }
@@ -110,7 +111,9 @@ impl CarryOver {
 
     /// The table may be ahead of the store, and is dropped.
     pub(crate) fn drop_table(&mut self, table: &Table) {
-        self.activity_seqs = table.activity_seqs();
+        if let Continuity::SameProcess { activity_seqs } = &mut self.continuity {
+            *activity_seqs = table.activity_seqs();
+        }
     }
 
     /// The table of what the store has, as this process goes on with it.
@@ -120,12 +123,8 @@ impl CarryOver {
             snapshot.meta.count_downtime(tick.mono_ms);
         }
         let lost_commits = snapshot.lost_commits;
-        let mut table = Table::load(snapshot, tick.wall_us).map_err(|error| Fatal::Damaged(error.to_string()))?;
-        if self.is_recovered {
-            table.resume_from(&self.activity_seqs);
-        } else {
-            table.begin_life();
-        }
+        let table = Table::load(snapshot, tick.wall_us, self.continuity.clone());
+        let mut table = table.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if lost_commits {
             table.doubt(tick.wall_ms());
         }
@@ -165,7 +164,7 @@ impl CarryOver {
                         continue;
                     };
                     // The commit that failed may have granted it, and nobody was told of that.
-                    let activity_seq = self.activity_seqs.get(&id).copied().unwrap_or_default();
+                    let activity_seq = self.continuity.activity_seq(id);
                     self.commands.push(Command::Undelivered { id, activity_seq, made: wait.made });
                     if lost && !wait.made && !waiters.waits(id) {
                         self.commands.push(Command::EndWait { id, lost });

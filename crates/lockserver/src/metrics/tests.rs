@@ -3,8 +3,8 @@
 use super::{Format, Label, Metrics, Scrape, TimedOut};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, EndedAs, Event, EventKind, Force, LockName, Patch, Precondition,
-    Prefix, Settings, Snapshot, StepContext, Table, Target, Transition,
+    Caller, Command, ConfigureMode, Continuity, Definition, EndedAs, Event, EventKind, Force, LockName, Patch,
+    Precondition, Prefix, Settings, Snapshot, StepContext, Table, Target, Transition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn at() -> StepContext<'static> {
 }
 
 fn table() -> Table {
-    Table::load(Snapshot::default(), 0).unwrap()
+    Table::load(Snapshot::default(), 0, Continuity::None).unwrap()
 }
 
 fn put(table: &mut Table, lock: &str, size: u32) {

@@ -6,7 +6,7 @@ use crate::cli::Cli;
 use crate::store::SqliteReader;
 use crate::wall;
 use crate::{exit, say};
-use lock_core::Table;
+use lock_core::{Continuity, Table};
 
 pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {
     let path = which::file(which::choose(cli, named)?)?;
@@ -14,7 +14,7 @@ pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {
     reader.check()?;
     let snapshot = reader.load()?;
     let (summary, copy) = (Summary::of(&snapshot), snapshot.restart_counters);
-    Table::load(snapshot, wall::now_us()).map_err(|error| {
+    Table::load(snapshot, wall::now_us(), Continuity::None).map_err(|error| {
         let text = format!("the store {} is damaged: {error}; restore it from a backup", reader.path().display());
         Failed::new(exit::STORE, text)
     })?;

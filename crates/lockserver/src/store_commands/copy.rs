@@ -6,7 +6,7 @@ use super::{Failed, which};
 use crate::store::{self, GOES_ON, SqlitePlace, SqliteReader, Store, StoreChoice, StoreError};
 use crate::wall;
 use crate::{exit, say};
-use lock_core::{LoadError, Snapshot, Table};
+use lock_core::{Continuity, LoadError, Snapshot, Table};
 use std::path::Path;
 
 /// Why a table was not copied.
@@ -38,7 +38,7 @@ pub fn copy_table(mut snapshot: Snapshot, to: &mut dyn Store, wall_us: u64) -> R
         return Err(CopyError::NotEmpty);
     }
     snapshot.restart_counters = true;
-    let snapshot = Table::load(snapshot, wall_us)?.snapshot();
+    let snapshot = Table::load(snapshot, wall_us, Continuity::None)?.snapshot();
     to.commit(&snapshot.clone().into_changes())?;
     let mut found = to.load()?;
     found.sort();

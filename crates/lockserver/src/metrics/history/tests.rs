@@ -3,8 +3,8 @@
 use super::*;
 use lock_core::limits::HISTORY_LOCKS_MAX;
 use lock_core::{
-    Caller, Command, ConfigureMode, Definition, IfBusy, NewTicket, Permits, ReleaseTarget, Settings, Snapshot,
-    StepContext, Target, TicketId,
+    Caller, Command, ConfigureMode, Continuity, Definition, IfBusy, NewTicket, Permits, ReleaseTarget, Settings,
+    Snapshot, StepContext, Target, TicketId,
 };
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ struct Rig {
 
 impl Rig {
     fn new(locks: &[(&str, u32)]) -> Self {
-        let table = Table::load(Snapshot::default(), BEGIN * 1000).unwrap();
+        let table = Table::load(Snapshot::default(), BEGIN * 1000, Continuity::None).unwrap();
         let mut rig = Self { table, history: History::default(), wall: BEGIN };
         rig.configure(locks);
         rig

@@ -11,7 +11,7 @@ use super::scratch::{SaveError, Scratch};
 use super::{OpenError, decode};
 use crate::store::StoreError;
 use lock_core::limits::COUNTER_MAX;
-use lock_core::{Meta, Snapshot, Table};
+use lock_core::{Continuity, Meta, Snapshot, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::fs;
 use std::io;
@@ -138,7 +138,8 @@ impl SqliteReader {
         let copy = Self::open(scratch.path())?;
         let snapshot = copy.check().and_then(|()| copy.load()).map_err(SaveError::Bad)?;
         drop(copy);
-        Table::load(snapshot.clone(), 0).map_err(|error| SaveError::Bad(StoreError::Damaged(error.to_string())))?;
+        Table::load(snapshot.clone(), 0, Continuity::None)
+            .map_err(|error| SaveError::Bad(StoreError::Damaged(error.to_string())))?;
         Ok((scratch, snapshot))
     }
 
