@@ -34,6 +34,7 @@ pub use hosts::own_names;
 pub use problem::{Problem, Problems};
 pub use sources::{Overrides, Sources};
 pub use store::StoreChoice;
+pub(crate) use store::StoreText;
 pub use tls::TlsFiles;
 
 use crate::access::{Access, Patterns};

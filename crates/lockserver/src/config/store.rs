@@ -12,21 +12,29 @@ pub use crate::store::StoreChoice;
 
 /// What `STORE` says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum StoreText {
+pub(crate) enum StoreText {
     /// Nothing, or `sqlite` without a path.
     Default,
     Is(StoreChoice),
 }
 
 impl StoreText {
-    /// Reads the value of `STORE`.
+    /// Reads the value of `STORE`. A service's working directory is nobody's choice, and the same table must be found again.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text, |path| match path.starts_with('/') {
+            true => Ok(PathBuf::from(path)),
+            false => Err(format!("{} is not an absolute path; write sqlite:/absolute/path", quote(path))),
+        })
+    }
+
+    /// Reads what names a store; `absolute` makes of a path one that is absolute, or says why it does not.
+    pub(crate) fn read(text: &str, absolute: impl Fn(&str) -> Result<PathBuf, String>) -> Result<Self, String> {
         let choices = "write memory or sqlite:/absolute/path";
         let (kind, path) = text.split_once(':').map_or((text, None), |(kind, path)| (kind, Some(path)));
         match (kind.to_lowercase().as_str(), path) {
             ("memory", None) => Ok(Self::Is(StoreChoice::Memory)),
             ("sqlite", None) => Ok(Self::Default),
-            ("sqlite", Some(path)) => sqlite_path(path).map(|path| Self::Is(StoreChoice::Sqlite(path))),
+            ("sqlite", Some(path)) => sqlite_path(path, absolute).map(|path| Self::Is(StoreChoice::Sqlite(path))),
             ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
             _ if text.starts_with('/') => {
                 Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
@@ -36,21 +44,18 @@ impl StoreText {
     }
 }
 
-fn sqlite_path(text: &str) -> Result<PathBuf, String> {
+fn sqlite_path(text: &str, absolute: impl Fn(&str) -> Result<PathBuf, String>) -> Result<PathBuf, String> {
     if text == ":memory:" {
         return Err("write STORE=memory to keep nothing on disk".to_owned());
     }
     if text.chars().any(char::is_control) {
         return Err(format!("{} contains control characters", quote(text)));
     }
-    // A service's working directory is nobody's choice, and the same table must be found again.
-    if !text.starts_with('/') {
-        return Err(format!("{} is not an absolute path; write sqlite:/absolute/path", quote(text)));
-    }
+    let path = absolute(text)?;
     if text.ends_with('/') {
         return Err(format!("{} is a directory; add a file name", quote(text)));
     }
-    Ok(PathBuf::from(text))
+    Ok(path)
 }
 
 /// The store without `STORE`: in `$STATE_DIRECTORY` (systemd.exec(5)), else in `/var/lib/lockserver` if that can be

@@ -2,6 +2,7 @@
 
 use super::Failed;
 use crate::cli::Cli;
+use crate::config::StoreText;
 use crate::exit;
 use crate::store::StoreChoice;
 use std::path::{Path, PathBuf};
@@ -20,18 +21,14 @@ pub(super) fn choose(cli: &Cli, named: Option<&str>) -> Result<StoreChoice, Fail
 
 /// As in the setting `STORE`, but a file may be named alone and from here: an operator's shell has a working directory.
 pub(super) fn parse(text: &str) -> Result<StoreChoice, Failed> {
-    let usage =
-        |why: &str| Failed::new(exit::USAGE, format!("{text:?} {why}; write sqlite:PATH, or the path of a file"));
-    let path = match text.split_once(':') {
-        _ if text == "memory" => return Ok(StoreChoice::Memory),
-        Some(("sqlite", path)) => path,
-        Some(("etcd", _)) => return Err(usage("names a kind of store that this version does not have yet")),
-        _ => text,
-    };
-    if path.is_empty() || path == ":memory:" || path.chars().any(char::is_control) {
-        return Err(usage("names no file"));
+    let has_kind = text == "memory" || text.starts_with("sqlite:") || text.starts_with("etcd:");
+    let text = if has_kind { text.to_owned() } else { format!("sqlite:{text}") };
+    let absolute = |path: &str| std::path::absolute(path).map_err(|error| format!("{path:?} names no file: {error}"));
+    match StoreText::read(&text, absolute) {
+        Ok(StoreText::Is(choice)) => Ok(choice),
+        Ok(StoreText::Default) => unreachable!("a path follows its kind"),
+        Err(why) => Err(Failed::new(exit::USAGE, why)),
     }
-    std::path::absolute(path).map(StoreChoice::Sqlite).map_err(|error| usage(&format!("is no path ({error})")))
 }
 
 /// The file of a store that has one.
@@ -72,7 +69,7 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         assert_eq!(parse("sqlite:b.db").unwrap(), StoreChoice::Sqlite(here.join("b.db")));
         assert_eq!(parse("./memory").unwrap(), StoreChoice::Sqlite(here.join("memory")));
-        for bad in ["", "sqlite:", "sqlite::memory:", "etcd:http://h1:2379", "a\nb"] {
+        for bad in ["", "sqlite:", "sqlite::memory:", "etcd:http://h1:2379", "a\nb", "a/"] {
             assert_eq!(parse(bad).unwrap_err().code, exit::USAGE, "{bad:?}");
         }
     }
