@@ -237,6 +237,9 @@ pub struct Lock {
     /// tell.
     #[serde(default)]
     pub expected_wait_s: Option<Seconds>,
+    /// How it is, in one sentence for people: why one has to wait, and what a newcomer has to expect. Its words may change.
+    #[serde(default)]
+    pub why: String,
     /// Grants are stopped.
     pub paused: bool,
     /// Why.

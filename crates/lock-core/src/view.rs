@@ -2,8 +2,8 @@
 
 use crate::limits::LISTED_SLOTS_MAX;
 use crate::{
-    Capacity, EndedAs, LockName, LockRecord, Ms, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs, Withholding,
-    ranges,
+    Capacity, EndedAs, LockName, LockRecord, Ms, Permits, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs,
+    Withholding, ranges,
 };
 
 /// A ticket as it is now.
@@ -163,6 +163,8 @@ pub struct Usage {
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
+    /// What the first in line asks for; dormant tickets are not in line.
+    pub head: Option<Permits>,
     /// Permits that the tickets in the queue ask for together, without dormant ones; one that asks for all counts as the size.
     pub wanted: u64,
     /// A ticket that asked for all has its permits, or they are withheld after it: nothing is granted beside it.
@@ -274,7 +276,9 @@ impl LockView {
             .iter()
             .map(|one| 120 + one.reason.as_deref().map_or(0, str::len) + slots_weight(&one.slots, &one.slot_names));
         let tickets = self.holders.iter().chain(&self.queue).map(TicketView::weight);
-        1200 + self.lock.settings.description.len() + names + withholdings.chain(tickets).sum::<usize>()
+        // The reason of a pause is told twice.
+        let reason = self.lock.pause.as_ref().map_or(0, |pause| 2 * pause.reason.len());
+        1400 + reason + self.lock.settings.description.len() + names + withholdings.chain(tickets).sum::<usize>()
     }
 
     /// What was visited for it: a name costs little beside a ticket.

@@ -63,9 +63,33 @@ pub(crate) fn now_us() -> u64 {
     u64::try_from(since_1970().as_micros()).unwrap_or(0)
 }
 
+/// A time for people: its two largest units.
+pub(crate) fn span(ms: Ms) -> String {
+    let s = ms / 1000;
+    let two = |a: u64, first: &str, b: u64, second: &str| match b {
+        0 => format!("{a}\u{a0}{first}"),
+        b => format!("{a}\u{a0}{first} {b}\u{a0}{second}"),
+    };
+    match s {
+        0..60 => format!("{s}\u{a0}s"),
+        60..3600 => two(s / 60, "min", s % 60, "s"),
+        3600..86_400 => two(s / 3600, "h", s % 3600 / 60, "min"),
+        _ => two(s / 86_400, "d", s % 86_400 / 3600, "h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_for_people() {
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(span(seconds * 1000).replace('\u{a0}', " "), text);
+        }
+    }
 
     #[test]
     fn a_clock_before_1970_or_after_9999_can_be_shown() {

@@ -152,6 +152,8 @@ class Lock:
     holding_since: str | None = None
     #: How long one more request would wait.
     expected_wait_s: float | None = None
+    #: How it is, in one sentence for people: why one has to wait, and what a newcomer has to expect.
+    why: str = ""
 
 
 @dataclass(frozen=True)

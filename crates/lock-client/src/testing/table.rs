@@ -115,6 +115,7 @@ impl Rows {
             waiting_since: None,
             holding_since: None,
             expected_wait_s: None,
+            why: String::new(),
             paused,
             pause_reason: None,
             pause_ends_in_s: None,

@@ -45,6 +45,7 @@ impl Table {
             withheld: lock.withheld,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
+            head: lock.queue.head().map(|(_, id)| self.ticket(id).permits),
             wanted: lock.queue.wanted(lock.slots.size()),
             exclusive: lock.exclusive,
             paused: lock.record.pause.is_some(),

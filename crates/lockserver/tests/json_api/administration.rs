@@ -24,7 +24,8 @@ async fn a_lock_is_shown_without_ids() {
     };
     let expected = json!({
         "name": "two", "size": 2, "free": 1, "in_use": 1, "granted": 0, "withheld": 0, "holding": 1, "queued": 1,
-        "waiting_since": "<waiting_since>", "holding_since": "<holding_since>", "expected_wait_s": null, "paused": false,
+        "waiting_since": "<waiting_since>", "holding_since": "<holding_since>", "expected_wait_s": null,
+        "why": "1 of 2 is free, and 1 waits: the first in line needs all.", "paused": false,
         "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
             "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,

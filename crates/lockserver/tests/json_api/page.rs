@@ -76,6 +76,25 @@ async fn what_is_usual_tells_how_long_one_more_would_wait() {
 }
 
 #[tokio::test]
+async fn why_one_waits_is_said_in_the_same_words_everywhere() {
+    let server = Server::start().await;
+    let says = async |why: &str| {
+        for path in ["/v1/locks/two", "/v1/locks/two?tickets=0"] {
+            assert_eq!(server.get(path).await.ok()["why"], why, "{path}");
+        }
+        let page = server.call("GET", "/locks/two", &BROWSER, "").await.body;
+        assert!(page.contains(&format!("<p class=\"why\">{why}</p>")), "{why} in {page}");
+    };
+    says("2 of 2 are free: the next one gets in at once.").await;
+    server.take("two").await;
+    server.post("/v1/locks/two/tickets", r#"{"queue": true, "permits": 2}"#).await;
+    says("1 of 2 is free, and 1 waits: the first in line needs 2.").await;
+    let pause = r#"{"paused": true, "reason": "firmware"}"#;
+    server.admin("PATCH", "/v1/locks/two", &["Content-Type: application/json"], pause).await.ok();
+    says("Paused: nobody is let in. 1 waits. Reason: “\u{2068}firmware\u{2069}”.").await;
+}
+
+#[tokio::test]
 async fn events_have_the_numbers_of_their_lock() {
     let server = Server::start().await;
     let mut events = server.open("GET", "/v1/events?lock=two", &[], "").await;

@@ -69,7 +69,14 @@ const age = (lock) => {
   const oldest = (list) => list.map((one) => one.created_at).sort()[0] ?? null;
   lock.waiting_since = oldest(lock.queue);
   lock.holding_since = oldest(lock.holders);
-  if (lock.queued && !lock.paused) lock.expected_wait_s = lock.name === 'san-ssh' ? 1080 : 500;
+  const min = (seconds) => `${Math.round(seconds / 60)}\u00a0min`;
+  const passed = (Date.now() - Date.parse(lock.waiting_since)) / 1000;
+  lock.why = lock.why.replace(/(for another )[^)]+/, (_, words) => words + min(lock.withholdings[0].ends_in_s));
+  if (lock.queued && !lock.paused) {
+    lock.expected_wait_s = lock.name === 'san-ssh' ? 1080 : 500;
+    const newcomer = `A newcomer waits about ${min(lock.expected_wait_s)}, by what has been usual.`;
+    lock.why = `${lock.why.replace(/for \d+\u00a0s/, () => `for ${min(passed)}`)} ${newcomer}`;
+  }
   if (lock.name === 'san-ssh') Object.assign(lock.statistics, {queries: 219, grants: 214, got: 214, released: 204, lost: 2, revoked: 1});
 };
 const wave = (x) => Math.sin(x * 9) * 1.1 + Math.sin(x * 23 + 1) * 0.8 + Math.sin(x * 57) * 0.4;

@@ -15,6 +15,7 @@ mod problem;
 mod status;
 mod ticket;
 mod view;
+mod why;
 
 use super::app::Place;
 use super::auth;
@@ -31,7 +32,8 @@ use problem::Refusal;
 pub(super) use problem::unknown_path;
 use std::sync::LazyLock;
 use tower_http::catch_panic::CatchPanicLayer;
-pub(super) use view::{expected_wait, now_ms, time_left};
+pub(super) use view::{now_ms, time_left};
+pub(super) use why::{expected_wait, why};
 
 /// The routes of this API.
 pub(super) fn routes() -> Routes {

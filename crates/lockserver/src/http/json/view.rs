@@ -1,5 +1,6 @@
 //! Tickets, locks and events of the core as the API shows them.
 
+use super::why::{expected_wait, why};
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
 pub(in crate::http) use crate::wall::now_ms;
@@ -73,29 +74,6 @@ pub(super) fn usage(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallM
         holding_since: usage.holding_since.map(rfc3339),
         expected_wait_s: expected_wait(usage, usual_hold, now).map(seconds),
     }
-}
-
-/// How long one more request for a permit would wait. Before it go the permits that the queue asks for, what a lock that was
-/// made smaller has too much, and then a holder of the usual kind must leave; all of that passes through the permits that
-/// are not withheld, each for the usual time. `None` where that says nothing: during a pause, with nobody whose end could let
-/// somebody in (all permits withheld), and while too few holds have been seen. Never less than what the first in line has
-/// waited already, or than what even the last of the holders has held: then what was usual is over.
-pub(in crate::http) fn expected_wait(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallMs) -> Option<Ms> {
-    if usage.paused {
-        return None;
-    }
-    if usage.free > 0 && usage.wanted == 0 {
-        return Some(0);
-    }
-    let open = u64::from(usage.size).saturating_sub(usage.withheld);
-    if open == 0 || usage.holding == 0 {
-        return None;
-    }
-    let excess = usage.in_use.saturating_sub(open);
-    let holder = usage.in_use.div_ceil(usage.holding);
-    let usual = usual_hold?.saturating_mul(usage.wanted + excess + holder) / open;
-    let lasted = usage.waiting_since.into_iter().chain(usage.last_granted).map(|since| now.saturating_sub(since));
-    lasted.chain([usual]).max()
 }
 
 fn seconds(ms: Ms) -> Seconds {
@@ -226,7 +204,8 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
 /// A lock; never with a ticket's id.
 pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
     let (record, now) = (&view.lock, now_ms());
-    let usage = usage(&view.usage, history.usual_hold(&record.name, now), now);
+    let usual_hold = history.usual_hold(&record.name, now);
+    let usage = usage(&view.usage, usual_hold, now);
     let withholding = |withholding: &lock_core::Withholding| Withholding {
         number: withholding.number,
         slots: numbers(&withholding.slots),
@@ -251,6 +230,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         waiting_since: usage.waiting_since,
         holding_since: usage.holding_since,
         expected_wait_s: usage.expected_wait_s,
+        why: why(view, usual_hold, now),
         paused: usage.paused,
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
@@ -343,7 +323,6 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lock_core::Usage;
 
     #[test]
     fn many_slots_are_few_ranges() {
@@ -352,29 +331,5 @@ mod tests {
         let some = [(0, 2), (5, 5), (7, 8)];
         assert_eq!((numbers(&some), in_ranges(&some)), (vec![0, 1, 2, 5, 7, 8], "0-2,5,7-8".to_owned()));
         assert_eq!((numbers(&[]), in_ranges(&[])), (vec![], String::new()));
-    }
-
-    #[test]
-    fn how_long_one_more_would_wait() {
-        let full = Usage { size: 4, in_use: 4, holding: 4, queued: 1, wanted: 1, ..Usage::default() };
-        for (what, usage, wait) in [
-            ("a head that does not fit", Usage { free: 1, in_use: 3, holding: 3, wanted: 2, ..full }, Some(3750)),
-            ("the first to leave", Usage { queued: 0, wanted: 0, ..full }, Some(1250)),
-            ("one is before", full, Some(2500)),
-            ("three of four are before", Usage { holding: 1, queued: 3, wanted: 12, ..full }, Some(20_000)),
-            ("all, twice", Usage { holding: 1, exclusive: true, queued: 1, wanted: 4, ..full }, Some(10_000)),
-            ("dormant tickets do not count", Usage { queued: 7, wanted: 1, ..full }, Some(2500)),
-            ("half of it is withheld", Usage { in_use: 2, withheld: 2, holding: 2, ..full }, Some(5000)),
-            ("it was made smaller", Usage { size: 2, ..full }, Some(10_000)),
-            ("all are withheld", Usage { in_use: 0, withheld: 4, holding: 0, queued: 0, wanted: 0, ..full }, None),
-            ("the first waits longer already", Usage { waiting_since: Some(10_000), ..full }, Some(90_000)),
-            ("the first came just now", Usage { waiting_since: Some(99_000), ..full }, Some(2500)),
-            ("all of them are stuck", Usage { queued: 0, wanted: 0, last_granted: Some(40_000), ..full }, Some(60_000)),
-            ("it is paused", Usage { paused: true, ..full }, None),
-        ] {
-            assert_eq!(expected_wait(&usage, Some(5000), 100_000), wait, "{what}");
-        }
-        let free = Usage { size: 4, free: 1, in_use: 3, holding: 3, ..Usage::default() };
-        assert_eq!([expected_wait(&free, None, 0), expected_wait(&full, None, 0)], [Some(0), None]);
     }
 }

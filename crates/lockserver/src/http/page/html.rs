@@ -1,14 +1,13 @@
 //! Documents for browsers. They can be read without scripts; the scripts take over from there.
 
 use super::super::app::App;
-use super::super::json::{expected_wait, now_ms, time_left};
+use super::super::json::{expected_wait, now_ms, time_left, why};
 use super::super::service::told_warnings;
 use super::assets;
-use super::why::why;
-use super::words::{shown, since, slots, span};
-use crate::wall::rfc3339;
+use super::words::{shown, since, slots};
+use crate::wall::{rfc3339, span};
 use askama::Template;
-use lock_core::{Capacity, LockView, LocksPage, Permits, SlotName, State, TicketView, Usage, WallMs, Withholding};
+use lock_core::{Capacity, LockView, LocksPage, Ms, Permits, SlotName, State, TicketView, Usage, WallMs, Withholding};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -158,9 +157,14 @@ fn encoded(name: &str) -> String {
     })
 }
 
-fn row(app: &App, lock: &LockView, now: WallMs) -> Row {
+/// How long one of its permits is held.
+fn usual_hold(app: &App, lock: &LockView, now: WallMs) -> Option<Ms> {
+    app.engine.metrics().history.usual_hold(&lock.lock.name, now)
+}
+
+fn row(lock: &LockView, usual_hold: Option<Ms>, now: WallMs) -> Row {
     let (usage, name) = (lock.usage, &lock.lock.name);
-    let expected = expected_wait(&usage, app.engine.metrics().history.usual_hold(name, now), now);
+    let expected = expected_wait(&usage, usual_hold, now);
     Row {
         href: href(name.as_str()),
         name: name.to_string(),
@@ -183,7 +187,7 @@ pub(super) fn overview(app: &App, page: &LocksPage) -> String {
     let sum = |of: fn(&Usage) -> u64| locks.iter().map(|lock| of(&lock.usage)).sum();
     render(&Overview {
         frame: Frame::of(app),
-        rows: locks.iter().map(|lock| row(app, lock, now)).collect(),
+        rows: locks.iter().map(|lock| row(lock, usual_hold(app, lock, now), now)).collect(),
         in_use: sum(|usage| usage.in_use),
         size: sum(|usage| usage.size.into()),
         queued: sum(|usage| usage.queued),
@@ -242,15 +246,15 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
 
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
-    let expected = expected_wait(&lock.usage, app.engine.metrics().history.usual_hold(&lock.lock.name, now), now);
-    let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(app, lock, now) };
+    let usual_hold = usual_hold(app, lock, now);
+    let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(lock, usual_hold, now) };
     let withholding = |withholding: &Withholding| {
         let left = withholding.until.saturating_sub(lock.now);
         (slots(&withholding.slots, &withholding.slot_names), withholding.how.as_str(), span(left))
     };
     render(&OneLock {
         frame: Frame::of(app),
-        why: why(lock, expected, now),
+        why: why(lock, usual_hold, now),
         free: free_names(lock),
         row,
         lock,

@@ -6,7 +6,6 @@
 mod assets;
 mod html;
 mod text;
-mod why;
 mod words;
 
 use super::app::App;

@@ -5,8 +5,8 @@ import { pause, remove, resize, resume } from "./act.js";
 import { bar, drawBar, legend } from "./draw.js";
 import { Log } from "./log.js";
 import { Plots } from "./plots.js";
-import { Seats, age } from "./seats.js";
-import { about, expected, h, put, span } from "./words.js";
+import { Seats } from "./seats.js";
+import { about, h, put } from "./words.js";
 
 // What the lock looks like is read again after events, but not for each of many.
 const READ_EVERY = 400;
@@ -15,46 +15,8 @@ const HISTORY_EVERY = 15000;
 const QUIET_HISTORY_EVERY = 60000;
 const PLOT_EVERY = 10000;
 const TICKETS = 200;
-// No event tells of a renewal: a lease that seems to run out is looked at, not more often than this.
-const LEASES_EVERY = 5000;
-
-const waits = (count) => (count === 1 ? "1 waits" : `${count.toLocaleString()} wait`);
-const are = (count) => (count === 1 ? "is" : "are");
-const freely = ({ free, size }) => (size === 1 ? "It is free" : `${free.toLocaleString()} of ${size.toLocaleString()} ${are(free)} free`);
-
-/** Why none is free, and when the first of the withheld ones can be given again. */
-function taken(lock) {
-  const soonest = Math.min(...lock.withholdings.map((withholding) => withholding.ends_in_s));
-  return `${inUse(lock)}${Number.isFinite(soonest) ? ` (${lock.withholdings.length === 1 ? "for another" : "the first for another"} ${about(soonest)})` : ""}`;
-}
-
-function inUse({ in_use: used, withheld, size }) {
-  if (used > size) return `${used.toLocaleString()} ${are(used)} out, more than the ${size.toLocaleString()} there ${are(size)} since it shrank`;
-  if (!withheld) return size === 1 ? "Its only permit is in use" : `All ${size.toLocaleString()} are in use`;
-  if (!used) return size === 1 ? "Its only permit is withheld" : withheld < size ? `${withheld.toLocaleString()} of ${size.toLocaleString()} are withheld` : `All ${size.toLocaleString()} are withheld`;
-  return `${used.toLocaleString()} of ${size.toLocaleString()} ${are(used)} in use and ${withheld.toLocaleString()} withheld`;
-}
-
-/** The answer to "why is my job waiting?"; why.rs says the same to those without scripts. */
-function why(lock) {
-  const queue = lock.queued ? waits(lock.queued) : "Nobody waits";
-  if (lock.retiring) return `Its section is gone from the configuration: no new tickets, and it goes with its last one. ${queue}.`;
-  if (lock.paused) {
-    const end = lock.pause_ends_in_s == null ? "" : ` for ${about(lock.pause_ends_in_s)} more`;
-    return `Paused${end}: nobody is let in. ${queue}.`;
-  }
-  if (lock.free > 0 && !lock.queued) return `${freely(lock)}: the next one gets in at once.`;
-  if (lock.free > 0) {
-    const first = lock.queue.find((ticket) => !ticket.dormant);
-    const reason = first ? `the first in line needs ${first.permits === "all" ? "all" : first.permits}` : "none of them has shown life lately";
-    return `${freely(lock)}, and ${waits(lock.queued)}: ${reason}.`;
-  }
-  const wait = expected(lock, lock.waiting_since ? age(lock.waiting_since) : 0);
-  const newcomer = wait > 0 ? ` A newcomer waits ${wait < 1 ? "" : "about "}${about(wait)}, by what has been usual.` : "";
-  if (!lock.queued) return `${taken(lock)}, nobody waits.${newcomer}`;
-  const longest = lock.waiting_since ? `, ${lock.queued === 1 ? "" : "the longest "}for ${span(age(lock.waiting_since))}` : "";
-  return `${taken(lock)}. ${waits(lock.queued)}${longest}.${newcomer}`;
-}
+// No event tells of a renewal, nor that times in the sentence have passed: both are looked at, not more often than this.
+const TIMES_EVERY = 5000;
 
 export class LockPage {
   /** `trouble(problem)` is told if the lock cannot be read. */
@@ -148,6 +110,7 @@ export class LockPage {
     const { lock, admin } = this;
     document.title = `${lock.name} · lockserver`;
     put(this.about, lock.settings.description);
+    put(this.why, lock.why);
     drawBar(this.bar, lock, this.legend);
     const pills = [lock.paused && ["warn", "paused"], lock.withheld > 0 && ["warn", `${lock.withheld} withheld`], lock.retiring && ["warn", "retiring"], lock.template && ["", `of ${lock.template}`]];
     this.pills.replaceChildren(...pills.filter(Boolean).map(([kind, text]) => h("em", { class: `pill ${kind}` }, text)));
@@ -187,10 +150,10 @@ export class LockPage {
   tick() {
     const { lock } = this;
     if (!lock) return;
-    put(this.why, lock.paused && lock.pause_reason ? `${why(lock)} Reason: “\u2068${lock.pause_reason}\u2069”.` : why(lock));
     const nearing = this.seats.tick();
     this.log.tell();
-    if (nearing && !this.due && !this.reading && Date.now() - this.readAt > LEASES_EVERY) this.again();
+    const passing = nearing || lock.queued > 0 || lock.withheld > 0 || lock.pause_ends_in_s != null;
+    if (passing && !document.hidden && !this.due && !this.reading && Date.now() - this.readAt > TIMES_EVERY) this.again();
     if (Date.now() - (this.plottedAt ?? 0) > PLOT_EVERY) {
       this.plottedAt = Date.now();
       this.plots.lock = lock;

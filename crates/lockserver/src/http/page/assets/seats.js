@@ -7,7 +7,7 @@ import { h, pairs, put, span, when, written } from "./words.js";
 // Free slots that are named, each with a row.
 const FREE_ROWS = 100;
 
-export const age = (instant) => (now() - Date.parse(instant)) / 1000;
+const age = (instant) => (now() - Date.parse(instant)) / 1000;
 
 /** How long one has waited or held, counted on. */
 const counting = (instant) => h("span", { "data-since": instant }, span(age(instant)));
