@@ -1,75 +1,76 @@
 //! Errors on the wire: RFC 9457 with stable codes.
 
-use crate::{Ticket, ticket::EndedAs};
+use crate::words::words;
+use crate::{EndedAs, Ticket};
 use serde::{Deserialize, Serialize};
 
 /// Media type of a [`Problem`].
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What went wrong, for programs. Codes are never renamed; new ones may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    /// Not free now, and the request did not want to wait.
-    Busy,
-    /// The request is wrong; `detail` says where.
-    Invalid,
-    /// A bound is reached.
-    LimitReached,
-    /// The configuration has errors; everything stays as it was.
-    ConfigurationRefused,
-    /// The server met an impossible state; its log has more.
-    Internal,
-    /// There is such a lock already.
-    LockExists,
-    /// The lock's settings are not those that If-Match names.
-    LockChanged,
-    /// The lock is being removed and takes no new tickets.
-    LockRetiring,
-    /// The method is not for this path.
-    MethodNotAllowed,
-    /// The name of a lock that was deleted while in use is still withheld.
-    NameWithheld,
-    /// The token is not a holder's now.
-    NotAHolder,
-    /// The caller's rights do not reach so far.
-    NotAllowed,
-    /// There is nothing at this path.
-    NotFound,
-    /// Too much to do; nothing was done.
-    Overloaded,
-    /// The request's body is too large.
-    PayloadTooLarge,
-    /// The request's body did not arrive in time.
-    RequestTimeout,
-    /// The `request_id` was used with other parameters.
-    RequestIdReused,
-    /// The server is being stopped; nothing was done.
-    ShuttingDown,
-    /// The ticket is not in the state that the request names; nothing was done.
-    TicketChanged,
-    /// Not free within the time that the request wanted to wait.
-    TimedOut,
-    /// The lock has fewer permits than were asked for.
-    TooManyPermits,
-    /// The ticket has ended; `ended_as` says how.
-    Gone,
-    /// The caller did not say who it is, or not rightly.
-    Unauthorized,
-    /// The store does not do its work now.
-    Unavailable,
-    /// No such lock.
-    UnknownLock,
-    /// No such ticket, or one that ended more than 10 minutes ago.
-    UnknownTicket,
-    /// The body is of another media type.
-    UnsupportedMediaType,
-    /// Tickets would end; `force` is needed.
-    WouldEndTickets,
-    /// A code that this client does not know yet.
-    #[serde(other)]
-    Unknown,
+words! {
+    /// What went wrong, for programs. Codes are never renamed; new ones may come.
+    #[derive(Hash)]
+    pub enum ErrorCode {
+        /// Not free now, and the request did not want to wait.
+        Busy = "busy",
+        /// The request is wrong; `detail` says where.
+        Invalid = "invalid",
+        /// A bound is reached.
+        LimitReached = "limit_reached",
+        /// The configuration has errors; everything stays as it was.
+        ConfigurationRefused = "configuration_refused",
+        /// The server met an impossible state; its log has more.
+        Internal = "internal",
+        /// There is such a lock already.
+        LockExists = "lock_exists",
+        /// The lock's settings are not those that If-Match names.
+        LockChanged = "lock_changed",
+        /// The lock is being removed and takes no new tickets.
+        LockRetiring = "lock_retiring",
+        /// The method is not for this path.
+        MethodNotAllowed = "method_not_allowed",
+        /// The name of a lock that was deleted while in use is still withheld.
+        NameWithheld = "name_withheld",
+        /// The token is not a holder's now.
+        NotAHolder = "not_a_holder",
+        /// The caller's rights do not reach so far.
+        NotAllowed = "not_allowed",
+        /// There is nothing at this path.
+        NotFound = "not_found",
+        /// Too much to do; nothing was done.
+        Overloaded = "overloaded",
+        /// The request's body is too large.
+        PayloadTooLarge = "payload_too_large",
+        /// The request's body did not arrive in time.
+        RequestTimeout = "request_timeout",
+        /// The `request_id` was used with other parameters.
+        RequestIdReused = "request_id_reused",
+        /// The server is being stopped; nothing was done.
+        ShuttingDown = "shutting_down",
+        /// The ticket is not in the state that the request names; nothing was done.
+        TicketChanged = "ticket_changed",
+        /// Not free within the time that the request wanted to wait.
+        TimedOut = "timed_out",
+        /// The lock has fewer permits than were asked for.
+        TooManyPermits = "too_many_permits",
+        /// The ticket has ended; `ended_as` says how.
+        Gone = "gone",
+        /// The caller did not say who it is, or not rightly.
+        Unauthorized = "unauthorized",
+        /// The store does not do its work now.
+        Unavailable = "unavailable",
+        /// No such lock.
+        UnknownLock = "unknown_lock",
+        /// No such ticket, or one that ended more than 10 minutes ago.
+        UnknownTicket = "unknown_ticket",
+        /// The body is of another media type.
+        UnsupportedMediaType = "unsupported_media_type",
+        /// Tickets would end; `force` is needed.
+        WouldEndTickets = "would_end_tickets",
+        /// A code that this client does not know yet.
+        #[serde(other)]
+        Unknown = "unknown",
+    }
 }
 
 impl ErrorCode {
@@ -136,42 +137,6 @@ impl ErrorCode {
             | Self::UnsupportedMediaType
             | Self::WouldEndTickets
             | Self::Unknown => false,
-        }
-    }
-
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::ConfigurationRefused => "configuration_refused",
-            Self::Internal => "internal",
-            Self::Invalid => "invalid",
-            Self::LimitReached => "limit_reached",
-            Self::LockExists => "lock_exists",
-            Self::LockChanged => "lock_changed",
-            Self::LockRetiring => "lock_retiring",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::NameWithheld => "name_withheld",
-            Self::NotAHolder => "not_a_holder",
-            Self::NotAllowed => "not_allowed",
-            Self::NotFound => "not_found",
-            Self::Overloaded => "overloaded",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::RequestIdReused => "request_id_reused",
-            Self::RequestTimeout => "request_timeout",
-            Self::ShuttingDown => "shutting_down",
-            Self::TicketChanged => "ticket_changed",
-            Self::TimedOut => "timed_out",
-            Self::TooManyPermits => "too_many_permits",
-            Self::Gone => "gone",
-            Self::Unauthorized => "unauthorized",
-            Self::Unavailable => "unavailable",
-            Self::UnknownLock => "unknown_lock",
-            Self::UnknownTicket => "unknown_ticket",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::WouldEndTickets => "would_end_tickets",
-            Self::Unknown => "unknown",
         }
     }
 }

@@ -1,55 +1,35 @@
 //! Events: every change, as the stream tells it.
 
+use crate::words::words;
 use crate::{EndedAs, Seconds, Usage};
 use serde::{Deserialize, Serialize};
 
-/// What changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// A lock is new.
-    LockCreated,
-    /// Its settings changed, or it was paused or resumed.
-    LockChanged,
-    /// It is gone.
-    LockDeleted,
-    /// Withheld permits can be given again.
-    PermitsRestored,
-    /// A ticket was made.
-    Queued,
-    /// It has its permits.
-    Granted,
-    /// Its client knows.
-    Held,
-    /// Nobody claimed the grant; back in the queue.
-    Lapsed,
-    /// The grant could not be told; granted anew.
-    Undelivered,
-    /// The ticket is over; see `ended_as`.
-    Ended,
-    /// A kind that this client does not know yet.
-    #[serde(other)]
-    Unknown,
-}
-
-impl EventKind {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LockCreated => "lock_created",
-            Self::LockChanged => "lock_changed",
-            Self::LockDeleted => "lock_deleted",
-            Self::PermitsRestored => "permits_restored",
-            Self::Queued => "queued",
-            Self::Granted => "granted",
-            Self::Held => "held",
-            Self::Lapsed => "lapsed",
-            Self::Undelivered => "undelivered",
-            Self::Ended => "ended",
-            Self::Unknown => "unknown",
-        }
+words! {
+    /// What changed.
+    pub enum EventKind {
+        /// A lock is new.
+        LockCreated = "lock_created",
+        /// Its settings changed, or it was paused or resumed.
+        LockChanged = "lock_changed",
+        /// It is gone.
+        LockDeleted = "lock_deleted",
+        /// Withheld permits can be given again.
+        PermitsRestored = "permits_restored",
+        /// A ticket was made.
+        Queued = "queued",
+        /// It has its permits.
+        Granted = "granted",
+        /// Its client knows.
+        Held = "held",
+        /// Nobody claimed the grant; back in the queue.
+        Lapsed = "lapsed",
+        /// The grant could not be told; granted anew.
+        Undelivered = "undelivered",
+        /// The ticket is over; see `ended_as`.
+        Ended = "ended",
+        /// A kind that this client does not know yet.
+        #[serde(other)]
+        Unknown = "unknown",
     }
 }
 

@@ -12,6 +12,7 @@ mod lock;
 mod seconds;
 mod status;
 mod ticket;
+mod words;
 
 pub mod routes;
 pub mod text;

@@ -1,6 +1,7 @@
 //! Tickets: what a client asks for, and what it is told.
 
 use crate::Seconds;
+use crate::words::words;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -124,71 +125,39 @@ pub struct Renew {
     pub ttl_s: Option<Seconds>,
 }
 
-/// Where a ticket is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TicketState {
-    /// In the queue.
-    Queued,
-    /// Has its permits; its client has not been told yet.
-    Granted,
-    /// Has its permits, and its client knows.
-    Held,
-    /// Over; see `ended_as`.
-    Ended,
-}
-
-impl TicketState {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Granted => "granted",
-            Self::Held => "held",
-            Self::Ended => "ended",
-        }
+words! {
+    /// Where a ticket is in its life.
+    pub enum TicketState {
+        /// In the queue.
+        Queued = "queued",
+        /// Has its permits; its client has not been told yet.
+        Granted = "granted",
+        /// Has its permits, and its client knows.
+        Held = "held",
+        /// Over; see `ended_as`.
+        Ended = "ended",
     }
 }
 
-/// How a ticket ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum EndedAs {
-    /// Given back by its client.
-    Released,
-    /// Withdrawn by its client.
-    Cancelled,
-    /// No heartbeat while queued.
-    Expired,
-    /// No heartbeat while held.
-    Lost,
-    /// Held too long.
-    Overdue,
-    /// Ended by an administrator.
-    Revoked,
-    /// The lock shrank below what it asked for.
-    Oversized,
-    /// The lock was deleted.
-    LockDeleted,
-}
-
-impl EndedAs {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Released => "released",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Lost => "lost",
-            Self::Overdue => "overdue",
-            Self::Revoked => "revoked",
-            Self::Oversized => "oversized",
-            Self::LockDeleted => "lock_deleted",
-        }
+words! {
+    /// How a ticket ended.
+    pub enum EndedAs {
+        /// Given back by its client.
+        Released = "released",
+        /// Withdrawn by its client.
+        Cancelled = "cancelled",
+        /// No heartbeat while queued.
+        Expired = "expired",
+        /// No heartbeat while held.
+        Lost = "lost",
+        /// Held too long.
+        Overdue = "overdue",
+        /// Ended by an administrator.
+        Revoked = "revoked",
+        /// The lock shrank below what it asked for.
+        Oversized = "oversized",
+        /// The lock was deleted.
+        LockDeleted = "lock_deleted",
     }
 }
 
