@@ -83,7 +83,7 @@ impl Recent {
 }
 
 /// An event, and the numbers of its lock once the batch that it was part of was durable; `None` if the lock is gone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     /// What happened.
     pub event: Arc<Event>,
@@ -163,15 +163,7 @@ impl Events {
     ///
     /// # Errors
     /// If some of them are forgotten.
-    pub fn after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Arc<Event>)>, Reset> {
-        Ok(self.published_after(id, max)?.into_iter().map(|(id, one)| (id, one.event)).collect())
-    }
-
-    /// The same with the numbers of the events' locks.
-    ///
-    /// # Errors
-    /// If some of them are forgotten.
-    pub fn published_after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Published)>, Reset> {
+    pub fn after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Published)>, Reset> {
         let ring = self.ring();
         let oldest = ring.sequence - ring.events.len() as u64;
         if id.term != ring.term || id.sequence < oldest || id.sequence > ring.sequence {
@@ -255,7 +247,7 @@ mod tests {
         let known = EventId { term: 7, sequence: 5 };
         let read = events.after(known, 3).unwrap();
         assert_eq!(
-            read.iter().map(|(id, event)| (id.sequence, event.at)).collect::<Vec<_>>(),
+            read.iter().map(|(id, one)| (id.sequence, one.event.at)).collect::<Vec<_>>(),
             [(6, 5), (7, 6), (8, 7)]
         );
         assert_eq!(events.after(events.last(), 3).unwrap(), []);

@@ -4,7 +4,7 @@ use crate::rig::{Next, Rig, acquire, confirm, force, get, lock, named, now, rele
 use lock_core::{
     Caller, Command, EndedAs, EventKind, Force, IfBusy, Lease, NewTicket, Outcome, Patch, Precondition, State,
 };
-use lockserver::engine::{EventId, Reset};
+use lockserver::engine::{EventId, Published, Reset};
 use std::sync::Arc;
 
 #[test]
@@ -281,12 +281,12 @@ fn events_follow_the_commit_and_a_reader_resumes_by_id() {
     let answer = rig.ask(Command::Acquire(acquire(1, IfBusy::Refuse)));
     confirm(&answer);
     let read = rig.handle.events().after(begin, 100).unwrap();
-    let steps = |read: &[(EventId, Arc<lock_core::Event>)]| -> Vec<String> {
+    let steps = |read: &[(EventId, Published)]| -> Vec<String> {
         let ticket = |kind: &EventKind| match kind {
             EventKind::Ticket { number, transition, .. } => format!("{number} {transition:?}"),
             other => format!("{other:?}"),
         };
-        read.iter().map(|(_, event)| ticket(&event.kind)).collect()
+        read.iter().map(|(_, one)| ticket(&one.event.kind)).collect()
     };
     assert_eq!(steps(&read), ["1 Queued", "1 Granted { token: 1, waited: 0 }", "1 Held"]);
     let rest = rig.handle.events().after(read[1].0, 100).unwrap();

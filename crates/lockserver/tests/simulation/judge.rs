@@ -5,12 +5,11 @@ use crate::admin;
 use crate::durable::{Durable, Facts, Moved};
 use crate::trace::Trace;
 use lock_core::{
-    Change, Command, EndedAs, Event, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State,
-    TicketId, TicketRecord, TicketView, Transition,
+    Change, Command, EndedAs, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State, TicketId,
+    TicketRecord, TicketView, Transition,
 };
-use lockserver::engine::{Answer, CommandResult, EngineError, EventId};
+use lockserver::engine::{Answer, CommandResult, EngineError, EventId, Published};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// What a client may rely on, because it was told so.
 #[derive(Debug)]
@@ -427,7 +426,7 @@ impl Judge {
         &mut self,
         before: &BTreeMap<TicketId, TicketRecord>,
         last: EventId,
-        new: &[(EventId, Arc<Event>)],
+        new: &[(EventId, Published)],
         good: bool,
     ) {
         if last.term == self.seen.term {
@@ -435,8 +434,8 @@ impl Judge {
         }
         self.seen = last;
         let mut transitions: BTreeMap<u64, &Transition> = BTreeMap::new();
-        for (_, event) in new {
-            match &event.kind {
+        for (_, one) in new {
+            match &one.event.kind {
                 EventKind::Ticket { number, transition, .. } => drop(transitions.insert(*number, transition)),
                 EventKind::LockDeleted => self.trace.count("locks deleted"),
                 EventKind::PermitsRestored => self.trace.count("withheld permits restored"),

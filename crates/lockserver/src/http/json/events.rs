@@ -191,8 +191,7 @@ impl Reader {
     fn catch_up(&mut self) -> Vec<u8> {
         let mut text = Vec::new();
         while text.is_empty() {
-            let Some(events) = self.seen.and_then(|seen| self.app.engine.events().published_after(seen, CHUNK).ok())
-            else {
+            let Some(events) = self.seen.and_then(|seen| self.app.engine.events().after(seen, CHUNK).ok()) else {
                 let last = self.last();
                 self.seen = Some(last);
                 return format!("id: {last}\nevent: reset\ndata: {{\"as_of\":\"{last}\"}}\n\n").into_bytes();
