@@ -39,14 +39,12 @@ pub struct Reset;
 #[derive(Debug)]
 pub struct Events {
     ring: Mutex<Ring>,
+    /// The newest event. Changed only while the ring is locked.
     last: watch::Sender<EventId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Ring {
-    term: u64,
-    /// Sequence of the newest event.
-    sequence: u64,
     events: VecDeque<Published>,
     recent: Recent,
 }
@@ -95,10 +93,7 @@ pub struct Published {
 
 impl Default for Events {
     fn default() -> Self {
-        Self {
-            ring: Mutex::new(Ring { term: 0, sequence: 0, events: VecDeque::new(), recent: Recent::default() }),
-            last: watch::channel(EventId { term: 0, sequence: 0 }).0,
-        }
+        Self { ring: Mutex::default(), last: watch::channel(EventId { term: 0, sequence: 0 }).0 }
     }
 }
 
@@ -110,8 +105,7 @@ impl Events {
     /// A new term: readers cannot go on with its events after those before.
     pub(crate) fn begin_term(&self, term: u64) {
         let mut ring = self.ring();
-        let recent = std::mem::take(&mut ring.recent);
-        *ring = Ring { term, sequence: 0, events: VecDeque::new(), recent };
+        ring.events.clear();
         self.last.send_replace(EventId { term, sequence: 0 });
     }
 
@@ -127,15 +121,15 @@ impl Events {
             published.push(Published { event: Arc::new(event), usage, told: Rendered::default() });
         }
         let mut ring = self.ring();
+        let last = self.last().plus(published.len());
         for one in published {
-            ring.sequence += 1;
             ring.recent.add(&one.event);
             ring.events.push_back(one);
             if ring.events.len() > EVENTS_MAX {
                 ring.events.pop_front();
             }
         }
-        self.last.send_replace(EventId { term: ring.term, sequence: ring.sequence });
+        self.last.send_replace(last);
     }
 
     /// The newest event's id.
@@ -156,7 +150,7 @@ impl Events {
     pub fn recent(&self, lock: &LockName) -> (EventId, Vec<Arc<Event>>) {
         let ring = self.ring();
         let events = ring.recent.of.get(lock).map(|(_, events)| events.iter().cloned().collect());
-        (EventId { term: ring.term, sequence: ring.sequence }, events.unwrap_or_default())
+        (self.last(), events.unwrap_or_default())
     }
 
     /// At most `max` events after this one, oldest first.
@@ -165,13 +159,14 @@ impl Events {
     /// If some of them are forgotten.
     pub fn after(&self, id: EventId, max: usize) -> Result<Vec<(EventId, Published)>, Reset> {
         let ring = self.ring();
-        let oldest = ring.sequence - ring.events.len() as u64;
-        if id.term != ring.term || id.sequence < oldest || id.sequence > ring.sequence {
+        let last = self.last();
+        let oldest = last.sequence - ring.events.len() as u64;
+        if id.term != last.term || id.sequence < oldest || id.sequence > last.sequence {
             return Err(Reset);
         }
         let skip = usize::try_from(id.sequence - oldest).expect("at most EVENTS_MAX");
         let numbered = ring.events.iter().skip(skip).take(max).zip(id.sequence + 1..);
-        Ok(numbered.map(|(one, sequence)| (EventId { term: ring.term, sequence }, one.clone())).collect())
+        Ok(numbered.map(|(one, sequence)| (EventId { sequence, ..last }, one.clone())).collect())
     }
 }
 
