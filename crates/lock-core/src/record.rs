@@ -520,6 +520,45 @@ impl Change {
             Self::DeleteWithdrawn(scope) => Key::Withdrawn(scope.clone()),
         }
     }
+
+    /// Whether it leaves no record.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteLock(_)
+                | Self::DeleteTemplate(_)
+                | Self::DeleteTicket(_)
+                | Self::DeleteWithholding(_)
+                | Self::DeleteWithheldName(_)
+                | Self::DeleteWithdrawn(_)
+        )
+    }
+}
+
+impl FromIterator<Change> for Snapshot {
+    /// What those changes leave, each of another key.
+    fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
+        let mut snapshot = Self::default();
+        for change in changes {
+            match change {
+                Change::Meta(meta) => snapshot.meta = meta,
+                Change::PutLock(lock) => snapshot.locks.push(lock),
+                Change::PutTemplate(template) => snapshot.templates.push(template),
+                Change::PutTicket(ticket) => snapshot.tickets.push(ticket),
+                Change::PutWithholding(withholding) => snapshot.withholdings.push(withholding),
+                Change::PutWithheldName(withheld) => snapshot.withheld_names.push(withheld),
+                Change::PutWithdrawn(withdrawn) => snapshot.withdrawn.push(withdrawn),
+                Change::DeleteLock(_)
+                | Change::DeleteTemplate(_)
+                | Change::DeleteTicket(_)
+                | Change::DeleteWithholding(_)
+                | Change::DeleteWithheldName(_)
+                | Change::DeleteWithdrawn(_) => {}
+            }
+        }
+        snapshot
+    }
 }
 
 impl Snapshot {

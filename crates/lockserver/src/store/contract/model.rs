@@ -12,33 +12,17 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn apply(&mut self, changes: &[Change]) {
         for change in changes {
-            match change {
-                Change::DeleteLock(_)
-                | Change::DeleteTemplate(_)
-                | Change::DeleteTicket(_)
-                | Change::DeleteWithholding(_)
-                | Change::DeleteWithheldName(_)
-                | Change::DeleteWithdrawn(_) => drop(self.records.remove(&change.key())),
-                _ => drop(self.records.insert(change.key(), change.clone())),
+            if change.is_deletion() {
+                self.records.remove(&change.key());
+            } else {
+                self.records.insert(change.key(), change.clone());
             }
         }
     }
 
     /// What a load must give back, sorted.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for change in self.records.values().cloned() {
-            match change {
-                Change::Meta(meta) => snapshot.meta = meta,
-                Change::PutLock(lock) => snapshot.locks.push(lock),
-                Change::PutTemplate(template) => snapshot.templates.push(template),
-                Change::PutTicket(ticket) => snapshot.tickets.push(ticket),
-                Change::PutWithholding(withholding) => snapshot.withholdings.push(withholding),
-                Change::PutWithheldName(withheld) => snapshot.withheld_names.push(withheld),
-                Change::PutWithdrawn(withdrawn) => snapshot.withdrawn.push(withdrawn),
-                other => unreachable!("{other:?} is never kept"),
-            }
-        }
+        let mut snapshot: Snapshot = self.records.values().cloned().collect();
         snapshot.sort();
         snapshot
     }
