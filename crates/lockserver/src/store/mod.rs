@@ -1,5 +1,6 @@
 //! Where the table survives: a trait, and its implementations.
 
+pub mod codec;
 #[cfg(test)]
 pub(crate) mod contract;
 mod memory;

@@ -4,7 +4,7 @@
 pub(crate) mod kill;
 mod model;
 mod random;
-mod records;
+pub(crate) mod records;
 
 use crate::store::Store;
 use lock_core::{Change, EndedAs, Meta, Snapshot, TicketId, Withholding};

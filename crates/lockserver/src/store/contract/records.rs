@@ -139,7 +139,7 @@ fn locks() -> Vec<LockRecord> {
 }
 
 /// A ticket like most.
-pub(super) fn plain_ticket(number: u64) -> TicketRecord {
+pub(crate) fn plain_ticket(number: u64) -> TicketRecord {
     TicketRecord {
         id: TicketId(u128::from(number) << 64 | 0x5eed),
         number,
@@ -284,7 +284,7 @@ fn scope(owner: Option<&str>, id: &str) -> RequestScope {
 }
 
 /// Every kind of record, at its ends; several may have the same key.
-pub(super) fn all() -> Vec<Change> {
+pub(crate) fn all() -> Vec<Change> {
     let metas = [
         Meta::default(),
         Meta {
@@ -345,7 +345,7 @@ pub(super) fn all() -> Vec<Change> {
 }
 
 /// Records whose keys a careless store takes for the same.
-pub(super) fn alike() -> Vec<Change> {
+pub(crate) fn alike() -> Vec<Change> {
     let mut all = Vec::new();
     for (until, (owner, id)) in
         (0..).zip([(None, "a"), (Some(""), "a"), (Some("a"), "a"), (Some("A"), "a"), (Some("a\0"), "a"), (None, "a\0")])

@@ -1,10 +1,10 @@
 //! Rows as sequences of cells: written and read in the order of one list of columns.
 
 use super::fault::Fault;
-use lock_core::{LockName, SlotName};
+use crate::store::codec::Scalar;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
-use std::sync::Arc;
+use std::borrow::Cow;
 
 /// A table, its key, and the columns in the order in which the encoder writes and the decoder reads them.
 pub(super) struct Table {
@@ -20,24 +20,28 @@ impl Table {
         format!("SELECT {} FROM {}", self.columns, self.name)
     }
 
-    /// Inserts a row, or replaces the values of the one with the same key.
-    pub(super) fn put(&self) -> String {
+    pub(super) fn statements(&self) -> Statements {
         let columns: Vec<&str> = self.columns.split(", ").collect();
         let values: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
         let updates: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        format!(
+        let put = format!(
             "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
             self.name,
             self.columns,
             values.join(", "),
             self.key,
             updates.join(", ")
-        )
+        );
+        Statements { put, delete: format!("DELETE FROM {} WHERE {} = ?1", self.name, self.key) }
     }
+}
 
-    pub(super) fn delete(&self) -> String {
-        format!("DELETE FROM {} WHERE {} = ?1", self.name, self.key)
-    }
+/// What changes a table.
+pub(super) struct Statements {
+    /// Inserts a row, or replaces the values of the one with the same key.
+    pub(super) put: String,
+    /// Of a key that is one column.
+    pub(super) delete: String,
 }
 
 /// The cells of a row to be written.
@@ -56,9 +60,16 @@ impl<'a> Writer<'a> {
         self.cells.push(ToSqlOutput::Owned(Value::Text(text)));
     }
 
-    pub(super) fn text_or_null(&mut self, text: Option<&'a str>) {
-        match text {
-            Some(text) => self.text(text),
+    pub(super) fn scalar(&mut self, value: &'a impl Scalar) {
+        match value.to_text() {
+            Cow::Borrowed(text) => self.text(text),
+            Cow::Owned(text) => self.owned(text),
+        }
+    }
+
+    pub(super) fn scalar_or_null(&mut self, value: Option<&'a impl Scalar>) {
+        match value {
+            Some(value) => self.scalar(value),
             None => self.null(),
         }
     }
@@ -152,21 +163,21 @@ impl<'r> Reader<'r> {
         self.text_or_null()?.ok_or_else(|| self.wrong("NULL"))
     }
 
-    pub(super) fn shared(&mut self) -> Result<Arc<str>, Unreadable> {
-        self.text().map(Arc::from)
+    pub(super) fn scalar<T: Scalar>(&mut self) -> Result<T, Unreadable> {
+        self.parsed(T::from_text)
     }
 
-    pub(super) fn shared_or_null(&mut self) -> Result<Option<Arc<str>>, Unreadable> {
-        Ok(self.text_or_null()?.map(Arc::from))
+    pub(super) fn scalar_or_null<T: Scalar>(&mut self) -> Result<Option<T>, Unreadable> {
+        self.parsed_or_null(T::from_text)
     }
 
     /// A text that `read` makes a value of.
-    pub(super) fn word<T>(&mut self, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Unreadable> {
+    pub(super) fn parsed<T>(&mut self, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, Unreadable> {
         read(self.text()?).map_err(|what| self.wrong(&what))
     }
 
-    /// As [`Reader::word`], or `None` for NULL.
-    pub(super) fn word_or_null<T>(
+    /// As [`Reader::parsed`], or `None` for NULL.
+    pub(super) fn parsed_or_null<T>(
         &mut self,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<T>, Unreadable> {
@@ -174,14 +185,6 @@ impl<'r> Reader<'r> {
             return Ok(None);
         };
         read(text).map(Some).map_err(|what| self.wrong(&what))
-    }
-
-    pub(super) fn lock_name(&mut self) -> Result<LockName, Unreadable> {
-        self.word(|text| LockName::stored(text).map_err(|error| format!("no name of a lock: {error}")))
-    }
-
-    pub(super) fn slot_names(&mut self) -> Result<Vec<SlotName>, Unreadable> {
-        self.word(super::words::names_from_text)
     }
 
     /// A number within the type, or `None` for NULL.

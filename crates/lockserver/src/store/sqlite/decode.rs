@@ -1,15 +1,12 @@
 //! Rows as records. Whatever does not mean exactly one record is refused: a guess could let too many in.
 
 use super::columns::{Reader, Unreadable, read_all};
-use super::encode::{
-    FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, WITHHELD_NAMES, WITHHOLDINGS, prefix, ticket_id,
-};
+use super::encode::{FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, WITHHELD_NAMES, WITHHOLDINGS};
 use super::fault::Fault;
 use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
 use lock_core::{
-    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey,
-    RequestScope, Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn,
-    WithheldCause, WithheldName, Withholding,
+    Capacity, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, RequestKey, RequestScope, Settings,
+    Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
 };
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
@@ -61,7 +58,7 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
                 downtime_ms: row.number()?,
                 monotonic_ms: row.number()?,
                 doubt_at: row.number()?,
-                starts: row.word(starts_from_text)?,
+                starts: row.parsed(starts_from_text)?,
             },
         };
         Ok((meta, row.text()?.to_owned()))
@@ -71,7 +68,7 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
 
 fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
     let size = row.number()?;
-    let capacity = match row.word_or_null(names_from_text)? {
+    let capacity = match row.parsed_or_null(names_from_text)? {
         None => Capacity::Size(size),
         Some(names) if names.len() == size as usize => Capacity::Named(names),
         Some(names) => return Err(format!("size is {size}, but names has {}", names.len()).into()),
@@ -85,20 +82,20 @@ fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
         max_ttl: row.number_or_null()?,
         lock_delay: row.number()?,
         max_queue: row.number()?,
-        description: row.shared()?,
+        description: row.scalar()?,
     })
 }
 
 fn file_values(row: &mut Reader<'_>) -> Result<(LockName, FileValues), Unreadable> {
-    Ok((row.lock_name()?, FileValues { settings: settings(row)?, paused: row.flag()? }))
+    Ok((row.scalar()?, FileValues { settings: settings(row)?, paused: row.flag()? }))
 }
 
 fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Result<LockRecord, Unreadable> {
-    let name = row.lock_name()?;
+    let name: LockName = row.scalar()?;
     let settings = settings(row)?;
-    let template = row.word_or_null(prefix)?;
+    let template = row.scalar_or_null()?;
     let retiring = row.flag()?;
-    let pause = match (row.flag()?, row.shared_or_null()?, row.number_or_null()?, row.number_or_null()?) {
+    let pause = match (row.flag()?, row.scalar_or_null()?, row.number_or_null()?, row.number_or_null()?) {
         (true, Some(reason), None, None) => Some(Pause { reason, until: None }),
         (true, Some(reason), Some(until), None) => Some(Pause { reason, until: Some(Until::Service(until)) }),
         (true, Some(reason), None, Some(until)) => Some(Pause { reason, until: Some(Until::Wall(until)) }),
@@ -109,45 +106,41 @@ fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Resu
                 .into());
         }
     };
-    let slot_names = row.word(slot_names_from_text)?;
+    let slot_names = row.parsed(slot_names_from_text)?;
     let revision = row.number()?;
     Ok(LockRecord { file: files.remove(&name), name, settings, template, retiring, pause, slot_names, revision })
 }
 
 fn template(row: &mut Reader<'_>) -> Result<TemplateRecord, Unreadable> {
-    Ok(TemplateRecord { prefix: row.word(prefix)?, settings: settings(row)?, paused: row.flag()? })
+    Ok(TemplateRecord { prefix: row.scalar()?, settings: settings(row)?, paused: row.flag()? })
 }
 
 fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
     Ok(TicketRecord {
         number: row.number()?,
-        id: row.word(read_ticket_id)?,
-        lock: row.lock_name()?,
-        owner: row.shared_or_null()?,
-        from: row.shared()?,
-        info: row.shared()?,
+        id: row.scalar()?,
+        lock: row.scalar()?,
+        owner: row.scalar_or_null()?,
+        from: row.scalar()?,
+        info: row.scalar()?,
         permits: row.number_or_word(Permits::Count, |word| (word == "all").then_some(Permits::All))?,
         priority: row.number()?,
         seq: row.number()?,
         request: request(row)?,
-        holder: row.shared_or_null()?,
+        holder: row.scalar_or_null()?,
         lease: row.number_or_word(Lease::Given, |word| match word {
             "of_lock" => Some(Lease::OfLock),
             "never" => Some(Lease::Never),
             _ => None,
         })?,
-        queue_lease: row.word(|word| match word {
-            "minute" => Ok(QueueLease::Minute),
-            "expiration" => Ok(QueueLease::Expiration),
-            _ => Err(format!("{word:?} is neither 'minute' nor 'expiration'")),
-        })?,
+        queue_lease: row.scalar()?,
         max_hold: row.number_or_null()?,
         acknowledged: row.flag()?,
         lease_began: row.number()?,
         state: state(row)?,
         token: row.number_or_null()?,
-        slots: row.word(slots_from_text)?,
-        slot_names: row.slot_names()?,
+        slots: row.parsed(slots_from_text)?,
+        slot_names: row.parsed(names_from_text)?,
         hold_until: row.number_or_null()?,
         created_at: row.number()?,
         granted_at: row.number_or_null()?,
@@ -156,36 +149,21 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
     })
 }
 
-/// Only the one way of writing that the encoder uses, so that two texts are two tickets. The text is a secret and stays
-/// out of the error.
-fn read_ticket_id(text: &str) -> Result<TicketId, String> {
-    let id = uuid::Uuid::try_parse(text).map(|uuid| TicketId(uuid.as_u128()));
-    id.ok().filter(|id| ticket_id(*id) == text).ok_or_else(|| "not a UUID in lower case with hyphens".to_owned())
-}
-
 fn request(row: &mut Reader<'_>) -> Result<Option<RequestKey>, Unreadable> {
-    match (row.shared_or_null()?, row.number_or_null()?, row.number_or_null()?) {
+    match (row.scalar_or_null()?, row.number_or_null()?, row.number_or_null()?) {
         (Some(id), asked_ttl, asked_max_hold) => Ok(Some(RequestKey { id, asked_ttl, asked_max_hold })),
         (None, None, None) => Ok(None),
         _ => Err("asked_ttl_ms or asked_max_hold_ms without request_id".to_owned().into()),
     }
 }
 
-fn ended_as(word: &str) -> Result<EndedAs, String> {
-    EndedAs::from_word(word).ok_or_else(|| format!("{word:?} is no way to end"))
-}
-
-fn withheld_cause(word: &str) -> Result<WithheldCause, String> {
-    WithheldCause::from_word(word).ok_or_else(|| format!("{word:?} does not name a cause to withhold permits"))
-}
-
 fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
-    let word = row.word(|word| match word {
+    let word = row.parsed(|word| match word {
         "queued" | "granted" | "held" | "ended" => Ok(word.to_owned()),
         _ => Err(format!("{word:?} is no state of a ticket")),
     })?;
     let dormant = row.flag()?;
-    match (word.as_str(), dormant, row.word_or_null(ended_as)?, row.number_or_null()?, row.shared_or_null()?) {
+    match (word.as_str(), dormant, row.scalar_or_null()?, row.number_or_null()?, row.scalar_or_null()?) {
         ("queued", dormant, None, None, None) => Ok(State::Queued { dormant }),
         ("granted", false, None, None, None) => Ok(State::Granted),
         ("held", false, None, None, None) => Ok(State::Held),
@@ -197,22 +175,22 @@ fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
 fn withholding(row: &mut Reader<'_>) -> Result<Withholding, Unreadable> {
     Ok(Withholding {
         number: row.number()?,
-        lock: row.lock_name()?,
-        slots: row.word(slots_from_text)?,
-        slot_names: row.slot_names()?,
+        lock: row.scalar()?,
+        slots: row.parsed(slots_from_text)?,
+        slot_names: row.parsed(names_from_text)?,
         all: row.flag()?,
-        how: row.word(ended_as)?,
+        how: row.scalar()?,
         until: row.number()?,
-        cause: row.word(withheld_cause)?,
-        reason: row.shared_or_null()?,
+        cause: row.scalar()?,
+        reason: row.scalar_or_null()?,
     })
 }
 
 fn withheld_name(row: &mut Reader<'_>) -> Result<WithheldName, Unreadable> {
-    Ok(WithheldName { name: row.lock_name()?, until: row.number()? })
+    Ok(WithheldName { name: row.scalar()?, until: row.number()? })
 }
 
 fn withdrawn(row: &mut Reader<'_>) -> Result<Withdrawn, Unreadable> {
-    let (lock, owner, id) = (row.lock_name()?, row.shared_or_null()?, row.shared()?);
+    let (lock, owner, id) = (row.scalar()?, row.scalar_or_null()?, row.scalar()?);
     Ok(Withdrawn { scope: RequestScope { lock, owner, id }, until: row.number()? })
 }

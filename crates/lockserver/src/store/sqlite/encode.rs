@@ -1,11 +1,12 @@
 //! Changes as statements, one to one.
 
-use super::columns::{Table, Writer};
+use super::columns::{Statements, Table, Writer};
 use super::fault::Fault;
 use super::words::{names_to_text, slot_names_to_text, slots_to_text, starts_to_text};
+use crate::store::codec::Scalar;
 use lock_core::{
-    Capacity, Change, Lease, LockRecord, Meta, Permits, Prefix, QueueLease, RequestScope, Settings, State,
-    TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
+    Capacity, Change, Lease, LockRecord, Meta, Permits, RequestScope, Settings, State, TemplateRecord, TicketRecord,
+    Until, Uptime, Withdrawn, WithheldName, Withholding,
 };
 use rusqlite::Connection;
 
@@ -55,37 +56,25 @@ pub(super) const WITHDRAWALS: Table = Table {
 
 /// The texts of the statements; made once.
 pub(super) struct Encoder {
-    put_lock: String,
-    delete_lock: String,
-    put_file_values: String,
-    delete_file_values: String,
-    put_template: String,
-    delete_template: String,
-    put_ticket: String,
-    delete_ticket: String,
-    put_withholding: String,
-    delete_withholding: String,
-    put_withheld_name: String,
-    delete_withheld_name: String,
-    put_withdrawal: String,
+    locks: Statements,
+    file_values: Statements,
+    templates: Statements,
+    tickets: Statements,
+    withholdings: Statements,
+    withheld_names: Statements,
+    withdrawals: Statements,
 }
 
 impl Encoder {
     pub(super) fn new() -> Self {
         Self {
-            put_lock: LOCKS.put(),
-            delete_lock: LOCKS.delete(),
-            put_file_values: FILE_VALUES.put(),
-            delete_file_values: FILE_VALUES.delete(),
-            put_template: TEMPLATES.put(),
-            delete_template: TEMPLATES.delete(),
-            put_ticket: TICKETS.put(),
-            delete_ticket: TICKETS.delete(),
-            put_withholding: WITHHOLDINGS.put(),
-            delete_withholding: WITHHOLDINGS.delete(),
-            put_withheld_name: WITHHELD_NAMES.put(),
-            delete_withheld_name: WITHHELD_NAMES.delete(),
-            put_withdrawal: WITHDRAWALS.put(),
+            locks: LOCKS.statements(),
+            file_values: FILE_VALUES.statements(),
+            templates: TEMPLATES.statements(),
+            tickets: TICKETS.statements(),
+            withholdings: WITHHOLDINGS.statements(),
+            withheld_names: WITHHELD_NAMES.statements(),
+            withdrawals: WITHDRAWALS.statements(),
         }
     }
 
@@ -95,57 +84,46 @@ impl Encoder {
             Change::Meta(meta) => put_meta(connection, meta),
             Change::PutLock(lock) => self.put_lock(connection, lock),
             Change::DeleteLock(name) => {
-                delete_text(connection, &self.delete_file_values, name.as_str())?;
-                delete_text(connection, &self.delete_lock, name.as_str())
+                delete(connection, &self.file_values, name)?;
+                delete(connection, &self.locks, name)
             }
-            Change::PutTemplate(template) => template_row(template, connection, &self.put_template),
-            Change::DeleteTemplate(prefix) => delete_text(connection, &self.delete_template, &prefix.pattern()),
-            Change::PutTicket(ticket) => ticket_row(ticket).execute(connection, &self.put_ticket),
-            Change::DeleteTicket(id) => delete_text(connection, &self.delete_ticket, &ticket_id(*id)),
+            Change::PutTemplate(template) => template_row(template).execute(connection, &self.templates.put),
+            Change::DeleteTemplate(prefix) => delete(connection, &self.templates, prefix),
+            Change::PutTicket(ticket) => ticket_row(ticket).execute(connection, &self.tickets.put),
+            Change::DeleteTicket(id) => delete(connection, &self.tickets, id),
             Change::PutWithholding(withholding) => {
-                withholding_row(withholding).execute(connection, &self.put_withholding)
+                withholding_row(withholding).execute(connection, &self.withholdings.put)
             }
             Change::DeleteWithholding(number) => {
                 let mut row = Writer::default();
                 row.number(*number);
-                row.execute(connection, &self.delete_withholding)
+                row.execute(connection, &self.withholdings.delete)
             }
             Change::PutWithheldName(WithheldName { name, until }) => {
                 let mut row = Writer::default();
-                row.text(name.as_str());
+                row.scalar(name);
                 row.number(*until);
-                row.execute(connection, &self.put_withheld_name)
+                row.execute(connection, &self.withheld_names.put)
             }
-            Change::DeleteWithheldName(name) => delete_text(connection, &self.delete_withheld_name, name.as_str()),
-            Change::PutWithdrawn(Withdrawn { scope: RequestScope { lock, owner, id }, until }) => {
-                let mut row = Writer::default();
-                row.text(lock.as_str());
-                row.text_or_null(owner.as_deref());
-                row.text(id);
+            Change::DeleteWithheldName(name) => delete(connection, &self.withheld_names, name),
+            Change::PutWithdrawn(Withdrawn { scope, until }) => {
+                let mut row = scope_row(scope);
                 row.number(*until);
-                row.execute(connection, &self.put_withdrawal)
+                row.execute(connection, &self.withdrawals.put)
             }
-            Change::DeleteWithdrawn(RequestScope { lock, owner, id }) => {
-                let mut row = Writer::default();
-                row.text(lock.as_str());
-                row.text_or_null(owner.as_deref());
-                row.text(id);
-                row.execute(connection, "DELETE FROM withdrawals WHERE lock = ?1 AND owner IS ?2 AND request_id = ?3")
-            }
+            Change::DeleteWithdrawn(scope) => scope_row(scope)
+                .execute(connection, "DELETE FROM withdrawals WHERE lock = ?1 AND owner IS ?2 AND request_id = ?3"),
         }
     }
 
     fn put_lock(&self, connection: &Connection, lock: &LockRecord) -> Result<(), Fault> {
         let mut row = Writer::default();
-        row.text(lock.name.as_str());
+        row.scalar(&lock.name);
         settings(&mut row, &lock.settings);
-        match &lock.template {
-            Some(template) => row.owned(template.pattern()),
-            None => row.null(),
-        }
+        row.scalar_or_null(lock.template.as_ref());
         row.flag(lock.retiring);
         row.flag(lock.pause.is_some());
-        row.text_or_null(lock.pause.as_ref().map(|pause| &*pause.reason));
+        row.scalar_or_null(lock.pause.as_ref().map(|pause| &pause.reason));
         let (service, wall) = match lock.pause.as_ref().and_then(|pause| pause.until) {
             Some(Until::Service(until)) => (Some(until), None),
             Some(Until::Wall(until)) => (None, Some(until)),
@@ -155,31 +133,22 @@ impl Encoder {
         row.number_or_null(wall);
         row.owned(slot_names_to_text(&lock.slot_names));
         row.number(lock.revision);
-        row.execute(connection, &self.put_lock)?;
+        row.execute(connection, &self.locks.put)?;
         let Some(file) = &lock.file else {
-            return delete_text(connection, &self.delete_file_values, lock.name.as_str());
+            return delete(connection, &self.file_values, &lock.name);
         };
         let mut row = Writer::default();
-        row.text(lock.name.as_str());
+        row.scalar(&lock.name);
         settings(&mut row, &file.settings);
         row.flag(file.paused);
-        row.execute(connection, &self.put_file_values)
+        row.execute(connection, &self.file_values.put)
     }
 }
 
-/// The text of a ticket's id: a UUID in lower case with hyphens.
-pub(super) fn ticket_id(id: TicketId) -> String {
-    uuid::Uuid::from_u128(id.0).hyphenated().to_string()
-}
-
-/// The pattern of a template, or why it is none.
-pub(super) fn prefix(pattern: &str) -> Result<Prefix, String> {
-    Prefix::stored(pattern).map_err(|error| format!("no name of a template: {error}"))
-}
-
-fn delete_text(connection: &Connection, sql: &str, key: &str) -> Result<(), Fault> {
-    connection.prepare_cached(sql)?.execute([key])?;
-    Ok(())
+fn delete(connection: &Connection, table: &Statements, key: &impl Scalar) -> Result<(), Fault> {
+    let mut row = Writer::default();
+    row.scalar(key);
+    row.execute(connection, &table.delete)
 }
 
 fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
@@ -213,44 +182,50 @@ fn settings<'a>(row: &mut Writer<'a>, settings: &'a Settings) {
     row.number_or_null(settings.max_ttl);
     row.number(settings.lock_delay);
     row.number(settings.max_queue.into());
-    row.text(&settings.description);
+    row.scalar(&settings.description);
 }
 
-fn template_row(template: &TemplateRecord, connection: &Connection, sql: &str) -> Result<(), Fault> {
+fn template_row(template: &TemplateRecord) -> Writer<'_> {
     let mut row = Writer::default();
-    row.owned(template.prefix.pattern());
+    row.scalar(&template.prefix);
     settings(&mut row, &template.settings);
     row.flag(template.paused);
-    row.execute(connection, sql)
+    row
+}
+
+/// The columns of a withdrawal's key.
+fn scope_row(RequestScope { lock, owner, id }: &RequestScope) -> Writer<'_> {
+    let mut row = Writer::default();
+    row.scalar(lock);
+    row.scalar_or_null(owner.as_ref());
+    row.scalar(id);
+    row
 }
 
 fn ticket_row(ticket: &TicketRecord) -> Writer<'_> {
     let mut row = Writer::default();
     row.number(ticket.number);
-    row.owned(ticket_id(ticket.id));
-    row.text(ticket.lock.as_str());
-    row.text_or_null(ticket.owner.as_deref());
-    row.text(&ticket.from);
-    row.text(&ticket.info);
+    row.scalar(&ticket.id);
+    row.scalar(&ticket.lock);
+    row.scalar_or_null(ticket.owner.as_ref());
+    row.scalar(&ticket.from);
+    row.scalar(&ticket.info);
     match ticket.permits {
         Permits::Count(count) => row.number(count.into()),
         Permits::All => row.text("all"),
     }
     row.signed(ticket.priority.into());
     row.number(ticket.seq);
-    row.text_or_null(ticket.request.as_ref().map(|request| &*request.id));
+    row.scalar_or_null(ticket.request.as_ref().map(|request| &request.id));
     row.number_or_null(ticket.request.as_ref().and_then(|request| request.asked_ttl));
     row.number_or_null(ticket.request.as_ref().and_then(|request| request.asked_max_hold));
-    row.text_or_null(ticket.holder.as_deref());
+    row.scalar_or_null(ticket.holder.as_ref());
     match ticket.lease {
         Lease::OfLock => row.text("of_lock"),
         Lease::Given(ms) => row.number(ms),
         Lease::Never => row.text("never"),
     }
-    row.text(match ticket.queue_lease {
-        QueueLease::Minute => "minute",
-        QueueLease::Expiration => "expiration",
-    });
+    row.scalar(&ticket.queue_lease);
     row.number_or_null(ticket.max_hold);
     row.flag(ticket.acknowledged);
     row.number(ticket.lease_began);
@@ -278,21 +253,21 @@ fn state<'a>(row: &mut Writer<'a>, state: &'a State) {
     let State::Ended { how, at, reason } = state else {
         return (0..3).for_each(|_| row.null());
     };
-    row.text(how.as_str());
+    row.scalar(how);
     row.number(*at);
-    row.text_or_null(reason.as_deref());
+    row.scalar_or_null(reason.as_ref());
 }
 
 fn withholding_row(withholding: &Withholding) -> Writer<'_> {
     let mut row = Writer::default();
     row.number(withholding.number);
-    row.text(withholding.lock.as_str());
+    row.scalar(&withholding.lock);
     row.owned(slots_to_text(&withholding.slots));
     row.owned(names_to_text(&withholding.slot_names));
     row.flag(withholding.all);
-    row.text(withholding.how.as_str());
+    row.scalar(&withholding.how);
     row.number(withholding.until);
-    row.text(withholding.cause.as_str());
-    row.text_or_null(withholding.reason.as_deref());
+    row.scalar(&withholding.cause);
+    row.scalar_or_null(withholding.reason.as_ref());
     row
 }

@@ -1,5 +1,6 @@
 //! Values that are text in the database: made to be read by people, and read back strictly.
 
+use crate::store::codec::{Scalar, may_follow};
 use lock_core::{Ms, SlotName, SlotRanges, Starts};
 
 /// `0-3,7`; empty for none.
@@ -23,12 +24,11 @@ pub(super) fn slots_from_text(text: &str) -> Result<SlotRanges, String> {
     let mut slots = SlotRanges::new();
     for part in parts(text) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (slot(first)?, slot(last)?);
-        let follows = slots.last().is_none_or(|(_, before)| u64::from(first) > u64::from(*before) + 1);
-        if first > last || !follows {
+        let range = (slot(first)?, slot(last)?);
+        if !may_follow(slots.last(), range) {
             return Err(format!("{part:?} is not a range of slots above the one before it"));
         }
-        slots.push((first, last));
+        slots.push(range);
     }
     Ok(slots)
 }
@@ -52,7 +52,7 @@ pub(super) fn names_to_text(names: &[SlotName]) -> String {
 
 /// The names of `port-a,port-b`.
 pub(super) fn names_from_text(text: &str) -> Result<Vec<SlotName>, String> {
-    parts(text).map(slot_name).collect()
+    parts(text).map(SlotName::from_text).collect()
 }
 
 /// `0=port-a,1=port-b`.
@@ -65,7 +65,7 @@ pub(super) fn slot_names_from_text(text: &str) -> Result<Vec<(u32, SlotName)>, S
     parts(text)
         .map(|part| {
             let (number, name) = part.split_once('=').ok_or_else(|| format!("{part:?} is not 'slot=name'"))?;
-            Ok((slot(number)?, slot_name(name)?))
+            Ok((slot(number)?, SlotName::from_text(name)?))
         })
         .collect()
 }
@@ -76,10 +76,6 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 
 fn slot(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not the number of a slot"))
-}
-
-fn slot_name(text: &str) -> Result<SlotName, String> {
-    SlotName::stored(text).map_err(|error| format!("{text:?} is not the name of a slot: {error}"))
 }
 
 #[cfg(test)]
