@@ -1,7 +1,7 @@
 //! The dump for people: a paragraph for each lock, with those who hold and those who wait, in the order of the queue.
 
-use super::json::ticket_id;
 use super::{Dump, OfLock};
+use crate::store::codec::Scalar;
 use crate::wall::rfc3339;
 use lock_core::text::is_unsafe;
 use lock_core::{LockName, Permits, SlotName, State, TicketRecord, WallMs, Withholding};
@@ -100,7 +100,7 @@ fn row(ticket: &TicketRecord, with_ids: bool) -> Vec<String> {
         since.map_or_else(|| "-".to_owned(), rfc3339),
     ];
     if with_ids {
-        row.push(ticket_id(ticket.id));
+        row.push(ticket.id.to_text().into_owned());
     }
     row.push(clean(&ticket.info));
     row
