@@ -1,9 +1,10 @@
 //! The command line: what was typed, nothing executed.
 
 use crate::access::KeyName;
-use crate::config::{Overrides, Sources};
+use crate::config::Sources;
 use crate::store_commands::StoreCommand;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Caps how many of anything run at once, across machines.
@@ -85,17 +86,19 @@ impl Cli {
     /// Everything that the configuration is read from.
     #[must_use]
     pub fn sources(&self) -> Sources {
+        let text = |value: &Option<String>| value.clone().map(OsString::from);
+        let overrides = [
+            ("--server", text(&self.server)),
+            ("--port", self.port.map(|port| port.to_string().into())),
+            ("--store", text(&self.store)),
+            ("--log-level", text(&self.log_level)),
+            ("--log-file", self.log_file.clone().map(OsString::from)),
+        ];
         Sources {
             root: PathBuf::from("/"),
             config: self.config.clone(),
             environment: std::env::vars_os().collect(),
-            overrides: Overrides {
-                server: self.server.clone(),
-                port: self.port,
-                store: self.store.clone(),
-                log_level: self.log_level.clone(),
-                log_file: self.log_file.clone(),
-            },
+            overrides: overrides.into_iter().filter_map(|(flag, value)| Some((flag, value?))).collect(),
         }
     }
 }

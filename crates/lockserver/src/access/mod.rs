@@ -33,6 +33,12 @@ pub struct Access {
     open: bool,
 }
 
+impl Default for Access {
+    fn default() -> Self {
+        Self::open()
+    }
+}
+
 impl Access {
     /// No keys: whoever reaches the server may use and observe every lock. So it was with 0.36.
     #[must_use]

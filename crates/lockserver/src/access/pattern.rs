@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Locks by their names and by the beginnings of their names; what one of them takes, all take together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Patterns(Arc<[Target]>);
 
 /// Reads a lock's name, or the beginning of names and a `*`.

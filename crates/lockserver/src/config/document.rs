@@ -4,6 +4,8 @@ use super::ini::{self, Content, Lenient};
 use super::names;
 use super::problem::{Place, Report};
 use super::section::{Options, Raw, Strict};
+use super::setting::Setting;
+use super::value::{cut_comment, interpolate, quote, second_setting};
 use lock_core::Target;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -30,6 +32,37 @@ impl Document {
         self.defaults.extend(latest(defaults, report));
         for (section, (place, options)) in sections {
             self.sections.entry(section).or_insert_with(|| (place, Options::new())).1.extend(options);
+        }
+    }
+
+    /// The text of a setting of `[general]` without comments and with references filled in, and where it stands.
+    pub(super) fn text<D, C>(&self, setting: &Setting<D, C>, report: &mut Report) -> Option<(String, Place)> {
+        let key = setting.name.to_lowercase();
+        // As in ConfigParser, [DEFAULT] counts only beneath a [general] that is there.
+        let beneath = || self.defaults.get(&key).filter(|_| self.has_general);
+        let Raw { text, place, plain } = self.general.get(&key).or_else(beneath)?;
+        let text = if *plain { Ok(text.trim().to_owned()) } else { self.plain(text, setting.old) };
+        let text = text.map_err(|error| report.error(place, error)).ok()?;
+        let Some((first, _)) = text.split_once('\n') else {
+            return Some((text, place.clone()));
+        };
+        let problem = "the value has several lines, since the indented ones below continue it";
+        if !setting.first_line {
+            report.error(place, format!("{problem}; begin them without blanks"));
+            return None;
+        }
+        report.warn(place, format!("{problem}; {} counts", quote(first)));
+        Some((first.trim().to_owned(), place.clone()))
+    }
+
+    fn plain(&self, text: &str, old: bool) -> Result<String, String> {
+        let found = |other: &str| self.general.get(other).or_else(|| self.defaults.get(other));
+        let text = interpolate(text, |other| found(other).map(|raw| raw.text.as_str()))?;
+        let text = if old { text.split('#').next().unwrap_or("").trim() } else { cut_comment(&text) };
+        // 0.36 took `DEFAULT_LOCK=a PORT=1` as a strange name; nobody meant that.
+        match second_setting(text, names::general_name) {
+            Some(second) => Err(format!("the value contains ' {second}='; write one setting a line")),
+            None => Ok(text.to_owned()),
         }
     }
 

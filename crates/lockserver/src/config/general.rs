@@ -1,187 +1,230 @@
-//! `[general]`, the environment and the flags: texts to checked values.
+//! The settings of `[general]`, which the environment and the flags may set as well.
 
-use super::default_lock::DefaultLock;
-use super::document::Document;
-use super::problem::{Place, Report};
-use super::reader::Reader;
-use super::store::StoreText;
-use super::value::{quote, seconds, server, whole};
-use super::{AuditLog, LOG_LEVELS, LogConfig, LogFormat, LogLevel, peers};
-use ipnet::IpNet;
-use lock_core::Ms;
-use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_MAX, WAITING_REQUESTS_SETTABLE_MAX};
+use super::default_lock::{self, DefaultLock, read_grace, read_lease, read_size};
+use super::problem::Place;
+use super::setting::{Setting, Value};
+use super::value::{join, quote, seconds, seconds_text, server, whole};
+use super::{AuditLog, Config, LOG_LEVELS, LogFormat, LogLevel, StoreChoice, peers, store};
+use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_SETTABLE_MAX};
+use lock_core::{LockName, Ms, Target};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// A configuration in the making.
+#[derive(Default)]
+pub(super) struct Draft {
+    /// Blank but for what `[general]` says; the other sections follow.
+    pub(super) config: Config,
+    /// `STORE`, unless it leaves that to the surroundings.
+    pub(super) store: Option<StoreChoice>,
+    /// Where that stands.
+    pub(super) store_place: Place,
+    pub(super) default_lock: DefaultLock,
+}
+
+/// A setting of `[general]`.
+type General = Setting<Draft, Config>;
+
 /// The address without `SERVER`.
 pub(super) const SERVER_DEFAULT: &str = "127.0.0.1";
-const PORT_DEFAULT: u16 = 9090;
-const LONG_POLL_DEFAULT: Ms = 20_000;
 
-/// The checked values.
-pub(super) struct General {
-    pub(super) server: String,
-    pub(super) port: u16,
-    pub(super) store: StoreText,
-    pub(super) store_place: Place,
-    pub(super) log: LogConfig,
-    pub(super) long_poll: Duration,
-    pub(super) max_waiting: usize,
-    pub(super) audit: Option<AuditLog>,
-    pub(super) trusted_proxies: Vec<IpNet>,
-    pub(super) allowed_hosts: Vec<String>,
-    pub(super) allowed_origins: Vec<String>,
-    pub(super) pause_in_doubt: bool,
-    pub(super) default_lock: Option<DefaultLock>,
-}
-
-/// Checks everything of `[general]` that is in the document; the environment and the flags have been added to it.
-pub(super) fn check(document: &Document, report: &mut Report) -> General {
-    let mut reader = Reader { document, report };
-    let default_lock = reader.default_lock();
-    reader.lifecycle_period();
-    let (store, store_place) = reader.store();
-    General {
-        server: reader.server(),
-        port: reader.port(),
-        store,
-        store_place,
-        log: LogConfig { file: reader.log_file(), level: reader.log_level(), format: reader.log_format() },
-        long_poll: reader.long_poll(),
-        max_waiting: reader.max_waiting(),
-        audit: reader.audit(),
-        trusted_proxies: reader.list("TRUSTED_PROXIES", peers::networks),
-        allowed_hosts: reader.list("ALLOWED_HOSTS", peers::hosts),
-        allowed_origins: reader.list("ALLOWED_ORIGINS", peers::origins),
-        pause_in_doubt: reader.on_doubt(),
-        default_lock,
-    }
-}
-
-impl Reader<'_> {
-    fn server(&mut self) -> String {
-        let default = || SERVER_DEFAULT.to_owned();
-        let Some((text, place)) = self.first_line("SERVER") else {
-            return default();
-        };
-        if text.is_empty() {
-            self.report.warn(&place, "empty: listening on all addresses, as 0.36 did; write SERVER=0.0.0.0");
-            return "0.0.0.0".to_owned();
-        }
-        self.checked(&place, server(&text)).unwrap_or_else(default)
-    }
-
-    fn port(&mut self) -> u16 {
-        let Some((text, place)) = self.text("PORT") else {
-            return PORT_DEFAULT;
-        };
-        let port = whole(&text).and_then(|n| {
-            u16::try_from(n)
-                .map_err(|_| format!("{} is not a port; ports are 1 to 65535, and 0 picks one", quote(&text)))
-        });
-        self.checked(&place, port).unwrap_or(PORT_DEFAULT)
-    }
-
-    fn store(&mut self) -> (StoreText, Place) {
-        let Some((text, place)) = self.text("STORE") else {
-            return (StoreText::Default, Place::elsewhere("STORE"));
-        };
-        let store = StoreText::parse(&text);
-        (self.checked(&place, store).unwrap_or(StoreText::Default), place)
-    }
-
-    fn log_file(&mut self) -> Option<PathBuf> {
-        let (text, place) = self.first_line("LOG_FILE")?;
-        if text.chars().any(char::is_control) {
-            self.report.error(&place, format!("{} contains control characters", quote(&text)));
-        }
-        (!text.is_empty()).then(|| PathBuf::from(text))
-    }
-
-    fn log_level(&mut self) -> LogLevel {
-        let Some((text, place)) = self.first_line("LOGLEVEL") else {
-            return LogLevel::Info;
-        };
-        LogLevel::from_name(&text).unwrap_or_else(|| {
-            let problem = format!("{} is no log level and means debug, as in 0.36; {}", quote(&text), LOG_LEVELS);
-            self.report.warn(&place, problem);
-            LogLevel::Debug
+/// In the order in which they are printed and documented.
+pub(super) static GENERAL: [General; 19] = [
+    General::new("SERVER", SERVER_DEFAULT)
+        .flag("--server")
+        .first_line()
+        .restart()
+        .read(read_server)
+        .print(|config| Some(config.server.clone()))
+        .doc("address or host name to listen on; IPv6 with or without brackets")
+        .old("**changed**: 0.36 ignored it and listened on all addresses. Now it counts. For all: `0.0.0.0`, or `::`. A \
+             `[general]` without it warns; empty means `0.0.0.0`, with a warning"),
+    General::new("PORT", "9090")
+        .flag("--port")
+        .restart()
+        .read(|draft, value| value.put(&mut draft.config.port, port))
+        .print(|config| Some(config.port.to_string()))
+        .doc("0 to 65535; 0 picks a free one. The sockets of a [socket unit](start-scripts.md#the-socket-unit) count instead \
+              of both, with a warning")
+        .old(""),
+    General::new("STORE", "sqlite")
+        .flag("--store")
+        .restart()
+        .read(|draft, value| {
+            draft.store_place = value.place.clone();
+            value.put(&mut draft.store, store::parse);
         })
-    }
-
-    fn log_format(&mut self) -> LogFormat {
-        let Some((text, place)) = self.text("LOG_FORMAT") else {
-            return LogFormat::Classic;
-        };
-        let format = LogFormat::from_name(&text)
-            .ok_or_else(|| format!("{} is no log format; write classic or json", quote(&text)));
-        self.checked(&place, format).unwrap_or(LogFormat::Classic)
-    }
-
-    fn long_poll(&mut self) -> Duration {
-        let wait = self.text("LONG_POLL").and_then(|(text, place)| {
-            let wait = seconds(&text).and_then(|ms| {
-                let max = WAIT_MAX_MS / 1000;
-                if ms > WAIT_MAX_MS { Err(format!("{} is too long; 0 to {max} seconds", quote(&text))) } else { Ok(ms) }
-            });
-            self.checked(&place, wait)
-        });
-        Duration::from_millis(wait.unwrap_or(LONG_POLL_DEFAULT))
-    }
-
-    fn on_doubt(&mut self) -> bool {
-        let Some((text, place)) = self.text("ON_DOUBT") else { return false };
-        match text.to_lowercase().as_str() {
-            "pause" => true,
-            "" | "serve" => false,
-            _ => {
-                let problem = format!("{} is neither 'serve' nor 'pause'", quote(&text));
-                self.report.error(&place, problem);
-                false
+        .print(|config| Some(config.store.to_string()))
+        .doc("`memory`, `sqlite:/absolute/path`, or `sqlite` for the default place (see below)")
+        .since("new: 0.36 forgot everything at a restart; `memory` still does"),
+    General::new("LOG_FILE", "")
+        .flag("--log-file")
+        .first_line()
+        .read(|draft, value| value.put(&mut draft.config.log.file, log_file))
+        .print(|config| Some(config.log.file.as_ref().map_or_else(String::new, |file| file.display().to_string())))
+        .doc("path; none or empty is standard error. If it cannot be opened: one warning, and standard error")
+        .old(""),
+    General::new("LOGLEVEL", "info")
+        .flag("--log-level")
+        .first_line()
+        .read(read_log_level)
+        .print(|config| Some(config.log.level.name().to_owned()))
+        .doc("`superdebug`, `debug`, `info`, `warning`, `error`")
+        .old("anything else still means `debug`, now with a warning"),
+    General::new("LOG_FORMAT", "classic")
+        .read(|draft, value| value.put(&mut draft.config.log.format, log_format))
+        .print(|config| Some(config.log.format.name().to_owned()))
+        .doc("`classic` is 0.36's line, `json` an object a line"),
+    General::new("LONG_POLL", "20")
+        .read(|draft, value| value.put(&mut draft.config.long_poll, long_poll))
+        .print(|config| Some(seconds_text(Ms::try_from(config.long_poll.as_millis()).unwrap_or(Ms::MAX))))
+        .doc("how long XML-RPC's `get_lock` waits for its grant, 0 to 60. 0 answers at once. Keep it below the socket \
+              timeout of the callers")
+        .since("new: 0.36 answered at once"),
+    General::new("MAX_WAITING", "2000")
+        .read(|draft, value| value.put(&mut draft.config.max_waiting, max_waiting))
+        .print(|config| Some(config.max_waiting.to_string()))
+        .doc("requests that one key or address may have waiting at a time, 1 to 100000; where connections are scarce, less \
+              ([Open files](operations.md#open-files))"),
+    General::new("AUDIT_LOG", "")
+        .read(|draft, value| value.put(&mut draft.config.audit, audit))
+        .print(|config| {
+            Some(match &config.audit {
+                Some(AuditLog::File(file)) => file.display().to_string(),
+                Some(AuditLog::Journal) => "journal".to_owned(),
+                None => String::new(),
+            })
+        })
+        .doc("absolute path of a file, or `journal` for standard error: a JSON line for everything that somebody did, see \
+              [security.md](security.md)"),
+    General::new("TRUSTED_PROXIES", "")
+        .read(|draft, value| value.put(&mut draft.config.trusted_proxies, peers::networks))
+        .print(|config| Some(join(&config.trusted_proxies)))
+        .doc("addresses and networks (`10.0.0.0/8`) whose `X-Forwarded-For` says for whom a request is"),
+    General::new("ALLOWED_HOSTS", "")
+        .read(|draft, value| value.put(&mut draft.config.allowed_hosts, peers::hosts))
+        .print(|config| Some(join(&config.allowed_hosts)))
+        .doc("names by which clients may call the server (`Host`), without ports. An address always is one, and so are the \
+              name in `SERVER` and those that this machine's hosts file gives the address; without the setting so is any \
+              name, unless only this machine can reach the server: then only `localhost`"),
+    General::new("ALLOWED_ORIGINS", "")
+        .read(|draft, value| value.put(&mut draft.config.allowed_origins, peers::origins))
+        .print(|config| Some(join(&config.allowed_origins)))
+        .doc("`https://host` of web pages elsewhere that may use the API; the usual port may be written"),
+    General::new("ON_DOUBT", "serve")
+        .read(|draft, value| value.put(&mut draft.config.pause_in_doubt, on_doubt))
+        .print(|config| Some(if config.pause_in_doubt { "pause" } else { "serve" }.to_owned()))
+        .doc("what to do where the store has lost commits: `serve`, with a warning that stays, or `pause`: every lock is \
+              paused until somebody resumes it, and new instances of templates begin paused. Needs a restart"),
+    General::new("LIFECYCLE_PERIOD", "1")
+        // Read so that a bad one is not silent.
+        .read(|_, value| {
+            if let Err(error) = seconds(value.text) {
+                value.warn(format!("{error}; the setting is not needed any more: remove it"));
             }
-        }
-    }
+        })
+        .doc("read and not needed: grants wait for no timer")
+        .old("**changed**"),
+    General::new("DEFAULT_LOCK", "DefaultLock")
+        .read(|draft, value| value.put(&mut draft.default_lock.name, default_lock::name))
+        // The sections below it say everything about this lock, but for its pause.
+        .print(|config| Some(paused(config).map_or_else(String::new, ToString::to_string)))
+        .doc("a lock to have; empty for none. No `/`, `*` or `?`, and at most 200 bytes")
+        .old(""),
+    General::new("DEFAULT_LOCK_SIZE", "1")
+        .read(|draft, value| read_size(&mut draft.default_lock, value))
+        .print(|config| paused(config).map(|_| "0".to_owned()))
+        .doc("permits, at most 1000000. 0: size 1, and the lock starts paused; a larger value later lets it grant")
+        .old("0 was a lock that never granted"),
+    General::new("DEFAULT_LOCK_GRACE_TIME", "10")
+        .read(|draft, value| read_grace(&mut draft.default_lock.settings.grace, value))
+        .doc("how long a grant waits to be claimed. 0 counts as 1")
+        .old("**changed**: 0.36 gave one lifecycle whatever this said"),
+    General::new("DEFAULT_LOCK_EXPIRATION_TIME", "300")
+        .read(|draft, value| {
+            let zero = "0 means that a query in the queue never expires";
+            read_lease(&mut draft.default_lock.settings.expiration, value, zero);
+        })
+        .doc("how long a query may stay in the queue without a heartbeat. 0: for ever")
+        .old("**changed**: 0.36 counted from its making"),
+    General::new("DEFAULT_LOCK_MAX_LOCK_TIME", "300")
+        .read(|draft, value| {
+            let zero = "0 means that a held lock is never taken back";
+            read_lease(&mut draft.default_lock.settings.max_lock, value, zero);
+        })
+        .doc("how long a held lock lives after its last heartbeat. 0: for ever")
+        .old(""),
+];
 
-    fn max_waiting(&mut self) -> usize {
-        let Some((text, place)) = self.text("MAX_WAITING") else {
-            return WAITING_REQUESTS_MAX;
-        };
-        let max = whole(&text).and_then(|n| match usize::try_from(n) {
-            Ok(n) if (1..=WAITING_REQUESTS_SETTABLE_MAX).contains(&n) => Ok(n),
-            _ => Err(format!("{} is out of bounds; 1 to {WAITING_REQUESTS_SETTABLE_MAX}", quote(&text))),
-        });
-        self.checked(&place, max).unwrap_or(WAITING_REQUESTS_MAX)
+fn read_server(draft: &mut Draft, value: &mut Value<'_>) {
+    if value.text.is_empty() {
+        value.warn("empty: listening on all addresses, as 0.36 did; write SERVER=0.0.0.0");
+        draft.config.server = "0.0.0.0".to_owned();
+    } else {
+        value.put(&mut draft.config.server, server);
     }
+}
 
-    fn audit(&mut self) -> Option<AuditLog> {
-        let (text, place) = self.text("AUDIT_LOG")?;
-        if text.is_empty() {
-            return None;
-        }
-        if text.eq_ignore_ascii_case("journal") {
-            return Some(AuditLog::Journal);
-        }
-        if !text.starts_with('/') || text.chars().any(char::is_control) {
-            self.report.error(&place, format!("{} is no whole path; begin it with /, or write journal", quote(&text)));
-        }
-        Some(AuditLog::File(PathBuf::from(text)))
-    }
+fn port(text: &str) -> Result<u16, String> {
+    u16::try_from(whole(text)?)
+        .map_err(|_| format!("{} is not a port; ports are 1 to 65535, and 0 picks one", quote(text)))
+}
 
-    /// A list, empty without the setting.
-    fn list<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<Vec<T>, String>) -> Vec<T> {
-        let Some((text, place)) = self.text(name).filter(|(text, _)| !text.is_empty()) else {
-            return Vec::new();
-        };
-        self.checked(&place, read(&text)).unwrap_or_default()
+fn log_file(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.chars().any(char::is_control) {
+        return Err(format!("{} contains control characters", quote(text)));
     }
+    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+}
 
-    /// Read so that a bad one is not silent; nothing depends on it, since grants wait for no timer.
-    fn lifecycle_period(&mut self) {
-        let Some((text, place)) = self.text("LIFECYCLE_PERIOD") else {
-            return;
-        };
-        if let Err(error) = seconds(&text) {
-            self.report.warn(&place, format!("{error}; the setting is not needed any more: remove it"));
-        }
+fn read_log_level(draft: &mut Draft, value: &mut Value<'_>) {
+    draft.config.log.level = LogLevel::from_name(value.text).unwrap_or_else(|| {
+        value.warn(format!("{} is no log level and means debug, as in 0.36; {LOG_LEVELS}", quote(value.text)));
+        LogLevel::Debug
+    });
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::from_name(text).ok_or_else(|| format!("{} is no log format; write classic or json", quote(text)))
+}
+
+fn long_poll(text: &str) -> Result<Duration, String> {
+    let ms = seconds(text)?;
+    if ms > WAIT_MAX_MS {
+        return Err(format!("{} is too long; 0 to {} seconds", quote(text), WAIT_MAX_MS / 1000));
     }
+    Ok(Duration::from_millis(ms))
+}
+
+fn max_waiting(text: &str) -> Result<usize, String> {
+    let max = WAITING_REQUESTS_SETTABLE_MAX;
+    let number = usize::try_from(whole(text)?).ok();
+    number.filter(|n| (1..=max).contains(n)).ok_or_else(|| format!("{} is out of bounds; 1 to {max}", quote(text)))
+}
+
+fn audit(text: &str) -> Result<Option<AuditLog>, String> {
+    match text {
+        "" => Ok(None),
+        _ if text.eq_ignore_ascii_case("journal") => Ok(Some(AuditLog::Journal)),
+        _ if !text.starts_with('/') || text.chars().any(char::is_control) => {
+            Err(format!("{} is no whole path; begin it with /, or write journal", quote(text)))
+        }
+        _ => Ok(Some(AuditLog::File(PathBuf::from(text)))),
+    }
+}
+
+fn on_doubt(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "pause" => Ok(true),
+        "" | "serve" => Ok(false),
+        _ => Err(format!("{} is neither 'serve' nor 'pause'", quote(text))),
+    }
+}
+
+/// The lock that `DEFAULT_LOCK_SIZE=0` pauses: nothing else does.
+fn paused(config: &Config) -> Option<&LockName> {
+    config.definitions.iter().find_map(|definition| match &definition.target {
+        Target::Lock(name) if definition.paused => Some(name),
+        _ => None,
+    })
 }

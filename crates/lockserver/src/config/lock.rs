@@ -1,162 +1,117 @@
-//! `[lock NAME]` and `DEFAULT_LOCK`: one checked definition for each lock and template.
+//! The settings of lock sections.
 
-use super::default_lock::DefaultLock;
-use super::document::Document;
-use super::problem::{Place, Report};
-use super::section::{Options, Raw};
-use super::value::{quote, seconds, whole};
+use super::setting::Setting;
+use super::value::{join, quote, seconds, seconds_text, whole};
 use lock_core::limits::{
-    GRACE_MIN_MS, LOCK_TICKETS_MAX, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    GRACE_MIN_MS, LOCK_TICKETS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
-use lock_core::{Capacity, Definition, Ms, Settings, SlotName, Target};
-use std::collections::{BTreeMap, HashSet};
+use lock_core::{Capacity, Definition, Ms, Settings, SlotName};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The definitions, sorted by target.
-pub(super) fn check(default_lock: Option<DefaultLock>, document: &Document, report: &mut Report) -> Vec<Definition> {
-    let mut base: BTreeMap<Target, DefaultLock> = BTreeMap::new();
-    base.extend(default_lock.map(|lock| (Target::Lock(lock.name.clone()), lock)));
-    let mut definitions = Vec::new();
-    for (target, options) in document.locks() {
-        let base = base.remove(target);
-        let (mut settings, mut paused) = (Settings::new(1), false);
-        if let Some(default_lock) = base {
-            // A size in the section replaces the 0 that would have paused the lock.
-            let sized = options.contains_key("SIZE") || options.contains_key("SLOTS");
-            paused = default_lock.paused && !sized;
-            if paused {
-                warn_of_pause(&default_lock.paused_place, report);
-            }
-            settings = default_lock.settings;
-        }
-        Section { options, report }.apply(&mut settings);
-        definitions.push(Definition { target: target.clone(), settings, paused });
-    }
-    for (target, DefaultLock { settings, paused, paused_place, .. }) in base {
-        if paused {
-            warn_of_pause(&paused_place, report);
-        }
-        definitions.push(Definition { target, settings, paused });
-    }
-    if definitions.len() > LOCKS_MAX {
-        let text = format!("{} locks are too many; a server has at most {LOCKS_MAX}", definitions.len());
-        report.error(&Place::elsewhere(""), text);
-    }
-    definitions.sort_by(|a, b| a.target.cmp(&b.target));
-    definitions
-}
+/// A setting of a lock's section.
+type Lock = Setting<Settings, Definition>;
 
-fn warn_of_pause(place: &Place, report: &mut Report) {
-    report.warn(place, "0: the lock has size 1 and starts paused, so it grants nothing until it is resumed");
-}
+/// In the order in which they are printed and documented. Those that few locks have are printed if they have them.
+pub(super) static LOCK: [Lock; 10] = [
+    Lock::new("SIZE", "1")
+        .read(|lock, value| value.put(&mut lock.capacity, |text| size(text).map(Capacity::Size)))
+        .print(|lock| match lock.settings.capacity {
+            Capacity::Size(size) if !lock.paused => Some(size.to_string()),
+            _ => None,
+        })
+        .doc("permits, 1 to 1000000"),
+    Lock::new("SLOTS", "")
+        .read(|lock, value| value.put(&mut lock.capacity, |text| slots(text).map(Capacity::Named)))
+        .print(|lock| match &lock.settings.capacity {
+            Capacity::Named(names) => Some(join(names)),
+            Capacity::Size(_) => None,
+        })
+        .doc(
+            "names for the permits, with commas between them: `SLOTS=port-a, port-b`. They set the size: leave `SIZE` out",
+        ),
+    Lock::new("GRACE_TIME", "10")
+        .read(|lock, value| {
+            value.put(&mut lock.grace, |text| time(text, GRACE_MIN_MS, "a grant waits at least 1 second"));
+        })
+        .print(|lock| Some(seconds_text(lock.settings.grace)))
+        .doc("how long a grant waits to be claimed; at least 1"),
+    Lock::new("EXPIRATION_TIME", "300")
+        .read(|lock, value| value.put(&mut lock.expiration, time_or_never))
+        .print(|lock| Some(seconds_text(lock.settings.expiration.unwrap_or(0))))
+        .doc("how long a query made over XML-RPC may queue without a heartbeat; 0: for ever"),
+    Lock::new("MAX_LOCK_TIME", "300")
+        .read(|lock, value| value.put(&mut lock.max_lock, time_or_never))
+        .print(|lock| Some(seconds_text(lock.settings.max_lock.unwrap_or(0))))
+        .doc("how long a holder that asked for no lease of its own lives after its last heartbeat; 0: for ever"),
+    Lock::new("MAX_HOLD_TIME", "0")
+        .read(|lock, value| value.put(&mut lock.max_hold, time_or_never))
+        .print(|lock| lock.settings.max_hold.map(seconds_text))
+        .doc("longest time that a permit is held, whatever its holder renews; 0: no such end"),
+    Lock::new("MAX_TTL", "")
+        .read(|lock, value| {
+            let least = "a lease has at least 1 second";
+            value.put(&mut lock.max_ttl, |text| time(text, TTL_MIN_MS, least).map(Some));
+        })
+        .print(|lock| lock.settings.max_ttl.map(seconds_text))
+        .doc("longest lease that a client may ask for; at least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 (30 \
+              days if `MAX_LOCK_TIME` is 0)"),
+    Lock::new("LOCK_DELAY", "0")
+        .read(|lock, value| value.put(&mut lock.lock_delay, |text| time(text, 0, "")))
+        .print(|lock| Some(lock.settings.lock_delay).filter(|delay| *delay > 0).map(seconds_text))
+        .doc("how long permits are withheld after their holder was lost or thrown out; never after a release"),
+    Lock::new("MAX_QUEUE", "100000")
+        .read(|lock, value| value.put(&mut lock.max_queue, |text| number(text, LOCK_TICKETS_MAX as u64, "")))
+        .print(|lock| Some(lock.settings.max_queue).filter(|max| *max as usize != LOCK_TICKETS_MAX).map(|max| max.to_string()))
+        .doc("tickets that may queue, from 1"),
+    Lock::new("DESCRIPTION", "")
+        .read(|lock, value| value.put(&mut lock.description, description))
+        .print(|lock| Some(lock.settings.description.to_string()).filter(|text| !text.is_empty()))
+        .doc("for people, at most 1024 bytes"),
+];
 
-struct Section<'a> {
-    options: &'a Options,
-    report: &'a mut Report,
-}
-
-impl Section<'_> {
-    fn apply(&mut self, settings: &mut Settings) {
-        if let Some(capacity) = self.capacity() {
-            settings.capacity = capacity;
+/// A time of at least `min`, `TTL_MAX_MS` at most. `why` explains the lower bound.
+fn time(text: &str, min: Ms, why: &str) -> Result<Ms, String> {
+    let days = TTL_MAX_MS / 86_400_000;
+    match seconds(text)? {
+        ms if ms < min => Err(format!("{} is too short; {why}", quote(text))),
+        ms if ms > TTL_MAX_MS => {
+            Err(format!("{} is too long; at most {} seconds ({days} days)", quote(text), TTL_MAX_MS / 1000))
         }
-        if let Some(grace) = self.time("GRACE_TIME", GRACE_MIN_MS, "a grant waits at least 1 second") {
-            settings.grace = grace;
-        }
-        if let Some(expiration) = self.time("EXPIRATION_TIME", 0, "") {
-            settings.expiration = never(expiration);
-        }
-        if let Some(max_lock) = self.time("MAX_LOCK_TIME", 0, "") {
-            settings.max_lock = never(max_lock);
-        }
-        if let Some(max_hold) = self.time("MAX_HOLD_TIME", 0, "") {
-            settings.max_hold = never(max_hold);
-        }
-        if let Some(max_ttl) = self.time("MAX_TTL", TTL_MIN_MS, "a lease has at least 1 second") {
-            settings.max_ttl = Some(max_ttl);
-        }
-        if let Some(lock_delay) = self.time("LOCK_DELAY", 0, "") {
-            settings.lock_delay = lock_delay;
-        }
-        if let Some(max_queue) = self.number("MAX_QUEUE", LOCK_TICKETS_MAX as u64, "") {
-            settings.max_queue = max_queue;
-        }
-        if let Some(description) = self.description() {
-            settings.description = description;
-        }
-    }
-
-    fn capacity(&mut self) -> Option<Capacity> {
-        let pause = "; to stop all grants, pause the lock while the server runs";
-        let size = self.number("SIZE", u64::from(PERMITS_MAX), pause);
-        let Some(slots) = self.options.get("SLOTS") else {
-            return size.map(Capacity::Size);
-        };
-        let names = self.slots(slots)?;
-        if let (Some(size), Some(raw)) = (size, self.options.get("SIZE"))
-            && size as usize != names.len()
-        {
-            let text = format!(
-                "{size} does not fit the {} names of SLOTS ({}); SLOTS alone sets the size: remove SIZE",
-                names.len(),
-                slots.place.pointer()
-            );
-            self.report.error(&raw.place, text);
-        }
-        Some(Capacity::Named(names))
-    }
-
-    fn slots(&mut self, raw: &Raw) -> Option<Vec<SlotName>> {
-        let result = slot_names(&raw.text);
-        result.map_err(|error| self.report.error(&raw.place, error)).ok()
-    }
-
-    /// A time of at least `min`, `TTL_MAX_MS` at most. `why` explains the lower bound.
-    fn time(&mut self, name: &str, min: Ms, why: &str) -> Option<Ms> {
-        let raw = self.options.get(name)?;
-        let days = TTL_MAX_MS / 86_400_000;
-        let result = seconds(&raw.text).and_then(|ms| match ms {
-            _ if ms < min => Err(format!("{} is too short; {why}", quote(&raw.text))),
-            _ if ms > TTL_MAX_MS => {
-                Err(format!("{} is too long; at most {} seconds ({days} days)", quote(&raw.text), TTL_MAX_MS / 1000))
-            }
-            _ => Ok(ms),
-        });
-        result.map_err(|error| self.report.error(&raw.place, error)).ok()
-    }
-
-    /// A whole number from 1. `zero` is added to the message when it is 0.
-    fn number(&mut self, name: &str, max: u64, zero: &str) -> Option<u32> {
-        let raw = self.options.get(name)?;
-        let result = whole(&raw.text).and_then(|number| match u32::try_from(number) {
-            Ok(0) => Err(format!("{} is too small; 1 to {max}{zero}", quote(&raw.text))),
-            Ok(small) if number <= max => Ok(small),
-            _ => Err(format!("{} is too large; 1 to {max}", quote(&raw.text))),
-        });
-        result.map_err(|error| self.report.error(&raw.place, error)).ok()
-    }
-
-    fn description(&mut self) -> Option<Arc<str>> {
-        let raw = self.options.get("DESCRIPTION")?;
-        if raw.text.len() > TEXT_BYTES_MAX {
-            let text = format!("{} bytes are too many; {TEXT_BYTES_MAX} are allowed", raw.text.len());
-            self.report.error(&raw.place, text);
-            return None;
-        }
-        if raw.text.contains(lock_core::text::is_unsafe) {
-            self.report.error(&raw.place, format!("{} contains control characters", quote(&raw.text)));
-            return None;
-        }
-        Some(Arc::from(raw.text.as_str()))
+        ms => Ok(ms),
     }
 }
 
 /// Zero is never.
-fn never(ms: Ms) -> Option<Ms> {
-    (ms > 0).then_some(ms)
+fn time_or_never(text: &str) -> Result<Option<Ms>, String> {
+    time(text, 0, "").map(|ms| (ms > 0).then_some(ms))
 }
 
-fn slot_names(text: &str) -> Result<Vec<SlotName>, String> {
+/// A whole number from 1. `zero` is added to the message when it is 0.
+fn number(text: &str, max: u64, zero: &str) -> Result<u32, String> {
+    let number = whole(text)?;
+    match u32::try_from(number) {
+        Ok(0) => Err(format!("{} is too small; 1 to {max}{zero}", quote(text))),
+        Ok(small) if number <= max => Ok(small),
+        _ => Err(format!("{} is too large; 1 to {max}", quote(text))),
+    }
+}
+
+pub(super) fn size(text: &str) -> Result<u32, String> {
+    number(text, u64::from(PERMITS_MAX), "; to stop all grants, pause the lock while the server runs")
+}
+
+fn description(text: &str) -> Result<Arc<str>, String> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(format!("{} bytes are too many; {TEXT_BYTES_MAX} are allowed", text.len()));
+    }
+    if text.contains(lock_core::text::is_unsafe) {
+        return Err(format!("{} contains control characters", quote(text)));
+    }
+    Ok(Arc::from(text))
+}
+
+fn slots(text: &str) -> Result<Vec<SlotName>, String> {
     if text.is_empty() {
         return Err("the value is empty; write names with commas between them, or SIZE instead".to_owned());
     }

@@ -16,8 +16,9 @@ mod lock;
 mod names;
 mod peers;
 mod problem;
-mod reader;
+mod read;
 mod section;
+mod setting;
 mod sources;
 mod store;
 mod terraform;
@@ -32,21 +33,22 @@ pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use check::check_report;
 pub use hosts::own_names;
 pub use problem::{Problem, Problems};
-pub use sources::{Overrides, Sources};
+pub use sources::Sources;
 pub use store::StoreChoice;
-pub(crate) use store::StoreText;
+pub(crate) use store::read_store;
 pub use tls::TlsFiles;
 
 use crate::access::{Access, Patterns};
 use crate::tls::Tls;
+use general::GENERAL;
 use ipnet::IpNet;
 use lock_core::Definition;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the server runs with. Every value is checked and within its bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the server runs with. Every value is checked and within its bounds, but for those of the blank that is the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Address or host name to listen on; IPv6 without brackets.
     pub server: String,
@@ -96,7 +98,7 @@ pub struct Loaded {
 }
 
 /// Where and how to log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogConfig {
     /// Standard error if `None`. Whether it can be opened is not looked at here.
     pub file: Option<PathBuf>,
@@ -131,12 +133,9 @@ pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
 /// What a reload cannot apply, one warning each: all else of the new configuration is applied.
 #[must_use]
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
-    let changes = [
-        ("SERVER", old.server.clone(), new.server.clone()),
-        ("PORT", old.port.to_string(), new.port.to_string()),
-        ("STORE", old.store.to_string(), new.store.to_string()),
-    ];
-    let changed = changes.into_iter().filter(|(_, old, new)| old != new);
+    let restart = GENERAL.iter().filter(|setting| setting.restart);
+    let changes = restart.map(|setting| (setting.name, (setting.print)(old), (setting.print)(new)));
+    let changed = changes.filter_map(|(name, old, new)| Some((name, old?, new?))).filter(|(_, old, new)| old != new);
     changed
         .map(|(name, old, new)| {
             format!("{name}: '{new}' needs a restart of the server; until then '{old}' stays. All else is applied")

@@ -1,32 +1,10 @@
 //! The names a configuration may use, and the one that was probably meant instead of another.
 
 use super::section::Strict;
+use super::{general, lock, setting};
 
-/// The names of `[general]`, those of 0.36 first.
-const GENERAL: [&str; 19] = [
-    "SERVER",
-    "PORT",
-    "LOG_FILE",
-    "LOGLEVEL",
-    "LIFECYCLE_PERIOD",
-    "DEFAULT_LOCK",
-    "DEFAULT_LOCK_SIZE",
-    "DEFAULT_LOCK_GRACE_TIME",
-    "DEFAULT_LOCK_EXPIRATION_TIME",
-    "DEFAULT_LOCK_MAX_LOCK_TIME",
-    "STORE",
-    "LONG_POLL",
-    "LOG_FORMAT",
-    "MAX_WAITING",
-    "AUDIT_LOG",
-    "TRUSTED_PROXIES",
-    "ALLOWED_HOSTS",
-    "ALLOWED_ORIGINS",
-    "ON_DOUBT",
-];
-
-/// So many of them are 0.36's.
-const OLD: usize = 10;
+/// The names of `[general]`.
+static GENERAL: [&str; 19] = setting::names(&general::GENERAL);
 
 /// The names that a section may use which 0.36 had not.
 pub(super) struct Names {
@@ -35,49 +13,18 @@ pub(super) struct Names {
     pub(super) place: &'static str,
 }
 
-/// Those of `[lock NAME]`.
-const LOCK: Names = Names {
-    names: &[
-        "SIZE",
-        "SLOTS",
-        "GRACE_TIME",
-        "EXPIRATION_TIME",
-        "MAX_LOCK_TIME",
-        "MAX_HOLD_TIME",
-        "MAX_TTL",
-        "LOCK_DELAY",
-        "MAX_QUEUE",
-        "DESCRIPTION",
-    ],
-    place: "a lock section",
-};
-
-/// Those of `[key NAME]`.
-const KEY: Names =
-    Names { names: &["SECRET_HASH", "SECRET_FILE", "LOCKS", "RIGHTS", "MAX_PRIORITY"], place: "a key's section" };
-
-/// Those of `[anonymous]`.
-const ANONYMOUS: Names = Names { names: &["RIGHTS", "LOCKS", "MAX_PRIORITY"], place: "[anonymous]" };
-
-/// Those of `[tls]`.
-const TLS: Names = Names { names: &["CERT", "KEY", "CLIENT_CA"], place: "[tls]" };
-
-/// Those of `[fleetlock]`.
-const FLEETLOCK: Names = Names { names: &["PREFIX"], place: "[fleetlock]" };
-
-/// Those of `[terraform]`.
-const TERRAFORM: Names = Names { names: &["LOCKS"], place: "[terraform]" };
-
 /// The names of such a section.
-pub(super) const fn of(section: &Strict) -> &'static Names {
-    match section {
-        Strict::Lock(_) => &LOCK,
-        Strict::Key(_) => &KEY,
-        Strict::Anonymous => &ANONYMOUS,
-        Strict::Tls => &TLS,
-        Strict::Fleetlock => &FLEETLOCK,
-        Strict::Terraform => &TERRAFORM,
-    }
+pub(super) const fn of(section: &Strict) -> Names {
+    const LOCK: [&str; 10] = setting::names(&lock::LOCK);
+    let (names, place): (&[&str], _) = match section {
+        Strict::Lock(_) => (&LOCK, "a lock section"),
+        Strict::Key(_) => (&["SECRET_HASH", "SECRET_FILE", "LOCKS", "RIGHTS", "MAX_PRIORITY"], "a key's section"),
+        Strict::Anonymous => (&["RIGHTS", "LOCKS", "MAX_PRIORITY"], "[anonymous]"),
+        Strict::Tls => (&["CERT", "KEY", "CLIENT_CA"], "[tls]"),
+        Strict::Fleetlock => (&["PREFIX"], "[fleetlock]"),
+        Strict::Terraform => (&["LOCKS"], "[terraform]"),
+    };
+    Names { names, place }
 }
 
 impl Names {
@@ -100,11 +47,6 @@ const SECTIONS: [&str; 8] = ["general", "lock", "key", "anonymous", "tls", "flee
 /// A name of `[general]` as it is documented, whatever its case.
 pub(super) fn general_name(text: &str) -> Option<&'static str> {
     GENERAL.into_iter().find(|name| name.eq_ignore_ascii_case(text))
-}
-
-/// Whether 0.36 has this documented name: then its values are read as 0.36 read them.
-pub(super) fn is_old(name: &str) -> bool {
-    GENERAL[..OLD].contains(&name)
 }
 
 /// `; did you mean X?` for a name that `[general]` does not have, or nothing.
@@ -138,11 +80,8 @@ fn nearest(text: &str, names: &[&'static str]) -> Option<&'static str> {
 }
 
 fn close_by_letters(text: &str, names: &[&'static str]) -> Option<&'static str> {
-    if text.chars().count() > COMPARED_CHARS_MAX {
-        return None;
-    }
-    names
-        .iter()
+    let compared = names.iter().filter(|_| text.chars().count() <= COMPARED_CHARS_MAX);
+    compared
         .map(|name| (strsim::osa_distance(text, name), *name))
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
@@ -150,11 +89,8 @@ fn close_by_letters(text: &str, names: &[&'static str]) -> Option<&'static str> 
 }
 
 fn close_by_beginning(text: &str, names: &[&'static str]) -> Option<&'static str> {
-    if text.chars().count() > COMPARED_CHARS_MAX {
-        return None;
-    }
-    names
-        .iter()
+    let compared = names.iter().filter(|_| text.chars().count() <= COMPARED_CHARS_MAX);
+    compared
         .map(|name| (strsim::jaro_winkler(text, name), *name))
         .filter(|(likeness, _)| *likeness >= 0.9)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -12,7 +12,12 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
             .or_else(|_| one.parse())
             .map_err(|_| format!("{} is no address and no network; write 192.0.2.1 or 192.0.2.0/24", quote(one)))
     };
-    list(text)?.into_iter().map(|one| read(one).map(unmapped)).collect()
+    each(text, |one| read(one).map(unmapped))
+}
+
+/// What each piece of a list means; of an empty text there is none.
+fn each<T>(text: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    if text.is_empty() { Ok(Vec::new()) } else { list(text)?.into_iter().map(read).collect() }
 }
 
 fn unmapped(network: IpNet) -> IpNet {
@@ -23,7 +28,7 @@ fn unmapped(network: IpNet) -> IpNet {
 
 /// Names that clients may call this server by: lower case, without ports and the dot at their end, as they are compared.
 pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
-    let read = |one: &str| {
+    each(text, |one| {
         if one == "*" {
             return Err("'*' is not a name; leave the setting out for any name, or write each one".to_owned());
         }
@@ -39,13 +44,12 @@ pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
             return Err(format!("{} is an address of a page; write its name alone: {}", quote(one), quote(host)));
         }
         server(one).map(|host| host.trim_end_matches('.').to_lowercase())
-    };
-    list(text)?.into_iter().map(read).collect()
+    })
 }
 
 /// Origins of pages (RFC 6454) as browsers send them: lower case, without the usual port of the scheme.
 pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
-    list(text)?.into_iter().map(origin).collect()
+    each(text, origin)
 }
 
 fn origin(one: &str) -> Result<String, String> {

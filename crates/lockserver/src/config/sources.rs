@@ -1,31 +1,17 @@
 //! Files, environment, flags: where settings come from, and which of them wins.
 
 use super::document::Document;
-use super::general::{self, General};
+use super::general::{Draft, GENERAL};
 use super::problem::{Place, Problems, Report};
 use super::section::Raw;
-use super::store::{StoreText, default_store};
-use super::{Config, LOG_LEVELS, Loaded, LogLevel, fleetlock, key, lock, names, terraform, tls};
+use super::store::default_store;
+use super::value::quote;
+use super::{LOG_LEVELS, Loaded, LogLevel, fleetlock, key, names, read, terraform, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-
-/// What the command line says; it wins over everything else.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `--server`: as `SERVER`.
-    pub server: Option<String>,
-    /// `--port`: as `PORT`.
-    pub port: Option<u16>,
-    /// `--store`: as `STORE`.
-    pub store: Option<String>,
-    /// `--log-level`: as `LOGLEVEL`, but an unknown level is an error.
-    pub log_level: Option<String>,
-    /// `--log-file`: as `LOG_FILE`; empty for standard error.
-    pub log_file: Option<PathBuf>,
-}
 
 /// Everything that a configuration is read from. Kept by a running server, which reads it again at a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +22,8 @@ pub struct Sources {
     pub config: Option<PathBuf>,
     /// The environment, as [`std::env::vars_os`] gives it.
     pub environment: Vec<(OsString, OsString)>,
-    /// The flags.
-    pub overrides: Overrides,
+    /// The flags that say what a setting says, as `--port`, and their values.
+    pub overrides: Vec<(&'static str, OsString)>,
 }
 
 const FILES: [&str; 2] = ["etc/lockserver/lockserver.conf", "etc/lockserver.conf"];
@@ -56,50 +42,21 @@ impl Sources {
         let files = self.read_files(&mut document, &mut report);
         self.read_environment(&mut document, &mut report);
         self.read_overrides(&mut document, &mut report);
-        if document.has_general && !document.general.contains_key("server") && !document.defaults.contains_key("server")
-        {
-            let text = format!(
-                "SERVER is not set: listening on {} only, where 0.36 listened on all addresses; write SERVER=0.0.0.0 for all",
-                general::SERVER_DEFAULT
-            );
-            report.warn(&Place::elsewhere(""), text);
+        let Draft { mut config, store, store_place, default_lock } = read::general(&document, &mut report);
+        let tls;
+        (config.tls, tls) = tls::check(&document, &mut report).unzip();
+        let certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        config.access = key::check(&document, certificates, &mut report);
+        config.definitions = read::locks(default_lock, &document, &mut report);
+        config.fleetlock_prefix = fleetlock::check(&document, &mut report);
+        config.terraform_locks = terraform::check(&document, &mut report);
+        config.files = files;
+        match store.map_or_else(|| default_store(&self.root, &self.environment), Ok) {
+            Ok(store) => config.store = store,
+            Err(error) => report.error(&store_place, error),
         }
-        let general = general::check(&document, &mut report);
-        let General { server, port, store, store_place, log, long_poll, max_waiting, default_lock, .. } = general;
-        let General { audit, trusted_proxies, allowed_hosts, allowed_origins, pause_in_doubt, .. } = general;
-        let (tls, tls_read) = tls::check(&document, &mut report).unzip();
-        let certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let access = key::check(&document, certificates, &mut report);
-        let definitions = lock::check(default_lock, &document, &mut report);
-        let fleetlock_prefix = fleetlock::check(&document, &mut report);
-        let terraform_locks = terraform::check(&document, &mut report);
-        let store = match store {
-            StoreText::Is(store) => Ok(store),
-            StoreText::Default => default_store(&self.root, &self.environment),
-        };
-        let store = store.map_err(|error| report.error(&store_place, error));
         let warnings = report.finish()?;
-        let Ok(store) = store else { unreachable!("a store that is not there was reported") };
-        let config = Config {
-            server,
-            port,
-            store,
-            log,
-            long_poll,
-            max_waiting,
-            access,
-            tls,
-            audit,
-            trusted_proxies,
-            allowed_hosts,
-            allowed_origins,
-            pause_in_doubt,
-            fleetlock_prefix,
-            terraform_locks,
-            definitions,
-            files,
-        };
-        Ok(Loaded { config, warnings, tls: tls_read.flatten() })
+        Ok(Loaded { config, warnings, tls: tls.flatten() })
     }
 
     /// Reads the files into the document, and says which they were.
@@ -176,28 +133,15 @@ impl Sources {
     }
 
     fn read_overrides(&self, document: &mut Document, report: &mut Report) {
-        let Overrides { server, port, store, log_level, log_file } = &self.overrides;
-        if let Some(server) = server {
-            set(document, "SERVER", server, Place::elsewhere("--server"));
-        }
-        if let Some(port) = port {
-            set(document, "PORT", &port.to_string(), Place::elsewhere("--port"));
-        }
-        if let Some(store) = store {
-            set(document, "STORE", store, Place::elsewhere("--store"));
-        }
-        if let Some(level) = log_level {
-            let place = Place::elsewhere("--log-level");
-            if LogLevel::from_name(level).is_some() {
-                set(document, "LOGLEVEL", level, place);
-            } else {
-                report.error(&place, format!("{} is no log level; {}", super::value::quote(level), LOG_LEVELS));
-            }
-        }
-        if let Some(file) = log_file {
-            let place = Place::elsewhere("--log-file");
-            match file.to_str() {
-                Some(file) => set(document, "LOG_FILE", file, place),
+        for (flag, value) in &self.overrides {
+            let setting = GENERAL.iter().find(|setting| setting.flag == *flag).expect("the flag of a setting");
+            let place = Place::elsewhere(*flag);
+            match value.to_str() {
+                // Unlike in a file it does not mean debug.
+                Some(level) if setting.name == "LOGLEVEL" && LogLevel::from_name(level).is_none() => {
+                    report.error(&place, format!("{} is no log level; {LOG_LEVELS}", quote(level)));
+                }
+                Some(text) => set(document, setting.name, text, place),
                 None => report.error(&place, "the path is not UTF-8"),
             }
         }
@@ -210,18 +154,12 @@ fn set(document: &mut Document, name: &str, value: &str, place: Place) {
 
 /// Names of a directory's `*.conf`, hidden ones left out. A file more than allowed is enough to see that.
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let hidden = name.as_encoded_bytes().starts_with(b".");
-        if !hidden && Path::new(&name).extension() == Some(OsStr::new("conf")) {
-            files.push(directory.join(name));
-            if files.len() > CONFIG_FILES_MAX {
-                break;
-            }
-        }
-    }
-    Ok(files)
+    let wanted = |path: &Path| {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        !hidden && path.extension() == Some(OsStr::new("conf"))
+    };
+    let paths = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+    paths.filter(|path| path.as_ref().map_or(true, |path| wanted(path))).take(CONFIG_FILES_MAX + 1).collect()
 }
 
 /// At most one byte more than the bound. `None` if a file that need not be there is not.

@@ -10,37 +10,32 @@ const FILE: &str = "lockserver.db";
 
 pub use crate::store::StoreChoice;
 
-/// What `STORE` says.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum StoreText {
-    /// Nothing, or `sqlite` without a path.
-    Default,
-    Is(StoreChoice),
+/// Reads the value of `STORE`: `None` for the default place. A service's working directory is nobody's choice, and the same
+/// table must be found again.
+pub(super) fn parse(text: &str) -> Result<Option<StoreChoice>, String> {
+    read_store(text, |path| match path.starts_with('/') {
+        true => Ok(PathBuf::from(path)),
+        false => Err(format!("{} is not an absolute path; write sqlite:/absolute/path", quote(path))),
+    })
 }
 
-impl StoreText {
-    /// Reads the value of `STORE`. A service's working directory is nobody's choice, and the same table must be found again.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        Self::read(text, |path| match path.starts_with('/') {
-            true => Ok(PathBuf::from(path)),
-            false => Err(format!("{} is not an absolute path; write sqlite:/absolute/path", quote(path))),
-        })
-    }
-
-    /// Reads what names a store; `absolute` makes of a path one that is absolute, or says why it does not.
-    pub(crate) fn read(text: &str, absolute: impl Fn(&str) -> Result<PathBuf, String>) -> Result<Self, String> {
-        let choices = "write memory or sqlite:/absolute/path";
-        let (kind, path) = text.split_once(':').map_or((text, None), |(kind, path)| (kind, Some(path)));
-        match (kind.to_lowercase().as_str(), path) {
-            ("memory", None) => Ok(Self::Is(StoreChoice::Memory)),
-            ("sqlite", None) => Ok(Self::Default),
-            ("sqlite", Some(path)) => sqlite_path(path, absolute).map(|path| Self::Is(StoreChoice::Sqlite(path))),
-            ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
-            _ if text.starts_with('/') => {
-                Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
-            }
-            _ => Err(format!("{} is no store; {choices}", quote(text))),
+/// Reads what names a store: `None` for the default place. `absolute` makes of a path one that is absolute, or says why it
+/// does not.
+pub(crate) fn read_store(
+    text: &str,
+    absolute: impl Fn(&str) -> Result<PathBuf, String>,
+) -> Result<Option<StoreChoice>, String> {
+    let choices = "write memory or sqlite:/absolute/path";
+    let (kind, path) = text.split_once(':').map_or((text, None), |(kind, path)| (kind, Some(path)));
+    match (kind.to_lowercase().as_str(), path) {
+        ("memory", None) => Ok(Some(StoreChoice::Memory)),
+        ("sqlite", None) => Ok(None),
+        ("sqlite", Some(path)) => sqlite_path(path, absolute).map(|path| Some(StoreChoice::Sqlite(path))),
+        ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
+        _ if text.starts_with('/') => {
+            Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
         }
+        _ => Err(format!("{} is no store; {choices}", quote(text))),
     }
 }
 

@@ -8,16 +8,15 @@ use crate::access::Patterns;
 
 /// Names of locks and beginnings of names; none without the section.
 pub(super) fn check(document: &Document, report: &mut Report) -> Patterns {
-    let none = || Patterns::new(Vec::new());
     let Some((place, options)) = document.sections.get(&Strict::Terraform) else {
-        return none();
+        return Patterns::default();
     };
     let Some(raw) = options.get("LOCKS") else {
         report.error(place, "LOCKS is missing; write the locks that Terraform may take, as LOCKS=tf-*");
-        return none();
+        return Patterns::default();
     };
     patterns(&raw.text).unwrap_or_else(|error| {
         report.error(&raw.place, error);
-        none()
+        Patterns::default()
     })
 }

@@ -87,6 +87,11 @@ pub(super) fn list(text: &str) -> Result<Vec<&str>, String> {
     Ok(pieces)
 }
 
+/// Pieces with commas between them, as the file writes them.
+pub(super) fn join(pieces: &[impl ToString]) -> String {
+    pieces.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Seconds, with up to three decimals, in milliseconds.
 pub(super) fn seconds(text: &str) -> Result<Ms, String> {
     if text.is_empty() {

@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 /// What a reload reads, and what it changes.
 pub(super) struct Reload {
     sources: Sources,
+    /// As the server was started: what needs a restart stays so.
+    started: Config,
     config: Config,
     listens_on: Vec<IpAddr>,
     engine: Handle,
@@ -85,14 +87,10 @@ fn only_this_machine(listens_on: &[IpAddr]) -> bool {
 }
 
 impl Reload {
-    pub(super) const fn new(
-        sources: Sources,
-        config: Config,
-        listens_on: Vec<IpAddr>,
-        engine: Handle,
-        out: Outlets,
-    ) -> Self {
-        Self { sources, config, listens_on, engine, out }
+    pub(super) fn new(sources: Sources, config: Config, listens_on: Vec<IpAddr>, engine: Handle, out: Outlets) -> Self {
+        // No lock needs a restart, and there may be many.
+        let started = Config { definitions: Vec::new(), ..config.clone() };
+        Self { sources, started, config, listens_on, engine, out }
     }
 
     /// Reloads for each request, one after the other; `status` is what the service manager is told in between.
@@ -158,7 +156,7 @@ impl Reload {
             tracing::error!("reload refused: {error}; everything stays as it was");
             error.to_string()
         })?;
-        now.warnings.extend(config::restart_needed(&self.config, &config).iter().map(ToString::to_string));
+        now.warnings.extend(config::restart_needed(&self.started, &config));
         for warning in &now.warnings {
             tracing::warn!("{warning}");
         }
@@ -176,9 +174,7 @@ impl Reload {
         self.engine.audit().switch(audit);
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
-        // What needs a restart stays what it is, so that the next reload still says so.
-        let Config { server, port, store, .. } = std::mem::replace(&mut self.config, config);
-        self.config = Config { server, port, store, ..self.config.clone() };
+        self.config = config;
         let warnings = now.warnings.clone();
         self.out.configured.send_replace(now);
         self.engine.metrics().config_applied();

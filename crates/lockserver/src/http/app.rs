@@ -9,7 +9,6 @@ use crate::access::{Patterns, Right};
 use crate::engine::{Handle, Presence, Receipt, Standing};
 use axum::body::Body;
 use axum::http::Response;
-use lock_core::limits::WAITING_REQUESTS_MAX;
 use lock_core::{Caller, LockName, TicketView, network_name};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,19 +28,6 @@ pub struct Live {
     pub terraform_locks: Patterns,
     /// Who may do what from where.
     pub auth: Arc<AuthSettings>,
-}
-
-impl Default for Live {
-    /// As the configuration has it without a file.
-    fn default() -> Self {
-        Self {
-            long_poll: Duration::from_secs(20),
-            max_waiting: WAITING_REQUESTS_MAX,
-            fleetlock_prefix: Arc::from("fleetlock-"),
-            terraform_locks: Patterns::new(Vec::new()),
-            auth: Arc::default(),
-        }
-    }
 }
 
 /// The engine, the settings, and the word that the server stops. Cheap to clone.

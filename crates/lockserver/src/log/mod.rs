@@ -19,13 +19,14 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// How much is logged; 0.36's words of LOGLEVEL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Everything of ours, and what the libraries say while debugging.
     Superdebug,
     /// What each request does.
     Debug,
     /// What an operator wants to have on record.
+    #[default]
     Info,
     /// What an operator should look at.
     Warning,
@@ -81,10 +82,11 @@ impl Level {
 }
 
 /// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// 0.36's: `[INFO] 2026-11-23 02:14:18,512 lock created with name DefaultLock`, in local time, then ` key=value` for
     /// each field.
+    #[default]
     Classic,
     /// One object a line: `time` (RFC 3339, UTC), `level` (the words of LOGLEVEL), `message`, `target`, and the fields.
     Json,

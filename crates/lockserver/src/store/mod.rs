@@ -78,9 +78,10 @@ pub enum StoreError {
 }
 
 /// Which store, as configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum StoreChoice {
     /// Forgets everything with the process, as lockserver 0.36 did.
+    #[default]
     Memory,
     /// An SQLite database in this file; made if it is missing, its directory too.
     Sqlite(PathBuf),

@@ -2,7 +2,7 @@
 
 use super::Failed;
 use crate::cli::Cli;
-use crate::config::StoreText;
+use crate::config::read_store;
 use crate::exit;
 use crate::store::StoreChoice;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,9 @@ pub(super) fn parse(text: &str) -> Result<StoreChoice, Failed> {
     let has_kind = text == "memory" || text.starts_with("sqlite:") || text.starts_with("etcd:");
     let text = if has_kind { text.to_owned() } else { format!("sqlite:{text}") };
     let absolute = |path: &str| std::path::absolute(path).map_err(|error| format!("{path:?} names no file: {error}"));
-    match StoreText::read(&text, absolute) {
-        Ok(StoreText::Is(choice)) => Ok(choice),
-        Ok(StoreText::Default) => unreachable!("a path follows its kind"),
+    match read_store(&text, absolute) {
+        Ok(Some(choice)) => Ok(choice),
+        Ok(None) => unreachable!("a path follows its kind"),
         Err(why) => Err(Failed::new(exit::USAGE, why)),
     }
 }

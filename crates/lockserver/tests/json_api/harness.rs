@@ -1,6 +1,7 @@
 //! A server in this process, and a client that speaks HTTP in bytes.
 
 use lock_api::ConfigurationStatus;
+use lock_core::limits::WAITING_REQUESTS_MAX;
 use lock_core::{ConfigureMode, Definition, LockName, Prefix, Settings, Target};
 use lockserver::access::Patterns;
 use lockserver::engine::{self, Handle};
@@ -58,8 +59,13 @@ impl Server {
         let (handle, _running) = engine::start(store, definitions, ConfigureMode::Apply).expect("memory works");
         let directory = tempfile::tempdir().expect("a directory");
         let admin = directory.path().join("admin.sock");
-        let (live, live_now) =
-            watch::channel(Live { auth: Arc::new(auth), terraform_locks: Patterns::all(), ..Live::default() });
+        let (live, live_now) = watch::channel(Live {
+            long_poll: Duration::from_secs(20),
+            max_waiting: WAITING_REQUESTS_MAX,
+            fleetlock_prefix: "fleetlock-".into(),
+            terraform_locks: Patterns::all(),
+            auth: Arc::new(auth),
+        });
         let (stop, stopping) = watch::channel(false);
         let status = ConfigurationStatus { files: vec!["test.conf".into()], loaded_at: "then".into(), refused: None };
         let (configured, configured_now) = watch::channel(Configured { status, warnings: vec!["mind the gap".into()] });

@@ -1,5 +1,6 @@
 //! The module's behaviour through its front door: trees of files in, configuration or messages out.
 
+mod documented;
 mod keys;
 mod legacy;
 mod robust;
@@ -22,12 +23,8 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let sources = Sources {
-            root: root.path().to_owned(),
-            config: None,
-            environment: Vec::new(),
-            overrides: Overrides::default(),
-        };
+        let sources =
+            Sources { root: root.path().to_owned(), config: None, environment: Vec::new(), overrides: Vec::new() };
         Self { root, sources }.env("STATE_DIRECTORY", "/state")
     }
 

@@ -94,13 +94,13 @@ fn later_sources_win_option_by_option() {
         ["lockserver/lockserver.conf", "lockserver.conf", "lockserver/conf.d/10.conf", "lockserver/conf.d/20.conf"];
     assert_eq!(read, files.map(|file| Path::new("etc").join(file)));
 
-    host.sources.overrides = Overrides {
-        server: Some("::1".to_owned()),
-        port: Some(0),
-        store: Some("sqlite:/x.db".to_owned()),
-        log_level: Some("debug".to_owned()),
-        log_file: Some("/x#y;z.log".into()),
-    };
+    host.sources.overrides = vec![
+        ("--server", "::1".into()),
+        ("--port", "0".into()),
+        ("--store", "sqlite:/x.db".into()),
+        ("--log-level", "debug".into()),
+        ("--log-file", "/x#y;z.log".into()),
+    ];
     let config = host.config();
     assert_eq!((config.server.as_str(), config.port), ("::1", 0));
     assert_eq!(config.store, StoreChoice::Sqlite("/x.db".into()));
@@ -173,13 +173,12 @@ fn the_environment() {
 #[test]
 fn bad_flags() {
     let mut host = Host::new();
-    host.sources.overrides = Overrides {
-        server: Some("a b".to_owned()),
-        store: Some("x".to_owned()),
-        log_level: Some("loud".to_owned()),
-        log_file: Some(OsString::from_vec(vec![0xff]).into()),
-        ..Overrides::default()
-    };
+    host.sources.overrides = vec![
+        ("--server", "a b".into()),
+        ("--store", "x".into()),
+        ("--log-level", "loud".into()),
+        ("--log-file", OsString::from_vec(vec![0xff])),
+    ];
     assert_eq!(
         host.errors(),
         [
