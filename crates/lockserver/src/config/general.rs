@@ -112,10 +112,11 @@ pub(super) static GENERAL: [General; 19] = [
         .print(|config| Some(join(&config.allowed_origins)))
         .doc("`https://host` of web pages elsewhere that may use the API; the usual port may be written"),
     General::new("ON_DOUBT", "serve")
+        .restart()
         .read(|draft, value| value.put(&mut draft.config.pause_in_doubt, on_doubt))
         .print(|config| Some(if config.pause_in_doubt { "pause" } else { "serve" }.to_owned()))
         .doc("what to do where the store has lost commits: `serve`, with a warning that stays, or `pause`: every lock is \
-              paused until somebody resumes it, and new instances of templates begin paused. Needs a restart"),
+              paused until somebody resumes it, and new instances of templates begin paused"),
     General::new("LIFECYCLE_PERIOD", "1")
         // Read so that a bad one is not silent.
         .read(|_, value| {

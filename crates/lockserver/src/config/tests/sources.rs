@@ -291,6 +291,10 @@ fn what_needs_a_restart() {
             "STORE: 'sqlite:/x' needs a restart of the server; until then 'memory' stays. All else is applied",
         ]
     );
+    assert_eq!(
+        restart_needed(&old, &config("SERVER=a\nPORT=1\nSTORE=memory\nON_DOUBT=pause\n")),
+        ["ON_DOUBT: 'pause' needs a restart of the server; until then 'serve' stays. All else is applied"]
+    );
 }
 
 #[test]
