@@ -38,8 +38,6 @@ mod retry;
 mod send;
 mod silence;
 mod sse;
-#[cfg(feature = "testing")]
-pub mod testing;
 mod tls;
 
 pub use acquire::AcquireOptions;

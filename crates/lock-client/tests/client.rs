@@ -1,7 +1,7 @@
-//! The client against a server with faults on demand.
+//! The client against a lockserver with faults on demand.
 
+use faults::{Fault, Faulty, Reply, Request, refusal, until};
 use lock_client::api::{EndedAs, ErrorCode, LockPatch, LockSettings};
-use lock_client::testing::{Fake, Fault, Reply, Request, refusal, until};
 use lock_client::{AcquireOptions, BootTime, Client, Error, Guarded, Lost, Retry, Update};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ const QUICK: Retry = Retry {
 };
 const IN_TIME: Duration = Duration::from_secs(20);
 
-fn client(fake: &Fake) -> Client {
-    Client::builder().server(fake.url()).retry(QUICK).build().unwrap()
+fn client(server: &Faulty) -> Client {
+    Client::builder().server(server.url()).retry(QUICK).build().unwrap()
 }
 
 fn options(wait: Option<Duration>, ttl_ms: u64) -> AcquireOptions {
@@ -27,8 +27,8 @@ fn makes(request: &Request) -> bool {
 
 #[tokio::test]
 async fn takes_and_gives_back() {
-    let fake = Fake::start();
-    let client = client(&fake);
+    let server = Faulty::start();
+    let client = client(&server);
     let held = client.acquire("a lock", &options(None, 60_000)).await.unwrap();
     assert_eq!(held.ticket().slots, [0]);
     assert!(client.verify("a lock", held.ticket().token.unwrap()).await.unwrap());
@@ -36,16 +36,16 @@ async fn takes_and_gives_back() {
     let lock = client.lock("a lock").await.unwrap();
     assert_eq!((lock.name.as_str(), lock.holding), ("a lock", 1));
     held.release().await.unwrap();
-    assert_eq!(fake.living(), 0);
-    assert!(fake.requests().iter().any(|request| request.path == "/v1/locks/a%20lock/tickets"));
+    assert_eq!(server.living(), 0);
+    assert!(server.requests().iter().any(|request| request.path == "/v1/locks/a%20lock/tickets"));
 }
 
 #[tokio::test]
 async fn a_reload_tells_what_it_did() {
-    let fake = Fake::start();
+    let server = Faulty::start();
     let answer = r#"{"created":["a"],"changed":[],"retired":["b"],"refused":["c: full"],"warnings":["PORT: restart"]}"#;
-    fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
-    let told = client(&fake).reload().await.unwrap();
+    server.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
+    let told = client(&server).reload().await.unwrap();
     assert_eq!((told.created, told.retired), (vec!["a".to_owned()], vec!["b".to_owned()]));
     assert_eq!((told.refused, told.warnings), (vec!["c: full".to_owned()], vec!["PORT: restart".to_owned()]));
 }
@@ -53,12 +53,12 @@ async fn a_reload_tells_what_it_did() {
 #[tokio::test]
 async fn a_release_by_somebody_else_is_no_loss() {
     for release in [true, false] {
-        let fake = Fake::start();
-        let held = client(&fake).acquire("a", &options(None, 800)).await.unwrap();
+        let server = Faulty::start();
+        let held = client(&server).acquire("a", &options(None, 1000)).await.unwrap();
         if release {
-            fake.vacate(held.id());
+            server.vacate(held.id());
         } else {
-            fake.revoke_all("a");
+            server.revoke_all("a");
         }
         let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
         assert_eq!(lost.is_release(), release, "{lost}");
@@ -68,83 +68,83 @@ async fn a_release_by_somebody_else_is_no_loss() {
 
 #[tokio::test]
 async fn over_a_unix_socket_and_with_a_key() {
-    let fake = Fake::start();
+    let server = Faulty::start();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("admin.sock");
-    fake.also_at(&path);
+    server.also_at(&path);
     let client = Client::builder().server(format!("unix:{}", path.display())).key("secret").build().unwrap();
     assert!(client.status().await.unwrap().ready);
-    assert_eq!(fake.requests()[0].header("authorization"), Some("Bearer secret"));
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer secret"));
 }
 
 #[tokio::test]
 async fn an_answer_lost_on_the_way_takes_no_second_permit() {
     for lost in ["POST", "DELETE", "renew"] {
-        let fake = Fake::start();
+        let server = Faulty::start();
         let mut cut = 0;
-        fake.faults(move |request| {
+        server.faults(move |request| {
             let hit = request.method == lost || request.path.ends_with(lost);
             cut += i32::from(hit);
             if hit && cut <= 2 { Fault::LoseAnswer } else { Fault::None }
         });
-        let client = client(&fake);
+        let client = client(&server);
         let held = client.acquire("a", &options(None, 60_000)).await.unwrap();
-        assert_eq!(fake.living(), 1, "{lost}");
+        assert_eq!(server.living(), 1, "{lost}");
         client.renew(held.id(), None).await.unwrap();
         held.release().await.unwrap();
-        assert_eq!(fake.living(), 0, "{lost}");
-        let made: Vec<Request> = fake.requests().into_iter().filter(makes).collect();
+        assert_eq!(server.living(), 0, "{lost}");
+        let made: Vec<Request> = server.requests().into_iter().filter(makes).collect();
         assert!(made.windows(2).all(|pair| pair[0].body == pair[1].body), "the same request_id");
     }
 }
 
 #[tokio::test]
 async fn what_is_given_up_is_cancelled() {
-    let fake = Fake::start();
-    let other = fake.occupy("a");
-    let client = client(&fake);
+    let server = Faulty::start();
+    let other = server.occupy("a");
+    let client = client(&server);
     // A wait that is over.
     let begin = BootTime::now();
     let error = client.acquire("a", &options(Some(Duration::from_millis(300)), 60_000)).await.unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert!(BootTime::now().since(begin) >= Duration::from_millis(300));
-    assert_eq!(fake.living(), 1);
+    assert_eq!(server.living(), 1);
     // No wait.
     let error = client.acquire("a", &options(Some(Duration::ZERO), 60_000)).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::Busy));
-    assert_eq!(fake.living(), 1);
+    assert_eq!(server.living(), 1);
     // A future that is dropped.
     let (asked, waiter) = (options(None, 60_000), client.clone());
     let task = tokio::spawn(async move { waiter.acquire("a", &asked).await.map(drop) });
-    while fake.living() < 2 {
+    while server.living() < 2 {
         assert!(!task.is_finished());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
     assert!(client.drain_background(IN_TIME).await);
-    assert_eq!(fake.living(), 1);
+    assert_eq!(server.living(), 1);
     // An answer that never came: nobody knows whether there is a ticket.
-    fake.vacate(&other);
-    fake.faults(|request| if makes(request) { Fault::LoseAnswer } else { Fault::None });
+    server.vacate(&other);
+    server.faults(|request| if makes(request) { Fault::LoseAnswer } else { Fault::None });
     let error = client.acquire("a", &options(None, 60_000)).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { may_have_taken_effect: true, .. }), "{error}");
-    assert_eq!(fake.living(), 0);
+    assert_eq!(server.living(), 0);
 }
 
 #[tokio::test]
 async fn an_error_in_the_midst_of_a_wait_leaves_no_ticket() {
     for code in [ErrorCode::Unauthorized, ErrorCode::NotAllowed, ErrorCode::Invalid] {
-        let fake = Fake::start();
-        let _other = fake.occupy("a");
-        fake.faults(move |request| if request.method == "GET" { Fault::Instead(refusal(code)) } else { Fault::None });
-        let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
-        assert_eq!((error.code(), fake.living()), (Some(code), 1));
+        let server = Faulty::start();
+        let _other = server.occupy("a");
+        server.faults(move |request| if request.method == "GET" { Fault::Instead(refusal(code)) } else { Fault::None });
+        let error = client(&server).acquire("a", &options(None, 60_000)).await.unwrap_err();
+        assert_eq!((error.code(), server.living()), (Some(code), 1));
     }
     // The first answer is lost, and the second try is refused: the first made a ticket.
-    let fake = Fake::start();
+    let server = Faulty::start();
     let mut tries = 0;
-    fake.faults(move |request| {
+    server.faults(move |request| {
         tries += u32::from(makes(request));
         match tries {
             _ if !makes(request) => Fault::None,
@@ -152,17 +152,17 @@ async fn an_error_in_the_midst_of_a_wait_leaves_no_ticket() {
             _ => Fault::Instead(refusal(ErrorCode::Unauthorized)),
         }
     });
-    let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
-    assert_eq!((error.code(), fake.living()), (Some(ErrorCode::Unauthorized), 0));
+    let error = client(&server).acquire("a", &options(None, 60_000)).await.unwrap_err();
+    assert_eq!((error.code(), server.living()), (Some(ErrorCode::Unauthorized), 0));
 }
 
 #[tokio::test]
 async fn a_key_that_was_narrowed_gives_back_what_it_waits_for() {
     for dropped in [false, true] {
-        let fake = Fake::start();
-        let _other = fake.occupy("a");
+        let server = Faulty::start();
+        let _other = server.occupy("a");
         let mut narrowed = false;
-        fake.faults(move |request| {
+        server.faults(move |request| {
             // From the first wait on the key may only end its own tickets.
             narrowed |= request.method == "GET";
             match request.method.as_str() {
@@ -172,13 +172,13 @@ async fn a_key_that_was_narrowed_gives_back_what_it_waits_for() {
                 _ => Fault::None,
             }
         });
-        let client = client(&fake);
+        let client = client(&server);
         let options = options(None, 60_000);
         if dropped {
             tokio::select! {
                 outcome = client.acquire("a", &options) => panic!("{outcome:?}"),
                 () = async {
-                    while !fake.requests().iter().any(|request| request.method == "GET") {
+                    while !server.requests().iter().any(|request| request.method == "GET") {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 } => {}
@@ -188,17 +188,17 @@ async fn a_key_that_was_narrowed_gives_back_what_it_waits_for() {
             let error = client.acquire("a", &options).await.unwrap_err();
             assert_eq!(error.code(), Some(ErrorCode::NotAllowed));
         }
-        assert_eq!(fake.living(), 1, "dropped: {dropped}");
+        assert_eq!(server.living(), 1, "dropped: {dropped}");
     }
 }
 
 #[tokio::test]
 async fn where_no_more_may_wait_the_place_is_kept() {
-    let fake = Fake::start();
-    let other = fake.occupy("a");
-    let client = client(&fake);
+    let server = Faulty::start();
+    let other = server.occupy("a");
+    let client = client(&server);
     let mut refused = 0;
-    fake.faults(move |request| {
+    server.faults(move |request| {
         refused += u32::from(request.query.contains("wait_s"));
         if request.query.contains("wait_s") && refused < 3 {
             Fault::Instead(refusal(ErrorCode::LimitReached))
@@ -209,23 +209,23 @@ async fn where_no_more_may_wait_the_place_is_kept() {
     let options = options(None, 60_000);
     let waiting = client.acquire("a", &options);
     let vacate = async {
-        while !fake.requests().iter().any(|request| request.path.ends_with("/renew")) {
+        while !server.requests().iter().any(|request| request.path.ends_with("/renew")) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        fake.vacate(&other);
+        server.vacate(&other);
     };
     let (held, ()) = tokio::join!(waiting, vacate);
     held.unwrap().release().await.unwrap();
-    assert_eq!((fake.living(), fake.requests().iter().filter(|request| makes(request)).count()), (0, 1));
+    assert_eq!((server.living(), server.requests().iter().filter(|request| makes(request)).count()), (0, 1));
 }
 
 #[tokio::test]
 async fn the_longest_hold_ends_before_the_lease() {
     for ttl in [Some(Duration::from_secs(60)), None] {
-        let fake = Fake::start();
-        let max_hold = Some(Duration::from_millis(300));
+        let server = Faulty::start();
+        let max_hold = Some(Duration::from_secs(1));
         let asked = AcquireOptions { ttl, max_hold, ..AcquireOptions::default() };
-        let held = client(&fake).acquire("a", &asked).await.unwrap();
+        let held = client(&server).acquire("a", &asked).await.unwrap();
         let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
         assert_eq!((lost, held.lease().ttl), (Lost::Overdue, ttl.or(Some(Duration::from_secs(300)))));
     }
@@ -233,19 +233,19 @@ async fn the_longest_hold_ends_before_the_lease() {
 
 #[tokio::test]
 async fn waits_in_the_queue_for_its_turn() {
-    let fake = Fake::start();
-    let other = fake.occupy("a");
-    let client = client(&fake);
+    let server = Faulty::start();
+    let other = server.occupy("a");
+    let client = client(&server);
     let mut places = Vec::new();
     let options = options(None, 60_000);
     let acquire = client.acquire_watched("a", &options, |ticket| {
         places.push(ticket.ahead);
-        fake.vacate(&other);
+        server.vacate(&other);
     });
     let held = acquire.await.unwrap();
     drop(held);
     assert!(client.drain_background(IN_TIME).await);
-    assert_eq!((places, fake.living()), (vec![0], 0), "dropped is released");
+    assert_eq!((places, server.living()), (vec![0], 0), "dropped is released");
 }
 
 #[tokio::test]
@@ -260,21 +260,21 @@ async fn repeats_only_what_is_retryable() {
         ErrorCode::LimitReached,
     ];
     for code in repeated.into_iter().chain(refused) {
-        let fake = Fake::start();
-        fake.faults(move |request| if makes(request) { Fault::Instead(refusal(code)) } else { Fault::None });
-        let error = client(&fake).acquire("a", &options(None, 60_000)).await.unwrap_err();
+        let server = Faulty::start();
+        server.faults(move |request| if makes(request) { Fault::Instead(refusal(code)) } else { Fault::None });
+        let error = client(&server).acquire("a", &options(None, 60_000)).await.unwrap_err();
         assert_eq!(error.code(), Some(code));
-        let tries = fake.requests().iter().filter(|request| makes(request)).count();
+        let tries = server.requests().iter().filter(|request| makes(request)).count();
         assert_eq!(tries, if repeated.contains(&code) { 4 } else { 1 }, "{code:?}");
     }
     // What must not be done twice is not sent twice unless it surely did nothing.
     for (reply, tries) in [(Reply::Cut, 1), (refusal(ErrorCode::Overloaded), 4)] {
-        let fake = Fake::start();
-        fake.faults(move |_| Fault::Instead(reply.clone()));
-        client(&fake).create("a", &LockSettings::default()).await.unwrap_err();
-        assert_eq!(fake.requests().len(), tries);
+        let server = Faulty::start();
+        server.faults(move |_| Fault::Instead(reply.clone()));
+        client(&server).create("a", &LockSettings::default()).await.unwrap_err();
+        assert_eq!(server.requests().len(), tries);
     }
-    let html = Fake::start();
+    let html = Faulty::start();
     html.faults(|_| Fault::Instead(Reply::Body(404, "text/html", "<html>".to_owned())));
     let error = client(&html).status().await.unwrap_err();
     assert!(matches!(error, Error::NotLockserver { .. }), "{error}");
@@ -282,7 +282,7 @@ async fn repeats_only_what_is_retryable() {
 
 #[tokio::test]
 async fn several_servers_in_turn() {
-    let (dead, ill, well) = (Fake::start(), Fake::start(), Fake::start());
+    let (dead, ill, well) = (Faulty::start(), Faulty::start(), Faulty::start());
     dead.faults(|_| Fault::Instead(Reply::Cut));
     ill.faults(|_| Fault::Instead(refusal(ErrorCode::Unavailable)));
     let client = Client::builder().servers([dead.url(), ill.url(), well.url()]).retry(Retry::ONCE).build().unwrap();
@@ -297,21 +297,23 @@ async fn several_servers_in_turn() {
 
 #[tokio::test]
 async fn a_holder_renews_itself_and_knows_its_deadline() {
-    let fake = Fake::start();
-    let client = client(&fake);
-    let before = BootTime::now();
-    let held = client.acquire("a", &options(None, 800)).await.unwrap();
-    let first = held.lease().deadline.unwrap();
-    assert!(first >= before + Duration::from_millis(800) && first <= BootTime::now() + Duration::from_millis(800));
+    let server = Faulty::start();
+    let client = client(&server);
+    let (before, ttl) = (BootTime::now(), Duration::from_secs(3));
+    let held = client.acquire("a", &options(None, 3000)).await.unwrap();
+    let (first, after) = (held.lease().deadline.unwrap(), BootTime::now());
+    // The server counts from its decision, and says in milliseconds how much is left when it answers.
+    let passed = after.since(before) + Duration::from_millis(1);
+    assert!(first >= before + ttl.saturating_sub(passed) && first <= after + ttl);
     let mut watch = held.watch();
     for _ in 0..3 {
         tokio::time::timeout(IN_TIME, watch.changed()).await.unwrap().unwrap();
         let lease = watch.borrow_and_update().clone();
         assert!(lease.deadline.unwrap() > first && lease.lost.is_none());
     }
-    let ask = fake.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
+    let ask = server.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
     assert!(ask >= 3);
-    fake.revoke_all("a");
+    server.revoke_all("a");
     let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
     let Lost::Ended(problem) = lost else { panic!("{lost}") };
     assert_eq!(problem.ended_as, Some(EndedAs::Revoked));
@@ -323,11 +325,11 @@ async fn without_answers_the_lease_is_lost_at_its_deadline() {
     let refused = [ErrorCode::Unavailable, ErrorCode::Unauthorized, ErrorCode::NotAllowed];
     let refused = refused.map(|code| (refusal(code), Some(code)));
     for (reply, code) in [(Reply::Silence, None), (Reply::Cut, None)].into_iter().chain(refused) {
-        let fake = Fake::start();
-        let client = Client::builder().server(fake.url()).build().unwrap();
-        let held = client.acquire("a", &options(None, 900)).await.unwrap();
+        let server = Faulty::start();
+        let client = Client::builder().server(server.url()).build().unwrap();
+        let held = client.acquire("a", &options(None, 1000)).await.unwrap();
         let instead = reply.clone();
-        fake.faults(move |_| Fault::Instead(instead.clone()));
+        server.faults(move |_| Fault::Instead(instead.clone()));
         let lost = tokio::time::timeout(IN_TIME, held.lost()).await.unwrap();
         match (&lost, code) {
             (Lost::Unanswered, None) => {}
@@ -339,7 +341,7 @@ async fn without_answers_the_lease_is_lost_at_its_deadline() {
         let deadline = held.lease().deadline.unwrap();
         let late = BootTime::now().since(deadline);
         assert!(BootTime::now() >= deadline && late < Duration::from_secs(5), "{late:?} after the deadline");
-        let tries = fake.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
+        let tries = server.requests().iter().filter(|request| request.path.ends_with("/renew")).count();
         assert!(tries >= 2, "tried again: {tries}");
         let _ = held.into_ticket();
     }
@@ -347,7 +349,7 @@ async fn without_answers_the_lease_is_lost_at_its_deadline() {
 
 #[tokio::test]
 async fn events_go_on_where_they_were() {
-    let fake = Fake::start();
+    let server = Faulty::start();
     let mut turn = 0;
     let stream = |text: &str| {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
@@ -359,7 +361,7 @@ async fn events_go_on_where_they_were() {
         format!("id: 3-2\nevent: held\ndata: {}\n\n: beat\nid: 3-4\n\n", event("of_the_future")),
         "event: reset\ndata: {}\n\n".to_owned(),
     ];
-    fake.faults(move |_| {
+    server.faults(move |_| {
         turn += 1;
         match turn {
             2 => Fault::Instead(refusal(ErrorCode::Unavailable)),
@@ -368,7 +370,7 @@ async fn events_go_on_where_they_were() {
             _ => stream(&texts[2]),
         }
     });
-    let mut events = client(&fake).events(Some("a"), Some("2-9"));
+    let mut events = client(&server).events(Some("a"), Some("2-9"));
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push(match tokio::time::timeout(IN_TIME, events.next()).await.unwrap().unwrap() {
@@ -377,14 +379,17 @@ async fn events_go_on_where_they_were() {
         });
     }
     assert_eq!(seen, ["3-1 Queued", "3-2 Unknown", "reset"]);
-    let asked: Vec<String> =
-        fake.requests().iter().map(|request| request.header("last-event-id").unwrap_or_default().to_owned()).collect();
+    let asked: Vec<String> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("last-event-id").unwrap_or_default().to_owned())
+        .collect();
     assert_eq!(asked, ["2-9", "3-1", "3-1", "3-4"]);
-    assert_eq!(fake.requests()[0].parameter("lock"), Some("a"));
-    fake.faults(|_| Fault::Instead(refusal(ErrorCode::NotAllowed)));
+    assert_eq!(server.requests()[0].parameter("lock"), Some("a"));
+    server.faults(|_| Fault::Instead(refusal(ErrorCode::NotAllowed)));
     let error = tokio::time::timeout(IN_TIME, events.next()).await.unwrap().unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::NotAllowed));
-    until("one more request", || (fake.requests().len() == 5).then_some(()));
+    until("one more request", || (server.requests().len() == 5).then_some(()));
 }
 
 /// What every call of the client comes to.
@@ -414,8 +419,8 @@ async fn every_call(client: &Client) -> Vec<(&'static str, Result<(), Error>)> {
 
 #[tokio::test]
 async fn what_answers_everything_confirms_nothing() {
-    let fake = Fake::start();
-    let client = client(&fake);
+    let server = Faulty::start();
+    let client = client(&server);
     let replies = [
         (Reply::Body(200, "text/html", "<html>Log in</html>".to_owned()), &[][..]),
         (Reply::Body(200, "text/html", String::new()), &[]),
@@ -426,18 +431,18 @@ async fn what_answers_everything_confirms_nothing() {
     ];
     for (reply, answered) in replies {
         let instead = reply.clone();
-        fake.faults(move |_| Fault::Instead(instead.clone()));
+        server.faults(move |_| Fault::Instead(instead.clone()));
         for (call, outcome) in every_call(&client).await {
             let doubted = matches!(outcome, Err(Error::NotLockserver { .. }));
             assert_eq!(doubted, !answered.contains(&call), "{call} to {reply:?}: {outcome:?}");
         }
     }
     // The answer to another question confirms nothing either.
-    fake.faults(|_| Fault::None);
+    server.faults(|_| Fault::None);
     let held = client.acquire("a", &options(None, 60_000)).await.unwrap();
     let token = held.ticket().token.unwrap();
     let kept = Reply::json(200, held.ticket());
-    fake.faults(move |request| if request.method == "GET" { Fault::Instead(kept.clone()) } else { Fault::None });
+    server.faults(move |request| if request.method == "GET" { Fault::Instead(kept.clone()) } else { Fault::None });
     assert!(client.verify("a", token).await.unwrap());
     for (lock, token) in [("b", token), ("a", token + 1)] {
         let error = client.verify(lock, token).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! `lockctl` as a process, against a server with faults on demand.
+//! `lockctl` as a process, against a lockserver with faults on demand.
 
 #[path = "lockctl/bench.rs"]
 mod bench;

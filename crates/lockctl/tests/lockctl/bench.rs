@@ -1,6 +1,6 @@
 //! A place to run `lockctl` in: a directory, an environment without surprises, a server.
 
-use lock_client::testing::{Fake, until};
+use faults::{Faulty, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process, test_kill_process_group};
 use std::fs;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use tempfile::TempDir;
 
 /// A server and a directory.
 pub(crate) struct Bench {
-    pub(crate) fake: Fake,
+    pub(crate) server: Faulty,
     folder: TempDir,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { fake: Fake::start(), folder: tempfile::tempdir().unwrap() }
+        Self { server: Faulty::start(), folder: tempfile::tempdir().unwrap() }
     }
 
     /// A file in the directory.
@@ -30,7 +30,7 @@ impl Bench {
         for name in ["LOCK_KEY", "LOCK_KEY_FILE", "LOCK_TICKET", "NO_COLOR", "LOCK_NAME"] {
             command.env_remove(name);
         }
-        command.env("LOCK_SERVER", self.fake.url());
+        command.env("LOCK_SERVER", self.server.url());
         command
     }
 

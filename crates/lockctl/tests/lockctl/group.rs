@@ -1,7 +1,7 @@
 //! The command's group: signals reach it, and it ends with us.
 
 use crate::bench::{Bench, group_is_gone, is_alive};
-use lock_client::testing::until;
+use faults::until;
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 #[test]
@@ -33,19 +33,19 @@ fn signals_go_to_the_whole_group() {
             heard.sort();
             (heard == ["child", "parent"]).then_some(())
         });
-        assert_eq!(bench.fake.living(), 0);
+        assert_eq!(bench.server.living(), 0);
     }
 }
 
 #[test]
 fn a_signal_while_waiting_gives_up_the_place() {
     let bench = Bench::new();
-    let _other = bench.fake.occupy("b");
+    let _other = bench.server.occupy("b");
     let mut running = bench.start(&["run", "a", "b", "--", "true"]);
-    until("it waits for b and holds a", || (bench.fake.living() == 3).then_some(()));
+    until("it waits for b and holds a", || (bench.server.living() == 3).then_some(()));
     running.signal(Signal::TERM);
     assert_eq!(running.code(), Some(143));
-    assert_eq!(bench.fake.living(), 1);
+    assert_eq!(bench.server.living(), 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Leases that are lost: the command is gone before somebody else can have the permit.
 
 use crate::bench::{Bench, group_is_gone, text};
+use faults::{Fault, Reply, Request, refusal, until};
 use lock_client::api::ErrorCode;
-use lock_client::testing::{Fault, Reply, Request, refusal, until};
 use std::time::{Duration, Instant};
 
 fn renews(request: &Request) -> bool {
@@ -18,9 +18,9 @@ fn a_server_that_falls_silent() {
         let mut running = bench.start(&words);
         let group = bench.pid("parent");
         // One renewal is answered, then nothing is.
-        let _ = bench.fake.asked(|request| request.path.ends_with("/renew"));
-        let last = bench.fake.requests().into_iter().rfind(renews).unwrap().at;
-        bench.fake.faults(move |_| Fault::Instead(reply.clone()));
+        let _ = bench.server.asked(|request| request.path.ends_with("/renew"));
+        let last = bench.server.requests().into_iter().rfind(renews).unwrap().at;
+        bench.server.faults(move |_| Fault::Instead(reply.clone()));
         let gone = until("nothing of the group runs", || group_is_gone(group).then(Instant::now));
         let held = gone.duration_since(last);
         // The server has the permit for us until 6 s after it read the last renewal that it answered.
@@ -38,7 +38,7 @@ fn a_key_that_was_narrowed_is_no_silence() {
         ["run", "--ttl", "4", "--kill-after", "0.3", "a", "--", "sh", "-c", "echo $$ > parent; sleep 1000 & wait"];
     let running = bench.start(&words);
     let group = bench.pid("parent");
-    bench.fake.faults(|request| {
+    bench.server.faults(|request| {
         if request.method == "DELETE" { Fault::None } else { Fault::Instead(refusal(ErrorCode::NotAllowed)) }
     });
     let (code, said) = until_output(running);
@@ -46,7 +46,9 @@ fn a_key_that_was_narrowed_is_no_silence() {
     assert!(said.contains("refuses to renew `a`") && said.contains("not_allowed on demand"), "{said}");
     assert!(!said.contains("does not answer"), "{said}");
     assert!(group_is_gone(group));
-    assert_eq!(bench.fake.living(), 0, "by its id it is given back");
+    assert_eq!(bench.server.living(), 0, "by its id it is given back");
+    let gives_back = |request: &Request| request.method == "DELETE" && request.path.starts_with("/v1/tickets/");
+    assert!(bench.server.requests().iter().any(gives_back), "and does not just end");
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn a_ticket_that_the_server_ended() {
         ["run", "--ttl", "4", "--kill-after", "0.3", "a", "--", "sh", "-c", "echo $$ > parent; sleep 1000 & wait"];
     let mut running = bench.start(&words);
     let group = bench.pid("parent");
-    bench.fake.revoke_all("a");
+    bench.server.revoke_all("a");
     assert_eq!(running.code(), Some(76));
     assert!(group_is_gone(group));
     let warned = bench.start(&[
@@ -74,9 +76,10 @@ fn a_ticket_that_the_server_ended() {
         "echo $$ > second; while [ ! -e go ]; do sleep 0.05; done; exit 5",
     ]);
     let _ = bench.pid("second");
-    bench.fake.revoke_all("a");
-    let gone = |request: &Request| request.path == "/v1/tickets/id-3/renew";
-    let _ = bench.fake.asked(gone);
+    bench.server.revoke_all("a");
+    let begin = Instant::now();
+    let gone = |request: &Request| request.path.ends_with("/renew") && request.at > begin;
+    let _ = bench.server.asked(gone);
     std::fs::write(bench.path("go"), "").unwrap();
     let output = until_output(warned);
     assert_eq!(output.0, Some(5));
@@ -88,8 +91,7 @@ fn a_command_that_gives_its_lock_back_goes_on() {
     for verbose in [true, false] {
         let bench = Bench::new();
         // Another lock is held on: its loss still ends the command.
-        let script =
-            "$LOCKCTL release \"${LOCK_TICKET%;*}\" && echo > released; while [ ! -e go ]; do sleep 0.05; done; exit 5";
+        let script = "$LOCKCTL release \"${LOCK_TICKET%;*}\" && echo \"$LOCK_TICKET\" > released; while [ ! -e go ]; do sleep 0.05; done; exit 5";
         let mut words =
             vec!["run", "--export-ticket", "--ttl", "3", "--kill-after", "0", "a", "b", "--", "sh", "-c", script];
         if verbose {
@@ -102,25 +104,26 @@ fn a_command_that_gives_its_lock_back_goes_on() {
             crate::bench::Running(command.spawn().unwrap())
         };
         let running = start(&words);
-        let _ = bench.file("released");
+        let ids = bench.file("released");
+        let (given_back, kept) = ids.trim().split_once(';').unwrap();
         let renewals = |id: &str, since: Instant| {
             let path = format!("/v1/tickets/{id}/renew");
-            bench.fake.requests().iter().filter(|one| one.path == path && one.at > since).count()
+            bench.server.requests().iter().filter(|one| one.path == path && one.at > since).count()
         };
         let begin = Instant::now();
         // Longer than the lease that was given back could have lasted.
-        until("the other lock is renewed on", || (renewals("id-3", begin) >= 6).then_some(()));
-        assert_eq!(renewals("id-1", begin), 1, "the answer was that it has ended; nothing is renewed after that");
+        until("the other lock is renewed on", || (renewals(kept, begin) >= 6).then_some(()));
+        assert_eq!(renewals(given_back, begin), 1, "the answer was that it has ended; nothing is renewed after that");
         std::fs::write(bench.path("go"), "").unwrap();
         let (code, said) = until_output(running);
         assert_eq!(code, Some(5), "{said}");
         assert_eq!(said.contains("`a` was released, the command goes on without it"), verbose, "{said}");
-        assert_eq!(bench.fake.living(), 0);
+        assert_eq!(bench.server.living(), 0);
         std::fs::remove_file(bench.path("go")).unwrap();
         std::fs::remove_file(bench.path("released")).unwrap();
         let mut running = start(&words);
         let _ = bench.file("released");
-        bench.fake.revoke_all("b");
+        bench.server.revoke_all("b");
         assert_eq!(running.code(), Some(76));
     }
 }
@@ -128,7 +131,7 @@ fn a_command_that_gives_its_lock_back_goes_on() {
 #[test]
 fn leases_too_short_to_end_a_command_are_refused() {
     let bench = Bench::new();
-    bench.fake.faults(|request| {
+    bench.server.faults(|request| {
         if !request.path.ends_with("/tickets") {
             return Fault::None;
         }
@@ -140,7 +143,7 @@ fn leases_too_short_to_end_a_command_are_refused() {
     });
     let output = bench.run(&["run", "a", "--", "true"]);
     assert_eq!(output.status.code(), Some(78), "{}", text(&output.stderr));
-    assert!(bench.fake.requests().iter().any(|request| request.is("DELETE", "/v1/tickets/id-9")));
+    assert!(bench.server.requests().iter().any(|request| request.is("DELETE", "/v1/tickets/id-9")));
 }
 
 /// Exit status and standard error.

@@ -1,7 +1,7 @@
 //! The other commands.
 
 use crate::bench::{Bench, text};
-use lock_client::testing::{Fault, Reply};
+use faults::{Fault, Reply};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
@@ -24,66 +24,80 @@ fn acquire_and_release_in_a_script() {
     let output = Command::new("sh")
         .args(["-c", script])
         .env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"))
-        .env("LOCK_SERVER", bench.fake.url())
+        .env("LOCK_SERVER", bench.server.url())
         .output()
         .unwrap();
     let out = text(&output.stdout);
     assert!(output.status.success(), "{out}{}", text(&output.stderr));
-    let expected =
-        "a lock 0\ntoken 2 of `a lock` is a holder's now\nticket 1 of `a lock`: held, lease waits\nreleased\n";
+    let number = |word: &str| -> u64 {
+        let rest = out.split_once(word).unwrap_or_else(|| panic!("{word}: {out}")).1;
+        rest.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{word}: {out}"))
+    };
+    let (token, ticket) = (number("\ntoken "), number("\nticket "));
+    let expected = format!(
+        "a lock 0\ntoken {token} of `a lock` is a holder's now\nticket {ticket} of `a lock`: held, lease waits\nreleased\n"
+    );
     assert_eq!(out.replace("lease 1 min 30 s", "lease waits"), expected);
-    assert_eq!(bench.fake.living(), 0);
+    assert_eq!(bench.server.living(), 0);
     let ticket = json(&bench, &["acquire", "b"]);
-    assert_eq!((ticket["lock"].as_str(), ticket["token"].as_u64()), (Some("b"), Some(4)));
+    assert_eq!((ticket["lock"].as_str(), ticket["token"].as_u64()), (Some("b"), Some(token + 1)));
     assert_eq!(json(&bench, &["release", "b", "--number", &ticket["number"].to_string()])["done"], true);
-    assert_eq!(bench.fake.living(), 0);
+    assert_eq!(bench.server.living(), 0);
 }
 
 #[test]
 fn status_for_people_and_for_programs() {
     let bench = Bench::new();
     assert_eq!(said(&bench, &["status"]), "there is no lock\n");
-    let _ = bench.fake.occupy("a");
-    let _ = bench.fake.occupy("a");
+    let ids = [bench.server.occupy("a"), bench.server.occupy("a")];
     said(&bench, &["pause", "b", "--reason", "later"]);
-    let table = "LOCK  SIZE  FREE  HELD  QUEUED  STATE   DESCRIPTION\n\
+    let table = "LOCK  SIZE  FREE  HELD  QUEUED  STATE          DESCRIPTION\n\
                  a        1     0     1       1\n\
-                 b        1     1     0       0  paused\n";
+                 b        1     1     0       0  paused: later\n";
     assert_eq!(said(&bench, &["status"]), table);
     let one = said(&bench, &["status", "a"]);
-    for part in ["a  1 permit, 0 free, 1 held, 1 queued\n", "Holders\nNUMBER", "Queue\nPLACE", "somebody else"] {
+    for part in
+        ["a  1 permit, 0 free, 1 held, 1 queued\n", "Holders\n", " NUMBER  SLOTS", "Queue\nPLACE", "somebody else"]
+    {
         assert!(one.contains(part), "{part}: {one}");
     }
-    assert!(!one.contains('\x1b') && !one.contains("id-"), "{one}");
+    assert!(!one.contains('\x1b') && !ids.iter().any(|id| one.contains(id)), "{one}");
     assert_eq!(json(&bench, &["status"])["locks"].as_array().unwrap().len(), 2);
     assert_eq!(json(&bench, &["status", "a"])["queued"], 1);
-    assert_eq!(json(&bench, &["status", "--server-itself"])["role"], "leader");
+    let mut status = json(&bench, &["status", "--server-itself"]);
+    assert_eq!(status["role"], "leader");
+    assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver "));
+    // One that has been there for longer.
+    (status["version"], status["uptime_s"]) = ("1.0.0".into(), 90_061.into());
+    bench.server.faults(move |_| Fault::Instead(Reply::json(200, &status)));
     assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver 1.0.0  serves, up 1 d 1 h"));
 }
 
 #[test]
 fn administrators() {
     let bench = Bench::new();
-    assert!(said(&bench, &["create", "n", "--slots", "x,y", "--max-hold-time", "5"]).contains('n'));
-    let put = bench.fake.asked(|request| request.method == "PUT");
+    let words = ["create", "n", "--slots", "x,y", "--max-hold-time", "5", "--lock-delay", "60"];
+    assert!(said(&bench, &words).contains('n'));
+    let put = bench.server.asked(|request| request.method == "PUT");
     let body: serde_json::Value = serde_json::from_str(&put.body).unwrap();
     assert_eq!(body["slots"], serde_json::json!(["x", "y"]));
     assert_eq!(body["max_hold_time_s"], 5);
     assert_eq!(put.header("if-none-match"), Some("*"));
     said(&bench, &["resize", "n", "5", "--force", "--expect-tickets", "2"]);
-    let patch = bench.fake.asked(|request| request.method == "PATCH");
+    let patch = bench.server.asked(|request| request.method == "PATCH");
     assert_eq!(patch.body, r#"{"size":5}"#);
     assert_eq!((patch.parameter("force"), patch.parameter("expect_tickets")), (Some("true"), Some("2")));
     said(&bench, &["pause", "n", "--reason", "disk", "--for", "60"]);
-    let pause = bench.fake.requests().pop().unwrap();
+    let pause = bench.server.requests().pop().unwrap();
     assert_eq!(pause.body, r#"{"paused":true,"reason":"disk","until_s":60}"#);
     said(&bench, &["resume", "n"]);
-    assert_eq!(bench.fake.requests().pop().unwrap().body, r#"{"paused":false}"#);
-    said(&bench, &["restore", "n", "--number", "4"]);
-    assert_eq!(bench.fake.requests().pop().unwrap().parameter("number"), Some("4"));
-    let _ = bench.fake.occupy("n");
-    said(&bench, &["revoke", "n", "1", "--reason", "gone"]);
-    assert_eq!(bench.fake.requests().pop().unwrap().parameter("reason"), Some("gone"));
+    assert_eq!(bench.server.requests().pop().unwrap().body, r#"{"paused":false}"#);
+    let _ = bench.server.occupy("n");
+    let number = bench.server.lock("n").holders[0].number.to_string();
+    said(&bench, &["revoke", "n", &number, "--reason", "gone"]);
+    assert_eq!(bench.server.requests().pop().unwrap().parameter("reason"), Some("gone"));
+    said(&bench, &["restore", "n", "--number", &number]);
+    assert_eq!(bench.server.requests().pop().unwrap().parameter("number"), Some(number.as_str()));
     said(&bench, &["delete", "n"]);
 }
 
@@ -97,7 +111,8 @@ fn names_of_permits_are_not_lost_by_the_way() {
     for part in ["the permits of `n` have names", "--slots x,y", "--force drops them"] {
         assert!(words.contains(part), "{part}: {words}");
     }
-    let patches = || bench.fake.requests().into_iter().filter(|request| request.method == "PATCH").collect::<Vec<_>>();
+    let patches =
+        || bench.server.requests().into_iter().filter(|request| request.method == "PATCH").collect::<Vec<_>>();
     assert!(patches().is_empty(), "nothing was changed");
     said(&bench, &["resize", "n", "--slots", "x,y,z"]);
     assert_eq!(patches().pop().unwrap().body, r#"{"slots":["x","y","z"]}"#);
@@ -114,10 +129,10 @@ fn names_of_permits_are_not_lost_by_the_way() {
 fn a_reload_says_what_it_did() {
     let bench = Bench::new();
     assert_eq!(said(&bench, &["reload"]), "the configuration was read again and is in force\nno lock has changed\n");
-    assert!(bench.fake.requests().pop().unwrap().is("POST", "/v1/reload"));
+    assert!(bench.server.requests().pop().unwrap().is("POST", "/v1/reload"));
     let answer =
         r#"{"created":["a","b-*"],"changed":["c"],"retired":["d\u202e"],"refused":[],"warnings":["PORT: restart"]}"#;
-    bench.fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
+    bench.server.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.to_owned())));
     let output = bench.run(&["reload"]);
     assert_eq!(output.status.code(), Some(0));
     let expected = "the configuration was read again and is in force\nmade: a, b-*\nchanged: c\nretired: d\u{fffd}\n";
@@ -126,7 +141,7 @@ fn a_reload_says_what_it_did() {
     let told = json(&bench, &["reload"]);
     assert_eq!(told, serde_json::from_str::<serde_json::Value>(answer).unwrap());
     let answer = answer.replace(r#""refused":[]"#, r#""refused":["e: too many locks"]"#);
-    bench.fake.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.clone())));
+    bench.server.faults(move |_| Fault::Instead(Reply::Body(200, "application/json", answer.clone())));
     let output = bench.run(&["reload"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).starts_with("lockctl: not applied: e: too many locks\n"), "{}", text(&output.stderr));
@@ -135,14 +150,15 @@ fn a_reload_says_what_it_did() {
 #[test]
 fn watch_follows() {
     let bench = Bench::new();
-    bench.fake.faults(|request| {
+    let begin = bench.server.locks().as_of;
+    bench.server.faults(move |request| {
         if request.path != "/v1/events" {
             return Fault::None;
         }
         let event = r#"{"kind":"held","at":"2026-01-01T10:20:30.5Z","lock":"a","number":5,"token":9,"waited_s":2}"#;
         let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
-        let first = request.header("last-event-id") == Some("1-1");
-        let refusal = lock_client::testing::refusal(lock_client::api::ErrorCode::NotAllowed);
+        let first = request.header("last-event-id") == Some(begin.as_str());
+        let refusal = faults::refusal(lock_client::api::ErrorCode::NotAllowed);
         let stream = format!("{head}id: 1-2\nevent: held\ndata: {event}\n\nevent: reset\ndata: {{}}\n\n");
         Fault::Instead(if first { Reply::Raw(stream) } else { refusal })
     });
@@ -222,8 +238,8 @@ fn the_key_comes_from_a_file_or_the_environment() {
     assert_eq!(refused.status.code(), Some(64), "{}", text(&refused.stderr));
     std::fs::set_permissions(bench.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
     said(&bench, &["status", "--key-file", "key"]);
-    assert_eq!(bench.fake.requests().pop().unwrap().header("authorization"), Some("Bearer secret-1"));
+    assert_eq!(bench.server.requests().pop().unwrap().header("authorization"), Some("Bearer secret-1"));
     assert!(bench.command(&["status"]).env("LOCK_KEY", "secret-2").output().unwrap().status.success());
-    assert_eq!(bench.fake.requests().pop().unwrap().header("authorization"), Some("Bearer secret-2"));
+    assert_eq!(bench.server.requests().pop().unwrap().header("authorization"), Some("Bearer secret-2"));
     assert_eq!(bench.run(&["status", "--key-file", "none"]).status.code(), Some(64));
 }

@@ -1,7 +1,7 @@
 //! On a terminal: a shell with job control on a pty, and `lockctl` as one of its jobs.
 
 use crate::bench::{Bench, group_is_gone};
-use lock_client::testing::until;
+use faults::until;
 use rustix::process::{Pid, ioctl_tiocsctty, setsid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::{File, OpenOptions};
@@ -32,7 +32,7 @@ impl Shell {
             .stdin(open())
             .stdout(open())
             .stderr(open());
-        command.env("LOCK_SERVER", bench.fake.url()).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl")).env("PS1", "$ ");
+        command.env("LOCK_SERVER", bench.server.url()).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl")).env("PS1", "$ ");
         command.env_remove("PROMPT_COMMAND").env("HISTFILE", "");
         let session = || {
             setsid()?;
@@ -108,20 +108,21 @@ fn the_command_has_the_terminal_and_the_keys() {
     shell.types("echo \"status $? end\"\n");
     shell.shows("status 130 end");
     assert!(group_is_gone(pid));
-    assert_eq!(bench.fake.living(), 0);
+    assert_eq!(bench.server.living(), 0);
 }
 
 #[test]
 fn a_terminal_without_a_width() {
     let bench = Bench::new();
-    let other = bench.fake.occupy("a");
+    let other = bench.server.occupy("a");
+    let number = bench.server.lock("a").holders[0].number;
     let mut shell = Shell::start(&bench);
     let size = rustix::termios::tcgetwinsize(&shell.terminal).unwrap();
     assert_eq!(size.ws_col, 0, "as serial lines and some containers have it");
     shell.types("$LOCKCTL run -v a -- true\n");
     shell.shows("waiting for `a`: place 1");
-    shell.shows("held by #1 somebody else");
-    bench.fake.vacate(&other);
+    shell.shows(&format!("held by #{number} somebody else"));
+    bench.server.vacate(&other);
     shell.shows("is ours after");
 }
 
@@ -171,5 +172,5 @@ fn in_the_background_and_in_a_pipeline() {
     until("the command has ended", || group_is_gone(second).then_some(()));
     shell.types("echo \"alive $((2+2)) end\"\n");
     shell.shows("alive 4 end");
-    until("both are released", || (bench.fake.living() == 0).then_some(()));
+    until("both are released", || (bench.server.living() == 0).then_some(()));
 }

@@ -1,8 +1,8 @@
 //! What is said when the server says no: in the words of the command line, never in those of HTTP.
 
 use crate::bench::{Bench, text};
+use faults::{Fault, Reply};
 use lock_client::api::{ErrorCode, Problem};
-use lock_client::testing::{Fault, Reply};
 
 /// Every code with what the server says of it, and what `lockctl` says.
 const SAID: [(ErrorCode, &str, &str); 28] = [
@@ -73,7 +73,7 @@ fn every_refusal_is_said_in_words_of_the_command_line() {
         // Not repeated: how often that is done is another test's affair.
         let mut problem = Problem { retryable: false, ..Problem::new(code, detail) };
         problem.would_end = (code == ErrorCode::WouldEndTickets).then_some(3);
-        bench.fake.faults(move |_| Fault::Instead(Reply::problem(&problem)));
+        bench.server.faults(move |_| Fault::Instead(Reply::problem(&problem)));
         for words in commands {
             let output = bench.run(words);
             let said = text(&output.stderr);

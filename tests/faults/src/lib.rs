@@ -1,19 +1,19 @@
-//! A server for tests: locks in memory behind the paths of the API, and faults exactly where a test wants them.
-//!
-//! It knows no leases and no rights. It panics on what no client of this workspace sends.
+//! A lockserver for the tests of its clients: the server itself, with a store in memory, behind a proxy that brings faults
+//! exactly where a test wants them.
 
-mod table;
+mod server;
 mod wire;
 
-pub use wire::{Reply, Request};
+pub use wire::{Message, Reply, Request};
 
-use lock_api::{ErrorCode, Problem};
+use lock_api::{ErrorCode, Lock, Locks, Problem, Ticket};
+use serde::de::DeserializeOwned;
+use server::Server;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use table::Table;
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,19 +24,21 @@ pub enum Fault {
     Instead(Reply),
     /// It is done, and the connection is cut instead of an answer.
     LoseAnswer,
+    /// It is done, and wherever the answer has the first text it gets the second one.
+    Reword(&'static str, String),
 }
 
 type Faults = Box<dyn FnMut(&Request) -> Fault + Send>;
 
-/// A server on a port of its own, until it is dropped.
-pub struct Fake {
+/// A server behind its proxy, until it is dropped.
+pub struct Faulty {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 /// What the threads of the connections share.
 struct Shared {
-    table: Table,
+    server: Server,
     faults: Mutex<Faults>,
     requests: Mutex<Vec<Request>>,
 }
@@ -45,19 +47,22 @@ impl Shared {
     fn answer(&self, request: Request) -> Reply {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         let fault = (self.faults.lock().unwrap_or_else(PoisonError::into_inner))(&request);
-        match fault {
-            Fault::None => self.table.answer(&request),
-            Fault::Instead(reply) => reply,
-            Fault::LoseAnswer => {
-                self.table.answer(&request);
-                Reply::Cut
-            }
+        if let Fault::Instead(reply) = fault {
+            return reply;
         }
+        let mut reply = wire::pass(self.server.address, &request);
+        match (fault, &mut reply) {
+            (Fault::LoseAnswer, _) => return Reply::Cut,
+            (Fault::Reword(from, to), Reply::Passed(answer)) => answer.body = answer.body.replace(from, &to),
+            _ => {}
+        }
+        reply
     }
 }
 
-impl Fake {
-    /// A server whose locks have size 1 each; names that begin with `no-` do not exist.
+impl Faulty {
+    /// A server on which names that begin with `a`, `b` or `taken` are locks of size 1, and everybody is an administrator,
+    /// without a key or with `secret`, `secret-1` or `secret-2`.
     ///
     /// # Panics
     /// Without a port on loopback.
@@ -66,7 +71,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
-            table: Table::default(),
+            server: Server::start(),
             faults: Mutex::new(Box::new(|_| Fault::None)),
             requests: Mutex::new(Vec::new()),
         });
@@ -121,24 +126,60 @@ impl Fake {
 
     /// How many tickets hold or wait.
     #[must_use]
-    pub fn living(&self) -> usize {
-        self.shared.table.living()
+    pub fn living(&self) -> u64 {
+        self.locks().locks.iter().map(|lock| lock.holding + lock.queued).sum()
     }
 
-    /// Takes the permit of a lock, as somebody else. The id releases it.
+    /// All locks as they are now.
+    #[must_use]
+    pub fn locks(&self) -> Locks {
+        self.ask("GET", "/v1/locks", "")
+    }
+
+    /// A lock as it is now.
+    #[must_use]
+    pub fn lock(&self, name: &str) -> Lock {
+        self.ask("GET", &format!("/v1/locks/{name}"), "")
+    }
+
+    /// Takes a permit of a lock, or a place in its queue, as somebody else. The id releases it.
+    ///
+    /// # Panics
+    /// Without such a lock.
     #[must_use]
     pub fn occupy(&self, lock: &str) -> String {
-        self.shared.table.occupy(lock)
+        let body = r#"{"info": "somebody else", "queue": true}"#;
+        let ticket: Ticket = self.ask("POST", &format!("/v1/locks/{lock}/tickets"), body);
+        ticket.id.expect("one's own ticket has its id")
     }
 
     /// Releases what was occupied.
     pub fn vacate(&self, id: &str) {
-        self.shared.table.end(id, lock_api::EndedAs::Released);
+        let _: serde_json::Value = self.ask("DELETE", &format!("/v1/tickets/{id}"), "");
     }
 
     /// Ends every ticket of the lock, as an administrator would.
     pub fn revoke_all(&self, lock: &str) {
-        self.shared.table.revoke_all(lock);
+        let Lock { holders, queue, .. } = self.lock(lock);
+        for Ticket { number, .. } in holders.iter().chain(&queue) {
+            let _: serde_json::Value = self.ask("DELETE", &format!("/v1/locks/{lock}/tickets/{number}"), "");
+        }
+    }
+
+    /// The server's answer, past the proxy's faults.
+    fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &str) -> T {
+        let headers = [("host", "localhost"), ("content-type", "application/json")];
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: body.to_owned(),
+            at: Instant::now(),
+        };
+        let reply = wire::pass(self.shared.server.address, &request);
+        let Reply::Passed(answer) = &reply else { panic!("{method} {path}: {reply:?}") };
+        serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{method} {path}: {error}: {answer:?}"))
     }
 
     /// Waits until a request fits.

@@ -1,8 +1,9 @@
-//! As much of HTTP/1.1 as the tests need.
+//! As much of HTTP/1.1 as the tests need: the proxy itself.
 
 use lock_api::{PROBLEM_JSON, Problem};
 use serde::Serialize;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
 /// A request as it came.
@@ -43,9 +44,21 @@ impl Request {
     }
 }
 
+/// A request or an answer, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Its first line.
+    first: String,
+    /// Names in small letters.
+    headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
+    /// What the server said.
+    Passed(Message),
     /// Status, media type, body.
     Body(u16, &'static str, String),
     /// These bytes, then the end of the connection.
@@ -75,6 +88,7 @@ pub(crate) fn serve(stream: impl Read, mut writer: impl Write, answer: impl Fn(R
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
         let written = match answer(request) {
+            Reply::Passed(message) => write(&mut writer, &message),
             Reply::Body(status, kind, body) => write!(
                 writer,
                 "HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
@@ -98,22 +112,46 @@ pub(crate) fn serve(stream: impl Read, mut writer: impl Write, answer: impl Fn(R
     }
 }
 
+/// What the server at this address answers. It is a cut connection if that ends without an answer.
+pub(crate) fn pass(server: SocketAddr, request: &Request) -> Reply {
+    let Request { method, path, query, headers, body, .. } = request;
+    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    let first = format!("{method} {path}{query} HTTP/1.1");
+    let message = Message { first, headers: headers.clone(), body: body.clone() };
+    let answer = TcpStream::connect(server).and_then(|mut stream| {
+        write(&mut stream, &message)?;
+        Ok(read_message(&mut BufReader::new(stream)))
+    });
+    answer.ok().flatten().map_or(Reply::Cut, Reply::Passed)
+}
+
+/// With the length that the body has by now.
+fn write(writer: &mut impl Write, Message { first, headers, body }: &Message) -> io::Result<()> {
+    let headers = headers.iter().filter(|(name, _)| name != "content-length");
+    let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(writer, "{first}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+}
+
 fn read(reader: &mut impl BufRead) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let Message { first, headers, body } = read_message(reader)?;
+    let mut words = first.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Some(Request { method, path: path.to_owned(), query: query.to_owned(), headers, body, at: Instant::now() })
+}
+
+fn read_message(reader: &mut impl BufRead) -> Option<Message> {
+    let mut lines = (&mut *reader).lines().map_while(Result::ok);
+    let first = lines.next()?;
     let mut headers = Vec::new();
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|&bytes| bytes > 0)?;
-        let Some((name, value)) = line.trim().split_once(':') else { break };
+        let line = lines.next()?;
+        let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
+    let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    assert!(value("transfer-encoding").is_none(), "{first}: a stream is not passed on; a test makes its own");
+    let mut body = vec![0; value("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8_lossy(&body).into_owned();
-    Some(Request { method, path: path.to_owned(), query: query.to_owned(), headers, body, at: Instant::now() })
+    Some(Message { first, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
