@@ -143,7 +143,7 @@ def test_the_sysv_script_leaves_alone_what_it_must(machine):
         assert "seventy" in machine.script(word, code=NOT_CONFIGURED)
         assert machine.pid() == pid
     machine("kill", "-9", pid)
-    machine("sh", "-c", f"while readlink /proc/{pid}/exe >/dev/null; do sleep 0.1; done")
+    machine.wait_gone(pid)
     assert "is there" in machine.script("status", code=1)
     assert "seventy" in machine.script("start", code=NOT_CONFIGURED)
     # Another process has the number by now.
@@ -231,7 +231,7 @@ def test_everybody_may_ask_for_the_status(machine):
     status("is there", 1)
     machine("cp", "/run/kept", "/run/lockserver.pid")
     machine("kill", "-9", pid)
-    machine("sh", "-c", f"while readlink /proc/{pid}/exe >/dev/null; do sleep 0.1; done")
+    machine.wait_gone(pid)
     status("is there", 1)
 
 

@@ -56,6 +56,10 @@ class Machine:
         """Run a command on it."""
         return run(*self.inside, *command, code=code, cwd="/")
 
+    def wait_gone(self, pid):
+        """Wait until a killed process has ended: nobody waits for it, so it stays a zombie. Its program is gone a moment earlier."""
+        self("sh", "-c", f"while grep -qv ') [ZX] ' /proc/{pid}/stat 2>/dev/null; do sleep 0.1; done")
+
     def unread(self, kind, *command, descriptors=(1, 2), code=0):
         """Run a command whose words on these descriptors nobody can read; kind is one of UNREAD. What it printed on the other one."""
         before, where = UNREAD[kind]
