@@ -1,8 +1,6 @@
 """The server as a service: what it tells its manager, keep-alives, and sockets that outlive it."""
 
-import ctypes
 import os
-import pathlib
 import resource
 import signal
 import socket
@@ -10,6 +8,7 @@ import time
 
 import pytest
 
+from harness.threads import standing_still
 from harness.wait import until
 from harness.wire import Connection, call_body, get, request
 
@@ -53,36 +52,12 @@ def test_a_reload_is_told_from_its_begin_to_its_end(make_service):
         assert message["STATUS"].startswith("serves on "), message
 
 
-class Thread:
-    """One thread of a process that stands still, as long as the `with` lasts (ptrace(2)); the others go on."""
-
-    SEIZE, INTERRUPT, DETACH, WAIT_ALL = 0x4206, 0x4207, 17, 0x40000000
-
-    def __init__(self, pid, name):
-        tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
-        (self.id,) = [int(task.name) for task in tasks if (task / "comm").read_text().strip() == name]
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-        self.libc.ptrace.restype = ctypes.c_long
-
-    def _trace(self, what):
-        assert self.libc.ptrace(what, self.id, None, None) == 0, os.strerror(ctypes.get_errno())
-
-    def __enter__(self):
-        self._trace(self.SEIZE)
-        self._trace(self.INTERRUPT)
-        os.waitpid(self.id, self.WAIT_ALL)
-
-    def __exit__(self, *_):
-        self._trace(self.DETACH)
-
-
 def test_keep_alives_end_when_the_engine_stands_still(make_service):
     service = make_service(watchdog=2).start()
     until(lambda: len(service.all_told("WATCHDOG")) >= 4, 20, "four keep-alives")
     beats = service.all_told("WATCHDOG")
     assert beats[3] - beats[0] < 2 * 3, f"later than every two seconds: {beats}"
-    with Thread(service.pid, "engine"):
+    with standing_still(service.pid, "engine"):
         until(lambda: "stands still" in service.log(), 20, "the reason in the log")
         # Connections are still served: only the engine does not move.
         assert get(service.at, "/healthz").status == 200
