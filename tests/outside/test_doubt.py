@@ -20,16 +20,29 @@ def files(server):
     return database, pathlib.Path(f"{database}-wal")
 
 
-def lose_commits(server):
+def remove(log):
+    """As `rm` does, or who copies the database alone."""
+    log.unlink()
+
+
+def damage(log):
+    """Its first sector is lost: SQLite takes a log without its header for an empty one, whatever follows."""
+    with open(log, "r+b") as file:
+        assert log.stat().st_size > 4096
+        file.write(bytes(512))
+
+
+def lose_commits(server, spoil=remove):
     """Somebody holds, and the log that says so is lost in a crash."""
     server.start()
     with Api(server.at) as api:
         api.take("san", ttl_s=600)
     server.kill()
     database, log = files(server)
-    log.unlink()
+    spoil(log)
     pathlib.Path(f"{database}-shm").unlink(missing_ok=True)
-    with sqlite3.connect(database) as looked:
+    # The database alone, and nothing is made or removed beside it.
+    with sqlite3.connect(f"file:{database}?immutable=1", uri=True) as looked:
         assert looked.execute("SELECT count(*) FROM tickets").fetchone() == (0,)
     looked.close()
 
@@ -45,11 +58,12 @@ def warnings(server):
         return "\n".join(api.ok("GET", "/v1/status")["warnings"])
 
 
-def test_lost_commits_are_told_until_the_server_is_stopped_in_order(make_server):
+@pytest.mark.parametrize("spoil", [remove, damage])
+def test_lost_commits_are_told_until_the_server_is_stopped_in_order(make_server, spoil):
     server = make_server(sections=SECTIONS)
     server.start()
     server.stop()
-    lose_commits(server)
+    lose_commits(server, spoil)
     server.start()
     for _ in range(2):
         assert ready(server).status == 200 and b"have lost what was committed" in ready(server).body
@@ -113,8 +127,10 @@ def test_a_store_that_others_may_read_or_write_is_named(make_server):
     for mode, word in ((0o644, "may read tickets' ids"), (0o666, "may change who holds what"), (0o640, None)):
         database.chmod(mode)
         server.start()
-        said = warnings(server)
-        assert word in said if word else "has mode" not in said, said
+        for said in (warnings(server), server.err_path.read_text()):
+            assert word in said if word else "has mode" not in said, said
+        # Which everybody may ask: nobody learns there that the file is open to him.
+        assert ready(server).body == b"ready\n"
         server.stop()
 
 
