@@ -149,3 +149,38 @@ class TestUnread:
         assert packaged.calls()[-1] == "systemctl enable --now lockserver.service"
         packaged.configure("PORT=seventy")
         packaged.packaged(kind, "rpm-postun", "1")
+
+
+# Exchanges the log for a link, when it has been looked at: what somebody else would do who may write where it is.
+EXCHANGE = """#!/bin/sh
+said=$(/usr/bin/stat "$@") || exit
+[ "$3" != /var/log/lockserver.log ] || ln -sf /run/victim "$3"
+echo "$said"
+"""
+
+
+@pytest.mark.root
+class TestLinks:
+    """A link in the place of the log gives nothing away of what it leads to."""
+
+    def test_one_that_is_there_is_left_alone(self, packaged):
+        packaged.put("/run/victim", "theirs\n")
+        packaged("ln", "-sf", "/run/victim", "/var/log/lockserver.log")
+        before = self.owners(packaged)
+        packaged("sh", "/run/usr/libexec/lockserver/take-over")
+        assert self.owners(packaged) == before
+
+    def test_one_that_comes_between_look_and_chown(self, packaged):
+        packaged.put("/run/victim", "theirs\n")
+        packaged.put("/run/bin/stat", EXCHANGE, "755")
+        before = self.owners(packaged)[0]
+        packaged("env", "PATH=/run/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh", "/run/usr/libexec/lockserver/take-over")
+        victim, link = self.owners(packaged)
+        # Without another user there is nobody to give it to.
+        given = link != before or not packaged.others
+        assert victim == before and given, "the link itself was given away, and not what it leads to"
+
+    @staticmethod
+    def owners(packaged):
+        """Whose the file that the link leads to is, and whose the link."""
+        return packaged("stat", "-c", "%u", "/run/victim", "/var/log/lockserver.log").split()
