@@ -56,6 +56,25 @@ class TestDeb:
         system.run("dpkg", "--purge", "lockserver")
         assert system.files() == before
 
+    def test_a_log_that_grows_fast_does_not_wait_for_the_end_of_the_week(self, debian):
+        """logrotate takes the file of the packages, with a smaller limit; all logs have been rotated today."""
+        system = debian()
+        rotation = (ROOT / "packaging" / "logrotate").read_text()
+        assert rotation.count("    maxsize 500M\n") == rotation.count("{") == 2
+        system.put("/etc/logrotate.d/lockserver", rotation.replace("maxsize 500M", "maxsize 50k"))
+        system.shell("useradd --system --user-group lockserver && install -d -o lockserver -g lockserver /var/log/lockserver")
+        sizes = {"/var/log/lockserver.log": 60, "/var/log/lockserver/lockserver.out": 60, "/var/log/lockserver/audit.log": 40}
+        # In another hour: within one nothing is rotated twice.
+        state, (day, hour) = "logrotate state -- version 2\n", system.run("date", "+%Y-%-m-%-d %H").split()
+        for log, size in sizes.items():
+            system.put(log, "x" * 1000 * size, owner="lockserver:lockserver")
+            state += f'"{log}" {day}-{int(hour == "00")}:0:0\n'
+        system.put("/root/state", state)
+        system.run("logrotate", "--state", "/root/state", "/etc/logrotate.d/lockserver")
+        left = {log: system.path(log).stat().st_size for log in sizes}
+        assert left == {log: 0 if size > 50 else 1000 * size for log, size in sizes.items()}
+        assert len(system.shell("ls /var/log/lockserver.log-*.gz /var/log/lockserver/*.gz").split()) == 2
+
     def test_an_upgrade_restarts_once_and_keeps_holders(self, debian):
         system = debian()
         install(system)
