@@ -131,9 +131,9 @@ class Script:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def end(self, seconds: float = SOON_S) -> tuple[int, str, str]:
-        """Its exit status and all that it still wrote."""
-        out, err = self.process.communicate(timeout=seconds)
+    def end(self, seconds: float = SOON_S, answer: str | None = None) -> tuple[int, str, str]:
+        """Its exit status and all that it still wrote, once it was given this."""
+        out, err = self.process.communicate(answer, timeout=seconds)
         return self.process.returncode, out, err
 
 

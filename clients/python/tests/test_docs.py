@@ -100,6 +100,46 @@ def test_an_example_fails_when_its_lock_is_deleted_meanwhile(
         held.release()
 
 
+#: Said before a method is called, which then waits for a line: what is done to the lock in between was done in time.
+PAUSE = """
+import lockserver_client
+def pausing(method):
+    def paused(*arguments, **options):
+        print("now", flush=True)
+        input()
+        return method(*arguments, **options)
+    return paused
+lockserver_client.Client.{0} = pausing(lockserver_client.Client.{0})
+"""
+#: Those that do not wait: before which of their calls the lock goes.
+BETWEEN = [
+    pytest.param(example.values[0], lock, method, id=f"{example.id}-{method}")
+    for example in EXAMPLES
+    for mark, lock, methods in (("try_hold(", "deploy-web", ["lock"]), (MAKES, "ports", ["change", "hold", "delete"]))
+    for method in methods
+    if mark in str(example.values[0])
+]
+
+
+@pytest.mark.parametrize(("code", "lock", "method"), BETWEEN)
+def test_an_example_that_does_not_wait_fails_when_its_lock_is_deleted_meanwhile(
+    make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path, code: str, lock: str, method: str
+) -> None:
+    server = make_server(sections=SECTIONS)
+    # Until the test ends: a hold that nobody has any more is given back.
+    held = server.admin.hold(lock, "all", ttl_s=600) if MAKES not in code else None
+    run = script(PAUSE.format(method) + adapted(code, server.url, server.process.directory), cwd=tmp_path)
+    assert run.line() == "now"
+    server.admin.delete(lock, force=True)
+    status, out, err = run.end(answer="\n")
+    assert status != 0, out
+    assert err
+    no_work(out)
+    with contextlib.suppress(errors.LeaseLost):
+        if held:
+            held.release()
+
+
 def test_the_examples_of_the_modules(make_server: MakeServer, script: Callable[..., Script], tmp_path: pathlib.Path) -> None:
     import lockcli
     import lockserver_client
