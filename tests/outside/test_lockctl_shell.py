@@ -1,11 +1,13 @@
 """`eval "$(lockctl acquire ...)"` in every shell: without the lock it is a failure, and nothing of an earlier hold is left."""
 
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from harness.ctl import environment, run
+from harness.paths import ROOT
 
 SHELLS = {"bash": ["bash"], "dash": ["dash"], "busybox": ["busybox", "sh"]}
 NOWHERE = "http://127.0.0.1:1"
@@ -69,14 +71,22 @@ def test_killed_before_it_could_say_anything_it_is_a_failure_too(server, shell):
     assert done.returncode != 0 and done.stdout == "", done
 
 
+def waiting_forms():
+    """How README, the recipes and all other pages call `lockctl run` where it waits: options and permits, each way once."""
+    text = "\n".join(page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
+    found = re.findall(r"""lockctl run ((?:-\S+ (?:\d+ |"[^"$]*" )?)*)[a-z][\w-]*(=\w+)? -- """, text, re.I)
+    forms = sorted({(options, permits) for options, permits in found if "-n" not in options.split()})
+    assert ("", "") in forms and ("", "=all") in forms and ("-w 600 ", "") in forms, forms
+    return [f"lockctl run {options}DefaultLock{permits} -- echo work" for options, permits in forms]
+
+
 def test_a_lock_that_is_deleted_meanwhile_is_not_got(server, shell):
     import threading
 
     from harness.wait import until
-    for script in ('set -e; eval "$(lockctl acquire DefaultLock)"; echo work', "lockctl run DefaultLock -- echo work",
-                   "lockctl run -w 60 DefaultLock -- echo work"):
-        assert run("unix:/proc/self/cwd/admin.sock", "create", "x", "--size", "1", cwd=server.directory).returncode == 0
-        assert run(server, "acquire", "x").returncode == 0
+    for script in ('set -e; eval "$(lockctl acquire DefaultLock)"; echo work', *waiting_forms()):
+        assert run("unix:/proc/self/cwd/admin.sock", "create", "x", "--size", "2", cwd=server.directory).returncode == 0
+        assert run(server, "acquire", "x=all").returncode == 0
         found = []
         waiter = threading.Thread(target=lambda script=script, found=found: found.append(shell(server, script.replace("DefaultLock", "x"))))
         waiter.start()
