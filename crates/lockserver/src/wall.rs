@@ -25,7 +25,17 @@ pub(crate) fn rfc3339(wall: WallMs) -> String {
 
 /// Time since 1970 by the system's clock; at most what a [`Timestamp`] can be.
 pub(crate) fn since_1970() -> Duration {
+    #[cfg(test)]
+    if let Some(set) = CLOCK.get() {
+        return within(set);
+    }
     within(SystemTime::now())
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What the system's clock says to this thread, if a test has set it.
+    pub(crate) static CLOCK: std::cell::Cell<Option<SystemTime>> = const { std::cell::Cell::new(None) };
 }
 
 fn within(now: SystemTime) -> Duration {

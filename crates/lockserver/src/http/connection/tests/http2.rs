@@ -2,6 +2,7 @@
 
 use super::secure::{HTTP2, Secure};
 use super::*;
+use crate::wall::CLOCK;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use h2::client::{Builder, ResponseFuture, SendRequest};
@@ -9,6 +10,7 @@ use h2::{Reason, RecvStream, SendStream};
 use lock_core::limits::{HEAD_FIELDS_MAX, STREAMS_HEAD_BYTES_MAX, STREAMS_TURN_REQUESTS, STREAMS_WORK_MAX};
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::UNIX_EPOCH;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
@@ -342,6 +344,20 @@ async fn the_name_of_the_server_stands_where_http_1_has_it() {
     server.go.add_permits(1);
     client.expect("/wait", "waited").await;
     assert_eq!(server.both_receipts().await, (Delivered, Delivered));
+}
+
+/// On one thread, whose clock this is. (HTTP/1 is not shown: its `Date` is made by `hyper`, which asks the system.)
+#[tokio::test]
+async fn whatever_the_clock_says_a_connection_is_answered() {
+    let (before, after) = (UNIX_EPOCH - Duration::from_secs(1), UNIX_EPOCH + Duration::from_secs(300_000_000_000));
+    for (clock, date) in [(before, "Thu, 01 Jan 1970 "), (after, " Dec 9999 ")] {
+        CLOCK.set(Some(clock));
+        let server = Secure::start(Limits::default()).await;
+        server.tls_client().await.expect("/hello", "hello").await;
+        let (status, headers, body) = Client2::new(&server).await.get("/hello").await.head().await;
+        assert_eq!((status, text(body).await.as_str()), (StatusCode::OK, "hello"), "{clock:?}");
+        assert!(headers["date"].to_str().expect("text").contains(date), "{headers:?}");
+    }
 }
 
 #[tokio::test]
