@@ -133,6 +133,11 @@ const BAD: &[(&str, &str)] = &[
     ("[fleetlock a]", "1: [fleetlock] has no name behind it: write [fleetlock]"),
     ("[fleetlock] PREFIX=a", "1: 'PREFIX=a' follows the section's ']'; write it on a line of its own"),
     ("[fleetlock]\nPREFIX=a\n[fleetlock]", "3: [fleetlock] stands in line 1 before; put its settings there"),
+    (
+        "[fleetlock]\nPREFIX=",
+        "2: PREFIX: the value is empty, and FleetLock has no leases: it would take any lock for ever; write the beginning of \
+         the names that are for it, or remove the line",
+    ),
     ("[fleetlock]\nPREFX=a", "2: unknown name 'PREFX' in [fleetlock]; did you mean PREFIX?"),
     (
         "[fleetlock]\nPREFIX=a/",
