@@ -195,3 +195,23 @@ impl Slot {
         self.slots.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_head_has_less_time_while_most_places_are_taken() {
+        let slots = Arc::new(Slots::new(4, Arc::default()));
+        let usual = Duration::from_secs(8);
+        let mut taken = Vec::new();
+        for time in [8, 8, 2, 2] {
+            taken.push(slots.take(None).await.expect("a place"));
+            assert_eq!(taken[0].header_time(usual), Duration::from_secs(time), "{} of 4", taken.len());
+        }
+        for time in [2, 8] {
+            taken.pop().expect("some").release();
+            assert_eq!(taken[0].header_time(usual), Duration::from_secs(time), "{} of 4", taken.len());
+        }
+    }
+}

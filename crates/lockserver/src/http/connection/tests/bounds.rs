@@ -1,12 +1,15 @@
-//! The bounds: time of a head, time without requests, number of connections, errors of accepting.
+//! The bounds: time of a head, time without requests, number of connections, errors of accepting, threads for what takes long.
 
 use super::super::stream::{Accept, Peer, Stream};
 use super::*;
+use crate::http::reads::Reads;
 use lock_core::limits::CONNECTIONS_IN_LINE_MAX;
 use socket2::{Domain, Socket, Type};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::sync::Mutex;
+use std::task::Poll;
 
 #[tokio::test]
 async fn a_slow_head_is_cut_and_an_idle_connection_stays() {
@@ -38,6 +41,23 @@ async fn a_slow_head_is_cut_and_an_idle_connection_stays() {
     untouched.send("\r\n").await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     untouched.expect("/hello", "hello").await;
+}
+
+#[tokio::test]
+async fn a_slow_head_is_cut_sooner_while_most_places_are_taken() {
+    let limits = |seconds| Limits { header_time: Duration::from_secs(seconds), ..Limits::default() };
+    let roomy = Server::start(limits(2)).await;
+    // A quarter of twice as long.
+    let pressed = Server::start(Limits { connections: 4, ..limits(4) }).await;
+    let _others = [pressed.client().await, pressed.client().await];
+    let (mut first, mut second) = (roomy.client().await, pressed.client().await);
+    first.send("G").await;
+    second.send("G").await;
+    tokio::select! {
+        biased;
+        rest = second.rest() => assert_eq!(rest, ""),
+        _ = first.rest() => panic!("it has all its time"),
+    }
 }
 
 #[tokio::test]
@@ -244,4 +264,38 @@ async fn errors_of_accepting_neither_end_the_loop_nor_spin_it() {
     client.expect("/hello", "hello").await;
     assert!(began.elapsed() >= Duration::from_millis(400), "four of the errors need time to go away");
     serving.abort();
+}
+
+/// A thread more than what takes long may have, so that it is there for others however much of that there is.
+#[test]
+fn what_takes_long_has_few_threads_at_a_time() {
+    let makers = std::thread::available_parallelism().expect("known").get().div_ceil(2);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().max_blocking_threads(makers + 1).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut server = Server::start(Limits::default()).await;
+        let (_client, connection) = server.waiting().await;
+        let reads = Reads::default();
+        assert_eq!(
+            reads.make(&connection, 1000, || std::thread::current().id()).await,
+            Ok(std::thread::current().id())
+        );
+        let (go, going) = std::sync::mpsc::channel::<()>();
+        let going = Arc::new(Mutex::new(going));
+        let made = |_| {
+            let going = Arc::clone(&going);
+            // Until the test lets them go.
+            let wait = move || assert!(going.lock().expect("lock").recv().is_err());
+            Box::pin(reads.make(&connection, usize::MAX, wait))
+        };
+        let mut many: Vec<_> = (0..makers + 8).map(made).collect();
+        for one in &mut many {
+            assert!(poll_fn(|context| Poll::Ready(one.as_mut().poll(context))).await.is_pending());
+        }
+        within(tokio::task::spawn_blocking(|| ())).await.expect("a thread for others");
+        drop(go);
+        for one in many {
+            within(one).await.expect("made");
+        }
+    });
 }
