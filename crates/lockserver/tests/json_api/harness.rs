@@ -1,5 +1,6 @@
 //! A server in this process, and a client that speaks HTTP in bytes.
 
+use axum::Router;
 use lock_api::ConfigurationStatus;
 use lock_core::limits::WAITING_REQUESTS_MAX;
 use lock_core::{ConfigureMode, Definition, LockName, Prefix, Settings, Target};
@@ -51,6 +52,15 @@ impl Server {
 
     /// With a store of the test's own.
     pub(crate) async fn start_on(store: Box<dyn Store>, auth: AuthSettings) -> Self {
+        Self::start_around(store, auth, |router, _| router).await
+    }
+
+    /// With something of the test's own around the router.
+    pub(crate) async fn start_around(
+        store: Box<dyn Store>,
+        auth: AuthSettings,
+        around: impl FnOnce(Router, &Handle) -> Router,
+    ) -> Self {
         let definitions = vec![
             definition(Target::Lock(LockName::new("one").unwrap()), 1),
             definition(Target::Lock(LockName::new("two").unwrap()), 2),
@@ -78,7 +88,7 @@ impl Server {
             configured: configured_now,
             reload,
         };
-        let router = router(App::new(handle.clone(), live_now, stopping.clone(), service));
+        let router = around(router(App::new(handle.clone(), live_now, stopping.clone(), service)), &handle);
         let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
         let address = listener.local_addr();
         let local = LocalListener::bind(&admin).expect("a socket");

@@ -12,5 +12,6 @@ mod page;
 mod promises;
 mod reads;
 mod rights;
+mod standing;
 mod tickets;
 mod transfer;
