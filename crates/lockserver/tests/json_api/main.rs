@@ -15,3 +15,4 @@ mod rights;
 mod standing;
 mod tickets;
 mod transfer;
+mod unread;

@@ -3,6 +3,7 @@
 use super::harness::{Answer, Server};
 use super::rights::{ROUTES, anonymous, ask, bearer, key, settings};
 use lockserver::access::Right;
+use lockserver::http::AuthSettings;
 use serde_json::{Value, json};
 
 const FLEETLOCK: &str = "fleet-lock-protocol: true";
@@ -22,10 +23,14 @@ async fn who_may_only_use_a_lock_reads_nothing_of_others_by_any_route() {
         key("user", &[Right::Use], &["*"]),
         key("observer", &[Right::Use, Right::Observe], &["*"]),
     ];
-    let server = Server::start_with(settings(keys, anonymous(&[]))).await;
-    let held = call(&server, "team-nemo", "POST", "/v1/locks/one/tickets", "{\"info\": \"words-nemo\"}").await.json();
+    let proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start_with(AuthSettings { trusted_proxies: proxies, ..settings(keys, anonymous(&[])) }).await;
+    // Its address is its own.
+    let by = [&bearer("team-nemo"), "X-Forwarded-For: 203.0.113.7"];
+    let held = server.call("POST", "/v1/locks/one/tickets", &by, "{\"info\": \"words-nemo\"}").await.json();
+    assert_eq!(held["from"], "203.0.113.7");
     let whole = lock_info("id-nemo", "words-nemo").to_string();
-    assert_eq!(call(&server, "team-nemo", "LOCK", "/v1/terraform/job-1", &whole).await.status, 200);
+    assert_eq!(server.call("LOCK", "/v1/terraform/job-1", &by, &whole).await.status, 200);
     let verify = format!("/v1/locks/one/verify?token={}", held["token"]);
     let number = format!("/v1/locks/one/tickets/{}", held["number"]);
     let mine = lock_info("mine", "me").to_string();
@@ -40,7 +45,7 @@ async fn who_may_only_use_a_lock_reads_nothing_of_others_by_any_route() {
     ];
     for (method, path, body) in ROUTES.iter().map(|row| (row.0, row.2, row.3)).chain(more) {
         let (status, text) = ask(&server, method, path, body, Some("user")).await;
-        assert!(!text.contains("nemo"), "{method} {path}: {status} {text}");
+        assert!(!text.contains("nemo") && !text.contains("203.0.113"), "{method} {path}: {status} {text}");
     }
     let verified = call(&server, "user", "GET", &verify, "").await.ok();
     assert_eq!(
@@ -56,7 +61,8 @@ async fn who_may_only_use_a_lock_reads_nothing_of_others_by_any_route() {
     assert!(refused.header("lockserver-advice").unwrap().contains("lockctl revoke 'job-1' "), "{refused:?}");
     // Whoever may observe, and the key itself, see all of it.
     for name in ["observer", "team-nemo"] {
-        assert_eq!(call(&server, name, "GET", &verify, "").await.ok()["info"], "words-nemo");
+        let verified = call(&server, name, "GET", &verify, "").await.ok();
+        assert_eq!((&verified["info"], &verified["from"]), (&json!("words-nemo"), &held["from"]));
         let refused = call(&server, name, "LOCK", "/v1/terraform/job-1", &mine).await;
         assert_eq!((refused.status, refused.body.as_str()), (423, whole.as_str()));
     }

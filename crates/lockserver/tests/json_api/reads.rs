@@ -1,15 +1,15 @@
 //! What looking costs: pages with a cursor, and bounds of what is under way, by which nobody keeps others from their work.
 
-use super::harness::{Server, within};
+use super::harness::{Server, read, within};
 use lock_core::limits::{LISTED_LOCKS_MAX, OWNER_READS_MAX};
 use lock_core::{Caller, Command, ConfigureMode, Definition, LockName, Settings, Target};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
 /// As a reload of the configuration would: so many locks more.
-async fn add_locks(server: &Server, count: usize) {
+pub(super) async fn add_locks(server: &Server, count: usize) {
     let text = "d".repeat(900);
     let lock = |number| Definition {
         target: Target::Lock(LockName::new(&format!("lock-{number:05}")).unwrap()),
@@ -100,15 +100,23 @@ async fn all_of_a_million_permits_is_a_short_answer() {
     assert_eq!((&ticket["slot_ranges"], ticket["slots"].as_array().unwrap().len()), (&"0-999999".into(), 1000));
 }
 
+/// A lock of so many slots with names; all but one are held.
+async fn add_named(server: &Server, lock: &str, count: usize) {
+    let digit = |n: usize| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[n % 36]);
+    let slots: Vec<String> = (0..count).map(|n| [digit(n / 1296), digit(n / 36), digit(n)].iter().collect()).collect();
+    let (path, body) = (format!("/v1/locks/{lock}"), serde_json::json!({ "slots": slots }).to_string());
+    let made = server.admin("PUT", &path, &["Content-Type: application/json"], &body).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let taken = server.post(&format!("{path}/tickets"), &format!(r#"{{"permits": {}}}"#, count - 1)).await;
+    assert_eq!(taken.status, 201);
+}
+
+const BROWSER: [&str; 2] = ["User-Agent: Mozilla/5.0", "Accept: text/html,*/*;q=0.8"];
+
 #[tokio::test]
 async fn a_page_of_ten_thousand_named_slots_is_short() {
     let server = Server::start().await;
-    let digit = |n: usize| char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[n % 36]);
-    let slots: Vec<String> = (0..10_000).map(|n| [digit(n / 1296), digit(n / 36), digit(n)].iter().collect()).collect();
-    let body = serde_json::json!({ "slots": slots }).to_string();
-    let made = server.admin("PUT", "/v1/locks/named", &["Content-Type: application/json"], &body).await;
-    assert_eq!(made.status, 201, "{}", made.body);
-    server.post("/v1/locks/named/tickets", r#"{"permits": 9999}"#).await;
+    add_named(&server, "named", 10_000).await;
     // The text is 0.36's, which knows of no names.
     for (accept, names) in [("Accept: text/html,*/*;q=0.8", true), ("Accept: text/plain", false)] {
         let page = server.call("GET", "/locks/named", &["User-Agent: Mozilla/5.0", accept], "").await;
@@ -116,6 +124,55 @@ async fn a_page_of_ten_thousand_named_slots_is_short() {
         assert!(page.body.len() < 200_000, "{accept}: {} bytes", page.body.len());
         assert!(!names || page.body.contains("000, 001"), "{accept}: slots by their names");
     }
+}
+
+/// Ten times as many may take 40 times as long, where pairs would take 100 times as long.
+#[tokio::test]
+async fn a_page_of_named_slots_costs_what_it_tells() {
+    let server = Server::start().await;
+    for (lock, count) in [("few", 1000), ("many", 10_000)] {
+        add_named(&server, lock, count).await;
+    }
+    for (page, headers) in [("/locks/", &BROWSER[..]), ("/locks/", &["Accept: text/plain"]), ("/v1/locks/", &[])] {
+        let best = async |lock: &str| {
+            let mut best = Duration::MAX;
+            for _ in 0..5 {
+                let begin = Instant::now();
+                assert_eq!(server.call("GET", &format!("{page}{lock}"), headers, "").await.status, 200);
+                best = best.min(begin.elapsed());
+            }
+            best
+        };
+        let (few, many) = (best("few").await, best("many").await);
+        let ratio = many.as_secs_f64() / few.as_secs_f64();
+        println!("{page} {headers:?}: {few:?} with 1,000, {many:?} with 10,000, ratio {ratio:.1}");
+        assert!(ratio < 40.0, "{page} {headers:?}: {ratio:.1} times as long with 10,000 names as with 1,000");
+    }
+}
+
+/// The server and this test share one thread; there is another one for what takes long.
+#[test]
+fn a_page_of_ten_thousand_named_slots_is_not_made_on_a_thread_that_serves_others() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let server = Server::start().await;
+        add_named(&server, "named", 10_000).await;
+        for (path, headers) in [("/locks/named", &BROWSER[..]), ("/v1/locks/named", &[])] {
+            let (go, going) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || assert!(going.recv().is_err()));
+            let mut page = server.open("GET", path, headers, "").await;
+            // What comes later is answered meanwhile.
+            for _ in 0..3 {
+                server.get("/v1/locks/one?tickets=0").await.ok();
+            }
+            let early = tokio::time::timeout(Duration::ZERO, page.read_u8()).await;
+            assert!(early.is_err(), "{path}: made without that thread");
+            drop(go);
+            assert_eq!(read(page).await.status, 200);
+            busy.await.unwrap();
+        }
+    });
 }
 
 #[tokio::test]
