@@ -62,3 +62,27 @@ impl<K: Ord + Clone> TimerTable<K> {
         self.by_time.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_is_due_at_the_time_that_it_was_set_to_last() {
+        let mut timers = TimerTable::default();
+        timers.set("a", 10);
+        timers.set("b", 20);
+        timers.set("a", 30);
+        timers.set("c", 15);
+        timers.set("c", 15);
+        assert_eq!((timers.next(), timers.at(&"a"), timers.pop_due(14)), (Some(15), Some(30), None));
+        assert_eq!((timers.pop_due(100), timers.at(&"c")), (Some("c"), None));
+        timers.cancel(&"b");
+        timers.cancel(&"b");
+        assert_eq!((timers.pop_due(29), timers.pop_due(30), timers.pop_due(100)), (None, Some("a"), None));
+        assert!(timers.is_empty());
+        timers.set("z", 1);
+        timers.set("y", 1);
+        assert_eq!([timers.pop_due(1), timers.pop_due(1), timers.pop_due(1)], [Some("y"), Some("z"), None]);
+    }
+}
