@@ -344,6 +344,12 @@ impl Command {
         matches!(self, Self::ListLocks { .. } | Self::ViewLock { .. } | Self::ListMine { .. })
     }
 
+    /// Whether everybody who asks this sees the same: its answer does not depend on the caller.
+    #[must_use]
+    pub fn is_same_for_all(&self) -> bool {
+        matches!(self, Self::ListLocks { .. } | Self::ViewLock { .. })
+    }
+
     /// Whether overload may shed it: new tickets and reads. Everything else keeps permits where they belong.
     #[must_use]
     pub fn may_be_shed(&self) -> bool {

@@ -4,7 +4,7 @@
 //! statistics.
 
 use crate::uptime::{CLOCK_LAG_MAX_MS, Uptime};
-use crate::{Capacity, LockName, Ms, Prefix, Settings, SlotName, WallMs};
+use crate::{LockName, Ms, Prefix, Settings, SlotName, WallMs};
 use std::fmt;
 use std::sync::Arc;
 
@@ -537,7 +537,10 @@ impl Change {
 }
 
 impl FromIterator<Change> for Snapshot {
-    /// What those changes leave, each of another key.
+    /// What those records make, each of another key.
+    ///
+    /// # Panics
+    /// If one of them is a deletion: what is gone is not kept.
     fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Self {
         let mut snapshot = Self::default();
         for change in changes {
@@ -554,7 +557,7 @@ impl FromIterator<Change> for Snapshot {
                 | Change::DeleteTicket(_)
                 | Change::DeleteWithholding(_)
                 | Change::DeleteWithheldName(_)
-                | Change::DeleteWithdrawn(_) => {}
+                | Change::DeleteWithdrawn(_) => panic!("{change:?} is not a record"),
             }
         }
         snapshot
@@ -593,13 +596,5 @@ impl Snapshot {
         self.withholdings.sort_by_key(|withholding| withholding.number);
         self.withheld_names.sort_by(|a, b| a.name.cmp(&b.name));
         self.withdrawn.sort_by(|a, b| a.scope.cmp(&b.scope));
-    }
-}
-
-impl LockRecord {
-    /// Whether permits have names.
-    #[must_use]
-    pub fn is_named(&self) -> bool {
-        matches!(self.settings.capacity, Capacity::Named(_))
     }
 }

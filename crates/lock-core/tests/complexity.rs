@@ -25,7 +25,7 @@ impl Shop {
     }
 
     fn open(queued: usize) -> Self {
-        let table = Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store");
+        let table = Table::load(Snapshot::default(), 0, &Continuity::None).expect("an empty store");
         let mut shop = Self { table, now: 0, ids: 0, turns: VecDeque::new() };
         let put = Command::PutLock {
             name: LockName::new("san").expect("a name"),

@@ -69,7 +69,7 @@ fn each_is_read_exactly_and_brought_forward() {
 
         // It keeps working: a table goes on from it, and what it changes is there the next time.
         found.restart_counters = false;
-        let table = Table::load(found.clone(), 0, Continuity::None).unwrap();
+        let table = Table::load(found.clone(), 0, &Continuity::None).unwrap();
         assert_eq!(table.snapshot(), found);
         let gone = found.tickets.pop().unwrap();
         store.commit(&[table.clock_change(), Change::DeleteTicket(gone.id)]).unwrap();

@@ -118,7 +118,7 @@ pub(crate) fn note_served(world: &mut World, view: &TicketView) {
 /// If it is not.
 pub(crate) fn fuzz_commands(data: &[u8]) {
     let mut world = World::default();
-    let mut table = Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store");
+    let mut table = Table::load(Snapshot::default(), 0, &Continuity::None).expect("an empty store");
     let (mut now, everybody) = (0, |_| true);
     for command in beginning() {
         let at = StepContext { now, wall: now, is_connected: &everybody };
@@ -131,7 +131,7 @@ pub(crate) fn fuzz_commands(data: &[u8]) {
             let (stored, activity_seqs) = (table.snapshot(), table.activity_seqs());
             let continuity =
                 if load == Load::GoOn { Continuity::SameProcess { activity_seqs } } else { Continuity::None };
-            table = Table::load(stored.clone(), 0, continuity).expect("a table can be loaded");
+            table = Table::load(stored.clone(), 0, &continuity).expect("a table can be loaded");
             assert_eq!(table.snapshot(), stored, "a load changes nothing");
         }
         table.begin_step(now);

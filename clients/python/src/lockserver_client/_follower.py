@@ -71,7 +71,7 @@ class Follower:
         return None
 
     def refused(self, server: str, status: int, body: bytes, through: str) -> Problem | str:
-        """What an answer means that is no stream. Raises if it is not worth another try."""
+        """Return the meaning of an answer without a stream. Raise if another try is not worth it."""
         problem = problem_in(body)
         if problem is not None:
             if not problem.retryable:
@@ -91,7 +91,7 @@ class Follower:
         return True
 
     def why(self, server: str, came: NoReply | Problem | str) -> str:
-        """Why there is no stream. Raises if that is not worth another try."""
+        """Return why the stream is missing. Raise if another try is not worth it."""
         if isinstance(came, NoReply):
             if came.distrust:
                 raise Distrust(server, came.what)

@@ -2,15 +2,15 @@
 
 use super::{StepContext, Table, Timer};
 use crate::limits::ENDED_MEMORY_MS;
-use crate::{Continuity, EndedAs, Key, State};
+use crate::{EndedAs, Key, State};
 
 impl Table {
     /// Ends, lapses and restores what is due, and grants what that makes possible. What is over the step's bound is due in the
     /// next step.
     pub fn expire(&mut self, at: StepContext<'_>) {
         self.wall = at.wall;
-        if let Some(continuity) = self.unstepped.take() {
-            if !matches!(continuity, Continuity::SameProcess { .. }) {
+        if let Some(suspends) = self.unstepped.take() {
+            if suspends {
                 self.suspend_unacknowledged(at);
             }
             self.ripe.extend(self.locks.keys().cloned());

@@ -23,7 +23,7 @@ impl Table {
     ///
     /// # Errors
     /// If the records contradict each other.
-    pub fn load(snapshot: Snapshot, wall_us: u64, continuity: Continuity) -> Result<Self, LoadError> {
+    pub fn load(snapshot: Snapshot, wall_us: u64, continuity: &Continuity) -> Result<Self, LoadError> {
         let mut table = Self::empty(snapshot.meta);
         if snapshot.restart_counters {
             table.restart_counters(wall_us);
@@ -67,7 +67,7 @@ impl Table {
         if matches!(continuity, Continuity::NewLife) {
             table.begin_life();
         }
-        table.unstepped = Some(continuity);
+        table.unstepped = Some(!matches!(continuity, Continuity::SameProcess { .. }));
         Ok(table)
     }
 

@@ -20,8 +20,8 @@ use crate::slots::Slots;
 use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
 use crate::{
-    Change, Continuity, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State,
-    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
+    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State, TemplateRecord,
+    TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,8 +96,9 @@ pub struct Table {
     ripe: BTreeSet<LockName>,
     /// Those of which this step may end no more waiters: it goes on in the next one.
     unfinished: BTreeSet<LockName>,
-    /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible.
-    unstepped: Option<Continuity>,
+    /// Loaded and not yet stepped: what an operator changed in the store by hand may have made grants possible. Whether the first
+    /// step makes tickets dormant whose clients may not know of them.
+    unstepped: Option<bool>,
     /// When the present step is made, for views.
     moment: Moment,
     dirty: BTreeSet<Key>,

@@ -21,12 +21,7 @@ impl Mirror {
             assert!(keys.insert(key.clone()), "two changes of {key:?} in one commit");
             match change {
                 Change::Meta(meta) => self.meta = meta,
-                Change::DeleteLock(_)
-                | Change::DeleteTemplate(_)
-                | Change::DeleteTicket(_)
-                | Change::DeleteWithholding(_)
-                | Change::DeleteWithheldName(_)
-                | Change::DeleteWithdrawn(_) => drop(self.records.remove(&key)),
+                change if change.is_deletion() => drop(self.records.remove(&key)),
                 put => drop(self.records.insert(key, put)),
             }
         }
@@ -35,18 +30,7 @@ impl Mirror {
 
     /// What is stored, sorted.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot { meta: self.meta, ..Snapshot::default() };
-        for record in self.records.values().cloned() {
-            match record {
-                Change::PutLock(lock) => snapshot.locks.push(lock),
-                Change::PutTemplate(template) => snapshot.templates.push(template),
-                Change::PutTicket(ticket) => snapshot.tickets.push(ticket),
-                Change::PutWithholding(withholding) => snapshot.withholdings.push(withholding),
-                Change::PutWithheldName(withheld) => snapshot.withheld_names.push(withheld),
-                Change::PutWithdrawn(withdrawn) => snapshot.withdrawn.push(withdrawn),
-                other => panic!("{other:?} is not a record"),
-            }
-        }
+        let mut snapshot = Snapshot { meta: self.meta, ..self.records.values().cloned().collect() };
         snapshot.sort();
         snapshot
     }
@@ -100,7 +84,7 @@ impl Mirror {
     /// stands in the way of others, while nobody loses what its client may have been told it holds.
     fn survives_a_crash(&self) -> Result<(), String> {
         let stored = self.snapshot();
-        let mut loaded = Table::load(stored.clone(), 0, Continuity::None).map_err(|why| why.to_string())?;
+        let mut loaded = Table::load(stored.clone(), 0, &Continuity::None).map_err(|why| why.to_string())?;
         if loaded.snapshot() != stored {
             return Err("a loaded table differs from its store".to_owned());
         }

@@ -81,7 +81,7 @@ fn without_revisions(mut snapshot: Snapshot) -> Snapshot {
 impl Run {
     fn new() -> Self {
         let mut run = Self {
-            table: Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store"),
+            table: Table::load(Snapshot::default(), 0, &Continuity::None).expect("an empty store"),
             store: Mirror::default(),
             model: Naive::default(),
             world: World::default(),
@@ -109,7 +109,7 @@ impl Run {
                 Load::GoOn => Continuity::SameProcess { activity_seqs },
                 Load::Start => Continuity::NewLife,
             };
-            self.table = Table::load(stored, 0, continuity).map_err(|why| why.to_string())?;
+            self.table = Table::load(stored, 0, &continuity).map_err(|why| why.to_string())?;
             self.model.restart(load == Load::Start, self.table.snapshot().meta.uptime.starts.all());
             self.lives.clear();
         }

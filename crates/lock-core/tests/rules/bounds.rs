@@ -30,7 +30,7 @@ fn operator() -> Caller {
 
 impl Crowd {
     fn new() -> Self {
-        Self { table: Table::load(Snapshot::default(), 0, Continuity::None).unwrap(), now: 0, ids: 0 }
+        Self { table: Table::load(Snapshot::default(), 0, &Continuity::None).unwrap(), now: 0, ids: 0 }
     }
 
     /// With templates of size 1.
@@ -179,7 +179,7 @@ fn share_of_one_owner_in_the_instances_of_templates() {
     crowd.ask(&names(0), 0, Lease::Never).expect("what is there may be used");
     lock_core::invariants::check(&crowd.table).unwrap();
     // A start does not make one's own room larger.
-    crowd.table = Table::load(crowd.table.snapshot(), 0, Continuity::None).unwrap();
+    crowd.table = Table::load(crowd.table.snapshot(), 0, &Continuity::None).unwrap();
     crowd.step(1);
     assert_eq!(crowd.ask("job-y", 0, Lease::Never), Err(refused));
     lock_core::invariants::check(&crowd.table).unwrap();
@@ -254,7 +254,7 @@ fn share_of_one_owner_in_the_withdrawn_request_ids() {
     assert_eq!(withdrawn.len(), limits::WITHDRAWN_MAX);
     assert!(withdrawn.iter().any(|one| one.scope.owner.as_deref() == Some("key-99")));
     lock_core::invariants::check(&crowd.table).unwrap();
-    crowd.table = Table::load(crowd.table.snapshot(), 0, Continuity::None).unwrap();
+    crowd.table = Table::load(crowd.table.snapshot(), 0, &Continuity::None).unwrap();
     crowd.step(limits::ENDED_MEMORY_MS - 1);
     assert_eq!(withdraw(&mut crowd, 98, 0), Ok(Outcome::NothingHeld));
     // What one step forgets is bounded.
@@ -422,7 +422,7 @@ fn bound_of_what_one_step_of_a_shrink_ends() {
     store.commit_step(&mut crowd.table).unwrap();
     assert_eq!(crowd.live(), 2_001);
     // A crash here: the size is stored, so the rest follows after the load.
-    crowd.table = Table::load(store.snapshot(), 0, Continuity::None).unwrap();
+    crowd.table = Table::load(store.snapshot(), 0, &Continuity::None).unwrap();
     assert_eq!(crowd.step(2), 2_000);
     let oversized = |state: &State| matches!(state, State::Ended { how, .. } if *how == EndedAs::Oversized);
     let tickets = crowd.table.snapshot().tickets;

@@ -23,7 +23,7 @@ fn apply_by(table: &mut Table, from: &str, command: &Command) -> Outcome {
 }
 
 fn table(definitions: Vec<(String, Capacity)>) -> Table {
-    let mut table = Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store");
+    let mut table = Table::load(Snapshot::default(), 0, &Continuity::None).expect("an empty store");
     let definition = |(lock, capacity): (String, Capacity)| {
         let settings = Settings { capacity, ..Settings::new(1) };
         Definition { target: Target::Lock(name(&lock)), settings, paused: false }

@@ -71,7 +71,7 @@ enum Act {
 /// At the first line that does not come true, with what happened instead.
 pub(crate) fn play(script: &str) {
     let mut stage = Stage {
-        table: Table::load(Snapshot::default(), 0, Continuity::None).expect("an empty store"),
+        table: Table::load(Snapshot::default(), 0, &Continuity::None).expect("an empty store"),
         store: Mirror::default(),
         now: 0,
         actors: BTreeMap::new(),
@@ -166,7 +166,7 @@ impl Stage {
     fn restart(&mut self, copy: Option<u64>) {
         let mut snapshot = self.store.snapshot();
         snapshot.restart_counters = copy.is_some();
-        let loaded = Table::load(snapshot, copy.unwrap_or(0), Continuity::NewLife);
+        let loaded = Table::load(snapshot, copy.unwrap_or(0), &Continuity::NewLife);
         self.table = loaded.expect("the store is sound");
         self.waits.clear();
         self.absent.clear();

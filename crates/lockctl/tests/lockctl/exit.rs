@@ -216,7 +216,7 @@ fn standard_input_and_the_environment_of_the_command() {
     assert!(bench.server.requests().iter().any(|request| request.is("DELETE", &format!("/v1/tickets/{}", id.trim()))));
 }
 
-/// Reads until this was said, and gives everything that was; what comes before it is no matter of time.
+/// Reads until this was said, however much comes before it, and returns everything that was read.
 fn says(stderr: &mut ChildStderr, wanted: &str) -> String {
     let (mut said, mut bytes) = (String::new(), Vec::new());
     while !said.contains(wanted) {

@@ -24,9 +24,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether this caller would see the same. Only its own tickets depend on who looks.
+    /// Whether this caller would see the same.
     fn answers(&self, caller: &Caller, command: &Command) -> bool {
-        self.command.as_ref() == command && (self.caller == *caller || !matches!(command, Command::ListMine { .. }))
+        self.command.as_ref() == command && (command.is_same_for_all() || self.caller == *caller)
     }
 }
 

@@ -123,7 +123,7 @@ impl CarryOver {
             snapshot.meta.count_downtime(tick.mono_ms);
         }
         let lost_commits = snapshot.lost_commits;
-        let table = Table::load(snapshot, tick.wall_us, self.continuity.clone());
+        let table = Table::load(snapshot, tick.wall_us, &self.continuity);
         let mut table = table.map_err(|error| Fatal::Damaged(error.to_string()))?;
         if lost_commits {
             table.doubt(tick.wall_ms());

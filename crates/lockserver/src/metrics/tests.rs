@@ -41,7 +41,7 @@ fn at() -> StepContext<'static> {
 }
 
 fn table() -> Table {
-    Table::load(Snapshot::default(), 0, Continuity::None).unwrap()
+    Table::load(Snapshot::default(), 0, &Continuity::None).unwrap()
 }
 
 fn put(table: &mut Table, lock: &str, size: u32) {

@@ -14,7 +14,7 @@ pub(super) fn run(cli: &Cli, named: Option<&str>) -> Result<(), Failed> {
     reader.check()?;
     let snapshot = reader.load()?;
     let (summary, copy) = (Summary::of(&snapshot), snapshot.restart_counters);
-    Table::load(snapshot, wall::now_us(), Continuity::None).map_err(|error| {
+    Table::load(snapshot, wall::now_us(), &Continuity::None).map_err(|error| {
         let text = format!("the store {} is damaged: {error}; restore it from a backup", reader.path().display());
         Failed::new(exit::STORE, text)
     })?;

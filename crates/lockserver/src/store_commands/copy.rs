@@ -38,7 +38,7 @@ pub fn copy_table(mut snapshot: Snapshot, to: &mut dyn Store, wall_us: u64) -> R
         return Err(CopyError::NotEmpty);
     }
     snapshot.restart_counters = true;
-    let snapshot = Table::load(snapshot, wall_us, Continuity::None)?.snapshot();
+    let snapshot = Table::load(snapshot, wall_us, &Continuity::None)?.snapshot();
     to.commit(&snapshot.clone().into_changes())?;
     let mut found = to.load()?;
     found.sort();

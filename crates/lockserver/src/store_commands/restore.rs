@@ -15,7 +15,7 @@ pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
     let reader = SqliteReader::open(src).map_err(|error| bad(error.into()))?;
     reader.check().map_err(|error| bad(error.into()))?;
     let snapshot = reader.load().map_err(|error| bad(error.into()))?;
-    Table::load(snapshot, wall::now_us(), Continuity::None)
+    Table::load(snapshot, wall::now_us(), &Continuity::None)
         .map_err(|error| bad(Failed::new(exit::STORE, format!("{}: {error}", reader.path().display()))))?;
 
     let place = SqlitePlace::take(&store).map_err(place_error)?;

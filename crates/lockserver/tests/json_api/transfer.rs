@@ -130,7 +130,7 @@ async fn either_etag_is_good_for_a_change() {
 
 /// A day of a lock, as the server would have seen it: one ticket comes or goes every 10 s.
 fn a_day(server: &Server, lock: &LockName, now: u64) {
-    let mut table = Table::load(Snapshot::default(), now, Continuity::None).expect("nothing is no trouble");
+    let mut table = Table::load(Snapshot::default(), now, &Continuity::None).expect("nothing is no trouble");
     let settings = Settings::new(40);
     let definitions = vec![Definition { target: Target::Lock(lock.clone()), settings, paused: false }];
     let mut commands = vec![Command::Configure { definitions, mode: ConfigureMode::Apply }];

@@ -119,19 +119,7 @@ impl SimStore {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for change in self.disk().records.values().cloned() {
-            match change {
-                Change::Meta(meta) => snapshot.meta = meta,
-                Change::PutLock(record) => snapshot.locks.push(record),
-                Change::PutTemplate(record) => snapshot.templates.push(record),
-                Change::PutTicket(record) => snapshot.tickets.push(record),
-                Change::PutWithholding(record) => snapshot.withholdings.push(record),
-                Change::PutWithheldName(record) => snapshot.withheld_names.push(record),
-                Change::PutWithdrawn(record) => snapshot.withdrawn.push(record),
-                _ => unreachable!("a record that is gone is not kept"),
-            }
-        }
+        let mut snapshot: Snapshot = self.disk().records.values().cloned().collect();
         snapshot.sort();
         snapshot
     }

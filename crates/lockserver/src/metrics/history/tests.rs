@@ -23,7 +23,7 @@ struct Rig {
 
 impl Rig {
     fn new(locks: &[(&str, u32)]) -> Self {
-        let table = Table::load(Snapshot::default(), BEGIN * 1000, Continuity::None).unwrap();
+        let table = Table::load(Snapshot::default(), BEGIN * 1000, &Continuity::None).unwrap();
         let mut rig = Self { table, history: History::default(), wall: BEGIN };
         rig.configure(locks);
         rig

@@ -138,7 +138,7 @@ impl SqliteReader {
         let copy = Self::open(scratch.path())?;
         let snapshot = copy.check().and_then(|()| copy.load()).map_err(SaveError::Bad)?;
         drop(copy);
-        Table::load(snapshot.clone(), 0, Continuity::None)
+        Table::load(snapshot.clone(), 0, &Continuity::None)
             .map_err(|error| SaveError::Bad(StoreError::Damaged(error.to_string())))?;
         Ok((scratch, snapshot))
     }
