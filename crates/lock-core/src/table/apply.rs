@@ -33,7 +33,7 @@ impl Table {
         self.grant_ripe(StepContext { is_connected: &is_connected, ..at });
         Ok(match effect {
             Effect::Done(outcome) => outcome,
-            Effect::Asked { id, claim, wait } => self.told(at, id, claim, wait),
+            Effect::Asked { id, claim, wait } => self.claim_or_wait(at, id, claim, wait),
             Effect::Ticket(id) => Outcome::Ticket(Box::new(self.view_ticket(id))),
             Effect::Lock(name) => self.lock_outcome(&name),
         })

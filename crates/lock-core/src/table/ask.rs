@@ -106,7 +106,7 @@ impl Table {
     }
 
     /// The answer about a live ticket: claims it, or begins to wait, or just tells.
-    pub(super) fn told(&mut self, at: StepContext<'_>, id: TicketId, claim: bool, wait: bool) -> Outcome {
+    pub(super) fn claim_or_wait(&mut self, at: StepContext<'_>, id: TicketId, claim: bool, wait: bool) -> Outcome {
         let mut claimed = false;
         match self.ticket(id).state {
             State::Granted if claim => {

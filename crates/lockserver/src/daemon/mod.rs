@@ -171,7 +171,7 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
         started,
         store: config.store.to_string(),
         store_warnings,
-        admin_socket: admin.as_ref().map(|admin| admin.path().to_owned()),
+        admin_socket: admin.as_ref().map(|admin| Arc::from(admin.path())),
         configured: outlets.configured.subscribe(),
         reload: reloads.clone(),
     };
@@ -191,7 +191,7 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let watching = tokio::spawn(manager.clone().watch(engine.clone()));
     let reload = Reload::new(sources.clone(), loaded.config, listens_on, engine.clone(), outlets);
     // Apart, so that a signal to stop is heard while a reload takes its time.
-    tokio::spawn(reload.answer(reload_requests, manager.clone(), status));
+    tokio::spawn(reload.serve(reload_requests, manager.clone(), status));
     Ok(Server { manager, signals, reloads, engine, running, stop, serving, serving_admin, watching })
 }
 

@@ -94,12 +94,7 @@ impl Reload {
     }
 
     /// Reloads for each request, one after the other; `status` is what the service manager is told in between.
-    pub(super) async fn answer(
-        mut self,
-        mut requests: mpsc::Receiver<ReloadRequest>,
-        manager: Manager,
-        status: String,
-    ) {
+    pub(super) async fn serve(mut self, mut requests: mpsc::Receiver<ReloadRequest>, manager: Manager, status: String) {
         while let Some(answer) = requests.recv().await {
             manager.reloading();
             let outcome = self.run().await;

@@ -5,7 +5,7 @@ use super::clock::{Elapsed, ServiceClock, Tick};
 use super::handle::Handle;
 use super::observers::Observers;
 use super::receipt::Reports;
-use super::recovery::{CarryOver, Configuration, Fatal, Recovering, pause_everything, unavailable};
+use super::recovery::{CarryOver, Configuration, Fatal, Recovering, fatal_if_damaged, pause_everything};
 use super::request::{Body, Request};
 use super::request_queue::RequestQueue;
 use super::sealed::InFlight;
@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// The owner of table and store. Driven by [`super::start`]'s thread, or step by step by a test.
+/// The owner of table and store. Driven by a [`super::driver::Driver`], or step by step by a test.
 pub struct Engine {
     store: Box<dyn Store>,
     /// What has arrived.
@@ -70,6 +70,7 @@ impl Engine {
             request_queue: queue.clone(),
             observers: observers.clone(),
             next_waiter: Arc::new(AtomicU64::new(1)),
+            combine: None,
         };
         let engine = Self {
             store,
@@ -93,9 +94,16 @@ impl Engine {
     /// # Errors
     /// If the store is damaged.
     pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
+        self.serve(tick, batch)?;
+        self.answer_looks(tick);
+        Ok(())
+    }
+
+    /// The same without the requests that only look, which may take their time.
+    pub(super) fn serve(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
         let mut elapsed = self.clock.advance(tick);
         self.observers.metrics.engine.took(batch.len());
-        self.complete(tick, false)?;
+        self.settle(tick, false)?;
         if let Phase::Recovering(recovering) = &self.phase
             && recovering.retry_at_ms <= tick.mono_ms
         {
@@ -103,9 +111,12 @@ impl Engine {
             // Leases began just now: what had passed before is not of their time (rule 9).
             elapsed = Elapsed::NOTHING;
         }
-        self.apply(tick, elapsed, batch)?;
-        self.answer_looks(tick);
-        Ok(())
+        self.apply_and_commit(tick, elapsed, batch)
+    }
+
+    /// Whether its store makes a step durable without waiting for anything.
+    pub(super) fn is_immediate(&self) -> bool {
+        self.store.is_immediate()
     }
 
     /// Milliseconds until something is due although nothing arrives; `None` for nothing in sight.
@@ -134,7 +145,7 @@ impl Engine {
     }
 
     /// Applies a batch, and has it become durable.
-    fn apply(&mut self, tick: Tick, elapsed: Elapsed, batch: Vec<Request>) -> Result<(), Fatal> {
+    fn apply_and_commit(&mut self, tick: Tick, elapsed: Elapsed, batch: Vec<Request>) -> Result<(), Fatal> {
         let Phase::Leading(term) = &mut self.phase else {
             self.refuse(batch);
             return Ok(());
@@ -144,32 +155,31 @@ impl Engine {
             tick,
             is_store_in_trouble: self.carry_over.is_store_in_trouble(),
             waiters: &mut self.waiters,
-            configuration: &mut self.carry_over.configuration,
             is_audited: self.observers.audit.is_on(),
             pause_in_doubt: self.pause_in_doubt,
         };
         let sealed = term.apply(applying, elapsed, batch);
         self.in_flight.push(sealed, &mut *self.store, &self.observers);
         // There is nothing else to do.
-        self.complete(tick, is_idle)
+        self.settle(tick, is_idle)
     }
 
     /// Publishes and answers the steps that are durable, in their order. Waits for the store while it takes no more steps, and
     /// if `wait` says so for the oldest of them.
-    pub(super) fn complete(&mut self, tick: Tick, mut wait: bool) -> Result<(), Fatal> {
+    pub(super) fn settle(&mut self, tick: Tick, mut wait: bool) -> Result<(), Fatal> {
         loop {
             wait |= !self.in_flight.has_room(&mut *self.store);
-            match self.in_flight.next(&mut *self.store, &self.observers, wait) {
+            match self.in_flight.commit_oldest(&mut *self.store, &self.observers, wait) {
                 Ok(None) => return Ok(()),
-                Ok(Some(step)) => {
+                Ok(Some(mut step)) => {
                     let Phase::Leading(term) = &self.phase else { unreachable!("only a term has steps in flight") };
-                    self.carry_over.committed(step.wrote_records());
+                    self.carry_over.committed(step.wrote_records(), step.take_configured());
                     let is_newest = self.in_flight.is_empty();
                     // The past of the locks is taken from the table, so that all of it must be durable now and then.
                     wait = !is_newest && self.observers.metrics.history.is_due(step.wall());
                     step.tell(&self.observers, &term.table, is_newest, &mut self.standings, &self.reports);
                 }
-                Err(error) => return self.end_term(tick, &error),
+                Err(error) => return self.enter_recovery(tick, &error),
             }
         }
     }
@@ -177,13 +187,13 @@ impl Engine {
     /// Waits for everything that is in flight.
     pub(super) fn flush(&mut self, tick: Tick) -> Result<(), Fatal> {
         while !self.in_flight.is_empty() {
-            self.complete(tick, true)?;
+            self.settle(tick, true)?;
         }
         Ok(())
     }
 
     /// The store failed: the table may be ahead of it and is dropped, with all steps that are in flight.
-    fn end_term(&mut self, tick: Tick, error: &StoreError) -> Result<(), Fatal> {
+    fn enter_recovery(&mut self, tick: Tick, error: &StoreError) -> Result<(), Fatal> {
         let given_up = self.in_flight.give_up(error, &mut self.waiters, &mut self.carry_over.commands);
         if let Phase::Leading(term) = &mut self.phase {
             for request in std::mem::take(&mut term.unfinished) {
@@ -199,7 +209,7 @@ impl Engine {
         // The next measurement is of another table.
         self.measure_again_ms = 0;
         self.refuse(given_up.into_iter().map(|(number, lost)| Request::end_wait(number, lost)).collect());
-        unavailable(error)?;
+        fatal_if_damaged(error)?;
         // At the start the caller says so.
         if self.carry_over.term > 0 && !is_known {
             tracing::error!("the store cannot be used, trying again: {reason}");
@@ -215,13 +225,13 @@ impl Engine {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 self.observers.metrics.engine.loads_failed.increment();
-                return self.end_term(tick, &error);
+                return self.enter_recovery(tick, &error);
             }
         };
         let (restart, lost_commits) = (snapshot.restart_counters, snapshot.lost_commits);
-        let table = self.carry_over.table(snapshot, tick)?;
-        if let Err(error) = self.commit(&[table.clock_change()]) {
-            return self.end_term(tick, &error);
+        let table = self.carry_over.load_table(snapshot, tick)?;
+        if let Err(error) = self.commit_apart(&[table.clock_change()]) {
+            return self.enter_recovery(tick, &error);
         }
         if restart {
             tracing::warn!("the store is new, forgetful or a copy: tokens and ticket numbers begin at the Unix time");
@@ -238,19 +248,19 @@ impl Engine {
             batch.extend(pause_everything(&table));
         }
         self.phase = Phase::Leading(Box::new(Term::new(table)));
-        self.apply(tick, Elapsed::NOTHING, batch)?;
+        self.apply_and_commit(tick, Elapsed::NOTHING, batch)?;
         self.flush(tick)
     }
 
     /// A commit apart from any step.
-    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    pub(super) fn commit_apart(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let began = Instant::now();
         let result = self.observers.in_store(|| self.store.commit(changes));
-        self.observers.committed(began, result)
+        self.observers.note_commit(began, result)
     }
 
     /// Takes over a configuration that no term could apply yet.
-    pub(super) fn configure(&mut self, configuration: Configuration) {
+    pub(super) fn keep_configuration(&mut self, configuration: Configuration) {
         self.carry_over.configuration = configuration;
     }
 }

@@ -3,7 +3,7 @@
 use super::answer::{EngineError, send_reply};
 use super::clock::Tick;
 use super::drive::{Engine, Phase};
-use super::recovery::{Fatal, unavailable};
+use super::recovery::{Fatal, fatal_if_damaged};
 use super::request::Request;
 use lock_core::Command;
 
@@ -36,8 +36,8 @@ impl Engine {
         {
             let mut changes = term.table.take_deferred_changes();
             changes.push(term.table.clock_change());
-            if let Err(error) = self.commit(&changes) {
-                tracing::debug!("deferred changes are not written: {}", unavailable(&error)?);
+            if let Err(error) = self.commit_apart(&changes) {
+                tracing::debug!("deferred changes are not written: {}", fatal_if_damaged(&error)?);
                 break;
             }
         }
@@ -54,8 +54,8 @@ impl Engine {
         table.note_monotonic(0);
         table.end_doubt();
         let clock = table.clock_change();
-        if let Err(error) = self.commit(&[clock]) {
-            tracing::debug!("the end of the clock is not written: {}", unavailable(&error)?);
+        if let Err(error) = self.commit_apart(&[clock]) {
+            tracing::debug!("the end of the clock is not written: {}", fatal_if_damaged(&error)?);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::answer::{Answer, EngineError};
 use super::events::Events;
 use super::observers::Observers;
 use super::request::{LookRequest, Request, Subject};
-use super::request_queue::RequestQueue;
+use super::request_queue::{Combine, RequestQueue};
 use super::status::Status;
 use super::waiters::{Onlooker, Presence, WaitState, Waiter};
 use crate::audit::Audit;
@@ -25,6 +25,8 @@ pub struct Handle {
     pub(crate) request_queue: Arc<RequestQueue>,
     pub(crate) observers: Observers,
     pub(crate) next_waiter: Arc<AtomicU64>,
+    /// Where the store never waits.
+    pub(crate) combine: Option<Arc<dyn Combine>>,
 }
 
 impl Handle {
@@ -90,10 +92,15 @@ impl Handle {
     }
 
     async fn push(&self, request: Request, shed: bool) -> Result<(), EngineError> {
-        if !shed {
-            return self.request_queue.push_urgent(request).await;
+        if shed {
+            self.noting_shed(self.request_queue.push_ordinary(request))?;
+        } else {
+            self.request_queue.push_urgent(request).await?;
         }
-        self.noting_shed(self.request_queue.push_ordinary(request))
+        if let Some(combine) = &self.combine {
+            combine.combine();
+        }
+        Ok(())
     }
 
     fn noting_shed(&self, pushed: Result<(), EngineError>) -> Result<(), EngineError> {

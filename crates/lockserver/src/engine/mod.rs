@@ -1,6 +1,6 @@
 //! The engine: one thread that owns the table and the store, and the async handle in front of it.
 //!
-//! A request goes `Handle` -> `request_queue` -> `thread` -> [`Engine::step`]: a batch is applied to the table of the term
+//! A request goes `Handle` -> `request_queue` -> `driver` -> [`Engine::step`]: a batch is applied to the table of the term
 //! (`step`), which makes a value of it (`sealed`); the store makes that durable; and what is durable is published to the
 //! `observers` and answered. *Nobody is told what is not durable*: only a `Committed` step can be.
 //!
@@ -10,6 +10,7 @@
 mod answer;
 mod clock;
 mod drive;
+mod driver;
 mod events;
 mod finish;
 mod handle;

@@ -47,7 +47,7 @@ impl Observers {
     ///
     /// # Errors
     /// Its own.
-    pub(crate) fn committed(&self, began: Instant, result: Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn note_commit(&self, began: Instant, result: Result<(), StoreError>) -> Result<(), StoreError> {
         self.metrics.engine.committed(began.elapsed());
         result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
     }

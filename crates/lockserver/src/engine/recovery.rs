@@ -6,8 +6,8 @@ use super::request::{AnswerTo, Attempt, Body, Request};
 use super::waiters::{PendingWait, Waiters};
 use crate::store::StoreError;
 use lock_core::{
-    Command, ConfigureMode, Continuity, Definition, Force, Outcome, Patch, Precondition, Snapshot, Table, Target,
-    TicketId,
+    Command, ConfigureMode, ConfigureReport, Continuity, Definition, Force, Outcome, Patch, Precondition, Snapshot,
+    Table, Target, TicketId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,21 +69,21 @@ impl Default for Configuration {
     }
 }
 
-impl Configuration {
-    /// Keeps it for the next term, once it was applied.
-    pub(crate) fn remember(&mut self, command: &Command, outcome: &Outcome) {
-        if let (Command::Configure { definitions, mode }, Outcome::Configured(report)) = (command, outcome) {
-            *self = Self { definitions: definitions.clone(), mode: *mode };
-            for (what, names) in [("made", &report.created), ("changed", &report.changed), ("retired", &report.retired)]
-            {
-                if !names.is_empty() {
-                    tracing::debug!("{what} by the configuration: {}", names.join(", "));
-                }
-            }
-            for refused in &report.refused {
-                tracing::error!("not applied from the configuration: {refused}");
-            }
-        }
+/// A configuration that a step has applied, and what it changed.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    configuration: Configuration,
+    report: ConfigureReport,
+}
+
+impl Configured {
+    /// If this command was one to configure, and was done.
+    pub(crate) fn of(command: &Command, outcome: &Outcome) -> Option<Self> {
+        let (Command::Configure { definitions, mode }, Outcome::Configured(report)) = (command, outcome) else {
+            return None;
+        };
+        let configuration = Configuration { definitions: definitions.clone(), mode: *mode };
+        Some(Self { configuration, report: report.clone() })
     }
 }
 
@@ -99,8 +99,21 @@ impl CarryOver {
         self.backoff_ms > 0
     }
 
-    /// A step is durable; `wrote_records`: it was more than a look at the clock.
-    pub(crate) fn committed(&mut self, wrote_records: bool) {
+    /// A step is durable; `wrote_records`: it was more than a look at the clock. What it was configured with is kept for the
+    /// next term: not earlier, for whoever asked is told that a reload failed if its commit did.
+    pub(crate) fn committed(&mut self, wrote_records: bool, configured: Option<Configured>) {
+        if let Some(Configured { configuration, report }) = configured {
+            self.configuration = configuration;
+            for (what, names) in [("made", &report.created), ("changed", &report.changed), ("retired", &report.retired)]
+            {
+                if !names.is_empty() {
+                    tracing::debug!("{what} by the configuration: {}", names.join(", "));
+                }
+            }
+            for refused in &report.refused {
+                tracing::error!("not applied from the configuration: {refused}");
+            }
+        }
         if !matches!(self.continuity, Continuity::SameProcess { .. }) {
             self.continuity = Continuity::SameProcess { activity_seqs: BTreeMap::new() };
         }
@@ -117,7 +130,7 @@ impl CarryOver {
     }
 
     /// The table of what the store has, as this process goes on with it.
-    pub(crate) fn table(&self, mut snapshot: Snapshot, tick: Tick) -> Result<Table, Fatal> {
+    pub(crate) fn load_table(&self, mut snapshot: Snapshot, tick: Tick) -> Result<Table, Fatal> {
         // The clock of another machine would say nothing.
         if !snapshot.restart_counters {
             snapshot.meta.count_downtime(tick.mono_ms);
@@ -209,7 +222,7 @@ fn wait_again(id: TicketId, wait: PendingWait) -> Request {
 }
 
 /// What the store says of its failure, unless the engine must end for it.
-pub(crate) fn unavailable(error: &StoreError) -> Result<&str, Fatal> {
+pub(crate) fn fatal_if_damaged(error: &StoreError) -> Result<&str, Fatal> {
     match error {
         StoreError::Damaged(text) => Err(Fatal::Damaged(text.clone())),
         StoreError::Unavailable(text) => Ok(text),

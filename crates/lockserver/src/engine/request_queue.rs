@@ -7,7 +7,9 @@ use super::request::{LookRequest, Request};
 use lock_core::limits::LOOKS_MAX;
 use lock_core::{Command, TicketId};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -22,6 +24,10 @@ struct Queues {
     ordinary: VecDeque<Request>,
     looks: VecDeque<LookRequest>,
     closed: bool,
+    /// The engine's thread waits on `arrived`.
+    is_awaited: bool,
+    /// It is to come round although nothing has arrived.
+    is_woken: bool,
 }
 
 impl Queues {
@@ -30,23 +36,64 @@ impl Queues {
     }
 }
 
+/// Makes steps on the thread of whoever sends a request, where the store never waits (see `driver`).
+pub(crate) trait Combine: fmt::Debug + Send + Sync {
+    /// A request has been queued: sees to it that a step takes it.
+    fn combine(&self);
+}
+
 /// The requests that the engine has not taken yet.
 #[derive(Debug)]
 pub struct RequestQueue {
     queues: Mutex<Queues>,
     arrived: Condvar,
+    /// Requests are taken on the threads that send them, so that none of these wakes the engine's thread.
+    is_combined: AtomicBool,
     /// Room in the urgent queue: who finds none waits for it, and nothing is shed.
     urgent_room: Semaphore,
 }
 
 impl RequestQueue {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { queues: Mutex::default(), arrived: Condvar::new(), urgent_room: Semaphore::new(QUEUE_MAX) })
+        Arc::new(Self {
+            queues: Mutex::default(),
+            arrived: Condvar::new(),
+            is_combined: AtomicBool::new(false),
+            urgent_room: Semaphore::new(QUEUE_MAX),
+        })
     }
 
-    fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
         // Nothing in here can panic half-way.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on, who sends a request sees to it that it is taken ([`Combine`]).
+    pub(super) fn combine(&self) {
+        self.is_combined.store(true, Ordering::Relaxed);
+    }
+
+    /// A request has been pushed. Where senders make steps, this one does.
+    fn pushed(&self, queues: MutexGuard<'_, Queues>) {
+        if !self.is_combined.load(Ordering::Relaxed) {
+            self.notify(queues);
+        }
+    }
+
+    /// Wakes the engine's thread if it waits. A thread that does not will look at the queues before it waits again.
+    fn notify(&self, queues: MutexGuard<'_, Queues>) {
+        let is_awaited = queues.is_awaited;
+        drop(queues);
+        if is_awaited {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Has the engine's thread come round.
+    pub(super) fn wake(&self) {
+        let mut queues = self.queues();
+        queues.is_woken = true;
+        self.notify(queues);
     }
 
     /// Sends a request that overload may shed.
@@ -59,7 +106,7 @@ impl RequestQueue {
             return Err(EngineError::Overloaded);
         }
         queues.ordinary.push_back(request);
-        self.arrived.notify_one();
+        self.pushed(queues);
         Ok(())
     }
 
@@ -73,7 +120,7 @@ impl RequestQueue {
             return Err(EngineError::Overloaded);
         }
         queues.looks.push_back(look);
-        self.arrived.notify_one();
+        self.notify(queues);
         Ok(())
     }
 
@@ -94,7 +141,7 @@ impl RequestQueue {
         }
         room.forget();
         queues.urgent.push_back(request);
-        self.arrived.notify_one();
+        self.pushed(queues);
         Ok(())
     }
 
@@ -104,16 +151,30 @@ impl RequestQueue {
         let mut queues = self.queues();
         if !queues.closed {
             queues.urgent.push_back(report);
-            self.arrived.notify_one();
+            self.notify(queues);
         }
     }
 
-    /// Waits until something has arrived, at most this long, and takes what fits a step; those who only look stay for
-    /// its end. `None` once the queues are closed and empty.
-    pub fn take(&self, timeout: Duration) -> Option<Vec<Request>> {
-        let empty = |queues: &mut Queues| queues.is_empty() && !queues.closed;
+    /// Waits until something has arrived, at most this long.
+    pub(super) fn wait(&self, timeout: Duration) {
+        let mut queues = self.queues();
+        queues.is_awaited = true;
+        let nothing = |queues: &mut Queues| queues.is_empty() && !queues.closed && !queues.is_woken;
         let (mut queues, _) =
-            self.arrived.wait_timeout_while(self.queues(), timeout, empty).unwrap_or_else(PoisonError::into_inner);
+            self.arrived.wait_timeout_while(queues, timeout, nothing).unwrap_or_else(PoisonError::into_inner);
+        queues.is_awaited = false;
+        queues.is_woken = false;
+    }
+
+    /// Whether [`Self::take`] would give nothing.
+    pub(super) fn is_drained(&self) -> bool {
+        let queues = self.queues();
+        queues.urgent.is_empty() && queues.ordinary.is_empty()
+    }
+
+    /// Takes what fits a step; those who only look stay for its end. `None` once the queues are closed and empty.
+    pub fn take(&self) -> Option<Vec<Request>> {
+        let mut queues = self.queues();
         if queues.closed && queues.is_empty() {
             return None;
         }
@@ -186,6 +247,6 @@ mod tests {
         assert_eq!(seen.try_recv().map(drop), gone);
         assert_eq!(request_queue.push_ordinary(request().0).unwrap_err(), EngineError::ShuttingDown);
         assert_eq!(request_queue.push_look(look().0).unwrap_err(), EngineError::ShuttingDown);
-        assert!(request_queue.take(Duration::ZERO).is_none());
+        assert!(request_queue.take().is_none());
     }
 }

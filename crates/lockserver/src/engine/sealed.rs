@@ -5,6 +5,7 @@ use super::answer::{Answer, CommandResult, DeliveryKind, EngineError, Reply, sen
 use super::events::EventId;
 use super::observers::Observers;
 use super::receipt::{Receipt, Reports};
+use super::recovery::Configured;
 use super::rendered::Rendered;
 use super::standing::Standings;
 use super::waiters::{PendingWait, Waiters};
@@ -41,6 +42,8 @@ pub(crate) struct Sealed {
     pub(crate) looks: Vec<Look>,
     /// What the next term has to do to the table, should this not become durable. Nobody waits for an answer.
     pub(crate) carry_over: Vec<Command>,
+    /// The configuration that it has applied.
+    pub(crate) configured: Option<Configured>,
 }
 
 /// An answer to somebody who only looks.
@@ -76,7 +79,7 @@ impl InFlight {
     ///
     /// # Errors
     /// As [`Store::commit`]; all steps are to be given up then.
-    pub(crate) fn next(
+    pub(crate) fn commit_oldest(
         &mut self,
         store: &mut dyn Store,
         observers: &Observers,
@@ -90,7 +93,7 @@ impl InFlight {
                 Some(pipeline) => pipeline.poll(),
             });
             let Some(result) = result else { return Ok(None) };
-            observers.committed(*began, result)?;
+            observers.note_commit(*began, result)?;
         }
         Ok(self.0.pop_front().map(|(sealed, _)| Committed(sealed)))
     }
@@ -199,6 +202,11 @@ impl Committed {
     /// Whether it was more than a look at the clock, which fits on a disk that is full for everything else.
     pub(crate) fn wrote_records(&self) -> bool {
         self.0.changes.len() > 1
+    }
+
+    /// The configuration that it has applied, once.
+    pub(crate) fn take_configured(&mut self) -> Option<Configured> {
+        self.0.configured.take()
     }
 
     /// When it was made, in wall time.

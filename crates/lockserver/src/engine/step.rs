@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, DeliveryKind, EngineError, Reply};
 use super::clock::{Elapsed, Tick};
-use super::recovery::Configuration;
+use super::recovery::Configured;
 use super::request::{AnswerTo, Attempt, Body, Request};
 use super::sealed::Sealed;
 use super::term::Term;
@@ -19,8 +19,6 @@ pub(crate) struct Applying<'e> {
     pub(crate) tick: Tick,
     /// Requests that wait for a grant.
     pub(crate) waiters: &'e mut Waiters,
-    /// Replaced by a command that configures.
-    pub(crate) configuration: &'e mut Configuration,
     /// There is an audit log.
     pub(crate) is_audited: bool,
     /// While the store is in doubt, new instances of templates begin paused too, whatever the file says.
@@ -36,6 +34,7 @@ struct Step<'s, 'e> {
     replies: Vec<Reply>,
     authors: Vec<(Range<usize>, Caller)>,
     carry_over: Vec<Command>,
+    configured: Option<Configured>,
     /// Requests that need another step.
     unfinished: Vec<Request>,
 }
@@ -64,11 +63,12 @@ impl Term {
             replies: Vec::with_capacity(requests.len()),
             authors: Vec::new(),
             carry_over: Vec::new(),
+            configured: None,
             unfinished: Vec::new(),
         };
         step.expire();
-        requests.into_iter().for_each(|request| step.request(request));
-        let Step { with, mut replies, authors, carry_over, unfinished, .. } = step;
+        requests.into_iter().for_each(|request| step.apply_request(request));
+        let Step { with, mut replies, authors, carry_over, configured, unfinished, .. } = step;
         self.unfinished = unfinished;
         let changes = self.changes(is_store_in_trouble);
         let served = serve(&mut self.table, with.waiters);
@@ -94,6 +94,7 @@ impl Term {
             replies,
             looks: Vec::new(),
             carry_over,
+            configured,
         }
     }
 }
@@ -135,7 +136,7 @@ impl Step<'_, '_> {
     }
 
     /// Applies one request, and notes who asked for what came of it.
-    fn request(&mut self, mut request: Request) {
+    fn apply_request(&mut self, mut request: Request) {
         if self.with.pause_in_doubt && self.table.in_doubt_since().is_some() {
             request.pause_templates();
         }
@@ -143,14 +144,14 @@ impl Step<'_, '_> {
         let before = self.table.events_so_far();
         let Request { caller, body } = request;
         match body {
-            Body::Command { command, attempt, answer_to } => self.command(caller, command, attempt, answer_to),
+            Body::Command { command, attempt, answer_to } => self.apply_command(caller, command, attempt, answer_to),
             Body::EndWait { number, lost } => self.end_wait(number, lost),
         }
         let events = before..self.table.events_so_far();
         self.authors.extend(author.filter(|_| !events.is_empty()).map(|author| (events, author)));
     }
 
-    fn command(&mut self, caller: Caller, command: Box<Command>, attempt: Attempt, answer_to: AnswerTo) {
+    fn apply_command(&mut self, caller: Caller, command: Box<Command>, attempt: Attempt, answer_to: AnswerTo) {
         let delivery = match attempt {
             Attempt::Replayed { made } => DeliveryKind::of_waiting(made),
             _ => DeliveryKind::of(&command),
@@ -171,7 +172,7 @@ impl Step<'_, '_> {
                 self.unfinished.push(Request { caller, body });
             }
             answer => {
-                let answer = self.answer(&command, attempt, answer);
+                let answer = self.answer_for_client(&command, attempt, answer);
                 self.reply(answer_to.sender(), answer, delivery);
             }
         }
@@ -187,7 +188,7 @@ impl Step<'_, '_> {
     }
 
     /// The answer for its client, which knows nothing of steps and terms.
-    fn answer(
+    fn answer_for_client(
         &mut self,
         command: &Command,
         attempt: Attempt,
@@ -205,7 +206,7 @@ impl Step<'_, '_> {
             }
             // The client that waits has not been told, even if the store knows of the grant since the last term.
             (Ok(Outcome::Ticket(view)), Attempt::Replayed { .. }) => view.claimed = view.is_held(),
-            (Ok(outcome), _) => self.with.configuration.remember(command, outcome),
+            (Ok(outcome), _) => self.configured = Configured::of(command, outcome).or_else(|| self.configured.take()),
             _ => {}
         }
         answer

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::oneshot;
 
-/// Knows whether a client is still connected. Asked on the engine's thread, just before a permit is given away.
+/// Knows whether a client is still connected. Asked in a step, just before a permit is given away.
 pub trait Presence: Send + Sync {
     /// Whether the client could still be told.
     fn is_open(&self) -> bool;

@@ -19,6 +19,10 @@ impl Store for MemoryStore {
         Ok(Snapshot { restart_counters: true, ..self.records.values().cloned().collect() })
     }
 
+    fn is_immediate(&self) -> bool {
+        true
+    }
+
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         for change in changes {
             let key = change.key();

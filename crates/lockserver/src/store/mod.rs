@@ -37,6 +37,11 @@ pub trait Store: Send {
     /// See [`StoreError`]; the outcome is then unknown, and the store takes no other batch before the next `load`.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
 
+    /// Whether `commit` never waits for anything, so that it may be called on a thread that serves connections.
+    fn is_immediate(&self) -> bool {
+        false
+    }
+
     /// How it takes several batches, if it does: always or never. [`Store::commit`] and [`Store::load`] are called only while none
     /// is under way.
     fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {

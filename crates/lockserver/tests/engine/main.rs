@@ -1,5 +1,6 @@
 //! The engine's promises, one by one: queues, terms, receipts, waiting, the clock. No threads; time is an argument.
 
+mod combining;
 mod in_flight;
 mod looks;
 mod metrics;

@@ -12,7 +12,6 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 /// What the next commit does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -312,7 +311,7 @@ impl Rig {
     /// A step so many milliseconds later, with all that has arrived.
     pub(crate) fn try_step(&mut self, later: u64) -> Result<(), Fatal> {
         self.mono_ms += later;
-        let batch = self.handle.request_queue().take(Duration::ZERO).expect("the queues are open");
+        let batch = self.handle.request_queue().take().expect("the queues are open");
         self.engine.step(self.tick(), batch)
     }
 

@@ -323,3 +323,16 @@ fn a_term_begins_with_the_configuration_whatever_the_operator_put_in_the_place_o
     rig.step(100);
     assert_eq!(records(&rig), before, "it is made again");
 }
+
+#[test]
+fn a_configuration_whose_commit_failed_is_not_that_of_the_next_term() {
+    let mut rig = Rig::new(1);
+    let name = LockName::new("of-file").unwrap();
+    let definition = Definition { target: Target::Lock(name.clone()), settings: Settings::new(1), paused: false };
+    rig.next(Next::FailsWithoutEffect);
+    let configure = Command::Configure { definitions: vec![definition], mode: ConfigureMode::CreateMissing };
+    assert!(unknown(&rig.ask(configure)), "whoever reloads is told that it failed");
+    rig.step(100);
+    let table = rig.engine.table().expect("a new term");
+    assert!(!table.lock_names().any(|known| *known == name), "nor is it done later");
+}

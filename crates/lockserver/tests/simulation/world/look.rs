@@ -7,12 +7,11 @@ use crate::flight::{Call, Flight};
 use lock_core::{Command, State, TicketId, TicketRecord, invariants, limits};
 use lockserver::engine::{EventId, Presence, Request};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 impl World {
     /// What has arrived, and what of it the judge must know.
     pub(super) fn take(&mut self) -> (Facts, Vec<Request>) {
-        let batch = self.handle.request_queue().take(Duration::ZERO).expect("nobody closes them");
+        let batch = self.handle.request_queue().take().expect("nobody closes them");
         let commands = std::mem::take(&mut self.sent);
         let mut facts = Facts { floor: self.floor, strangers: self.strangers.clone(), ..Facts::default() };
         for command in &commands {
