@@ -3,7 +3,9 @@
 use super::app::App;
 use super::auth::Who;
 use super::connection::Connection;
+use super::waited;
 use crate::engine::{CommandResult, EngineError};
+use futures_util::FutureExt as _;
 use lock_core::{Caller, Command, LockName, NewTicket, TicketId};
 use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
@@ -53,6 +55,11 @@ impl Waiting<'_> {
     ) -> Result<(CommandResult, WaitEnd<R>), EngineError> {
         let Waiting { app, connection, caller, until } = self;
         let mut wait = app.engine.submit_waiting(caller, command, connection.clone()).await?;
+        // Most answers are there already, and nothing has to be watched for them.
+        if let Some(answer) = wait.answer().now_or_never() {
+            return Ok((answer?, WaitEnd::Answered));
+        }
+        waited::note();
         let end = tokio::select! {
             answer = wait.answer() => return Ok((answer?, WaitEnd::Answered)),
             () = connection.closed() => WaitEnd::ClientGone,

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::Response;
 use lock_core::{Caller, LockName, TicketView, network_name};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,41 +33,51 @@ pub struct Live {
 
 /// The engine, the settings, and the word that the server stops. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// What every clone of an [`App`] shares.
+#[derive(Debug)]
+pub struct Shared {
     pub engine: Handle,
     /// Settings as they are now.
     pub live: watch::Receiver<Live>,
     /// True once the server stops: nobody waits any longer.
     pub stop: watch::Receiver<bool>,
     /// The process around it.
-    pub service: Arc<Service>,
+    pub service: Service,
     /// Wrong keys.
-    pub(super) failures: Arc<Failures>,
+    pub(super) failures: Failures,
     /// Refusals, for the audit log.
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) refusals: Refusals,
     waiting: Places,
     streams: Places,
     /// Requests that only look.
     pub(super) reads: Reads,
 }
 
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl App {
     /// An app in front of this engine.
     #[must_use]
     pub fn new(engine: Handle, live: watch::Receiver<Live>, stop: watch::Receiver<bool>, service: Service) -> Self {
-        let (waiting, streams) = (Places::default(), Places::default());
-        let (failures, refusals) = (Arc::default(), Arc::default());
-        Self {
+        Self(Arc::new(Shared {
             engine,
             live,
             stop,
-            service: Arc::new(service),
-            failures,
-            refusals,
-            waiting,
-            streams,
+            service,
+            failures: Failures::default(),
+            refusals: Refusals::default(),
+            waiting: Places::default(),
+            streams: Places::default(),
             reads: Reads::default(),
-        }
+        }))
     }
 
     /// Settings as they are now.
@@ -127,14 +138,13 @@ impl App {
 
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
-    pub fn may_wait(&self, caller: &Caller, connection: &Connection) -> Option<Place> {
-        super::waited::note();
+    pub fn take_waiting_place(&self, caller: &Caller, connection: &Connection) -> Option<Place> {
         self.waiting.take(caller, self.live().max_waiting)?.on(connection)
     }
 
     /// A place among the event streams of this caller, unless all `max` are taken.
     #[must_use]
-    pub fn may_stream(&self, caller: &Caller, max: usize, connection: &Connection) -> Option<Place> {
+    pub fn take_stream_place(&self, caller: &Caller, max: usize, connection: &Connection) -> Option<Place> {
         self.streams.take(caller, max)?.on(connection)
     }
 }

@@ -3,12 +3,10 @@
 use super::app::App;
 use super::auth::Who;
 use super::connection::Connection;
-use super::waited;
 use crate::audit::Counts;
-use crate::metrics::{Format, Label, Metrics, Scrape};
-use axum::extract::{Extension, MatchedPath, Request, State};
+use crate::metrics::{Format, Label, Scrape};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use lock_core::limits::LISTED_BYTES_MAX;
 use std::sync::Arc;
@@ -51,34 +49,31 @@ pub(super) async fn show(
     }
 }
 
-/// Around every route, and around what no route fits.
-pub(super) async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut counting = Counting {
-        metrics: app.engine.metrics().clone(),
-        route: request.extensions().get::<MatchedPath>().cloned(),
-        method: request.method().clone(),
-        began: Instant::now(),
-        status: None,
-        waited: false,
-    };
-    let connection = request.extensions().get::<Arc<Connection>>().cloned();
-    counting.metrics.http.in_flight.add(1);
-    let (response, waited) = waited::watch(next.run(request)).await;
-    // Who waited and has gone meanwhile is answered for the order's sake; nobody hears it.
-    let heard = !waited || connection.is_none_or(|connection| connection.is_open());
-    counting.status = heard.then(|| response.status());
-    counting.waited = waited;
-    response
-}
-
 /// A request until it is counted, which it is however it ends.
-struct Counting {
-    metrics: Arc<Metrics>,
-    route: Option<MatchedPath>,
+pub(super) struct Counting {
+    app: App,
+    route: Option<&'static str>,
     method: axum::http::Method,
     began: Instant,
     status: Option<StatusCode>,
     waited: bool,
+}
+
+impl Counting {
+    /// A request has begun, for this route if there is one.
+    pub(super) fn begin(app: &App, route: Option<&'static str>, request: &Request) -> Self {
+        app.engine.metrics().http.in_flight.add(1);
+        let (app, method) = (app.clone(), request.method().clone());
+        Self { app, route, method, began: Instant::now(), status: None, waited: false }
+    }
+
+    /// It has its answer, for which it may have waited.
+    pub(super) fn answered(mut self, response: &Response, waited: bool, connection: &Connection) {
+        // Who waited and has gone meanwhile is answered for the order's sake; nobody hears it.
+        let heard = !waited || connection.is_open();
+        self.status = heard.then(|| response.status());
+        self.waited = waited;
+    }
 }
 
 impl Drop for Counting {
@@ -90,8 +85,8 @@ impl Drop for Counting {
             None => NO_ANSWER,
         };
         let took = (self.status.is_some() && !self.waited).then(|| self.began.elapsed());
-        let route = self.route.as_ref().map(MatchedPath::as_str);
-        self.metrics.http.in_flight.add(-1);
-        self.metrics.http.answered(route, self.method.as_str(), status, took);
+        let http = &self.app.engine.metrics().http;
+        http.in_flight.add(-1);
+        http.answered(self.route, self.method.as_str(), status, took);
     }
 }

@@ -1,9 +1,9 @@
 //! The parts of a path that its route leaves open, decoded once and in one place: the gate and the handler must not
 //! understand the same path differently.
 
-use axum::extract::MatchedPath;
 use axum::http::request::Parts;
 use lock_core::{LockName, NameError};
+use std::ops::Range;
 
 /// Why a part of a path or query cannot be decoded (RFC 3986, section 2.1).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,9 @@ pub(super) enum PathError {
 /// # Errors
 /// What is wrong with it, to be put behind the name of its place.
 pub(super) fn decode(raw: &str) -> Result<String, PathError> {
+    if !raw.contains('%') {
+        return Ok(raw.to_owned());
+    }
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {
@@ -40,13 +43,40 @@ pub(super) fn decode(raw: &str) -> Result<String, PathError> {
     String::from_utf8(bytes).map_err(|_| PathError::Utf8)
 }
 
+/// What the path of a request has in the places that its route leaves open: among the extensions of each request that has a
+/// route.
+#[derive(Debug, Clone)]
+pub(super) struct Matched {
+    /// Where in the path each part is.
+    parts: Vec<(&'static str, Range<usize>)>,
+    lock: Option<Result<LockName, PathError>>,
+}
+
+impl Matched {
+    /// Of this path; the parts have been found in it.
+    pub(super) fn new<'p>(path: &'p str, parts: impl Iterator<Item = (&'static str, &'p str)>) -> Self {
+        let place = |part: &str| {
+            let begin = part.as_ptr() as usize - path.as_ptr() as usize;
+            begin..begin + part.len()
+        };
+        let parts: Vec<_> = parts.map(|(name, part)| (name, place(part))).collect();
+        let mut matched = Self { parts, lock: None };
+        let lock = matched.raw(path, "lock").map(decode);
+        matched.lock = lock.map(|text| text.and_then(|text| LockName::new(&text).map_err(PathError::Name)));
+        matched
+    }
+
+    fn raw<'p>(&self, path: &'p str, name: &str) -> Option<&'p str> {
+        self.parts.iter().find(|(one, _)| *one == name).map(|(_, place)| &path[place.clone()])
+    }
+}
+
 /// The part that the route calls so, if it has one.
 ///
 /// # Errors
 /// It cannot be decoded.
 pub(super) fn part(parts: &Parts, name: &str) -> Option<Result<String, PathError>> {
-    let route = parts.extensions.get::<MatchedPath>()?;
-    find(route.as_str(), parts.uri.path(), name).map(decode)
+    parts.extensions.get::<Matched>()?.raw(parts.uri.path(), name).map(decode)
 }
 
 /// The lock that the path names, if its route has a place for one.
@@ -54,13 +84,7 @@ pub(super) fn part(parts: &Parts, name: &str) -> Option<Result<String, PathError
 /// # Errors
 /// It cannot be decoded, or is no name of a lock.
 pub(super) fn lock(parts: &Parts) -> Option<Result<LockName, PathError>> {
-    Some(part(parts, "lock")?.and_then(|text| LockName::new(&text).map_err(PathError::Name)))
-}
-
-/// The segment of the path at the place of `{name}` in the route. None of our routes has a part of several segments.
-fn find<'p>(route: &str, path: &'p str, name: &str) -> Option<&'p str> {
-    let is_it = |segment: &str| segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) == Some(name);
-    route.split('/').zip(path.split('/')).find_map(|(pattern, segment)| is_it(pattern).then_some(segment))
+    parts.extensions.get::<Matched>()?.lock.clone()
 }
 
 #[cfg(test)]
@@ -82,10 +106,10 @@ mod tests {
 
     #[test]
     fn parts_by_their_place() {
-        let route = "/v1/locks/{lock}/tickets/{number}";
-        assert_eq!(find(route, "/v1/locks/a%2Fb/tickets/7", "lock"), Some("a%2Fb"));
-        assert_eq!(find(route, "/v1/locks/a%2Fb/tickets/7", "number"), Some("7"));
-        assert_eq!(find(route, "/v1/locks/a/tickets/7", "id"), None);
-        assert_eq!(find("/v1/locks", "/v1/locks", "lock"), None);
+        let path = "/v1/locks/a%2Db/tickets/7";
+        let matched = Matched::new(path, [("lock", &path[10..15]), ("number", &path[24..25])].into_iter());
+        assert_eq!([matched.raw(path, "lock"), matched.raw(path, "number")], [Some("a%2Db"), Some("7")]);
+        assert_eq!(matched.raw(path, "id"), None);
+        assert_eq!(matched.lock, Some(Ok(LockName::new("a-b").unwrap())));
     }
 }

@@ -1,15 +1,20 @@
 //! Every route, and what it takes to call it.
 
 use super::app::App;
-use super::auth::{self, Gate};
-use super::routes::{Entry, Need, Protocol, Refuse, Routes};
-use super::{fleetlock, health, json, metrics, page, reads, shrink, terraform, xmlrpc};
+use super::connection::{Connection, Responder};
+use super::metrics::Counting;
+use super::routes::{Entry, Found, Need, Protocol, Refuse, Routes, Table};
+use super::shrink::Shrinking;
+use super::{auth, fleetlock, health, json, metrics, page, reads, terraform, waited, xmlrpc};
 use crate::access::Right::{Observe, Use};
-use axum::Router;
-use axum::http::{StatusCode, Uri, header};
-use axum::middleware;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
 use lock_api::routes;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 fn all() -> Routes {
     let page = Routes::of(Protocol::Page, &page::REFUSE)
@@ -39,19 +44,54 @@ fn all() -> Routes {
 }
 
 /// The routes, in front of one engine.
-pub fn router(app: App) -> Router {
-    let (router, table) = all().finish(beside);
-    let gate = Gate::new(app.clone(), table);
-    router
-        .fallback(unknown_path)
-        // Inside the gate: whose turn it is depends on who asks.
-        .layer(middleware::from_fn_with_state(app.clone(), reads::layers::pass))
-        .layer(middleware::from_fn_with_state(gate, auth::pass))
-        .layer(middleware::from_fn_with_state(app.clone(), shrink::pass))
-        .layer(middleware::from_fn(reads::layers::hold))
-        // Around the gate: what it refuses is counted too.
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
-        .with_state(app)
+pub fn router(app: App) -> Responder {
+    let table = Arc::new(all().finish(beside));
+    Responder::new(move |request| answer(app.clone(), Arc::clone(&table), request))
+}
+
+/// Everything that surrounds a handler, from the outside to the inside: each request is counted, what is long is made smaller,
+/// the gate lets it through, and what only looks waits for its turn.
+async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
+    let (found, matched) = table.find(request.uri().path(), request.method());
+    if let Some(matched) = matched {
+        request.extensions_mut().insert(matched);
+    }
+    let counting = Counting::begin(&app, found.path, &request);
+    let connection = Connection::of(&request).clone();
+    let shrinking = Shrinking::of(found.path, &request);
+    let is_head = request.method() == Method::HEAD;
+    let work = async {
+        let handled = auth::pass(&app, found, request, |request| handle(&app, found, request)).await;
+        let handled = with_length(handled, is_head);
+        reads::layers::hold(shrinking.of_answer(&app, &connection, handled).await)
+    };
+    let (response, waited) = waited::watch(work).await;
+    counting.answered(&response, waited, &connection);
+    response
+}
+
+/// Has the handler of its route answer.
+async fn handle(app: &App, found: Found<'_>, request: Request) -> Response {
+    let Some(route) = found.route else {
+        let Some(allow) = found.allow else { return unknown_path(request.uri()) };
+        let mut response = (found.refuse.wrong_method)(request.method());
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+        return response;
+    };
+    let path = route.entry.path;
+    let handled = reads::layers::pass(app, path, request, |request| route.handle(request, app.clone()));
+    match found.refuse.panicked {
+        None => handled.await,
+        Some(panicked) => AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(panicked),
+    }
+}
+
+/// Says how long the body is, also to who asks for the head alone (RFC 9110, section 9.3.2).
+fn with_length(mut response: Response, is_head: bool) -> Response {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+    if is_head { response.map(|_| Body::empty()) } else { response }
 }
 
 /// Every route with what it needs, for whoever wants to check that.
@@ -65,7 +105,7 @@ fn beside(path: &str) -> &'static Refuse {
     if path.starts_with("/v1") { &json::REFUSE } else { &auth::PLAIN }
 }
 
-async fn unknown_path(uri: Uri) -> Response {
+fn unknown_path(uri: &Uri) -> Response {
     if uri.path().starts_with("/v1") {
         return json::unknown_path();
     }

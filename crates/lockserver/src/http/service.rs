@@ -2,7 +2,8 @@
 
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::limits::WARNINGS_TOLD_MAX;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,7 +29,7 @@ pub struct Service {
     /// What is wrong with the files of the store, as they were found at the start.
     pub store_warnings: Vec<String>,
     /// The administrators' socket, if there is one.
-    pub admin_socket: Option<PathBuf>,
+    pub admin_socket: Option<Arc<Path>>,
     pub configured: watch::Receiver<Configured>,
     pub reload: mpsc::Sender<ReloadRequest>,
 }

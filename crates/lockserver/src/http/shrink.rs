@@ -10,15 +10,13 @@
 use super::app::App;
 use super::connection::Connection;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lock_api::routes;
 use std::io::Write as _;
-use std::sync::Arc;
 
 /// What may be shrunk, when it is read.
 const ROUTES: [&str; 7] =
@@ -58,24 +56,33 @@ pub(super) fn gzip(bytes: &[u8], level: Compression) -> Vec<u8> {
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("a Vec takes everything")
 }
 
-/// Around every route.
-pub(super) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>();
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let listed = reads && path.is_some_and(|path| ROUTES.contains(&path.as_str()));
-    let wanted = *request.method() == Method::GET && accepted(request.headers());
-    let connection = request.extensions().get::<Arc<Connection>>().cloned();
-    let mut response = next.run(request).await;
-    if !listed {
-        return response;
+/// Whether the answer to a request is to be made smaller.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shrinking {
+    listed: bool,
+    wanted: bool,
+}
+
+impl Shrinking {
+    /// For this request, of that route.
+    pub(super) fn of(route: Option<&str>, request: &Request) -> Self {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let listed = reads && route.is_some_and(|route| ROUTES.contains(&route));
+        Self { listed, wanted: listed && *request.method() == Method::GET && accepted(request.headers()) }
     }
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
-    match (length, connection) {
-        (Some(length), Some(connection)) if wanted && length >= SMALLEST => {
-            shrunk(&app, &connection, response, length).await
+
+    /// Its answer, which may be made on another thread.
+    pub(super) async fn of_answer(self, app: &App, connection: &Connection, mut response: Response) -> Response {
+        if !self.listed {
+            return response;
         }
-        _ => response,
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        let length = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        match length.filter(|length| self.wanted && *length >= SMALLEST) {
+            // In a box: most answers have no use for the room that it takes.
+            Some(length) => Box::pin(shrunk(app, connection, response, length)).await,
+            None => response,
+        }
     }
 }
 

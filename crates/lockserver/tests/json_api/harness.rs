@@ -1,12 +1,11 @@
 //! A server in this process, and a client that speaks HTTP in bytes.
 
-use axum::Router;
 use lock_api::ConfigurationStatus;
 use lock_core::limits::WAITING_REQUESTS_MAX;
 use lock_core::{ConfigureMode, Definition, LockName, Prefix, Settings, Target};
 use lockserver::access::Patterns;
 use lockserver::engine::{self, Handle};
-use lockserver::http::connection::{self, Limits, Listener, LocalListener};
+use lockserver::http::connection::{self, Limits, Listener, LocalListener, Responder};
 use lockserver::http::{App, AuthSettings, Configured, Live, ReloadRequest, Service, router};
 use lockserver::store::{MemoryStore, Store};
 use serde_json::Value;
@@ -52,14 +51,14 @@ impl Server {
 
     /// With a store of the test's own.
     pub(crate) async fn start_on(store: Box<dyn Store>, auth: AuthSettings) -> Self {
-        Self::start_around(store, auth, |router, _| router).await
+        Self::start_around(store, auth, |responder, _| responder).await
     }
 
     /// With something of the test's own around the router.
     pub(crate) async fn start_around(
         store: Box<dyn Store>,
         auth: AuthSettings,
-        around: impl FnOnce(Router, &Handle) -> Router,
+        around: impl FnOnce(Responder, &Handle) -> Responder,
     ) -> Self {
         let definitions = vec![
             definition(Target::Lock(LockName::new("one").unwrap()), 1),
@@ -84,17 +83,17 @@ impl Server {
             store_warnings: Vec::new(),
             started: Instant::now(),
             store: "memory".into(),
-            admin_socket: Some(admin.clone()),
+            admin_socket: Some(Arc::from(admin.as_path())),
             configured: configured_now,
             reload,
         };
-        let router = around(router(App::new(handle.clone(), live_now, stopping.clone(), service)), &handle);
+        let responder = around(router(App::new(handle.clone(), live_now, stopping.clone(), service)), &handle);
         let listener = Listener::bind("127.0.0.1", 0).await.expect("a port");
         let address = listener.local_addr();
         let local = LocalListener::bind(&admin).expect("a socket");
         let (limits, metrics) = (Limits::default(), handle.metrics().clone());
-        tokio::spawn(connection::serve(listener, router.clone(), limits, metrics.clone(), stopping.clone(), None));
-        tokio::spawn(connection::serve(local, router, limits, metrics, stopping, None));
+        tokio::spawn(connection::serve(listener, responder.clone(), limits, metrics.clone(), stopping.clone(), None));
+        tokio::spawn(connection::serve(local, responder, limits, metrics, stopping, None));
         Self { address, admin, reloads, stop, handle, kept: (live, configured, directory) }
     }
 

@@ -4,13 +4,14 @@
 use super::harness::Server;
 use super::rights::GROUP;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use lock_core::{Caller, Command, LockName, Outcome, TicketsAfter};
 use lockserver::engine::Handle;
 use lockserver::http::AuthSettings;
+use lockserver::http::connection::Responder;
 use lockserver::store::MemoryStore;
 use serde_json::Value;
 use std::sync::Arc;
+use tower::Service as _;
 
 /// The header of a request whose answer is made, and then finds the holders of this lock revoked.
 const TOO_LATE: &str = "too-late";
@@ -27,19 +28,19 @@ async fn revoke(engine: &Handle, lock: &LockName) {
 
 async fn server() -> Server {
     let store = Box::new(MemoryStore::default());
-    let server = Server::start_around(store, AuthSettings::default(), |router, engine| {
+    let server = Server::start_around(store, AuthSettings::default(), |responder, engine| {
         let engine = engine.clone();
-        router.layer(from_fn(move |request: Request, next: Next| {
-            let engine = engine.clone();
+        Responder::new(move |request: Request| {
+            let (engine, mut responder) = (engine.clone(), responder.clone());
             async move {
                 let lock = request.headers().get(TOO_LATE).map(|name| LockName::new(name.to_str().unwrap()).unwrap());
-                let response = next.run(request).await;
+                let Ok(response) = responder.call(request).await;
                 if let Some(lock) = lock {
                     revoke(&engine, &lock).await;
                 }
                 response
             }
-        }))
+        })
     });
     server.await
 }

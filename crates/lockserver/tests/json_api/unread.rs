@@ -4,7 +4,7 @@ use super::harness::{Server, within};
 use super::reads::add_locks;
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode, header};
-use axum::{Router, response::Response};
+use axum::response::Response;
 use h2::RecvStream;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use lock_core::limits::{LISTED_BYTES_MAX, OWNER_READ_BYTES_MAX};
@@ -28,11 +28,11 @@ struct Rig {
 
 impl Rig {
     async fn start() -> Self {
-        let mut shared = Router::new();
+        let mut shared = None;
         let store = Box::new(MemoryStore::default());
-        let server = Server::start_around(store, AuthSettings::default(), |router, _| {
-            shared = router.clone();
-            router
+        let server = Server::start_around(store, AuthSettings::default(), |responder, _| {
+            shared = Some(responder.clone());
+            responder
         })
         .await;
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -47,7 +47,7 @@ impl Rig {
         let listener = Listener::bind("127.0.0.1", 0).await.unwrap();
         let address = listener.local_addr();
         let metrics = server.handle().metrics().clone();
-        tokio::spawn(connection::serve(listener, shared, Limits::default(), metrics, stopping, Some(tls)));
+        tokio::spawn(connection::serve(listener, shared.unwrap(), Limits::default(), metrics, stopping, Some(tls)));
 
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();

@@ -3,7 +3,7 @@
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
 use super::super::path;
-use super::super::routes::{Entry, Need, Protocol, Refuse, Table};
+use super::super::routes::{Entry, Found, Need, Protocol, Refuse};
 use super::credentials::{self, Credentials};
 use super::failures::Pace;
 use super::origin::{self, Origin};
@@ -11,27 +11,12 @@ use super::record::{Note, RefusedBecause};
 use super::{AuthSettings, Who};
 use crate::access::{Denied, Right};
 use axum::body::Body;
-use axum::extract::{MatchedPath, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-
-/// What the gate goes by.
-#[derive(Clone)]
-pub(in crate::http) struct Gate {
-    app: App,
-    table: Arc<Table>,
-}
-
-impl Gate {
-    pub(in crate::http) fn new(app: App, table: Table) -> Self {
-        Self { app, table: Arc::new(table) }
-    }
-}
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
@@ -39,11 +24,17 @@ const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Lets a request through to its handler, with a [`Who`] among its extensions, or refuses it.
-pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Body>, next: Next) -> Response {
-    let mut note = Note::of(&gate.app, &request);
-    let allowed = origin::allowed(&gate.app.live.borrow().auth, request.headers());
-    let mut response = match enter(&gate, request, &mut note).await {
-        Ok(request) => next.run(request).await,
+pub(in crate::http) async fn pass<F: Future<Output = Response>>(
+    app: &App,
+    found: Found<'_>,
+    request: Request<Body>,
+    handle: impl FnOnce(Request<Body>) -> F,
+) -> Response {
+    let mut note = Note::of(app, found.path, &request);
+    let settings = Arc::clone(&app.live.borrow().auth);
+    let allowed = origin::allowed(&settings, request.headers());
+    let mut response = match enter(app, &settings, found, request, &mut note).await {
+        Ok(request) => handle(request).await,
         Err(refused) => *refused,
     };
     note.answered(&response);
@@ -63,16 +54,19 @@ pub(in crate::http) async fn pass(State(gate): State<Gate>, request: Request<Bod
 
 type Refused = Box<Response>;
 
-async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<Request<Body>, Refused> {
+async fn enter(
+    app: &App,
+    settings: &AuthSettings,
+    found: Found<'_>,
+    request: Request<Body>,
+    note: &mut Note,
+) -> Result<Request<Body>, Refused> {
+    let connection = Connection::of(&request).clone();
     let (mut parts, body) = request.into_parts();
-    let settings = Arc::clone(&gate.app.live.borrow().auth);
-    let route = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.as_deref().unwrap_or("");
-    let entry = gate.table.find(route, &parts.method);
-    let refuse = entry.map_or_else(|| gate.table.refuse(route, parts.uri.path()), |entry| entry.refuse);
-    let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
+    let (entry, refuse) = (found.entry(), found.refuse);
     let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
-        Peer::Local { .. } => (None, Arc::from(connection.peer().name()), false),
+        Peer::Local { .. } => (None, connection.from().clone(), false),
+        Peer::Tcp(peer) if settings.trusted_proxies.is_empty() => (Some(peer.ip()), connection.from().clone(), false),
         Peer::Tcp(peer) => {
             let address = client(&settings.trusted_proxies, peer.ip(), &parts.headers);
             let proxied = settings.trusted_proxies.iter().any(|network| network.contains(&peer.ip()));
@@ -84,24 +78,31 @@ async fn enter(gate: &Gate, request: Request<Body>, note: &mut Note) -> Result<R
 
     if address.is_some() {
         let foreign = |text: String| Box::new((refuse.foreign)(Denied { unauthorized: false, text }));
-        origin::check_host(&settings, &parts.uri, &parts.headers).map_err(foreign)?;
+        origin::check_host(settings, &parts.uri, &parts.headers).map_err(foreign)?;
         let opens_page = entry.is_some_and(|entry| matches!(entry.protocol, Protocol::Page | Protocol::Plain));
-        let checked = origin::check_origin(&settings, &parts.method, &parts.uri, &parts.headers, opens_page);
+        let checked = origin::check_origin(settings, &parts.method, &parts.uri, &parts.headers, opens_page);
         if checked.map_err(foreign)? == Origin::Allowed && parts.method == Method::OPTIONS {
             return Err(Box::new(preflight()));
         }
     }
-    let who = identify(gate, &settings, &connection, address, from, &parts.headers, refuse).await?;
+    let who = identify(app, settings, &connection, address, from, &parts.headers, refuse).await?;
     note.by(&who);
     if let Some(entry) = entry {
         authorize(&who, entry, &parts).map_err(|denied| {
-            tracing::debug!(from = who.from(), key = who.owner(), "{} {route} refused: {}", parts.method, denied.text);
+            tracing::debug!(
+                from = who.from(),
+                key = who.owner(),
+                "{} {} refused: {}",
+                parts.method,
+                entry.path,
+                denied.text
+            );
             // A browser that is asked by `WWW-Authenticate: Basic` asks its user over the page, which asks better.
             Box::new((refuse.sign_in)(&denied, &parts).unwrap_or_else(|| (refuse.denied)(denied)))
         })?;
     }
     if entry.is_some_and(|entry| entry.need != Need::Nothing) {
-        connection.is_known(proxied);
+        connection.mark_known(proxied);
     }
     note.enters(entry);
     parts.extensions.insert(who);
@@ -123,7 +124,7 @@ fn preflight() -> Response {
 
 /// Who sends the request, from that address; without one it comes through the administrators' socket.
 async fn identify(
-    gate: &Gate,
+    app: &App,
     settings: &AuthSettings,
     connection: &Connection,
     address: Option<IpAddr>,
@@ -134,7 +135,7 @@ async fn identify(
     let Some(address) = address else { return Ok(Who::local(from)) };
     let access = &settings.access;
     let anonymous = || match access.is_open() {
-        true => Who::open(access.anonymous().clone(), from.clone(), gate.app.service.admin_socket.as_deref()),
+        true => Who::open(access.anonymous().clone(), from.clone(), app.service.admin_socket.clone()),
         false => Who::anonymous(access.anonymous().clone(), from.clone()),
     };
     if access.is_open() {
@@ -150,21 +151,21 @@ async fn identify(
     };
     match key {
         Some(key) => Ok(Who::with_key(key, from)),
-        None => Err(Box::new(wrong_key(gate, address, refuse).await)),
+        None => Err(Box::new(Box::pin(wrong_key(app, address, refuse)).await)),
     }
 }
 
-async fn wrong_key(gate: &Gate, address: IpAddr, refuse: &Refuse) -> Response {
+async fn wrong_key(app: &App, address: IpAddr, refuse: &Refuse) -> Response {
     let text =
         "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
-    gate.app.engine.metrics().http.wrong_keys.increment();
-    match gate.app.failures.note(address) {
+    app.engine.metrics().http.wrong_keys.increment();
+    match app.failures.note(address) {
         Pace::AtOnce => {
             tracing::warn!("a wrong key was sent from {address}");
             (refuse.denied)(Denied { unauthorized: true, text: text.to_owned() })
         }
         Pace::Slowed => {
-            let mut response = if gate.app.failures.keep_back(address).await {
+            let mut response = if app.failures.keep_back(address).await {
                 (refuse.denied)(Denied { unauthorized: true, text: text.to_owned() })
             } else {
                 let mut response = (refuse.too_many)("too many wrong keys were sent");

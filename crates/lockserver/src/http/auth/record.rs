@@ -9,7 +9,6 @@ use super::super::routes::{Entry, Need};
 use super::Who;
 use crate::access::Right;
 use crate::audit::{Act, Refused, Who as Named};
-use axum::extract::MatchedPath;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
@@ -39,7 +38,7 @@ pub(in crate::http) fn note_change(response: &mut Response, change: &impl Serial
 pub(super) struct Note {
     app: App,
     method: Method,
-    route: Option<MatchedPath>,
+    route: Option<&'static str>,
     lock: Option<LockName>,
     number: Option<u64>,
     /// `None` while it is not known, or if it comes through the administrators' socket.
@@ -51,11 +50,11 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub(super) fn of<B>(app: &App, request: &Request<B>) -> Self {
+    pub(super) fn of<B>(app: &App, route: Option<&'static str>, request: &Request<B>) -> Self {
         Self {
             app: app.clone(),
             method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
+            route,
             lock: None,
             number: None,
             address: None,
@@ -103,7 +102,7 @@ impl Note {
 
     fn request(&self) -> String {
         match &self.route {
-            Some(route) => format!("{} {}", self.method, route.as_str()),
+            Some(route) => format!("{} {route}", self.method),
             // A path may have anything in it.
             None => self.method.to_string(),
         }

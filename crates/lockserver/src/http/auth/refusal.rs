@@ -17,6 +17,8 @@ pub(in crate::http) const PLAIN: Refuse = Refuse {
     denied: plain_denied,
     foreign: plain_denied,
     too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text),
+    wrong_method: |_| StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    panicked: None,
     sign_in: |_, _| None,
 };
 

@@ -27,7 +27,7 @@ enum Standing {
     /// It has not, and a key would help.
     Anonymous,
     /// There are no keys; administrators use this Unix socket.
-    Open { socket: Arc<Path> },
+    Open { socket: Option<Arc<Path>> },
 }
 
 impl Who {
@@ -46,8 +46,7 @@ impl Who {
     }
 
     /// Nobody in particular, for there are no keys. Administrators use that socket.
-    pub(super) fn open(grants: Arc<Grants>, from: Arc<str>, socket: Option<&Path>) -> Self {
-        let socket = Arc::from(socket.unwrap_or_else(|| Path::new("admin.sock")));
+    pub(super) fn open(grants: Arc<Grants>, from: Arc<str>, socket: Option<Arc<Path>>) -> Self {
         Self { owner: None, from, grants, standing: Standing::Open { socket } }
     }
 
@@ -187,7 +186,7 @@ impl Who {
         Err(self.denied(match &self.owner {
             None if let Standing::Open { socket } = &self.standing => format!(
                 "this is for administrators: on the server's own machine, over the Unix socket {}",
-                socket.display()
+                socket.as_deref().unwrap_or_else(|| Path::new("admin.sock")).display()
             ),
             Some(owner) => format!("the key {owner:?} has not the right {:?}", right.word()),
             None => format!("this needs the right {:?}, which clients without a key do not have", right.word()),

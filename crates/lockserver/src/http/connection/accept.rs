@@ -4,11 +4,11 @@ use super::Limits;
 use super::client::Connection;
 use super::drive::{Ending, drive};
 use super::keeper::{Common, report};
+use super::responder::Responder;
 use super::slots::{Slot, Slots};
 use super::stream::{Accept, Peer, Stream};
 use super::turns::Turns;
 use crate::metrics::Metrics;
-use axum::Router;
 use lock_core::limits::{CONNECTIONS_NETWORK_MAX, STREAMS_ALL_MAX};
 use rustls::ServerConfig;
 use std::io;
@@ -26,7 +26,7 @@ const ERROR_LOG_PAUSE: Duration = Duration::from_secs(10);
 /// With what new connections speak TLS now; without it they are plain HTTP.
 pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
 
-/// Serves the router to the connections of `source` until `stop` says true (or its sender is gone), then stops accepting,
+/// Has `responder` answer the connections of `source` until `stop` says true (or its sender is gone), then stops accepting,
 /// closes idle connections at once, lets the others (new ones too) finish their answer, and returns: when all are gone, or
 /// [`Limits::drain_time`] later. Returns how many connections were cut off then. No error of a connection or of accepting
 /// ends it earlier. A connection has TLS if `tls` wants it when it begins; those that are there keep what they have.
@@ -35,7 +35,7 @@ pub type TlsNow = watch::Receiver<Option<Arc<ServerConfig>>>;
 /// itself.
 pub async fn serve(
     source: impl Accept,
-    router: Router,
+    responder: impl Into<Responder>,
     limits: Limits,
     metrics: Arc<Metrics>,
     mut stop: watch::Receiver<bool>,
@@ -44,7 +44,7 @@ pub async fn serve(
     let slots = Arc::new(Slots::new(limits.connections, metrics));
     let mut tasks = JoinSet::new();
     let (room, turns) = (Arc::new(Semaphore::new(STREAMS_ALL_MAX)), Turns::of_this_machine());
-    let common = Common { router, limits, room, turns, stop: stop.clone() };
+    let common = Common { responder: responder.into(), limits, room, turns, stop: stop.clone() };
     let begin = |stream: Stream, peer: Peer, slot: Slot| {
         let slot = Arc::new(slot);
         let ending = Ending::new(Connection::new(stream, peer, Arc::clone(&slot)), slot);

@@ -5,19 +5,20 @@ use super::client::Connection;
 use super::guard;
 use super::link::Link;
 use super::receipt::{self, Receipt};
+use super::responder::Responder;
 use super::unread::Watched;
+use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
-use axum::{BoxError, Router};
+use futures_util::FutureExt as _;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tower::Service as _;
-use tower_http::catch_panic::CatchPanic;
 
 pub(super) struct Answer {
     pub(super) response: Response<Body>,
@@ -41,22 +42,22 @@ impl Answer {
     }
 }
 
-/// Has the router answer a request of this connection.
+/// Has a request of this connection answered.
 pub(super) fn ask<B>(
-    router: &Router,
-    mut request: Request<B>,
+    responder: &Responder,
+    request: Request<B>,
     connection: Arc<Connection>,
 ) -> impl Future<Output = Answer> + Send + use<B>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    let mut request = request.map(Body::new);
     request.extensions_mut().insert(connection);
     let head_only = request.method() == Method::HEAD;
-    let answer = CatchPanic::custom(router.clone(), after_panic).call(request);
+    let answer = AssertUnwindSafe(responder.respond(request)).catch_unwind();
     async move {
-        let Ok(response) = answer.await;
-        let mut response = response.map(Body::new);
+        let mut response = answer.await.unwrap_or_else(after_panic);
         let receipts = receipt::detach(&mut response);
         Answer { response, receipts, head_only }
     }
@@ -67,9 +68,9 @@ where
 #[error("the peer is silent, so that its answer was not written")]
 pub(super) struct Silent;
 
-/// The router, for one connection of HTTP/1.
+/// The responder, for one connection of HTTP/1.
 pub(super) struct Answering {
-    pub(super) router: Router,
+    pub(super) responder: Responder,
     pub(super) link: Arc<Link>,
 }
 
@@ -83,7 +84,7 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
         link.flow(|flow| flow.request());
         let (parts, body) = request.into_parts();
         let (body, rest) = Watched::new(body, &parts.headers);
-        let answer = ask(&self.router, Request::from_parts(parts, body), Arc::clone(&link.client));
+        let answer = ask(&self.responder, Request::from_parts(parts, body), Arc::clone(&link.client));
         Box::pin(async move {
             let answer = answer.await;
             let stays = rest.throw_away().await;
@@ -96,13 +97,13 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
             if !bodiless {
                 link.owes(usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX));
             }
-            let begin = link.flow(|flow| flow.written());
+            let begin = link.quietly(|flow| flow.written());
             Ok(response.map(|body| Followed { body, ended: bodiless, link, begin, receipts }))
         })
     }
 }
 
-/// The answer for a handler that panicked. (A router is infallible and always ready, so nothing else can go wrong here.)
+/// The answer for a handler that panicked. It answers in words; protocols that have others of their own catch theirs before.
 fn after_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let what = panic.downcast_ref::<&str>().copied();
     let what = what.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");

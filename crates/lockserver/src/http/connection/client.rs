@@ -5,6 +5,7 @@ use super::probe::{self, Probes, Probing};
 use super::slots::Slot;
 use super::stream::{Peer, Stream};
 use crate::os;
+use axum::http::Request;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// How often [`Connection::closed`] looks while unread bytes hide the end of the stream from the event queue.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// A wait that lasts so long has its peer probed often. Most end sooner, and are spared the calls.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
 
 /// A client's connection. Each request carries an `Arc` of it among its extensions; of one HTTP/2 connection each request
 /// has its own, for it ends with the request: a stream that the client resets has nobody at its other end.
@@ -25,6 +28,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 pub struct Connection {
     pub(super) stream: Arc<Stream>,
     peer: Peer,
+    from: Arc<str>,
     /// The connection is over.
     ended: Arc<AtomicBool>,
     pub(super) probes: Arc<Probes>,
@@ -42,14 +46,24 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// That of a request.
+    ///
+    /// # Panics
+    /// If the request came from nowhere: this module gives each one its connection.
+    pub(in crate::http) fn of<B>(request: &Request<B>) -> &Arc<Self> {
+        request.extensions().get().expect("each request has its connection")
+    }
+
     pub(super) fn new(stream: Stream, peer: Peer, slot: Arc<Slot>) -> Self {
+        // A socket bound to `::` shows IPv4 peers as ::ffff:a.b.c.d; people know them as a.b.c.d.
+        let peer = match peer {
+            Peer::Tcp(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
+            local @ Peer::Local { .. } => local,
+        };
         Self {
             stream: Arc::new(stream),
-            // A socket bound to `::` shows IPv4 peers as ::ffff:a.b.c.d; people know them as a.b.c.d.
-            peer: match peer {
-                Peer::Tcp(address) => Peer::Tcp(SocketAddr::new(address.ip().to_canonical(), address.port())),
-                local @ Peer::Local { .. } => local,
-            },
+            peer,
+            from: Arc::from(peer.name()),
             ended: Arc::default(),
             probes: Arc::default(),
             tls: Arc::default(),
@@ -66,6 +80,7 @@ impl Connection {
         Self {
             stream: Arc::clone(&self.stream),
             peer: self.peer,
+            from: Arc::clone(&self.from),
             ended: Arc::clone(&self.ended),
             probes: Arc::clone(&self.probes),
             tls: Arc::clone(&self.tls),
@@ -82,9 +97,14 @@ impl Connection {
         self.peer
     }
 
+    /// [`Peer::name`] of it.
+    pub(in crate::http) const fn from(&self) -> &Arc<str> {
+        &self.from
+    }
+
     /// A request on it is allowed something: from now on it is missed more than one that only connects. `proxy`: the request
     /// came through a proxy that is trusted.
-    pub(in crate::http) fn is_known(&self, proxy: bool) {
+    pub(in crate::http) fn mark_known(&self, proxy: bool) {
         if !self.known.load(Ordering::Relaxed) && !self.known.swap(true, Ordering::Relaxed) {
             self.slot.known(proxy);
         }
@@ -139,20 +159,28 @@ impl Connection {
     }
 
     /// Resolves when [`Self::is_open`] has become false: within milliseconds normally, within about 100 ms while bytes
-    /// of the client lie unread (a request sent ahead of its answer). Meanwhile a silent peer is probed often.
+    /// of the client lie unread (a request sent ahead of its answer). After a second a silent peer is probed often.
     pub async fn closed(&self) {
-        let _probing = Probing::new(&self.probes, &self.stream);
+        let probing = async {
+            tokio::time::sleep(PROBE_AFTER).await;
+            let _probing = Probing::new(&self.probes, &self.stream);
+            std::future::pending::<()>().await;
+        };
         let mut left = self.left.subscribe();
         let said = async {
             // The sender is ours.
             let _ = left.wait_for(|left| *left).await;
         };
-        if self.one_of_many {
-            return said.await;
-        }
+        let seen = async {
+            if self.one_of_many {
+                return std::future::pending().await;
+            }
+            self.socket_closed().await;
+        };
         tokio::select! {
             () = said => {}
-            () = self.socket_closed() => {}
+            () = seen => {}
+            () = probing => {}
         }
     }
 

@@ -66,11 +66,11 @@ pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<Se
         return;
     }
     prepare(&link.client.stream);
-    link.flow(|_| ());
+    link.report_standing();
     let limits = common.limits;
     let mut keeper = Keeper::new(&link, &common);
     let end = match tls {
-        None => http1::serve(&mut keeper, Socket(Arc::clone(&link)), None, common.router).await,
+        None => http1::serve(&mut keeper, Socket(Arc::clone(&link)), None, common.responder).await,
         Some(config) => serve_tls(&mut keeper, config, common).await,
     };
     match end {
@@ -108,7 +108,7 @@ async fn serve_tls(keeper: &mut Keeper, config: Arc<ServerConfig>, common: Commo
     let end = if tls.is_http2() {
         http2::serve(keeper, tls.clone(), common).await
     } else {
-        http1::serve(keeper, tls.clone(), Some(&tls), common.router).await
+        http1::serve(keeper, tls.clone(), Some(&tls), common.responder).await
     };
     if !matches!(end, End::Crowded | End::Overdue(Overdue::Stalled)) {
         tls.say_goodbye();

@@ -4,8 +4,8 @@ use super::answer::Answering;
 use super::io::Watched;
 use super::keeper::{End, Keeper, Wish};
 use super::link::Link;
+use super::responder::Responder;
 use super::tls::Tls;
-use axum::Router;
 use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -19,12 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const HEAD_BYTES_MIN: usize = 8192;
 
 /// Serves requests over `io`, which is `tls` if there is TLS.
-pub(super) async fn serve<T>(keeper: &mut Keeper, io: T, tls: Option<&Tls>, router: Router) -> End
+pub(super) async fn serve<T>(keeper: &mut Keeper, io: T, tls: Option<&Tls>, responder: Responder) -> End
 where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let link = Arc::clone(&keeper.link);
-    let answering = Answering { router, link: Arc::clone(&link) };
+    let answering = Answering { responder, link: Arc::clone(&link) };
     let mut http = pin!(
         http1::Builder::new()
             .half_close(true)

@@ -52,7 +52,7 @@ impl AsyncRead for Socket {
             match stream.try_read_buf(buffer) {
                 Ok(_) => {
                     // What came brought acknowledgements along: who waits for one hears of it before the next request.
-                    if !link.flow(|flow| flow.is_settled()) {
+                    if !link.quietly(|flow| flow.is_settled()) {
                         link.poll_acks();
                     }
                     return Poll::Ready(Ok(()));
@@ -112,7 +112,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
-        self.link.flow(|flow| flow.read(&buffer.filled()[before..], Instant::now()));
+        // Mostly a whole request, which is told of in a moment.
+        self.link.quietly(|flow| flow.read(&buffer.filled()[before..], Instant::now()));
         Poll::Ready(Ok(()))
     }
 }

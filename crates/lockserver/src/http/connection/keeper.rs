@@ -4,9 +4,9 @@ use super::Limits;
 use super::crowd::Standing;
 use super::flow::Overdue;
 use super::link::Link;
+use super::responder::Responder;
 use super::turns::Turns;
 use crate::os;
-use axum::Router;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(super) enum End {
 /// What all connections have in common.
 #[derive(Clone)]
 pub(super) struct Common {
-    pub(super) router: Router,
+    pub(super) responder: Responder,
     pub(super) limits: Limits,
     /// Room for requests of HTTP/2.
     pub(super) room: Arc<Semaphore>,

@@ -55,6 +55,16 @@ impl Link {
         result
     }
 
+    /// The same, and its slot hears of it with the next change, or when HTTP has done what it can for now.
+    pub(super) fn quietly<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
+        change(&mut self.lock_flow())
+    }
+
+    /// Has its slot hear how it stands.
+    pub(super) fn report_standing(&self) {
+        self.flow(|_| ());
+    }
+
     fn lock_flow(&self) -> MutexGuard<'_, Flow> {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,7 +72,7 @@ impl Link {
     /// Asks the kernel how far everything has come, and tells the receipts that know their outcome by it.
     pub(super) fn poll_acks(&self) {
         let wire = self.wire();
-        tell(self.flow(|flow| flow.looked(wire, Instant::now())));
+        resolve_receipts(self.flow(|flow| flow.looked(wire, Instant::now())));
     }
 
     /// How far everything has come, as the kernel says.
@@ -112,12 +122,12 @@ impl Link {
             let _ = os::reset(&*self.client.stream);
         }
         self.slot.release();
-        tell(settled);
+        resolve_receipts(settled);
     }
 }
 
 /// Tells receipts their outcome.
-pub(super) fn tell(settled: Settled) {
+pub(super) fn resolve_receipts(settled: Settled) {
     for (receipt, delivery) in settled {
         receipt.resolve(delivery);
     }

@@ -41,6 +41,7 @@ mod local;
 mod pace;
 mod probe;
 mod receipt;
+mod responder;
 mod slots;
 mod stream;
 #[cfg(test)]
@@ -59,6 +60,7 @@ pub use handed::{HandedOver, KEPT};
 pub use listener::{Listener, Origin};
 pub use local::{LocalError, LocalListener};
 pub use receipt::{Receipt, attach};
+pub use responder::Responder;
 pub use stream::Peer;
 
 use lock_core::limits;

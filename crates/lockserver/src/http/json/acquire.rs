@@ -5,10 +5,9 @@ use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{body, examples, view};
+use super::{examples, view};
 use crate::access::Denied;
 use crate::engine::{CommandResult, EngineError};
-use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
@@ -54,10 +53,10 @@ pub(super) fn describe() -> Call {
         ])
 }
 
-pub(super) async fn handle(asked: Asked, request: Request) -> Answer {
-    asked.knows(&[])?;
+pub(super) async fn handle(mut asked: Asked) -> Answer {
+    asked.only_parameters(&[])?;
     let lock = asked.lock()?;
-    let wanted: Acquire = body::read(request).await?;
+    let wanted: Acquire = asked.wanted().await?;
     let wait = check_wait(wanted.wait_s)?;
     let highest = asked.who.max_priority();
     // What no client may have is refused with its bound.

@@ -1,20 +1,22 @@
-//! A request before its body: who asks, of what, with which parameters.
+//! A request: who asks, of what, with which parameters.
 
 use super::super::app::App;
 use super::super::auth::Who;
 use super::super::connection::Connection;
 use super::super::path;
+use super::body;
 use super::problem::Refusal;
 use crate::access::Right;
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, Method};
 use lock_api::{ErrorCode, Seconds};
 use lock_core::limits::WAIT_MAX_MS;
 use lock_core::{Caller, LockName, TicketId};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -26,20 +28,23 @@ pub(super) struct Asked {
     /// The same for the core, about tickets that only their ids name.
     pub(super) caller: Caller,
     headers: HeaderMap,
-    path: BTreeMap<&'static str, String>,
+    /// Of methods that have one. Handlers lend the rest to several threads, which a body cannot be.
+    body: Mutex<Body>,
+    path: Vec<(&'static str, String)>,
     query: BTreeMap<String, String>,
 }
 
-impl FromRequestParts<App> for Asked {
+impl FromRequest<App> for Asked {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
         let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
         let who = parts.extensions.get::<Who>().expect("each request has passed the gate").clone();
-        let mut path = BTreeMap::new();
+        let mut path = Vec::new();
         for name in ["lock", "id", "number"] {
-            if let Some(part) = path::part(parts, name) {
-                path.insert(name, part.map_err(|error| Refusal::invalid(format!("the path {error}")))?);
+            if let Some(part) = path::part(&parts, name) {
+                path.push((name, part.map_err(|error| Refusal::invalid(format!("the path {error}")))?));
             }
         }
         Ok(Self {
@@ -47,7 +52,8 @@ impl FromRequestParts<App> for Asked {
             caller: who.caller(),
             who,
             connection,
-            headers: parts.headers.clone(),
+            headers: parts.headers,
+            body: Mutex::new(if matches!(parts.method, Method::GET | Method::DELETE) { Body::empty() } else { body }),
             path,
             query: read_query(parts.uri.query().unwrap_or(""))?,
         })
@@ -74,7 +80,7 @@ fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
 
 impl Asked {
     /// Refuses parameters that this call does not have: a misspelt `force` must not be passed over.
-    pub(super) fn knows(&self, names: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn only_parameters(&self, names: &[&str]) -> Result<(), Refusal> {
         match self.query.keys().find(|name| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some(unknown) if names.is_empty() => {
@@ -92,7 +98,8 @@ impl Asked {
     }
 
     fn part(&self, name: &str) -> &str {
-        self.path.get(name).expect("the route has this part")
+        let part = self.path.iter().find(|(one, _)| *one == name);
+        part.map(|(_, text)| text.as_str()).expect("the route has this part")
     }
 
     /// The lock that the path names.
@@ -147,6 +154,12 @@ impl Asked {
         let seconds: Seconds = serde_json::from_str(text)
             .map_err(|_| Refusal::invalid("wait_s must be a number of seconds from 0 to 60"))?;
         check_wait(seconds)
+    }
+
+    /// What its body asks for.
+    pub(super) async fn wanted<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        body::read(&self.headers, std::mem::take(body)).await
     }
 
     /// A header's text.

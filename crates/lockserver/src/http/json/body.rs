@@ -3,19 +3,17 @@
 use super::super::body::{self, BodyError};
 use super::problem::Refusal;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use lock_api::ErrorCode;
 use serde::de::DeserializeOwned;
 
 /// Reads a JSON object. Without a body, that is `{}`.
-pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
-    let (parts, body) = request.into_parts();
+pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     let bytes = collect(body).await?;
     if bytes.trim_ascii().is_empty() {
         return parse(b"{}");
     }
-    check_headers(&parts.headers)?;
+    check_headers(headers)?;
     parse(&bytes)
 }
 

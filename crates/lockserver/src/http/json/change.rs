@@ -6,9 +6,8 @@ use super::super::shrink;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{body, examples, view};
+use super::{examples, view};
 use crate::engine::{CommandResult, EngineError};
-use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
@@ -61,7 +60,7 @@ pub(super) fn describe() -> Vec<Call> {
 
 /// `?force` and `?expect_tickets`.
 fn force(asked: &Asked) -> Result<Force, Refusal> {
-    asked.knows(&["force", "expect_tickets"])?;
+    asked.only_parameters(&["force", "expect_tickets"])?;
     Ok(Force { force: asked.flag("force")?, expect_tickets: asked.count("expect_tickets")? })
 }
 
@@ -162,9 +161,9 @@ fn answer(app: &App, status: StatusCode, told: crate::engine::Answer, change: &i
     Ok(response)
 }
 
-pub(super) async fn put(asked: Asked, request: Request) -> Answer {
+pub(super) async fn put(mut asked: Asked) -> Answer {
     let (name, force, wanted) = (asked.lock()?, force(&asked)?, precondition(&asked, true)?);
-    let change: LockSettings = body::read(request).await?;
+    let change: LockSettings = asked.wanted().await?;
     let settings = settings(change.clone())?;
     let put = |precondition| {
         let command = Command::PutLock { name: name.clone(), settings: settings.clone(), precondition, force };
@@ -182,9 +181,9 @@ pub(super) async fn put(asked: Asked, request: Request) -> Answer {
     answer(&asked.app, status, told, &change)
 }
 
-pub(super) async fn change(asked: Asked, request: Request) -> Answer {
+pub(super) async fn change(mut asked: Asked) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
-    let change: LockPatch = body::read(request).await?;
+    let change: LockPatch = asked.wanted().await?;
     let patch = patch(change.clone())?;
     let command = Command::PatchLock { name, patch, precondition, force };
     answer(&asked.app, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &change)
@@ -207,7 +206,7 @@ fn stage(text: Option<&str>) -> Result<Option<Stage>, Refusal> {
 }
 
 pub(super) async fn revoke(asked: Asked) -> Answer {
-    asked.knows(&["reason", "state"])?;
+    asked.only_parameters(&["reason", "state"])?;
     let (lock, number, only) = (asked.lock()?, asked.number()?, stage(asked.text("state"))?);
     // Without a key nothing is one's own; the number alone is public.
     if asked.who.owner().is_none() {
@@ -221,7 +220,7 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 }
 
 pub(super) async fn restore(asked: Asked) -> Answer {
-    asked.knows(&["number"])?;
+    asked.only_parameters(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
     let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, number }).await?;
     tell(&asked.app, StatusCode::OK, &told)

@@ -97,7 +97,7 @@ struct Reader {
 }
 
 pub(super) async fn stream(asked: Asked) -> Answer {
-    asked.knows(&["lock", "heartbeat_s"])?;
+    asked.only_parameters(&["lock", "heartbeat_s"])?;
     let filter = read_filter(asked.text("lock"))?;
     let heartbeat = read_heartbeat(asked.count("heartbeat_s")?)?;
     // Of a pattern one is told what one may see; a single lock is refused as it is where it is read, so that nobody takes the
@@ -106,7 +106,7 @@ pub(super) async fn stream(asked: Asked) -> Answer {
         asked.who.may(Right::Observe, lock)?;
     }
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
-    let Some(place) = asked.app.may_stream(&asked.caller, EVENT_STREAMS_MAX, &asked.connection) else {
+    let Some(place) = asked.app.take_stream_place(&asked.caller, EVENT_STREAMS_MAX, &asked.connection) else {
         let text = format!(
             "as many event streams are open for you already as may: {EVENT_STREAMS_MAX}, or the share of the server's \
              connections that is left for them; close one"

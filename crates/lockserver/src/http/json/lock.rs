@@ -87,7 +87,7 @@ fn read_cursor(text: Option<&str>) -> Result<TicketsAfter, Refusal> {
 }
 
 pub(super) async fn list(asked: Asked) -> Answer {
-    asked.knows(&["tickets", "limit", "cursor"])?;
+    asked.only_parameters(&["tickets", "limit", "cursor"])?;
     let limit = asked.at_most("limit", LISTED_LOCKS_MAX)?.max(1);
     let after = asked.text("cursor").map(LockName::new).transpose().map_err(|_| no_cursor())?;
     let command = Command::ListLocks { after, limit, tickets: tickets(&asked)?, among: asked.who.among() };
@@ -109,7 +109,7 @@ pub(super) async fn list(asked: Asked) -> Answer {
 }
 
 pub(super) async fn get(asked: Asked) -> Answer {
-    asked.knows(&["tickets", "cursor"])?;
+    asked.only_parameters(&["tickets", "cursor"])?;
     let after = read_cursor(asked.text("cursor"))?;
     let command = Command::ViewLock { name: asked.lock()?, tickets: tickets(&asked)?, after };
     let CommandResult { outcome, as_of, rendered, .. } =
@@ -126,7 +126,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
 }
 
 pub(super) async fn history(asked: Asked) -> Answer {
-    asked.knows(&[])?;
+    asked.only_parameters(&[])?;
     let name = asked.lock()?;
     // Whether there is such a lock, the engine knows.
     let look = Command::ViewLock { name: name.clone(), tickets: 0, after: TicketsAfter::default() };
@@ -147,7 +147,7 @@ pub(super) async fn history(asked: Asked) -> Answer {
 }
 
 pub(super) async fn verify(asked: Asked) -> Answer {
-    asked.knows(&["token"])?;
+    asked.only_parameters(&["token"])?;
     let lock = asked.lock()?;
     let Some(token) = asked.count("token")? else { return Err(Refusal::invalid("name the token: ?token=")) };
     let told = asked.app.engine.submit(&asked.caller, Command::Verify { lock, token }).await?;

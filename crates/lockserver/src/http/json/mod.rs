@@ -31,7 +31,6 @@ use lock_api::{ErrorCode, routes};
 use problem::Refusal;
 pub(super) use problem::unknown_path;
 use std::sync::LazyLock;
-use tower_http::catch_panic::CatchPanicLayer;
 pub(super) use view::{now_ms, time_left};
 pub(super) use why::{expected_wait, why};
 
@@ -59,11 +58,6 @@ pub(super) fn routes() -> Routes {
         .get(routes::STATUS, observe, status::get)
         .post(routes::RELOAD, admin, status::reload)
         .get(routes::OPENAPI, Need::Nothing, description)
-        .around(|router| {
-            router
-                .method_not_allowed_fallback(problem::wrong_method)
-                .layer(CatchPanicLayer::custom(problem::after_panic))
-        })
 }
 
 fn denied(denied: Denied) -> Response {
@@ -75,6 +69,8 @@ pub(super) const REFUSE: Refuse = Refuse {
     denied,
     foreign: denied,
     too_many: |text| Refusal::new(ErrorCode::LimitReached, text).into_response(),
+    wrong_method: problem::wrong_method,
+    panicked: Some(problem::after_panic),
     sign_in: |_, _| None,
 };
 
@@ -112,7 +108,7 @@ async fn description(headers: HeaderMap) -> Response {
 impl Asked {
     /// A place among those who wait.
     fn waiting_place(&self) -> Result<Place, Refusal> {
-        self.app.may_wait(&self.caller, &self.connection).ok_or_else(|| {
+        self.app.take_waiting_place(&self.caller, &self.connection).ok_or_else(|| {
             let text = format!(
                 "as many requests wait for you already as may: {}, or the share of the server's connections that is left \
                  for waiting; nothing was done",

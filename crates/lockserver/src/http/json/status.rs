@@ -41,7 +41,7 @@ pub(super) fn describe() -> Vec<Call> {
 }
 
 pub(super) async fn get(asked: Asked) -> Answer {
-    asked.knows(&[])?;
+    asked.only_parameters(&[])?;
     let (app, service) = (&asked.app, &asked.app.service);
     let stopping = *app.stop.borrow();
     let trouble = app.engine.status().trouble().map(|reason| reason.to_string());
@@ -97,7 +97,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
 
 pub(super) async fn reload(asked: Asked) -> Answer {
     asked.who.may_everywhere(Right::Admin)?;
-    asked.knows(&[])?;
+    asked.only_parameters(&[])?;
     let gone = || Refusal::new(ErrorCode::ShuttingDown, "the server stops");
     let (answer, told) = oneshot::channel();
     asked.app.service.reload.send(answer).await.map_err(|_| gone())?;

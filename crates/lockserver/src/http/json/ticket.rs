@@ -6,10 +6,9 @@ use super::super::auth::Who;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{body, examples, view};
+use super::{examples, view};
 use crate::access::Right;
 use crate::engine::CommandResult;
-use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
@@ -67,7 +66,7 @@ fn tell(told: CommandResult) -> Answer {
 }
 
 pub(super) async fn get(asked: Asked) -> Answer {
-    asked.knows(&["wait_s"])?;
+    asked.only_parameters(&["wait_s"])?;
     let (id, wait, Asked { app, connection, .. }) = (asked.ticket()?, asked.wait()?, &asked);
     let until = Instant::now() + wait;
     if wait.is_zero() {
@@ -110,7 +109,7 @@ async fn suspend(asked: &Asked, id: TicketId, who: &Who) -> Result<(), Refusal> 
 }
 
 pub(super) async fn mine(asked: Asked) -> Answer {
-    asked.knows(&["mine", "limit", "cursor"])?;
+    asked.only_parameters(&["mine", "limit", "cursor"])?;
     if !asked.flag("mine")? {
         return Err(Refusal::invalid("add ?mine for your own tickets; GET /v1/locks/{lock} lists everybody's"));
     }
@@ -127,22 +126,22 @@ pub(super) async fn mine(asked: Asked) -> Answer {
     Ok(view::rendered(StatusCode::OK, body))
 }
 
-pub(super) async fn renew(asked: Asked, request: Request) -> Answer {
-    asked.knows(&[])?;
+pub(super) async fn renew(mut asked: Asked) -> Answer {
+    asked.only_parameters(&[])?;
     let id = asked.ticket()?;
-    let wanted: Renew = body::read(request).await?;
+    let wanted: Renew = asked.wanted().await?;
     let ttl = wanted.ttl_s.map(lock_api::Seconds::as_ms);
     tell(asked.app.engine.submit(&asked.caller, Command::Renew { id, ttl }).await?)
 }
 
 pub(super) async fn release(asked: Asked) -> Answer {
-    asked.knows(&[])?;
+    asked.only_parameters(&[])?;
     let target = ReleaseTarget::Id(None, asked.ticket()?);
     end(asked, target).await
 }
 
 pub(super) async fn release_request(asked: Asked) -> Answer {
-    asked.knows(&["request_id"])?;
+    asked.only_parameters(&["request_id"])?;
     let lock = asked.lock()?;
     let Some(id) = asked.text("request_id") else {
         return Err(Refusal::invalid("name the request to end: ?request_id="));

@@ -15,7 +15,7 @@ use super::routes::Refuse;
 use super::{path, shrink};
 use crate::access::Denied;
 use crate::engine::EngineError;
-use axum::extract::{Extension, Path, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use lock_core::limits::{LISTED_LOCKS_MAX, LISTED_TICKETS_MAX, PAGE_BYTES_MAX};
@@ -174,7 +174,11 @@ fn document(status: StatusCode, kind: &'static str, body: String) -> Response {
 }
 
 /// `GET /page/{version}/{file}`. The version in the path is for caches: each version of the server has its own.
-pub(super) async fn asset(Path((version, file)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(super) async fn asset(request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let [version, file] =
+        ["version", "file"].map(|name| path::part(&parts, name).and_then(Result::ok).unwrap_or_default());
+    let headers = parts.headers;
     let Some(asset) = assets::find(&file) else {
         return (StatusCode::NOT_FOUND, "there is no such part of the page\n").into_response();
     };

@@ -6,9 +6,8 @@ use super::super::connection::Connection;
 use super::super::json;
 use super::{Held, Refused, UNIT};
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use lock_api::routes;
@@ -36,26 +35,31 @@ fn may_take(route: &str, query: &str) -> Option<usize> {
 }
 
 /// Around the handlers, inside the gate: no handler begins before its turn.
-pub(in crate::http) async fn pass(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(in crate::http) async fn pass<F: Future<Output = Response>>(
+    app: &App,
+    route: &str,
+    request: Request,
+    handle: impl FnOnce(Request) -> F,
+) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let route = request.extensions().get::<MatchedPath>().filter(|_| reads);
-    let bytes = route.and_then(|route| may_take(route.as_str(), request.uri().query().unwrap_or("")));
+    let bytes = if reads { may_take(route, request.uri().query().unwrap_or("")) } else { None };
     let (Some(bytes), Some(who)) = (bytes, request.extensions().get::<Who>()) else {
-        return next.run(request).await;
+        return handle(request).await;
     };
-    let connection = request.extensions().get::<Arc<Connection>>().expect("each request has its connection").clone();
-    let turn = match app.reads.turn(&who.caller(), &connection, bytes).await {
+    let connection = Connection::of(&request).clone();
+    let caller = who.caller();
+    // In a box: most requests have no use for the room that it takes.
+    let turn = match Box::pin(app.reads.turn(&caller, &connection, bytes)).await {
         Ok(turn) => turn,
         Err(why) => return refusal(why, request.uri().path()),
     };
-    let mut response = next.run(request).await;
+    let mut response = handle(request).await;
     response.extensions_mut().insert(Held(Arc::new(Mutex::new(turn))));
     response
 }
 
 /// Around everything that makes bodies: what is large counts until it is written.
-pub(in crate::http) async fn hold(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(in crate::http) fn hold(mut response: Response) -> Response {
     let Some(held) = response.extensions_mut().remove::<Held>() else { return response };
     if let Some(length) = response.body().size_hint().exact() {
         held.release_rest(usize::try_from(length).unwrap_or(usize::MAX));

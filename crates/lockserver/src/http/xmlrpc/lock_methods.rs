@@ -129,7 +129,7 @@ impl Call<'_> {
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
     fn waiting_place(&self, until: Instant) -> Option<Place> {
         let may = Instant::now() < until && !*self.app.stop.borrow();
-        may.then(|| self.app.may_wait(&self.who.caller(), self.connection)).flatten()
+        may.then(|| self.app.take_waiting_place(&self.who.caller(), self.connection)).flatten()
     }
 
     /// Gives the permit back. `[true, true]` if the ticket had one; a queued ticket stays queued, as in 0.36.

@@ -4,7 +4,7 @@ use super::super::Receipt;
 use super::super::answer::{Answer, ask};
 use super::super::client::Connection;
 use super::super::keeper::Common;
-use super::super::link::{Link, tell};
+use super::super::link::{Link, resolve_receipts};
 use super::body::Inbound;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONNECTION, DATE, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -131,7 +131,7 @@ impl Exchange {
         };
         let work = work.expect("nobody closes it");
         let connection = Arc::new(self.link.client.of_request(work));
-        let mut answer = pin!(ask(&self.common.router, prepare(request), Arc::clone(&connection)));
+        let mut answer = pin!(ask(&self.common.responder, prepare(request), Arc::clone(&connection)));
         let answer = poll_fn(|context| {
             if respond.poll_reset(context).is_ready() {
                 connection.leave();
@@ -211,7 +211,7 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        tell(self.link.flow(|flow| flow.withdrawn(self.stream, self.gone)));
+        resolve_receipts(self.link.flow(|flow| flow.withdrawn(self.stream, self.gone)));
     }
 }
 
