@@ -3,7 +3,7 @@
 use crate::child::Process;
 use crate::fault::Fault;
 use crate::http::Client;
-use crate::peer::{Cycle, Peer, Waits};
+use crate::peer::{Cycle, Lock, Peer, Waits};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -74,7 +74,7 @@ impl Peer for Echo {
         &self.process
     }
 
-    fn client(&self, _lock: &str, requests: u8) -> Waits<'_, Box<dyn Cycle>> {
+    fn client(&self, _lock: Lock, requests: u8) -> Waits<'_, Box<dyn Cycle>> {
         Box::pin(async move {
             if self.tcp {
                 let stream = TcpStream::connect(self.at).await?;

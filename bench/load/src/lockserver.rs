@@ -3,7 +3,8 @@
 use crate::child::Process;
 use crate::fault::Fault;
 use crate::http::Client;
-use crate::peer::{Cycle, Peer, Waits};
+use crate::peer::{Cycle, Lock, OWN_LOCKS, Peer, Waits};
+use crate::xmlrpc::XmlRpc;
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::fs;
@@ -11,8 +12,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// Locks of size 1 that a client has for itself.
-pub(crate) const OWN_LOCKS: usize = 256;
+/// Locks with long queues: a lock has 100,000 tickets at most.
+pub(crate) const DEEP_LOCKS: usize = 10;
 
 /// How its clients speak with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,16 @@ impl Lockserver {
         };
         Ok(Self { process, at: at.parse()?, speech })
     }
+
+    /// Where it listens.
+    pub(crate) fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
 }
 
 impl Peer for Lockserver {
@@ -54,15 +65,15 @@ impl Peer for Lockserver {
         &self.process
     }
 
-    fn client(&self, lock: &str, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
-        let lock = lock.to_owned();
+    fn client(&self, lock: Lock, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
+        let lock = lock.to_string();
         Box::pin(async move {
             let client = Client::open(self.at).await?;
             Ok(match self.speech {
                 Speech::Json => {
                     Box::new(Json { client, path: format!("/v1/locks/{lock}/tickets"), held: String::new() }) as _
                 }
-                Speech::XmlRpc => Box::new(XmlRpc { client, lock, held: String::new() }) as _,
+                Speech::XmlRpc => Box::new(XmlRpc::new(self.at, Some(client), lock)) as _,
             })
         })
     }
@@ -72,6 +83,9 @@ fn configuration() -> String {
     let mut text = "[general]\nSERVER=127.0.0.1\nLOGLEVEL=warning\nMAX_WAITING=100000\n\
                     [lock one]\nSIZE=1\n[lock two]\nSIZE=2\n"
         .to_owned();
+    for number in 0..DEEP_LOCKS {
+        let _ = write!(text, "[lock deep-{number}]\nSIZE=1\nMAX_LOCK_TIME=3600\n");
+    }
     for number in 0..OWN_LOCKS {
         let _ = write!(text, "[lock own-{number}]\nSIZE=1\n");
     }
@@ -102,54 +116,5 @@ impl Cycle for Json {
 
     fn give_back(&mut self) -> Waits<'_, ()> {
         Box::pin(async { self.client.ask("DELETE", &self.held, "", "").await?.good().map(drop) })
-    }
-}
-
-struct XmlRpc {
-    client: Client,
-    lock: String,
-    held: String,
-}
-
-impl XmlRpc {
-    /// Calls a method; gives the answer if it begins with `true`.
-    async fn call(&mut self, method: &str, second: &str) -> Result<String, Fault> {
-        let lock = &self.lock;
-        let body = format!(
-            "<?xml version='1.0'?>\n<methodCall>\n<methodName>{method}</methodName>\n<params>\n<param>\n<value><string>{lock}\
-             </string></value>\n</param>\n<param>\n<value><string>{second}</string></value>\n</param>\n</params>\n</methodCall>\n"
-        );
-        let answer = self.client.ask("POST", "/RPC2", "text/xml", body).await?.good()?;
-        let answer = String::from_utf8(answer.into())?;
-        if !answer.contains("<boolean>1</boolean>") {
-            return Err(format!("{method}: {answer}").into());
-        }
-        Ok(answer)
-    }
-}
-
-impl Cycle for XmlRpc {
-    fn take(&mut self) -> Waits<'_, ()> {
-        Box::pin(async {
-            let answer = self.call("query_lock", "load").await?;
-            let id = answer.split_once("<string>").and_then(|(_, rest)| rest.split_once("</string>"));
-            let (id, _) = id.ok_or("query_lock gave no id")?;
-            self.held = id.to_owned();
-            // Two of them: it was asked, and it is held. With one alone the time to wait is over; then it is asked again.
-            loop {
-                let held = self.held.clone();
-                let answer = self.call("get_lock", &held).await?;
-                if answer.matches("<boolean>1</boolean>").count() == 2 {
-                    return Ok(());
-                }
-            }
-        })
-    }
-
-    fn give_back(&mut self) -> Waits<'_, ()> {
-        Box::pin(async {
-            let held = self.held.clone();
-            self.call("release_lock", &held).await.map(drop)
-        })
     }
 }

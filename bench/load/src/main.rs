@@ -3,24 +3,37 @@
 //! Everybody is measured in turns, round by round, so that what else the machine does hits all alike; a table has the medians.
 
 mod child;
-mod closed;
+mod depth;
+mod disk;
 mod echo;
+mod etcd;
 mod fault;
+mod hand_over;
 mod http;
+mod idle;
+mod jobs;
 mod lockserver;
+mod loops;
+mod machine;
+mod old;
 mod peer;
+mod postgres;
+mod redis;
+mod report;
+mod rounds;
+mod throttle;
 mod workload;
+mod xmlrpc;
 
 use clap::{Parser, Subcommand};
-use closed::Round;
-use echo::Echo;
 use fault::Fault;
-use lockserver::{Lockserver, Speech};
-use peer::Peer;
+use report::Report;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
-use tempfile::TempDir;
-use workload::{Kind, Workload};
+
+/// What is measured otherwise than by loops of cycles.
+const OTHERS: [&str; 4] = ["hand-over", "jobs", "idle", "depth"];
 
 #[derive(Debug, Parser)]
 #[command(about = "Measure lockserver beside its peers and beside the limits of the machine")]
@@ -31,10 +44,10 @@ struct Arguments {
     #[arg(long, env = "LOCKSERVER_BIN")]
     lockserver: Vec<PathBuf>,
     /// Seconds of each round
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, env = "BENCH_SECONDS", default_value_t = 3.0)]
     seconds: f64,
     /// Rounds; the median counts
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, env = "BENCH_ROUNDS", default_value_t = 5)]
     rounds: usize,
     /// Where the stores are; on a disk, not in memory
     #[arg(long, default_value = ".")]
@@ -42,9 +55,24 @@ struct Arguments {
     /// Clients at a time, instead of what the workloads say
     #[arg(long)]
     clients: Option<usize>,
-    /// Only those whose name contains one of these, and the hyper echo
+    /// Cycles that are due each second in the open loop
+    #[arg(long, default_value_t = 1000.0)]
+    rate: f64,
+    /// Tickets in the deep queues
+    #[arg(long, default_value_t = 990_000)]
+    depth: usize,
+    /// Only peers whose name contains one of these, and the hyper echo
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Python 2.7, for lockserver 0.36
+    #[arg(long, requires = "published")]
+    python2: Option<PathBuf>,
+    /// The sources of lockserver 0.36
+    #[arg(long)]
+    published: Option<PathBuf>,
+    /// Write the page there
+    #[arg(long)]
+    write: Option<PathBuf>,
     /// Workloads; all of them if none is named
     workloads: Vec<String>,
 }
@@ -57,104 +85,63 @@ enum Act {
     EchoTcp,
 }
 
+impl Arguments {
+    fn round(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// Whether a peer of that name is measured.
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
+    }
+
+    /// The server's programs, each with what to call it.
+    fn lockservers(&self) -> impl Iterator<Item = (String, &PathBuf)> {
+        let several = self.lockserver.len() > 1;
+        let called = move |at: usize| if several { format!(" [{}]", at + 1) } else { String::new() };
+        self.lockserver.iter().enumerate().map(move |(at, binary)| (called(at), binary))
+    }
+}
+
 #[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Fault> {
-    let arguments = Arguments::parse();
+async fn main() -> Result<ExitCode, Fault> {
+    let mut arguments = Arguments::parse();
     match arguments.act {
-        Some(Act::Echo) => return echo::serve(false).await,
-        Some(Act::EchoTcp) => return echo::serve(true).await,
+        Some(Act::Echo) => return echo::serve(false).await.map(|()| ExitCode::SUCCESS),
+        Some(Act::EchoTcp) => return echo::serve(true).await.map(|()| ExitCode::SUCCESS),
         None => {}
     }
-    let known: Vec<&str> = workload::ALL.iter().map(|one| one.name).collect();
+    let known: Vec<&str> = workload::ALL.iter().map(|one| one.name).chain(OTHERS).collect();
     if let Some(unknown) = arguments.workloads.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("there is no workload {unknown}; there are {}", known.join(", ")).into());
     }
-    let chosen =
-        |one: &&Workload| arguments.workloads.is_empty() || arguments.workloads.iter().any(|name| name == one.name);
-    for one in workload::ALL.iter().filter(chosen) {
-        measure(&arguments, one).await?;
+    if arguments.lockserver.is_empty() {
+        return Err("say which program is measured: --lockserver PATH".into());
     }
-    Ok(())
-}
-
-/// Somebody who is measured, and the rounds so far.
-struct Lane {
-    name: String,
-    peer: Box<dyn Peer>,
-    rounds: Vec<Round>,
-    _home: TempDir,
-}
-
-async fn measure(arguments: &Arguments, workload: &Workload) -> Result<(), Fault> {
-    let mut load = workload.load;
-    load.clients = arguments.clients.unwrap_or(load.clients);
-    let mut lanes = Vec::new();
-    for kind in workload.peers {
-        let wanted = |name: &String| kind.name().contains(name.as_str());
-        if *kind != Kind::Echo && !arguments.only.is_empty() && !arguments.only.iter().any(wanted) {
+    for path in arguments.lockserver.iter_mut().chain([&mut arguments.directory]) {
+        *path = std::path::absolute(&path)?;
+    }
+    let disk = machine::file_system(&arguments.directory)?;
+    let mut report = Report::default();
+    for name in known {
+        if !arguments.workloads.is_empty() && !arguments.workloads.iter().any(|one| one == name) {
             continue;
         }
-        start(arguments, *kind, &mut lanes)?;
-    }
-    for number in 1..=arguments.rounds {
-        for lane in &mut lanes {
-            let round = closed::run(lane.peer.as_ref(), load, Duration::from_secs_f64(arguments.seconds)).await;
-            let round = round.map_err(|error| format!("{}, {}: {error}", workload.name, lane.name))?;
-            eprintln!("{} {number}/{} {}: {:.0} cycles/s", workload.name, arguments.rounds, lane.name, round.rate);
-            lane.rounds.push(round);
+        match name {
+            "hand-over" => hand_over::measure(&arguments, &mut report).await?,
+            "jobs" => jobs::measure(&arguments, &mut report).await?,
+            "idle" => idle::measure(&arguments, &mut report).await?,
+            "depth" => depth::measure(&arguments, &mut report).await?,
+            name => {
+                for one in workload::ALL.iter().filter(|one| one.name == name) {
+                    rounds::measure(&arguments, one, &mut report).await?;
+                }
+            }
         }
     }
-    println!("\n{} ({} s a round, {} rounds)", workload.about, arguments.seconds, arguments.rounds);
-    println!(
-        "{:44} {:>10} {:>8} {:>10} {:>9} {:>9} {:>8}",
-        "", "cycles/s", "to echo", "cpu us", "p50 us", "p99 us", "fairness"
-    );
-    for lane in &lanes {
-        // The ratio is made within each round: what else the machine did then hit both.
-        let ratios = lane.rounds.iter().zip(&lanes[0].rounds).map(|(one, echo)| one.rate / echo.rate);
-        let median_of = |value: fn(&Round) -> f64| median(lane.rounds.iter().map(value));
-        println!(
-            "{:44} {:>10.0} {:>8.3} {:>10.1} {:>9.1} {:>9.1} {:>8.3}",
-            lane.name,
-            median_of(|round| round.rate),
-            median(ratios),
-            median_of(|round| round.cpu_us),
-            median_of(|round| round.times.value_at_quantile(0.5) as f64 / 1e3),
-            median_of(|round| round.times.value_at_quantile(0.99) as f64 / 1e3),
-            median_of(|round| round.fairness),
-        );
+    println!("\n{}", report.aims());
+    if let Some(path) = &arguments.write {
+        report.write(path, &machine::preface(&arguments, &disk))?;
     }
-    Ok(())
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn start(arguments: &Arguments, kind: Kind, lanes: &mut Vec<Lane>) -> Result<(), Fault> {
-    let home = || TempDir::with_prefix_in("load-", &arguments.directory);
-    let (memory, speech) = match kind {
-        Kind::Json { memory } => (memory, Speech::Json),
-        Kind::XmlRpc { memory } => (memory, Speech::XmlRpc),
-        Kind::Echo | Kind::EchoTcp => {
-            let home = home()?;
-            let peer = Box::new(Echo::start(kind == Kind::EchoTcp, home.path())?);
-            lanes.push(Lane { name: kind.name().to_owned(), peer, rounds: Vec::new(), _home: home });
-            return Ok(());
-        }
-    };
-    for (number, binary) in arguments.lockserver.iter().enumerate() {
-        let home = home()?;
-        let peer = Box::new(Lockserver::start(
-            &std::path::absolute(binary)?,
-            memory,
-            speech,
-            &std::path::absolute(home.path())?,
-        )?);
-        let which = if arguments.lockserver.len() > 1 { format!(" [{}]", number + 1) } else { String::new() };
-        lanes.push(Lane { name: format!("{}{which}", kind.name()), peer, rounds: Vec::new(), _home: home });
-    }
-    Ok(())
+    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -2,10 +2,35 @@
 
 use crate::child::Process;
 use crate::fault::Fault;
+use std::fmt;
 use std::pin::Pin;
 
 /// Something to wait for.
 pub(crate) type Waits<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
+
+/// Which lock a client takes; all but the last are of size 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// One of its own.
+    Own(usize),
+    /// The one that all want.
+    One,
+    /// One of size 2.
+    Two,
+}
+
+impl fmt::Display for Lock {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(number) => write!(out, "own-{number}"),
+            Self::One => out.write_str("one"),
+            Self::Two => out.write_str("two"),
+        }
+    }
+}
+
+/// Locks of their own that servers have whose locks are configured.
+pub(crate) const OWN_LOCKS: usize = 256;
 
 /// A server that runs.
 pub(crate) trait Peer: Send + Sync {
@@ -13,7 +38,7 @@ pub(crate) trait Peer: Send + Sync {
     fn process(&self) -> &Process;
 
     /// A client with a connection of its own. `requests` is how many a cycle has, where the server leaves that open (the echo).
-    fn client(&self, lock: &str, requests: u8) -> Waits<'_, Box<dyn Cycle>>;
+    fn client(&self, lock: Lock, requests: u8) -> Waits<'_, Box<dyn Cycle>>;
 }
 
 /// One client.

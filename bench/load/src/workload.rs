@@ -1,33 +1,52 @@
-//! The workloads: who is loaded how, side by side.
+//! The workloads that are loops of cycles: who is loaded how, side by side, and what is to come of it.
 
-use crate::closed::Load;
+use crate::loops::Load;
 
 /// Whom a workload can be given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// lockserver, in memory or on disk.
-    Json { memory: bool },
-    /// The same over XML-RPC.
-    XmlRpc { memory: bool },
     /// Bare hyper.
     Echo,
     /// Bare TCP.
     EchoTcp,
+    /// lockserver, in memory or on disk.
+    Json { memory: bool },
+    /// The same over XML-RPC.
+    XmlRpc { memory: bool },
+    /// throttle.
+    Throttle,
+    /// Redis, in memory or with each change flushed.
+    Redis { flushed: bool },
+    /// etcd.
+    Etcd,
+    /// PostgreSQL.
+    Postgres,
+    /// lockserver 0.36.
+    Old,
 }
 
 impl Kind {
     /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Echo => "bare hyper echo",
+            Self::EchoTcp => "bare TCP echo",
             Self::Json { memory: true } => "lockserver, memory",
             Self::Json { memory: false } => "lockserver, sqlite",
             Self::XmlRpc { memory: true } => "lockserver, XML-RPC, memory",
             Self::XmlRpc { memory: false } => "lockserver, XML-RPC, sqlite",
-            Self::Echo => "bare hyper echo",
-            Self::EchoTcp => "bare TCP echo",
+            Self::Throttle => "throttle",
+            Self::Redis { flushed: false } => "Redis, memory",
+            Self::Redis { flushed: true } => "Redis, appendfsync always",
+            Self::Etcd => "etcd",
+            Self::Postgres => "PostgreSQL, advisory locks",
+            Self::Old => "lockserver 0.36",
         }
     }
 }
+
+/// A ratio that is to be reached: whose rate, divided by whose, and at least how much.
+pub(crate) type Ratio = (Kind, Kind, f64);
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
@@ -40,35 +59,80 @@ pub(crate) struct Workload {
     pub(crate) load: Load,
     /// Who is.
     pub(crate) peers: &'static [Kind],
+    /// What is to be reached.
+    pub(crate) ratios: &'static [Ratio],
 }
 
-const MEMORY: Kind = Kind::Json { memory: true };
-const SQLITE: Kind = Kind::Json { memory: false };
+pub(crate) const MEMORY: Kind = Kind::Json { memory: true };
+pub(crate) const SQLITE: Kind = Kind::Json { memory: false };
+const REDIS: Kind = Kind::Redis { flushed: false };
+pub(crate) const REDIS_FLUSHED: Kind = Kind::Redis { flushed: true };
+const XMLRPC: Kind = Kind::XmlRpc { memory: true };
+
+const OWN: Load = Load { clients: 32, own: true, requests: 2, rate: None };
 
 /// All of them.
-pub(crate) const ALL: [Workload; 4] = [
+pub(crate) const ALL: [Workload; 6] = [
     Workload {
         name: "own-locks",
         about: "32 clients, each with a lock of its own",
-        load: Load { clients: 32, own: true, requests: 2 },
-        peers: &[Kind::Echo, MEMORY, SQLITE, Kind::EchoTcp],
+        load: OWN,
+        peers: &[
+            Kind::Echo,
+            MEMORY,
+            Kind::Throttle,
+            REDIS,
+            Kind::Postgres,
+            SQLITE,
+            REDIS_FLUSHED,
+            Kind::Etcd,
+            Kind::EchoTcp,
+        ],
+        ratios: &[(MEMORY, Kind::Echo, 0.75), (MEMORY, Kind::Throttle, 1.0), (SQLITE, REDIS_FLUSHED, 1.3)],
     },
     Workload {
         name: "one-lock",
-        about: "32 clients, one lock of 1",
-        load: Load { clients: 32, own: false, requests: 2 },
-        peers: &[Kind::Echo, MEMORY, SQLITE],
+        about: "32 clients, one lock of size 1",
+        load: Load { own: false, ..OWN },
+        peers: &[Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd],
+        ratios: &[(MEMORY, Kind::Throttle, 1.3), (MEMORY, REDIS, 1.3), (SQLITE, REDIS_FLUSHED, 1.3)],
     },
     Workload {
         name: "one-client",
         about: "one client, a lock of its own",
-        load: Load { clients: 1, own: true, requests: 2 },
-        peers: &[Kind::Echo, MEMORY, SQLITE, Kind::EchoTcp],
+        load: Load { clients: 1, ..OWN },
+        peers: &[
+            Kind::Echo,
+            MEMORY,
+            Kind::Throttle,
+            REDIS,
+            Kind::Postgres,
+            SQLITE,
+            REDIS_FLUSHED,
+            Kind::Etcd,
+            Kind::EchoTcp,
+        ],
+        ratios: &[(MEMORY, Kind::Throttle, 0.8)],
     },
     Workload {
         name: "xmlrpc",
         about: "32 clients over XML-RPC, each with a lock of its own",
-        load: Load { clients: 32, own: true, requests: 3 },
-        peers: &[Kind::Echo, Kind::XmlRpc { memory: true }, Kind::XmlRpc { memory: false }],
+        load: Load { requests: 3, ..OWN },
+        peers: &[Kind::Echo, XMLRPC, Kind::XmlRpc { memory: false }],
+        ratios: &[(XMLRPC, Kind::Echo, 0.6)],
+    },
+    Workload {
+        name: "old-rhythm",
+        about: "one client over XML-RPC, a free lock",
+        load: Load { clients: 1, requests: 3, ..OWN },
+        peers: &[Kind::Echo, XMLRPC, Kind::XmlRpc { memory: false }, Kind::Old],
+        ratios: &[],
+    },
+    Workload {
+        name: "open-loop",
+        about: "64 clients with locks of their own, cycles due at fixed times",
+        load: Load { clients: 64, rate: Some(0.0), ..OWN },
+        peers: &[Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd],
+        ratios: &[],
     },
 ];

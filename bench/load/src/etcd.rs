@@ -1,0 +1,166 @@
+//! etcd: its lock service (`v3lock`) over gRPC, on one member. Each change is flushed before it is answered.
+//!
+//! Of gRPC only what two unary calls need, on one HTTP/2 connection for each client: the client is to cost as little as that of
+//! lockserver.
+
+use crate::child::{Process, free_port};
+use crate::fault::Fault;
+use crate::peer::{Cycle, Lock, Peer, Waits};
+use h2::client::SendRequest;
+use http::Request;
+use hyper::body::Bytes;
+use prost::Message;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+/// `etcdserverpb.LeaseGrantRequest`
+#[derive(Clone, PartialEq, Message)]
+struct LeaseGrantRequest {
+    #[prost(int64, tag = "1")]
+    ttl: i64,
+}
+
+/// `etcdserverpb.LeaseGrantResponse`
+#[derive(Clone, PartialEq, Message)]
+struct LeaseGrantResponse {
+    #[prost(int64, tag = "2")]
+    id: i64,
+}
+
+/// `v3lockpb.LockRequest`
+#[derive(Clone, PartialEq, Message)]
+struct LockRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    name: Vec<u8>,
+    #[prost(int64, tag = "2")]
+    lease: i64,
+}
+
+/// `v3lockpb.LockResponse`; `v3lockpb.UnlockRequest` has the key in field 1.
+#[derive(Clone, PartialEq, Message)]
+struct LockResponse {
+    #[prost(bytes = "vec", tag = "2")]
+    key: Vec<u8>,
+}
+
+/// `v3lockpb.UnlockRequest`
+#[derive(Clone, PartialEq, Message)]
+struct UnlockRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+}
+
+/// `v3lockpb.UnlockResponse`
+#[derive(Clone, PartialEq, Message)]
+struct UnlockResponse {}
+
+/// A running etcd.
+#[derive(Debug)]
+pub(crate) struct Etcd {
+    process: Process,
+    at: SocketAddr,
+}
+
+impl Etcd {
+    /// Starts it as a cluster of one.
+    pub(crate) fn start(home: &Path) -> Result<Self, Fault> {
+        let (port, peers) = (free_port()?, free_port()?);
+        let (clients, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peers}"));
+        let mut command = Command::new("etcd");
+        command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
+        command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
+        command.args(["--initial-cluster", &format!("default={peers}"), "--logger", "zap", "--log-level", "warn"]);
+        command.arg("--data-dir").arg(home.join("data"));
+        let (at, log) = ((Ipv4Addr::LOCALHOST, port).into(), home.join("etcd.log"));
+        let mut process = Process::start(&command, &log)?;
+        process.wait_for(at, &log)?;
+        Ok(Self { process, at })
+    }
+}
+
+impl Peer for Etcd {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn client(&self, lock: Lock, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(self.at).await?;
+            stream.set_nodelay(true)?;
+            let (sender, connection) = h2::client::handshake(stream).await?;
+            let connection = Abort(tokio::spawn(async move { drop(connection.await) }).abort_handle());
+            let mut holder =
+                Holder { sender, _connection: connection, name: lock.to_string().into(), lease: 0, key: Vec::new() };
+            let lease: LeaseGrantResponse =
+                holder.call("/etcdserverpb.Lease/LeaseGrant", &LeaseGrantRequest { ttl: 3600 }).await?;
+            holder.lease = lease.id;
+            Ok(Box::new(holder) as _)
+        })
+    }
+}
+
+/// Ends the connection with its client.
+struct Abort(AbortHandle);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Holder {
+    sender: SendRequest<Bytes>,
+    _connection: Abort,
+    name: Vec<u8>,
+    lease: i64,
+    key: Vec<u8>,
+}
+
+impl Holder {
+    /// A unary call: a message in a frame with its length each way, and the status in the trailers.
+    async fn call<A: Message + Default>(&mut self, path: &str, message: &impl Message) -> Result<A, Fault> {
+        let request = Request::post(format!("http://etcd{path}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())?;
+        let mut frame = vec![0];
+        frame.extend((message.encoded_len() as u32).to_be_bytes());
+        message.encode(&mut frame)?;
+        let mut sender = self.sender.clone().ready().await?;
+        let (answer, mut body) = sender.send_request(request, false)?;
+        body.send_data(frame.into(), true)?;
+        let (head, mut body) = answer.await?.into_parts();
+        let mut bytes = Vec::new();
+        while let Some(part) = body.data().await {
+            let part = part?;
+            body.flow_control().release_capacity(part.len())?;
+            bytes.extend_from_slice(&part);
+        }
+        let trailers = body.trailers().await?.unwrap_or(head.headers);
+        if trailers.get("grpc-status").is_none_or(|status| status != "0") {
+            return Err(format!("etcd: {path}: {trailers:?}").into());
+        }
+        Ok(A::decode(bytes.get(5..).unwrap_or_default())?)
+    }
+}
+
+impl Cycle for Holder {
+    fn take(&mut self) -> Waits<'_, ()> {
+        Box::pin(async {
+            let request = LockRequest { name: self.name.clone(), lease: self.lease };
+            let answer: LockResponse = self.call("/v3lockpb.Lock/Lock", &request).await?;
+            self.key = answer.key;
+            Ok(())
+        })
+    }
+
+    fn give_back(&mut self) -> Waits<'_, ()> {
+        Box::pin(async {
+            let request = UnlockRequest { key: std::mem::take(&mut self.key) };
+            self.call::<UnlockResponse>("/v3lockpb.Lock/Unlock", &request).await.map(drop)
+        })
+    }
+}

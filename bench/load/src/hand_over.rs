@@ -1,0 +1,163 @@
+//! Handing a lock over: how fast it goes from one to the next, beside the limit, and beside locks of one machine.
+//!
+//! The limit is one flush and one round trip over HTTP, for nobody may be told before the disk has it.
+
+use crate::Arguments;
+use crate::disk;
+use crate::fault::Fault;
+use crate::loops::{self, Load};
+use crate::peer::{Lock, Peer};
+use crate::report::{Report, median, short};
+use crate::rounds::{self, Measured};
+use crate::workload::{Kind, MEMORY, REDIS_FLUSHED, SQLITE};
+use heavy::Pool;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Two clients: one has the lock, the other waits.
+const PAIR: Load = Load { clients: 2, own: false, requests: 2, rate: None };
+/// A request and its answer.
+const ROUND_TRIP: Load = Load { clients: 1, own: true, requests: 1, rate: None };
+/// What is to be reached of the limit.
+const SHARE_OF_LIMIT: f64 = 0.7;
+/// How long the next one has waited when the lock is given back. By then it surely waits; if not, its way is counted, too.
+const WAITS: Duration = Duration::from_millis(20);
+/// Hand-overs of a round that are timed one by one.
+const TIMED: usize = 10;
+
+/// Measures it.
+pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Result<(), Fault> {
+    let kinds = [
+        Kind::Echo,
+        SQLITE,
+        REDIS_FLUSHED,
+        Kind::Etcd,
+        MEMORY,
+        Kind::Throttle,
+        Kind::Redis { flushed: false },
+        Kind::Postgres,
+    ];
+    let (mut all, absent) = rounds::start(arguments, &kinds)?;
+    let home = rounds::home(arguments)?;
+    let (mut flushes, mut limits) = (Vec::new(), Vec::new());
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
+    let (mut by_flock, mut by_heavy) = (Vec::new(), Vec::new());
+    for number in 1..=arguments.rounds {
+        flushes.push(disk::flushes_a_second(home.path(), arguments.round())?);
+        for (one, times) in all.iter_mut().zip(&mut times) {
+            let load = if one.kind == Kind::Echo { ROUND_TRIP } else { PAIR };
+            let round = loops::run(one.peer.as_ref(), load, arguments.round()).await;
+            let round = round.map_err(|error| format!("hand-over, {}: {error}", one.name))?;
+            eprintln!("hand-over {number}/{} {}: {:.0}/s", arguments.rounds, one.name, round.rate);
+            one.rounds.push(round);
+            if one.kind != Kind::Echo {
+                for _ in 0..TIMED {
+                    times.push(timed(one.peer.as_ref()).await?);
+                }
+            }
+        }
+        let trips = all[0].rounds[number - 1].rate;
+        limits.push(1.0 / (1.0 / flushes[number - 1] + 1.0 / trips));
+        for _ in 0..TIMED {
+            by_flock.push(flock(home.path())?);
+            by_heavy.push(heavy(home.path())?);
+        }
+    }
+    let share = |one: &Measured| median(one.rounds.iter().zip(&limits).map(|(round, limit)| round.rate / limit));
+    let ms = |times: &[f64]| short(median(times.iter().map(|time| time * 1e3)));
+    let row = |name: &str, rate: String, share: String, time: String| vec![name.to_owned(), rate, share, time];
+    let mut rows = vec![
+        row("a loop of fdatasync, 4 KiB", short(median(flushes.into_iter())), String::new(), String::new()),
+        row(
+            "round trips of bare hyper",
+            short(median(all[0].rounds.iter().map(|round| round.rate))),
+            String::new(),
+            String::new(),
+        ),
+        row("the limit: both after one another", short(median(limits.iter().copied())), "1".to_owned(), String::new()),
+    ];
+    for (one, times) in all.iter().zip(&times).skip(1) {
+        let rate = short(median(one.rounds.iter().map(|round| round.rate)));
+        rows.push(row(&one.name, rate, short(share(one)), ms(times)));
+    }
+    rows.push(row("flock(1), a process for each", String::new(), String::new(), ms(&by_flock)));
+    rows.push(row("heavy, its library", String::new(), String::new(), ms(&by_heavy)));
+    let about = "Two clients hand a lock of size 1 to one another without a pause; and, in the last column, the time from giving back until \
+                 the next one, which waits, has it.";
+    let head = ["", "a second", "of the limit", "one, median ms"];
+    report.section("Handing over (`hand-over`)", about, &head, &rows);
+    for why in absent {
+        report.note(&format!("Not measured: {why}."));
+    }
+    for one in all.iter().filter(|one| one.kind == SQLITE) {
+        let what = format!("handing over, one lock of size 1: {} to 1 / (fdatasync + round trip)", one.name);
+        report.at_least(what, share(one), SHARE_OF_LIMIT);
+    }
+    Ok(())
+}
+
+/// Seconds from giving back until the next one has it.
+async fn timed(peer: &dyn Peer) -> Result<f64, Fault> {
+    let mut holder = peer.client(Lock::One, PAIR.requests).await?;
+    let mut next = peer.client(Lock::One, PAIR.requests).await?;
+    holder.take().await?;
+    let waiting = tokio::spawn(async move {
+        next.take().await?;
+        Ok::<_, Fault>((Instant::now(), next))
+    });
+    tokio::time::sleep(WAITS).await;
+    let begin = Instant::now();
+    holder.give_back().await?;
+    let (end, mut next) = waiting.await??;
+    next.give_back().await?;
+    Ok((end - begin).as_secs_f64())
+}
+
+/// The same by flock(1): the holder ends, and the next one says that it runs.
+fn flock(directory: &Path) -> Result<f64, Fault> {
+    let file = directory.join("flocked");
+    let start = |program: &[&str]| -> Result<Child, Fault> {
+        let mut command = Command::new("flock");
+        command.arg(&file).args(program).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Ok(command.spawn()?)
+    };
+    let line = |child: &mut Child| -> Result<(), Fault> {
+        let mut text = String::new();
+        BufReader::new(child.stdout.as_mut().ok_or("no standard output")?).read_line(&mut text)?;
+        if text.is_empty() { Err("flock(1) did not run its command".into()) } else { Ok(()) }
+    };
+    let mut holder = start(&["sh", "-c", "echo held; exec cat"])?;
+    line(&mut holder)?;
+    let mut next = start(&["echo", "held"])?;
+    thread::sleep(WAITS);
+    let begin = Instant::now();
+    drop(holder.stdin.take());
+    line(&mut next)?;
+    let took = begin.elapsed().as_secs_f64();
+    holder.wait()?;
+    next.wait()?;
+    Ok(took)
+}
+
+/// The same by the crate heavy, between two threads.
+fn heavy(directory: &Path) -> Result<f64, Fault> {
+    let pool = || Pool::open(directory.join("heavy"), 1);
+    let held = pool()?.acquire(|| {})?;
+    let (say, hear) = mpsc::channel();
+    let other = pool()?;
+    let next = thread::spawn(move || {
+        let got = other.acquire(|| {});
+        let _ = say.send(Instant::now());
+        got.map(drop)
+    });
+    thread::sleep(WAITS);
+    let begin = Instant::now();
+    drop(held);
+    let end = hear.recv()?;
+    next.join().map_err(|_| "the thread that waits has panicked")??;
+    Ok((end - begin).as_secs_f64())
+}

@@ -1,0 +1,66 @@
+//! What 0.36 was made for: jobs through a lock that lets two in, with the published client's rhythm.
+
+use crate::Arguments;
+use crate::fault::Fault;
+use crate::peer::{Lock, Peer};
+use crate::report::{Report, median};
+use crate::rounds;
+use crate::workload::Kind;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+const JOBS: usize = 12;
+const JOB: Duration = Duration::from_millis(200);
+/// All jobs, two at a time, without a pause.
+const IDEAL_S: f64 = 1.2;
+const SHARE_OF_IDEAL: f64 = 0.97;
+
+/// Measures it.
+pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Result<(), Fault> {
+    let sqlite = Kind::XmlRpc { memory: false };
+    let (all, absent) = rounds::start(arguments, &[sqlite, Kind::XmlRpc { memory: true }, Kind::Old])?;
+    let mut times: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
+    for number in 1..=arguments.rounds {
+        for (one, times) in all.iter().zip(&mut times) {
+            times.push(run(one.peer.as_ref()).await.map_err(|error| format!("jobs, {}: {error}", one.name))?);
+            eprintln!("jobs {number}/{} {}: {:.3} s", arguments.rounds, one.name, times[number - 1]);
+        }
+    }
+    let mut rows = Vec::new();
+    for (one, times) in all.iter().zip(&times) {
+        let seconds = median(times.iter().copied());
+        rows.push(vec![one.name.clone(), format!("{seconds:.3}"), format!("{:.3}", IDEAL_S / seconds)]);
+        if one.kind == sqlite {
+            report.at_least(
+                format!("12 jobs of 0.2 s, lock of 2, 0.36's client: ideal 1.2 s to {}", one.name),
+                IDEAL_S / seconds,
+                SHARE_OF_IDEAL,
+            );
+        }
+    }
+    let about =
+        "12 clients as 0.36 publishes them, each with a job of 0.2 s, and a lock of size 2: 1.2 s would be ideal.";
+    report.section("Jobs (`jobs`)", about, &["", "seconds", "ideal to it"], &rows);
+    for why in absent {
+        report.note(&format!("Not measured: {why}."));
+    }
+    Ok(())
+}
+
+/// Seconds until all are done.
+async fn run(peer: &dyn Peer) -> Result<f64, Fault> {
+    let mut work = JoinSet::new();
+    let begin = Instant::now();
+    for _ in 0..JOBS {
+        let mut client = peer.client(Lock::Two, 3).await?;
+        work.spawn(async move {
+            client.take().await?;
+            tokio::time::sleep(JOB).await;
+            client.give_back().await
+        });
+    }
+    while let Some(done) = work.join_next().await {
+        done??;
+    }
+    Ok(begin.elapsed().as_secs_f64())
+}

@@ -1,0 +1,81 @@
+//! The machine, the versions and the command, without which a number says nothing.
+
+use crate::Arguments;
+use crate::fault::Fault;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Which versions of crates this program is made of.
+const LOCKED: &str = include_str!("../../../Cargo.lock");
+
+/// The first line that a program prints.
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.lines().next().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty())
+}
+
+/// The file system of that directory. A flush in memory costs nothing, so a store there says nothing.
+pub(crate) fn file_system(directory: &Path) -> Result<String, Fault> {
+    let path = directory.display().to_string();
+    let kind =
+        first_line("findmnt", &["-n", "-o", "FSTYPE", "-T", &path]).ok_or("findmnt does not know the file system")?;
+    if ["tmpfs", "ramfs"].contains(&kind.as_str()) {
+        return Err(format!(
+            "{path} is in memory ({kind}), where a flush costs nothing: choose a --directory on a disk"
+        )
+        .into());
+    }
+    Ok(kind)
+}
+
+fn value_in(path: &str, name: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
+}
+
+/// What stands above the numbers.
+pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let memory = value_in("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0) * 1024.0 / 1e9;
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let system =
+        system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown").trim_matches('"');
+    let mut text = format!(
+        "# Benchmarks\n\n\
+         `make bench` wrote this page: it starts lockserver and its peers on this machine, loads them in turns, {} rounds of {} s each, and\n\
+         takes medians. A ratio is made within each round. A *cycle* takes a lock and gives it back. Clients and servers share the\n\
+         processors, and everybody that speaks HTTP has the same client, one connection each, so the ratios compare servers.\n\n\
+         | | |\n| --- | --- |\n\
+         | machine | {}, {cores} cores, {memory:.0} GB of memory |\n\
+         | system | {system}, Linux {} |\n\
+         | disk | {disk} |\n",
+        arguments.rounds,
+        arguments.seconds,
+        value_in("/proc/cpuinfo", "model name"),
+        kernel.trim(),
+    );
+    let mut versions = Vec::new();
+    for (which, binary) in arguments.lockservers() {
+        versions.extend(first_line(&binary.display().to_string(), &["--version"]).map(|line| line + &which));
+    }
+    for program in ["redis-server", "etcd", "postgres", "throttle", "flock"] {
+        versions.extend(first_line(program, &["--version"]));
+    }
+    let locked = LOCKED.split_once("name = \"heavy\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());
+    versions.push(format!("heavy {}", locked.unwrap_or("unknown")));
+    let _ = writeln!(text, "| versions | {} |", versions.join("; "));
+    text.push_str(
+        "| lockserver | `LOGLEVEL=warning`, else its defaults; sqlite is its store on the disk, which flushes each change before it is told |\n\
+         | Redis | `--save ''`; locks of their own by `SET NX PX` and the script that deletes what is one's own, one lock by `BLPOP` and `LPUSH`; \
+         in memory, and with `--appendonly yes --appendfsync always` |\n\
+         | etcd | one member, its lock service over gRPC; flushes |\n\
+         | PostgreSQL | `pg_advisory_lock` and `pg_advisory_unlock`, prepared; in memory |\n\
+         | throttle | one peer for each client; in memory |\n",
+    );
+    text
+}
