@@ -19,9 +19,9 @@ const FEW: usize = 1000;
 /// Tickets of one address: a server has a bound for each.
 const OF_ONE_ADDRESS: usize = 9000;
 /// Requests on their way while the queues are filled.
-const AT_A_TIME: usize = 64;
-/// Operations of a round.
-const OPERATIONS: usize = 300;
+const AT_A_TIME: usize = 128;
+/// Operations of a round, at most. Those of all rounds together need tickets whose ids are known, and the short queues have few.
+const OPERATIONS_MAX: usize = 100;
 const TIMES_MAX: f64 = 1.2;
 const RESTART_MAX_S: f64 = 8.0;
 const RESIDENT_MAX_MB: f64 = 600.0;
@@ -52,7 +52,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             (fill(arguments, binary, FEW).await?, fill(arguments, binary, arguments.depth).await?);
         for number in 1..=arguments.rounds {
             for one in [&mut few, &mut many] {
-                let time = operate(one).await?;
+                let time = operate(one, operations(arguments)).await?;
                 eprintln!("depth {number}/{} {}{which}: {:.0} us", arguments.rounds, one.name, time * 1e6);
                 one.times.push(time);
             }
@@ -85,6 +85,10 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     Ok(())
 }
 
+fn operations(arguments: &Arguments) -> usize {
+    OPERATIONS_MAX.min(FEW / arguments.rounds)
+}
+
 fn id(answer: &[u8]) -> Result<String, Fault> {
     let answer: Value = serde_json::from_slice(answer)?;
     Ok(answer["id"].as_str().ok_or("a ticket without id")?.to_owned())
@@ -107,7 +111,7 @@ async fn fill(arguments: &Arguments, binary: &Path, depth: usize) -> Result<Deep
         asker.ask("POST", &format!("/v1/locks/deep-{number}/tickets"), "application/json", body).await?.good()?;
     }
     let mut next = std::collections::VecDeque::new();
-    for _ in 0..OPERATIONS.min(depth / 2) {
+    for _ in 0..operations(arguments) * arguments.rounds {
         next.push_back(id(&asker.ask("POST", LOCK, "application/json", QUEUED).await?.good()?)?);
     }
     let begin = Instant::now();
@@ -143,9 +147,9 @@ async fn crowd(at: SocketAddr, address: usize, lock: usize, count: usize) -> Res
 }
 
 /// Seconds of an operation, the median of many.
-async fn operate(deep: &mut Deep) -> Result<f64, Fault> {
+async fn operate(deep: &mut Deep, operations: usize) -> Result<f64, Fault> {
     let mut times = Vec::new();
-    for _ in 0..OPERATIONS {
+    for _ in 0..operations {
         let following = deep.next.pop_front().ok_or("nobody is known at the head of the queue")?;
         let begin = Instant::now();
         let (release, wait) = (format!("/v1/tickets/{}", deep.holder), format!("/v1/tickets/{following}?wait_s=60"));
@@ -161,10 +165,9 @@ async fn operate(deep: &mut Deep) -> Result<f64, Fault> {
         let (released, told) = tokio::join!(deep.asker.ask("DELETE", &release, "", ""), told);
         released?.good()?;
         told?;
-        let joined = deep.asker.ask("POST", LOCK, "application/json", QUEUED).await?.good()?;
+        deep.asker.ask("POST", LOCK, "application/json", QUEUED).await?.good()?;
         times.push(begin.elapsed().as_secs_f64());
         deep.holder = following;
-        deep.next.push_back(id(&joined)?);
     }
     Ok(median(times.into_iter()))
 }

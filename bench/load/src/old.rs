@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What runs it with a configuration that is not in /etc.
-const RUNNER: &str = include_str!("../../old_server.py");
+const RUNNER: &str = include_str!("../old_server.py");
 
 /// A running 0.36.
 #[derive(Debug)]
