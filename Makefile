@@ -17,7 +17,7 @@ check: ## the fast part of it: format, lints, tests of cargo with few seeds (und
 fmt: ## format the code
 	@cargo fmt
 
-bench: ## measure: beside lockserver 0.36 where Python 2.7 is, and with 100,000 tickets queued
+bench: ## measure beside Redis, etcd, PostgreSQL, throttle, 0.36 and the limits of this machine; writes docs/benchmarks.md (half an hour)
 	@scripts/bench
 
 bench-hostile: ## measure what a client notices while another one does its worst; ATTACK_SECONDS=10 shortens each attack

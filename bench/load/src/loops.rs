@@ -39,8 +39,8 @@ pub(crate) struct Round {
     pub(crate) cpu_us: f64,
     /// Nanoseconds of whole cycles.
     pub(crate) times: Histogram<u64>,
-    /// Fewest cycles of a client, divided by the most.
-    pub(crate) fairness: f64,
+    /// Cycles of each client.
+    pub(crate) counts: Vec<f64>,
 }
 
 impl Round {
@@ -48,6 +48,13 @@ impl Round {
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
         self.times.value_at_quantile(share) as f64 / 1e3
     }
+}
+
+/// Fewest cycles of a client in all rounds, divided by the most.
+pub(crate) fn fairness(rounds: &[Round]) -> f64 {
+    let clients = 0..rounds.first().map_or(0, |round| round.counts.len());
+    let sums: Vec<f64> = clients.map(|at| rounds.iter().map(|round| round.counts[at]).sum()).collect();
+    sums.iter().copied().fold(f64::INFINITY, f64::min) / sums.iter().copied().fold(0.0, f64::max)
 }
 
 /// Loads a server for so long. A tenth of it before warms up and does not count.
@@ -70,7 +77,7 @@ pub(crate) async fn run(peer: &dyn Peer, load: Load, time: Duration) -> Result<R
                     let turn = due.fetch_add(1, Ordering::Relaxed);
                     from = start + Duration::from_secs_f64(f64::from(turn) / rate);
                     if from >= end {
-                        return Ok::<_, Fault>(times);
+                        return Ok::<_, Fault>((number, times));
                     }
                     sleep_until(from).await;
                 }
@@ -80,7 +87,7 @@ pub(crate) async fn run(peer: &dyn Peer, load: Load, time: Duration) -> Result<R
                 // What was due within the time counts in the open loop, however late it is done.
                 let (counted, over) = if load.rate.is_some() { (from, false) } else { (now, now >= end) };
                 if over {
-                    return Ok(times);
+                    return Ok((number, times));
                 }
                 if counted >= begin {
                     times.record((now - from).as_nanos() as u64)?;
@@ -94,18 +101,16 @@ pub(crate) async fn run(peer: &dyn Peer, load: Load, time: Duration) -> Result<R
     tokio::time::sleep(time).await;
     let (mut took, mut cpu_s) = (time, peer.process().cpu_s() - cpu);
     let mut times = Histogram::<u64>::new(3)?;
-    let mut counts = Vec::new();
+    let mut counts = vec![0.0; load.clients];
     let end = Instant::now() + ANSWER_TIME;
     while let Some(done) = timeout_at(end, work.join_next()).await? {
-        let of_one = done??;
-        counts.push(of_one.len() as f64);
+        let (number, of_one) = done??;
+        counts[number] = of_one.len() as f64;
         times.add(of_one)?;
     }
     if load.rate.is_some() {
         (took, cpu_s) = (begin.elapsed(), peer.process().cpu_s() - cpu);
     }
-    let fewest = counts.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = counts.iter().copied().fold(0.0, f64::max);
     let cycles = times.len() as f64;
-    Ok(Round { rate: cycles / took.as_secs_f64(), cpu_us: cpu_s * 1e6 / cycles, times, fairness: fewest / most })
+    Ok(Round { rate: cycles / took.as_secs_f64(), cpu_us: cpu_s * 1e6 / cycles, times, counts })
 }

@@ -37,6 +37,15 @@ fn value_in(path: &str, name: &str) -> String {
     line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
 }
 
+/// The version of throttle, which does not tell it: cargo notes what it has installed beside the programs.
+fn throttle() -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    let folder = std::env::split_paths(&path).find(|folder| folder.join("throttle").exists())?;
+    let noted = fs::read_to_string(folder.parent()?.join(".crates.toml")).ok()?;
+    let line = noted.lines().find(|line| line.starts_with("\"throttle-server "))?;
+    Some(line.split(['"', '(']).nth(1)?.trim().to_owned())
+}
+
 /// What stands above the numbers.
 pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
@@ -63,9 +72,10 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
     for (which, binary) in arguments.lockservers() {
         versions.extend(first_line(&binary.display().to_string(), &["--version"]).map(|line| line + &which));
     }
-    for program in ["redis-server", "etcd", "postgres", "throttle", "flock"] {
+    for program in ["redis-server", "etcd", "postgres", "flock"] {
         versions.extend(first_line(program, &["--version"]));
     }
+    versions.extend(throttle());
     let locked = LOCKED.split_once("name = \"heavy\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());
     versions.push(format!("heavy {}", locked.unwrap_or("unknown")));
     let _ = writeln!(text, "| versions | {} |", versions.join("; "));

@@ -117,12 +117,54 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// A number with three digits or so.
+/// A number with two or three digits that say something.
 pub(crate) fn short(value: f64) -> String {
     match value {
         _ if value.is_nan() => "-".to_owned(),
         _ if value >= 100.0 => format!("{value:.0}"),
         _ if value >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
+        _ if value >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Report, median, short, table};
+
+    #[test]
+    fn a_table_stands_in_columns() {
+        let rows = [vec!["a long name".to_owned(), "1".to_owned()], vec!["b".to_owned(), "20,000".to_owned()]];
+        let lines = [
+            "|             |      a |",
+            "| ----------- | -----: |",
+            "| a long name |      1 |",
+            "| b           | 20,000 |",
+        ];
+        assert_eq!(table(&["", "a"], &rows), lines.map(|line| format!("{line}\n")).concat());
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median([4.0, 1.0].into_iter()), 2.5);
+        assert!(median([].into_iter()).is_nan());
+    }
+
+    #[test]
+    fn a_number_is_as_long_as_it_says_something() {
+        assert_eq!([1234.5, 12.34, 1.234, 0.00123, f64::NAN].map(short), ["1234", "12.3", "1.23", "0.0012", "-"]);
+    }
+
+    #[test]
+    fn what_is_not_measured_is_not_met() {
+        let mut report = Report::default();
+        report.at_least("a".to_owned(), 1.0, 1.0);
+        report.at_most("b".to_owned(), 8.0, 8.0, "s");
+        assert!(report.is_good());
+        report.at_most("c".to_owned(), f64::NAN, 8.0, "s");
+        assert!(!report.is_good());
+        report.missing("d".to_owned());
+        assert_eq!(report.aims().matches("**no**").count(), 2);
     }
 }

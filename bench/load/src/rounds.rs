@@ -29,11 +29,14 @@ pub(crate) struct Measured {
     _home: TempDir,
 }
 
+/// How a server is started in a directory.
+type Start<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Peer>, Fault>;
+
 /// Starts them all, as far as they are wanted. Whoever of the others cannot be started is told of, and not measured.
 pub(crate) fn start(arguments: &Arguments, kinds: &[Kind]) -> Result<(Vec<Measured>, Vec<String>), Fault> {
     let (mut started, mut absent) = (Vec::new(), Vec::new());
     for kind in kinds.iter().copied().filter(|kind| *kind == Kind::Echo || arguments.wants(kind.name())) {
-        let mut add = |name: String, made: &dyn Fn(&Path) -> Result<Box<dyn Peer>, Fault>| {
+        let mut add = |name: String, made: Start<'_>| {
             let home = home(arguments)?;
             started.push(Measured { kind, name, peer: made(home.path())?, rounds: Vec::new(), _home: home });
             Ok::<_, Fault>(())
@@ -107,7 +110,7 @@ pub(crate) async fn measure(arguments: &Arguments, workload: &Workload, report: 
             of(|round| round.quantile_us(0.5)),
             of(|round| round.quantile_us(0.99)),
             of(|round| round.quantile_us(0.999)),
-            of(|round| round.fairness),
+            short(loops::fairness(&one.rounds)),
         ]
     };
     let head = ["", "cycles/s", "to hyper", "server CPU us", "p50 us", "p99 us", "p99.9 us", "fewest/most"];
@@ -134,7 +137,7 @@ pub(crate) async fn measure(arguments: &Arguments, workload: &Workload, report: 
     }
     if !load.own {
         for one in all.iter().filter(|one| matches!(one.kind, Kind::Json { .. })) {
-            let got = median(one.rounds.iter().map(|round| round.fairness));
+            let got = loops::fairness(&one.rounds);
             report.at_least(format!("{}: {}, fewest to most grants of a client", workload.about, one.name), got, 0.95);
         }
     }
