@@ -6,11 +6,14 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to start, and to stop before it is killed.
-const LIFE_TIME: Duration = Duration::from_secs(60);
+/// How long a server may take to start; one with a million tickets takes its time.
+const START_TIME: Duration = Duration::from_secs(300);
+/// How long it may take to stop before it is killed.
+const STOP_TIME: Duration = Duration::from_secs(60);
 
 /// A running server; dropped, it is ended.
 #[derive(Debug)]
@@ -21,22 +24,29 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it. What it says on standard error is in that file. It ends with this program, however that ends.
     pub(crate) fn start(command: &Command, log: &Path) -> Result<Self, Fault> {
-        Self::spawn(command, log, false).map(|(process, _)| process)
+        Self::spawn(command, log, false)
     }
 
     /// Starts it and reads the first line that it prints.
     pub(crate) fn start_and_read(command: &Command, log: &Path) -> Result<(Self, String), Fault> {
-        let (mut process, ()) = Self::spawn(command, log, true)?;
-        let mut line = String::new();
+        let mut process = Self::spawn(command, log, true)?;
         let out = process.child.stdout.take().ok_or("no standard output")?;
-        BufReader::new(out).read_line(&mut line)?;
+        // Who says nothing in time is ended with `process`, and with it the thread.
+        let (say, hear) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(out).read_line(&mut line);
+            let _ = say.send(read.map(|_| line));
+        });
+        let line =
+            hear.recv_timeout(START_TIME).map_err(|_| format!("{command:?} did not start in {START_TIME:?}"))??;
         if line.is_empty() {
             return Err(format!("{command:?} did not start: {}", fs::read_to_string(log)?).into());
         }
         Ok((process, line.trim().to_owned()))
     }
 
-    fn spawn(command: &Command, log: &Path, read: bool) -> Result<(Self, ()), Fault> {
+    fn spawn(command: &Command, log: &Path, read: bool) -> Result<Self, Fault> {
         let log = File::options().create(true).append(true).open(log)?;
         let mut bound = Command::new("setpriv");
         bound.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
@@ -50,12 +60,12 @@ impl Process {
         }
         let out = if read { Stdio::piped() } else { log.try_clone()?.into() };
         let child = bound.stdin(Stdio::null()).stdout(out).stderr(log).spawn()?;
-        Ok((Self { child }, ()))
+        Ok(Self { child })
     }
 
     /// Waits until something listens there.
     pub(crate) fn wait_for(&mut self, at: SocketAddr, log: &Path) -> Result<(), Fault> {
-        let end = Instant::now() + LIFE_TIME;
+        let end = Instant::now() + START_TIME;
         while std::net::TcpStream::connect(at).is_err() {
             if !self.runs() || Instant::now() > end {
                 return Err(format!("it does not listen: {}", fs::read_to_string(log)?).into());
@@ -97,7 +107,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let asked = Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status();
-        let end = Instant::now() + LIFE_TIME;
+        let end = Instant::now() + STOP_TIME;
         while asked.is_ok() && Instant::now() < end && self.runs() {
             thread::sleep(Duration::from_millis(10));
         }

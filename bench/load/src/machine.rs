@@ -62,11 +62,14 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
          | | |\n| --- | --- |\n\
          | machine | {}, {cores} cores, {memory:.0} GB of memory |\n\
          | system | {system}, Linux {} |\n\
-         | disk | {disk} |\n",
+         | disk | {disk} |\n\
+         | command | `BENCH_ROUNDS={} BENCH_SECONDS={} make bench` |\n",
         arguments.rounds,
         arguments.seconds,
         value_in("/proc/cpuinfo", "model name"),
         kernel.trim(),
+        arguments.rounds,
+        arguments.seconds,
     );
     let mut versions = Vec::new();
     for (which, binary) in arguments.lockservers() {
