@@ -61,6 +61,7 @@ impl Waiting<'_> {
         }
         waited::note();
         let end = tokio::select! {
+            biased;
             answer = wait.answer() => return Ok((answer?, WaitEnd::Answered)),
             () = connection.closed() => WaitEnd::ClientGone,
             () = sleep_until(until) => WaitEnd::Time,

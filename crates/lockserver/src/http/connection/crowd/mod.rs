@@ -326,40 +326,54 @@ impl Crowd {
 
     /// Changes a connection, and keeps what is derived from it in step.
     fn change(&mut self, id: u64, change: impl FnOnce(&mut Seat)) {
-        let Some(mut seat) = self.seats.remove(&id) else { return };
+        let Some(seat) = self.seats.get_mut(&id) else { return };
         let network = seat.network;
-        self.unrank(network);
         let group = self.groups.get_mut(&network).expect("each seat's network is there");
-        group.remove(id, &seat);
-        change(&mut seat);
-        group.add(id, &seat);
-        self.seats.insert(id, seat);
-        self.rank(network);
+        let before = group.ranks(network);
+        group.remove(id, seat);
+        change(seat);
+        group.add(id, seat);
+        let after = group.ranks(network);
+        // Mostly another connection of its network comes first, before and after.
+        if before != after {
+            self.forget_ranks(before);
+            self.note_ranks(after);
+        }
     }
 
     fn rank(&mut self, network: Network) {
-        let (all, new) = self.ranks_of(network);
+        if let Some(group) = self.groups.get(&network) {
+            self.note_ranks(group.ranks(network));
+        }
+    }
+
+    fn unrank(&mut self, network: Network) {
+        if let Some(group) = self.groups.get(&network) {
+            self.forget_ranks(group.ranks(network));
+        }
+    }
+
+    fn note_ranks(&mut self, (all, new): (Option<Rank>, Option<Rank>)) {
         self.ranks.extend(all);
         self.new_ranks.extend(new);
     }
 
-    fn unrank(&mut self, network: Network) {
-        let (all, new) = self.ranks_of(network);
+    fn forget_ranks(&mut self, (all, new): (Option<Rank>, Option<Rank>)) {
         all.map(|rank| self.ranks.remove(&rank));
         new.map(|rank| self.new_ranks.remove(&rank));
-    }
-
-    fn ranks_of(&self, network: Network) -> (Option<Rank>, Option<Rank>) {
-        let Some(group) = self.groups.get(&network) else { return (None, None) };
-        let rank = |count: usize, candidates: &BTreeSet<Candidate>| {
-            let weight = if group.proxies > 0 { FEW } else { count.max(FEW) };
-            candidates.first().map(|first| (weight.ilog2(), Reverse(*first), network))
-        };
-        (rank(group.open, &group.candidates), rank(group.new, &group.new_candidates))
     }
 }
 
 impl Group {
+    /// Its place among all networks, and among those with new connections.
+    fn ranks(&self, network: Network) -> (Option<Rank>, Option<Rank>) {
+        let rank = |count: usize, candidates: &BTreeSet<Candidate>| {
+            let weight = if self.proxies > 0 { FEW } else { count.max(FEW) };
+            candidates.first().map(|first| (weight.ilog2(), Reverse(*first), network))
+        };
+        (rank(self.open, &self.candidates), rank(self.new, &self.new_candidates))
+    }
+
     fn add(&mut self, id: u64, seat: &Seat) {
         self.open += 1;
         self.in_line += usize::from(!seat.begun);
