@@ -279,6 +279,14 @@ impl Flow {
         matches!(self.phase, Phase::Idle(_)) && self.is_settled()
     }
 
+    /// Since when it is between two requests with nothing owed to anybody; `None` before the first one.
+    pub(super) fn rests_since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle(since) if !self.new && self.requests == 0 && self.is_settled() => Some(since),
+            _ => None,
+        }
+    }
+
     /// What it does, as far as it matters to whether it is missed.
     pub(super) fn standing(&self) -> Standing {
         match self.phase {

@@ -6,11 +6,12 @@ use super::keeper::{End, Keeper, Wish};
 use super::link::Link;
 use super::responder::Responder;
 use super::tls::Tls;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,36 +25,75 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let link = Arc::clone(&keeper.link);
-    let answering = Answering { responder, link: Arc::clone(&link) };
-    let mut http = pin!(
-        http1::Builder::new()
-            .half_close(true)
-            // Counts from the wrong moment (a connection that is idle between requests); `flow` does it.
-            .header_read_timeout(None)
-            .max_buf_size(keeper.limits.head_bytes.max(HEAD_BYTES_MIN))
-            .serve_connection(TokioIo::new(Watched { io, link: Arc::clone(&link) }), answering)
-    );
-    poll_fn(|context| {
-        loop {
-            // First what has arrived: a request that is there already is not cut off by the checks below.
-            if let Poll::Ready(result) = http.as_mut().poll(context) {
-                if let Err(error) = result {
-                    count_refused(&link, &error);
-                    tracing::debug!(peer = %link.client.peer(), %error, "connection ended");
-                }
-                return Poll::Ready(End::Http);
-            }
-            if let Some(tls) = tls
-                && link.flow(|flow| flow.requests()) > 0
-                && tls.look_ahead(context)
-            {
-                link.client.leave();
-            }
-            match ready!(keeper.poll(context)) {
-                Wish::Stop => http.as_mut().graceful_shutdown(),
-                Wish::End(end) => return Poll::Ready(end),
-            }
+    let mut answering = Answering { responder, link: Arc::clone(&link) };
+    let mut io = Watched { io, link: Arc::clone(&link), ahead: Bytes::new() };
+    let mut stopping = false;
+    // Since when it was to rest, and could not, because HTTP had read a part of what comes next.
+    let mut kept = None;
+    loop {
+        let mut http = builder(keeper.limits.head_bytes).serve_connection(TokioIo::new(io), answering);
+        if stopping {
+            Pin::new(&mut http).graceful_shutdown();
         }
+        let end = poll_fn(|context| {
+            loop {
+                // First what has arrived: a request that is there already is not cut off by the checks below.
+                if let Poll::Ready(result) = Pin::new(&mut http).poll(context) {
+                    if let Err(error) = result {
+                        count_refused(&link, &error);
+                        tracing::debug!(peer = %link.client.peer(), %error, "connection ended");
+                    }
+                    return Poll::Ready(Some(End::Http));
+                }
+                if let Some(tls) = tls {
+                    if link.flow(|flow| flow.requests()) > 0 && tls.look_ahead(context) {
+                        link.client.leave();
+                    }
+                } else if keeper.rests_since().is_some_and(|since| kept != Some(since)) {
+                    return Poll::Ready(None);
+                }
+                match ready!(keeper.poll(context)) {
+                    Wish::Stop => Pin::new(&mut http).graceful_shutdown(),
+                    Wish::End(end) => return Poll::Ready(Some(end)),
+                }
+            }
+        });
+        if let Some(end) = end.await {
+            return end;
+        }
+        // HTTP keeps two buffers of 8 KiB, which somebody who may come back in a minute has no use for.
+        let parts = http.into_parts();
+        (io, answering) = (parts.io.into_inner(), parts.service);
+        io.ahead = parts.read_buf;
+        if !io.ahead.is_empty() {
+            kept = keeper.rests_since();
+            continue;
+        }
+        match rest(keeper, &link).await {
+            None => {}
+            Some(Wish::Stop) => stopping = true,
+            Some(Wish::End(end)) => return end,
+        }
+    }
+}
+
+fn builder(head_bytes: usize) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .half_close(true)
+        // Counts from the wrong moment (a connection that is idle between requests); `flow` does it.
+        .header_read_timeout(None)
+        .max_buf_size(head_bytes.max(HEAD_BYTES_MIN));
+    builder
+}
+
+/// Waits until something arrives, or the server wants something of the connection.
+async fn rest(keeper: &mut Keeper, link: &Link) -> Option<Wish> {
+    poll_fn(|context| {
+        if link.client.stream.poll_read_ready(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        keeper.poll(context).map(Some)
     })
     .await
 }

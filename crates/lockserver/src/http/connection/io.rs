@@ -5,6 +5,7 @@ use super::frames::{Frames, Passed};
 use super::link::Link;
 use super::pace::Pace;
 use super::stream::Stream;
+use axum::body::Bytes;
 use lock_core::limits::STREAMS_TURN_BYTES;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -102,6 +103,8 @@ fn flushed(link: &Arc<Link>) {
 pub(super) struct Watched<T> {
     pub(super) io: T,
     pub(super) link: Arc<Link>,
+    /// Was read before, and comes first.
+    pub(super) ahead: Bytes,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
@@ -111,7 +114,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        if self.ahead.is_empty() {
+            ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        } else {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+        }
         // Mostly a whole request, which is told of in a moment.
         self.link.quietly(|flow| flow.read(&buffer.filled()[before..], Instant::now()));
         Poll::Ready(Ok(()))

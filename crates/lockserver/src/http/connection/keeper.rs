@@ -113,6 +113,11 @@ impl Keeper {
         self.poll_clock(context).map(|why| Wish::End(End::Overdue(why)))
     }
 
+    /// Since when nothing has come, if that is so long that HTTP's buffers are better spent on others.
+    pub(super) fn rests_since(&self) -> Option<Instant> {
+        self.link.quietly(|flow| flow.rests_since()).filter(|since| since.elapsed() >= self.limits.rest_time)
+    }
+
     fn first_may_come(&mut self, context: &mut Context<'_>) -> bool {
         let end = self.began + self.limits.first_time;
         self.first.get_or_insert_with(|| Box::pin(sleep_until(end))).as_mut().poll(context).is_pending()
@@ -124,7 +129,8 @@ impl Keeper {
         loop {
             let now = Instant::now();
             let limits = Limits { header_time: self.header_time(), ..self.limits };
-            let (deadline, look) = self.link.flow(|flow| (flow.deadline(&limits), flow.next_look()));
+            let (deadline, look, rests) =
+                self.link.flow(|flow| (flow.deadline(&limits), flow.next_look(), flow.rests_since()));
             if look.is_some_and(|at| at <= now) {
                 self.link.poll_acks();
                 continue;
@@ -134,7 +140,8 @@ impl Keeper {
             {
                 return Poll::Ready(why);
             }
-            let wake = deadline.map(|(at, _)| at).into_iter().chain(look).min().unwrap_or(now + NO_DEADLINE);
+            let rest = rests.map(|since| since + limits.rest_time).filter(|at| *at > now);
+            let wake = deadline.map(|(at, _)| at).into_iter().chain(look).chain(rest).min().unwrap_or(now + NO_DEADLINE);
             if self.alarm.is_elapsed() || wake < self.alarm.deadline() {
                 self.alarm.as_mut().reset(wake);
             }

@@ -79,6 +79,8 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a connection may be idle.
     pub idle_time: Duration,
+    /// A connection of HTTP/1 that is idle for so long gives up HTTP's buffers until something comes.
+    pub rest_time: Duration,
     /// HTTP/2 with requests under way: how long the peer may be silent before it is sent a PING, and how
     /// long it may take to give one.
     pub ping_time: Duration,
@@ -95,6 +97,8 @@ pub struct Limits {
     pub drain_time: Duration,
 }
 
+/// Long beside the pauses of a client that is at work, short beside those of one that is not.
+const REST_TIME: Duration = Duration::from_millis(500);
 /// The usual soft limit of open files.
 const OPEN_FILES_USUAL: u64 = 1024;
 /// Open files kept for everything but connections, at least: the store, logs, event queues, connections to other servers.
@@ -117,6 +121,7 @@ impl Default for Limits {
             head_bytes: limits::HEAD_BYTES_MAX,
             header_time: Duration::from_millis(limits::HEADER_TIME_MAX_MS),
             idle_time: Duration::from_millis(limits::IDLE_TIME_MAX_MS),
+            rest_time: REST_TIME,
             ping_time: Duration::from_millis(limits::PING_TIME_MS),
             write_time: Duration::from_millis(limits::WRITE_TIME_MAX_MS),
             receipt_time: Duration::from_millis(limits::RECEIPT_TIME_MAX_MS),

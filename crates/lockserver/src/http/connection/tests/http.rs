@@ -29,6 +29,33 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_connection_that_rests_serves_what_comes_whole_in_parts_or_with_what_was_before() {
+    let mut server = Server::start(Limits { rest_time: Duration::ZERO, ..Limits::default() }).await;
+    let mut client = server.client().await;
+    let one = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
+    for _ in 0..3 {
+        client.expect("/hello", "hello").await;
+    }
+    // A part of the next head comes with the request before it.
+    client.send(&(one("/hello") + "\r\nGET /from HT")).await;
+    assert_eq!(client.answer().await.1, "hello");
+    client.send("TP/1.1\r\nHost: t\r\n\r\n").await;
+    assert_eq!(client.answer().await.1, "127.0.0.1");
+    client.send(&["/hello", "/receipt", "/from", "/empty", "/hello"].map(one).concat()).await;
+    for body in ["hello", "sent", "127.0.0.1", "", "hello"] {
+        assert_eq!(client.answer().await.1, body);
+    }
+    assert_eq!(server.both_receipts().await, (Delivered, Delivered));
+    client.send("GET /hello HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
+    assert!(client.rest().await.ends_with("hello"));
+    // One that rests ends at once when the server stops.
+    let mut client = server.client().await;
+    client.expect("/hello", "hello").await;
+    server.stop.send_replace(true);
+    assert_eq!(client.rest().await, "");
+}
+
+#[tokio::test]
 async fn http_1_0_closes_unless_asked_to_stay() {
     let server = Server::start(Limits::default()).await;
     let mut client = server.client().await;
