@@ -465,8 +465,13 @@ pub enum Change {
     DeleteTemplate(Prefix),
     /// A ticket is made or changed.
     PutTicket(TicketRecord),
-    /// An ended ticket is forgotten.
-    DeleteTicket(TicketId),
+    /// An ended ticket is forgotten. Its number is the one that it always had: a store finds it by either.
+    DeleteTicket {
+        /// Its number.
+        number: u64,
+        /// Its id.
+        id: TicketId,
+    },
     /// Permits are withheld, or until another time.
     PutWithholding(Withholding),
     /// Permits can be given again; by ticket number.
@@ -490,8 +495,8 @@ pub enum Key {
     Lock(LockName),
     /// A template.
     Template(Prefix),
-    /// A ticket.
-    Ticket(TicketId),
+    /// A ticket, by its number first: a commit then names those together that were made together.
+    Ticket(u64, TicketId),
     /// Withheld permits.
     Withholding(u64),
     /// A withheld name.
@@ -510,8 +515,8 @@ impl Change {
             Self::DeleteLock(name) => Key::Lock(name.clone()),
             Self::PutTemplate(template) => Key::Template(template.prefix.clone()),
             Self::DeleteTemplate(prefix) => Key::Template(prefix.clone()),
-            Self::PutTicket(ticket) => Key::Ticket(ticket.id),
-            Self::DeleteTicket(id) => Key::Ticket(*id),
+            Self::PutTicket(ticket) => Key::Ticket(ticket.number, ticket.id),
+            Self::DeleteTicket { number, id } => Key::Ticket(*number, *id),
             Self::PutWithholding(withholding) => Key::Withholding(withholding.number),
             Self::DeleteWithholding(number) => Key::Withholding(*number),
             Self::PutWithheldName(withheld) => Key::WithheldName(withheld.name.clone()),
@@ -528,7 +533,7 @@ impl Change {
             self,
             Self::DeleteLock(_)
                 | Self::DeleteTemplate(_)
-                | Self::DeleteTicket(_)
+                | Self::DeleteTicket { .. }
                 | Self::DeleteWithholding(_)
                 | Self::DeleteWithheldName(_)
                 | Self::DeleteWithdrawn(_)
@@ -554,7 +559,7 @@ impl FromIterator<Change> for Snapshot {
                 Change::PutWithdrawn(withdrawn) => snapshot.withdrawn.push(withdrawn),
                 Change::DeleteLock(_)
                 | Change::DeleteTemplate(_)
-                | Change::DeleteTicket(_)
+                | Change::DeleteTicket { .. }
                 | Change::DeleteWithholding(_)
                 | Change::DeleteWithheldName(_)
                 | Change::DeleteWithdrawn(_) => panic!("{change:?} is not a record"),

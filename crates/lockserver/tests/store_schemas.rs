@@ -72,7 +72,7 @@ fn each_is_read_exactly_and_brought_forward() {
         let table = Table::load(found.clone(), 0, &Continuity::None).unwrap();
         assert_eq!(table.snapshot(), found);
         let gone = found.tickets.pop().unwrap();
-        store.commit(&[table.clock_change(), Change::DeleteTicket(gone.id)]).unwrap();
+        store.commit(&[table.clock_change(), Change::DeleteTicket { number: gone.number, id: gone.id }]).unwrap();
         drop(store);
         let reader = SqliteReader::open(&path).unwrap();
         assert_eq!(reader.schema(), SqliteStore::SCHEMA);

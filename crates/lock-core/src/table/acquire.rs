@@ -199,7 +199,7 @@ impl Table {
             self.timers.cancel(&Timer::Instance(new.lock.clone()));
         }
         self.restart_lease(new.id);
-        self.mark(Key::Ticket(new.id));
+        self.mark_ticket(new.id);
         self.emit_transition(at, new.id, Transition::Queued);
     }
 

@@ -143,7 +143,7 @@ impl Table {
             let lease = self.cap_lease(&self.ticket(id).lock, Lease::Given(ttl));
             if self.ticket(id).lease != lease {
                 self.ticket_mut(id).lease = lease;
-                self.mark(Key::Ticket(id));
+                self.mark_ticket(id);
             }
         }
         self.record_activity(id);

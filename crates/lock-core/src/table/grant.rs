@@ -2,7 +2,7 @@
 
 use super::{StepContext, Table};
 use crate::event::Transition;
-use crate::{EndedAs, Key, LockName, Permits, State, TicketId};
+use crate::{EndedAs, LockName, Permits, State, TicketId};
 
 impl Table {
     /// Notes that a grant of this lock may have become possible, or a waiter that asks for more than its size impossible.
@@ -94,7 +94,7 @@ impl Table {
         ticket.granted_at = Some(at.wall);
         let waited = at.wall.saturating_sub(ticket.created_at);
         self.restart_lease(id);
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {
             self.claim(at, id);

@@ -22,7 +22,7 @@ impl Table {
     /// A request names the ticket, so its client knows of it. That alone needs no commit (rule 9): its storing is deferred.
     pub(super) fn mark_acknowledged(&mut self, id: TicketId) {
         let was_acknowledged = std::mem::replace(&mut self.ticket_mut(id).acknowledged, true);
-        if !was_acknowledged && !self.dirty.contains(&Key::Ticket(id)) {
+        if !was_acknowledged && !self.is_marked(id) {
             self.deferred.insert(id);
         }
     }
@@ -99,8 +99,8 @@ impl Table {
         let at_once = starts.second_after(ticket.lease_began).is_some();
         self.ticket_mut(id).lease_began = now;
         if at_once {
-            self.mark(Key::Ticket(id));
-        } else if !self.dirty.contains(&Key::Ticket(id)) {
+            self.mark_ticket(id);
+        } else if !self.is_marked(id) {
             self.deferred.insert(id);
         }
     }
@@ -128,7 +128,7 @@ impl Table {
         self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
         // A dormant one may have been the head that more permits were kept free for.
         self.ripen(&lock);
-        self.mark(Key::Ticket(id));
+        self.mark(Key::Ticket(ticket.number, id));
     }
 
     /// Granted -> held: its client is being told (rule 5).
@@ -153,7 +153,7 @@ impl Table {
             self.timers.set(Timer::Hold(id), until);
         }
         self.restart_lease(id);
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Held);
     }
 
@@ -168,7 +168,7 @@ impl Table {
         ticket.held_at = None;
         ticket.hold_until = None;
         self.restart_lease(id);
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Undelivered);
     }
 
@@ -197,7 +197,7 @@ impl Table {
         of.slots.put_back(&slots, &names);
         of.statistics.lapsed += 1;
         self.restart_lease(id);
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Lapsed);
     }
 
@@ -240,7 +240,7 @@ impl Table {
         }
         self.ended.insert((now, number, id));
         self.ended_of.insert(&quota_owner, (now, number, id));
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
         self.lock_mut(&name).statistics.ended[how as usize] += 1;
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
         self.charge_instance(&name);
@@ -310,7 +310,7 @@ impl Table {
         {
             self.requests.remove(&scope);
         }
-        self.mark(Key::Ticket(id));
+        self.mark_ticket(id);
     }
 
     pub(super) fn emit_transition(&mut self, at: StepContext<'_>, id: TicketId, transition: Transition) {

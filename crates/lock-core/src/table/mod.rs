@@ -288,7 +288,7 @@ impl Table {
         let rest = self.deferred.iter().nth(limits::DEFERRED_CHANGES_MAX).copied();
         let rest = rest.map(|first| self.deferred.split_off(&first)).unwrap_or_default();
         let now = std::mem::replace(&mut self.deferred, rest);
-        now.into_iter().map(|id| self.change_of(Key::Ticket(id))).collect()
+        now.into_iter().map(|id| Change::PutTicket(self.ticket(id).record.clone())).collect()
     }
 
     /// Whether [`Table::take_deferred_changes`] has something to give.
@@ -341,9 +341,9 @@ impl Table {
                 Some(template) => Change::PutTemplate(template.record.clone()),
                 None => Change::DeleteTemplate(prefix),
             },
-            Key::Ticket(id) => match self.tickets.get(&id) {
+            Key::Ticket(number, id) => match self.tickets.get(&id) {
                 Some(ticket) => Change::PutTicket(ticket.record.clone()),
-                None => Change::DeleteTicket(id),
+                None => Change::DeleteTicket { number, id },
             },
             Key::Withholding(number) => match self.withholdings.get(&number) {
                 Some(withholding) => Change::PutWithholding(withholding.clone()),
@@ -398,7 +398,7 @@ impl Table {
     }
 
     fn mark(&mut self, key: Key) {
-        if let Key::Ticket(id) = &key {
+        if let Key::Ticket(_, id) = &key {
             self.deferred.remove(id);
         }
         self.dirty.insert(key);
@@ -418,6 +418,14 @@ impl Table {
     }
 
     pub(crate) fn lock(&self, name: &LockName) -> &Lock {
+    fn mark_ticket(&mut self, id: TicketId) {
+        self.mark(Key::Ticket(self.ticket(id).number, id));
+    }
+
+    fn is_marked(&self, id: TicketId) -> bool {
+        self.dirty.contains(&Key::Ticket(self.ticket(id).number, id))
+    }
+
         self.locks.get(name).expect("a live ticket's lock exists")
     }
 

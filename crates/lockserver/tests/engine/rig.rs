@@ -114,7 +114,7 @@ impl Disk {
             disk.commits.push(changes.to_vec());
             for change in changes {
                 match change {
-                    Change::DeleteTicket(_) | Change::DeleteLock(_) => drop(disk.records.remove(&change.key())),
+                    Change::DeleteTicket { .. } | Change::DeleteLock(_) => drop(disk.records.remove(&change.key())),
                     _ => drop(disk.records.insert(change.key(), change.clone())),
                 }
             }

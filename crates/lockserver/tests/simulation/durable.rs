@@ -108,7 +108,7 @@ impl Durable {
         );
         let mut moved = Vec::new();
         for change in changes {
-            if let Change::PutTicket(TicketRecord { id, .. }) | Change::DeleteTicket(id) = change {
+            if let Change::PutTicket(TicketRecord { id, .. }) | Change::DeleteTicket { id, .. } = change {
                 let pair = Moved { before: before.get(id).cloned(), after: self.tickets.get(id).cloned() };
                 self.ticket_moved(&pair, facts, old);
                 moved.push(pair);
@@ -142,7 +142,7 @@ impl Durable {
                 self.numbers.insert(ticket.number, ticket.id);
                 self.tickets.insert(ticket.id, ticket.clone());
             }
-            Change::DeleteTicket(id) => {
+            Change::DeleteTicket { id, .. } => {
                 if let Some(ticket) = self.tickets.remove(id) {
                     self.numbers.remove(&ticket.number);
                 }

@@ -204,7 +204,7 @@ impl Disk {
                 match change {
                     Change::DeleteLock(_)
                     | Change::DeleteTemplate(_)
-                    | Change::DeleteTicket(_)
+                    | Change::DeleteTicket { .. }
                     | Change::DeleteWithholding(_)
                     | Change::DeleteWithheldName(_)
                     | Change::DeleteWithdrawn(_) => drop(disk.records.remove(&change.key())),

@@ -35,7 +35,7 @@ pub fn key(key: &Key) -> String {
         Key::Meta => "meta".to_owned(),
         Key::Lock(name) => format!("locks/{name}"),
         Key::Template(prefix) => format!("templates/{}", prefix.pattern()),
-        Key::Ticket(id) => format!("tickets/{}", id.to_text()),
+        Key::Ticket(_, id) => format!("tickets/{}", id.to_text()),
         Key::Withholding(number) => format!("withholdings/{number}"),
         Key::WithheldName(name) => format!("withheld_names/{name}"),
         // No lock's name contains a slash, and JSON tells where the owner ends.
@@ -58,7 +58,7 @@ pub fn encode(change: &Change) -> Option<String> {
         Change::PutWithdrawn(withdrawn) => Some(write(withdrawn)),
         Change::DeleteLock(_)
         | Change::DeleteTemplate(_)
-        | Change::DeleteTicket(_)
+        | Change::DeleteTicket { .. }
         | Change::DeleteWithholding(_)
         | Change::DeleteWithheldName(_)
         | Change::DeleteWithdrawn(_) => None,

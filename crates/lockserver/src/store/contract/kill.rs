@@ -7,7 +7,7 @@ use super::load;
 use super::model::Model;
 use super::records::plain_ticket;
 use crate::store::Store;
-use lock_core::{Change, Meta, TicketId};
+use lock_core::{Change, Meta, TicketRecord};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -55,8 +55,8 @@ fn batch(number: u64) -> Vec<Change> {
         record.info = Arc::from("x".repeat(2000));
         changes.push(Change::PutTicket(record));
         if let Some(old) = number.checked_sub(2) {
-            let id: TicketId = plain_ticket(old * TICKETS + ticket).id;
-            changes.push(Change::DeleteTicket(id));
+            let TicketRecord { number, id, .. } = plain_ticket(old * TICKETS + ticket);
+            changes.push(Change::DeleteTicket { number, id });
         }
     }
     changes

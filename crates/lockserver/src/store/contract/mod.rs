@@ -108,7 +108,7 @@ fn deleting_what_is_not_there_does_nothing(make: Make<'_>) {
         records::one_of_each_key(&records::all()).iter().filter_map(records::deletion).collect();
     commit(&mut *store, &mut model, &deletions);
     let kept = Change::PutWithholding(Withholding { number: 1, ..records::withholding(EndedAs::Revoked) });
-    commit(&mut *store, &mut model, &[kept, Change::DeleteTicket(TicketId(7))]);
+    commit(&mut *store, &mut model, &[kept, Change::DeleteTicket { number: 7, id: TicketId(7) }]);
     let mut store = check(&mut *place, store, &model, "deleting what is not there");
     commit(&mut *store, &mut model, &deletions);
     check(&mut *place, store, &model, "deleting it twice");

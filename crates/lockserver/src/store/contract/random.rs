@@ -4,11 +4,14 @@ use super::model::Model;
 use super::records::{self, plain_ticket, slot_names, texts};
 use super::{Make, load};
 use lock_core::limits::COUNTER_MAX;
-use lock_core::{Change, EndedAs, Lease, Meta, Permits, State, TicketId, TicketRecord};
+use lock_core::{Change, EndedAs, Lease, Meta, Permits, State, TicketRecord};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use std::sync::Arc;
+
+/// Away from the numbers of the fixed tickets: no two tickets have the same one.
+const NUMBERS: u64 = 1_000_000;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -60,7 +63,10 @@ fn change() -> impl Strategy<Value = Change> {
     let deletions: Vec<Change> = fixed.iter().chain(&of_few_keys).filter_map(records::deletion).collect();
     prop_oneof![
         4 => ticket().prop_map(Change::PutTicket),
-        2 => (1_u64..20).prop_map(|number| Change::DeleteTicket(TicketId(number.into()))),
+        2 => (1_u64..20).prop_map(|key| {
+            let TicketRecord { number, id, .. } = plain_ticket(NUMBERS + key);
+            Change::DeleteTicket { number, id }
+        }),
         2 => select(of_few_keys),
         2 => select(fixed),
         2 => select(deletions),
@@ -111,7 +117,6 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
         )| {
             let (max_hold, token, hold_until, granted_at, held_at, ended_at) = times;
             TicketRecord {
-                id: TicketId(key.into()),
                 from,
                 info,
                 owner,
@@ -130,8 +135,7 @@ fn ticket() -> impl Strategy<Value = TicketRecord> {
                 granted_at,
                 held_at,
                 ended_at,
-                // Away from the numbers of the fixed tickets: no two tickets have the same one.
-                ..plain_ticket(1_000_000 + key)
+                ..plain_ticket(NUMBERS + key)
             }
         },
     )

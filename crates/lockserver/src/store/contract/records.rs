@@ -376,7 +376,7 @@ pub(super) fn deletion(put: &Change) -> Option<Change> {
         Key::Meta => return None,
         Key::Lock(name) => Change::DeleteLock(name),
         Key::Template(prefix) => Change::DeleteTemplate(prefix),
-        Key::Ticket(id) => Change::DeleteTicket(id),
+        Key::Ticket(number, id) => Change::DeleteTicket { number, id },
         Key::Withholding(number) => Change::DeleteWithholding(number),
         Key::WithheldName(name) => Change::DeleteWithheldName(name),
         Key::Withdrawn(scope) => Change::DeleteWithdrawn(scope),

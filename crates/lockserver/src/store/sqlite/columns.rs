@@ -23,22 +23,29 @@ impl Table {
     pub(super) fn statements(&self) -> Statements {
         let columns: Vec<&str> = self.columns.split(", ").collect();
         let values: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
-        let updates: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let (columns, values) = (self.columns, values.join(", "));
+        // Every column is given, so that nothing of the row before is kept; and SQLite need not read that.
+        let put = format!("REPLACE INTO {} ({columns}) VALUES ({values})", self.name);
+        Statements { put, delete: format!("DELETE FROM {} WHERE {} = ?1", self.name, self.key) }
+    }
+
+    /// The same, where the row before must be of the same record: nothing is changed otherwise. Its key is the first column.
+    pub(super) fn statements_if_same(&self, column: &str) -> Statements {
+        let columns: Vec<&str> = self.columns.split(", ").collect();
+        let values: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+        let updates: Vec<String> = columns[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let (name, key, columns, values) = (self.name, self.key, self.columns, values.join(", "));
         let put = format!(
-            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
-            self.name,
-            self.columns,
-            values.join(", "),
-            self.key,
+            "INSERT INTO {name} ({columns}) VALUES ({values}) ON CONFLICT ({key}) DO UPDATE SET {} WHERE {column} = excluded.{column}",
             updates.join(", ")
         );
-        Statements { put, delete: format!("DELETE FROM {} WHERE {} = ?1", self.name, self.key) }
+        Statements { put, delete: format!("DELETE FROM {name} WHERE {key} = ?1 AND {column} = ?2") }
     }
 }
 
 /// What changes a table.
 pub(super) struct Statements {
-    /// Inserts a row, or replaces the values of the one with the same key.
+    /// Inserts a row, or puts it in the place of the one with the same key.
     pub(super) put: String,
     /// Of a key that is one column.
     pub(super) delete: String,
@@ -103,10 +110,14 @@ impl<'a> Writer<'a> {
     /// Executes a statement with these cells as its parameters.
     pub(super) fn execute(self, connection: &Connection, sql: &str) -> Result<(), Fault> {
         if let Some(number) = self.too_large {
+        self.change(connection, sql).map(drop)
+    }
+
+    /// The same, and says how many rows it changed.
+    pub(super) fn change(self, connection: &Connection, sql: &str) -> Result<usize, Fault> {
             return Err(Fault::TooLarge(number));
         }
-        connection.prepare_cached(sql)?.execute(params_from_iter(self.cells))?;
-        Ok(())
+        Ok(connection.prepare_cached(sql)?.execute(params_from_iter(self.cells))?)
     }
 }
 

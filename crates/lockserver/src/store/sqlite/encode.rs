@@ -35,7 +35,7 @@ pub(super) const TEMPLATES: Table =
     Table { name: "templates", key: "pattern", columns: with_settings!("pattern", "paused") };
 pub(super) const TICKETS: Table = Table {
     name: "tickets",
-    key: "id",
+    key: "number",
     columns: "number, id, lock, owner, client, info, permits, priority, seq, request_id, asked_ttl_ms, \
               asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, acknowledged, lease_began_uptime_ms, state, dormant, ended_as, \
               ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
@@ -50,7 +50,8 @@ pub(super) const WITHHELD_NAMES: Table =
     Table { name: "withheld_names", key: "name", columns: "name, until_service_ms" };
 pub(super) const WITHDRAWALS: Table = Table {
     name: "withdrawals",
-    key: "lock, request_id, owner IS NULL, ifnull(owner, '')",
+    // A key of several columns, one of which may be NULL: see `scope_row`.
+    key: "lock",
     columns: "lock, owner, request_id, until_service_ms",
 };
 
@@ -71,7 +72,7 @@ impl Encoder {
             locks: LOCKS.statements(),
             file_values: FILE_VALUES.statements(),
             templates: TEMPLATES.statements(),
-            tickets: TICKETS.statements(),
+            tickets: TICKETS.statements_if_same("id"),
             withholdings: WITHHOLDINGS.statements(),
             withheld_names: WITHHELD_NAMES.statements(),
             withdrawals: WITHDRAWALS.statements(),
@@ -89,8 +90,16 @@ impl Encoder {
             }
             Change::PutTemplate(template) => template_row(template).execute(connection, &self.templates.put),
             Change::DeleteTemplate(prefix) => delete(connection, &self.templates, prefix),
-            Change::PutTicket(ticket) => ticket_row(ticket).execute(connection, &self.tickets.put),
-            Change::DeleteTicket(id) => delete(connection, &self.tickets, id),
+            Change::PutTicket(ticket) => match ticket_row(ticket).change(connection, &self.tickets.put)? {
+                0 => Err(Fault::Value(format!("table tickets, row number = {}: it is another ticket", ticket.number))),
+                _ => Ok(()),
+            },
+            Change::DeleteTicket { number, id } => {
+                let mut row = Writer::default();
+                row.number(*number);
+                row.scalar(id);
+                row.execute(connection, &self.tickets.delete)
+            }
             Change::PutWithholding(withholding) => {
                 withholding_row(withholding).execute(connection, &self.withholdings.put)
             }

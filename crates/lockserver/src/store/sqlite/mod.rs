@@ -31,7 +31,7 @@ use fault::Fault;
 use file::Identity;
 use guard::Guard;
 use lock_core::{Change, Meta, Snapshot};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use schema::Empty;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -249,7 +249,7 @@ impl Store for SqliteStore {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.check_place()?;
         let moved_to = self.moved.then(|| self.identity.0.clone());
-        let Some(connection) = &mut self.connection else {
+        let Some(connection) = &self.connection else {
             // Only a load knows what the file holds now.
             return Err(StoreError::Unavailable(format!(
                 "the store {} failed before and was not loaded again since",
@@ -281,21 +281,21 @@ fn identity_of(path: &Path) -> Result<Identity, OpenError> {
     Identity::of(path).ok_or_else(|| OpenError::io(path, "found", io::Error::from(io::ErrorKind::NotFound)))
 }
 
-/// One transaction: all of the changes, or nothing.
-fn write(
-    connection: &mut Connection,
-    encoder: &Encoder,
-    changes: &[Change],
-    moved_to: Option<&str>,
-) -> Result<(), Fault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// One transaction: all of the changes, or nothing. After a failure the connection is closed, which takes back what was done.
+fn write(connection: &Connection, encoder: &Encoder, changes: &[Change], moved_to: Option<&str>) -> Result<(), Fault> {
+    execute(connection, "BEGIN IMMEDIATE")?;
     for change in changes {
-        encoder.apply(&transaction, change)?;
+        encoder.apply(connection, change)?;
     }
     if let Some(identity) = moved_to {
-        transaction.execute("UPDATE meta SET file = ?1", [identity])?;
+        connection.execute("UPDATE meta SET file = ?1", [identity])?;
     }
-    transaction.commit()?;
+    execute(connection, "COMMIT")
+}
+
+/// Executes a statement that is prepared once: to read it costs more than to execute it.
+fn execute(connection: &Connection, sql: &str) -> Result<(), Fault> {
+    connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ fn a_reader_sees_what_was_committed_and_writes_nothing() {
     reader.check().unwrap();
     let copy = schema::copy_brought_forward(&reader_connection(&place), &place.path(), SCHEMA).unwrap();
     assert_eq!(sorted(decode::snapshot(&copy).unwrap().0).tickets, [ticket(7), ticket(8)]);
-    store.commit(&[meta(9), Change::DeleteTicket(ticket(7).id)]).unwrap();
+    store.commit(&[meta(9), Change::DeleteTicket { number: 7, id: ticket(7).id }]).unwrap();
     assert_eq!(reader.load().unwrap().tickets, [ticket(8)]);
     assert!(!reader.load().unwrap().restart_counters);
     let said = reader_connection(&place).execute("UPDATE meta SET last_token = 1", []).unwrap_err().to_string();

@@ -35,7 +35,8 @@ fn a_full_database_recovers_by_itself() {
     assert_eq!(found.tickets.len(), 1 + stored);
     unavailable(store.commit(&big_tickets(900, 8)).unwrap_err());
     store.load().unwrap();
-    store.commit(&[Change::DeleteTicket(ticket(7).id), Change::DeleteTicket(ticket(100).id)]).unwrap();
+    let gone = [7, 100].map(|number| Change::DeleteTicket { number, id: ticket(number).id });
+    store.commit(&gone).unwrap();
     store.limit_pages(None);
     store.commit(&big_tickets(900, 8)).unwrap();
     assert_eq!(store.load().unwrap().tickets.len(), 1 + stored - 2 + 8);

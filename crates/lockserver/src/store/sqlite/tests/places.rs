@@ -12,10 +12,10 @@ use std::process::Command;
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let place = Directory::filled();
-    place.sql("PRAGMA user_version = 4");
+    place.sql("PRAGMA user_version = 5");
     let before = fs::read(place.path()).unwrap();
     let error = error_of(&place.path());
-    assert!(matches!(error, OpenError::Newer { found: 4, known: 3, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 5, known: 4, .. }), "{error}");
     assert!(error.to_string().contains("run the version that wrote it"), "{error}");
     assert_eq!(fs::read(place.path()).unwrap(), before);
 }
@@ -54,7 +54,7 @@ fn a_file_that_is_no_database_is_damage_and_left_alone() {
 fn a_damaged_file_is_damage() {
     let place = Directory::new();
     let mut store = place.open();
-    let tickets: Vec<Change> = (1..2000).map(|number| Change::PutTicket(ticket(number))).collect();
+    let tickets: Vec<Change> = (1..3000).map(|number| Change::PutTicket(ticket(number))).collect();
     store.commit(&tickets).unwrap();
     drop(store);
     let mut content = fs::read(place.path()).unwrap();
