@@ -18,6 +18,17 @@ impl Place {
     }
 }
 
+/// A ticket that queues.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Queued {
+    pub(crate) place: Place,
+    pub(crate) id: TicketId,
+    /// What it asks for; 0 is "all".
+    pub(crate) permits: u32,
+    /// Not served until its next heartbeat.
+    pub(crate) dormant: bool,
+}
+
 /// Queued tickets in order.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -38,7 +49,7 @@ impl Queue {
         self.order.len()
     }
 
-    /// Adds a ticket; 0 permits are "all". Within a priority places only grow (rule 2); at load the caller adds in order.
+    /// Adds a ticket; 0 permits are "all". Within a priority places only grow (rule 2).
     pub(crate) fn push(&mut self, place: Place, id: TicketId, permits: u32, dormant: bool) {
         assert!(self.order.insert(place, id).is_none(), "a place is given once");
         let ranks = self.ranks.entry(place.priority).or_default();
@@ -49,16 +60,36 @@ impl Queue {
         self.set_dormant(place, permits, dormant);
     }
 
-    /// Adds dormant tickets at places that were given long ago. Builds everything anew, so it is for a load only.
-    pub(crate) fn put_back(&mut self, tickets: Vec<(Place, TicketId, u32)>) {
-        let wants: BTreeMap<Place, u32> = self.wants.iter().map(|&(permits, place)| (place, permits)).collect();
-        let old = std::mem::take(self);
-        let stay = old.iter().map(|(place, id)| (place, id, wants.get(&place).copied().unwrap_or(1)));
-        let mut all: Vec<_> = stay.chain(tickets).collect();
-        all.sort_unstable_by_key(|(place, ..)| *place);
-        for (place, id, permits) in all {
-            self.push(place, id, permits, !old.is_ready(place));
+    /// The queue of these tickets, in whatever order they come. Each index is built once, from what is sorted: that is faster than to
+    /// add one after the other, and leaves no room in them. `None` if a place is given twice.
+    pub(crate) fn of(mut tickets: Vec<Queued>) -> Option<Self> {
+        tickets.sort_unstable_by_key(|ticket| ticket.place);
+        if tickets.windows(2).any(|pair| pair[0].place == pair[1].place) {
+            return None;
         }
+        let ready = || tickets.iter().filter(|ticket| !ticket.dormant);
+        let ranks = tickets.chunk_by(|one, next| one.place.priority == next.place.priority);
+        Some(Self {
+            ready: ready().map(|ticket| ticket.place).collect(),
+            ready_permits: ready().map(|ticket| u64::from(ticket.permits)).sum(),
+            ready_all: ready().filter(|ticket| ticket.permits == 0).count() as u64,
+            ranks: ranks.map(|of| (of[0].place.priority, Ranks::of(of))).collect(),
+            wants: tickets.iter().filter(|one| one.permits != 1).map(|one| (one.permits, one.place)).collect(),
+            order: tickets.iter().map(|ticket| (ticket.place, ticket.id)).collect(),
+        })
+    }
+
+    /// Puts tickets at places that were given long ago, in place of those that are there. Builds everything anew, so it is for the first
+    /// step after a load only.
+    pub(crate) fn put_back(&mut self, mut tickets: Vec<Queued>) {
+        tickets.sort_unstable_by_key(|ticket| ticket.place);
+        let wants: BTreeMap<Place, u32> = self.wants.iter().map(|&(permits, place)| (place, permits)).collect();
+        let stay = self.iter().filter(|(place, _)| tickets.binary_search_by_key(place, |ticket| ticket.place).is_err());
+        let stay = stay.map(|(place, id)| {
+            let permits = wants.get(&place).copied().unwrap_or(1);
+            Queued { place, id, permits, dormant: !self.is_ready(place) }
+        });
+        *self = Self::of(stay.chain(tickets.iter().copied()).collect()).expect("a place is given once");
     }
 
     pub(crate) fn remove(&mut self, place: Place, permits: u32) {
@@ -166,6 +197,20 @@ enum Mark {
 }
 
 impl Ranks {
+    /// Those of tickets in the order of their places.
+    fn of(tickets: &[Queued]) -> Self {
+        let mark = |dormant| if dormant { Mark::Dormant } else { Mark::Ready };
+        let mut tree: Vec<u32> = tickets.iter().map(|ticket| u32::from(!ticket.dormant)).collect();
+        for at in 1..=tree.len() {
+            let next = at + (at & at.wrapping_neg());
+            if next <= tree.len() {
+                tree[next - 1] += tree[at - 1];
+            }
+        }
+        let places = tickets.iter().map(|ticket| (ticket.place.seq, mark(ticket.dormant))).collect();
+        Self { places, tree, live: tickets.len() }
+    }
+
     fn push(&mut self, seq: u64) {
         assert!(self.places.last().is_none_or(|&(last, _)| last < seq), "places only grow");
         self.places.push((seq, Mark::Dormant));
@@ -258,8 +303,16 @@ mod tests {
                     }
                     (3, Some(place)) => {
                         queue.remove(place, permits[&place]);
-                        queue.put_back(vec![(place, TicketId(place.seq.into()), permits[&place])]);
                         model.insert(place, false);
+                        let dormant = |place: Place| {
+                            let id = TicketId(place.seq.into());
+                            Queued { place, id, permits: permits[&place], dormant: true }
+                        };
+                        // Its neighbours become dormant where they are.
+                        let near: Vec<Place> =
+                            model.keys().copied().filter(|one| one.seq.abs_diff(place.seq) < 4).collect();
+                        queue.put_back(near.iter().copied().map(dormant).collect());
+                        near.into_iter().for_each(|place| *model.get_mut(&place).unwrap() = false);
                     }
                     (_, Some(place)) => {
                         let ready = !model[&place];

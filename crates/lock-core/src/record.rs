@@ -288,8 +288,8 @@ pub struct TicketRecord {
     pub priority: i8,
     /// Its place among those of its priority (rule 2).
     pub seq: u64,
-    /// Set if the client chose a `request_id`.
-    pub request: Option<RequestKey>,
+    /// Set if the client chose a `request_id`. In a box, for there may be a million tickets without.
+    pub request: Option<Box<RequestKey>>,
     /// Set by protocols that name the holder.
     pub holder: Option<Arc<str>>,
     /// Its lease.

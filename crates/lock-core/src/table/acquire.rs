@@ -156,7 +156,8 @@ impl Table {
         let record = TicketRecord {
             id: new.id,
             number: self.meta.last_number,
-            lock: new.lock.clone(),
+            // One text for all tickets of the lock.
+            lock: self.lock(&new.lock).record.name.clone(),
             owner: caller.owner.clone(),
             from: caller.from.clone(),
             info: new.info.clone(),
@@ -218,9 +219,9 @@ impl NewTicket {
         Some(RequestScope { lock: self.lock.clone(), owner: caller.owner.clone(), id })
     }
 
-    fn request_key(&self) -> Option<RequestKey> {
+    fn request_key(&self) -> Option<Box<RequestKey>> {
         let id = self.request_id.clone()?;
-        Some(RequestKey { id, asked_ttl: given(self.lease), asked_max_hold: self.max_hold })
+        Some(Box::new(RequestKey { id, asked_ttl: given(self.lease), asked_max_hold: self.max_hold }))
     }
 
     /// Whether it asks for what the ticket was made for.

@@ -1,13 +1,32 @@
 //! The steps of a ticket's life: heartbeats, leases, claiming, lapsing, ending (rules 4, 5, 8, 9).
 
-use super::{StepContext, Table, Timer};
+use super::{StepContext, Table, Ticket, Timer};
 use crate::command::{Caller, Command};
 use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
-use crate::queue::Place;
-use crate::{EndedAs, Key, Lease, LockName, Ms, QueueLease, State, TicketId, WithheldCause, Withholding, ranges, text};
+use crate::queue::Queued;
+use crate::{
+    EndedAs, Key, Lease, LockName, Ms, QueueLease, Settings, State, TicketId, WithheldCause, Withholding, ranges, text,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+impl Ticket {
+    /// Its lease under the settings of its lock; `None` for never.
+    pub(super) fn lease_under(&self, settings: &Settings) -> Option<Ms> {
+        match (&self.state, self.lease) {
+            (State::Granted, _) if self.restored => Some(settings.grace_ms().max(GRACE_AFTER_LOAD_MS)),
+            (State::Granted, _) => Some(settings.grace_ms()),
+            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
+            (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
+            (State::Held, Lease::OfLock) => settings.max_lock,
+            (State::Queued { .. }, Lease::OfLock | Lease::Never) => match self.queue_lease {
+                QueueLease::Minute => Some(QUEUE_LEASE_MS),
+                QueueLease::Expiration => settings.expiration,
+            },
+        }
+    }
+}
 
 impl Table {
     /// Rule 9: a heartbeat that came with this step's batch is counted before anything expires. Call it with every
@@ -35,15 +54,20 @@ impl Table {
             !ticket.acknowledged && ticket.restored
         };
         let ids: Vec<TicketId> = self.numbers.values().copied().filter(unknown).collect();
-        let mut back: BTreeMap<LockName, Vec<(Place, TicketId, u32)>> = BTreeMap::new();
+        let mut back: BTreeMap<LockName, Vec<Queued>> = BTreeMap::new();
         for id in ids {
-            match self.ticket(id).state {
-                State::Queued { dormant: false } => self.set_dormant(id, true),
+            let ticket = self.ticket_mut(id);
+            match ticket.state {
+                State::Queued { dormant: false } => {
+                    ticket.state = State::Queued { dormant: true };
+                    let (lock, queued) = (ticket.lock.clone(), ticket.queued());
+                    back.entry(lock).or_default().push(queued);
+                    self.suspended.push(id);
+                }
                 State::Granted => {
                     self.take_back(at, id, self.ticket(id).seq);
                     let ticket = self.ticket(id);
-                    let queued = (ticket.place(), id, ticket.wants());
-                    back.entry(ticket.lock.clone()).or_default().push(queued);
+                    back.entry(ticket.lock.clone()).or_default().push(ticket.queued());
                 }
                 State::Queued { dormant: true } | State::Held | State::Ended { .. } => {}
             }
@@ -68,18 +92,7 @@ impl Table {
     /// The lease of a ticket in its present state; `None` for never. A queued ticket with a waiting request has none.
     pub(crate) fn lease_of(&self, id: TicketId) -> Option<Ms> {
         let ticket = self.ticket(id);
-        let settings = || &self.lock(&ticket.lock).record.settings;
-        match (&ticket.state, ticket.lease) {
-            (State::Granted, _) if ticket.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
-            (State::Granted, _) => Some(settings().grace_ms()),
-            (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
-            (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
-            (State::Held, Lease::OfLock) => settings().max_lock,
-            (State::Queued { .. }, Lease::OfLock | Lease::Never) => match ticket.queue_lease {
-                QueueLease::Minute => Some(QUEUE_LEASE_MS),
-                QueueLease::Expiration => settings().expiration,
-            },
-        }
+        if ticket.is_live() { ticket.lease_under(&self.lock(&ticket.lock).record.settings) } else { None }
     }
 
     /// Starts the ticket's lease again, in full.
@@ -128,7 +141,7 @@ impl Table {
         self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
         // A dormant one may have been the head that more permits were kept free for.
         self.ripen(&lock);
-        self.mark(Key::Ticket(ticket.number, id));
+        self.mark_ticket(id);
     }
 
     /// Granted -> held: its client is being told (rule 5).
@@ -310,7 +323,7 @@ impl Table {
         {
             self.requests.remove(&scope);
         }
-        self.mark_ticket(id);
+        self.mark(Key::Ticket(ticket.number, id));
     }
 
     pub(super) fn emit_transition(&mut self, at: StepContext<'_>, id: TicketId, transition: Transition) {

@@ -15,7 +15,7 @@ mod measure;
 
 use crate::command::Rejection;
 use crate::event::{Event, EventKind};
-use crate::queue::{Place, Queue};
+use crate::queue::{Place, Queue, Queued};
 use crate::slots::Slots;
 use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
@@ -102,6 +102,8 @@ pub struct Table {
     /// When the present step is made, for views.
     moment: Moment,
     dirty: BTreeSet<Key>,
+    /// Tickets that the first step has made dormant, in the order of their numbers: they may be all there are.
+    suspended: Vec<TicketId>,
     /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
     /// when their leases began.
     pub(crate) deferred: BTreeSet<TicketId>,
@@ -148,6 +150,11 @@ impl Ticket {
             crate::Permits::Count(count) => count,
             crate::Permits::All => 0,
         }
+    }
+
+    pub(crate) fn queued(&self) -> Queued {
+        let dormant = self.state != State::Queued { dormant: false };
+        Queued { place: self.place(), id: self.id, permits: self.wants(), dormant }
     }
 
     pub(crate) fn quota_owner(&self) -> QuotaOwner {
@@ -275,10 +282,17 @@ impl Table {
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut dirty = std::mem::take(&mut self.dirty);
-        if !dirty.is_empty() {
+        let mut suspended = std::mem::take(&mut self.suspended);
+        suspended.retain(|id| {
+            self.deferred.remove(id);
+            // In the same step it may have changed once more, or have ended and been forgotten.
+            self.tickets.get(id).is_some_and(|ticket| !dirty.contains(&Key::Ticket(ticket.number, *id)))
+        });
+        if !dirty.is_empty() || !suspended.is_empty() {
             dirty.insert(Key::Meta);
         }
-        dirty.into_iter().map(|key| self.change_of(key)).collect()
+        let suspended = suspended.into_iter().map(|id| Change::PutTicket(self.ticket(id).record.clone()));
+        dirty.into_iter().map(|key| self.change_of(key)).chain(suspended).collect()
     }
 
     /// What may be written later: that clients know of their tickets. At most 1000 records, none of which
@@ -404,6 +418,14 @@ impl Table {
         self.dirty.insert(key);
     }
 
+    fn mark_ticket(&mut self, id: TicketId) {
+        self.mark(Key::Ticket(self.ticket(id).number, id));
+    }
+
+    fn is_marked(&self, id: TicketId) -> bool {
+        self.dirty.contains(&Key::Ticket(self.ticket(id).number, id))
+    }
+
     fn emit(&mut self, at: StepContext<'_>, lock: &LockName, kind: EventKind) {
         let template = self.locks.get(lock).and_then(|lock| lock.record.template.clone());
         self.events.push(Event { at: at.wall, lock: lock.clone(), template, kind });
@@ -418,14 +440,6 @@ impl Table {
     }
 
     pub(crate) fn lock(&self, name: &LockName) -> &Lock {
-    fn mark_ticket(&mut self, id: TicketId) {
-        self.mark(Key::Ticket(self.ticket(id).number, id));
-    }
-
-    fn is_marked(&self, id: TicketId) -> bool {
-        self.dirty.contains(&Key::Ticket(self.ticket(id).number, id))
-    }
-
         self.locks.get(name).expect("a live ticket's lock exists")
     }
 

@@ -66,7 +66,7 @@ impl Naive {
             }
             let key = RequestKey { id: id.clone(), asked_ttl, asked_max_hold: new.max_hold };
             if let Some(ticket) = self.by_request(&scope) {
-                let same = ticket.request.as_ref() == Some(&key)
+                let same = ticket.request.as_deref() == Some(&key)
                     && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
                         == (new.permits, new.priority, &new.info, &new.holder);
                 return match &ticket.state {
@@ -124,7 +124,10 @@ impl Naive {
             permits: new.permits,
             priority: new.priority,
             seq: self.meta.last_seq,
-            request: new.request_id.clone().map(|id| RequestKey { id, asked_ttl, asked_max_hold: new.max_hold }),
+            request: new
+                .request_id
+                .clone()
+                .map(|id| Box::new(RequestKey { id, asked_ttl, asked_max_hold: new.max_hold })),
             holder: new.holder.clone(),
             lease: self.capped(&new.lock, new.lease),
             queue_lease: new.queue_lease,

@@ -1,7 +1,7 @@
 //! How types of the core, which knows no serde, are written and read as JSON: `#[serde(with = "json")]` at a field.
 
 use super::scalar::{Scalar, may_follow};
-use lock_core::{SlotName, SlotRanges, Starts};
+use lock_core::{RequestKey, SlotName, SlotRanges, Starts};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -54,6 +54,16 @@ impl<T: Json> Json for Option<T> {
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Option::<Read<T>>::deserialize(from)?.map(|Read(value)| value))
+    }
+}
+
+impl Json for Box<RequestKey> {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        RequestKey::write(self, to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        RequestKey::read(from).map(Self::new)
     }
 }
 

@@ -101,7 +101,7 @@ mirrors! {
         permits: Permits;
         priority: i8;
         seq: u64;
-        request: Option<RequestKey>;
+        request: Option<Box<RequestKey>>;
         holder: Option<Arc<str>>;
         lease: Lease;
         queue_lease: QueueLease;

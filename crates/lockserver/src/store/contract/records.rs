@@ -187,7 +187,7 @@ fn tickets() -> Vec<TicketRecord> {
         permits: Permits::Count(21),
         priority: 22,
         seq: 23,
-        request: Some(RequestKey { id: Arc::from("request"), asked_ttl: Some(24), asked_max_hold: Some(25) }),
+        request: Some(Box::new(RequestKey { id: Arc::from("request"), asked_ttl: Some(24), asked_max_hold: Some(25) })),
         holder: Some(Arc::from("holder")),
         lease: Lease::Given(26),
         queue_lease: QueueLease::Expiration,
@@ -210,7 +210,7 @@ fn tickets() -> Vec<TicketRecord> {
         permits: Permits::Count(PERMITS_MAX),
         priority: i8::MAX,
         seq: COUNTER_MAX,
-        request: Some(RequestKey { id: Arc::from(""), asked_ttl: None, asked_max_hold: Some(COUNTER_MAX) }),
+        request: Some(Box::new(RequestKey { id: Arc::from(""), asked_ttl: None, asked_max_hold: Some(COUNTER_MAX) })),
         lease: Lease::Given(COUNTER_MAX),
         max_hold: Some(COUNTER_MAX),
         token: Some(COUNTER_MAX),
@@ -226,7 +226,7 @@ fn tickets() -> Vec<TicketRecord> {
         id: TicketId(0),
         permits: Permits::Count(0),
         priority: i8::MIN,
-        request: Some(RequestKey { id: Arc::from("r"), asked_ttl: Some(0), asked_max_hold: None }),
+        request: Some(Box::new(RequestKey { id: Arc::from("r"), asked_ttl: Some(0), asked_max_hold: None })),
         lease: Lease::Given(0),
         max_hold: Some(0),
         token: Some(0),
@@ -246,7 +246,7 @@ fn tickets() -> Vec<TicketRecord> {
         tickets.push(TicketRecord { state, acknowledged: true, ..plain_ticket(number + 50) });
     }
     for (number, text) in (200..).zip(texts()) {
-        let request = Some(RequestKey { id: text.clone(), asked_ttl: None, asked_max_hold: None });
+        let request = Some(Box::new(RequestKey { id: text.clone(), asked_ttl: None, asked_max_hold: None }));
         let state = State::Ended { how: EndedAs::Revoked, at: 1, reason: Some(text.clone()) };
         tickets.push(TicketRecord {
             owner: Some(text.clone()),

@@ -1,6 +1,7 @@
 //! Rows as sequences of cells: written and read in the order of one list of columns.
 
 use super::fault::Fault;
+use super::seen::Seen;
 use crate::store::codec::Scalar;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Row, params_from_iter};
@@ -109,12 +110,12 @@ impl<'a> Writer<'a> {
 
     /// Executes a statement with these cells as its parameters.
     pub(super) fn execute(self, connection: &Connection, sql: &str) -> Result<(), Fault> {
-        if let Some(number) = self.too_large {
         self.change(connection, sql).map(drop)
     }
 
     /// The same, and says how many rows it changed.
     pub(super) fn change(self, connection: &Connection, sql: &str) -> Result<usize, Fault> {
+        if let Some(number) = self.too_large {
             return Err(Fault::TooLarge(number));
         }
         Ok(connection.prepare_cached(sql)?.execute(params_from_iter(self.cells))?)
@@ -180,6 +181,16 @@ impl<'r> Reader<'r> {
 
     pub(super) fn scalar_or_null<T: Scalar>(&mut self) -> Result<Option<T>, Unreadable> {
         self.parsed_or_null(T::from_text)
+    }
+
+    /// A value that other rows may have as well.
+    pub(super) fn seen<T: Scalar + Clone>(&mut self, seen: &mut Seen<T>) -> Result<T, Unreadable> {
+        self.parsed(|text| seen.value(text))
+    }
+
+    /// The same, or `None` for NULL.
+    pub(super) fn seen_or_null<T: Scalar + Clone>(&mut self, seen: &mut Seen<T>) -> Result<Option<T>, Unreadable> {
+        self.parsed_or_null(|text| seen.value(text))
     }
 
     /// A text that `read` makes a value of.

@@ -3,13 +3,15 @@
 use super::columns::{Reader, Unreadable, read_all};
 use super::encode::{FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, WITHHELD_NAMES, WITHHOLDINGS};
 use super::fault::Fault;
+use super::seen::Seen;
 use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
 use lock_core::{
     Capacity, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, RequestKey, RequestScope, Settings,
     Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
 };
 use rusqlite::Connection;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Everything in the database but whether the counters restart, and the identity of the file it was last written in.
 pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fault> {
@@ -20,10 +22,12 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
     if let Some(name) = files.keys().next() {
         return Err(Fault::Value(format!("table file_values, row lock = {name:?}: there is no such lock")));
     }
-    let tickets = read_all(connection, &TICKETS, ticket)?;
-    // The index that keeps the ids apart may itself be damaged.
-    let ids: HashSet<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
-    if ids.len() != tickets.len() {
+    let (mut names, mut texts) = (Seen::default(), Seen::default());
+    let tickets = read_all(connection, &TICKETS, |row| ticket(row, &mut names, &mut texts))?;
+    // No index keeps them apart.
+    let mut ids: Vec<TicketId> = tickets.iter().map(|ticket| ticket.id).collect();
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Fault::Value("table tickets: two rows have the same id".to_owned()));
     }
     let snapshot = Snapshot {
@@ -115,19 +119,23 @@ fn template(row: &mut Reader<'_>) -> Result<TemplateRecord, Unreadable> {
     Ok(TemplateRecord { prefix: row.scalar()?, settings: settings(row)?, paused: row.flag()? })
 }
 
-fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
+fn ticket(
+    row: &mut Reader<'_>,
+    names: &mut Seen<LockName>,
+    texts: &mut Seen<Arc<str>>,
+) -> Result<TicketRecord, Unreadable> {
     Ok(TicketRecord {
         number: row.number()?,
         id: row.scalar()?,
-        lock: row.scalar()?,
-        owner: row.scalar_or_null()?,
-        from: row.scalar()?,
-        info: row.scalar()?,
+        lock: row.seen(names)?,
+        owner: row.seen_or_null(texts)?,
+        from: row.seen(texts)?,
+        info: row.seen(texts)?,
         permits: row.number_or_word(Permits::Count, |word| (word == "all").then_some(Permits::All))?,
         priority: row.number()?,
         seq: row.number()?,
         request: request(row)?,
-        holder: row.scalar_or_null()?,
+        holder: row.seen_or_null(texts)?,
         lease: row.number_or_word(Lease::Given, |word| match word {
             "of_lock" => Some(Lease::OfLock),
             "never" => Some(Lease::Never),
@@ -149,21 +157,20 @@ fn ticket(row: &mut Reader<'_>) -> Result<TicketRecord, Unreadable> {
     })
 }
 
-fn request(row: &mut Reader<'_>) -> Result<Option<RequestKey>, Unreadable> {
+fn request(row: &mut Reader<'_>) -> Result<Option<Box<RequestKey>>, Unreadable> {
     match (row.scalar_or_null()?, row.number_or_null()?, row.number_or_null()?) {
-        (Some(id), asked_ttl, asked_max_hold) => Ok(Some(RequestKey { id, asked_ttl, asked_max_hold })),
+        (Some(id), asked_ttl, asked_max_hold) => Ok(Some(Box::new(RequestKey { id, asked_ttl, asked_max_hold }))),
         (None, None, None) => Ok(None),
         _ => Err("asked_ttl_ms or asked_max_hold_ms without request_id".to_owned().into()),
     }
 }
 
 fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
-    let word = row.parsed(|word| match word {
-        "queued" | "granted" | "held" | "ended" => Ok(word.to_owned()),
-        _ => Err(format!("{word:?} is no state of a ticket")),
-    })?;
+    let words = ["queued", "granted", "held", "ended"];
+    let known = |word: &str| words.into_iter().find(|known| *known == word);
+    let word = row.parsed(|word| known(word).ok_or_else(|| format!("{word:?} is no state of a ticket")))?;
     let dormant = row.flag()?;
-    match (word.as_str(), dormant, row.scalar_or_null()?, row.number_or_null()?, row.scalar_or_null()?) {
+    match (word, dormant, row.scalar_or_null()?, row.number_or_null()?, row.scalar_or_null()?) {
         ("queued", dormant, None, None, None) => Ok(State::Queued { dormant }),
         ("granted", false, None, None, None) => Ok(State::Granted),
         ("held", false, None, None, None) => Ok(State::Held),

@@ -14,6 +14,7 @@ mod reader;
 mod replace;
 mod schema;
 mod scratch;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -1,10 +1,11 @@
 //! From a store's snapshot to a table, and back (rules 8, 9, 10).
 
-use super::{Lock, Table, Template, Ticket, Timer, Withdrawal};
-use crate::queue::Place;
+mod tickets;
+
+use super::{Lock, Table, Template, Timer, Withdrawal};
 use crate::timers::TimerTable;
 use crate::view::Moment;
-use crate::{Continuity, Key, Meta, Permits, QuotaOwner, Shares, Snapshot, State, TicketId, TicketRecord, limits};
+use crate::{Continuity, Key, Meta, QuotaOwner, Shares, Snapshot, limits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -47,25 +48,11 @@ impl Table {
         for withholding in snapshot.withholdings {
             table.load_withholding(withholding)?;
         }
-        let mut queued: Vec<(Place, TicketId)> = Vec::new();
-        for record in snapshot.tickets {
-            if matches!(record.state, State::Queued { .. }) {
-                queued.push((Place::new(record.priority, record.seq), record.id));
-            }
-            let activity_seq = continuity.activity_seq(record.id);
-            table.load_ticket(record, activity_seq)?;
-        }
-        queued.sort_unstable();
-        for (place, id) in queued {
-            let ticket = table.ticket(id);
-            let (dormant, wants, lock) =
-                (ticket.state == State::Queued { dormant: true }, ticket.wants(), ticket.lock.clone());
-            table.lock_mut(&lock).queue.push(place, id, wants, dormant);
-        }
-        table.start_timers();
-        crate::invariants::check_consistent(&table).map_err(LoadError)?;
-        if matches!(continuity, Continuity::NewLife) {
-            table.begin_life();
+        tickets::load(&mut table, snapshot.tickets, continuity)?;
+        crate::invariants::check_stored(&table).map_err(LoadError)?;
+        // What is derived has just been made of what is checked here.
+        if cfg!(debug_assertions) {
+            crate::invariants::check_consistent(&table).map_err(LoadError)?;
         }
         table.unstepped = Some(!matches!(continuity, Continuity::SameProcess { .. }));
         Ok(table)
@@ -99,6 +86,7 @@ impl Table {
             unstepped: None,
             moment: Moment::default(),
             dirty: BTreeSet::new(),
+            suspended: Vec::new(),
             deferred: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),
@@ -136,84 +124,6 @@ impl Table {
         self.timers.set(Timer::Withholding(number), withholding.until);
         self.withholdings.insert(number, withholding);
         Ok(())
-    }
-
-    fn load_ticket(&mut self, record: TicketRecord, activity_seq: u64) -> Result<(), LoadError> {
-        let (id, number) = (record.id, record.number);
-        let (meta, late) = (self.meta, record.seq.max(record.number));
-        require(record.number <= meta.last_number && record.seq <= meta.last_seq, || {
-            format!("ticket {number} has a number or place ({late}) that was never given")
-        })?;
-        let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq, restored: true };
-        let scope = ticket.scope();
-        if ticket.is_live() {
-            let lock = self.locks.get_mut(&ticket.lock);
-            let lock = lock.ok_or_else(|| LoadError(format!("live ticket {number} is of no lock")))?;
-            if ticket.is_active() {
-                let token = ticket.token.filter(|&token| token <= meta.last_token);
-                let token =
-                    token.ok_or_else(|| LoadError(format!("ticket {number} has permits and no given token")))?;
-                let free = !ticket.slots.is_empty() && lock.slots.restore(&ticket.slots, &ticket.slot_names);
-                require(free, || format!("slots of ticket {number} are given twice"))?;
-                lock.exclusive |= ticket.permits == Permits::All;
-                if ticket.state == State::Granted {
-                    lock.granted += crate::ranges::count(&ticket.slots);
-                }
-                require(lock.active.insert(token, id).is_none(), || format!("token {token} is given twice"))?;
-            }
-            require(self.numbers.insert(number, id).is_none(), || format!("ticket number {number} is given twice"))?;
-            if let Some(holder) = &ticket.holder {
-                let key = (ticket.lock.clone(), holder.clone());
-                require(self.holders.insert(key, id).is_none(), || format!("holder {holder} has two tickets"))?;
-            }
-            self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(number);
-        }
-        if let State::Ended { at, .. } = ticket.state {
-            self.ended.insert((at, number, id));
-            self.ended_of.insert(&ticket.quota_owner(), (at, number, id));
-        }
-        if let Some(scope) = scope {
-            // A live ticket wins over a remembered one.
-            let live = ticket.is_live();
-            if live || !self.requests.contains_key(&scope) {
-                self.requests.insert(scope, id);
-            }
-        }
-        self.tickets.insert(id, Box::new(ticket));
-        Ok(())
-    }
-
-    fn start_timers(&mut self) {
-        let live: Vec<TicketId> = self.numbers.values().copied().collect();
-        for id in live {
-            let hold = self.ticket(id).hold_until;
-            if let Some(until) = hold {
-                self.timers.set(Timer::Hold(id), until);
-            }
-            self.set_lease(id, self.now());
-        }
-        let names: Vec<crate::LockName> = self.locks.keys().cloned().collect();
-        for name in names {
-            self.charge_instance(&name);
-            let idle = self.lock(&name).is_idle();
-            if idle && self.lock(&name).record.template.is_some() {
-                self.timers.set(Timer::Instance(name), self.now() + limits::INSTANCE_IDLE_MS);
-            }
-        }
-    }
-
-    fn begin_life(&mut self) {
-        let now = self.meta.uptime_ms();
-        // Those without a lease as well: another configuration may give them one.
-        let began = self.numbers.values().map(|id| self.ticket(*id).lease_began);
-        let oldest = began.min().unwrap_or(now);
-        self.meta.uptime.starts.begin(now, oldest);
-        let restored: Vec<TicketId> = self.leases.iter().map(|(_, id)| *id).collect();
-        for id in restored {
-            if let Some(began) = self.meta.uptime.starts.second_after(self.ticket(id).lease_began) {
-                self.set_lease(id, began + self.meta.uptime.downtime_ms);
-            }
-        }
     }
 
     /// Everything durable, as a store that got every change, deferred ones included, gives it back. Sorted.
