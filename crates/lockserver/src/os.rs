@@ -1,4 +1,4 @@
-//! What is asked of the operating system: limits of files, signals, the environment, looks at a TCP socket, and its reset.
+//! What is asked of the operating system: limits of files, memory, signals, the environment, looks at a TCP socket, and its reset.
 //! Linux: `POLLRDHUP` and `SIOCOUTQ` are its own.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -37,6 +37,19 @@ pub fn ignore_file_size_signal() {
     // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced that anybody relies on. It cannot fail.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Gives memory back to the system that was used once and is free again. The library of C keeps it otherwise, for the next time, and after a
+/// start there is none. Other libraries than GNU's do as they like.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        #[expect(unsafe_code, reason = "it has no safe wrapper among the dependencies")]
+        // SAFETY: it may be called at any time, by any thread; what is in use stays.
+        unsafe {
+            libc::malloc_trim(0);
+        }
     }
 }
 

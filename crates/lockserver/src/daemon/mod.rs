@@ -254,8 +254,12 @@ fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
 
 fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ended> {
     let store = store::open(&config.store).map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
-    engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit, config.pause_in_doubt)
-        .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))
+    let started =
+        engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit, config.pause_in_doubt)
+            .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
+    // Loading a million tickets takes as much once more.
+    os::give_back_memory();
+    Ok(started)
 }
 
 fn ended(code: u8, what: &str, error: &dyn std::error::Error) -> Ended {
