@@ -1,7 +1,8 @@
 """What an answer says is true when it is written, however late that is: the engine decides, and the threads that answer stand still.
 
 A busy machine does that to a process at any time. Here it is done on purpose, thread by thread: the engine stands still until it has
-been asked; then it decides alone, while nobody can tell the client; then all go on.
+been asked; then it decides alone, while nobody can tell the client; then all go on. The store is the one on the disk: with that in
+memory, requests are decided on by the very threads that answer.
 """
 
 import contextlib
@@ -64,7 +65,7 @@ NOT_HELD = {"acquire": b"410", "acquire_again": b"410", "claim": b"410", "renew"
 def test_what_has_ended_before_its_answer_is_written_does_not_go_out_as_held(make_server):
     """In every protocol: the longest hold is over when the threads that answer go on."""
     sections = "".join(f"[lock {kind}-*]\nSIZE=1\nMAX_HOLD_TIME=5\n" for kind in ("t", "fleetlock"))
-    server = make_server(sections=f"{sections}[terraform]\nLOCKS=t-*\n", store="memory").start()
+    server = make_server(sections=f"{sections}[terraform]\nLOCKS=t-*\n").start()
     asks = {**ASKING, "renew": renew, "verify": verify}
     clients = {name: Client(server.at) for name in asks}
     locks = {name: f"{'fleetlock' if name == 'fleetlock' else 't'}-{number}" for number, name in enumerate(asks)}
@@ -83,7 +84,7 @@ def test_what_has_ended_before_its_answer_is_written_does_not_go_out_as_held(mak
 
 def test_a_stop_between_decision_and_answer_promises_no_more_time_than_is_kept(make_server):
     """Time counts from the decision, not from when the process went on."""
-    server = make_server(sections="[lock t-*]\nSIZE=1\nMAX_LOCK_TIME=600\n", store="memory").start()
+    server = make_server(sections="[lock t-*]\nSIZE=1\nMAX_LOCK_TIME=600\n").start()
     taker, renewer = Client(server.at), Client(server.at)
     short = http("POST", "/v1/locks/t-short/tickets", {"ttl_s": 5})
     with decided_and_not_told(server, [(taker, short), (renewer, renew(renewer, "t-long"))]):
