@@ -6,12 +6,7 @@ use clap::Parser;
 use lockserver::access::{KeyName, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
 use lockserver::{config, daemon, exit, generate, os, say, store_commands};
-use mimalloc::MiMalloc;
 use std::process::ExitCode;
-
-/// Threads that serve connections hand requests and answers to one another: glibc's allocator has them wait for its arenas.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // Before anything else: a SIGHUP that comes before the server listens for it waits, and is a reload then.

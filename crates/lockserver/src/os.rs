@@ -40,19 +40,6 @@ pub fn ignore_file_size_signal() {
     }
 }
 
-/// Gives memory back to the system that was used once and is free again. The library of C keeps it otherwise, for the next time, and after a
-/// start there is none. Other libraries than GNU's do as they like.
-pub fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    {
-        #[expect(unsafe_code, reason = "it has no safe wrapper among the dependencies")]
-        // SAFETY: it may be called at any time, by any thread; what is in use stays.
-        unsafe {
-            libc::malloc_trim(0);
-        }
-    }
-}
-
 /// Whether a file could be opened for appending, and made if it is not there. Nothing is made or changed.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::http::connection::{self, Limits};
 use crate::http::{App, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::os::{self, HeldHangup};
-use crate::{exit, say, store};
+use crate::{allocator, exit, say, store};
 use lock_core::ConfigureMode;
 use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
 use manager::Manager;
@@ -95,7 +95,7 @@ fn prepare(config: &Config, audit: &Audit) -> Result<(Runtime, u64), Ended> {
         );
         return Err(Ended(exit::CONFIG));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(allocator::tidy_up).build();
     let runtime =
         runtime.map_err(|error| ended(exit::IMPOSSIBLE, "the threads of the server cannot be started", &error))?;
     Ok((runtime, open_files))
@@ -258,7 +258,7 @@ fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ende
         engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit, config.pause_in_doubt)
             .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
     // Loading a million tickets takes as much once more.
-    os::give_back_memory();
+    allocator::give_back();
     Ok(started)
 }
 

@@ -71,10 +71,11 @@ pub(super) async fn drive(mut ending: Ending, common: Common, tls: Option<Arc<Se
     let mut keeper = Keeper::new(&link, &common);
     let end = match tls {
         None => http1::serve(&mut keeper, Socket(Arc::clone(&link)), None, common.responder).await,
-        Some(config) => serve_tls(&mut keeper, config, common).await,
+        // In a box: connections without TLS have no use for the room that it takes.
+        Some(config) => Box::pin(serve_tls(&mut keeper, config, common)).await,
     };
     match end {
-        End::Http => ending.reset = !linger(&link, &limits).await,
+        End::Http => ending.reset = !Box::pin(linger(&link, &limits)).await,
         End::Idle => {}
         End::Crowded => {
             tracing::debug!(peer = %link.client.peer(), "connection ended to make room for others");

@@ -31,14 +31,16 @@ where
     // Since when it was to rest, and could not, because HTTP had read a part of what comes next.
     let mut kept = None;
     loop {
-        let mut http = builder(keeper.limits.head_bytes).serve_connection(TokioIo::new(io), answering);
+        // In a box, so that its room is free while it rests.
+        let http = builder(keeper.limits.head_bytes).serve_connection(TokioIo::new(io), answering);
+        let mut http = Box::new(http);
         if stopping {
-            Pin::new(&mut http).graceful_shutdown();
+            Pin::new(&mut *http).graceful_shutdown();
         }
         let end = poll_fn(|context| {
             loop {
                 // First what has arrived: a request that is there already is not cut off by the checks below.
-                if let Poll::Ready(result) = Pin::new(&mut http).poll(context) {
+                if let Poll::Ready(result) = Pin::new(&mut *http).poll(context) {
                     if let Err(error) = result {
                         count_refused(&link, &error);
                         tracing::debug!(peer = %link.client.peer(), %error, "connection ended");
@@ -53,7 +55,7 @@ where
                     return Poll::Ready(None);
                 }
                 match ready!(keeper.poll(context)) {
-                    Wish::Stop => Pin::new(&mut http).graceful_shutdown(),
+                    Wish::Stop => Pin::new(&mut *http).graceful_shutdown(),
                     Wish::End(end) => return Poll::Ready(Some(end)),
                 }
             }
@@ -64,11 +66,13 @@ where
         // HTTP keeps two buffers of 8 KiB, which somebody who may come back in a minute has no use for.
         let parts = http.into_parts();
         (io, answering) = (parts.io.into_inner(), parts.service);
-        io.ahead = parts.read_buf;
-        if !io.ahead.is_empty() {
+        if !parts.read_buf.is_empty() {
+            io.ahead = parts.read_buf;
             kept = keeper.rests_since();
             continue;
         }
+        // Empty as it is, it has the whole buffer.
+        drop(parts.read_buf);
         match rest(keeper, &link).await {
             None => {}
             Some(Wish::Stop) => stopping = true,

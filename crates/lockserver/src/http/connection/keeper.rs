@@ -141,7 +141,8 @@ impl Keeper {
                 return Poll::Ready(why);
             }
             let rest = rests.map(|since| since + limits.rest_time).filter(|at| *at > now);
-            let wake = deadline.map(|(at, _)| at).into_iter().chain(look).chain(rest).min().unwrap_or(now + NO_DEADLINE);
+            let wake =
+                deadline.map(|(at, _)| at).into_iter().chain(look).chain(rest).min().unwrap_or(now + NO_DEADLINE);
             if self.alarm.is_elapsed() || wake < self.alarm.deadline() {
                 self.alarm.as_mut().reset(wake);
             }
