@@ -1,6 +1,6 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench bench-hostile audit screenshots packages release
+.PHONY: help run test check fmt bench bench-hostile instructions audit screenshots packages release
 
 help: ## print this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 15
@@ -22,6 +22,9 @@ bench: ## measure beside Redis, etcd, PostgreSQL, throttle, 0.36 and the limits 
 
 bench-hostile: ## measure what a client notices while another one does its worst; ATTACK_SECONDS=10 shortens each attack
 	@scripts/bench hostile
+
+instructions: ## count the instructions of what must stay fast, and compare them with bench/instructions/baseline.json
+	@scripts/instructions
 
 screenshots: ## take pictures of the page into target/screenshots, and that of README
 	@scripts/screenshots

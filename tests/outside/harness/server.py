@@ -27,6 +27,9 @@ def own_address():
 class Server:
     """One configuration and one store in a directory of their own; any number of processes after one another."""
 
+    ready_within_s = READY_WITHIN_S
+    stop_within_s = STOP_WITHIN_S
+
     def __init__(self, directory, config=None, sections="", store="sqlite", prefix=(), env=None, preexec=None):
         self.directory = directory
         self.address = own_address()
@@ -70,7 +73,7 @@ class Server:
             found = READY.search(self.out_path.read_text())
             assert found or self.process.poll() is None, f"ended with {self.process.poll()} before ready:\n{self.log()}"
             return found
-        found = until(ready, READY_WITHIN_S, f"ready line of the server; its log:\n{self.log()}")
+        found = until(ready, self.ready_within_s, f"ready line of the server; its log:\n{self.log()}")
         self.port = int(found.group(2))
         self.address = "127.0.0.1" if found.group(1) == "0.0.0.0" else found.group(1)
         return self
@@ -129,10 +132,10 @@ class Server:
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:
-            code = self.process.wait(STOP_WITHIN_S)
+            code = self.process.wait(self.stop_within_s)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"did not stop within {STOP_WITHIN_S} s of SIGTERM:\n{self.log()}") from None
+            raise AssertionError(f"did not stop within {self.stop_within_s} s of SIGTERM:\n{self.log()}") from None
         assert code == 0, f"exit code {code} after SIGTERM:\n{self.log()}"
 
     def check_log(self):
