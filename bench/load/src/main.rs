@@ -113,7 +113,7 @@ async fn main() -> Result<ExitCode, Fault> {
     }
     let known: Vec<&str> = workload::ALL.iter().map(|one| one.name).chain(OTHERS).collect();
     if let Some(unknown) = arguments.workloads.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(format!("there is no workload {unknown}; there are {}", known.join(", ")).into());
+        return Err(format!("unknown workload {unknown}; choose from {}", known.join(", ")).into());
     }
     if arguments.lockserver.is_empty() {
         return Err("say which program is measured: --lockserver PATH".into());

@@ -32,7 +32,7 @@ pub(crate) struct Measured {
 /// How a server is started in a directory.
 type Start<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Peer>, Fault>;
 
-/// Starts them all, as far as they are wanted. Whoever of the others cannot be started is told of, and not measured.
+/// Starts them all, as far as they are wanted. A peer that cannot be started is named and left out.
 pub(crate) fn start(arguments: &Arguments, kinds: &[Kind]) -> Result<(Vec<Measured>, Vec<String>), Fault> {
     let (mut started, mut absent) = (Vec::new(), Vec::new());
     for kind in kinds.iter().copied().filter(|kind| *kind == Kind::Echo || arguments.wants(kind.name())) {

@@ -1,4 +1,4 @@
-//! Drives the engine: its thread does, and where the store never waits, whoever sends a request does as well.
+//! Drives the engine. Its own thread always does; with a store that never waits, the senders of requests do as well.
 //!
 //! A sender that finds the engine free makes the step for everything that has queued, on its own thread; one that finds it taken
 //! leaves its request to the other (flat combining: Hendler, Incze, Shavit, Tzafrir, SPAA 2010). No thread is woken for a request
@@ -61,32 +61,35 @@ impl Driver {
     /// # Errors
     /// Why the engine cannot go on.
     pub(super) fn run(&self) -> Result<(), Fatal> {
-        let guard = Abandon(&self.queue);
-        let mut result = None;
-        while result.is_none() {
+        let _guard = Abandon(&self.queue);
+        loop {
             self.queue.wait(self.until_due());
-            result = self.come_round();
+            if let Some(ended) = self.come_round() {
+                return ended;
+            }
         }
-        drop(guard);
-        // The store is closed before the process may end, so that what is left is one file.
-        *self.state() = State::Ended;
-        result.expect("the loop has ended")
     }
 
     /// One step of the engine's thread; says how the engine has ended if it has.
     fn come_round(&self) -> Option<Result<(), Fatal>> {
         let mut state = self.state();
-        let engine = match &mut *state {
-            State::Running(engine) => engine,
-            State::Failed(fatal) => return Some(Err(fatal.clone())),
+        let ended = match &mut *state {
+            State::Running(engine) => match self.queue.take() {
+                Some(batch) => {
+                    let result = timed(engine, |engine| engine.step(tick(), batch));
+                    engine.observers.status.pulse().beat();
+                    result.err().map(Err)
+                }
+                None => Some(engine.finish(tick())),
+            },
+            State::Failed(fatal) => Some(Err(fatal.clone())),
             State::Ended => unreachable!("only this thread ends it"),
         };
-        let Some(batch) = self.queue.take() else { return Some(engine.finish(tick())) };
-        let began = Instant::now();
-        let result = engine.step(tick(), batch);
-        engine.observers.metrics.engine.was_busy(began.elapsed());
-        engine.observers.status.pulse().beat();
-        result.err().map(Err)
+        if ended.is_some() {
+            // Under the lock, so that no sender makes another step. The store is closed before the process may end: what is left is one file.
+            *state = State::Ended;
+        }
+        ended
     }
 
     /// How long the engine's thread may sleep.
@@ -111,7 +114,7 @@ impl Combine for Driver {
         for _ in 0..STEPS_OF_A_SENDER_MAX {
             let mut state = match self.state.try_lock() {
                 Ok(state) => state,
-                // Whoever has it looks at the queue again once it has let go.
+                // Its holder looks at the queue again after letting go.
                 Err(TryLockError::WouldBlock) => return,
                 // A step has panicked; the queue is abandoned.
                 Err(TryLockError::Poisoned(_)) => return,
@@ -119,10 +122,8 @@ impl Combine for Driver {
             let State::Running(engine) = &mut *state else { return };
             let Some(batch) = self.queue.take() else { return };
             let guard = Abandon(&self.queue);
-            let began = Instant::now();
             let now = tick();
-            let result = engine.serve(now, batch);
-            engine.observers.metrics.engine.was_busy(began.elapsed());
+            let result = timed(engine, |engine| engine.serve(now, batch));
             let due = engine.due_in_ms().map(|due| now.mono_ms + due);
             if let Err(fatal) = result {
                 *state = State::Failed(fatal);
@@ -139,6 +140,14 @@ impl Combine for Driver {
         }
         self.queue.wake();
     }
+}
+
+/// Makes a step, and counts the time that it takes.
+fn timed(engine: &mut Engine, step: impl FnOnce(&mut Engine) -> Result<(), Fatal>) -> Result<(), Fatal> {
+    let began = Instant::now();
+    let result = step(engine);
+    engine.observers.metrics.engine.was_busy(began.elapsed());
+    result
 }
 
 /// Ends the queues however a step ends, by a panic too: nobody may wait for an engine that has ended.

@@ -100,7 +100,7 @@ impl CarryOver {
     }
 
     /// A step is durable; `wrote_records`: it was more than a look at the clock. What it was configured with is kept for the
-    /// next term: not earlier, for whoever asked is told that a reload failed if its commit did.
+    /// next term: not earlier, for a reload whose commit fails is reported as failed.
     pub(crate) fn committed(&mut self, wrote_records: bool, configured: Option<Configured>) {
         if let Some(Configured { configuration, report }) = configured {
             self.configuration = configuration;

@@ -36,7 +36,7 @@ impl Queues {
     }
 }
 
-/// Makes steps on the thread of whoever sends a request, where the store never waits (see `driver`).
+/// Makes steps on the threads that send requests, with a store that never waits (see `driver`).
 pub(crate) trait Combine: fmt::Debug + Send + Sync {
     /// A request has been queued: sees to it that a step takes it.
     fn combine(&self);
