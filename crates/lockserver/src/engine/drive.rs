@@ -3,12 +3,12 @@
 use super::answer::EngineError;
 use super::clock::{Elapsed, ServiceClock, Tick};
 use super::handle::Handle;
+use super::in_flight::InFlight;
 use super::observers::Observers;
 use super::receipt::Reports;
 use super::recovery::{CarryOver, Configuration, Fatal, Recovering, fatal_if_damaged, pause_everything};
 use super::request::{Body, Request};
 use super::request_queue::RequestQueue;
-use super::sealed::InFlight;
 use super::standing::Standings;
 use super::step::Applying;
 use super::term::Term;
@@ -96,7 +96,8 @@ impl Engine {
     pub fn step(&mut self, tick: Tick, batch: Vec<Request>) -> Result<(), Fatal> {
         self.serve(tick, batch)?;
         self.answer_looks(tick);
-        Ok(())
+        // A look may have seen what was held back.
+        self.settle(tick, false)
     }
 
     /// The same without the requests that only look, which may take their time.
@@ -123,10 +124,15 @@ impl Engine {
     #[must_use]
     pub fn due_in_ms(&self) -> Option<u64> {
         match &self.phase {
-            Phase::Leading(_) if !self.in_flight.is_empty() => Some(0),
-            Phase::Leading(term) => term.due_in_ms(),
+            Phase::Leading(term) => [self.in_flight.due_in_ms(), term.due_in_ms()].into_iter().flatten().min(),
             Phase::Recovering(_) => None,
         }
+    }
+
+    /// Whether there are steps that wait for others to be committed with, for tests.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.in_flight.is_held()
     }
 
     /// The table, for tests to look into.
@@ -159,7 +165,7 @@ impl Engine {
             pause_in_doubt: self.pause_in_doubt,
         };
         let sealed = term.apply(applying, elapsed, batch);
-        self.in_flight.push(sealed, &mut *self.store, &self.observers);
+        self.in_flight.push(tick, sealed, &mut *self.store, &self.observers);
         // There is nothing else to do.
         self.settle(tick, is_idle)
     }
@@ -168,7 +174,7 @@ impl Engine {
     /// if `wait` says so for the oldest of them.
     pub(super) fn settle(&mut self, tick: Tick, mut wait: bool) -> Result<(), Fatal> {
         loop {
-            wait |= !self.in_flight.has_room(&mut *self.store);
+            wait |= !self.in_flight.has_room(tick, &mut *self.store);
             match self.in_flight.commit_oldest(&mut *self.store, &self.observers, wait) {
                 Ok(None) => return Ok(()),
                 Ok(Some(mut step)) => {
@@ -184,8 +190,11 @@ impl Engine {
         }
     }
 
-    /// Waits for everything that is in flight.
-    pub(super) fn flush(&mut self, tick: Tick) -> Result<(), Fatal> {
+    /// Commits and answers everything that is in flight.
+    ///
+    /// # Errors
+    /// If the store is damaged.
+    pub fn flush(&mut self, tick: Tick) -> Result<(), Fatal> {
         while !self.in_flight.is_empty() {
             self.settle(tick, true)?;
         }

@@ -14,6 +14,7 @@ mod driver;
 mod events;
 mod finish;
 mod handle;
+mod in_flight;
 mod look;
 mod observers;
 mod pulse;

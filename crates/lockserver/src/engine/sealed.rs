@@ -9,16 +9,12 @@ use super::recovery::Configured;
 use super::rendered::Rendered;
 use super::standing::Standings;
 use super::waiters::{PendingWait, Waiters};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use lock_core::{Caller, Change, Command, Event, LockName, Outcome, Table, TicketId, TicketView, Usage, WallMs};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 use tokio::sync::oneshot;
-
-/// Steps in flight, at most, whatever the store takes: some have nothing to commit.
-const STEPS_MAX: usize = 64;
 
 /// A step that was applied to the table.
 pub(crate) struct Sealed {
@@ -56,88 +52,27 @@ pub(crate) struct Look {
     pub(crate) rendered: Rendered,
 }
 
-/// Steps that are applied and not yet committed, from the oldest on, and when each was sealed.
-#[derive(Default)]
-pub(crate) struct InFlight(VecDeque<(Sealed, Instant)>);
-
 /// A step that is durable.
-pub(crate) struct Committed(Sealed);
+pub(crate) struct Committed {
+    step: Sealed,
+    /// It was more than a look at the clock.
+    wrote_records: bool,
+}
 
-impl InFlight {
-    /// Adds a step, and has a store with a pipeline begin to flush it.
-    pub(crate) fn push(&mut self, sealed: Sealed, store: &mut dyn Store, observers: &Observers) {
-        let began = Instant::now();
-        if let Some(pipeline) = store.pipeline()
-            && !sealed.changes.is_empty()
-        {
-            observers.in_store(|| pipeline.begin(&sealed.changes));
-        }
-        self.0.push_back((sealed, began));
+impl Sealed {
+    /// Whether somebody is told something as soon as it is durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.served.is_empty() || !self.looks.is_empty() || self.replies.iter().any(|reply| reply.to.is_some())
     }
 
-    /// The oldest step once it is durable. `None` if there is none, or if it is not yet and `wait` is false.
-    ///
-    /// # Errors
-    /// As [`Store::commit`]; all steps are to be given up then.
-    pub(crate) fn commit_oldest(
-        &mut self,
-        store: &mut dyn Store,
-        observers: &Observers,
-        wait: bool,
-    ) -> Result<Option<Committed>, StoreError> {
-        let Some((first, began)) = self.0.front() else { return Ok(None) };
-        if !first.changes.is_empty() {
-            let result = observers.in_store(|| match store.pipeline() {
-                None => Some(store.commit(&first.changes)),
-                Some(pipeline) if wait => Some(pipeline.wait()),
-                Some(pipeline) => pipeline.poll(),
-            });
-            let Some(result) = result else { return Ok(None) };
-            observers.note_commit(*began, result)?;
-        }
-        Ok(self.0.pop_front().map(|(sealed, _)| Committed(sealed)))
-    }
-
-    /// Has a look answered with the newest step, all of which it has seen. Gives it back if every step is durable.
-    pub(crate) fn look(&mut self, look: Look) -> Option<Look> {
-        match self.0.back_mut() {
-            Some((newest, _)) => {
-                newest.looks.push(look);
-                None
-            }
-            None => Some(look),
-        }
-    }
-
-    /// Whether the store and the answers keep up with the steps.
-    pub(crate) fn has_room(&self, store: &mut dyn Store) -> bool {
-        let batches = self.0.iter().filter(|(sealed, _)| !sealed.changes.is_empty()).count();
-        // Without a pipeline each step is done at once.
-        let max = store.pipeline().map_or(0, |pipeline| pipeline.max());
-        batches < max && self.0.len() < STEPS_MAX
-    }
-
-    /// Whether every step is durable and answered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Gives up all of them: the first is not known to be durable, and those behind it build on it. Gives the waits whose
-    /// handlers have given up meanwhile, and whether the client is lost.
+    /// Its outcome is unknown, and every request of it is told so. What those answers would have told stays untold, and is
+    /// carried over like that of an answer that was lost. Waiting requests go on waiting.
     pub(crate) fn give_up(
-        &mut self,
+        self,
         error: &StoreError,
         waiters: &mut Waiters,
         carry_over: &mut Vec<Command>,
     ) -> Vec<(u64, bool)> {
-        self.0.drain(..).flat_map(|(sealed, _)| sealed.give_up(error, waiters, carry_over)).collect()
-    }
-}
-
-impl Sealed {
-    /// Its outcome is unknown, and every request of it is told so. What those answers would have told stays untold, and is
-    /// carried over like that of an answer that was lost. Waiting requests go on waiting.
-    fn give_up(self, error: &StoreError, waiters: &mut Waiters, carry_over: &mut Vec<Command>) -> Vec<(u64, bool)> {
         carry_over.extend(self.carry_over);
         for reply in self.replies {
             if let Ok(Outcome::Ticket(view)) = &reply.answer
@@ -167,6 +102,11 @@ impl Sealed {
 }
 
 impl Committed {
+    /// The store has made it durable.
+    pub(crate) const fn new(step: Sealed, wrote_records: bool) -> Self {
+        Self { step, wrote_records }
+    }
+
     /// Publishes it, and answers its requests. In this order: the client that is told of an event's id may ask for what follows
     /// it, and an answer of an earlier step that has not left yet must not say that a ticket is held which has ended.
     /// `table` is as the newest step has left it, and `is_newest` says whether that is this one.
@@ -178,7 +118,7 @@ impl Committed {
         standings: &mut Standings,
         reports: &Weak<dyn Reports>,
     ) {
-        let Sealed { wall, events, usages, authors, ended, served, replies, looks, .. } = self.0;
+        let Sealed { wall, events, usages, authors, ended, served, replies, looks, .. } = self.step;
         let (before, count) = (observers.events.last(), events.len());
         observers.publish(events, &usages, &authors);
         if is_newest {
@@ -200,18 +140,18 @@ impl Committed {
     }
 
     /// Whether it was more than a look at the clock, which fits on a disk that is full for everything else.
-    pub(crate) fn wrote_records(&self) -> bool {
-        self.0.changes.len() > 1
+    pub(crate) const fn wrote_records(&self) -> bool {
+        self.wrote_records
     }
 
     /// The configuration that it has applied, once.
     pub(crate) fn take_configured(&mut self) -> Option<Configured> {
-        self.0.configured.take()
+        self.step.configured.take()
     }
 
     /// When it was made, in wall time.
     pub(crate) const fn wall(&self) -> WallMs {
-        self.0.wall
+        self.step.wall
     }
 }
 

@@ -308,11 +308,21 @@ impl Rig {
         poll(pin!(self.handle.submit(&anybody(), command))).expect("answered without a step")
     }
 
-    /// A step so many milliseconds later, with all that has arrived.
-    pub(crate) fn try_step(&mut self, later: u64) -> Result<(), Fatal> {
+    /// A step so many milliseconds later, with all that has arrived. What it holds back stays so.
+    pub(crate) fn step_alone(&mut self, later: u64) -> Result<(), Fatal> {
         self.mono_ms += later;
         let batch = self.handle.request_queue().take().expect("the queues are open");
         self.engine.step(self.tick(), batch)
+    }
+
+    /// A step so many milliseconds later, with all that has arrived, and the commit of what it holds back.
+    pub(crate) fn try_step(&mut self, later: u64) -> Result<(), Fatal> {
+        self.step_alone(later)?;
+        if self.disk.lock().unwrap().in_flight_max > 0 {
+            return Ok(());
+        }
+        // Nothing comes to take along what is held back.
+        self.engine.flush(self.tick())
     }
 
     pub(crate) fn step(&mut self, later: u64) {

@@ -34,6 +34,25 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// What was going on in this step and the next one, which share a commit.
+    pub(crate) fn and(mut self, mut next: Self) -> Self {
+        self.commands.append(&mut next.commands);
+        self.sizes.append(&mut next.sizes);
+        for (sets, more) in [
+            (&mut self.touched, next.touched),
+            (&mut self.alive, next.alive),
+            (&mut self.awaited, next.awaited),
+            (&mut self.lost, next.lost),
+            (&mut self.heard, next.heard),
+            (&mut self.strangers, next.strangers),
+        ] {
+            sets.extend(more);
+        }
+        self.deserted.retain(|id| next.deserted.contains(id));
+        self.floor = self.floor.min(next.floor);
+        self
+    }
+
     fn any(&self, test: impl Fn(&Command) -> bool) -> bool {
         self.commands.iter().any(test)
     }

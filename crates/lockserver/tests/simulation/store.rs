@@ -85,11 +85,6 @@ impl SimStore {
         self.disk().in_flight.clear();
     }
 
-    /// Whether it takes several batches at a time.
-    pub(crate) fn takes_many(&self) -> bool {
-        self.disk().in_flight_max > 0
-    }
-
     /// Whether batches are under way.
     pub(crate) fn is_busy(&self) -> bool {
         !self.disk().in_flight.is_empty()

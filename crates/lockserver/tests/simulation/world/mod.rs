@@ -194,14 +194,19 @@ impl World {
         let crash = !self.drain && self.dice.permille(self.weather.crash);
         let fault = self.plan_fault(crash);
         let before = self.judge.durable.tickets.clone();
-        // A store that takes several batches at a time is given some.
-        let batches = if self.store.takes_many() { self.dice.from(1..=3) } else { 1 };
+        // A store that takes several batches at a time is given some, and others hold back what tells nobody anything.
+        let batches = self.dice.from(1..=3);
         let (mut all_facts, mut size, mut log) = (Vec::new(), 0, Log::default());
         for batch in 1..=batches {
             self.connections();
             self.write();
             self.clients_act();
-            let (facts, requests) = self.take();
+            let (mut facts, requests) = self.take();
+            if self.engine.holds_back() {
+                facts =
+                    all_facts.pop().map_or_else(|| unreachable!("held back by a batch"), |held: Facts| held.and(facts));
+                all_facts.push(Facts::default());
+            }
             self.store.begin(all_facts.len(), self.dice.permille(500));
             all_facts.push(facts);
             size += requests.len();
@@ -211,6 +216,14 @@ impl World {
                 self.step += 1;
                 self.mono += self.dice.from(0..=30);
             }
+        }
+        if self.engine.holds_back() {
+            self.trace.count(if crash { "crashes with steps held back" } else { "steps held back to the end" });
+        }
+        if !crash && self.engine.holds_back() {
+            self.mono += 10;
+            self.step += 1;
+            self.engine_step(Vec::new());
         }
         while !crash && self.store.is_busy() {
             self.trace.count("steps in flight");
@@ -274,6 +287,10 @@ impl World {
         let tick = Tick { mono_ms: self.mono, wall_us: self.wall_us };
         self.engine.step(tick, requests).expect("the store is not damaged");
         self.flights.iter_mut().for_each(|flight| flight.applied = true);
+        if self.engine.table().is_none() {
+            // What has arrived was refused, and did nothing.
+            self.unseen.clear();
+        }
     }
 
     /// What is durable by now.
@@ -384,7 +401,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 46] = [
+pub(crate) const WANTED: [&str; 48] = [
     "answers delivered late",
     "answers lost on their way",
     "answers read of which the server does not know it",
@@ -398,6 +415,8 @@ pub(crate) const WANTED: [&str; 46] = [
     "crashes between commit and answer",
     "crashes between two commits",
     "crashes with steps in flight",
+    "crashes with steps held back",
+    "steps held back to the end",
     "debts: cancel",
     "debts: grant anew",
     "debts: dormant",

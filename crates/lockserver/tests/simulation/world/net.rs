@@ -213,7 +213,7 @@ impl World {
     /// Rule 3 and section 11: after a step nothing is unanswered but what waits for a queued ticket.
     pub(super) fn still_waits(&self, flight: &Flight) {
         assert!(matches!(flight.call, Call::Wait(_)), "not answered: {:?}", flight.command);
-        if self.engine.table().is_none() {
+        if self.engine.table().is_none() || self.engine.holds_back() {
             return;
         }
         let id = self.waits_for(&flight.command);
