@@ -187,6 +187,10 @@ fn counters(table: &Table) -> Result<(), String> {
             && ticket.seq <= table.meta.last_seq
             && ticket.token.is_none_or(|token| token <= table.meta.last_token);
         require(given, || format!("rule 10: ticket {} has a number, place or token never given", ticket.number))?;
+        let awake = ticket.state == State::Queued { dormant: false };
+        require(!awake || ticket.acknowledged || ticket.number > table.meta.dormant_to, || {
+            format!("rule 9: ticket {} is not dormant, and would be after a load", ticket.number)
+        })?;
     }
     for (prefix, template) in &table.templates {
         let instances = table.locks.values().filter(|lock| lock.record.template.as_ref() == Some(prefix)).count();

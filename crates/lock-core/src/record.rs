@@ -37,6 +37,9 @@ pub struct Meta {
     pub last_revision: u64,
     /// The lives of the server.
     pub uptime: Uptime,
+    /// Every ticket up to this number that queued unacknowledged became dormant when the server was started (rule 9), which is not
+    /// written down for each: see [`Snapshot::read_dormancy`].
+    pub dormant_to: u64,
 }
 
 impl Meta {
@@ -542,7 +545,7 @@ impl Change {
 }
 
 impl FromIterator<Change> for Snapshot {
-    /// What those records make, each of another key.
+    /// What those records make, each of another key, [`Snapshot::read_dormancy`] included.
     ///
     /// # Panics
     /// If one of them is a deletion: what is gone is not kept.
@@ -565,11 +568,26 @@ impl FromIterator<Change> for Snapshot {
                 | Change::DeleteWithdrawn(_) => panic!("{change:?} is not a record"),
             }
         }
+        snapshot.read_dormancy();
         snapshot
     }
 }
 
 impl Snapshot {
+    /// Makes dormant what the records leave to [`Meta::dormant_to`], so that a start with a million tickets writes one number. Whoever
+    /// puts a snapshot together from records that were committed calls it; it changes nothing the second time. A ticket up to
+    /// that number is woken only by what acknowledges it as well, so none is taken for dormant that is not.
+    pub fn read_dormancy(&mut self) {
+        for ticket in &mut self.tickets {
+            if ticket.number <= self.meta.dormant_to
+                && !ticket.acknowledged
+                && let State::Queued { dormant } = &mut ticket.state
+            {
+                *dormant = true;
+            }
+        }
+    }
+
     /// The changes that make an empty store hold this.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {

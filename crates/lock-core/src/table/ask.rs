@@ -101,6 +101,10 @@ impl Table {
         if self.is_ended(id) {
             return Ok(Effect::Ticket(id));
         }
+        // A ticket of an earlier life is waited for only by somebody who has named it in this one.
+        if self.ticket(id).number <= self.meta.dormant_to {
+            self.mark_acknowledged(id);
+        }
         self.record_activity(id);
         Ok(Effect::Asked { id, claim: true, wait: true })
     }

@@ -47,22 +47,26 @@ impl Table {
     }
 
     /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
-    /// They are dormant, in their places, until their next heartbeat. Held ones stay: their clients may be at work.
+    /// They are dormant, in their places, until their next heartbeat. Held ones stay: their clients may be at work. Of those that queue
+    /// one number is stored ([`Meta::dormant_to`](crate::Meta::dormant_to)); so whoever was heard of in this very step has to be told
+    /// apart by its record.
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
-        let unknown = |id: &TicketId| {
-            let ticket = self.ticket(*id);
-            !ticket.acknowledged && ticket.restored
-        };
-        let ids: Vec<TicketId> = self.numbers.values().copied().filter(unknown).collect();
+        let unacknowledged = |id: &TicketId| !self.ticket(*id).acknowledged;
+        let ids: Vec<TicketId> = self.numbers.values().copied().filter(unacknowledged).collect();
         let mut back: BTreeMap<LockName, Vec<Queued>> = BTreeMap::new();
         for id in ids {
             let ticket = self.ticket_mut(id);
             match ticket.state {
+                _ if !ticket.restored => {
+                    ticket.acknowledged = true;
+                    self.mark_ticket(id);
+                }
                 State::Queued { dormant: false } => {
                     ticket.state = State::Queued { dormant: true };
                     let (lock, queued) = (ticket.lock.clone(), ticket.queued());
                     back.entry(lock).or_default().push(queued);
-                    self.suspended.push(id);
+                    self.meta.dormant_to = self.meta.last_number;
+                    self.mark(Key::Meta);
                 }
                 State::Granted => {
                     self.take_back(at, id, self.ticket(id).seq);

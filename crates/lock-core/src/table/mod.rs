@@ -102,8 +102,6 @@ pub struct Table {
     /// When the present step is made, for views.
     moment: Moment,
     dirty: BTreeSet<Key>,
-    /// Tickets that the first step has made dormant, in the order of their numbers: they may be all there are.
-    suspended: Vec<TicketId>,
     /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
     /// when their leases began.
     pub(crate) deferred: BTreeSet<TicketId>,
@@ -282,17 +280,10 @@ impl Table {
     /// What must be made durable before anybody is told of this step; empty if nothing durable changed.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut dirty = std::mem::take(&mut self.dirty);
-        let mut suspended = std::mem::take(&mut self.suspended);
-        suspended.retain(|id| {
-            self.deferred.remove(id);
-            // In the same step it may have changed once more, or have ended and been forgotten.
-            self.tickets.get(id).is_some_and(|ticket| !dirty.contains(&Key::Ticket(ticket.number, *id)))
-        });
-        if !dirty.is_empty() || !suspended.is_empty() {
+        if !dirty.is_empty() {
             dirty.insert(Key::Meta);
         }
-        let suspended = suspended.into_iter().map(|id| Change::PutTicket(self.ticket(id).record.clone()));
-        dirty.into_iter().map(|key| self.change_of(key)).chain(suspended).collect()
+        dirty.into_iter().map(|key| self.change_of(key)).collect()
     }
 
     /// What may be written later: that clients know of their tickets. At most 1000 records, none of which

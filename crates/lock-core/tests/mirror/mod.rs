@@ -31,6 +31,7 @@ impl Mirror {
     /// What is stored, sorted.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { meta: self.meta, ..self.records.values().cloned().collect() };
+        snapshot.read_dormancy();
         snapshot.sort();
         snapshot
     }

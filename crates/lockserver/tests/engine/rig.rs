@@ -137,6 +137,7 @@ fn snapshot(disk: &Disk) -> Snapshot {
             other => panic!("no scenario needs {other:?}"),
         }
     }
+    snapshot.read_dormancy();
     snapshot.sort();
     snapshot
 }

@@ -110,6 +110,7 @@ impl Durable {
         for change in changes {
             self.apply(change);
         }
+        let passed_over = self.pass_over();
         for (name, lock) in &self.locks {
             let size = sizes.entry(name.clone()).or_default();
             *size = facts.sizes.iter().copied().chain([*size, lock.settings.size()]).max().expect("not empty");
@@ -125,13 +126,18 @@ impl Durable {
             counters(&old).iter().zip(counters(&new)).all(|(old, new)| *old <= new),
             "rule 10: a counter went back: {old:?}, {new:?}"
         );
+        let written: BTreeSet<TicketId> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::PutTicket(TicketRecord { id, .. }) | Change::DeleteTicket { id, .. } => Some(*id),
+                _ => None,
+            })
+            .collect();
         let mut moved = Vec::new();
-        for change in changes {
-            if let Change::PutTicket(TicketRecord { id, .. }) | Change::DeleteTicket { id, .. } = change {
-                let pair = Moved { before: before.get(id).cloned(), after: self.tickets.get(id).cloned() };
-                self.ticket_moved(&pair, facts, old);
-                moved.push(pair);
-            }
+        for id in written.union(&passed_over) {
+            let pair = Moved { before: before.get(id).cloned(), after: self.tickets.get(id).cloned() };
+            self.ticket_moved(&pair, facts, old);
+            moved.push(pair);
         }
         let granted: Vec<&TicketRecord> = moved.iter().filter_map(|pair| newly_granted(pair)).collect();
         let tokens: BTreeSet<u64> = granted.iter().filter_map(|ticket| ticket.token).collect();
@@ -172,6 +178,18 @@ impl Durable {
             Change::DeleteWithholding(number) => drop(self.withholdings.remove(number)),
             _ => {}
         }
+    }
+
+    /// Tickets that are dormant by what the commit says of all up to a number, and not by their records.
+    fn pass_over(&mut self) -> BTreeSet<TicketId> {
+        let dormant_to = self.meta.dormant_to;
+        let by_number =
+            |ticket: &&mut TicketRecord| ready(ticket) && !ticket.acknowledged && ticket.number <= dormant_to;
+        let passed_over = self.tickets.values_mut().filter(by_number).map(|ticket| {
+            ticket.state = State::Queued { dormant: true };
+            ticket.id
+        });
+        passed_over.collect()
     }
 
     fn ticket_moved(&self, Moved { before, after }: &Moved, facts: &Facts, old: Meta) {

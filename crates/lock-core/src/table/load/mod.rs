@@ -86,7 +86,6 @@ impl Table {
             unstepped: None,
             moment: Moment::default(),
             dirty: BTreeSet::new(),
-            suspended: Vec::new(),
             deferred: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),

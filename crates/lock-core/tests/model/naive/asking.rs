@@ -100,7 +100,7 @@ impl Naive {
         self.told(id, true, wait)
     }
 
-    /// The engine's word: the client is there, and may not know its ticket.
+    /// The engine's word: the client is there, and may not know its ticket, unless that is of an earlier life.
     fn wait_on(&mut self, id: TicketId, caller: &Caller) -> Words {
         if let Err(why) = self.usable(None, id, caller) {
             return why;
@@ -108,6 +108,9 @@ impl Naive {
         if !self.ticket(id).rec.is_live() {
             return self.describe(id);
         }
+        let dormant_to = self.meta.dormant_to;
+        let ticket = self.ticket(id);
+        ticket.rec.acknowledged |= ticket.rec.number <= dormant_to;
         self.record_activity(id);
         self.told(id, true, true)
     }

@@ -88,12 +88,17 @@ impl Naive {
 
     /// Rule 9: after a crash, who may not know of its ticket is dormant in its place, unless it may be at work.
     fn pass_over(&mut self) {
-        let unknown = |ticket: &&Ticket| !ticket.rec.acknowledged && ticket.restored;
+        let unknown = |ticket: &&Ticket| !ticket.rec.acknowledged && ticket.rec.is_live();
         let ids: Vec<TicketId> = self.tickets.iter().filter(unknown).map(|ticket| ticket.rec.id).collect();
         for id in ids {
+            let last_number = self.meta.last_number;
             let ticket = self.ticket(id);
             match ticket.rec.state {
-                State::Queued { .. } => ticket.rec.state = State::Queued { dormant: true },
+                _ if !ticket.restored => ticket.rec.acknowledged = true,
+                State::Queued { dormant: false } => {
+                    ticket.rec.state = State::Queued { dormant: true };
+                    self.meta.dormant_to = last_number;
+                }
                 State::Granted => self.back_to_the_queue(id),
                 _ => {}
             }

@@ -49,6 +49,7 @@ mirrors! {
         last_seq: u64;
         last_revision: u64;
         uptime: Uptime, default;
+        dormant_to: u64, default;
     }
     Uptime = "Uptime" {
         downtime_ms: Ms, default;

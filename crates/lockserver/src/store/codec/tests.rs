@@ -164,7 +164,7 @@ fn what_may_be_missing_has_a_default() {
     let expected = [
         "locks: from_file pause retiring slot_names template from_file/paused from_file/settings/description pause/until \
          settings/description",
-        "meta: uptime uptime/doubt_at_ms uptime/downtime_ms uptime/monotonic_ms uptime/starts",
+        "meta: dormant_to uptime uptime/doubt_at_ms uptime/downtime_ms uptime/monotonic_ms uptime/starts",
         "templates: paused settings/description",
         "tickets: acknowledged ended_at_ms granted_at_ms held_at_ms lease_began_uptime_ms slot_names \
          request/asked_max_hold_ms request/asked_ttl_ms state/reason",

@@ -70,9 +70,10 @@ fn change() -> impl Strategy<Value = Change> {
         2 => select(of_few_keys),
         2 => select(fixed),
         2 => select(deletions),
-        1 => any::<[u32; 5]>().prop_map(|numbers| {
+        1 => (any::<[u32; 5]>(), 0_u64..20).prop_map(|(numbers, dormant)| {
             let [service_ms, last_token, last_number, last_seq, last_revision] = numbers.map(u64::from);
-            Change::Meta(Meta { service_ms, last_token, last_number, last_seq, last_revision, ..Meta::default() })
+            let dormant_to = NUMBERS + dormant;
+            Change::Meta(Meta { service_ms, last_token, last_number, last_seq, last_revision, dormant_to, ..Meta::default() })
         }),
     ]
 }

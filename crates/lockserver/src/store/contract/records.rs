@@ -299,6 +299,7 @@ pub(crate) fn all() -> Vec<Change> {
                 starts: Starts::from_all(&[0, 8, 9]).unwrap(),
                 doubt_at: 10,
             },
+            dormant_to: 2,
         },
         Meta {
             service_ms: COUNTER_MAX,
@@ -315,6 +316,7 @@ pub(crate) fn all() -> Vec<Change> {
                 .unwrap(),
                 doubt_at: COUNTER_MAX,
             },
+            dormant_to: COUNTER_MAX,
         },
     ];
     let mut all: Vec<Change> = metas.map(Change::Meta).to_vec();

@@ -30,7 +30,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
     if ids.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Fault::Value("table tickets: two rows have the same id".to_owned()));
     }
-    let snapshot = Snapshot {
+    let mut snapshot = Snapshot {
         meta,
         locks,
         templates: read_all(connection, &TEMPLATES, template)?,
@@ -41,6 +41,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<(Snapshot, String), Fa
         restart_counters: false,
         lost_commits: false,
     };
+    snapshot.read_dormancy();
     Ok((snapshot, file))
 }
 
@@ -49,7 +50,7 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
         name: "meta",
         key: "only",
         columns: "service_ms, last_token, last_number, last_seq, last_revision, downtime_ms, monotonic_ms, doubt_at_ms, \
-                  starts, file",
+                  starts, dormant_to, file",
     };
     let mut rows = read_all(connection, &table, |row| {
         let meta = Meta {
@@ -64,6 +65,7 @@ fn meta(connection: &Connection) -> Result<(Meta, String), Fault> {
                 doubt_at: row.number()?,
                 starts: row.parsed(starts_from_text)?,
             },
+            dormant_to: row.number()?,
         };
         Ok((meta, row.text()?.to_owned()))
     })?;

@@ -170,10 +170,11 @@ fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
         row.number(number);
     }
     row.owned(starts_to_text(&starts));
+    row.number(meta.dormant_to);
     row.execute(
         connection,
         "UPDATE meta SET service_ms = ?1, last_token = ?2, last_number = ?3, last_seq = ?4, last_revision = ?5, \
-         downtime_ms = ?6, monotonic_ms = ?7, doubt_at_ms = ?8, starts = ?9",
+         downtime_ms = ?6, monotonic_ms = ?7, doubt_at_ms = ?8, starts = ?9, dormant_to = ?10",
     )
 }
 

@@ -12,7 +12,7 @@
 use super::OpenError;
 use super::file::{Identity, give_to_owner_of_directory, with_suffix};
 use crate::store::StoreError;
-use lock_core::{Meta, Uptime};
+use lock_core::Meta;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -138,12 +138,11 @@ impl Guard {
     /// Remembers the counters of a commit that is durable.
     pub(super) fn set_mark(&mut self, meta: &Meta) {
         let mark = Meta {
-            service_ms: 0,
             last_token: self.mark.last_token.max(meta.last_token),
             last_number: self.mark.last_number.max(meta.last_number),
             last_seq: self.mark.last_seq.max(meta.last_seq),
             last_revision: self.mark.last_revision.max(meta.last_revision),
-            uptime: Uptime::default(),
+            ..Meta::default()
         };
         if mark != self.mark {
             self.mark = mark;
@@ -223,12 +222,11 @@ fn read(file: &File) -> Content {
 fn read_mark(content: &Content) -> Meta {
     let value = |name| content.values.iter().find(|(found, _)| found == name).map_or(0, |(_, value)| *value);
     Meta {
-        service_ms: 0,
         last_token: value("last_token"),
         last_number: value("last_number"),
         last_seq: value("last_seq"),
         last_revision: value("last_revision"),
-        uptime: Uptime::default(),
+        ..Meta::default()
     }
 }
 

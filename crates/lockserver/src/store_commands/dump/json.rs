@@ -30,7 +30,7 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { dump, with_ids } = *self;
         let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
-        let Meta { service_ms, last_token, last_number, last_seq, last_revision, uptime } = meta;
+        let Meta { service_ms, last_token, last_number, last_seq, last_revision, uptime, dormant_to: _ } = meta;
         let Uptime { downtime_ms, monotonic_ms: _, starts: _, doubt_at } = uptime;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("version", &VERSION)?;
