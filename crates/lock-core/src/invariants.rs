@@ -1,7 +1,7 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
 use crate::table::{Lock, Table};
-use crate::{Permits, QuotaOwner, SlotRanges, State, TicketId, limits, ranges};
+use crate::{Permits, QuotaOwner, SlotRanges, State, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
@@ -120,7 +120,7 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
 fn indexes(table: &Table) -> Result<(), String> {
     let mut live: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>> = BTreeMap::new();
-    let mut leases: BTreeSet<(u64, TicketId)> = BTreeSet::new();
+    let mut leases: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut ended = 0;
     for (&id, ticket) in &table.tickets {
         let counts = live.entry(ticket.lock.as_str()).or_default();
@@ -138,7 +138,7 @@ fn indexes(table: &Table) -> Result<(), String> {
             format!("ticket {} is not found by its number", ticket.number)
         })?;
         if let Some(until) = ticket.lease_until {
-            leases.insert((until, id));
+            leases.insert((until, ticket.number));
         }
         let lease = ticket.is_live().then(|| table.lease_of(id)).flatten();
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });

@@ -158,9 +158,9 @@ impl Table {
             number: self.meta.last_number,
             // One text for all tickets of the lock.
             lock: self.lock(&new.lock).record.name.clone(),
-            owner: caller.owner.clone(),
-            from: caller.from.clone(),
-            info: new.info.clone(),
+            owner: caller.owner.as_ref().map(|owner| self.shared.one(owner)),
+            from: self.shared.one(&caller.from),
+            info: self.shared.one(&new.info),
             permits: new.permits,
             priority: new.priority,
             seq: self.meta.last_seq,
@@ -189,7 +189,7 @@ impl Table {
             self.holders.insert((new.lock.clone(), holder.clone()), new.id);
         }
         self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(ticket.number);
-        self.numbers.insert(ticket.number, new.id);
+        self.numbers.push(ticket.number, new.id);
         let (place, wants) = (ticket.place(), ticket.wants());
         self.tickets.insert(new.id, Box::new(ticket));
         let lock = self.lock_mut(&new.lock);

@@ -36,10 +36,11 @@ impl Table {
     }
 
     fn expire_leases(&mut self, at: StepContext<'_>) {
-        while let Some(&(until, id)) = self.leases.first()
+        while let Some(&(until, number)) = self.leases.first()
             && self.lease_end(until) <= self.now()
             && self.may_end()
         {
+            let id = self.numbers[&number];
             match self.ticket(id).state {
                 State::Queued { .. } => self.end(at, id, EndedAs::Expired, None),
                 State::Granted => self.lapse(at, id),

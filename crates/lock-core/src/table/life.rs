@@ -51,30 +51,35 @@ impl Table {
     /// one number is stored ([`Meta::dormant_to`](crate::Meta::dormant_to)); so whoever was heard of in this very step has to be told
     /// apart by its record.
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
-        let unacknowledged = |id: &TicketId| !self.ticket(*id).acknowledged;
-        let ids: Vec<TicketId> = self.numbers.values().copied().filter(unacknowledged).collect();
+        let (mut heard, mut granted) = (Vec::new(), Vec::new());
         let mut back: BTreeMap<LockName, Vec<Queued>> = BTreeMap::new();
-        for id in ids {
-            let ticket = self.ticket_mut(id);
+        for ticket in self.tickets.values_mut().filter(|ticket| ticket.is_live() && !ticket.acknowledged) {
             match ticket.state {
                 _ if !ticket.restored => {
                     ticket.acknowledged = true;
-                    self.mark_ticket(id);
+                    heard.push(ticket.id);
                 }
                 State::Queued { dormant: false } => {
                     ticket.state = State::Queued { dormant: true };
-                    let (lock, queued) = (ticket.lock.clone(), ticket.queued());
-                    back.entry(lock).or_default().push(queued);
-                    self.meta.dormant_to = self.meta.last_number;
-                    self.mark(Key::Meta);
+                    match back.get_mut(&ticket.lock) {
+                        Some(tickets) => tickets.push(ticket.queued()),
+                        None => drop(back.insert(ticket.lock.clone(), vec![ticket.queued()])),
+                    }
                 }
-                State::Granted => {
-                    self.take_back(at, id, self.ticket(id).seq);
-                    let ticket = self.ticket(id);
-                    back.entry(ticket.lock.clone()).or_default().push(ticket.queued());
-                }
+                State::Granted => granted.push((ticket.number, ticket.id)),
                 State::Queued { dormant: true } | State::Held | State::Ended { .. } => {}
             }
+        }
+        heard.into_iter().for_each(|id| self.mark_ticket(id));
+        if !back.is_empty() {
+            self.meta.dormant_to = self.meta.last_number;
+            self.mark(Key::Meta);
+        }
+        granted.sort_unstable();
+        for (_, id) in granted {
+            self.take_back(at, id, self.ticket(id).seq);
+            let ticket = self.ticket(id);
+            back.entry(ticket.lock.clone()).or_default().push(ticket.queued());
         }
         for (name, tickets) in back {
             self.lock_mut(&name).queue.put_back(tickets);
@@ -127,13 +132,14 @@ impl Table {
         let ticket = self.ticket(id);
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
         let until = if waits { None } else { self.lease_of(id).map(|lease| from + lease) };
-        let before = std::mem::replace(&mut self.ticket_mut(id).lease_until, until);
+        let ticket = self.ticket_mut(id);
+        let (number, before) = (ticket.number, std::mem::replace(&mut ticket.lease_until, until));
         if before != until {
             if let Some(before) = before {
-                self.leases.remove(&(before, id));
+                self.leases.remove(&(before, number));
             }
             if let Some(until) = until {
-                self.leases.insert((until, id));
+                self.leases.insert((until, number));
             }
         }
     }
@@ -238,7 +244,7 @@ impl Table {
         let (number, holder, quota_owner, waited) =
             (ticket.number, ticket.holder.clone(), ticket.quota_owner(), ticket.waiting > 0);
         self.restart_lease(id);
-        self.numbers.remove(&number);
+        self.numbers.remove(number);
         if let Some(holder) = holder {
             self.holders.remove(&(name.clone(), holder));
         }

@@ -16,6 +16,8 @@ mod measure;
 use crate::command::Rejection;
 use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue, Queued};
+use crate::rising::Rising;
+use crate::shared_texts::SharedTexts;
 use crate::slots::Slots;
 use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
@@ -62,7 +64,7 @@ pub struct Table {
     pub(crate) templates: BTreeMap<Prefix, Template>,
     pub(crate) tickets: BTreeMap<TicketId, Box<Ticket>>,
     /// Live tickets by number.
-    pub(crate) numbers: BTreeMap<u64, TicketId>,
+    pub(crate) numbers: Rising<TicketId>,
     /// Tickets with a `request_id`, ended ones that are remembered included.
     pub(crate) requests: BTreeMap<RequestScope, TicketId>,
     /// Live tickets whose protocol names the holder.
@@ -80,8 +82,8 @@ pub struct Table {
     pub(crate) ended: BTreeSet<(Ms, u64, TicketId)>,
     /// The same by key or address.
     pub(crate) ended_of: Shares<QuotaOwner, (Ms, u64, TicketId)>,
-    /// Leases by the moment they end: queued, grace and held.
-    pub(crate) leases: BTreeSet<(Ms, TicketId)>,
+    /// Leases by the moment they end, with the numbers of their tickets: queued, grace and held.
+    pub(crate) leases: BTreeSet<(Ms, u64)>,
     /// Everything that ends by the clock whatever anybody says.
     pub(crate) timers: TimerTable<Timer>,
     /// Pauses that end in wall time.
@@ -102,6 +104,8 @@ pub struct Table {
     /// When the present step is made, for views.
     moment: Moment,
     dirty: BTreeSet<Key>,
+    /// Of words that many tickets say.
+    shared: SharedTexts,
     /// Tickets whose records differ from the stored ones in nothing but that their clients are known to know of them, and
     /// when their leases began.
     pub(crate) deferred: BTreeSet<TicketId>,

@@ -510,3 +510,41 @@ fn rule_05_a_ticket_is_served_once_a_step_whatever_becomes_of_it() {
          a releases & b releases -> released & released; b served 0",
     );
 }
+
+#[test]
+fn rule_09_a_start_writes_one_number_however_many_become_dormant_and_who_was_heard_of_stays_awake() {
+    let mut crowd = Crowd::new();
+    crowd.put("san", Settings::new(1)).unwrap();
+    let ids: Vec<TicketId> = (0..100).map(|_| crowd.ask("san", 0, Lease::OfLock).unwrap()).collect();
+    let mut store = Mirror::default();
+    store.commit(crowd.table.take_changes());
+    let mut table = Table::load(store.snapshot(), 0, &Continuity::NewLife).unwrap();
+    // The first holds. The engine goes on with a wait of the third, and nothing else of its client's.
+    let wait = Command::WaitOn { id: ids[2] };
+    table.begin_step(1);
+    table.heartbeat(&operator(), &wait);
+    table.expire(at(1));
+    let changes = table.take_changes();
+    let written: Vec<_> = changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::PutTicket(ticket) => Some(ticket.id),
+            _ => None,
+        })
+        .collect();
+    assert!(written.iter().all(|id| ids[..3].contains(id)), "{written:?}");
+    store.commit(changes);
+    // One that is dormant wakes by such a wait, too.
+    table.apply(at(1), &operator(), &Command::WaitOn { id: ids[50] }).unwrap();
+    store.commit_step(&mut table).unwrap();
+    let stored = store.snapshot();
+    let again =
+        Table::load(stored.clone(), 0, &Continuity::SameProcess { activity_seqs: table.activity_seqs() }).unwrap();
+    for (place, &id) in ids.iter().enumerate().skip(1) {
+        let dormant = ![2, 50].contains(&place);
+        for table in [&table, &again] {
+            let state = table.look(id).unwrap().ticket.state;
+            assert!(dormant == (state == State::Queued { dormant: true }), "{place}: {state:?}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 mod tickets;
 
 use super::{Lock, Table, Template, Timer, Withdrawal};
+use crate::rising::Rising;
+use crate::shared_texts::SharedTexts;
 use crate::timers::TimerTable;
 use crate::view::Moment;
 use crate::{Continuity, Key, Meta, QuotaOwner, Shares, Snapshot, limits};
@@ -64,7 +66,7 @@ impl Table {
             locks: BTreeMap::new(),
             templates: BTreeMap::new(),
             tickets: BTreeMap::new(),
-            numbers: BTreeMap::new(),
+            numbers: Rising::default(),
             requests: BTreeMap::new(),
             holders: BTreeMap::new(),
             live_by_owner: BTreeMap::new(),
@@ -86,6 +88,7 @@ impl Table {
             unstepped: None,
             moment: Moment::default(),
             dirty: BTreeSet::new(),
+            shared: SharedTexts::default(),
             deferred: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),

@@ -124,12 +124,12 @@ impl Table {
         }
         let lives = self.meta.uptime;
         let mut leases = Vec::with_capacity(tickets.len());
-        for (id, ticket) in tickets.iter_mut().filter(|(_, ticket)| ticket.is_live()) {
+        for (_, ticket) in tickets.iter_mut().filter(|(_, ticket)| ticket.is_live()) {
             let goes_on = lives.starts.second_after(ticket.lease_began).filter(|_| begins_life);
             let from = goes_on.map_or(now, |began| began + lives.downtime_ms);
             let lease = ticket.lease_under(&self.locks[&ticket.lock].record.settings);
             ticket.lease_until = lease.map(|lease| from + lease);
-            leases.extend(ticket.lease_until.map(|until| (until, *id)));
+            leases.extend(ticket.lease_until.map(|until| (until, ticket.number)));
         }
         self.leases = leases.into_iter().collect();
     }

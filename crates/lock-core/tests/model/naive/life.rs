@@ -155,9 +155,10 @@ impl Naive {
             self.pass_over();
         }
         loop {
-            let leases = self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.id, t.rec.state.clone())));
-            let first = leases.min_by_key(|(until, id, _)| (*until, *id));
-            let Some((_, id, state)) = first.filter(|(until, ..)| (*until).max(self.floor) <= now) else {
+            let leases =
+                self.tickets.iter().filter_map(|t| Some((t.until?, t.rec.number, t.rec.id, t.rec.state.clone())));
+            let first = leases.min_by_key(|(until, number, ..)| (*until, *number));
+            let Some((_, _, id, state)) = first.filter(|(until, ..)| (*until).max(self.floor) <= now) else {
                 break;
             };
             match state {
