@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::Response;
 use lock_core::{Caller, LockName, TicketView, network_name};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,7 +140,8 @@ impl App {
     /// A place among the waiting requests of this caller, unless all are taken.
     #[must_use]
     pub fn take_waiting_place(&self, caller: &Caller, connection: &Connection) -> Option<Place> {
-        self.waiting.take(caller, self.live().max_waiting)?.on(connection)
+        let max = self.live.borrow().max_waiting;
+        self.waiting.take(caller, max)?.on(connection)
     }
 
     /// A place among the event streams of this caller, unless all `max` are taken.
@@ -173,11 +175,12 @@ impl Places {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let who =
             caller.owner.as_ref().map_or_else(|| (false, network_name(&caller.from)), |owner| (true, owner.clone()));
-        let count = taken.get(&who).copied().unwrap_or(0);
-        if count >= max {
-            return None;
+        match taken.entry(who.clone()) {
+            Entry::Vacant(_) if max == 0 => return None,
+            Entry::Vacant(none) => drop(none.insert(1)),
+            Entry::Occupied(some) if *some.get() >= max => return None,
+            Entry::Occupied(mut some) => *some.get_mut() += 1,
         }
-        taken.insert(who.clone(), count + 1);
         Some(Place { who, places: self.clone(), held: None })
     }
 }
@@ -202,10 +205,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.who) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.who);
+        if let Entry::Occupied(mut count) = taken.entry(self.who.clone()) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The parts of a path that its route leaves open, decoded once and in one place: the gate and the handler must not
 //! understand the same path differently.
 
-use axum::http::request::Parts;
+use axum::http::{Extensions, Uri};
 use lock_core::{LockName, NameError};
 use std::ops::Range;
 
@@ -75,16 +75,16 @@ impl Matched {
 ///
 /// # Errors
 /// It cannot be decoded.
-pub(super) fn part(parts: &Parts, name: &str) -> Option<Result<String, PathError>> {
-    parts.extensions.get::<Matched>()?.raw(parts.uri.path(), name).map(decode)
+pub(super) fn part(extensions: &Extensions, uri: &Uri, name: &str) -> Option<Result<String, PathError>> {
+    extensions.get::<Matched>()?.raw(uri.path(), name).map(decode)
 }
 
 /// The lock that the path names, if its route has a place for one.
 ///
 /// # Errors
 /// It cannot be decoded, or is no name of a lock.
-pub(super) fn lock(parts: &Parts) -> Option<Result<LockName, PathError>> {
-    parts.extensions.get::<Matched>()?.lock.clone()
+pub(super) fn lock(extensions: &Extensions) -> Option<&Result<LockName, PathError>> {
+    extensions.get::<Matched>()?.lock.as_ref()
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Every route, and what it takes to call it.
 
 use super::app::App;
+use super::auth::Refused;
 use super::connection::{Connection, Responder};
 use super::metrics::Counting;
-use super::routes::{Entry, Found, Need, Protocol, Refuse, Routes, Table};
+use super::routes::{Entry, Found, Handling, Need, Protocol, Refuse, Routes, Table};
 use super::shrink::Shrinking;
 use super::{auth, fleetlock, health, json, metrics, page, reads, terraform, waited, xmlrpc};
 use crate::access::Right::{Observe, Use};
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use lock_api::routes;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 fn all() -> Routes {
@@ -60,30 +62,40 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
     let connection = Connection::of(&request).clone();
     let shrinking = Shrinking::of(found.path, &request);
     let is_head = request.method() == Method::HEAD;
+    // Nothing that has a request or an answer in it is moved about unfinished: it is ready, or in its handler's box.
+    let (passage, entered) = auth::enter(&app, found, request);
     let work = async {
-        let handled = auth::pass(&app, found, request, |request| handle(&app, found, request)).await;
-        let handled = with_length(handled, is_head);
+        let handled = match entered.and_then(|request| handle(&app, found, request).map_err(Refused::AtOnce)) {
+            Ok(handling) => match found.refuse.panicked {
+                None => handling.await,
+                Some(panicked) => AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(panicked),
+            },
+            Err(Refused::AtOnce(refusal)) => *refusal,
+            Err(Refused::WrongKey(address)) => Box::pin(auth::wrong_key(&app, address, found.refuse)).await,
+        };
+        let handled = with_length(passage.leave(handled), is_head);
         reads::layers::hold(shrinking.of_answer(&app, &connection, handled).await)
     };
-    let (response, waited) = waited::watch(work).await;
+    let (response, waited) = waited::watch(pin!(work)).await;
     counting.answered(&response, waited, &connection);
     response
 }
 
 /// Has the handler of its route answer.
-async fn handle(app: &App, found: Found<'_>, request: Request) -> Response {
+fn handle(app: &App, found: Found<'_>, request: Request) -> Result<Handling, Box<Response>> {
     let Some(route) = found.route else {
-        let Some(allow) = found.allow else { return unknown_path(request.uri()) };
+        let Some(allow) = found.allow else { return Err(Box::new(unknown_path(request.uri()))) };
         let mut response = (found.refuse.wrong_method)(request.method());
         response.headers_mut().insert(header::ALLOW, allow.clone());
-        return response;
+        return Err(Box::new(response));
     };
-    let path = route.entry.path;
-    let handled = reads::layers::pass(app, path, request, |request| route.handle(request, app.clone()));
-    match found.refuse.panicked {
-        None => handled.await,
-        Some(panicked) => AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(panicked),
-    }
+    Ok(match reads::layers::may_take(route.entry.path, &request) {
+        None => route.handle(request, app.clone()),
+        Some(bytes) => {
+            let (app, route) = (app.clone(), route.clone());
+            Box::pin(reads::layers::pass(app, bytes, request, move |app, request| route.handle(request, app)))
+        }
+    })
 }
 
 /// Says how long the body is, also to who asks for the head alone (RFC 9110, section 9.3.2).

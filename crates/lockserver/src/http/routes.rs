@@ -5,12 +5,14 @@ use super::path::Matched;
 use crate::access::{Denied, Right};
 use axum::extract::Request;
 use axum::handler::Handler;
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
+
+/// Room for the headers that most answers have, with those that the gate adds.
+pub(super) const HEADERS_USUAL: usize = 12;
 
 /// What somebody must have to call a route. If its path names a lock, then for that lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub(super) struct Refuse {
     /// Answers a request whose handler has panicked; `None` for an answer in plain words.
     pub(super) panicked: Option<fn(Box<dyn Any + Send>) -> Response>,
     /// Answers a person at a browser instead of `denied`; `None` for everybody else.
-    pub(super) sign_in: fn(&Denied, &Parts) -> Option<Response>,
+    pub(super) sign_in: fn(&Denied, &Request) -> Option<Response>,
 }
 
 #[derive(Debug, Clone)]

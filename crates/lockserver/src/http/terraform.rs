@@ -38,8 +38,8 @@ struct LockInfo {
 /// Any method on `/v1/terraform/{lock}`.
 pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let lock = match path::lock(&parts).expect("the route has a place for it") {
-        Ok(lock) => lock,
+    let lock = match path::lock(&parts.extensions).expect("the route has a place for it") {
+        Ok(lock) => lock.clone(),
         Err(error) => return text(StatusCode::BAD_REQUEST, format!("the path {error}")),
     };
     let method = parts.method.as_str().to_owned();

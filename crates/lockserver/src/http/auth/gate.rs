@@ -11,7 +11,6 @@ use super::record::{Note, RefusedBecause};
 use super::{AuthSettings, Who};
 use crate::access::{Denied, Right};
 use axum::body::Body;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
@@ -23,90 +22,106 @@ const REFERRER_POLICY: HeaderName = HeaderName::from_static("referrer-policy");
 /// What nothing but the page loosens: no answer is a document that does anything.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
+/// A request that has come to the gate, until its answer leaves by it.
+pub(in crate::http) struct Passage {
+    note: Note,
+    /// The page that sent it, if the configuration lets that in.
+    allowed: Option<HeaderValue>,
+}
+
+/// Why a request does not come to its handler.
+pub(in crate::http) enum Refused {
+    /// It is told so.
+    AtOnce(Box<Response>),
+    /// It was sent with a wrong key, from there: see [`wrong_key`].
+    WrongKey(IpAddr),
+}
+
 /// Lets a request through to its handler, with a [`Who`] among its extensions, or refuses it.
-pub(in crate::http) async fn pass<F: Future<Output = Response>>(
+pub(in crate::http) fn enter(
     app: &App,
     found: Found<'_>,
     request: Request<Body>,
-    handle: impl FnOnce(Request<Body>) -> F,
-) -> Response {
-    let mut note = Note::of(app, found.path, &request);
+) -> (Passage, Result<Request<Body>, Refused>) {
     let settings = Arc::clone(&app.live.borrow().auth);
     let allowed = origin::allowed(&settings, request.headers());
-    let mut response = match enter(app, &settings, found, request, &mut note).await {
-        Ok(request) => handle(request).await,
-        Err(refused) => *refused,
-    };
-    note.answered(&response);
-    // Refusals too: the page that was let in shall be able to read why.
-    if let Some(origin) = allowed {
-        let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("ETag, Location, Retry-After"));
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    }
-    let headers = response.headers_mut();
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY);
-    response
+    let mut passage = Passage { note: Note::of(app, found.path, &request), allowed };
+    let entered = admit(app, &settings, found, request, &mut passage.note);
+    (passage, entered)
 }
 
-type Refused = Box<Response>;
+impl Passage {
+    /// With its answer.
+    pub(in crate::http) fn leave(self, mut response: Response) -> Response {
+        self.note.answered(&response);
+        let headers = response.headers_mut();
+        // Refusals too: the page that was let in shall be able to read why.
+        if let Some(origin) = self.allowed {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            let exposed = HeaderValue::from_static("ETag, Location, Retry-After");
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+        headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY);
+        response
+    }
+}
 
-async fn enter(
+fn admit(
     app: &App,
     settings: &AuthSettings,
     found: Found<'_>,
-    request: Request<Body>,
+    mut request: Request<Body>,
     note: &mut Note,
 ) -> Result<Request<Body>, Refused> {
-    let connection = Connection::of(&request).clone();
-    let (mut parts, body) = request.into_parts();
+    let connection = Arc::clone(Connection::of(&request));
     let (entry, refuse) = (found.entry(), found.refuse);
     let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
         Peer::Local { .. } => (None, connection.from().clone(), false),
         Peer::Tcp(peer) if settings.trusted_proxies.is_empty() => (Some(peer.ip()), connection.from().clone(), false),
         Peer::Tcp(peer) => {
-            let address = client(&settings.trusted_proxies, peer.ip(), &parts.headers);
+            let address = client(&settings.trusted_proxies, peer.ip(), request.headers());
             let proxied = settings.trusted_proxies.iter().any(|network| network.contains(&peer.ip()));
             (Some(address), Arc::from(address.to_string()), proxied)
         }
     };
     note.from(address, &from);
-    note.about(&parts);
+    note.about(&request);
 
     if address.is_some() {
-        let foreign = |text: String| Box::new((refuse.foreign)(Denied { unauthorized: false, text }));
-        origin::check_host(settings, &parts.uri, &parts.headers).map_err(foreign)?;
+        let foreign = |text: String| Refused::AtOnce(Box::new((refuse.foreign)(Denied { unauthorized: false, text })));
+        origin::check_host(settings, request.uri(), request.headers()).map_err(foreign)?;
         let opens_page = entry.is_some_and(|entry| matches!(entry.protocol, Protocol::Page | Protocol::Plain));
-        let checked = origin::check_origin(settings, &parts.method, &parts.uri, &parts.headers, opens_page);
-        if checked.map_err(foreign)? == Origin::Allowed && parts.method == Method::OPTIONS {
-            return Err(Box::new(preflight()));
+        let checked = origin::check_origin(settings, request.method(), request.uri(), request.headers(), opens_page);
+        if checked.map_err(foreign)? == Origin::Allowed && *request.method() == Method::OPTIONS {
+            return Err(Refused::AtOnce(Box::new(preflight())));
         }
     }
-    let who = identify(app, settings, &connection, address, from, &parts.headers, refuse).await?;
+    let who = identify(app, settings, &connection, address, from, request.headers())?;
     note.by(&who);
     if let Some(entry) = entry {
-        authorize(&who, entry, &parts).map_err(|denied| {
+        authorize(&who, entry, &request).map_err(|denied| {
             tracing::debug!(
                 from = who.from(),
                 key = who.owner(),
                 "{} {} refused: {}",
-                parts.method,
+                request.method(),
                 entry.path,
                 denied.text
             );
             // A browser that is asked by `WWW-Authenticate: Basic` asks its user over the page, which asks better.
-            Box::new((refuse.sign_in)(&denied, &parts).unwrap_or_else(|| (refuse.denied)(denied)))
+            let page = (refuse.sign_in)(&denied, &request);
+            Refused::AtOnce(Box::new(page.unwrap_or_else(|| (refuse.denied)(denied))))
         })?;
     }
     if entry.is_some_and(|entry| entry.need != Need::Nothing) {
         connection.mark_known(proxied);
     }
     note.enters(entry);
-    parts.extensions.insert(who);
-    Ok(Request::from_parts(parts, body))
+    request.extensions_mut().insert(who);
+    Ok(request)
 }
 
 /// What a browser asks before it lets a page of another origin send a request.
@@ -123,14 +138,13 @@ fn preflight() -> Response {
 }
 
 /// Who sends the request, from that address; without one it comes through the administrators' socket.
-async fn identify(
+fn identify(
     app: &App,
     settings: &AuthSettings,
     connection: &Connection,
     address: Option<IpAddr>,
     from: Arc<str>,
     headers: &HeaderMap,
-    refuse: &Refuse,
 ) -> Result<Who, Refused> {
     let Some(address) = address else { return Ok(Who::local(from)) };
     let access = &settings.access;
@@ -151,11 +165,12 @@ async fn identify(
     };
     match key {
         Some(key) => Ok(Who::with_key(key, from)),
-        None => Err(Box::new(Box::pin(wrong_key(app, address, refuse)).await)),
+        None => Err(Refused::WrongKey(address)),
     }
 }
 
-async fn wrong_key(app: &App, address: IpAddr, refuse: &Refuse) -> Response {
+/// Answers a request with a wrong key; slowly, if there have been many from that address.
+pub(in crate::http) async fn wrong_key(app: &App, address: IpAddr, refuse: &Refuse) -> Response {
     let text =
         "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
     app.engine.metrics().http.wrong_keys.increment();
@@ -205,10 +220,10 @@ fn client(trusted: &[IpNet], peer: IpAddr, headers: &HeaderMap) -> IpAddr {
 }
 
 /// Whether the sender may call the route.
-fn authorize(who: &Who, entry: &Entry, parts: &Parts) -> Result<(), Denied> {
+fn authorize<B>(who: &Who, entry: &Entry, request: &Request<B>) -> Result<(), Denied> {
     // A path that names none, though its route has a place for it, is refused by the handler.
-    let lock = path::lock(parts).and_then(Result::ok);
-    let may = |right| lock.as_ref().map_or_else(|| who.may_somewhere(right), |lock| who.may(right, lock));
+    let lock = path::lock(request.extensions()).and_then(|lock| lock.as_ref().ok());
+    let may = |right| lock.map_or_else(|| who.may_somewhere(right), |lock| who.may(right, lock));
     match entry.need {
         Need::Nothing => Ok(()),
         Need::Right(right) => may(right),

@@ -14,7 +14,7 @@ mod refusals;
 mod who;
 
 pub(super) use failures::Failures;
-pub(super) use gate::pass;
+pub(super) use gate::{Refused, enter, wrong_key};
 pub(super) use record::{RefusedBecause, note_change};
 pub(super) use refusal::{BASIC, BEARER, PLAIN, plain_denied, refused};
 pub(super) use refusals::Refusals;

@@ -33,15 +33,15 @@ fn as_in_origin(host: &str, scheme: &str) -> String {
     host.strip_suffix(usual).map(str::to_owned).unwrap_or(host)
 }
 
-/// Without port and brackets, in lower case.
-fn host_of(authority: &str) -> String {
+/// Without port and brackets.
+fn host_of(authority: &str) -> &str {
     // What stands before an @ is no part of the name, and may be a secret.
     let authority = authority.rsplit('@').next().unwrap_or(authority);
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
     };
-    host.trim_end_matches('.').to_lowercase()
+    host.trim_end_matches('.')
 }
 
 /// Whether clients may call the server by this name.
@@ -58,8 +58,12 @@ pub(super) fn check_host(settings: &AuthSettings, uri: &Uri, headers: &HeaderMap
     // Clients that speak HTTP/1.0 say nothing.
     let Some(authority) = authority(uri, headers) else { return Ok(()) };
     let host = host_of(&authority);
-    let known = host.parse::<IpAddr>().is_ok()
-        || host == "localhost"
+    // What most clients say; an address reads the same in capitals.
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let host = host.to_lowercase();
+    let known = host == "localhost"
         || host.ends_with(".localhost")
         || settings.allowed_hosts.contains(&host)
         || settings.own_names.contains(&host);

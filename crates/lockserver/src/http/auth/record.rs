@@ -4,12 +4,12 @@
 //! tells of those, once they are durable.
 
 use super::super::app::App;
+use super::super::connection::Connection;
 use super::super::path;
 use super::super::routes::{Entry, Need};
 use super::Who;
 use crate::access::Right;
 use crate::audit::{Act, Refused, Who as Named};
-use axum::http::request::Parts;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use lock_core::LockName;
@@ -58,7 +58,7 @@ impl Note {
             lock: None,
             number: None,
             address: None,
-            who: Named { key: None, from: Arc::from("") },
+            who: Named { key: None, from: Connection::of(request).from().clone() },
             acts: false,
             told: false,
         }
@@ -76,9 +76,10 @@ impl Note {
     }
 
     /// What its path names is known.
-    pub(super) fn about(&mut self, parts: &Parts) {
-        self.lock = path::lock(parts).and_then(Result::ok);
-        self.number = path::part(parts, "number").and_then(Result::ok).and_then(|text| text.parse().ok());
+    pub(super) fn about<B>(&mut self, request: &Request<B>) {
+        self.lock = path::lock(request.extensions()).and_then(|lock| lock.clone().ok());
+        let number = path::part(request.extensions(), request.uri(), "number");
+        self.number = number.and_then(Result::ok).and_then(|text| text.parse().ok());
     }
 
     /// It has passed the gate.

@@ -3,7 +3,7 @@
 use super::super::app::App;
 use super::super::auth::Who;
 use super::super::connection::Connection;
-use super::super::path;
+use super::super::path::{self, PathError};
 use super::body;
 use super::problem::Refusal;
 use crate::access::Right;
@@ -12,7 +12,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, Method};
 use lock_api::{ErrorCode, Seconds};
 use lock_core::limits::WAIT_MAX_MS;
-use lock_core::{Caller, LockName, TicketId};
+use lock_core::{Caller, LockName, NameError, TicketId};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -30,6 +30,9 @@ pub(super) struct Asked {
     headers: HeaderMap,
     /// Of methods that have one. Handlers lend the rest to several threads, which a body cannot be.
     body: Mutex<Body>,
+    /// The lock that its path names.
+    lock: Option<Result<LockName, NameError>>,
+    /// What else its path names.
     path: Vec<(&'static str, String)>,
     query: BTreeMap<String, String>,
 }
@@ -42,8 +45,14 @@ impl FromRequest<App> for Asked {
         let connection = parts.extensions.get::<Arc<Connection>>().expect("each request has its connection").clone();
         let who = parts.extensions.get::<Who>().expect("each request has passed the gate").clone();
         let mut path = Vec::new();
-        for name in ["lock", "id", "number"] {
-            if let Some(part) = path::part(&parts, name) {
+        let lock = match path::lock(&parts.extensions) {
+            None => None,
+            Some(Ok(name)) => Some(Ok(name.clone())),
+            Some(Err(PathError::Name(why))) => Some(Err(why.clone())),
+            Some(Err(error)) => return Err(Refusal::invalid(format!("the path {error}"))),
+        };
+        for name in ["id", "number"] {
+            if let Some(part) = path::part(&parts.extensions, &parts.uri, name) {
                 path.push((name, part.map_err(|error| Refusal::invalid(format!("the path {error}")))?));
             }
         }
@@ -54,6 +63,7 @@ impl FromRequest<App> for Asked {
             connection,
             headers: parts.headers,
             body: Mutex::new(if matches!(parts.method, Method::GET | Method::DELETE) { Body::empty() } else { body }),
+            lock,
             path,
             query: read_query(parts.uri.query().unwrap_or(""))?,
         })
@@ -104,7 +114,8 @@ impl Asked {
 
     /// The lock that the path names.
     pub(super) fn lock(&self) -> Result<LockName, Refusal> {
-        LockName::new(self.part("lock")).map_err(|why| Refusal::invalid(format!("this is no name of a lock: {why}")))
+        let named = self.lock.as_ref().expect("the route has this part");
+        named.clone().map_err(|why| Refusal::invalid(format!("this is no name of a lock: {why}")))
     }
 
     /// The ticket that the path names. What is no id is the id of no ticket.

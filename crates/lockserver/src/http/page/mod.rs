@@ -101,10 +101,10 @@ pub(super) async fn lock(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let wanted = Wanted::of(&parts.headers);
-    let Some(Ok(name)) = path::lock(&parts) else {
+    let Some(Ok(name)) = path::lock(&parts.extensions) else {
         return no_lock(&app, wanted);
     };
-    let command = Command::ViewLock { name, tickets: LISTED_TICKETS_MAX, after: TicketsAfter::default() };
+    let command = Command::ViewLock { name: name.clone(), tickets: LISTED_TICKETS_MAX, after: TicketsAfter::default() };
     let shown = match app.engine.look(&who.caller(), command, connection.clone()).await {
         Ok(told) => {
             let Outcome::Lock(lock) = told.outcome else { unreachable!("a lock was asked for") };
@@ -138,7 +138,7 @@ fn unavailable(app: &App, wanted: Wanted, failure: &EngineError) -> Response {
 
 /// Refuses with a line of text, and a browser with the page, which asks for a key.
 pub(super) const REFUSE: Refuse = Refuse {
-    sign_in: |denied, parts| (Wanted::of(&parts.headers) == Wanted::Page).then(|| sign_in(denied, &parts.uri)),
+    sign_in: |denied, request| (Wanted::of(request.headers()) == Wanted::Page).then(|| sign_in(denied, request.uri())),
     ..auth::PLAIN
 };
 
@@ -176,8 +176,8 @@ fn document(status: StatusCode, kind: &'static str, body: String) -> Response {
 /// `GET /page/{version}/{file}`. The version in the path is for caches: each version of the server has its own.
 pub(super) async fn asset(request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let [version, file] =
-        ["version", "file"].map(|name| path::part(&parts, name).and_then(Result::ok).unwrap_or_default());
+    let [version, file] = ["version", "file"]
+        .map(|name| path::part(&parts.extensions, &parts.uri, name).and_then(Result::ok).unwrap_or_default());
     let headers = parts.headers;
     let Some(asset) = assets::find(&file) else {
         return (StatusCode::NOT_FOUND, "there is no such part of the page\n").into_response();

@@ -21,11 +21,15 @@ const SMALL: usize = 128 * UNIT;
 /// A body is handed over in such pieces, so that it counts until nearly all of it is written.
 const PIECE: usize = 64 * 1024;
 
-/// What an answer of a route may take; `None` for routes that cost next to nothing, or are bounded otherwise.
-fn may_take(route: &str, query: &str) -> Option<usize> {
-    let numbers_only = query.split('&').any(|pair| pair == "tickets=0");
+/// What an answer of a route may take; `None` for requests that do not only look, and for routes that cost next to nothing or
+/// are bounded otherwise.
+pub(in crate::http) fn may_take(route: &str, request: &Request) -> Option<usize> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let numbers_only = || request.uri().query().unwrap_or("").split('&').any(|pair| pair == "tickets=0");
     match route {
-        routes::LOCK | "/locks/{lock}" if numbers_only => Some(SMALL),
+        routes::LOCK | "/locks/{lock}" if numbers_only() => Some(SMALL),
         "/" | "/locks/{lock}" | routes::LOCKS | routes::LOCK | routes::TICKETS | routes::METRICS => {
             Some(LISTED_BYTES_MAX)
         }
@@ -34,26 +38,20 @@ fn may_take(route: &str, query: &str) -> Option<usize> {
     }
 }
 
-/// Around the handlers, inside the gate: no handler begins before its turn.
+/// Around the handlers that only look, inside the gate: none begins before its turn. Its answer may take so many bytes.
 pub(in crate::http) async fn pass<F: Future<Output = Response>>(
-    app: &App,
-    route: &str,
+    app: App,
+    bytes: usize,
     request: Request,
-    handle: impl FnOnce(Request) -> F,
+    handle: impl FnOnce(App, Request) -> F,
 ) -> Response {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let bytes = if reads { may_take(route, request.uri().query().unwrap_or("")) } else { None };
-    let (Some(bytes), Some(who)) = (bytes, request.extensions().get::<Who>()) else {
-        return handle(request).await;
-    };
-    let connection = Connection::of(&request).clone();
-    let caller = who.caller();
-    // In a box: most requests have no use for the room that it takes.
-    let turn = match Box::pin(app.reads.turn(&caller, &connection, bytes)).await {
+    let who = request.extensions().get::<Who>().expect("each request has passed the gate");
+    let (caller, connection) = (who.caller(), Connection::of(&request).clone());
+    let turn = match app.reads.turn(&caller, &connection, bytes).await {
         Ok(turn) => turn,
         Err(why) => return refusal(why, request.uri().path()),
     };
-    let mut response = handle(request).await;
+    let mut response = handle(app, request).await;
     response.extensions_mut().insert(Held(Arc::new(Mutex::new(turn))));
     response
 }

@@ -91,7 +91,7 @@ impl Call<'_> {
     pub(super) async fn get_lock(&mut self, lock: &LockName, id: Value) -> Value {
         let id = ticket_id(&id);
         let begin = Instant::now();
-        let (until, long_poll) = (begin + TRY_TIME, self.app.live().long_poll);
+        let (until, long_poll) = (begin + TRY_TIME, self.app.live.borrow().long_poll);
         loop {
             let answer = self.get_once(lock, id, begin + long_poll).await;
             let standing = answer.as_ref().ok().and_then(|told| told.standing.clone());

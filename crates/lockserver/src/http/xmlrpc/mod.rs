@@ -11,11 +11,11 @@ mod system_methods;
 use super::app::{App, attach};
 use super::auth::{self, Who};
 use super::connection::{Connection, Guard, guard};
-use super::routes::Refuse;
+use super::routes::{HEADERS_USUAL, Refuse};
 use crate::access::{Denied, Right};
 use crate::engine::{Receipt, Standing};
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, body::Body};
 use codec::{MethodCall, Value};
@@ -90,7 +90,12 @@ fn denied(denied: Denied) -> Response {
 }
 
 fn xml(text: String) -> Response {
-    ([(header::CONTENT_TYPE, "text/xml; charset=utf-8"), (header::CACHE_CONTROL, "no-store")], text).into_response()
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS_USUAL);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 impl Call<'_> {
