@@ -20,7 +20,62 @@ pub(crate) fn timestamp(wall: WallMs) -> Timestamp {
 
 /// RFC 3339, UTC.
 pub(crate) fn rfc3339(wall: WallMs) -> String {
-    timestamp(wall).to_string()
+    let mut text = Vec::with_capacity(RFC3339_BYTES_MAX);
+    write_rfc3339(&mut text, wall);
+    String::from_utf8(text).expect("digits")
+}
+
+/// `9999-12-30T22:00:00.999999999Z`
+const RFC3339_BYTES_MAX: usize = 30;
+
+/// The same as a [`Timestamp`] prints, without the detour: answers have up to five times each.
+pub(crate) fn write_rfc3339(out: &mut Vec<u8>, wall: WallMs) {
+    if wall / 1000 >= u64::try_from(Timestamp::MAX.as_second()).unwrap_or(0) {
+        out.extend_from_slice(timestamp(wall).to_string().as_bytes());
+        return;
+    }
+    let (ms, seconds) = ((wall % 1000) as u32, wall / 1000);
+    let (second, days) = ((seconds % 86_400) as u32, seconds / 86_400);
+    let (year, month, day) = civil(days);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    put(&mut text, 0, year / 100);
+    put(&mut text, 2, year % 100);
+    put(&mut text, 5, month);
+    put(&mut text, 8, day);
+    put(&mut text, 11, second / 3600);
+    put(&mut text, 14, second / 60 % 60);
+    put(&mut text, 17, second % 60);
+    put(&mut text, 20, ms / 10);
+    text[22] = b'0' + (ms % 10) as u8;
+    // A fraction has no zeros at its end.
+    let length = match ms {
+        0 => 19,
+        _ if ms % 100 == 0 => 21,
+        _ if ms % 10 == 0 => 22,
+        _ => 23,
+    };
+    text[length] = b'Z';
+    out.extend_from_slice(&text[..=length]);
+}
+
+/// Two digits.
+fn put(text: &mut [u8; 24], at: usize, number: u32) {
+    text[at] = b'0' + (number / 10) as u8;
+    text[at + 1] = b'0' + (number % 10) as u8;
+}
+
+/// Year, month and day of so many days after 1970-01-01 in the Gregorian calendar, by years that begin in March: the leap day
+/// is their last, and months before it have 153 days in each five.
+fn civil(days: u64) -> (u32, u32, u32) {
+    // From 0000-03-01, in eras of 400 years.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, (days % 146_097) as u32);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era as u32 * 400 + year + next, month, day)
 }
 
 /// Time since 1970 by the system's clock; at most what a [`Timestamp`] can be.
@@ -98,6 +153,24 @@ mod tests {
             [(0, "0 s"), (59, "59 s"), (60, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (90_000, "1 d 1 h")]
         {
             assert_eq!(span(seconds * 1000).replace('\u{a0}', " "), text);
+        }
+    }
+
+    #[test]
+    fn times_are_written_as_timestamps_print_them() {
+        let day = 86_400_000;
+        // From 1970 to the last day that there is, at another time of each.
+        for days in (0..=2_932_895).step_by(11) {
+            let wall = days * day + days * 7_919_993 % day;
+            assert_eq!(rfc3339(wall), timestamp(wall).to_string());
+        }
+        for ms in 0..2000 {
+            let wall = 951_782_400_000 - 1000 + ms;
+            assert_eq!(rfc3339(wall), timestamp(wall).to_string());
+        }
+        let last = WallMs::try_from(Timestamp::MAX.as_millisecond()).unwrap();
+        for wall in (last - 2000..last + 2000).chain([WallMs::MAX]) {
+            assert_eq!(rfc3339(wall), timestamp(wall).to_string());
         }
     }
 

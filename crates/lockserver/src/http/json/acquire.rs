@@ -5,11 +5,11 @@ use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, view};
+use super::{examples, view, written};
 use crate::access::Denied;
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
 use lock_core::limits::PRIORITY_MAX;
 use lock_core::{
@@ -184,8 +184,11 @@ impl Acquiring<'_> {
 }
 
 fn tell(status: StatusCode, view: &TicketView, more: Option<(HeaderName, HeaderValue)>) -> Response {
-    let path = routes::TICKET.replace("{id}", &view::id(view.ticket.id));
-    let location = (header::LOCATION, HeaderValue::try_from(path).expect("plain text"));
-    let headers = axum::http::HeaderMap::from_iter(std::iter::once(location).chain(more));
-    (headers, view::json(status, &view::ticket(view, true))).into_response()
+    let place = routes::TICKET.strip_suffix("{id}").expect("it ends with the id");
+    let path = [place, &view::id(view.ticket.id)].concat();
+    let mut response = view::written(status, written::ticket(view));
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, HeaderValue::try_from(path).expect("plain text"));
+    headers.extend(more.map(|(name, value)| (Some(name), value)));
+    response
 }

@@ -33,6 +33,10 @@ async fn collect(body: Body) -> Result<Bytes, Refusal> {
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     let unsupported = |text: String| Err(Refusal::new(ErrorCode::UnsupportedMediaType, text));
     let get = |name| headers.get(name).map(|value| value.to_str().unwrap_or("").trim().to_ascii_lowercase());
+    let is_plain = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if is_plain && !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(());
+    }
     if let Some(encoding) = get(header::CONTENT_ENCODING)
         && !matches!(encoding.as_str(), "" | "identity")
     {
@@ -54,6 +58,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     // A list of values would pass for an object otherwise.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Refusal::invalid("the body is no JSON object: it must begin with {"));
+    }
+    // Only of what is wrong is the place wanted, which costs to know.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

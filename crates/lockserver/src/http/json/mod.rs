@@ -16,6 +16,7 @@ mod status;
 mod ticket;
 mod view;
 mod why;
+mod written;
 
 use super::app::Place;
 use super::auth;

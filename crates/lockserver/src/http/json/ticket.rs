@@ -6,7 +6,7 @@ use super::super::auth::Who;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, view};
+use super::{examples, view, written};
 use crate::access::Right;
 use crate::engine::CommandResult;
 use axum::http::StatusCode;
@@ -57,7 +57,7 @@ fn tell(told: CommandResult) -> Answer {
     if ticket.ended().is_some() {
         return Err(Refusal::gone(ticket));
     }
-    let mut response = view::json(StatusCode::OK, &view::ticket(ticket, true));
+    let mut response = view::written(StatusCode::OK, written::ticket(ticket));
     only_while_held(&mut response, told.standing, |ticket| Refusal::gone(ticket).into_response());
     if let Some(receipt) = told.receipt {
         attach(&mut response, receipt);
@@ -152,9 +152,6 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
     let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true }).await?;
-    let ticket = match &told.outcome {
-        Outcome::Ticket(ticket) => Some(view::ticket(ticket, true)),
-        _ => None,
-    };
-    Ok(view::json(StatusCode::OK, &Released { released: ticket.is_some(), ticket }))
+    let ticket = if let Outcome::Ticket(ticket) = &told.outcome { Some(&**ticket) } else { None };
+    Ok(view::written(StatusCode::OK, written::released(ticket)))
 }

@@ -1,11 +1,12 @@
 //! Tickets, locks and events of the core as the API shows them.
 
+use super::super::routes::HEADERS_USUAL;
 use super::why::{expected_wait, why};
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
 pub(in crate::http) use crate::wall::now_ms;
 use crate::wall::{self, rfc3339};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{
@@ -13,16 +14,28 @@ use lock_api::{
 };
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
-    Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketView, TicketsAfter, Transition, WallMs,
+    Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketRecord, TicketView, TicketsAfter, Transition,
+    WallMs,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A successful answer. Nothing of this API may be kept by a cache.
+/// A successful answer.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    rendered(status, bytes(body))
+    written(status, serde_json::to_vec(body).expect("answers are plain data"))
+}
+
+/// The same of JSON that is written already. Nothing of this API may be kept by a cache.
+pub(super) fn written(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Body::from(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS_USUAL);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// An answer's body.
@@ -30,10 +43,9 @@ pub(super) fn bytes(body: &impl Serialize) -> Arc<[u8]> {
     serde_json::to_vec(body).expect("answers are plain data").into()
 }
 
-/// The same as [`json`] of a body that is made already.
+/// The same as [`json`] of a body that is shared with other answers.
 pub(super) fn rendered(status: StatusCode, body: Arc<[u8]>) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (status, headers, Bytes::from_owner(body)).into_response()
+    written(status, Bytes::from_owner(body))
 }
 
 /// The ETag of a lock.
@@ -76,7 +88,7 @@ pub(super) fn usage(usage: &lock_core::Usage, usual_hold: Option<Ms>, now: WallM
     }
 }
 
-fn seconds(ms: Ms) -> Seconds {
+pub(super) fn seconds(ms: Ms) -> Seconds {
     Seconds::from_ms(ms)
 }
 
@@ -119,6 +131,37 @@ pub(in crate::http) fn time_left(view: &TicketView) -> Option<Ms> {
     view.ends_in().map(|left| left.saturating_sub(age))
 }
 
+pub(super) fn permits(permits: lock_core::Permits) -> Permits {
+    match permits {
+        lock_core::Permits::Count(count) => Permits::Count(count),
+        lock_core::Permits::All => Permits::All,
+    }
+}
+
+/// What a ticket's permits are. A ticket that lapsed has nothing any more of what its record still names.
+pub(super) struct Slots<'t> {
+    slots: &'t [(u32, u32)],
+    pub(super) names: &'t [SlotName],
+    pub(super) token: Option<u64>,
+}
+
+pub(super) fn slots_of(record: &TicketRecord) -> Slots<'_> {
+    match record.state {
+        State::Queued { .. } => Slots { slots: &[], names: &[], token: None },
+        _ => Slots { slots: &record.slots, names: &record.slot_names, token: record.token },
+    }
+}
+
+impl Slots<'_> {
+    pub(super) fn listed(&self) -> Vec<u32> {
+        numbers(self.slots)
+    }
+
+    pub(super) fn ranges(&self) -> String {
+        in_ranges(self.slots)
+    }
+}
+
 /// A ticket; its secret id only for its maker.
 pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
     let record = &view.ticket;
@@ -128,25 +171,19 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         State::Held => (TicketState::Held, None),
         State::Ended { reason, .. } => (TicketState::Ended, reason.as_ref()),
     };
-    // A ticket that lapsed has nothing any more of what its record still names.
-    let has_permits = !matches!(record.state, State::Queued { .. });
-    let slots = if has_permits { record.slots.as_slice() } else { &[] };
+    let slots = slots_of(record);
     // Whoever works in the slots needs all their names.
     let names = if with_id { usize::MAX } else { LISTED_SLOTS_MAX };
-    let slot_names = if has_permits { record.slot_names.as_slice() } else { &[] };
     Ticket {
         id: with_id.then(|| id(record.id)),
         number: record.number,
         lock: record.lock.to_string(),
         state,
-        permits: match record.permits {
-            lock_core::Permits::Count(count) => Permits::Count(count),
-            lock_core::Permits::All => Permits::All,
-        },
-        slots: numbers(slots),
-        slot_ranges: in_ranges(slots),
-        slot_names: texts(&slot_names[..names.min(slot_names.len())]),
-        token: if has_permits { record.token } else { None },
+        permits: permits(record.permits),
+        slots: slots.listed(),
+        slot_ranges: slots.ranges(),
+        slot_names: texts(&slots.names[..names.min(slots.names.len())]),
+        token: slots.token,
         ahead: view.ahead,
         dormant: matches!(record.state, State::Queued { dormant: true }),
         priority: record.priority,
