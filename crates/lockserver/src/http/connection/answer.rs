@@ -81,7 +81,7 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let link = Arc::clone(&self.link);
-        link.flow(|flow| flow.request());
+        link.quietly(|flow| flow.request());
         let (parts, body) = request.into_parts();
         let (body, rest) = Watched::new(body, &parts.headers);
         let answer = ask(&self.responder, Request::from_parts(parts, body), Arc::clone(&link.client));
@@ -152,6 +152,6 @@ impl Drop for Followed {
     fn drop(&mut self) {
         let (begin, receipts) = (self.begin, std::mem::take(&mut self.receipts));
         let whole = self.ended || self.body.is_end_stream();
-        self.link.flow(|flow| if whole { flow.answered(begin, receipts) } else { flow.cut(begin, receipts) });
+        self.link.quietly(|flow| if whole { flow.answered(begin, receipts) } else { flow.cut(begin, receipts) });
     }
 }

@@ -48,7 +48,7 @@ where
                     return Poll::Ready(Some(End::Http));
                 }
                 if let Some(tls) = tls {
-                    if link.flow(|flow| flow.requests()) > 0 && tls.look_ahead(context) {
+                    if link.quietly(|flow| flow.requests()) > 0 && tls.look_ahead(context) {
                         link.client.leave();
                     }
                 } else if keeper.rests_since().is_some_and(|since| kept != Some(since)) {

@@ -34,7 +34,7 @@ impl Socket {
             ready?;
             match write(stream) {
                 Ok(bytes) => {
-                    link.flow(|flow| flow.wrote(bytes));
+                    link.quietly(|flow| flow.wrote(bytes));
                     return Poll::Ready(Ok(bytes));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -94,7 +94,7 @@ impl AsyncWrite for Socket {
 
 /// Everything that was written to it is in the kernel's hands: so is whatever answer had ended before.
 fn flushed(link: &Arc<Link>) {
-    if link.flow(|flow| flow.flushed(Instant::now())) {
+    if link.quietly(|flow| flow.flushed(Instant::now())) {
         link.poll_acks();
     }
 }
@@ -147,7 +147,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.io).poll_flush(context))?;
         flushed(&self.link);
-        if self.link.flow(|flow| flow.requests()) == 0 {
+        if self.link.quietly(|flow| flow.requests()) == 0 {
             self.link.paid();
         }
         Poll::Ready(Ok(()))
@@ -195,7 +195,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedFrames<T> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         // Before they go: TLS may give them to the kernel at once.
-        let before = this.link.flow(|flow| flow.written());
+        let before = this.link.quietly(|flow| flow.written());
         let taken = ready!(Pin::new(&mut this.io).poll_write(context, bytes))?;
         this.link.flow(|flow| {
             this.written.pass(&bytes[..taken], |frame, passed| match passed {

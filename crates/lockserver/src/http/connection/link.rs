@@ -16,25 +16,31 @@ use tokio::time::Instant;
 /// Answers of so many bytes are not counted.
 const ANSWER_BYTES_SMALL: usize = 16 * 1024;
 
+/// How a connection stands, as its slot was told last.
+struct Told {
+    standing: Standing,
+    /// Since when it was idle when that was told last. Who has been idle longest is asked first to make room.
+    since: Instant,
+}
+
 /// What is behind a [`Connection`].
 pub(super) struct Link {
     pub(super) client: Arc<Connection>,
-    flow: Mutex<Flow>,
+    flow: Mutex<(Flow, Told)>,
     pub(super) slot: Arc<Slot>,
     /// Bytes of answers that its slot was told of and that are not written.
     owing: AtomicUsize,
-    /// How it stands, as its slot was told last. Locked after `flow`.
-    standing: Mutex<Standing>,
     /// We have said that nothing more will be written. The kernel counts that as a byte.
     finished: AtomicBool,
 }
 
 impl Link {
     pub(super) fn new(client: Arc<Connection>, slot: Arc<Slot>) -> Self {
-        let flow = Flow::new(Instant::now());
-        let standing = Mutex::new(flow.standing());
+        let now = Instant::now();
+        let flow = Flow::new(now);
+        let told = Told { standing: flow.standing(), since: now };
         let (owing, finished) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { client, flow: Mutex::new(flow), slot, owing, standing, finished }
+        Self { client, flow: Mutex::new((flow, told)), slot, owing, finished }
     }
 
     /// What the server counts.
@@ -44,20 +50,21 @@ impl Link {
 
     /// Changes or reads the connection's state, and keeps its slot in step with it.
     pub(super) fn flow<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
-        let mut flow = self.lock_flow();
-        let result = change(&mut flow);
-        let standing = flow.standing();
-        // Under the lock of the state: requests of HTTP/2 change it from several threads.
-        let mut told = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *told, standing) != standing {
+        // Told under the lock: requests of HTTP/2 change it from several threads.
+        let (flow, told) = &mut *self.lock_flow();
+        let result = change(flow);
+        let (standing, since) = (flow.standing(), flow.rests_since());
+        if standing != told.standing || since.is_some_and(|since| since > told.since) {
+            *told = Told { standing, since: since.unwrap_or(told.since) };
             self.slot.stands(standing);
         }
         result
     }
 
-    /// The same, and its slot hears of it with the next change, or when HTTP has done what it can for now.
+    /// The same, and its slot hears of it with the next change, or when HTTP has done what it can for now: of a request that
+    /// has been answered by then it hears once.
     pub(super) fn quietly<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
-        change(&mut self.lock_flow())
+        change(&mut self.lock_flow().0)
     }
 
     /// Has its slot hear how it stands.
@@ -65,7 +72,7 @@ impl Link {
         self.flow(|_| ());
     }
 
-    fn lock_flow(&self) -> MutexGuard<'_, Flow> {
+    fn lock_flow(&self) -> MutexGuard<'_, (Flow, Told)> {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +87,7 @@ impl Link {
         let stream = &*self.client.stream;
         // The end is looked for first: whatever is unacknowledged or unsent *after* it stays so for ever.
         let over = os::is_over(stream);
-        let written = self.lock_flow().written();
+        let written = self.quietly(|flow| flow.written());
         let unacknowledged = os::unacknowledged(stream).unwrap_or(written);
         let finish = u64::from(self.finished.load(Ordering::Acquire));
         // Before its end the kernel may send the rest at any moment.

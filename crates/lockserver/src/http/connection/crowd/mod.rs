@@ -15,6 +15,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -63,6 +64,25 @@ struct Seat {
     bytes: usize,
 }
 
+/// Hashes the numbers that we give to connections. What a client chooses needs a hash whose key it does not know.
+#[derive(Default)]
+struct OwnNumbers(u64);
+
+impl Hasher for OwnNumbers {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only numbers are hashed by this");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // By 2^64 over the golden ratio: both ends of the product differ for numbers in a row.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 type Candidate = (Standing, u64, u64);
 
 /// The connections of one network.
@@ -85,7 +105,7 @@ type Rank = (u32, Reverse<Candidate>, Network);
 /// All connections.
 #[derive(Default)]
 pub(super) struct Crowd {
-    seats: HashMap<u64, Seat>,
+    seats: HashMap<u64, Seat, BuildHasherDefault<OwnNumbers>>,
     groups: HashMap<Network, Group>,
     ranks: BTreeSet<Rank>,
     new_ranks: BTreeSet<Rank>,
