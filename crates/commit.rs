@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::Command;
 
-fn main() {
+pub(crate) fn main() {
     println!("cargo::rerun-if-changed=../commit.rs");
     println!("cargo::rerun-if-env-changed=LOCKSERVER_COMMIT");
     let version = variable("CARGO_PKG_VERSION");

@@ -13,6 +13,13 @@ pub(crate) fn mono_ms() -> Ms {
     seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000
 }
 
+/// Milliseconds since the start of the machine, those included in which it slept: the clock of leases that somebody else counts.
+pub(crate) fn boot_ms() -> Ms {
+    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
+    seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000
+}
+
 /// A time that is out of range, which only a damaged store holds, is the last one there is.
 pub(crate) fn timestamp(wall: WallMs) -> Timestamp {
     i64::try_from(wall).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)

@@ -3,9 +3,11 @@
 pub mod codec;
 #[cfg(test)]
 pub(crate) mod contract;
+mod etcd;
 mod memory;
 mod sqlite;
 
+pub use etcd::{Authority, EtcdPlace, EtcdStore};
 pub use memory::MemoryStore;
 pub(crate) use sqlite::{GOES_ON, abandon_unfinished};
 pub use sqlite::{OpenError, Replaced, SaveError, SqlitePlace, SqliteReader, SqliteStore};
@@ -90,6 +92,8 @@ pub enum StoreChoice {
     Memory,
     /// An SQLite database in this file; made if it is missing, its directory too.
     Sqlite(PathBuf),
+    /// Keys in etcd, shared with other servers of which one leads.
+    Etcd(Box<EtcdPlace>),
 }
 
 impl std::fmt::Display for StoreChoice {
@@ -98,6 +102,7 @@ impl std::fmt::Display for StoreChoice {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Etcd(place) => write!(f, "etcd:{}", place.endpoints.join(",")),
         }
     }
 }
@@ -106,7 +111,7 @@ impl std::fmt::Display for StoreChoice {
 #[must_use]
 pub fn weaknesses(choice: &StoreChoice) -> Vec<String> {
     match choice {
-        StoreChoice::Memory => Vec::new(),
+        StoreChoice::Memory | StoreChoice::Etcd(_) => Vec::new(),
         StoreChoice::Sqlite(path) => sqlite::weaknesses(path),
     }
 }
@@ -119,5 +124,6 @@ pub fn open(choice: &StoreChoice) -> Result<Box<dyn Store>, OpenError> {
     Ok(match choice {
         StoreChoice::Memory => Box::new(MemoryStore::default()),
         StoreChoice::Sqlite(path) => Box::new(SqliteStore::open(path)?),
+        StoreChoice::Etcd(place) => Box::new(EtcdStore::open((**place).clone())?),
     })
 }

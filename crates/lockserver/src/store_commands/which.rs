@@ -7,6 +7,10 @@ use crate::exit;
 use crate::store::StoreChoice;
 use std::path::{Path, PathBuf};
 
+/// What the commands about stores do not do yet.
+const NOT_ETCD: &str =
+    "the store is in etcd, which 'lockserver store' does not know yet: 'etcdctl snapshot save FILE' saves it";
+
 /// The store that was named, else the server's: that of `--store`, which needs no configuration, or of the configuration.
 pub(super) fn choose(cli: &Cli, named: Option<&str>) -> Result<StoreChoice, Failed> {
     if let Some(text) = named.or(cli.store.as_deref()) {
@@ -25,6 +29,7 @@ pub(super) fn parse(text: &str) -> Result<StoreChoice, Failed> {
     let text = if has_kind { text.to_owned() } else { format!("sqlite:{text}") };
     let absolute = |path: &str| std::path::absolute(path).map_err(|error| format!("{path:?} names no file: {error}"));
     match read_store(&text, absolute) {
+        Ok(Some(StoreChoice::Etcd(_))) => Err(Failed::new(exit::USAGE, NOT_ETCD)),
         Ok(Some(choice)) => Ok(choice),
         Ok(None) => unreachable!("a path follows its kind"),
         Err(why) => Err(Failed::new(exit::USAGE, why)),
@@ -35,6 +40,7 @@ pub(super) fn parse(text: &str) -> Result<StoreChoice, Failed> {
 pub(super) fn file(choice: StoreChoice) -> Result<PathBuf, Failed> {
     match choice {
         StoreChoice::Sqlite(path) => Ok(path),
+        StoreChoice::Etcd(_) => Err(Failed::new(exit::USAGE, NOT_ETCD)),
         StoreChoice::Memory => Err(Failed::new(
             exit::USAGE,
             "the store is memory: it is in the server's process alone, and gone with it; there is nothing to save, \

@@ -20,8 +20,9 @@ const KILLS: usize = 20;
 /// Tickets of a batch; those of the batch before the last are deleted.
 const TICKETS: u64 = 8;
 
-/// To be called by a test of the name `test` (as the test runner prints it), which does nothing else.
-pub(crate) fn test(test: &str, open: &dyn Fn(&Path) -> Box<dyn Store>) {
+/// To be called by a test of the name `test` (as the test runner prints it), which does nothing else. The child has these variables
+/// in its environment as well.
+pub(crate) fn test(test: &str, environment: &[(&str, &str)], open: &dyn Fn(&Path) -> Box<dyn Store>) {
     if let Some(place) = std::env::var_os(PLACE) {
         commit_for_ever(&mut *open(&PathBuf::from(place)));
     }
@@ -29,7 +30,7 @@ pub(crate) fn test(test: &str, open: &dyn Fn(&Path) -> Box<dyn Store>) {
     let mut model = Model::default();
     let mut last = 0;
     for kill in 0..KILLS {
-        let confirmed = run_and_kill(test, place.path());
+        let confirmed = run_and_kill(test, environment, place.path());
         let mut store = open(place.path());
         let found = load(&mut *store);
         let batches = found.meta.last_number;
@@ -75,11 +76,12 @@ fn commit_for_ever(store: &mut dyn Store) -> ! {
 }
 
 /// Runs the child, kills it after a random number of batches at a random moment, and gives the last number it printed.
-fn run_and_kill(test: &str, place: &Path) -> Option<u64> {
+fn run_and_kill(test: &str, environment: &[(&str, &str)], place: &Path) -> Option<u64> {
     let mut child = Reaped(
         Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(PLACE, place)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap(),

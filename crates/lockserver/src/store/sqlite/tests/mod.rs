@@ -136,7 +136,7 @@ fn keeps_the_contract() {
 
 #[test]
 fn survives_kill_9() {
-    kill::test("store::sqlite::tests::survives_kill_9", &|place| {
+    kill::test("store::sqlite::tests::survives_kill_9", &[], &|place| {
         Box::new(SqliteStore::open(&place.join("lockserver.db")).unwrap())
     });
 }
