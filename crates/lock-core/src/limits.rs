@@ -200,6 +200,14 @@ pub const KEY_NAME_BYTES_MAX: usize = 200;
 pub const KEYS_MAX: usize = 10_000;
 /// Most secrets that are good for one key at a time.
 pub const KEY_SECRETS_MAX: usize = 10;
+/// Most members of etcd that the configuration names.
+pub const ETCD_ENDPOINTS_MAX: usize = 16;
+/// Longest prefix of the keys in etcd, in bytes.
+pub const ETCD_PREFIX_BYTES_MAX: usize = 200;
+/// Shortest lease of a leader in etcd.
+pub const ETCD_LEASE_MIN_MS: Ms = 3000;
+/// Longest lease of a leader in etcd.
+pub const ETCD_LEASE_MAX_MS: Ms = 60_000;
 /// Largest file of a key's secrets, in bytes.
 pub const SECRET_FILE_BYTES_MAX: usize = 4096;
 /// Most patterns of locks of one key, and most addresses or names in a list of `[general]`.

@@ -1,10 +1,11 @@
 //! What `lockserver check-config` prints. Writing into a string does not fail.
 
+use super::etcd::ETCD;
 use super::general::GENERAL;
 use super::lock::LOCK;
 use super::setting::print;
 use super::value::join;
-use super::{Config, Loaded, Problems, TlsFiles, exposure, hosts};
+use super::{Config, Loaded, Problems, StoreChoice, TlsFiles, exposure, hosts};
 use crate::access::{Access, Grants};
 use lock_core::{Definition, Target};
 use std::fmt::Write as _;
@@ -70,6 +71,10 @@ fn config(out: &mut String, config: &Config) {
     let _ = writeln!(out, "\n[fleetlock]\nPREFIX={}", config.fleetlock_prefix);
     if !config.terraform_locks.targets().is_empty() {
         let _ = writeln!(out, "\n[terraform]\nLOCKS={}", config.terraform_locks);
+    }
+    if let StoreChoice::Etcd(place) = &config.store {
+        let _ = writeln!(out, "\n[etcd]");
+        print(&ETCD, place, out);
     }
     for definition in definitions {
         lock(out, definition);

@@ -55,7 +55,7 @@ pub(super) static GENERAL: [General; 19] = [
             value.put(&mut draft.store, store::parse);
         })
         .print(|config| Some(config.store.to_string()))
-        .doc("`memory`, `sqlite:/absolute/path`, or `sqlite` for the default place (see below)")
+        .doc("`memory`, `sqlite:/absolute/path`, `sqlite` for the default place (see below), or `etcd:http://HOST:2379,http://HOST:2379` with the members of an etcd, of which `[etcd]` says more")
         .since("new: 0.36 forgot everything at a restart; `memory` still does"),
     General::new("LOG_FILE", "")
         .flag("--log-file")

@@ -2,13 +2,11 @@
 
 use super::document::Document;
 use super::problem::{Place, Report};
+use super::secret_file::read_secret_file;
 use super::section::{Options, Raw, Strict};
 use super::value::{list, quote, whole_signed};
 use crate::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, SecretError, parse_pattern};
-use lock_core::limits::{KEY_SECRETS_MAX, KEYS_MAX, PRIORITY_MAX, PRIORITY_MIN, SECRET_FILE_BYTES_MAX};
-use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use lock_core::limits::{KEY_SECRETS_MAX, KEYS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use std::path::Path;
 
 /// All keys, and what is allowed without one. `certificates`: clients may show one.
@@ -26,7 +24,7 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
                 a_key.get_or_insert(place);
             }
             Strict::Anonymous => anonymous = Some(section_of.anonymous()),
-            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock | Strict::Terraform => {}
+            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock | Strict::Terraform | Strict::Etcd => {}
         }
     }
     if keys.len() > KEYS_MAX {
@@ -149,23 +147,4 @@ fn secret_file(text: &str) -> Result<Vec<Digest>, String> {
         return Err(format!("{} has no secret in it; write one a line", quote(text)));
     }
     Ok(secrets)
-}
-
-fn read_secret_file(path: &Path) -> io::Result<String> {
-    // Looked at before it is opened: a pipe would hang the start.
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    if metadata.permissions().mode() & 0o007 != 0 {
-        return Err(io::Error::other(
-            "everybody on this machine may read or write it; take that right away (chmod o= FILE)",
-        ));
-    }
-    let mut content = String::new();
-    fs::File::open(path)?.take(SECRET_FILE_BYTES_MAX as u64 + 1).read_to_string(&mut content)?;
-    if content.len() > SECRET_FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {SECRET_FILE_BYTES_MAX} bytes")));
-    }
-    Ok(content)
 }

@@ -7,6 +7,7 @@
 mod check;
 mod default_lock;
 mod document;
+mod etcd;
 mod fleetlock;
 mod general;
 mod hosts;
@@ -17,6 +18,7 @@ mod names;
 mod peers;
 mod problem;
 mod read;
+mod secret_file;
 mod section;
 mod setting;
 mod sources;
@@ -40,6 +42,7 @@ pub use tls::TlsFiles;
 
 use crate::access::{Access, Patterns};
 use crate::tls::Tls;
+use etcd::ETCD;
 use general::GENERAL;
 use ipnet::IpNet;
 use lock_core::Definition;
@@ -135,7 +138,17 @@ pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
     let restart = GENERAL.iter().filter(|setting| setting.restart);
     let changes = restart.map(|setting| (setting.name, (setting.print)(old), (setting.print)(new)));
-    let changed = changes.filter_map(|(name, old, new)| Some((name, old?, new?))).filter(|(_, old, new)| old != new);
+    let of_etcd = |config: &Config| match &config.store {
+        StoreChoice::Etcd(place) => {
+            ETCD.iter().map(|one| (one.name, Some((one.print)(place).unwrap_or_default()))).collect()
+        }
+        _ => Vec::new(),
+    };
+    let of_etcd = of_etcd(old).into_iter().zip(of_etcd(new)).map(|((name, old), (_, new))| (name, old, new));
+    let changed = changes
+        .chain(of_etcd)
+        .filter_map(|(name, old, new)| Some((name, old?, new?)))
+        .filter(|(_, old, new)| old != new);
     changed
         .map(|(name, old, new)| {
             format!("{name}: '{new}' needs a restart of the server; until then '{old}' stays. All else is applied")

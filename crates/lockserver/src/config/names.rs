@@ -1,7 +1,7 @@
 //! The names a configuration may use, and the one that was probably meant instead of another.
 
 use super::section::Strict;
-use super::{general, lock, setting};
+use super::{etcd, general, lock, setting};
 
 /// The names of `[general]`.
 static GENERAL: [&str; 19] = setting::names(&general::GENERAL);
@@ -16,6 +16,7 @@ pub(super) struct Names {
 /// The names of such a section.
 pub(super) const fn of(section: &Strict) -> Names {
     const LOCK: [&str; 10] = setting::names(&lock::LOCK);
+    const ETCD: [&str; 7] = setting::names(&etcd::ETCD);
     let (names, place): (&[&str], _) = match section {
         Strict::Lock(_) => (&LOCK, "a lock section"),
         Strict::Key(_) => (&["SECRET_HASH", "SECRET_FILE", "LOCKS", "RIGHTS", "MAX_PRIORITY"], "a key's section"),
@@ -23,6 +24,7 @@ pub(super) const fn of(section: &Strict) -> Names {
         Strict::Tls => (&["CERT", "KEY", "CLIENT_CA"], "[tls]"),
         Strict::Fleetlock => (&["PREFIX"], "[fleetlock]"),
         Strict::Terraform => (&["LOCKS"], "[terraform]"),
+        Strict::Etcd => (&ETCD, "[etcd]"),
     };
     Names { names, place }
 }

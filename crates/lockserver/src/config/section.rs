@@ -31,6 +31,8 @@ pub(super) enum Strict {
     Fleetlock,
     /// `[terraform]`.
     Terraform,
+    /// `[etcd]`.
+    Etcd,
 }
 
 /// The options of such a section, by their documented names.

@@ -3,10 +3,10 @@
 use super::document::Document;
 use super::general::{Draft, GENERAL};
 use super::problem::{Place, Problems, Report};
-use super::section::Raw;
+use super::section::{Raw, Strict};
 use super::store::default_store;
 use super::value::quote;
-use super::{LOG_LEVELS, Loaded, LogLevel, fleetlock, key, names, read, terraform, tls};
+use super::{LOG_LEVELS, Loaded, LogLevel, etcd, fleetlock, key, names, read, terraform, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -55,6 +55,7 @@ impl Sources {
             Ok(store) => config.store = store,
             Err(error) => report.error(&store_place, error),
         }
+        etcd::check(document.sections.get(&Strict::Etcd), &mut config.store, &mut report);
         let warnings = report.finish()?;
         Ok(Loaded { config, warnings, tls: tls.flatten() })
     }

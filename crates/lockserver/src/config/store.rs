@@ -1,6 +1,8 @@
 //! `STORE`: what it says, and where the table lives when nothing says it.
 
+use super::etcd;
 use super::value::quote;
+use crate::store::EtcdPlace;
 use rustix::fs::{Access, access};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -25,13 +27,16 @@ pub(crate) fn read_store(
     text: &str,
     absolute: impl Fn(&str) -> Result<PathBuf, String>,
 ) -> Result<Option<StoreChoice>, String> {
-    let choices = "write memory or sqlite:/absolute/path";
+    let choices = "write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379";
     let (kind, path) = text.split_once(':').map_or((text, None), |(kind, path)| (kind, Some(path)));
     match (kind.to_lowercase().as_str(), path) {
         ("memory", None) => Ok(Some(StoreChoice::Memory)),
         ("sqlite", None) => Ok(None),
         ("sqlite", Some(path)) => sqlite_path(path, absolute).map(|path| Some(StoreChoice::Sqlite(path))),
-        ("etcd", _) => Err(format!("this version does not have the etcd store yet; {choices}")),
+        ("etcd", members) => {
+            let endpoints = etcd::endpoints(members.unwrap_or_default())?;
+            Ok(Some(StoreChoice::Etcd(Box::new(EtcdPlace::of(endpoints)))))
+        }
         _ if text.starts_with('/') => {
             Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
         }

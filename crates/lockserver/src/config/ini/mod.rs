@@ -165,13 +165,7 @@ impl<'r> Reader<'r> {
             "tls" => self.single_header(number, "tls", Strict::Tls, name, after),
             "fleetlock" => self.single_header(number, "fleetlock", Strict::Fleetlock, name, after),
             "terraform" => self.single_header(number, "terraform", Strict::Terraform, name, after),
-            "etcd" => {
-                let text = format!(
-                    "section {} is not supported by this version yet; remove it, since the server would run without it",
-                    quote(inside.trim())
-                );
-                self.error(number, text);
-            }
+            "etcd" => self.single_header(number, "etcd", Strict::Etcd, name, after),
             // `[key:ci]` and `[key-ci]` mean a section of ours as well.
             _ => match names::almost_section(word.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(word)) {
                 Some(meant) => {

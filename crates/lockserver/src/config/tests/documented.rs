@@ -24,7 +24,11 @@ fn the_page_has_the_settings_as_they_are() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let page = fs::read_to_string(&path).unwrap();
     let mut wanted = page.clone();
-    let tables = [("## `[general]`\n", table(&GENERAL, true)), ("## `[lock NAME]`\n", table(&lock::LOCK, false))];
+    let tables = [
+        ("## `[general]`\n", table(&GENERAL, true)),
+        ("## `[lock NAME]`\n", table(&lock::LOCK, false)),
+        ("## `[etcd]`\n", table(&ETCD, false)),
+    ];
     for (heading, table) in tables {
         let section = wanted.find(heading).unwrap_or_else(|| panic!("the page has no {heading:?}"));
         let start = section + wanted[section..].find("| name |").expect("the section has a table");

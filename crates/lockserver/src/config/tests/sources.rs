@@ -158,13 +158,12 @@ fn the_environment() {
     let host = Host::new()
         .env("LOCKSERVER_PORT", "x")
         .env("LOCKSERVER_SERVER", OsString::from_vec(vec![0xff]))
-        .env("LOCKSERVER_STORE", "etcd:http://h:2379");
+        .env("LOCKSERVER_STORE", "etcd:h:2379");
     assert_eq!(
         host.errors(),
         [
             "LOCKSERVER_SERVER in the environment: the value is not UTF-8",
-            "LOCKSERVER_STORE in the environment: this version does not have the etcd store yet; \
-             write memory or sqlite:/absolute/path",
+            "LOCKSERVER_STORE in the environment: 'h:2379' is no member of etcd; write http://HOST:2379 or https://HOST:2379",
             "LOCKSERVER_PORT in the environment: 'x' is not a whole number",
         ]
     );
@@ -184,7 +183,7 @@ fn bad_flags() {
         [
             "--log-level: 'loud' is no log level; write superdebug, debug, info, warning or error",
             "--log-file: the path is not UTF-8",
-            "--store: 'x' is no store; write memory or sqlite:/absolute/path",
+            "--store: 'x' is no store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
             "--server: 'a b' is not an address or a host name",
         ]
     );
