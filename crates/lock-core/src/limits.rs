@@ -204,6 +204,12 @@ pub const KEY_SECRETS_MAX: usize = 10;
 pub const ETCD_ENDPOINTS_MAX: usize = 16;
 /// Longest prefix of the keys in etcd, in bytes.
 pub const ETCD_PREFIX_BYTES_MAX: usize = 200;
+/// Longest name of a server of several, in bytes.
+pub const CLUSTER_NAME_BYTES_MAX: usize = 200;
+/// Shortest secret that servers share, in bytes.
+pub const CLUSTER_SECRET_BYTES_MIN: usize = 16;
+/// A request that is given to a server which does not lead waits so long for one that does.
+pub const LEADER_WAIT_MAX_MS: Ms = 15_000;
 /// Shortest lease of a leader in etcd.
 pub const ETCD_LEASE_MIN_MS: Ms = 3000;
 /// Longest lease of a leader in etcd.

@@ -538,8 +538,7 @@ fn rule_09_a_start_writes_one_number_however_many_become_dormant_and_who_was_hea
     table.apply(at(1), &operator(), &Command::WaitOn { id: ids[50] }).unwrap();
     store.commit_step(&mut table).unwrap();
     let stored = store.snapshot();
-    let again =
-        Table::load(stored.clone(), 0, &Continuity::SameProcess { activity_seqs: table.activity_seqs() }).unwrap();
+    let again = Table::load(stored, 0, &Continuity::SameProcess { activity_seqs: table.activity_seqs() }).unwrap();
     for (place, &id) in ids.iter().enumerate().skip(1) {
         let dormant = ![2, 50].contains(&place);
         for table in [&table, &again] {

@@ -24,6 +24,19 @@ pub struct CommandResult {
     pub standing: Option<Arc<Standing>>,
 }
 
+impl CommandResult {
+    /// An outcome that nothing hangs on.
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            as_of: EventId { term: 0, sequence: 0 },
+            receipt: None,
+            rendered: Rendered::default(),
+            standing: None,
+        }
+    }
+}
+
 /// Why there is no outcome.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EngineError {

@@ -1,6 +1,6 @@
 //! The engine's phases, and what it does in a step: recover, apply, commit, publish, answer.
 
-use super::answer::EngineError;
+use super::answer::{EngineError, send_reply};
 use super::clock::{Elapsed, ServiceClock, Tick};
 use super::handle::Handle;
 use super::in_flight::InFlight;
@@ -10,6 +10,7 @@ use super::recovery::{CarryOver, Configuration, Fatal, Recovering, fatal_if_dama
 use super::request::{Body, Request};
 use super::request_queue::RequestQueue;
 use super::standing::Standings;
+use super::status::Role;
 use super::step::Applying;
 use super::term::Term;
 use super::waiters::Waiters;
@@ -80,7 +81,11 @@ impl Engine {
             clock: ServiceClock::default(),
             waiters: Waiters::default(),
             standings: Standings::default(),
-            phase: Phase::Recovering(Recovering { reason: Arc::from("the store is not loaded yet"), retry_at_ms: 0 }),
+            phase: Phase::Recovering(Recovering {
+                reason: Arc::from("the store is not loaded yet"),
+                retry_at_ms: 0,
+                is_standby: false,
+            }),
             in_flight: InFlight::default(),
             carry_over: CarryOver::default(),
             measure_again_ms: 0,
@@ -120,12 +125,17 @@ impl Engine {
         self.store.is_immediate()
     }
 
+    /// Whether its store lets it tell anybody anything.
+    pub(super) fn is_authoritative(&self) -> bool {
+        self.store.is_authoritative()
+    }
+
     /// Milliseconds until something is due although nothing arrives; `None` for nothing in sight.
     #[must_use]
     pub fn due_in_ms(&self) -> Option<u64> {
         match &self.phase {
             Phase::Leading(term) => [self.in_flight.due_in_ms(), term.due_in_ms()].into_iter().flatten().min(),
-            Phase::Recovering(_) => None,
+            Phase::Recovering(recovering) => recovering.is_standby.then_some(0),
         }
     }
 
@@ -147,7 +157,7 @@ impl Engine {
     /// Without a term nothing is done.
     pub(super) fn refuse(&mut self, batch: Vec<Request>) {
         let Phase::Recovering(recovering) = &self.phase else { unreachable!("a term serves") };
-        self.carry_over.refuse(&recovering.reason, batch, &mut self.waiters);
+        self.carry_over.refuse(recovering, batch, &mut self.waiters);
     }
 
     /// Applies a batch, and has it become durable.
@@ -165,7 +175,7 @@ impl Engine {
             pause_in_doubt: self.pause_in_doubt,
         };
         let sealed = term.apply(applying, elapsed, batch);
-        self.in_flight.push(tick, sealed, &mut *self.store, &self.observers);
+        self.in_flight.push(tick, sealed);
         // There is nothing else to do.
         self.settle(tick, is_idle)
     }
@@ -174,6 +184,7 @@ impl Engine {
     /// if `wait` says so for the oldest of them.
     pub(super) fn settle(&mut self, tick: Tick, mut wait: bool) -> Result<(), Fatal> {
         loop {
+            self.in_flight.begin(tick, &mut *self.store, &self.observers);
             wait |= !self.in_flight.has_room(tick, &mut *self.store);
             match self.in_flight.commit_oldest(&mut *self.store, &self.observers, wait) {
                 Ok(None) => return Ok(()),
@@ -214,28 +225,50 @@ impl Engine {
         }
         let reason: Arc<str> = Arc::from(error.to_string());
         let is_known = matches!(&self.phase, Phase::Recovering(recovering) if recovering.reason == reason);
-        self.phase = Phase::Recovering(self.carry_over.back_off(tick, reason.clone()));
+        let has_led = matches!(&self.phase, Phase::Leading(_));
+        self.phase = Phase::Recovering(match error {
+            StoreError::Standby { .. } => self.carry_over.stand_by(tick, reason.clone()),
+            _ => self.carry_over.back_off(tick, reason.clone()),
+        });
         // The next measurement is of another table.
         self.measure_again_ms = 0;
         self.refuse(given_up.into_iter().map(|(number, lost)| Request::end_wait(number, lost)).collect());
         fatal_if_damaged(error)?;
-        // At the start the caller says so.
-        if self.carry_over.term > 0 && !is_known {
-            tracing::error!("the store cannot be used, trying again: {reason}");
+        match error {
+            StoreError::Standby { leader, .. } => {
+                if has_led {
+                    tracing::warn!("this server stands by: {reason}");
+                } else if !is_known {
+                    tracing::info!("this server stands by: {reason}");
+                }
+                self.send_waiting_away();
+                self.observers.take_role(Role::Standby(leader.clone()));
+            }
+            // At the start the caller says so.
+            _ if self.carry_over.term > 0 && !is_known => {
+                tracing::error!("the store cannot be used, trying again: {reason}");
+            }
+            _ => {}
         }
         self.observers.status.set_trouble(Some(reason));
         Ok(())
     }
 
+    /// The tickets of waiting requests are in the store, where the next leader has them: their clients are to ask that one.
+    fn send_waiting_away(&mut self) {
+        let Phase::Recovering(recovering) = &self.phase else { unreachable!("a leader lets its clients wait") };
+        for (_, wait) in self.waiters.take_all() {
+            send_reply(Some(wait.reply), Err(EngineError::down(&recovering.reason, true)));
+        }
+    }
+
     /// Begins a term: loads the store, proves that it can be written before anybody is served from it, and replays what the
     /// last term left to do.
     fn recover(&mut self, tick: Tick) -> Result<(), Fatal> {
-        let snapshot = match self.observers.in_store(|| self.store.load()) {
+        let loaded = self.observers.in_store(|| self.store.load());
+        let snapshot = match self.observers.note_load(loaded) {
             Ok(snapshot) => snapshot,
-            Err(error) => {
-                self.observers.metrics.engine.loads_failed.increment();
-                return self.enter_recovery(tick, &error);
-            }
+            Err(error) => return self.enter_recovery(tick, &error),
         };
         let (restart, lost_commits) = (snapshot.restart_counters, snapshot.lost_commits);
         let table = self.carry_over.load_table(snapshot, tick)?;
@@ -248,9 +281,10 @@ impl Engine {
         self.observers.metrics.engine.terms.increment();
         self.observers.status.set_doubt(table.in_doubt_since());
         self.observers.events.begin_term(self.carry_over.next_term(tick));
-        if self.observers.status.trouble().is_some() {
+        if self.observers.status.trouble().is_some() && matches!(self.observers.status.role(), Role::Leading { .. }) {
             tracing::warn!("the store works again");
         }
+        self.observers.take_role(Role::Leading { since: tick.wall_ms() });
         self.observers.status.set_trouble(None);
         let mut batch = self.carry_over.replay(&mut self.waiters);
         if lost_commits && self.pause_in_doubt {

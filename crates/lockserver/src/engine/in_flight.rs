@@ -21,39 +21,43 @@ const HELD_CHANGES_MAX: usize = 1000;
 #[derive(Default)]
 pub(crate) struct InFlight {
     steps: VecDeque<Step>,
-    /// What a store without a pipeline has to commit for them, in one batch.
+    /// What is to be committed for the newest of them, in one batch.
     uncommitted: Vec<Change>,
+    /// Batches that a pipeline has begun.
+    batches: usize,
     /// So many of the oldest steps are durable, and not taken yet.
     durable: usize,
-    /// Somebody is told something as soon as they are durable.
-    is_awaited: bool,
-    /// When the oldest one was applied that is held back.
+    /// When the oldest one was applied whose changes are uncommitted.
     held_since_ms: u64,
 }
 
 struct Step {
     sealed: Sealed,
+    /// Somebody is told something as soon as it is durable.
+    is_awaited: bool,
     /// When it was applied.
     began: Instant,
-    /// What it has to commit; more than one is more than a look at the clock.
-    changes: usize,
+    /// It changed more than the clock.
+    wrote_records: bool,
+    /// It is the last one whose changes are in a batch that a pipeline has begun.
+    ends_batch: bool,
 }
 
 impl InFlight {
-    /// Adds a step, and has a store with a pipeline begin to flush it.
-    pub(crate) fn push(&mut self, tick: Tick, mut sealed: Sealed, store: &mut dyn Store, observers: &Observers) {
-        if self.steps.is_empty() {
+    /// Adds a step.
+    pub(crate) fn push(&mut self, tick: Tick, mut sealed: Sealed) {
+        if self.uncommitted.is_empty() {
             self.held_since_ms = tick.mono_ms;
-            self.is_awaited = false;
         }
-        self.is_awaited |= sealed.is_awaited();
         let changes = std::mem::take(&mut sealed.changes);
-        self.steps.push_back(Step { sealed, began: Instant::now(), changes: changes.len() });
-        match store.pipeline() {
-            Some(_) if changes.is_empty() => {}
-            Some(pipeline) => observers.in_store(|| pipeline.begin(&changes)),
-            None => self.add_uncommitted(changes),
-        }
+        self.steps.push_back(Step {
+            is_awaited: sealed.is_awaited(),
+            began: Instant::now(),
+            wrote_records: changes.len() > 1,
+            ends_batch: false,
+            sealed,
+        });
+        self.add_uncommitted(changes);
     }
 
     /// Keeps the last change of each key.
@@ -67,6 +71,18 @@ impl InFlight {
         }
     }
 
+    /// Has a store with a pipeline begin to flush what is not to be held back any longer.
+    pub(crate) fn begin(&mut self, tick: Tick, store: &mut dyn Store, observers: &Observers) {
+        if self.uncommitted.is_empty() || self.may_hold(tick) {
+            return;
+        }
+        let (Some(pipeline), Some(newest)) = (store.pipeline(), self.steps.back_mut()) else { return };
+        observers.in_store(|| pipeline.begin(&self.uncommitted));
+        newest.ends_batch = true;
+        self.batches += 1;
+        self.uncommitted.clear();
+    }
+
     /// The oldest step once it is durable. `None` if there is none, or if it is not yet and `wait` is false.
     ///
     /// # Errors
@@ -77,42 +93,63 @@ impl InFlight {
         observers: &Observers,
         wait: bool,
     ) -> Result<Option<Committed>, StoreError> {
-        let Some(first) = self.steps.front() else { return Ok(None) };
+        if self.steps.is_empty() {
+            return Ok(None);
+        }
         if self.durable == 0 {
-            match store.pipeline() {
-                Some(_) if first.changes == 0 => self.durable = 1,
-                Some(pipeline) => {
-                    let result = observers.in_store(|| if wait { Some(pipeline.wait()) } else { pipeline.poll() });
-                    let Some(result) = result else { return Ok(None) };
-                    observers.note_commit(first.began, result)?;
-                    self.durable = 1;
-                }
-                None if !wait => return Ok(None),
-                None => {
-                    self.commit_all(store, observers)?;
-                    self.durable = self.steps.len();
-                }
-            }
+            let Some(durable) = self.commit_some(store, observers, wait)? else { return Ok(None) };
+            self.durable = durable;
+        }
+        // As the last thing before they are answered: what was read or found the same as before is told on this server's authority, too.
+        if !store.is_authoritative() {
+            return Err(StoreError::deposed());
         }
         self.durable -= 1;
-        Ok(self.steps.pop_front().map(|step| Committed::new(step.sealed, step.changes > 1)))
+        Ok(self.steps.pop_front().map(|step| Committed::new(step.sealed, step.wrote_records)))
     }
 
-    fn commit_all(&mut self, store: &mut dyn Store, observers: &Observers) -> Result<(), StoreError> {
-        if self.uncommitted.is_empty() {
-            return Ok(());
+    /// How many of the oldest steps have become durable; `None` if that is not known yet.
+    fn commit_some(
+        &mut self,
+        store: &mut dyn Store,
+        observers: &Observers,
+        wait: bool,
+    ) -> Result<Option<usize>, StoreError> {
+        if let (Some(last), Some(pipeline)) = (self.steps.iter().position(|step| step.ends_batch), store.pipeline()) {
+            let result = observers.in_store(|| if wait { Some(pipeline.wait()) } else { pipeline.poll() });
+            let Some(result) = result else { return Ok(None) };
+            self.batches -= 1;
+            observers.note_commit(self.steps[0].began, result)?;
+            return Ok(Some(last + 1));
         }
-        let began = Instant::now();
-        let result = observers.in_store(|| store.commit(&self.uncommitted));
-        self.uncommitted.clear();
-        observers.note_commit(began, result)
+        if !self.uncommitted.is_empty() {
+            if !wait {
+                return Ok(None);
+            }
+            let changes = std::mem::take(&mut self.uncommitted);
+            let began = Instant::now();
+            let result = observers.in_store(|| store.commit(&changes));
+            observers.note_commit(began, result)?;
+        }
+        Ok(Some(self.steps.len()))
+    }
+
+    /// Whether what is uncommitted may wait for company: nobody is told anything by it, and it is young and small.
+    fn may_hold(&self, tick: Tick) -> bool {
+        let is_young = tick.mono_ms.saturating_sub(self.held_since_ms) < HOLD_MS;
+        is_young && self.uncommitted.len() < HELD_CHANGES_MAX && !self.is_awaited()
+    }
+
+    /// Whether somebody waits for what is uncommitted.
+    fn is_awaited(&self) -> bool {
+        self.steps.iter().rev().take_while(|step| !step.ends_batch).any(|step| step.is_awaited)
     }
 
     /// Has a look answered with the newest step, all of which it has seen. Gives it back if every step is durable.
     pub(crate) fn look(&mut self, look: Look) -> Option<Look> {
         let Some(newest) = self.steps.back_mut() else { return Some(look) };
         newest.sealed.looks.push(look);
-        self.is_awaited = true;
+        newest.is_awaited = true;
         None
     }
 
@@ -120,23 +157,20 @@ impl InFlight {
     pub(crate) fn has_room(&self, tick: Tick, store: &mut dyn Store) -> bool {
         let is_immediate = store.is_immediate();
         let has_room = match store.pipeline() {
-            Some(pipeline) => self.steps.iter().filter(|step| step.changes > 0).count() < pipeline.max(),
-            None => {
-                let is_young = tick.mono_ms.saturating_sub(self.held_since_ms) < HOLD_MS;
-                !is_immediate && !self.is_awaited && is_young && self.uncommitted.len() < HELD_CHANGES_MAX
-            }
+            Some(pipeline) => self.batches < pipeline.max(),
+            None => !is_immediate && !self.uncommitted.is_empty() && self.may_hold(tick),
         };
         has_room && self.steps.len() < STEPS_MAX
     }
 
     /// Milliseconds until there is something to do for them; `None` if there are none.
     pub(crate) fn due_in_ms(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| if self.is_held() { HOLD_MS } else { 0 })
+        (!self.is_empty()).then(|| if self.is_held() && self.batches == 0 { HOLD_MS } else { 0 })
     }
 
     /// Whether there are steps whose commit waits for company.
     pub(crate) fn is_held(&self) -> bool {
-        !self.uncommitted.is_empty() && !self.is_awaited
+        !self.uncommitted.is_empty() && !self.is_awaited()
     }
 
     /// Whether every step is durable and answered.

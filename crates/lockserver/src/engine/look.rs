@@ -6,6 +6,7 @@ use super::drive::{Engine, Phase};
 use super::rendered::Rendered;
 use super::request::{LookRequest, Subject};
 use super::sealed::Look;
+use crate::store::StoreError;
 use lock_core::limits::STEP_VISITS_MAX;
 use lock_core::{Caller, Command, Outcome};
 
@@ -76,7 +77,10 @@ impl Engine {
     }
 
     fn answer_look(&mut self, look: Look) {
-        if let Some(look) = self.in_flight.look(look) {
+        if let Some(mut look) = self.in_flight.look(look) {
+            if !self.is_authoritative() {
+                look.answer = Err(EngineError::store_failed(&StoreError::deposed(), false));
+            }
             look.send(self.observers.events.last(), &mut self.standings);
         }
     }

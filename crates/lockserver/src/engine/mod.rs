@@ -31,6 +31,8 @@ mod term;
 mod thread;
 mod waiters;
 
+/// Whom a role names.
+pub use crate::store::Leader;
 pub use answer::{Answer, CommandResult, EngineError};
 pub use clock::Tick;
 pub use drive::Engine;
@@ -43,6 +45,6 @@ pub use rendered::Rendered;
 pub use request::Request;
 pub use request_queue::RequestQueue;
 pub use standing::Standing;
-pub use status::Status;
+pub use status::{Role, Status};
 pub use thread::{Running, start, start_audited};
 pub use waiters::Presence;

@@ -1,7 +1,7 @@
 //! Streams, the log, metrics, the past of the locks, the audit log, and the status: all that shows what is durable.
 
 use super::events::Events;
-use super::status::Status;
+use super::status::{Role, Status};
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 use crate::store::StoreError;
@@ -49,6 +49,36 @@ impl Observers {
     /// Its own.
     pub(crate) fn note_commit(&self, began: Instant, result: Result<(), StoreError>) -> Result<(), StoreError> {
         self.metrics.engine.committed(began.elapsed());
-        result.inspect_err(|_| self.metrics.engine.commits_failed.increment())
+        result.inspect_err(|error| {
+            if !matches!(error, StoreError::Standby { .. }) {
+                self.metrics.engine.commits_failed.increment();
+            }
+        })
+    }
+
+    /// A load is over. That another server leads is no failure of the store.
+    ///
+    /// # Errors
+    /// Its own.
+    pub(crate) fn note_load<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        result.inspect_err(|error| {
+            if !matches!(error, StoreError::Standby { .. }) {
+                self.metrics.engine.loads_failed.increment();
+            }
+        })
+    }
+
+    /// This server leads from now on, or stands by.
+    pub(crate) fn take_role(&self, role: Role) {
+        let is_change = match (self.status.role(), &role) {
+            (Role::Standby(_), Role::Leading { .. }) => true,
+            // Who has begun no term so far has nothing to lose.
+            (Role::Leading { since }, Role::Standby(_)) => since > 0,
+            (Role::Leading { .. }, Role::Leading { .. }) | (Role::Standby(_), Role::Standby(_)) => false,
+        };
+        if is_change {
+            self.metrics.engine.leader_changes.increment();
+        }
+        self.status.set_role(role);
     }
 }

@@ -1,6 +1,6 @@
 //! Between two terms: the failure of the store, the carry-over from the last term, and the beginning of the next one.
 
-use super::answer::{EngineError, send_reply};
+use super::answer::{CommandResult, EngineError, send_reply};
 use super::clock::Tick;
 use super::request::{AnswerTo, Attempt, Body, Request};
 use super::waiters::{PendingWait, Waiters};
@@ -35,6 +35,8 @@ pub(crate) struct Recovering {
     pub(crate) reason: Arc<str>,
     /// It is loaded again at this time of the monotonic clock.
     pub(crate) retry_at_ms: u64,
+    /// Another server has it. Loading waits for the end of that, so that it is done again at once.
+    pub(crate) is_standby: bool,
 }
 
 /// The locks and templates of the configuration file, and what may be done to others.
@@ -91,7 +93,15 @@ impl CarryOver {
     /// The store failed: when it is tried again.
     pub(crate) fn back_off(&mut self, tick: Tick, reason: Arc<str>) -> Recovering {
         self.backoff_ms = (self.backoff_ms * 2).clamp(BACKOFF_MIN_MS, BACKOFF_MAX_MS);
-        Recovering { reason, retry_at_ms: tick.mono_ms + self.backoff_ms }
+        Recovering { reason, retry_at_ms: tick.mono_ms + self.backoff_ms, is_standby: false }
+    }
+
+    /// Another server has the store: nothing that this one knew of the table is worth anything any more.
+    pub(crate) fn stand_by(&mut self, tick: Tick, reason: Arc<str>) -> Recovering {
+        self.commands.clear();
+        self.continuity = Continuity::default();
+        self.backoff_ms = 0;
+        Recovering { reason, retry_at_ms: tick.mono_ms, is_standby: true }
     }
 
     /// Nothing but the clock was committed since the store failed.
@@ -164,14 +174,21 @@ impl CarryOver {
     }
 
     /// Without a term nothing is done. What has to be done all the same is carried over.
-    pub(crate) fn refuse(&mut self, reason: &Arc<str>, batch: Vec<Request>, waiters: &mut Waiters) {
-        let failure = |may_have_taken_effect| EngineError::down(reason, may_have_taken_effect);
+    pub(crate) fn refuse(&mut self, recovering: &Recovering, batch: Vec<Request>, waiters: &mut Waiters) {
+        let failure = |may_have_taken_effect| EngineError::down(&recovering.reason, may_have_taken_effect);
         for request in batch {
             match request.body {
                 Body::Command { command, .. } if matches!(*command, Command::Undelivered { .. }) => {
                     self.commands.push(*command);
                 }
-                Body::Command { answer_to, .. } => answer_to.send(Err(failure(false))),
+                Body::Command { command, answer_to, .. } => match *command {
+                    // A standby that is told of a new configuration begins its term with it.
+                    Command::Configure { definitions, mode } if recovering.is_standby => {
+                        self.configuration = Configuration { definitions, mode };
+                        answer_to.send(Ok(CommandResult::of(Outcome::Configured(ConfigureReport::default()))));
+                    }
+                    _ => answer_to.send(Err(failure(false))),
+                },
                 Body::EndWait { number, lost } => {
                     let Some((id, wait)) = waiters.remove(number) else {
                         continue;
@@ -225,6 +242,6 @@ fn wait_again(id: TicketId, wait: PendingWait) -> Request {
 pub(crate) fn fatal_if_damaged(error: &StoreError) -> Result<&str, Fatal> {
     match error {
         StoreError::Damaged(text) => Err(Fatal::Damaged(text.clone())),
-        StoreError::Unavailable(text) => Ok(text),
+        StoreError::Unavailable(text) | StoreError::Standby { reason: text, .. } => Ok(text),
     }
 }

@@ -1,9 +1,29 @@
 //! How the engine is, for other threads.
 
 use super::pulse::Pulse;
+use crate::store::Leader;
 use lock_core::WallMs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// Whether this server has the store, where several share one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// It has, or it is the only one.
+    Leading {
+        /// Since when, in wall time; 0 before the first term.
+        since: WallMs,
+    },
+    /// Another one has, this one as far as it is known.
+    Standby(Option<Arc<Leader>>),
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Leading { since: 0 }
+    }
+}
 
 /// How the engine is, for `/readyz`, the page and the status.
 #[derive(Debug, Default)]
@@ -12,6 +32,7 @@ pub struct Status {
     /// [`lock_core::Table::in_doubt_since`]; 0 for no doubt.
     doubt: AtomicU64,
     pulse: Pulse,
+    role: watch::Sender<Role>,
 }
 
 impl Status {
@@ -36,6 +57,26 @@ impl Status {
     #[must_use]
     pub const fn pulse(&self) -> &Pulse {
         &self.pulse
+    }
+
+    /// Whether this server leads, as of now.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.borrow().clone()
+    }
+
+    /// The same, for whoever waits for a change.
+    #[must_use]
+    pub fn watch_role(&self) -> watch::Receiver<Role> {
+        self.role.subscribe()
+    }
+
+    pub(crate) fn set_role(&self, role: Role) {
+        self.role.send_if_modified(|now| {
+            let is_new = *now != role;
+            *now = role;
+            is_new
+        });
     }
 
     pub(crate) fn set_trouble(&self, trouble: Option<Arc<str>>) {

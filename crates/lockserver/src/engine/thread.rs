@@ -7,6 +7,7 @@ use super::handle::Handle;
 use super::recovery::{Configuration, Fatal};
 use super::request::Request;
 use super::request_queue::Combine;
+use super::status::Role;
 use crate::audit::Audit;
 use crate::store::{Store, StoreError};
 use lock_core::{Caller, Command, ConfigureMode, Definition};
@@ -64,7 +65,9 @@ pub fn start_audited(
     began.map_err(|fatal| StoreError::Damaged(fatal.to_string()))?;
     if let Some(reason) = handle.status().trouble() {
         // As while it runs: everybody is answered that the store cannot be used now, and why, until it can.
-        tracing::error!("the store cannot be used, trying again: {reason}");
+        if matches!(handle.status().role(), Role::Leading { .. }) {
+            tracing::error!("the store cannot be used, trying again: {reason}");
+        }
         engine.keep_configuration(Configuration { definitions, mode });
     } else {
         let configured: Option<CommandResult> = report.try_recv().ok().and_then(Result::ok);

@@ -89,8 +89,16 @@ pub(super) const SHED: Family = counter(
     "lockserver_engine_shed_requests",
     "Requests that were turned away because their queue was full; nothing was done for them.",
 );
-pub(super) const TERMS: Family =
-    counter("lockserver_engine_terms", "Terms that began: 1 from the start, and 1 each time the store worked again.");
+pub(super) const TERMS: Family = counter(
+    "lockserver_engine_terms",
+    "Terms that began: 1 from the start, and 1 each time the store worked again or this server took the lead again.",
+);
+pub(super) const LEADER: Family =
+    gauge("lockserver_leader", "1 if this server leads, as one that is alone always does; 0 if it stands by.");
+pub(super) const LEADER_CHANGES: Family = counter(
+    "lockserver_leader_changes",
+    "Times that this server began to lead after it had stood by, or stopped to lead while it ran.",
+);
 pub(super) const COMMIT: Family =
     histogram("lockserver_store_commit_seconds", "Time that a commit took, failed ones included.");
 pub(super) const COMMITS_FAILED: Family = counter("lockserver_store_commits_failed", "Commits that failed.");
@@ -101,6 +109,10 @@ pub(super) const REQUESTS: Family =
 pub(super) const REQUEST: Family = histogram(
     "lockserver_http_request_seconds",
     "Time from the head of a request to the head of its answer; requests that may wait for a grant are left out.",
+);
+pub(super) const FORWARDED: Family = counter(
+    "lockserver_forwarded_requests",
+    "Requests that this server gave to the leader while it stood by, each try, by what became of it.",
 );
 pub(super) const WRONG_KEYS: Family = counter("lockserver_wrong_keys", "Requests that came with a wrong key.");
 pub(super) const IN_FLIGHT: Family =

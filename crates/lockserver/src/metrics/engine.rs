@@ -16,6 +16,8 @@ pub struct Engine {
     /// Requests that were turned away.
     pub shed: Counter,
     pub terms: Counter,
+    /// Times that another server took the lead from this one, or this one from another.
+    pub leader_changes: Counter,
     pub loads_failed: Counter,
     pub commits_failed: Counter,
     pub(super) commits: Histogram,
@@ -28,6 +30,7 @@ impl Default for Engine {
             batch: Histogram::new(&BATCH),
             shed: Counter::default(),
             terms: Counter::default(),
+            leader_changes: Counter::default(),
             loads_failed: Counter::default(),
             commits_failed: Counter::default(),
             commits: Histogram::new(&COMMIT),

@@ -19,6 +19,7 @@ pub struct Http {
     pub in_flight: Gauge,
     /// Requests whose key was none.
     pub wrong_keys: Counter,
+    pub(super) forwarded: [Counter; Forwarded::ALL.len()],
     routes: Mutex<BTreeMap<String, Route>>,
 }
 
@@ -48,8 +49,36 @@ impl Http {
         }
     }
 
+    /// A standby gave a request to the leader, and this came of it.
+    pub fn forwarded(&self, outcome: Forwarded) {
+        self.forwarded[outcome as usize].increment();
+    }
+
     pub(super) fn routes(&self) -> MutexGuard<'_, BTreeMap<String, Route>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What became of a request that was given to the leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// The client has the leader's answer.
+    Answered,
+    /// The leader was not reached, or leads no more: nothing was done.
+    NotTaken,
+    /// The leader went while it worked on it.
+    Unknown,
+}
+
+impl Forwarded {
+    pub(super) const ALL: [Self; 3] = [Self::Answered, Self::NotTaken, Self::Unknown];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::NotTaken => "not_taken",
+            Self::Unknown => "unknown",
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod text;
 
 pub use engine::Engine;
 pub use history::{History, Past, Percentiles, Sample, Samples, Span};
-pub use http::{Connections, Http, TimedOut};
+pub use http::{Connections, Forwarded, Http, TimedOut};
 pub use locks::{Label, Locks};
 pub use number::{Counter, Gauge, Histogram};
 pub use render::Scrape;

@@ -1,7 +1,7 @@
 //! All metrics as one text.
 
 use super::catalogue as of;
-use super::http::TimedOut;
+use super::http::{Forwarded, TimedOut};
 use super::locks::{Counts, Label, Series};
 use super::process::Process;
 use super::text::{Samples, Text};
@@ -12,6 +12,8 @@ use lock_core::{EndedAs, UsageTotals};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scrape {
     pub ready: bool,
+    /// This server leads, or it is the only one.
+    pub leads: bool,
     /// The locks were measured just now. If not, nothing is said of how they are: old numbers would be wrong ones.
     pub measured: bool,
     pub urgent: usize,
@@ -55,6 +57,8 @@ impl Metrics {
         queues.value(&[("queue", "urgent")], scrape.urgent).value(&[("queue", "ordinary")], scrape.ordinary);
         text.family(&of::SHED).value(&[], engine.shed.get());
         text.family(&of::TERMS).value(&[], engine.terms.get());
+        text.family(&of::LEADER).value(&[], u8::from(scrape.leads));
+        text.family(&of::LEADER_CHANGES).value(&[], engine.leader_changes.get());
         text.family(&of::COMMIT).histogram(&[], &engine.commits);
         text.family(&of::COMMITS_FAILED).value(&[], engine.commits_failed.get());
         text.family(&of::LOADS_FAILED).value(&[], engine.loads_failed.get());
@@ -74,6 +78,10 @@ impl Metrics {
             request.histogram(&[("route", name)], &route.seconds);
         }
         drop(routes);
+        let mut forwarded = text.family(&of::FORWARDED);
+        for outcome in Forwarded::ALL {
+            forwarded.value(&[("outcome", outcome.as_str())], self.http.forwarded[outcome as usize].get());
+        }
         text.family(&of::WRONG_KEYS).value(&[], self.http.wrong_keys.get());
         text.family(&of::IN_FLIGHT).value(&[], self.http.in_flight.get());
         text.family(&of::WAITING).value(&[], scrape.waiting);

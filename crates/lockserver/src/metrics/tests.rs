@@ -1,6 +1,6 @@
 //! The metrics as they are written, and the page that lists them.
 
-use super::{Format, Label, Metrics, Scrape, TimedOut};
+use super::{Format, Forwarded, Label, Metrics, Scrape, TimedOut};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{
     Caller, Command, ConfigureMode, Continuity, Definition, EndedAs, Event, EventKind, Force, LockName, Patch,
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 const MEASURED: Scrape = Scrape {
     ready: true,
+    leads: true,
     measured: true,
     urgent: 1,
     ordinary: 2,
@@ -374,6 +375,29 @@ fn the_configuration_and_connections_are_told() {
     assert_eq!(value(&text, "lockserver_engine_queue_requests{queue=\"ordinary\"}"), Some(2.0));
     assert_eq!(value(&text, "lockserver_waiting_requests"), Some(3.0));
     assert_eq!(value(&text, "lockserver_event_streams"), Some(4.0));
+}
+
+#[test]
+fn who_leads_and_what_is_given_to_the_leader_is_told() {
+    let metrics = Metrics::default();
+    let alone = text(&metrics);
+    assert_eq!(value(&alone, "lockserver_leader"), Some(1.0));
+    assert_eq!(value(&alone, "lockserver_leader_changes_total"), Some(0.0));
+    assert_eq!(value(&alone, "lockserver_forwarded_requests_total{outcome=\"answered\"}"), Some(0.0));
+    metrics.engine.leader_changes.increment();
+    for (outcome, times) in [(Forwarded::Answered, 3), (Forwarded::NotTaken, 2), (Forwarded::Unknown, 1)] {
+        (0..times).for_each(|_| metrics.http.forwarded(outcome));
+    }
+    let standby = metrics.render(Format::Text, &Scrape { leads: false, ..MEASURED }, |_| true);
+    for (series, expected) in [
+        ("lockserver_leader", 0.0),
+        ("lockserver_leader_changes_total", 1.0),
+        ("lockserver_forwarded_requests_total{outcome=\"answered\"}", 3.0),
+        ("lockserver_forwarded_requests_total{outcome=\"not_taken\"}", 2.0),
+        ("lockserver_forwarded_requests_total{outcome=\"unknown\"}", 1.0),
+    ] {
+        assert_eq!(value(&standby, series), Some(expected), "{series}");
+    }
 }
 
 /// Name, type and labels of each metric in a text.

@@ -7,13 +7,14 @@ mod etcd;
 mod memory;
 mod sqlite;
 
-pub use etcd::{Authority, EtcdPlace, EtcdStore};
+pub use etcd::{EtcdPlace, EtcdReader, EtcdStore};
 pub use memory::MemoryStore;
 pub(crate) use sqlite::{GOES_ON, abandon_unfinished};
 pub use sqlite::{OpenError, Replaced, SaveError, SqlitePlace, SqliteReader, SqliteStore};
 
 use lock_core::{Change, Snapshot};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A durable home of the table. The engine is its only caller, from one thread.
 ///
@@ -42,6 +43,12 @@ pub trait Store: Send {
     /// Whether `commit` never waits for anything, so that it may be called on a thread that serves connections.
     fn is_immediate(&self) -> bool {
         false
+    }
+
+    /// Whether this server may still tell anybody what it has committed or read: false once another one may have the store. Asked
+    /// just before each answer.
+    fn is_authoritative(&self) -> bool {
+        true
     }
 
     /// How it takes several batches, if it does: always or never. [`Store::commit`] and [`Store::load`] are called only while none
@@ -79,9 +86,37 @@ pub enum StoreError {
     /// It may work later without anybody's help but the operator's: no room, busy, read-only for now. The text says what, where and what to do.
     #[error("{0}")]
     Unavailable(String),
+    /// Another server has the store, or may have it by now, and this one stands by. The outcome of a commit is unknown.
+    #[error("{reason}")]
+    Standby {
+        /// Who leads, or that nobody does, for people.
+        reason: String,
+        /// Who leads, as far as it is known.
+        leader: Option<Arc<Leader>>,
+    },
     /// The store is damaged or its device fails: going on would make it worse. Ends the process with exit code 74.
     #[error("{0}")]
     Damaged(String),
+}
+
+/// The server that has a store which several share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leader {
+    /// What it is called.
+    pub name: String,
+    /// Where others reach it, if it says so.
+    pub url: Option<String>,
+    /// Since when, in milliseconds since 1970 by its own clock.
+    pub since_ms: u64,
+}
+
+impl StoreError {
+    /// Too much time has passed to know who leads.
+    #[must_use]
+    pub fn deposed() -> Self {
+        let reason = "this server does not lead any more: the store did not answer it in time, so that another one may lead by now";
+        Self::Standby { reason: reason.to_owned(), leader: None }
+    }
 }
 
 /// Which store, as configured.

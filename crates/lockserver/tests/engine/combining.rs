@@ -92,7 +92,11 @@ async fn a_step_that_panics_ends_the_engine_for_everybody() {
     // The grant asks whether the second client is there.
     let (other, from) = (handle.clone(), caller.clone());
     let panicked = tokio::spawn(async move { other.submit(&from, release(1)).await });
-    assert!(panicked.await.unwrap_err().is_panic());
+    match panicked.await {
+        Err(error) => assert!(error.is_panic()),
+        // The engine's thread had just come round, and made the step.
+        Ok(answer) => assert!(answer.is_err(), "{answer:?}"),
+    }
     assert!(timeout(PATIENCE, running.ended()).await.expect("it ends").is_err());
     assert_eq!(handle.submit(&caller, release(1)).await.unwrap_err(), EngineError::ShuttingDown);
 }

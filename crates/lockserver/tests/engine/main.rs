@@ -8,6 +8,7 @@ mod metrics;
 mod receipts;
 mod request_queue;
 mod rig;
+mod standby;
 mod standing;
 mod steps;
 mod terms;

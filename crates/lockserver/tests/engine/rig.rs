@@ -5,7 +5,7 @@ use lock_core::{
     ReleaseTarget, Settings, Snapshot, State, TicketId, TicketView, invariants,
 };
 use lockserver::engine::{Answer, CommandResult, Delivery, Engine, EngineError, Fatal, Handle, Presence, Tick, Wait};
-use lockserver::store::{Pipeline, Store, StoreError};
+use lockserver::store::{Leader, Pipeline, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -20,6 +20,8 @@ pub(crate) enum Next {
     FailsWithEffect,
     FailsWithoutEffect,
     IsDamaged,
+    /// Another server leads.
+    IsDeposed,
 }
 
 /// What is on the disk, and what it was asked.
@@ -29,6 +31,10 @@ pub(crate) struct Disk {
     pub(crate) good: u32,
     pub(crate) next: Next,
     pub(crate) load_fails: bool,
+    /// Another server leads, whatever is asked.
+    pub(crate) stands_by: bool,
+    /// Too much time has passed to know who leads.
+    pub(crate) is_unsure: bool,
     pub(crate) forgetful: bool,
     pub(crate) commits: Vec<Vec<Change>>,
     /// Batches that it takes before it has said of the first whether that is durable; 0 for a store that does one after the
@@ -46,6 +52,9 @@ struct RigStore(Arc<Mutex<Disk>>);
 impl Store for RigStore {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         let disk = self.0.lock().unwrap();
+        if disk.stands_by {
+            return Err(deposed());
+        }
         if disk.load_fails {
             return Err(StoreError::Unavailable("cannot be read".to_owned()));
         }
@@ -56,6 +65,10 @@ impl Store for RigStore {
         let mut disk = self.0.lock().unwrap();
         assert!(disk.in_flight.is_empty(), "one way of committing at a time");
         disk.commit(changes)
+    }
+
+    fn is_authoritative(&self) -> bool {
+        !self.0.lock().unwrap().is_unsure
     }
 
     fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
@@ -121,10 +134,17 @@ impl Disk {
         }
         match next {
             Next::Works => Ok(()),
+            Next::IsDeposed => Err(deposed()),
             Next::IsDamaged => Err(StoreError::Damaged("the disk is broken".to_owned())),
             _ => Err(StoreError::Unavailable("the disk is full".to_owned())),
         }
     }
+}
+
+/// What a store says that another server has.
+pub(crate) fn deposed() -> StoreError {
+    let leader = Leader { name: "other".to_owned(), url: None, since_ms: 1 };
+    StoreError::Standby { reason: "other leads".to_owned(), leader: Some(Arc::new(leader)) }
 }
 
 fn snapshot(disk: &Disk) -> Snapshot {
@@ -252,6 +272,8 @@ impl Rig {
             good: 0,
             next: Next::Works,
             load_fails: false,
+            stands_by: false,
+            is_unsure: false,
             forgetful: false,
             commits: Vec::new(),
             in_flight_max: 0,

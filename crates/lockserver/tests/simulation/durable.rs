@@ -334,7 +334,7 @@ impl Durable {
             let (Some(before), Some(after)) = (before, after) else {
                 continue;
             };
-            let State::Ended { how, .. } = after.state else {
+            let State::Ended { how, at, .. } = after.state else {
                 continue;
             };
             let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked)
@@ -344,7 +344,7 @@ impl Durable {
             if risky && delay > 0 && !restored(&after.lock) {
                 let withholding = self.withholdings.get(&after.number);
                 let right = withholding
-                    .is_some_and(|withholding| withholding.until == now + delay && withholding.slots == before.slots);
+                    .is_some_and(|withholding| withholding.until == at + delay && withholding.slots == before.slots);
                 assert!(right, "rule 4: not withheld for {delay} ms: {withholding:?} {after:?}");
             }
         }

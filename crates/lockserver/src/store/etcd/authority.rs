@@ -10,20 +10,20 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// Until when this server surely leads, by a clock that goes on while the machine sleeps (`CLOCK_BOOTTIME`). All copies are
 /// one, and reading it waits for nobody.
 #[derive(Debug, Clone, Default)]
-pub struct Authority {
+pub(super) struct Authority {
     until_ms: Arc<AtomicU64>,
 }
 
 impl Authority {
     /// Whether this server surely leads now.
     #[must_use]
-    pub fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         !self.left().is_zero()
     }
 
     /// How long it surely leads from now on; nothing if it does not.
     #[must_use]
-    pub fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         Duration::from_millis(self.until_ms.load(Ordering::Acquire).saturating_sub(crate::wall::boot_ms()))
     }
 

@@ -1,6 +1,7 @@
 //! What etcd says when it does not do what it was asked, sorted by what may be done about it.
 
-use crate::store::StoreError;
+use crate::store::{Leader, StoreError};
+use std::sync::Arc;
 use tonic::{Code, Status};
 
 /// Why a request to etcd brought nothing. The text is for people.
@@ -10,6 +11,8 @@ pub(super) enum Failure {
     Unknown(String),
     /// It does not help to ask again.
     Refused(Refusal, String),
+    /// This server does not lead; who does, as far as it is known.
+    Deposed(String, Option<Arc<Leader>>),
 }
 
 /// Why etcd does not do it.
@@ -33,8 +36,6 @@ pub(super) enum Refusal {
     Compacted,
     /// The lease has ended.
     NoLease,
-    /// This server does not lead any more.
-    Deposed,
     /// It leads, but the store is not as it knows it.
     Overtaken,
     /// What is under a key of ours means nothing.
@@ -108,7 +109,8 @@ impl Failure {
                 "etcd refuses the size of a transaction ({said}): leave --max-request-bytes at 1.5 MiB or more, and --max-txn-ops \
                  at 16 or more"
             ),
-            Self::Refused(Refusal::Deposed | Refusal::Overtaken, said) => said,
+            Self::Refused(Refusal::Overtaken, said) => said,
+            Self::Deposed(reason, leader) => return StoreError::Standby { reason, leader },
             Self::Refused(Refusal::Damaged, said) => {
                 return StoreError::Damaged(format!(
                     "the store in etcd holds what no server wrote: {said}; restore it from a snapshot, or name another PREFIX"
@@ -149,6 +151,7 @@ mod tests {
             let refusal = match Failure::of(&Status::new(code, text)) {
                 Failure::Refused(refusal, _) => Some(refusal),
                 Failure::Unknown(_) => None,
+                Failure::Deposed(..) => unreachable!("etcd knows nothing of leaders"),
             };
             assert_eq!(refusal, expected, "{text}");
         }

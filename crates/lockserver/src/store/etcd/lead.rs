@@ -5,6 +5,7 @@ use super::client::Client;
 use super::failure::{Failure, Refusal};
 use super::place::EtcdPlace;
 use super::wire::{TxnRequest, get, head, put_leased, read, was_made_at};
+use crate::store::Leader;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,24 +19,20 @@ pub(super) const LEADER: &str = "leader";
 const RESIGN: Duration = Duration::from_secs(1);
 
 /// Who leads, as the leader's key says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Leader {
-    /// What it is called.
-    pub(super) name: String,
-    /// Where others reach it.
+#[derive(Serialize, Deserialize)]
+struct Key {
+    name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) url: Option<String>,
-    /// Since when, in milliseconds since 1970 by its own clock.
-    pub(super) since_ms: u64,
+    url: Option<String>,
+    /// See [`Leader::since_ms`].
+    since_ms: u64,
 }
 
-impl Leader {
-    /// What the value of a leader's key says, for people.
-    pub(super) fn says(value: &[u8]) -> String {
-        let leader =
-            serde_json::from_slice(value).map_or_else(|_| "another server".to_owned(), |leader: Self| leader.name);
-        format!("{leader} leads")
-    }
+/// That somebody else leads, as the value of the leader's key says.
+pub(super) fn deposed_by(value: &[u8]) -> Failure {
+    let leader = serde_json::from_slice(value).ok().map(|Key { name, url, since_ms }| Leader { name, url, since_ms });
+    let name = leader.as_ref().map_or("another server", |leader| leader.name.as_str());
+    Failure::Deposed(format!("{name} leads"), leader.map(Arc::new))
 }
 
 /// A term as the leader: from the making of the key to its end.
@@ -77,7 +74,7 @@ pub(super) async fn campaign(
     }
     let sent_ms = crate::wall::boot_ms();
     let (lease, lasts) = client.grant(until()).await?;
-    let leader = Leader { name: place.name.clone(), url: place.url.clone(), since_ms: crate::wall::now_ms() };
+    let leader = Key { name: place.name.clone(), url: place.url.clone(), since_ms: crate::wall::now_ms() };
     let value = serde_json::to_vec(&leader).expect("a leader is JSON");
     let request = TxnRequest {
         compare: vec![was_made_at(key.clone(), 0)],

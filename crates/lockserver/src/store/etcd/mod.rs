@@ -1,6 +1,6 @@
 //! The store of several servers: etcd (version 3.4 or later), of which one server at a time is the leader and has the table.
 //!
-//! `lead` is about who leads and until when (`authority`), `load` reads everything, `term` commits; `client` sends requests and
+//! `lead` is about who leads and until when (`authority`), `load` reads everything (`reader` beside a leader), `term` commits; `client` sends requests and
 //! `failure` says what an answer means; `record` and `writes` are what stands in etcd. All of that lives on one thread
 //! (`worker`); the engine speaks with it through channels and reads and writes records on its own thread.
 //!
@@ -13,6 +13,7 @@ mod failure;
 mod lead;
 mod load;
 mod place;
+mod reader;
 mod record;
 mod term;
 #[cfg(test)]
@@ -21,8 +22,10 @@ mod wire;
 mod worker;
 mod writes;
 
-pub use authority::Authority;
 pub use place::EtcdPlace;
+pub use reader::EtcdReader;
+
+use authority::Authority;
 
 use super::{Pipeline, Store, StoreError, codec};
 use load::Part;
@@ -73,9 +76,8 @@ impl EtcdStore {
         Ok(Self { work: Some(work), thread: Some(thread), authority, under_way, mark })
     }
 
-    /// Until when this server surely leads.
-    #[must_use]
-    pub fn authority(&self) -> Authority {
+    #[cfg(test)]
+    fn authority(&self) -> Authority {
         self.authority.clone()
     }
 
@@ -103,18 +105,9 @@ impl Store for EtcdStore {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         let ((parts, received), (ended, end)) = (channel(), channel());
         self.send(Work::Load(parts, ended));
-        let mut records = Records::default();
-        let mut read = Ok(());
-        for part in received {
-            match part {
-                Part::Again => (records, read) = (Records::default(), Ok(())),
-                Part::Records(more) if read.is_ok() => read = records.add(more),
-                Part::Records(_) => {}
-            }
-        }
+        let records = Records::of(received);
         let Loaded { is_copy } = end.recv().expect("the thread for etcd answers")?;
-        read?;
-        let mut snapshot: Snapshot = records.finish()?.into_iter().collect();
+        let mut snapshot: Snapshot = records?.finish()?.into_iter().collect();
         snapshot.lost_commits = !is_copy && is_ahead(&self.mark, &snapshot.meta);
         if snapshot.lost_commits {
             tracing::error!(
@@ -129,6 +122,10 @@ impl Store for EtcdStore {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         self.begin(changes);
         self.wait()
+    }
+
+    fn is_authoritative(&self) -> bool {
+        self.authority.holds()
     }
 
     fn pipeline(&mut self) -> Option<&mut dyn Pipeline> {
@@ -196,6 +193,20 @@ struct Records {
 }
 
 impl Records {
+    /// Those of a load, which may begin anew.
+    fn of(parts: impl IntoIterator<Item = Part>) -> Result<Self, StoreError> {
+        let mut records = Self::default();
+        let mut read = Ok(());
+        for part in parts {
+            match part {
+                Part::Again => (records, read) = (Self::default(), Ok(())),
+                Part::Records(more) if read.is_ok() => read = records.add(more),
+                Part::Records(_) => {}
+            }
+        }
+        read.map(|()| records)
+    }
+
     fn add(&mut self, records: Vec<(String, Vec<u8>)>) -> Result<(), StoreError> {
         for (key, value) in records {
             if let Some((number, of)) = piece_of(&key) {

@@ -4,7 +4,7 @@
 use super::authority::Authority;
 use super::client::Client;
 use super::failure::{Failure, Refusal};
-use super::lead::{LEADER, Leader};
+use super::lead::{LEADER, deposed_by};
 use super::place::EtcdPlace;
 use super::record::{COMMIT, Commit, STAGED};
 use super::wire::{Compare, RequestOp, TxnRequest, delete_all, get, has_value, put, read, was_made_at};
@@ -190,8 +190,8 @@ impl Term {
                 let text = "the commit record in etcd is not the one that this server has left";
                 Failure::Refused(Refusal::Overtaken, text.to_owned())
             }
-            Some(leader) => Failure::Refused(Refusal::Deposed, Leader::says(&leader.value)),
-            None => Failure::Refused(Refusal::Deposed, "the lease of this leader in etcd has ended".to_owned()),
+            Some(leader) => deposed_by(&leader.value),
+            None => Failure::Deposed("the lease of this leader in etcd has ended".to_owned(), None),
         })
     }
 

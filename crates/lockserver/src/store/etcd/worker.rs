@@ -3,7 +3,7 @@
 use super::authority::Authority;
 use super::client::Client;
 use super::failure::{Failure, Refusal};
-use super::lead::{Campaign, Lead, Leader, campaign};
+use super::lead::{Campaign, Lead, campaign, deposed_by};
 use super::load::{Part, load};
 use super::place::EtcdPlace;
 use super::term::Term;
@@ -40,6 +40,8 @@ pub(super) struct Worker {
     place: Arc<EtcdPlace>,
     authority: Authority,
     lead: Option<Lead>,
+    /// The last term in which this server led, unless the engine has heard since that it does not.
+    led: Option<i64>,
     /// The number of the last commit that was tried under this lead.
     n: u64,
     /// What the store is, or why it must be loaded again.
@@ -50,7 +52,7 @@ impl Worker {
     pub(super) fn new(place: Arc<EtcdPlace>, authority: Authority) -> Self {
         let client = Client::new(place.clone());
         let term = Err(StoreError::Unavailable("the store in etcd is not loaded yet".to_owned()));
-        Self { client, place, authority, lead: None, n: 0, term }
+        Self { client, place, authority, lead: None, led: None, n: 0, term }
     }
 
     /// Works until there is nobody left to work for, and then lets others lead.
@@ -100,8 +102,13 @@ impl Worker {
 
     async fn load(&mut self, parts: &Sender<Part>) -> Result<Loaded, Failure> {
         self.end_term(StoreError::Unavailable("the store in etcd was not loaded again since it failed".to_owned()));
+        let before = self.lead.as_ref().map(|lead| lead.term).or_else(|| self.led.take());
         self.take_lead().await?;
         let Some(of_lead) = self.lead.as_ref().map(|lead| lead.term) else { unreachable!("it was taken") };
+        if before.is_some_and(|before| before != of_lead) {
+            let text = "this server leads anew, and others may have led since it did";
+            return Err(Failure::Deposed(text.to_owned(), None));
+        }
         for again in 1.. {
             let begun = async {
                 let found = load(&self.client, &self.place, parts).await?;
@@ -143,7 +150,7 @@ impl Worker {
                 self.n = 0;
                 Ok(())
             }
-            Campaign::Lost(leader) => Err(Failure::Refused(Refusal::Deposed, Leader::says(&leader))),
+            Campaign::Lost(leader) => Err(deposed_by(&leader)),
         }
     }
 
@@ -187,7 +194,7 @@ impl Worker {
 
     /// Who is deposed has no lead to go on with.
     async fn failed(&mut self, failure: Failure) -> Failure {
-        if failure.is(Refusal::Deposed) {
+        if matches!(failure, Failure::Deposed(..)) {
             self.resign().await;
         }
         failure
@@ -195,6 +202,7 @@ impl Worker {
 
     async fn resign(&mut self) {
         if let Some(lead) = self.lead.take() {
+            self.led = Some(lead.term);
             lead.resign(&self.client, &self.authority).await;
         }
     }

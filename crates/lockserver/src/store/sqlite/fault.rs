@@ -31,7 +31,7 @@ impl Fault {
     pub(super) fn into_error(self, connection: Option<&Connection>, path: &Path) -> StoreError {
         match self.explain(connection, path) {
             StoreError::Unavailable(text) => StoreError::Unavailable(format!("{text}{GOES_ON}")),
-            damaged @ StoreError::Damaged(_) => damaged,
+            other => other,
         }
     }
 

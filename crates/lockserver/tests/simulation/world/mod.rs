@@ -220,15 +220,13 @@ impl World {
         if self.engine.holds_back() {
             self.trace.count(if crash { "crashes with steps held back" } else { "steps held back to the end" });
         }
-        if !crash && self.engine.holds_back() {
-            self.mono += 10;
-            self.step += 1;
-            self.engine_step(Vec::new());
-        }
-        while !crash && self.store.is_busy() {
+        while !crash && (self.store.is_busy() || self.engine.holds_back()) {
             self.trace.count("steps in flight");
             self.hear(&all_facts, &mut log, crash);
             self.step += 1;
+            if self.engine.holds_back() {
+                self.mono += 10;
+            }
             self.engine_step(Vec::new());
         }
         self.judge_commits(&all_facts, &mut log);

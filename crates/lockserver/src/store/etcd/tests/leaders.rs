@@ -15,13 +15,21 @@ fn short(place: EtcdPlace) -> EtcdPlace {
     EtcdPlace { lease: Duration::from_secs(2), ..place }
 }
 
+/// Who leads instead.
+fn leader<T: std::fmt::Debug>(refused: Result<T, StoreError>) -> Option<String> {
+    match refused {
+        Err(StoreError::Standby { leader, .. }) => leader.map(|leader| leader.name.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_second_server_waits_and_takes_over() {
     let etcd = Etcd::start(&[]);
     let mut first = loaded(etcd.place());
     first.commit(&[numbered(1)]).unwrap();
     let mut second = second(&etcd);
-    assert_eq!(second.load(), Err(StoreError::Unavailable("first leads".to_owned())));
+    assert_eq!(leader(second.load()).as_deref(), Some("first"));
     assert!(!second.authority().holds() && first.authority().holds());
     assert!(second.commit(&[numbered(7)]).is_err());
     first.commit(&[numbered(2)]).unwrap();
@@ -53,13 +61,15 @@ fn who_is_deposed_changes_nothing() {
     let mut second = second(&etcd);
     assert_eq!(number_of(&mut second), Ok(1));
     assert!(first.authority().holds(), "its lease goes on");
-    assert_eq!(first.commit(&[numbered(7)]), Err(StoreError::Unavailable("second leads".to_owned())));
+    assert_eq!(leader(first.commit(&[numbered(7)])).as_deref(), Some("second"));
     assert!(!first.authority().holds());
-    assert_eq!(first.load(), Err(StoreError::Unavailable("second leads".to_owned())));
+    assert_eq!(leader(first.load()).as_deref(), Some("second"));
     second.commit(&[numbered(2)]).unwrap();
     assert_eq!(number_of(&mut second), Ok(2));
     look.act(delete(look.key("leader")));
     assert!(second.commit(&[numbered(3)]).unwrap_err().to_string().contains("has ended"));
+    let anew = number_of(&mut second);
+    assert!(matches!(anew, Err(StoreError::Standby { leader: None, .. })), "others may have led since: {anew:?}");
     assert_eq!(number_of(&mut second), Ok(2), "it leads again");
 }
 

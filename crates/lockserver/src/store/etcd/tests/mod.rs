@@ -3,6 +3,7 @@
 mod commits;
 mod leaders;
 mod members;
+mod reader;
 mod rig;
 
 use super::EtcdStore;
