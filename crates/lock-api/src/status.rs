@@ -31,6 +31,18 @@ pub struct You {
     pub keys: bool,
 }
 
+/// The server that has the locks, where several share a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Leader {
+    /// What it is called.
+    pub name: String,
+    /// Where the others reach it; `null` if it does not say.
+    pub url: Option<String>,
+    /// Since when it leads, by its own clock.
+    pub since: String,
+}
+
 /// The state of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -39,8 +51,11 @@ pub struct Status {
     pub version: String,
     /// How long it has been up.
     pub uptime_s: Seconds,
-    /// `leader`; a server alone is its own.
+    /// `leader`, or `standby`, which gives requests to the leader; a server alone is its own leader.
     pub role: String,
+    /// Who leads, where several servers share a store; `null` if nobody does or it is not known.
+    #[serde(default)]
+    pub leader: Option<Leader>,
     /// Where locks and tickets are kept.
     pub store: String,
     /// It serves; if not, `trouble` says why.

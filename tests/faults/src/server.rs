@@ -63,6 +63,7 @@ impl Server {
             store: "memory".into(),
             admin_socket: None,
             configured: configured_now,
+            cluster: None,
             reload,
         };
         let router = router(App::new(handle.clone(), live_now, stopping.clone(), service));

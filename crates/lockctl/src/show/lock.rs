@@ -3,7 +3,7 @@
 use super::Style;
 use super::table::{Cell, Paint, cell, plain, table};
 use crate::say::clean;
-use lock_client::api::{Event, Lock, Permits, Reloaded, Status, Ticket};
+use lock_client::api::{Event, Leader, Lock, Permits, Reloaded, Status, Ticket};
 use std::time::Duration;
 
 pub(crate) fn all_locks(style: Style, locks: &[Lock]) -> String {
@@ -177,6 +177,15 @@ pub(crate) fn server(style: Style, status: &Status) -> String {
         clean(&status.role),
         clean(&status.store)
     );
+    match &status.leader {
+        Some(Leader { name, url, since }) => {
+            let url = url.as_ref().map(|url| format!(" at {}", clean(url))).unwrap_or_default();
+            out.push_str(&format!("{}{url} leads since {}\n", clean(name), short(Some(since))));
+        }
+        // A server alone is its own leader, and says nothing of others.
+        None if status.role != "leader" => out.push_str(&format!("{}\n", style.bad("no leader is known"))),
+        None => {}
+    }
     let files = status.configuration.files.iter().map(|file| clean(file)).collect::<Vec<_>>().join(", ");
     let files = if files.is_empty() { "no file".to_owned() } else { files };
     out.push_str(&format!("configuration: {files}, applied {}\n", short(Some(&status.configuration.loaded_at))));

@@ -74,6 +74,25 @@ fn status_for_people_and_for_programs() {
 }
 
 #[test]
+fn who_leads() {
+    let bench = Bench::new();
+    let alone = json(&bench, &["status", "--server-itself"]);
+    assert!(!said(&bench, &["status", "--server-itself"]).contains(" leads "), "nobody else could");
+    let standby = |leader: serde_json::Value| {
+        let mut status = alone.clone();
+        (status["role"], status["leader"]) = ("standby".into(), leader);
+        bench.server.faults(move |_| Fault::Instead(Reply::json(200, &status)));
+        said(&bench, &["status", "--server-itself"])
+    };
+    let of = |url: serde_json::Value| serde_json::json!({"name": "locks2\u{1b}", "url": url, "since": "2026-05-04T03:02:01Z"});
+    let told = standby(of("http://locks2:9090".into()));
+    assert!(told.lines().next().unwrap().contains(", standby, "), "{told}");
+    assert!(told.contains("\nlocks2\u{fffd} at http://locks2:9090 leads since 2026-05-04 03:02:01\n"), "{told}");
+    assert!(standby(of(serde_json::Value::Null)).contains("\nlocks2\u{fffd} leads since 2026-05-04 03:02:01\n"));
+    assert!(standby(serde_json::Value::Null).contains("\nno leader is known\n"));
+}
+
+#[test]
 fn administrators() {
     let bench = Bench::new();
     let words = ["create", "n", "--slots", "x,y", "--max-hold-time", "5", "--lock-delay", "60"];

@@ -1,5 +1,6 @@
 //! What `lockserver check-config` prints. Writing into a string does not fail.
 
+use super::cluster::CLUSTER;
 use super::etcd::ETCD;
 use super::general::GENERAL;
 use super::lock::LOCK;
@@ -75,6 +76,10 @@ fn config(out: &mut String, config: &Config) {
     if let StoreChoice::Etcd(place) = &config.store {
         let _ = writeln!(out, "\n[etcd]");
         print(&ETCD, place, out);
+    }
+    if let Some(cluster) = &config.cluster {
+        let _ = writeln!(out, "\n[cluster]");
+        print(&CLUSTER, cluster, out);
     }
     for definition in definitions {
         lock(out, definition);

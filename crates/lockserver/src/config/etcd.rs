@@ -4,12 +4,12 @@ use super::problem::{Place, Report};
 use super::secret_file::read_secret_file;
 use super::section::Options;
 use super::setting::{Setting, Value};
-use super::value::{list, quote, seconds, seconds_text, server, whole};
+use super::value::{absolute, list, quote, seconds, seconds_text, server, whole};
 use crate::store::{EtcdPlace, StoreChoice};
 use lock_core::limits::{ETCD_ENDPOINTS_MAX, ETCD_LEASE_MAX_MS, ETCD_LEASE_MIN_MS, ETCD_PREFIX_BYTES_MAX};
 use lock_core::text::is_unsafe;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// etcd's port for clients.
@@ -169,11 +169,6 @@ fn user(text: &str) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
-}
-
-fn absolute(text: &str) -> Result<&Path, String> {
-    let path = Path::new(text);
-    if path.is_absolute() { Ok(path) } else { Err(format!("{} is no whole path; begin it with /", quote(text))) }
 }
 
 fn put_file(target: &mut Option<PathBuf>, value: &mut Value<'_>) {

@@ -24,7 +24,7 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
                 a_key.get_or_insert(place);
             }
             Strict::Anonymous => anonymous = Some(section_of.anonymous()),
-            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock | Strict::Terraform | Strict::Etcd => {}
+            Strict::Lock(_) | Strict::Tls | Strict::Fleetlock | Strict::Terraform | Strict::Etcd | Strict::Cluster => {}
         }
     }
     if keys.len() > KEYS_MAX {

@@ -5,6 +5,7 @@
 //! for people are in `docs/configuration.md`.
 
 mod check;
+mod cluster;
 mod default_lock;
 mod document;
 mod etcd;
@@ -33,6 +34,7 @@ mod tests;
 pub use crate::audit::Place as AuditLog;
 pub use crate::log::{Format as LogFormat, Level as LogLevel};
 pub use check::check_report;
+pub use cluster::ClusterConfig;
 pub use hosts::own_names;
 pub use problem::{Problem, Problems};
 pub use sources::Sources;
@@ -42,10 +44,12 @@ pub use tls::TlsFiles;
 
 use crate::access::{Access, Patterns};
 use crate::tls::Tls;
+use cluster::CLUSTER;
 use etcd::ETCD;
 use general::GENERAL;
 use ipnet::IpNet;
-use lock_core::Definition;
+use lock_core::{ConfigureMode, Definition};
+use setting::Setting;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +63,8 @@ pub struct Config {
     pub port: u16,
     /// Where the table is kept.
     pub store: StoreChoice,
+    /// The other servers on the same store, if it is one that several may share.
+    pub cluster: Option<ClusterConfig>,
     /// The log.
     pub log: LogConfig,
     /// How long `get_lock` may wait for its grant; zero answers at once.
@@ -87,6 +93,17 @@ pub struct Config {
     pub definitions: Vec<Definition>,
     /// The files that were read, in that order.
     pub files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// What its locks do to those of the store: several servers may have files that differ, so theirs only make what is missing.
+    #[must_use]
+    pub fn mode(&self) -> ConfigureMode {
+        match self.store {
+            StoreChoice::Etcd(_) => ConfigureMode::CreateMissing,
+            StoreChoice::Memory | StoreChoice::Sqlite(_) => ConfigureMode::Apply,
+        }
+    }
 }
 
 /// A checked configuration, and what should be looked at all the same.
@@ -133,20 +150,26 @@ pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
     Vec::new()
 }
 
+/// The settings of a section, each with its value as the file would write it.
+fn printed<D, C>(settings: &[Setting<D, C>], from: &C) -> Vec<(&'static str, Option<String>)> {
+    settings.iter().map(|one| (one.name, Some((one.print)(from).unwrap_or_default()))).collect()
+}
+
 /// What a reload cannot apply, one warning each: all else of the new configuration is applied.
 #[must_use]
 pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
     let restart = GENERAL.iter().filter(|setting| setting.restart);
     let changes = restart.map(|setting| (setting.name, (setting.print)(old), (setting.print)(new)));
-    let of_etcd = |config: &Config| match &config.store {
-        StoreChoice::Etcd(place) => {
-            ETCD.iter().map(|one| (one.name, Some((one.print)(place).unwrap_or_default()))).collect()
-        }
-        _ => Vec::new(),
+    let of_several = |config: &Config| {
+        let of_etcd = match &config.store {
+            StoreChoice::Etcd(place) => printed(&ETCD, place),
+            _ => Vec::new(),
+        };
+        of_etcd.into_iter().chain(config.cluster.as_ref().map_or_else(Vec::new, |cluster| printed(&CLUSTER, cluster)))
     };
-    let of_etcd = of_etcd(old).into_iter().zip(of_etcd(new)).map(|((name, old), (_, new))| (name, old, new));
+    let of_several = of_several(old).zip(of_several(new)).map(|((name, old), (_, new))| (name, old, new));
     let changed = changes
-        .chain(of_etcd)
+        .chain(of_several)
         .filter_map(|(name, old, new)| Some((name, old?, new?)))
         .filter(|(_, old, new)| old != new);
     changed

@@ -1,7 +1,7 @@
 //! The names a configuration may use, and the one that was probably meant instead of another.
 
 use super::section::Strict;
-use super::{etcd, general, lock, setting};
+use super::{cluster, etcd, general, lock, setting};
 
 /// The names of `[general]`.
 static GENERAL: [&str; 19] = setting::names(&general::GENERAL);
@@ -16,6 +16,7 @@ pub(super) struct Names {
 /// The names of such a section.
 pub(super) const fn of(section: &Strict) -> Names {
     const LOCK: [&str; 10] = setting::names(&lock::LOCK);
+    const CLUSTER: [&str; 4] = setting::names(&cluster::CLUSTER);
     const ETCD: [&str; 7] = setting::names(&etcd::ETCD);
     let (names, place): (&[&str], _) = match section {
         Strict::Lock(_) => (&LOCK, "a lock section"),
@@ -25,6 +26,7 @@ pub(super) const fn of(section: &Strict) -> Names {
         Strict::Fleetlock => (&["PREFIX"], "[fleetlock]"),
         Strict::Terraform => (&["LOCKS"], "[terraform]"),
         Strict::Etcd => (&ETCD, "[etcd]"),
+        Strict::Cluster => (&CLUSTER, "[cluster]"),
     };
     Names { names, place }
 }
@@ -44,7 +46,7 @@ impl Names {
 }
 
 /// Words that sections begin with.
-const SECTIONS: [&str; 8] = ["general", "lock", "key", "anonymous", "tls", "fleetlock", "terraform", "etcd"];
+const SECTIONS: [&str; 9] = ["general", "lock", "key", "anonymous", "tls", "fleetlock", "terraform", "etcd", "cluster"];
 
 /// A name of `[general]` as it is documented, whatever its case.
 pub(super) fn general_name(text: &str) -> Option<&'static str> {

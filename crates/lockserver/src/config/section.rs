@@ -33,6 +33,8 @@ pub(super) enum Strict {
     Terraform,
     /// `[etcd]`.
     Etcd,
+    /// `[cluster]`.
+    Cluster,
 }
 
 /// The options of such a section, by their documented names.

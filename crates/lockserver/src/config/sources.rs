@@ -6,7 +6,7 @@ use super::problem::{Place, Problems, Report};
 use super::section::{Raw, Strict};
 use super::store::default_store;
 use super::value::quote;
-use super::{LOG_LEVELS, Loaded, LogLevel, etcd, fleetlock, key, names, read, terraform, tls};
+use super::{LOG_LEVELS, Loaded, LogLevel, cluster, etcd, fleetlock, key, names, read, terraform, tls};
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -56,6 +56,7 @@ impl Sources {
             Err(error) => report.error(&store_place, error),
         }
         etcd::check(document.sections.get(&Strict::Etcd), &mut config.store, &mut report);
+        config.cluster = cluster::check(document.sections.get(&Strict::Cluster), &mut config.store, &mut report);
         let warnings = report.finish()?;
         Ok(Loaded { config, warnings, tls: tls.flatten() })
     }

@@ -7,6 +7,13 @@ use lock_core::Ms;
 use lock_core::limits::{CONFIG_LIST_MAX, CONFIG_VALUE_BYTES_MAX};
 use lock_core::text::is_unsafe;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+/// An absolute path.
+pub(super) fn absolute(text: &str) -> Result<&Path, String> {
+    let path = Path::new(text);
+    if path.is_absolute() { Ok(path) } else { Err(format!("{} is no whole path; begin it with /", quote(text))) }
+}
 
 /// A text between quotes for a message: unsafe characters escaped, the end of a long one left off, and with it the
 /// secret of a key, which may have come into the wrong place.

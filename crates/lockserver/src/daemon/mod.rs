@@ -7,14 +7,13 @@ mod signals;
 mod sockets;
 
 use crate::audit::{Act, Audit, Opened, Who};
-use crate::config::{Config, Loaded, Problem, Problems, Sources};
+use crate::config::{ClusterConfig, Config, Loaded, Problem, Problems, Sources};
 use crate::engine::{self, Fatal, Handle, Running};
 use crate::http::connection::{self, Limits};
-use crate::http::{App, ReloadRequest, Service, router};
+use crate::http::{App, Cluster, Member, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::os::{self, HeldHangup};
-use crate::{allocator, exit, say, store};
-use lock_core::ConfigureMode;
+use crate::{allocator, exit, say, store, tls};
 use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
 use manager::Manager;
 use reload::{Outlets, Reload};
@@ -166,6 +165,7 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
     let outlets = Outlets::new(&loaded, &listens_on, log);
     outlets.configured.borrow().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let cluster = config.cluster.as_ref().map(|cluster| join(cluster, &engine)).transpose()?;
     let (reloads, reload_requests) = mpsc::channel(RELOADS_WAITING_MAX);
     let service = Service {
         started,
@@ -174,6 +174,7 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
         admin_socket: admin.as_ref().map(|admin| Arc::from(admin.path())),
         configured: outlets.configured.subscribe(),
         reload: reloads.clone(),
+        cluster,
     };
     let stop = watch::Sender::new(false);
     let router = router(App::new(engine.clone(), outlets.live.subscribe(), stop.subscribe(), service));
@@ -252,11 +253,20 @@ fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
     });
 }
 
+/// What this server needs to give requests to the others, and to take theirs.
+fn join(config: &ClusterConfig, engine: &Handle) -> Result<Cluster, Ended> {
+    let tls = tls::client(config.ca.as_deref()).map_err(|why| {
+        tracing::error!("CA of [cluster] cannot be used: {why}");
+        Ended(exit::CONFIG)
+    })?;
+    let me = Member { name: config.name.clone(), url: Some(config.advertise.clone()) };
+    Ok(Cluster::new(me, config.secret.0.clone(), engine.status(), tls))
+}
+
 fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ended> {
     let store = store::open(&config.store).map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
-    let started =
-        engine::start_audited(store, config.definitions.clone(), ConfigureMode::Apply, audit, config.pause_in_doubt)
-            .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
+    let started = engine::start_audited(store, config.definitions.clone(), config.mode(), audit, config.pause_in_doubt)
+        .map_err(|error| ended(exit::STORE, "the store cannot be used", &error))?;
     // Loading a million tickets takes as much once more.
     allocator::give_back();
     Ok(started)

@@ -7,7 +7,7 @@ use crate::engine::Handle;
 use crate::http::{AuthSettings, Configured, Live, ReloadRequest};
 use crate::log::LogHandle;
 use lock_api::{ConfigurationStatus, Reloaded};
-use lock_core::{Caller, Command, ConfigureMode, Outcome};
+use lock_core::{Caller, Command, Outcome};
 use rustls::ServerConfig;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ impl Reload {
             tracing::warn!("{warning}");
         }
         let definitions = config.definitions.clone();
-        let command = Command::Configure { definitions, mode: ConfigureMode::Apply };
+        let command = Command::Configure { definitions, mode: config.mode() };
         let told = self.engine.submit(Caller::server(), command).await.map_err(|failure| {
             tracing::error!("reload failed, send SIGHUP again later: {failure}");
             format!("the reload failed, try it again later: {failure}")

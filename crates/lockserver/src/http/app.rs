@@ -1,6 +1,7 @@
 //! What every handler is given.
 
 use super::auth::{AuthSettings, Failures, Refusals, Who};
+use super::cluster::Cluster;
 use super::connection::{self, Connection, Held, Holder};
 use super::reads::Reads;
 use super::service::Service;
@@ -85,6 +86,16 @@ impl App {
     #[must_use]
     pub fn live(&self) -> Live {
         self.live.borrow().clone()
+    }
+
+    /// Why requests are not served now, neither by this server nor by the one that leads; `None` if they are.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        if *self.stop.borrow() {
+            return Some("shutting down".to_owned());
+        }
+        let gives_on = self.service.cluster.as_ref().is_some_and(Cluster::gives_on);
+        self.engine.status().trouble().filter(|_| !gives_on).map(|reason| reason.to_string())
     }
 
     /// What everybody should know who relies on the server, if its store has lost commits.

@@ -44,7 +44,7 @@ fn refuse(status: StatusCode, kind: &'static str, value: impl Into<String>) -> R
 }
 
 /// Refuses with `kind` and `value`.
-pub(super) const REFUSE: Refuse = Refuse { denied, foreign: denied, ..auth::PLAIN };
+pub(super) const REFUSE: Refuse = Refuse { denied, foreign: denied, failed, ..auth::PLAIN };
 
 /// The sender may not do this.
 fn denied(denied: Denied) -> Response {

@@ -9,15 +9,12 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The engine serves from its store; otherwise 503 with the reason. A store in doubt is served from, and a load balancer
+/// The engine serves from its store, or gives requests to the server that does; otherwise 503 with the reason. A store in doubt is served from, and a load balancer
 /// that turned away from it would help nobody: 200, with a second line.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, String) {
-    match app.engine.status().trouble() {
-        None if *app.stop.borrow() => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned()),
-        None => match app.in_doubt() {
-            Some(doubt) => (StatusCode::OK, format!("ready\n{doubt}\n")),
-            None => (StatusCode::OK, "ready\n".to_owned()),
-        },
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    match (app.trouble(), app.in_doubt()) {
+        (Some(reason), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+        (None, Some(doubt)) => (StatusCode::OK, format!("ready\n{doubt}\n")),
+        (None, None) => (StatusCode::OK, "ready\n".to_owned()),
     }
 }

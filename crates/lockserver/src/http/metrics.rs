@@ -28,9 +28,13 @@ pub(super) async fn show(
     let measured = app.engine.measure().await;
     let (waiting, streams) = app.taken();
     let (urgent, ordinary) = app.engine.request_queue().lengths();
-    let ready = app.engine.status().trouble().is_none() && !*app.stop.borrow();
+    let ready = app.trouble().is_none();
+    // A leader that has lost the store may have lost the lead, too, and does not know it yet.
+    let is_served = app.engine.status().trouble().is_none();
+    let leads = app.service.cluster.as_ref().is_none_or(|cluster| cluster.leads() && is_served);
     let Counts { written: audited, lost: audit_lost, waiting: audit_waiting } = app.engine.audit().counts();
-    let scrape = Scrape { ready, measured, urgent, ordinary, waiting, streams, audited, audit_lost, audit_waiting };
+    let scrape =
+        Scrape { ready, leads, measured, urgent, ordinary, waiting, streams, audited, audit_lost, audit_waiting };
     let may_see = move |label: Label<'_>| who.sees_label(label);
     let metrics = app.engine.metrics().clone();
     // It reads files of the kernel, and may be long.

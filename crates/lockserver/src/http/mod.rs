@@ -7,6 +7,7 @@ mod acquire;
 mod app;
 mod auth;
 mod body;
+mod cluster;
 pub mod connection;
 mod fleetlock;
 mod health;
@@ -26,6 +27,7 @@ pub mod xmlrpc;
 
 pub use app::{App, Live};
 pub use auth::AuthSettings;
+pub use cluster::{Cluster, Member};
 pub use router::{entries, router};
 pub use routes::{Entry, Need, Protocol};
 pub use service::{Configured, ReloadRequest, Service};

@@ -2,6 +2,7 @@
 
 use super::app::App;
 use super::auth::Refused;
+use super::cluster::{self, Passed};
 use super::connection::{Connection, Responder};
 use super::metrics::Counting;
 use super::routes::{Entry, Found, Handling, Need, Protocol, Refuse, Routes, Table};
@@ -62,6 +63,18 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
     let connection = Connection::of(&request).clone();
     let shrinking = Shrinking::of(found.path, &request);
     let is_head = request.method() == Method::HEAD;
+    let request = if cluster::is_given_on(&app, found) {
+        let (passed, waited) = waited::watch(Box::pin(cluster::pass(&app, found, request))).await;
+        match passed {
+            Passed::Own(request) => request,
+            Passed::Answered(response) => {
+                counting.answered(&response, waited, &connection);
+                return response;
+            }
+        }
+    } else {
+        request
+    };
     // Nothing that has a request or an answer in it is moved about unfinished: it is ready, or in its handler's box.
     let (passage, entered) = auth::enter(&app, found, request);
     let work = async {

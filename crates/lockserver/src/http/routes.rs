@@ -3,6 +3,7 @@
 use super::app::App;
 use super::path::Matched;
 use crate::access::{Denied, Right};
+use crate::engine::EngineError;
 use axum::extract::Request;
 use axum::handler::Handler;
 use axum::http::{HeaderValue, Method};
@@ -52,6 +53,8 @@ pub(super) struct Refuse {
     pub(super) wrong_method: fn(&Method) -> Response,
     /// Answers a request whose handler has panicked; `None` for an answer in plain words.
     pub(super) panicked: Option<fn(Box<dyn Any + Send>) -> Response>,
+    /// Answers a request that the engine did not answer.
+    pub(super) failed: fn(EngineError) -> Response,
     /// Answers a person at a browser instead of `denied`; `None` for everybody else.
     pub(super) sign_in: fn(&Denied, &Request) -> Option<Response>,
 }

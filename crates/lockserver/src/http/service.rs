@@ -1,5 +1,6 @@
 //! What the protocols know of the process around them: its store, its configuration, and how to have that read again.
 
+use super::cluster::Cluster;
 use lock_api::{ConfigurationStatus, Reloaded};
 use lock_core::limits::WARNINGS_TOLD_MAX;
 use std::path::Path;
@@ -32,6 +33,8 @@ pub struct Service {
     pub admin_socket: Option<Arc<Path>>,
     pub configured: watch::Receiver<Configured>,
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// The other servers on the same store, if it is one that several may share.
+    pub cluster: Option<Cluster>,
 }
 
 /// What is told of these warnings: a configuration may have one for each of its lines.

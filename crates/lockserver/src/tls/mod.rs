@@ -1,5 +1,6 @@
 //! TLS: the files of `[tls]` read and judged, and made into what connections need; and the names in a client's certificate.
 
+mod client;
 mod files;
 mod names;
 
@@ -8,6 +9,7 @@ pub(crate) mod authority;
 #[cfg(test)]
 mod tests;
 
+pub use client::client;
 pub use files::{Finding, Which, read};
 pub use names::names;
 

@@ -85,6 +85,7 @@ impl Server {
             store: "memory".into(),
             admin_socket: Some(Arc::from(admin.as_path())),
             configured: configured_now,
+            cluster: None,
             reload,
         };
         let responder = around(router(App::new(handle.clone(), live_now, stopping.clone(), service)), &handle);

@@ -166,6 +166,7 @@ impl<'r> Reader<'r> {
             "fleetlock" => self.single_header(number, "fleetlock", Strict::Fleetlock, name, after),
             "terraform" => self.single_header(number, "terraform", Strict::Terraform, name, after),
             "etcd" => self.single_header(number, "etcd", Strict::Etcd, name, after),
+            "cluster" => self.single_header(number, "cluster", Strict::Cluster, name, after),
             // `[key:ci]` and `[key-ci]` mean a section of ours as well.
             _ => match names::almost_section(word.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(word)) {
                 Some(meant) => {

@@ -28,6 +28,7 @@ fn the_page_has_the_settings_as_they_are() {
         ("## `[general]`\n", table(&GENERAL, true)),
         ("## `[lock NAME]`\n", table(&lock::LOCK, false)),
         ("## `[etcd]`\n", table(&ETCD, false)),
+        ("## `[cluster]`\n", table(&CLUSTER, false)),
     ];
     for (heading, table) in tables {
         let section = wanted.find(heading).unwrap_or_else(|| panic!("the page has no {heading:?}"));

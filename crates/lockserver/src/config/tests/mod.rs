@@ -1,5 +1,6 @@
 //! The module's behaviour through its front door: trees of files in, configuration or messages out.
 
+mod cluster;
 mod documented;
 mod keys;
 mod legacy;

@@ -21,6 +21,7 @@ fn without_any_file() {
         access: Access::open(),
         tls: None,
         audit: None,
+        cluster: None,
         trusted_proxies: Vec::new(),
         allowed_hosts: Vec::new(),
         allowed_origins: Vec::new(),

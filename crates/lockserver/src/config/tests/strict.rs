@@ -170,6 +170,11 @@ const BAD: &[(&str, &str)] = &[
         "4: CA: STORE names the members of etcd by http, without TLS; write https",
     ),
     ("[general]\nSTORE=etcd:https://h1\n[etcd]\nCA=ca.crt", "4: CA: 'ca.crt' is no whole path; begin it with /"),
+    ("[cluster]\nNAEM=a", "2: unknown name 'NAEM' in [cluster]; did you mean NAME?"),
+    (
+        "[general]\nSTORE=etcd:http://h1\n[cluster]\nADVERTISE=http://a:1",
+        "3: SECRET_FILE is missing: servers that give requests to one another need ADVERTISE and SECRET_FILE",
+    ),
     ("[lcok a]", "1: unknown section 'lcok a'; did you mean [lock NAME]?"),
     ("[locks a]", "1: unknown section 'locks a'; did you mean [lock NAME]?"),
     ("[keys]", "1: unknown section 'keys'; did you mean [key NAME]?"),

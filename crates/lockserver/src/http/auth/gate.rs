@@ -1,7 +1,8 @@
 //! The gate: every request passes it before its handler.
 
 use super::super::app::App;
-use super::super::connection::{Connection, Peer};
+use super::super::cluster;
+use super::super::connection::Connection;
 use super::super::path;
 use super::super::routes::{Entry, Found, Need, Protocol, Refuse};
 use super::credentials::{self, Credentials};
@@ -78,13 +79,14 @@ fn admit(
 ) -> Result<Request<Body>, Refused> {
     let connection = Arc::clone(Connection::of(&request));
     let (entry, refuse) = (found.entry(), found.refuse);
-    let (address, from, proxied): (_, Arc<str>, bool) = match connection.peer() {
-        Peer::Local { .. } => (None, connection.from().clone(), false),
-        Peer::Tcp(peer) if settings.trusted_proxies.is_empty() => (Some(peer.ip()), connection.from().clone(), false),
-        Peer::Tcp(peer) => {
-            let address = client(&settings.trusted_proxies, peer.ip(), request.headers());
-            let proxied = settings.trusted_proxies.iter().any(|network| network.contains(&peer.ip()));
-            (Some(address), Arc::from(address.to_string()), proxied)
+    let sender = cluster::sender(app, &connection, request.headers());
+    let (address, from, proxied): (_, Arc<str>, bool) = match sender.peer {
+        None => (None, sender.from, sender.is_forwarded),
+        Some(peer) if settings.trusted_proxies.is_empty() => (Some(peer), sender.from, sender.is_forwarded),
+        Some(peer) => {
+            let address = client(&settings.trusted_proxies, peer, request.headers());
+            let proxied = settings.trusted_proxies.iter().any(|network| network.contains(&peer));
+            (Some(address), Arc::from(address.to_string()), proxied || sender.is_forwarded)
         }
     };
     note.from(address, &from);
@@ -99,7 +101,7 @@ fn admit(
             return Err(Refused::AtOnce(Box::new(preflight())));
         }
     }
-    let who = identify(app, settings, &connection, address, from, request.headers())?;
+    let who = identify(app, settings, &sender.certificate, address, from, request.headers())?;
     note.by(&who);
     if let Some(entry) = entry {
         authorize(&who, entry, &request).map_err(|denied| {
@@ -141,7 +143,7 @@ fn preflight() -> Response {
 fn identify(
     app: &App,
     settings: &AuthSettings,
-    connection: &Connection,
+    certificate: &[String],
     address: Option<IpAddr>,
     from: Arc<str>,
     headers: &HeaderMap,
@@ -157,7 +159,7 @@ fn identify(
     }
     let key = match credentials::read(headers) {
         Credentials::None => {
-            let named = access.by_certificate(connection.certificate_names().iter().map(String::as_str));
+            let named = access.by_certificate(certificate.iter().map(String::as_str));
             return Ok(named.map_or_else(anonymous, |key| Who::with_key(key, from.clone())));
         }
         Credentials::Secret { name, secret } => access.by_secret(name.as_deref(), &secret),

@@ -19,6 +19,7 @@ pub(in crate::http) const PLAIN: Refuse = Refuse {
     too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text),
     wrong_method: |_| StatusCode::METHOD_NOT_ALLOWED.into_response(),
     panicked: None,
+    failed: |failure| plain(StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
     sign_in: |_, _| None,
 };
 

@@ -19,7 +19,7 @@ pub(super) fn describe() -> Vec<Call> {
             200,
             "The state",
             json!({
-                "version": env!("CARGO_PKG_VERSION"), "uptime_s": 86_400, "role": "leader",
+                "version": env!("CARGO_PKG_VERSION"), "uptime_s": 86_400, "role": "leader", "leader": null,
                 "store": "sqlite:/var/lib/lockserver/lockserver.db", "ready": true, "trouble": null,
                 "configuration": {
                     "files": ["/etc/lockserver/lockserver.conf"], "loaded_at": "2026-05-04T03:02:01Z", "refused": null,
@@ -43,9 +43,8 @@ pub(super) fn describe() -> Vec<Call> {
 pub(super) async fn get(asked: Asked) -> Answer {
     asked.only_parameters(&[])?;
     let (app, service) = (&asked.app, &asked.app.service);
-    let stopping = *app.stop.borrow();
-    let trouble = app.engine.status().trouble().map(|reason| reason.to_string());
-    let trouble = trouble.or_else(|| stopping.then(|| "shutting down".to_owned()));
+    let trouble = app.trouble();
+    let (role, leader) = service.cluster.as_ref().map_or(("leader", None), |cluster| cluster.seen());
     let mut configured = service.configured.borrow().clone();
     let mut store = service.store.clone();
     let in_doubt = app.in_doubt();
@@ -83,7 +82,8 @@ pub(super) async fn get(asked: Asked) -> Answer {
     let status = Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_s: service.started.elapsed().into(),
-        role: "leader".to_owned(),
+        role: role.to_owned(),
+        leader,
         store,
         ready: trouble.is_none(),
         trouble,

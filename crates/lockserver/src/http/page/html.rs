@@ -4,7 +4,7 @@ use super::super::app::App;
 use super::super::json::{expected_wait, now_ms, time_left, why};
 use super::super::service::told_warnings;
 use super::assets;
-use super::words::{shown, since, slots};
+use super::words::{leads, shown, since, slots};
 use crate::wall::{rfc3339, span};
 use askama::Template;
 use lock_core::{Capacity, LockView, LocksPage, Ms, Permits, SlotName, State, TicketView, Usage, WallMs, Withholding};
@@ -25,6 +25,8 @@ struct Frame {
     version: &'static str,
     warnings: Vec<String>,
     trouble: Option<String>,
+    /// Who leads; nothing for a server alone.
+    leads: String,
 }
 
 impl Frame {
@@ -33,11 +35,12 @@ impl Frame {
             version: assets::version(),
             warnings: told_warnings(&app.warnings()),
             trouble: app.engine.status().trouble().map(|reason| reason.to_string()),
+            leads: app.service.cluster.as_ref().map_or_else(String::new, |cluster| leads(cluster.seen().1.as_ref())),
         }
     }
 
     fn empty() -> Self {
-        Self { version: assets::version(), warnings: Vec::new(), trouble: None }
+        Self { version: assets::version(), warnings: Vec::new(), trouble: None, leads: String::new() }
     }
 
     fn scripts(&self) -> impl Iterator<Item = &'static str> + Clone {

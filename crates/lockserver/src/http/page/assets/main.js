@@ -165,7 +165,10 @@ function message(text, ...more) {
   at("main").replaceChildren(h("div", { class: "card", id: "message" }, h("p", {}, text), ...more, h("p", {}, h("a", { href: "/" }, "All locks"))));
 }
 
-function showNotices({ warnings, trouble }) {
+function showNotices({ warnings, trouble, role, leader }) {
+  // A server alone is its own leader, and names none.
+  const leads = leader ? `${leader.name} leads since ${moment(leader.since)}.` : "No server leads.";
+  put(at("leads"), leader || role !== "leader" ? leads : "");
   const notes = warnings.map((text) => h("p", { class: "notice" }, h("strong", {}, "Warning."), ` ${text}`));
   if (trouble) notes.unshift(h("p", { class: "notice bad" }, h("strong", {}, "The server does not serve now."), ` ${trouble}`));
   at("notices").replaceChildren(...notes);

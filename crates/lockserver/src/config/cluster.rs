@@ -1,0 +1,149 @@
+//! `[cluster]`: how servers that share a store reach one another, and what they believe one another by.
+
+use super::problem::{Place, Report};
+use super::secret_file::read_secret_file;
+use super::section::Options;
+use super::setting::{Setting, Value};
+use super::value::{absolute, quote};
+use crate::store::StoreChoice;
+use axum::http::Uri;
+use lock_core::limits::{CLUSTER_NAME_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN};
+use lock_core::text::is_unsafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a server of several knows of itself and of the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// What the others call it.
+    pub name: String,
+    /// Where they reach it, without a slash at the end.
+    pub advertise: String,
+    /// The file of the secret that all of them share.
+    pub secret_file: PathBuf,
+    /// What is in it.
+    pub secret: Secret,
+    /// Who vouches for the certificates of the others, PEM; without it those whom the system trusts.
+    pub ca: Option<PathBuf>,
+}
+
+/// A secret, which no message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Arc<str>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The section in the making.
+#[derive(Default)]
+pub(super) struct Draft {
+    name: Option<String>,
+    advertise: Option<String>,
+    secret: Option<(PathBuf, Secret)>,
+    ca: Option<PathBuf>,
+}
+
+/// A setting of the section.
+type Cluster = Setting<Draft, ClusterConfig>;
+
+/// In the order in which they are printed and documented.
+pub(super) static CLUSTER: [Cluster; 4] = [
+    Cluster::new("ADVERTISE", "")
+        .restart()
+        .read(|draft, value| value.put(&mut draft.advertise, |text| url(text).map(Some)))
+        .print(|cluster| Some(cluster.advertise.clone()))
+        .doc("where the other servers reach this one: `http://HOST:PORT`, or `https://HOST:PORT` with `[tls]`"),
+    Cluster::new("SECRET_FILE", "")
+        .restart()
+        .read(|draft, value| value.put(&mut draft.secret, |text| secret(text).map(Some)))
+        .print(|cluster| Some(cluster.secret_file.display().to_string()))
+        .doc(
+            "absolute path of a file that is the same for all of them, 16 bytes or more, and not readable for everybody: by it a \
+             leader believes a standby whose request it gives on",
+        ),
+    Cluster::new("NAME", "")
+        .restart()
+        .read(|draft, value| value.put(&mut draft.name, |text| name(text).map(Some)))
+        .print(|cluster| Some(cluster.name.clone()))
+        .doc("what this server is called by all of them; without it as its host"),
+    Cluster::new("CA", "")
+        .restart()
+        .read(|draft, value| value.put(&mut draft.ca, |text| absolute(text).map(|path| Some(path.to_owned()))))
+        .print(|cluster| cluster.ca.as_ref().map(|path| path.display().to_string()))
+        .doc("who vouches for the servers' certificates, PEM; without it those whom the system trusts"),
+];
+
+/// The section, and what a store that several share says of this server. Without it nothing can be given to a leader.
+pub(super) fn check(
+    section: Option<&(Place, Options)>,
+    store: &mut StoreChoice,
+    report: &mut Report,
+) -> Option<ClusterConfig> {
+    let StoreChoice::Etcd(shared) = store else {
+        if let Some((at, _)) = section {
+            report.warn(at, "the store is not one that several servers share, so that this section counts for nothing");
+        }
+        return None;
+    };
+    let (at, options) = section?;
+    let mut draft = Draft::default();
+    for setting in &CLUSTER {
+        if let Some(raw) = options.get(setting.name) {
+            (setting.read)(&mut draft, &mut Value { text: &raw.text, place: &raw.place, report });
+        }
+    }
+    for needed in ["ADVERTISE", "SECRET_FILE"] {
+        if !options.contains_key(needed) {
+            report.error(
+                at,
+                format!(
+                    "{needed} is missing: servers that give requests to one another need ADVERTISE and SECRET_FILE"
+                ),
+            );
+        }
+    }
+    if let Some(name) = draft.name {
+        shared.name = name;
+    }
+    shared.url.clone_from(&draft.advertise);
+    let (secret_file, secret) = draft.secret?;
+    Some(ClusterConfig { name: shared.name.clone(), advertise: draft.advertise?, secret_file, secret, ca: draft.ca })
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let wrong = || format!("{} is no address of a server; write http://HOST:PORT or https://HOST:PORT", quote(text));
+    let url = text.strip_suffix('/').unwrap_or(text);
+    let uri: Uri = url.parse().map_err(|_| wrong())?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let is_bare = uri.path() == "/" && uri.query().is_none() && !url.contains('@');
+    if is_http && is_bare && uri.port_u16().is_some_and(|port| port > 0) { Ok(url.to_owned()) } else { Err(wrong()) }
+}
+
+fn secret(text: &str) -> Result<(PathBuf, Secret), String> {
+    let path = absolute(text)?;
+    let secret = read_secret_file(path).map_err(|error| format!("{} cannot be read: {error}", quote(text)))?;
+    let secret = secret.trim_end();
+    if secret.len() < CLUSTER_SECRET_BYTES_MIN {
+        return Err(format!(
+            "the secret in {} is shorter than {CLUSTER_SECRET_BYTES_MIN} bytes; make one with: head -c 32 /dev/urandom | base64",
+            quote(text)
+        ));
+    }
+    if secret.chars().any(is_unsafe) {
+        return Err(format!("{} has more than one line, or characters that nobody can see", quote(text)));
+    }
+    Ok((path.to_owned(), Secret(Arc::from(secret))))
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > CLUSTER_NAME_BYTES_MAX {
+        return Err(format!("the name of a server has 1 to {CLUSTER_NAME_BYTES_MAX} bytes"));
+    }
+    if text.chars().any(is_unsafe) {
+        return Err(format!("{} contains characters that nobody can see", quote(text)));
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,77 @@
+//! Whose request it is: that of the connection it came on, or, where another server gives it on, the one that it says.
+
+use super::super::app::App;
+use super::super::connection::{Connection, Peer};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Says for whom a request is given on, in JSON; with the secret of the servers, without which it counts for nothing.
+pub(super) const FORWARDED: HeaderName = HeaderName::from_static("lockserver-forwarded");
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forwarded {
+    secret: String,
+    /// [`Peer::name`] of its client.
+    from: String,
+    /// The names in the client's certificate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    certificate: Vec<String>,
+}
+
+/// Who sends a request, as far as its connection says.
+#[derive(Debug)]
+pub(in crate::http) struct Sender {
+    /// Its address; `None` if it came through an administrators' socket.
+    pub(in crate::http) peer: Option<IpAddr>,
+    /// Its address, or `uid:N`.
+    pub(in crate::http) from: Arc<str>,
+    /// The names in its certificate.
+    pub(in crate::http) certificate: Vec<String>,
+    /// Another server gives it on.
+    pub(in crate::http) is_forwarded: bool,
+}
+
+/// Who sends this request.
+pub(in crate::http) fn sender(app: &App, connection: &Connection, headers: &HeaderMap) -> Sender {
+    if let Some(Forwarded { from, certificate, .. }) = read(app, headers) {
+        let peer = from.parse().ok();
+        // An address, or the user at an administrators' socket; nothing else is sent.
+        if peer.is_some() || from.starts_with("uid:") {
+            return Sender { peer, from: Arc::from(from), certificate, is_forwarded: true };
+        }
+    }
+    let peer = match connection.peer() {
+        Peer::Local { .. } => None,
+        Peer::Tcp(peer) => Some(peer.ip()),
+    };
+    let certificate = connection.certificate_names().to_vec();
+    Sender { peer, from: connection.from().clone(), certificate, is_forwarded: false }
+}
+
+/// Whether another server gives this request on.
+pub(in crate::http) fn is_from_standby(app: &App, headers: &HeaderMap) -> bool {
+    read(app, headers).is_some()
+}
+
+fn read(app: &App, headers: &HeaderMap) -> Option<Forwarded> {
+    let cluster = app.service.cluster.as_ref()?;
+    let forwarded: Forwarded = serde_json::from_slice(headers.get(FORWARDED)?.as_bytes()).ok()?;
+    cluster.knows(&forwarded.secret).then_some(forwarded)
+}
+
+/// What a standby says of the client on this connection.
+pub(super) fn header(secret: &str, connection: &Connection) -> HeaderValue {
+    let forwarded = Forwarded {
+        secret: secret.to_owned(),
+        from: connection.from().to_string(),
+        certificate: connection.certificate_names().to_vec(),
+    };
+    let json = serde_json::to_vec(&forwarded).expect("it is plain data");
+    // JSON has escapes for what no header may contain.
+    let mut value = HeaderValue::from_bytes(&json).expect("JSON without line ends");
+    value.set_sensitive(true);
+    value
+}
