@@ -23,7 +23,7 @@ pub struct Cli {
     /// Port to listen on, as PORT in the file; 0 picks one
     #[arg(long, value_name = "PORT", global = true)]
     pub port: Option<u16>,
-    /// Where locks and tickets are kept, as STORE in the file: sqlite:PATH or memory
+    /// Where locks and tickets are kept, as STORE in the file: sqlite:PATH, etcd:http://HOST:2379,... or memory
     #[arg(long, value_name = "STORE", global = true)]
     pub store: Option<String>,
     /// Least important lines to log: superdebug, debug, info, warning, error

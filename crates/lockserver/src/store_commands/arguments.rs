@@ -3,7 +3,8 @@
 use clap::Subcommand;
 use std::path::PathBuf;
 
-/// What to do with a store. STORE is `sqlite:PATH` or the path of a file; without it, it is the server's: that of
+/// What to do with a store. STORE is `sqlite:PATH`, the path of a file, or
+/// `etcd:http://HOST:2379,...`; without it, it is the server's: that of
 /// `--store`, or of the configuration.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
@@ -36,12 +37,12 @@ pub enum StoreCommand {
     /// Copy a store that no server uses to a new one
     #[command(
         after_help = "Exit status: 0 copied, 64 usage, 73 TO holds something already, 74 a store is not usable, 75 a \
-        server uses one of them."
+        server uses one of them.\n\nFor etcd, the configuration of the server says how to come to it: [etcd]."
     )]
     Copy {
-        /// The store to copy: sqlite:PATH
+        /// The store to copy: sqlite:PATH or etcd:http://HOST:2379,...
         from: String,
-        /// A store that is not there yet, or holds nothing: sqlite:PATH
+        /// A store that is not there yet, or holds nothing: sqlite:PATH or etcd:http://HOST:2379,...
         to: String,
     },
     /// Look for damage in a store or a backup, while a server uses it or not

@@ -1,9 +1,11 @@
 //! `lockserver store copy`: from one store to another, of whatever kind, through the trait that every store has.
 
 use super::restore::place_error;
+use super::source::Source;
 use super::summary::Summary;
 use super::{Failed, which};
-use crate::store::{self, GOES_ON, SqlitePlace, SqliteReader, Store, StoreChoice, StoreError};
+use crate::cli::Cli;
+use crate::store::{self, EtcdPlace, EtcdStore, GOES_ON, SqlitePlace, Store, StoreChoice, StoreError};
 use crate::wall;
 use crate::{exit, say};
 use lock_core::{Continuity, LoadError, Snapshot, Table};
@@ -46,8 +48,8 @@ pub fn copy_table(mut snapshot: Snapshot, to: &mut dyn Store, wall_us: u64) -> R
     if found == snapshot { Ok(snapshot) } else { Err(CopyError::Different) }
 }
 
-pub(super) fn run(from: &str, to: &str) -> Result<(), Failed> {
-    let (from, to) = (which::parse(from)?, which::parse(to)?);
+pub(super) fn run(cli: &Cli, from: &str, to: &str) -> Result<(), Failed> {
+    let [from, to] = [which::parse(cli, from)?, which::parse(cli, to)?].map(for_itself);
     for choice in [&from, &to] {
         if *choice == StoreChoice::Memory {
             let text = "memory cannot be copied: it is in a server's process alone, and gone with it";
@@ -57,42 +59,89 @@ pub(super) fn run(from: &str, to: &str) -> Result<(), Failed> {
     if from == to {
         return Err(Failed::new(exit::USAGE, format!("{from} cannot be copied to itself")));
     }
-    let (source, kept_still) = read(&from)?;
+    let (snapshot, kept_still) = read(&from)?;
     if let StoreChoice::Sqlite(path) = &to {
-        if path.canonicalize().is_ok_and(|path| path == source.path()) {
+        if let StoreChoice::Sqlite(first) = &from
+            && path.canonicalize().is_ok_and(|path| first.canonicalize().is_ok_and(|first| first == path))
+        {
             return Err(Failed::new(exit::USAGE, format!("{to} is {from}: name another file")));
         }
         // The server's user may be another one than that of this command, and could not use a directory that is made here.
         which::existing(path.parent().unwrap_or(path))
             .map_err(|failed| Failed::new(exit::CANNOT_CREATE, format!("{}; make the directory first", failed.text)))?;
     }
-    let snapshot = source.load()?;
     let mut second = store::open(&to).map_err(place_error)?;
     let copied = copy_table(snapshot, &mut *second, wall::now_us()).map_err(|error| match error {
         CopyError::NotEmpty => Failed::new(
             exit::CANNOT_CREATE,
             format!("{to} holds something already, and nothing was changed; name a store that is not there yet"),
         ),
+        CopyError::Store(error @ StoreError::Standby { .. }) => error.into(),
         CopyError::Store(error) => Failed::new(exit::CANNOT_CREATE, error.to_string().replace(GOES_ON, "")),
         CopyError::Load(error) => Failed::new(exit::STORE, format!("{from}: {error}")),
         CopyError::Different => Failed::new(exit::IMPOSSIBLE, format!("{to}: {error}")),
     })?;
+    if !kept_still.holds() {
+        let text = format!(
+            "etcd did not answer in time, so that a server may have gone on with {from} meanwhile: empty {to} and copy again"
+        );
+        return Err(Failed::new(exit::IN_USE, text));
+    }
     drop(kept_still);
     say::done(format_args!("copied {from} to {to}: {}", Summary::of(&copied)));
     Ok(())
 }
 
-/// Opens the store that is copied, which is not written: an older one stays as it is. As long as the second value lives, no
-/// server starts on it; a store without lock file has never had one.
-fn read(from: &StoreChoice) -> Result<(SqliteReader, Option<SqlitePlace>), Failed> {
-    let path = which::file(from.clone())?;
-    which::existing(&path)?;
-    let reader = SqliteReader::open(&path)?;
-    let mut lock = reader.path().as_os_str().to_owned();
-    lock.push(".lock");
-    let place =
-        if Path::new(&lock).symlink_metadata().is_ok() { Some(SqlitePlace::take(reader.path())?) } else { None };
-    Ok((reader, place))
+/// What keeps servers away from a store that is copied.
+enum KeptStill {
+    File(#[expect(dead_code, reason = "it is held")] Option<SqlitePlace>),
+    Etcd(EtcdStore),
+}
+
+impl KeptStill {
+    /// Whether it surely has done so until now.
+    fn holds(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Etcd(store) => store.is_authoritative(),
+        }
+    }
+}
+
+/// Reads the store that is copied. A file is not written: an older one stays as it is. As long as the second value lives, no
+/// server starts on it, or leads; a file without lock file has never had a server.
+fn read(from: &StoreChoice) -> Result<(Snapshot, KeptStill), Failed> {
+    if let StoreChoice::Sqlite(path) = from {
+        which::existing(path)?;
+    }
+    let source = Source::open(from.clone())?;
+    match from {
+        StoreChoice::Etcd(place) => {
+            // Before anything is written there: it is to be a store already.
+            source.load()?;
+            let mut store = EtcdStore::open((**place).clone())?;
+            Ok((store.load()?, KeptStill::Etcd(store)))
+        }
+        StoreChoice::Sqlite(_) | StoreChoice::Memory => {
+            let Source::File(reader) = source else { unreachable!("it is a file") };
+            let mut lock = reader.path().as_os_str().to_owned();
+            lock.push(".lock");
+            let is_known = Path::new(&lock).symlink_metadata().is_ok();
+            let place = is_known.then(|| SqlitePlace::take(reader.path())).transpose()?;
+            Ok((reader.load()?, KeptStill::File(place)))
+        }
+    }
+}
+
+/// In etcd, the command leads while it copies: servers hear that it does, and give it no requests.
+fn for_itself(choice: StoreChoice) -> StoreChoice {
+    match choice {
+        StoreChoice::Etcd(place) => {
+            let name = format!("'lockserver store copy' on {}", place.name);
+            StoreChoice::Etcd(Box::new(EtcdPlace { name, url: None, ..*place }))
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

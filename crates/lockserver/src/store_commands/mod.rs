@@ -10,6 +10,7 @@ mod check;
 mod copy;
 mod dump;
 mod restore;
+mod source;
 mod summary;
 mod which;
 
@@ -44,7 +45,12 @@ impl From<OpenError> for Failed {
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
-        Self::new(exit::STORE, error.to_string())
+        match error {
+            StoreError::Standby { reason, .. } => {
+                Self::new(exit::IN_USE, format!("{reason}, and has the store in etcd: stop all servers of it first"))
+            }
+            StoreError::Unavailable(_) | StoreError::Damaged(_) => Self::new(exit::STORE, error.to_string()),
+        }
     }
 }
 
@@ -92,7 +98,7 @@ pub fn run(cli: &Cli, command: &StoreCommand) -> u8 {
     let done = match command {
         StoreCommand::Backup { dest, force } => backup::run(cli, dest, *force),
         StoreCommand::Restore { src, force } => restore::run(cli, src, *force),
-        StoreCommand::Copy { from, to } => copy::run(from, to),
+        StoreCommand::Copy { from, to } => copy::run(cli, from, to),
         StoreCommand::Check { named } => check::run(cli, named.as_deref()),
         StoreCommand::Dump { named, json, with_ids } => dump::run(cli, named.as_deref(), *json, *with_ids),
     };

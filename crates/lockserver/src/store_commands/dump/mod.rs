@@ -5,9 +5,9 @@
 mod json;
 mod text;
 
+use super::source::Source;
 use super::{Failed, which};
 use crate::cli::Cli;
-use crate::store::SqliteReader;
 use crate::{exit, stdout, wall};
 use lock_core::{
     LockName, LockRecord, Meta, State, TemplateRecord, TicketRecord, Withdrawn, WithheldName, Withholding,
@@ -18,7 +18,8 @@ use std::io::{self, BufWriter, Write};
 /// A store, as it is printed.
 struct Dump {
     store: String,
-    schema: i32,
+    /// Of a file.
+    schema: Option<i32>,
     at: String,
     meta: Meta,
     counts_as_copy: bool,
@@ -45,9 +46,9 @@ struct OfLock {
 }
 
 impl Dump {
-    fn read(reader: &SqliteReader) -> Result<Self, Failed> {
+    fn read(source: &Source) -> Result<Self, Failed> {
         let at = wall::now();
-        let mut snapshot = reader.load()?;
+        let mut snapshot = source.load()?;
         snapshot.sort();
         let mut locks: BTreeMap<LockName, OfLock> = BTreeMap::new();
         for lock in snapshot.locks {
@@ -70,8 +71,8 @@ impl Dump {
             of.ended.sort_by_key(|ticket| ticket.number);
         }
         Ok(Self {
-            store: format!("sqlite:{}", reader.path().display()),
-            schema: reader.schema(),
+            store: source.name(),
+            schema: source.schema(),
             at,
             meta: snapshot.meta,
             counts_as_copy: snapshot.restart_counters,
@@ -84,8 +85,7 @@ impl Dump {
 }
 
 pub(super) fn run(cli: &Cli, named: Option<&str>, json: bool, with_ids: bool) -> Result<(), Failed> {
-    let path = which::file(which::choose(cli, named)?)?;
-    let dump = Dump::read(&SqliteReader::open(&path)?)?;
+    let dump = Dump::read(&Source::open(which::choose(cli, named)?)?)?;
     let print = || {
         let mut out = BufWriter::new(stdout::lock()?);
         if json {

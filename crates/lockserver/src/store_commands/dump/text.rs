@@ -13,7 +13,8 @@ const INFO_SHOWN: usize = 60;
 
 pub(super) fn print(out: &mut impl Write, dump: &Dump, with_ids: bool) -> io::Result<()> {
     let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
-    writeln!(out, "{store}, schema {schema}, as of {at}")?;
+    let schema = schema.map(|schema| format!(", schema {schema}")).unwrap_or_default();
+    writeln!(out, "{store}{schema}, as of {at}")?;
     let copy = if *counts_as_copy { "; a copy: they begin at the clock when a server starts on it" } else { "" };
     writeln!(out, "last token {}, last ticket number {}{copy}", meta.last_token, meta.last_number)?;
     for (name, of) in locks {
