@@ -4,6 +4,7 @@ import pytest
 
 from harness.api import Api
 from harness.calls import FLUSHES, read, traced
+from harness.wait import until
 from harness.wire import NAME
 
 # How long each flush takes at least, and a time that is surely shorter.
@@ -74,6 +75,7 @@ def test_a_grant_waits_for_a_slow_flush(fresh, connect):
         held = one.take(NAME)
         # They wait in requests, and the release grants the first.
         two.ask("POST", f"/v1/locks/{NAME}/tickets", {"wait_s": 30})
+        until(lambda: one.ok("GET", f"/v1/locks/{NAME}")["queue"], 10, "the second one queues")
         old = connect(fresh)
         queued = connect(fresh).query("over XML-RPC")
         old.wait(queued)
