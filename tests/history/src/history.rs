@@ -1,0 +1,113 @@
+//! What clients asked and were told, and when: all that the judge may know.
+
+/// Nanoseconds since the run began, by one monotonic clock for all clients.
+pub type Nanos = u64;
+
+/// A second.
+pub const SECOND: Nanos = 1_000_000_000;
+
+/// A call of one client and what came of it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Which client.
+    pub client: u32,
+    /// Which server was asked.
+    pub server: usize,
+    /// When the client began to send it.
+    pub sent: Nanos,
+    /// When the answer was there, or the client gave up.
+    pub answered: Nanos,
+    /// What was asked.
+    pub ask: Ask,
+    /// What was answered.
+    pub answer: Answer,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// A ticket; a repetition has the same id.
+    Acquire { lock: String, request_id: String, permits: u32 },
+    /// How the ticket stands, waiting for its grant.
+    Wait { ticket: String },
+    /// A heartbeat.
+    Renew { ticket: String },
+    /// The end of the ticket.
+    Release { ticket: String },
+    /// Another size.
+    Resize { lock: String, size: u32 },
+    /// How the lock stands.
+    Look { lock: String },
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A ticket that lives.
+    Ticket(Told),
+    /// The ticket has been ended by its client, now or before.
+    Released,
+    /// The server ended the ticket, and how.
+    Gone(String),
+    /// The server has never heard of the ticket.
+    UnknownTicket,
+    /// The size is set.
+    Resized,
+    /// How the lock stands.
+    Seen(Seen),
+    /// The server says that it did nothing, or it was not reached at all.
+    Refused(String),
+    /// Anything may have happened.
+    Unknown(String),
+}
+
+/// A ticket, as its client was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// By which it is renewed.
+    pub id: String,
+    /// Never given twice.
+    pub number: u64,
+    /// It holds; if not, it queues.
+    pub held: bool,
+    /// The slots that it has.
+    pub slots: Vec<u64>,
+    /// Its fencing token, if it holds.
+    pub token: u64,
+    /// How long it lives without a heartbeat.
+    pub ttl: Nanos,
+}
+
+/// A lock, as somebody saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its size.
+    pub size: u32,
+    /// Numbers of the tickets that have permits.
+    pub holders: Vec<u64>,
+    /// Numbers of those that wait.
+    pub queue: Vec<u64>,
+}
+
+/// A time in which something was broken. Order among waiters is judged outside of these only, since a server that starts
+/// serves those first whose clients it hears.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// What was done.
+    pub kind: &'static str,
+    /// When it began.
+    pub from: Nanos,
+    /// When all was well again.
+    pub until: Nanos,
+}
+
+/// Everything that a run has recorded.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Names and first sizes of the locks.
+    pub locks: Vec<(String, u32)>,
+    /// All calls.
+    pub calls: Vec<Call>,
+    /// All faults.
+    pub faults: Vec<Fault>,
+}
