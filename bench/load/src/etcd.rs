@@ -81,6 +81,13 @@ impl Etcd {
     }
 }
 
+impl Etcd {
+    /// Where it listens for clients.
+    pub(crate) fn at(&self) -> SocketAddr {
+        self.at
+    }
+}
+
 impl Peer for Etcd {
     fn process(&self) -> &Process {
         &self.process

@@ -36,6 +36,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         SQLITE,
         REDIS_FLUSHED,
         Kind::Etcd,
+        Kind::Shared,
         MEMORY,
         Kind::Throttle,
         Kind::Redis { flushed: false },

@@ -1,6 +1,7 @@
 //! lockserver itself, over JSON and over XML-RPC.
 
 use crate::child::Process;
+use crate::etcd::Etcd;
 use crate::fault::Fault;
 use crate::http::Client;
 use crate::peer::{Cycle, Lock, OWN_LOCKS, Peer, Waits};
@@ -30,23 +31,35 @@ pub(crate) struct Lockserver {
     process: Process,
     at: SocketAddr,
     speech: Speech,
+    /// Its store, if that is a server too.
+    _etcd: Option<Etcd>,
 }
 
 impl Lockserver {
     /// Starts it with its store in memory, or on the disk in that directory.
     pub(crate) fn start(binary: &Path, memory: bool, speech: Speech, home: &Path) -> Result<Self, Fault> {
-        let config = home.join("lockserver.conf");
-        fs::write(&config, configuration())?;
         let store =
             if memory { "memory".to_owned() } else { format!("sqlite:{}", home.join("lockserver.db").display()) };
+        Self::start_with(binary, &store, None, speech, home)
+    }
+
+    /// Starts it with its store in this etcd.
+    pub(crate) fn start_on(binary: &Path, etcd: Etcd, home: &Path) -> Result<Self, Fault> {
+        let store = format!("etcd:http://{}", etcd.at());
+        Self::start_with(binary, &store, Some(etcd), Speech::Json, home)
+    }
+
+    fn start_with(binary: &Path, store: &str, etcd: Option<Etcd>, speech: Speech, home: &Path) -> Result<Self, Fault> {
+        let config = home.join("lockserver.conf");
+        fs::write(&config, configuration())?;
         let mut command = Command::new(binary);
-        command.args(["--port", "0", "--admin-socket", "admin.sock", "--store", &store, "--config"]).arg(config);
+        command.args(["--port", "0", "--admin-socket", "admin.sock", "--store", store, "--config"]).arg(config);
         command.current_dir(home);
         let (process, line) = Process::start_and_read(&command, &home.join("lockserver.log"))?;
         let Some((_, at)) = line.split_once("://") else {
             return Err(format!("lockserver did not start; it said {line:?}").into());
         };
-        Ok(Self { process, at: at.parse()?, speech })
+        Ok(Self { process, at: at.parse()?, speech, _etcd: etcd })
     }
 
     /// Where it listens.

@@ -83,7 +83,7 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
     versions.push(format!("heavy {}", locked.unwrap_or("unknown")));
     let _ = writeln!(text, "| versions | {} |", versions.join("; "));
     text.push_str(
-        "| lockserver | `LOGLEVEL=warning`, else its defaults; sqlite is its store on the disk, which flushes each change before it is told |\n\
+        "| lockserver | `LOGLEVEL=warning`, else its defaults; sqlite is its store on the disk, which flushes each change before it is told, etcd one in an etcd of one member |\n\
          | Redis | `--save ''`; locks of their own by `SET NX PX` and the script that deletes what is one's own, one lock by `BLPOP` and `LPUSH`; \
          in memory, and with `--appendonly yes --appendfsync always` |\n\
          | etcd | one member, its lock service over gRPC; flushes |\n\

@@ -42,6 +42,16 @@ pub(crate) fn start(arguments: &Arguments, kinds: &[Kind]) -> Result<(Vec<Measur
             Ok::<_, Fault>(())
         };
         match kind {
+            Kind::Shared => {
+                for (which, binary) in arguments.lockservers() {
+                    let started = add(format!("{}{which}", kind.name()), &|home| {
+                        Ok(Box::new(Lockserver::start_on(binary, Etcd::start(home)?, home)?))
+                    });
+                    if let Err(error) = started {
+                        absent.push(format!("{}: {}", kind.name(), error.to_string().trim()));
+                    }
+                }
+            }
             Kind::Json { memory } | Kind::XmlRpc { memory } => {
                 let speech = if matches!(kind, Kind::Json { .. }) { Speech::Json } else { Speech::XmlRpc };
                 for (which, binary) in arguments.lockservers() {

@@ -11,7 +11,9 @@ pub(crate) enum Kind {
     EchoTcp,
     /// lockserver, in memory or on disk.
     Json { memory: bool },
-    /// The same over XML-RPC.
+    /// lockserver, alone on an etcd of one member.
+    Shared,
+    /// The same as `Json` over XML-RPC.
     XmlRpc { memory: bool },
     /// throttle.
     Throttle,
@@ -33,6 +35,7 @@ impl Kind {
             Self::EchoTcp => "bare TCP echo",
             Self::Json { memory: true } => "lockserver, memory",
             Self::Json { memory: false } => "lockserver, sqlite",
+            Self::Shared => "lockserver, etcd",
             Self::XmlRpc { memory: true } => "lockserver, XML-RPC, memory",
             Self::XmlRpc { memory: false } => "lockserver, XML-RPC, sqlite",
             Self::Throttle => "throttle",
@@ -86,15 +89,31 @@ pub(crate) const ALL: [Workload; 6] = [
             SQLITE,
             REDIS_FLUSHED,
             Kind::Etcd,
+            Kind::Shared,
             Kind::EchoTcp,
         ],
-        ratios: &[(MEMORY, Kind::Echo, 0.75), (MEMORY, Kind::Throttle, 1.0), (SQLITE, REDIS_FLUSHED, 1.3)],
+        ratios: &[
+            (MEMORY, Kind::Echo, 0.75),
+            (MEMORY, Kind::Throttle, 1.0),
+            (SQLITE, REDIS_FLUSHED, 1.3),
+            (Kind::Shared, Kind::Etcd, 5.0),
+        ],
     },
     Workload {
         name: "one-lock",
         about: "32 clients, one lock of size 1",
         load: Load { own: false, ..OWN },
-        peers: &[Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd],
+        peers: &[
+            Kind::Echo,
+            MEMORY,
+            Kind::Throttle,
+            REDIS,
+            Kind::Postgres,
+            SQLITE,
+            REDIS_FLUSHED,
+            Kind::Etcd,
+            Kind::Shared,
+        ],
         ratios: &[(MEMORY, Kind::Throttle, 1.3), (MEMORY, REDIS, 1.3), (SQLITE, REDIS_FLUSHED, 1.3)],
     },
     Workload {
@@ -110,6 +129,7 @@ pub(crate) const ALL: [Workload; 6] = [
             SQLITE,
             REDIS_FLUSHED,
             Kind::Etcd,
+            Kind::Shared,
             Kind::EchoTcp,
         ],
         ratios: &[(MEMORY, Kind::Throttle, 0.8)],
@@ -132,7 +152,17 @@ pub(crate) const ALL: [Workload; 6] = [
         name: "open-loop",
         about: "64 clients with locks of their own, cycles due at fixed times",
         load: Load { clients: 64, rate: Some(0.0), ..OWN },
-        peers: &[Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd],
+        peers: &[
+            Kind::Echo,
+            MEMORY,
+            Kind::Throttle,
+            REDIS,
+            Kind::Postgres,
+            SQLITE,
+            REDIS_FLUSHED,
+            Kind::Etcd,
+            Kind::Shared,
+        ],
         ratios: &[],
     },
 ];
