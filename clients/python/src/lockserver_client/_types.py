@@ -220,6 +220,17 @@ class You:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """The server that has the locks, where several share a store."""
+
+    name: str
+    #: Since when it leads, by its own clock.
+    since: str
+    #: Where the other servers reach it; `None` if it does not say.
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of the server."""
 
@@ -233,6 +244,8 @@ class Status:
     warnings: list[str] = field(default_factory=list)
     limits: Mapping[str, int] = field(default_factory=dict)
     you: You = _object(You, You())
+    #: Who leads, where several servers share a store; `None` if nobody does or it is not known.
+    leader: Leader | None = _object(Leader, None)
 
 
 @dataclass(frozen=True)
