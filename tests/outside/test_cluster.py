@@ -102,6 +102,12 @@ def test_nobody_but_a_server_says_for_whom_a_request_is(pair):
         assert {one["from"] for one in api.ok("GET", "/v1/locks/many")["holders"]} == {"127.0.0.1"}
 
 
+def test_a_body_that_is_too_large_is_refused_in_the_words_of_its_protocol(pair):
+    with Api(pair.standby().at) as near:
+        status, problem = near.call("POST", "/v1/locks/x/tickets", {"info": "x" * 100_000})
+        assert (status, problem["code"]) == (413, "payload_too_large"), problem
+
+
 def test_one_hop_and_no_more(pair):
     standby = pair.standby()
     header = json.dumps({"secret": SECRET.strip(), "from": "192.0.2.77"})

@@ -99,7 +99,7 @@ def test_a_store_that_cannot_be_used_is_no_reason_for_memory(make_server, tmp_pa
 
 def test_a_store_in_etcd_names_its_members(make_server):
     done = run("--config", make_server().config_path, "--port", 0, "--store", "etcd:127.0.0.1:2379")
-    assert done.returncode == CONFIG and "is no member of etcd" in done.stderr
+    assert done.returncode == CONFIG and "is not a member of etcd" in done.stderr
 
 
 def test_a_log_file_that_cannot_be_opened_is_one_warning(make_server):

@@ -74,24 +74,22 @@ const XMLRPC: Kind = Kind::XmlRpc { memory: true };
 
 const OWN: Load = Load { clients: 32, own: true, requests: 2, rate: None };
 
+/// Everybody that has locks, beside the echo that all are compared with.
+const LOCKERS: [Kind; 9] =
+    [Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd, Kind::Shared];
+/// The same, and what TCP alone allows.
+const WITH_LIMITS: [Kind; 10] = {
+    let [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, shared] = LOCKERS;
+    [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, shared, Kind::EchoTcp]
+};
+
 /// All of them.
 pub(crate) const ALL: [Workload; 6] = [
     Workload {
         name: "own-locks",
         about: "32 clients, each with a lock of its own",
         load: OWN,
-        peers: &[
-            Kind::Echo,
-            MEMORY,
-            Kind::Throttle,
-            REDIS,
-            Kind::Postgres,
-            SQLITE,
-            REDIS_FLUSHED,
-            Kind::Etcd,
-            Kind::Shared,
-            Kind::EchoTcp,
-        ],
+        peers: &WITH_LIMITS,
         ratios: &[
             (MEMORY, Kind::Echo, 0.75),
             (MEMORY, Kind::Throttle, 1.0),
@@ -103,35 +101,14 @@ pub(crate) const ALL: [Workload; 6] = [
         name: "one-lock",
         about: "32 clients, one lock of size 1",
         load: Load { own: false, ..OWN },
-        peers: &[
-            Kind::Echo,
-            MEMORY,
-            Kind::Throttle,
-            REDIS,
-            Kind::Postgres,
-            SQLITE,
-            REDIS_FLUSHED,
-            Kind::Etcd,
-            Kind::Shared,
-        ],
+        peers: &LOCKERS,
         ratios: &[(MEMORY, Kind::Throttle, 1.3), (MEMORY, REDIS, 1.3), (SQLITE, REDIS_FLUSHED, 1.3)],
     },
     Workload {
         name: "one-client",
         about: "one client, a lock of its own",
         load: Load { clients: 1, ..OWN },
-        peers: &[
-            Kind::Echo,
-            MEMORY,
-            Kind::Throttle,
-            REDIS,
-            Kind::Postgres,
-            SQLITE,
-            REDIS_FLUSHED,
-            Kind::Etcd,
-            Kind::Shared,
-            Kind::EchoTcp,
-        ],
+        peers: &WITH_LIMITS,
         ratios: &[(MEMORY, Kind::Throttle, 0.8)],
     },
     Workload {
@@ -152,17 +129,7 @@ pub(crate) const ALL: [Workload; 6] = [
         name: "open-loop",
         about: "64 clients with locks of their own, cycles due at fixed times",
         load: Load { clients: 64, rate: Some(0.0), ..OWN },
-        peers: &[
-            Kind::Echo,
-            MEMORY,
-            Kind::Throttle,
-            REDIS,
-            Kind::Postgres,
-            SQLITE,
-            REDIS_FLUSHED,
-            Kind::Etcd,
-            Kind::Shared,
-        ],
+        peers: &LOCKERS,
         ratios: &[],
     },
 ];

@@ -574,8 +574,8 @@ impl FromIterator<Change> for Snapshot {
 }
 
 impl Snapshot {
-    /// Makes dormant what the records leave to [`Meta::dormant_to`], so that a start with a million tickets writes one number. Whoever
-    /// puts a snapshot together from records that were committed calls it; it changes nothing the second time. A ticket up to
+    /// Makes dormant what the records leave to [`Meta::dormant_to`], so that a start with a million tickets writes one number. Call
+    /// it on a snapshot that was put together from committed records; it changes nothing the second time. A ticket up to
     /// that number is woken only by what acknowledges it as well, so none is taken for dormant that is not.
     pub fn read_dormancy(&mut self) {
         for ticket in &mut self.tickets {

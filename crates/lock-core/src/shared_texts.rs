@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 /// Texts that are remembered; a power of two.
 const PLACES: usize = 1024;
-/// Longer ones are kept by whoever has them, so that no more than a quarter of a megabyte is remembered.
+/// Longer ones are not remembered: together they take a quarter of a megabyte at most.
 const BYTES_MAX: usize = 256;
 
 /// The texts that came last. One that is forgotten, because another has its place, costs room when it comes again, and nothing else;
-/// so whoever makes texts of one place on purpose costs himself what he would have cost without this.
+/// so a client that makes texts of one place on purpose costs what it would cost without this.
 #[derive(Debug)]
 pub(crate) struct SharedTexts(Vec<Option<Arc<str>>>);
 

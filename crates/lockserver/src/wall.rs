@@ -4,18 +4,21 @@
 
 use jiff::Timestamp;
 use lock_core::{Ms, WallMs};
+use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds of the monotonic clock, which is the machine's: from its start.
 pub(crate) fn mono_ms() -> Ms {
-    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
-    seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000
+    since_boot(ClockId::Monotonic)
 }
 
 /// Milliseconds since the start of the machine, those included in which it slept: the clock of leases that somebody else counts.
 pub(crate) fn boot_ms() -> Ms {
-    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    since_boot(ClockId::Boottime)
+}
+
+fn since_boot(clock: ClockId) -> Ms {
+    let since_boot = clock_gettime(clock);
     let seconds = u64::try_from(since_boot.tv_sec).expect("this clock begins at 0");
     seconds * 1000 + u64::try_from(since_boot.tv_nsec).expect("a part of a second") / 1_000_000
 }

@@ -48,7 +48,7 @@ impl Table {
 
     /// Rule 9: the process that made these tickets is gone, and nobody knows whether their clients were ever told of them.
     /// They are dormant, in their places, until their next heartbeat. Held ones stay: their clients may be at work. Of those that queue
-    /// one number is stored ([`Meta::dormant_to`](crate::Meta::dormant_to)); so whoever was heard of in this very step has to be told
+    /// one number is stored ([`Meta::dormant_to`](crate::Meta::dormant_to)); so a ticket that was heard of in this very step is told
     /// apart by its record.
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
         let (mut heard, mut granted) = (Vec::new(), Vec::new());

@@ -4,9 +4,9 @@ use super::problem::{Place, Report};
 use super::secret_file::read_secret_file;
 use super::section::Options;
 use super::setting::{Setting, Value};
-use super::value::{absolute, quote};
+use super::value::{absolute, base_url, quote};
 use crate::store::StoreChoice;
-use axum::http::Uri;
+use crate::tls::Trust;
 use lock_core::limits::{CLUSTER_NAME_BYTES_MAX, CLUSTER_SECRET_BYTES_MIN};
 use lock_core::text::is_unsafe;
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub struct ClusterConfig {
     pub secret: Secret,
     /// Who vouches for the certificates of the others, PEM; without it those whom the system trusts.
     pub ca: Option<PathBuf>,
+    /// The same, read.
+    pub trust: Trust,
 }
 
 /// A secret, which no message shows.
@@ -43,7 +45,7 @@ pub(super) struct Draft {
     name: Option<String>,
     advertise: Option<String>,
     secret: Option<(PathBuf, Secret)>,
-    ca: Option<PathBuf>,
+    ca: Option<(PathBuf, Trust)>,
 }
 
 /// A setting of the section.
@@ -53,7 +55,7 @@ type Cluster = Setting<Draft, ClusterConfig>;
 pub(super) static CLUSTER: [Cluster; 4] = [
     Cluster::new("ADVERTISE", "")
         .restart()
-        .read(|draft, value| value.put(&mut draft.advertise, |text| url(text).map(Some)))
+        .read(|draft, value| value.put(&mut draft.advertise, |text| base_url(text, "the address of a server", None).map(Some)))
         .print(|cluster| Some(cluster.advertise.clone()))
         .doc("where the other servers reach this one: `http://HOST:PORT`, or `https://HOST:PORT` with `[tls]`"),
     Cluster::new("SECRET_FILE", "")
@@ -71,7 +73,7 @@ pub(super) static CLUSTER: [Cluster; 4] = [
         .doc("what this server is called by all of them; without it as its host"),
     Cluster::new("CA", "")
         .restart()
-        .read(|draft, value| value.put(&mut draft.ca, |text| absolute(text).map(|path| Some(path.to_owned()))))
+        .read(|draft, value| value.put(&mut draft.ca, |text| authorities(text).map(Some)))
         .print(|cluster| cluster.ca.as_ref().map(|path| path.display().to_string()))
         .doc("who vouches for the servers' certificates, PEM; without it those whom the system trusts"),
 ];
@@ -109,17 +111,18 @@ pub(super) fn check(
         shared.name = name;
     }
     shared.url.clone_from(&draft.advertise);
+    let (ca, trust) = draft.ca.unzip();
+    let trust = match trust {
+        Some(trust) => trust,
+        None => Trust::read(None).map_err(|why| report.error(at, why)).ok()?,
+    };
     let (secret_file, secret) = draft.secret?;
-    Some(ClusterConfig { name: shared.name.clone(), advertise: draft.advertise?, secret_file, secret, ca: draft.ca })
+    Some(ClusterConfig { name: shared.name.clone(), advertise: draft.advertise?, secret_file, secret, ca, trust })
 }
 
-fn url(text: &str) -> Result<String, String> {
-    let wrong = || format!("{} is no address of a server; write http://HOST:PORT or https://HOST:PORT", quote(text));
-    let url = text.strip_suffix('/').unwrap_or(text);
-    let uri: Uri = url.parse().map_err(|_| wrong())?;
-    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-    let is_bare = uri.path() == "/" && uri.query().is_none() && !url.contains('@');
-    if is_http && is_bare && uri.port_u16().is_some_and(|port| port > 0) { Ok(url.to_owned()) } else { Err(wrong()) }
+fn authorities(text: &str) -> Result<(PathBuf, Trust), String> {
+    let path = absolute(text)?;
+    Ok((path.to_owned(), Trust::read(Some(path))?))
 }
 
 fn secret(text: &str) -> Result<(PathBuf, Secret), String> {

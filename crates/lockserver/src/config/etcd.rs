@@ -4,7 +4,7 @@ use super::problem::{Place, Report};
 use super::secret_file::read_secret_file;
 use super::section::Options;
 use super::setting::{Setting, Value};
-use super::value::{absolute, list, quote, seconds, seconds_text, server, whole};
+use super::value::{absolute, base_url, list, quote, seconds, seconds_text};
 use crate::store::{EtcdPlace, StoreChoice};
 use lock_core::limits::{ETCD_ENDPOINTS_MAX, ETCD_LEASE_MAX_MS, ETCD_LEASE_MIN_MS, ETCD_PREFIX_BYTES_MAX};
 use lock_core::text::is_unsafe;
@@ -74,7 +74,10 @@ pub(super) static ETCD: [Etcd; 7] = [
 
 /// Reads the members' addresses, each as the client writes it.
 pub(super) fn endpoints(text: &str) -> Result<Vec<String>, String> {
-    let endpoints = list(text)?.into_iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
+    let endpoints = list(text)?
+        .into_iter()
+        .map(|text| base_url(text, "a member of etcd", Some(PORT)))
+        .collect::<Result<Vec<_>, _>>()?;
     if endpoints.len() > ETCD_ENDPOINTS_MAX {
         return Err(format!("{} members of etcd are too many; at most {ETCD_ENDPOINTS_MAX}", endpoints.len()));
     }
@@ -87,27 +90,6 @@ pub(super) fn endpoints(text: &str) -> Result<Vec<String>, String> {
 
 fn is_tls(endpoint: &str) -> bool {
     endpoint.starts_with("https:")
-}
-
-fn endpoint(text: &str) -> Result<String, String> {
-    let no_endpoint =
-        || format!("{} is no member of etcd; write http://HOST:{PORT} or https://HOST:{PORT}", quote(text));
-    let (scheme, rest) = text.split_once("://").ok_or_else(no_endpoint)?;
-    let scheme = scheme.to_lowercase();
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if !matches!(&scheme[..], "http" | "https") || rest.contains(['/', '@', '?', '#']) {
-        return Err(no_endpoint());
-    }
-    // The port is behind the last colon, but for an IPv6 address without one.
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, whole(port).map_err(|_| no_endpoint())?),
-        _ => (rest, u64::from(PORT)),
-    };
-    let host = server(host).map_err(|_| no_endpoint())?;
-    if port == 0 || port > u64::from(u16::MAX) {
-        return Err(format!("{}: the port is out of bounds; 1 to 65535", quote(text)));
-    }
-    Ok(if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") })
 }
 
 /// Completes a store in etcd by the section.

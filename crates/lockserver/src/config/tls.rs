@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::problem::Report;
 use super::section::{Options, Strict};
-use super::value::quote;
+use super::value::absolute;
 use crate::tls::{self, Tls, Which};
 use std::path::{Path, PathBuf};
 
@@ -52,9 +52,5 @@ pub(super) fn check(document: &Document, report: &mut Report) -> Option<(TlsFile
 
 fn path(options: &Options, name: &str, report: &mut Report) -> Option<PathBuf> {
     let raw = options.get(name)?;
-    if !Path::new(&raw.text).is_absolute() {
-        report.error(&raw.place, format!("{} is no whole path; begin it with /", quote(&raw.text)));
-        return None;
-    }
-    Some(PathBuf::from(&raw.text))
+    absolute(&raw.text).map(Path::to_owned).map_err(|error| report.error(&raw.place, error)).ok()
 }

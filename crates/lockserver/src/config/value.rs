@@ -15,6 +15,29 @@ pub(super) fn absolute(text: &str) -> Result<&Path, String> {
     if path.is_absolute() { Ok(path) } else { Err(format!("{} is no whole path; begin it with /", quote(text))) }
 }
 
+/// The address of a server, `http` or `https` with host and port and nothing behind them; without a port the usual one, if there is one.
+/// `what` it is to be, for the message.
+pub(super) fn base_url(text: &str, what: &str, usual_port: Option<u16>) -> Result<String, String> {
+    let port = usual_port.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    let wrong = || format!("{} is not {what}; write http://HOST:{port} or https://HOST:{port}", quote(text));
+    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    let scheme = scheme.to_lowercase();
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if !matches!(&scheme[..], "http" | "https") || rest.contains(['/', '@', '?', '#']) {
+        return Err(wrong());
+    }
+    // The port is behind the last colon, but for an IPv6 address without one.
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, whole(port).map_err(|_| wrong())?),
+        _ => (rest, usual_port.ok_or_else(wrong)?.into()),
+    };
+    let host = server(host).map_err(|_| wrong())?;
+    if port == 0 || port > u64::from(u16::MAX) {
+        return Err(format!("{}: the port is out of bounds; 1 to 65535", quote(text)));
+    }
+    Ok(if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") })
+}
+
 /// A text between quotes for a message: unsafe characters escaped, the end of a long one left off, and with it the
 /// secret of a key, which may have come into the wrong place.
 pub(super) fn quote(text: &str) -> String {

@@ -8,12 +8,12 @@ mod sockets;
 
 use crate::audit::{Act, Audit, Opened, Who};
 use crate::config::{ClusterConfig, Config, Loaded, Problem, Problems, Sources};
-use crate::engine::{self, Fatal, Handle, Running};
+use crate::engine::{self, Fatal, Handle, Leader, Running};
 use crate::http::connection::{self, Limits};
-use crate::http::{App, Cluster, Member, ReloadRequest, Service, router};
+use crate::http::{App, Cluster, ReloadRequest, Service, router};
 use crate::log::{self, LogHandle};
 use crate::os::{self, HeldHangup};
-use crate::{allocator, exit, say, store, tls};
+use crate::{allocator, exit, say, store};
 use lock_core::limits::{ADMIN_CONNECTIONS_MAX, OPEN_FILES_MIN};
 use manager::Manager;
 use reload::{Outlets, Reload};
@@ -165,7 +165,7 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
     let outlets = Outlets::new(&loaded, &listens_on, log);
     outlets.configured.borrow().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let cluster = config.cluster.as_ref().map(|cluster| join(cluster, &engine)).transpose()?;
+    let cluster = config.cluster.as_ref().map(|cluster| join(cluster, &engine));
     let (reloads, reload_requests) = mpsc::channel(RELOADS_WAITING_MAX);
     let service = Service {
         started,
@@ -253,14 +253,10 @@ fn reload_by_signal(reloads: &mpsc::Sender<ReloadRequest>, audit: &Audit) {
     });
 }
 
-/// What this server needs to give requests to the others, and to take theirs.
-fn join(config: &ClusterConfig, engine: &Handle) -> Result<Cluster, Ended> {
-    let tls = tls::client(config.ca.as_deref()).map_err(|why| {
-        tracing::error!("CA of [cluster] cannot be used: {why}");
-        Ended(exit::CONFIG)
-    })?;
-    let me = Member { name: config.name.clone(), url: Some(config.advertise.clone()) };
-    Ok(Cluster::new(me, config.secret.0.clone(), engine.status(), tls))
+/// What this server needs to forward requests to the others, and to take theirs.
+fn join(config: &ClusterConfig, engine: &Handle) -> Cluster {
+    let me = Leader { name: config.name.clone(), url: Some(config.advertise.clone()), since_ms: 0 };
+    Cluster::new(me, config.secret.0.clone(), engine.status(), &config.trust)
 }
 
 fn start_engine(config: &Config, audit: Audit) -> Result<(Handle, Running), Ended> {

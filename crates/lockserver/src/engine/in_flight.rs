@@ -23,8 +23,6 @@ pub(crate) struct InFlight {
     steps: VecDeque<Step>,
     /// What is to be committed for the newest of them, in one batch.
     uncommitted: Vec<Change>,
-    /// Batches that a pipeline has begun.
-    batches: usize,
     /// So many of the oldest steps are durable, and not taken yet.
     durable: usize,
     /// When the oldest one was applied whose changes are uncommitted.
@@ -33,8 +31,6 @@ pub(crate) struct InFlight {
 
 struct Step {
     sealed: Sealed,
-    /// Somebody is told something as soon as it is durable.
-    is_awaited: bool,
     /// When it was applied.
     began: Instant,
     /// It changed more than the clock.
@@ -51,7 +47,6 @@ impl InFlight {
         }
         let changes = std::mem::take(&mut sealed.changes);
         self.steps.push_back(Step {
-            is_awaited: sealed.is_awaited(),
             began: Instant::now(),
             wrote_records: changes.len() > 1,
             ends_batch: false,
@@ -79,7 +74,6 @@ impl InFlight {
         let (Some(pipeline), Some(newest)) = (store.pipeline(), self.steps.back_mut()) else { return };
         observers.in_store(|| pipeline.begin(&self.uncommitted));
         newest.ends_batch = true;
-        self.batches += 1;
         self.uncommitted.clear();
     }
 
@@ -118,7 +112,6 @@ impl InFlight {
         if let (Some(last), Some(pipeline)) = (self.steps.iter().position(|step| step.ends_batch), store.pipeline()) {
             let result = observers.in_store(|| if wait { Some(pipeline.wait()) } else { pipeline.poll() });
             let Some(result) = result else { return Ok(None) };
-            self.batches -= 1;
             observers.note_commit(self.steps[0].began, result)?;
             return Ok(Some(last + 1));
         }
@@ -142,14 +135,13 @@ impl InFlight {
 
     /// Whether somebody waits for what is uncommitted.
     fn is_awaited(&self) -> bool {
-        self.steps.iter().rev().take_while(|step| !step.ends_batch).any(|step| step.is_awaited)
+        self.steps.iter().rev().take_while(|step| !step.ends_batch).any(|step| step.sealed.is_awaited())
     }
 
     /// Has a look answered with the newest step, all of which it has seen. Gives it back if every step is durable.
     pub(crate) fn look(&mut self, look: Look) -> Option<Look> {
         let Some(newest) = self.steps.back_mut() else { return Some(look) };
         newest.sealed.looks.push(look);
-        newest.is_awaited = true;
         None
     }
 
@@ -157,7 +149,7 @@ impl InFlight {
     pub(crate) fn has_room(&self, tick: Tick, store: &mut dyn Store) -> bool {
         let is_immediate = store.is_immediate();
         let has_room = match store.pipeline() {
-            Some(pipeline) => self.batches < pipeline.max(),
+            Some(pipeline) => self.batches() < pipeline.max(),
             None => !is_immediate && !self.uncommitted.is_empty() && self.may_hold(tick),
         };
         has_room && self.steps.len() < STEPS_MAX
@@ -165,7 +157,12 @@ impl InFlight {
 
     /// Milliseconds until there is something to do for them; `None` if there are none.
     pub(crate) fn due_in_ms(&self) -> Option<u64> {
-        (!self.is_empty()).then(|| if self.is_held() && self.batches == 0 { HOLD_MS } else { 0 })
+        (!self.is_empty()).then(|| if self.is_held() && self.batches() == 0 { HOLD_MS } else { 0 })
+    }
+
+    /// Batches that a pipeline has begun.
+    fn batches(&self) -> usize {
+        self.steps.iter().filter(|step| step.ends_batch).count()
     }
 
     /// Whether there are steps whose commit waits for company.

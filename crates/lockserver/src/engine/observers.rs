@@ -50,7 +50,7 @@ impl Observers {
     pub(crate) fn note_commit(&self, began: Instant, result: Result<(), StoreError>) -> Result<(), StoreError> {
         self.metrics.engine.committed(began.elapsed());
         result.inspect_err(|error| {
-            if !matches!(error, StoreError::Standby { .. }) {
+            if error.is_failure() {
                 self.metrics.engine.commits_failed.increment();
             }
         })
@@ -62,7 +62,7 @@ impl Observers {
     /// Its own.
     pub(crate) fn note_load<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         result.inspect_err(|error| {
-            if !matches!(error, StoreError::Standby { .. }) {
+            if error.is_failure() {
                 self.metrics.engine.loads_failed.increment();
             }
         })
@@ -71,8 +71,10 @@ impl Observers {
     /// This server leads from now on, or stands by.
     pub(crate) fn take_role(&self, role: Role) {
         let is_change = match (self.status.role(), &role) {
+            // After a failure of its store it still leads, and since the same time.
+            (Role::Leading { since }, Role::Leading { .. }) if since > 0 => return,
             (Role::Standby(_), Role::Leading { .. }) => true,
-            // Who has begun no term so far has nothing to lose.
+            // A server that has begun no term so far has nothing to lose.
             (Role::Leading { since }, Role::Standby(_)) => since > 0,
             (Role::Leading { .. }, Role::Leading { .. }) | (Role::Standby(_), Role::Standby(_)) => false,
         };

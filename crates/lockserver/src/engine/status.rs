@@ -65,7 +65,7 @@ impl Status {
         self.role.borrow().clone()
     }
 
-    /// The same, for whoever waits for a change.
+    /// The same, to wait for a change.
     #[must_use]
     pub fn watch_role(&self) -> watch::Receiver<Role> {
         self.role.subscribe()

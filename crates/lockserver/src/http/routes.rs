@@ -1,6 +1,7 @@
 //! Routes, each with what it takes to call it: none can be added without saying so.
 
 use super::app::App;
+use super::body::BodyError;
 use super::path::Matched;
 use crate::access::{Denied, Right};
 use crate::engine::EngineError;
@@ -55,6 +56,8 @@ pub(super) struct Refuse {
     pub(super) panicked: Option<fn(Box<dyn Any + Send>) -> Response>,
     /// Answers a request that the engine did not answer.
     pub(super) failed: fn(EngineError) -> Response,
+    /// Answers a request whose body cannot be read.
+    pub(super) unreadable: fn(&BodyError) -> Response,
     /// Answers a person at a browser instead of `denied`; `None` for everybody else.
     pub(super) sign_in: fn(&Denied, &Request) -> Option<Response>,
 }

@@ -111,6 +111,12 @@ pub struct Leader {
 }
 
 impl StoreError {
+    /// Whether the store does not do its work; another server that has it is no failure.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::Standby { .. })
+    }
+
     /// Too much time has passed to know who leads.
     #[must_use]
     pub fn deposed() -> Self {

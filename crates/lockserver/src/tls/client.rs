@@ -1,36 +1,53 @@
 //! TLS towards other servers: whose certificates are believed.
 
-use super::provider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use super::{files, provider};
 use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
-/// Believes servers whose certificate one of these vouches for (PEM); without a file, those whom the system trusts.
-///
-/// # Errors
-/// What is wrong with the file, for people.
-pub fn client(ca: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        Some(path) => {
-            let wrong = |why: String| format!("{}: {why}", path.display());
-            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(|error| wrong(format!("it is no PEM: {error}")))?;
+/// What it takes to speak TLS with another server. Two of them are the same if they come from the same reading of the files.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// Believes servers whose certificate one of these vouches for (PEM); without a file, those whom the system trusts.
+    ///
+    /// # Errors
+    /// What is wrong with the file, for people.
+    pub fn read(ca: Option<&Path>) -> Result<Self, String> {
+        let roots = match ca {
+            Some(path) => files::authorities(path)?,
+            None => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 roots
-                    .add(certificate)
-                    .map_err(|error| wrong(format!("it has a certificate that cannot be used: {error}")))?;
             }
-            if roots.is_empty() {
-                return Err(wrong("there is no certificate in it".to_owned()));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+        };
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider has TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
     }
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+
+    #[must_use]
+    pub fn client(&self) -> &ClientConfig {
+        &self.0
+    }
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Trust {}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trust")
+    }
 }

@@ -37,6 +37,27 @@ pub enum Which {
     ClientCa,
 }
 
+/// Certificates that vouch for others, as rustls wants them; with which one cannot be used, and why.
+fn roots(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for (index, root) in certificates.iter().enumerate() {
+        let wrong = |error| format!("the certificate number {} in it cannot be used: {error}", index + 1);
+        store.add(root.clone()).map_err(wrong)?;
+    }
+    Ok(store)
+}
+
+/// Reads who vouches for servers that this one speaks to, PEM.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let mut judge = Judge::default();
+    let found = judge.certificates(Which::ClientCa, path);
+    let named = |text: String| format!("{}: {text}", path.display());
+    found.ok_or_else(|| judge.errors.remove(0).text).and_then(|found| roots(&found).map_err(named))
+}
+
 /// Something about one of the files: what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -193,14 +214,7 @@ impl Judge {
 
     /// Who asks clients for certificates of these authorities, and takes those who show none.
     fn verifier(&mut self, roots: &[CertificateDer<'static>], path: &Path) -> Option<Arc<dyn ClientCertVerifier>> {
-        let mut store = RootCertStore::empty();
-        for (index, root) in roots.iter().enumerate() {
-            if let Err(error) = store.add(root.clone()) {
-                let text = format!("the certificate number {} in it cannot be used: {error}", index + 1);
-                self.error(Which::ClientCa, path, text);
-                return None;
-            }
-        }
+        let store = self::roots(roots).map_err(|text| self.error(Which::ClientCa, path, text)).ok()?;
         self.dates(Which::ClientCa, path, roots);
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider()).allow_unauthenticated().build();

@@ -9,7 +9,7 @@ pub(crate) mod authority;
 #[cfg(test)]
 mod tests;
 
-pub use client::client;
+pub use client::Trust;
 pub use files::{Finding, Which, read};
 pub use names::names;
 

@@ -16,13 +16,16 @@ fn member(section: &str, secret: &str, mode: u32) -> Host {
 
 #[test]
 fn a_server_of_several() {
-    let host =
-        member("ADVERTISE=http://locks1:9090/\nSECRET_FILE\nNAME=one\nCA=/ca.crt", &format!("{SECRET}\n"), 0o640);
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.crt");
+    fs::write(&ca, Authority::new("Test").pem).unwrap();
+    let section = format!("ADVERTISE=http://locks1:9090/\nSECRET_FILE\nNAME=one\nCA={}", ca.display());
+    let host = member(&section, &format!("{SECRET}\n"), 0o640);
     let config = host.config();
     let cluster = config.cluster.clone().expect("there is a section");
     assert_eq!((&cluster.name[..], &cluster.advertise[..]), ("one", "http://locks1:9090"));
     assert_eq!(&*cluster.secret.0, SECRET);
-    assert_eq!(cluster.ca.as_deref(), Some(Path::new("/ca.crt")));
+    assert_eq!(cluster.ca, Some(ca));
     let StoreChoice::Etcd(place) = &config.store else { panic!("{:?}", config.store) };
     assert_eq!((&place.name[..], place.url.as_deref()), ("one", Some("http://locks1:9090")));
     assert!(!format!("{config:?}").contains(SECRET));
@@ -32,19 +35,19 @@ fn a_server_of_several() {
 #[test]
 fn what_is_wrong_is_said() {
     for (section, secret, mode, expected) in [
-        ("ADVERTISE=a:1\nSECRET_FILE", SECRET, 0o600, "4: ADVERTISE: 'a:1' is no address of a server"),
+        ("ADVERTISE=a:1\nSECRET_FILE", SECRET, 0o600, "4: ADVERTISE: 'a:1' is not the address of a server"),
         (
             "ADVERTISE=http://a:1/x\nSECRET_FILE",
             SECRET,
             0o600,
-            "4: ADVERTISE: 'http://a:1/x' is no address of a server",
+            "4: ADVERTISE: 'http://a:1/x' is not the address of a server",
         ),
-        ("ADVERTISE=http://a\nSECRET_FILE", SECRET, 0o600, "4: ADVERTISE: 'http://a' is no address of a server"),
+        ("ADVERTISE=http://a\nSECRET_FILE", SECRET, 0o600, "4: ADVERTISE: 'http://a' is not the address of a server"),
         (
             "ADVERTISE=http://u@a:1\nSECRET_FILE",
             SECRET,
             0o600,
-            "4: ADVERTISE: 'http://u@a:1' is no address of a server",
+            "4: ADVERTISE: 'http://u@a:1' is not the address of a server",
         ),
         ("SECRET_FILE", SECRET, 0o600, "3: ADVERTISE is missing"),
         ("ADVERTISE=http://a:1", SECRET, 0o600, "3: SECRET_FILE is missing"),
@@ -52,6 +55,18 @@ fn what_is_wrong_is_said() {
         ("ADVERTISE=http://a:1\nSECRET_FILE", "0123456789abcdef\n0123456789abcdef\n", 0o600, "has more than one line"),
         ("ADVERTISE=http://a:1\nSECRET_FILE", SECRET, 0o644, "everybody on this machine may read or write it"),
         ("ADVERTISE=http://a:1\nSECRET_FILE\nNAME=", SECRET, 0o600, "6: NAME: the name of a server has 1 to 200 bytes"),
+        (
+            "ADVERTISE=http://a:1\nSECRET_FILE\nCA=/nowhere/ca.crt",
+            SECRET,
+            0o600,
+            "6: CA: /nowhere/ca.crt: cannot be read",
+        ),
+        (
+            "ADVERTISE=http://a:1\nSECRET_FILE\nCA=/dev/null",
+            SECRET,
+            0o600,
+            "6: CA: /dev/null: cannot be read: it is not a file",
+        ),
         ("ADVERTISE=http://a:1\nSECRET_FILE\nCA=ca.crt", SECRET, 0o600, "6: CA: 'ca.crt' is no whole path"),
     ] {
         let errors = member(section, secret, mode).errors();

@@ -164,7 +164,7 @@ fn the_environment() {
         host.errors(),
         [
             "LOCKSERVER_SERVER in the environment: the value is not UTF-8",
-            "LOCKSERVER_STORE in the environment: 'h:2379' is no member of etcd; write http://HOST:2379 or https://HOST:2379",
+            "LOCKSERVER_STORE in the environment: 'h:2379' is not a member of etcd; write http://HOST:2379 or https://HOST:2379",
             "LOCKSERVER_PORT in the environment: 'x' is not a whole number",
         ]
     );

@@ -124,10 +124,10 @@ const BAD: &[(&str, &str)] = &[
         "2: STORE: '' is no store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
     ),
     ("[general]\nSTORE=etcd", "2: STORE: the value is empty; write a list with commas between, or remove the line"),
-    ("[general]\nSTORE=etcd:h1", "2: STORE: 'h1' is no member of etcd; write http://HOST:2379 or https://HOST:2379"),
+    ("[general]\nSTORE=etcd:h1", "2: STORE: 'h1' is not a member of etcd; write http://HOST:2379 or https://HOST:2379"),
     (
         "[general]\nSTORE=etcd:http://h1/v3",
-        "2: STORE: 'http://h1/v3' is no member of etcd; write http://HOST:2379 or https://HOST:2379",
+        "2: STORE: 'http://h1/v3' is not a member of etcd; write http://HOST:2379 or https://HOST:2379",
     ),
     ("[general]\nSTORE=etcd:http://h1:0", "2: STORE: 'http://h1:0': the port is out of bounds; 1 to 65535"),
     (

@@ -1,5 +1,6 @@
 //! What every refusal has, whatever the words of its protocol; and refusals in plain words.
 
+use super::super::body::BodyError;
 use super::super::routes::Refuse;
 use super::record::RefusedBecause;
 use crate::access::Denied;
@@ -19,6 +20,7 @@ pub(in crate::http) const PLAIN: Refuse = Refuse {
     too_many: |text| plain(StatusCode::TOO_MANY_REQUESTS, text),
     wrong_method: |_| StatusCode::METHOD_NOT_ALLOWED.into_response(),
     panicked: None,
+    unreadable,
     failed: |failure| plain(StatusCode::SERVICE_UNAVAILABLE, &failure.to_string()),
     sign_in: |_, _| None,
 };
@@ -36,6 +38,16 @@ pub(in crate::http) fn refused(mut response: Response, denied: &Denied, challeng
 pub(in crate::http) fn plain_denied(denied: Denied) -> Response {
     let status = if denied.unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
     refused(plain(status, &denied.text), &denied, BASIC)
+}
+
+/// The body of a request cannot be read.
+fn unreadable(error: &BodyError) -> Response {
+    let status = match error {
+        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+    };
+    plain(status, &error.to_string())
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {

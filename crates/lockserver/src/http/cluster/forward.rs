@@ -1,7 +1,7 @@
 //! The standby's side: a request goes to the leader, and the leader's answer back.
 
 use super::super::app::App;
-use super::super::body::{self, BodyError};
+use super::super::body;
 use super::super::connection::Connection;
 use super::super::routes::{Found, Protocol};
 use super::super::waited;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Routes that each server answers for itself, whoever leads.
+/// Routes that each server answers for itself, leader or not.
 const OWN: [&str; 7] = [
     routes::HEALTHZ,
     routes::READYZ,
@@ -93,7 +93,7 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
     let (parts, body) = request.into_parts();
     let body = match body::read(body).await {
         Ok(body) => body,
-        Err(error) => return Passed::Answered(unreadable(&error)),
+        Err(error) => return Passed::Answered((found.refuse.unreadable)(&error)),
     };
     let waits = may_wait(entry.protocol, &parts, &body);
     // One that waits is not asked to make room for others; whether it may wait the leader says.
@@ -248,15 +248,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.remove("keep-alive");
-}
-
-fn unreadable(error: &BodyError) -> Response {
-    let status = match error {
-        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::Broken(_) => StatusCode::BAD_REQUEST,
-    };
-    (status, format!("{error}\n")).into_response()
 }
 
 #[cfg(test)]

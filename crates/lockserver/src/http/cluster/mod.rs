@@ -1,6 +1,6 @@
-//! Several servers on one store: a standby gives what it is asked to the leader, and the leader believes it whose request that is.
+//! Several servers on one store: a standby forwards requests to the leader, and the leader takes them as those of the standby's client.
 //!
-//! One hop and no more: a server that does not lead refuses what another one gives it (421), and the other looks again who leads.
+//! One hop and no more: a server that does not lead refuses what a standby forwards (421), and the standby looks for the leader again.
 
 mod forward;
 mod sender;
@@ -8,8 +8,8 @@ mod sender;
 pub(super) use forward::{Passed, is_given_on, pass};
 pub(super) use sender::sender;
 
-use crate::engine::Role;
-use crate::engine::Status;
+use crate::engine::{Leader, Role, Status};
+use crate::tls::Trust;
 use axum::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -26,19 +26,10 @@ const CONNECT_TIME: Duration = Duration::from_secs(1);
 /// A connection to the leader that nobody uses is closed after this time: sooner than the leader would close it.
 const IDLE_TIME: Duration = Duration::from_secs(60);
 
-/// A server of several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// What it is called.
-    pub name: String,
-    /// Where the others reach it.
-    pub url: Option<String>,
-}
-
 /// What a server of several needs to speak with the others.
 pub struct Cluster {
-    /// This server, as it is known to the others.
-    me: Member,
+    /// This server as a leader; since when, `role` says.
+    me: Leader,
     /// What only they know.
     secret: Arc<str>,
     role: watch::Receiver<Role>,
@@ -52,15 +43,18 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// With the secret that all of them share. `tls`: what it takes to believe a leader whose URL is one of https.
+    /// With the secret that all of them share. `trust`: the certificates of leaders that are reached by https.
     #[must_use]
-    pub fn new(me: Member, secret: Arc<str>, status: &Status, tls: rustls::ClientConfig) -> Self {
+    pub fn new(me: Leader, secret: Arc<str>, status: &Status, trust: &Trust) -> Self {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(CONNECT_TIME));
         http.set_nodelay(true);
         http.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(trust.client().clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
@@ -85,17 +79,14 @@ impl Cluster {
 
     /// What this server is, and who leads.
     pub(super) fn seen(&self) -> (&'static str, Option<lock_api::Leader>) {
-        let told = |name: &str, url: Option<&str>, since_ms| lock_api::Leader {
-            name: name.to_owned(),
-            url: url.map(str::to_owned),
+        let told = |leader: &Leader, since_ms| lock_api::Leader {
+            name: leader.name.clone(),
+            url: leader.url.clone(),
             since: crate::wall::rfc3339(since_ms),
         };
         match &*self.role.borrow() {
-            Role::Leading { since } => ("leader", Some(told(&self.me.name, self.me.url.as_deref(), *since))),
-            Role::Standby(leader) => {
-                let leader = leader.as_ref().map(|leader| told(&leader.name, leader.url.as_deref(), leader.since_ms));
-                ("standby", leader)
-            }
+            Role::Leading { since } => ("leader", Some(told(&self.me, *since))),
+            Role::Standby(leader) => ("standby", leader.as_deref().map(|leader| told(leader, leader.since_ms))),
         }
     }
 }

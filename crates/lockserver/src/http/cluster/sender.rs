@@ -1,13 +1,14 @@
-//! Whose request it is: that of the connection it came on, or, where another server gives it on, the one that it says.
+//! The sender of a request: its connection says, or the standby that forwards it.
 
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Says for whom a request is given on, in JSON; with the secret of the servers, without which it counts for nothing.
+/// Names the client of a forwarded request, in JSON, with the secret of the servers: without that it counts for nothing.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("lockserver-forwarded");
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,31 +24,31 @@ struct Forwarded {
 
 /// Who sends a request, as far as its connection says.
 #[derive(Debug)]
-pub(in crate::http) struct Sender {
+pub(in crate::http) struct Sender<'c> {
     /// Its address; `None` if it came through an administrators' socket.
     pub(in crate::http) peer: Option<IpAddr>,
     /// Its address, or `uid:N`.
     pub(in crate::http) from: Arc<str>,
     /// The names in its certificate.
-    pub(in crate::http) certificate: Vec<String>,
+    pub(in crate::http) certificate: Cow<'c, [String]>,
     /// Another server gives it on.
     pub(in crate::http) is_forwarded: bool,
 }
 
 /// Who sends this request.
-pub(in crate::http) fn sender(app: &App, connection: &Connection, headers: &HeaderMap) -> Sender {
+pub(in crate::http) fn sender<'c>(app: &App, connection: &'c Connection, headers: &HeaderMap) -> Sender<'c> {
     if let Some(Forwarded { from, certificate, .. }) = read(app, headers) {
         let peer = from.parse().ok();
         // An address, or the user at an administrators' socket; nothing else is sent.
         if peer.is_some() || from.starts_with("uid:") {
-            return Sender { peer, from: Arc::from(from), certificate, is_forwarded: true };
+            return Sender { peer, from: Arc::from(from), certificate: certificate.into(), is_forwarded: true };
         }
     }
     let peer = match connection.peer() {
         Peer::Local { .. } => None,
         Peer::Tcp(peer) => Some(peer.ip()),
     };
-    let certificate = connection.certificate_names().to_vec();
+    let certificate = connection.certificate_names().into();
     Sender { peer, from: connection.from().clone(), certificate, is_forwarded: false }
 }
 

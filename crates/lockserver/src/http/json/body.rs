@@ -18,14 +18,18 @@ pub(super) async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -
 }
 
 async fn collect(body: Body) -> Result<Bytes, Refusal> {
-    body::read_json(body).await.map_err(|error| {
+    body::read_json(body).await.map_err(|error| Refusal::from(&error))
+}
+
+impl From<&BodyError> for Refusal {
+    fn from(error: &BodyError) -> Self {
         let code = match error {
             BodyError::TooSlow => ErrorCode::RequestTimeout,
             BodyError::TooLarge => ErrorCode::PayloadTooLarge,
             BodyError::Broken(_) => ErrorCode::Invalid,
         };
-        Refusal::new(code, error.to_string())
-    })
+        Self::new(code, error.to_string())
+    }
 }
 
 /// Any kind of JSON, no type, and what `curl -d` says of every body are taken as JSON. The last is also what a foreign web

@@ -72,6 +72,7 @@ pub(super) const REFUSE: Refuse = Refuse {
     too_many: |text| Refusal::new(ErrorCode::LimitReached, text).into_response(),
     wrong_method: problem::wrong_method,
     panicked: Some(problem::after_panic),
+    unreadable: |error| Refusal::from(error).into_response(),
     failed: |failure| Refusal::from(failure).into_response(),
     sign_in: |_, _| None,
 };
