@@ -13,6 +13,7 @@ use prost::Message;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
@@ -57,6 +58,36 @@ struct UnlockRequest {
 #[derive(Clone, PartialEq, Message)]
 struct UnlockResponse {}
 
+/// `etcdserverpb.PutRequest`
+#[derive(Clone, PartialEq, Message)]
+struct PutRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// `etcdserverpb.RequestOp`, of which only a put is used.
+#[derive(Clone, PartialEq, Message)]
+struct RequestOp {
+    #[prost(message, optional, tag = "2")]
+    put: Option<PutRequest>,
+}
+
+/// `etcdserverpb.TxnRequest`, without conditions.
+#[derive(Clone, PartialEq, Message)]
+struct TxnRequest {
+    #[prost(message, repeated, tag = "2")]
+    success: Vec<RequestOp>,
+}
+
+/// `etcdserverpb.TxnResponse`
+#[derive(Clone, PartialEq, Message)]
+struct TxnResponse {
+    #[prost(bool, tag = "2")]
+    succeeded: bool,
+}
+
 /// A running etcd.
 #[derive(Debug)]
 pub(crate) struct Etcd {
@@ -86,6 +117,30 @@ impl Etcd {
     pub(crate) fn at(&self) -> SocketAddr {
         self.at
     }
+
+    /// Sends a transaction of one small put, again and again; gives how often in a second.
+    pub(crate) async fn transactions_a_second(&self, time: Duration) -> Result<f64, Fault> {
+        let mut client = self.connect(b"transactions".to_vec()).await?;
+        let put = PutRequest { key: client.name.clone(), value: vec![b'x'; 64] };
+        let request = TxnRequest { success: vec![RequestOp { put: Some(put) }] };
+        let (begin, mut count) = (Instant::now(), 0_u32);
+        while begin.elapsed() < time {
+            let answer: TxnResponse = client.call("/etcdserverpb.KV/Txn", &request).await?;
+            if !answer.succeeded {
+                return Err("etcd: a transaction without conditions failed".into());
+            }
+            count += 1;
+        }
+        Ok(f64::from(count) / begin.elapsed().as_secs_f64())
+    }
+
+    async fn connect(&self, name: Vec<u8>) -> Result<Holder, Fault> {
+        let stream = TcpStream::connect(self.at).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = h2::client::handshake(stream).await?;
+        let connection = Abort(tokio::spawn(async move { drop(connection.await) }).abort_handle());
+        Ok(Holder { sender, _connection: connection, name, lease: 0, key: Vec::new() })
+    }
 }
 
 impl Peer for Etcd {
@@ -95,12 +150,7 @@ impl Peer for Etcd {
 
     fn client(&self, lock: Lock, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
         Box::pin(async move {
-            let stream = TcpStream::connect(self.at).await?;
-            stream.set_nodelay(true)?;
-            let (sender, connection) = h2::client::handshake(stream).await?;
-            let connection = Abort(tokio::spawn(async move { drop(connection.await) }).abort_handle());
-            let mut holder =
-                Holder { sender, _connection: connection, name: lock.to_string().into(), lease: 0, key: Vec::new() };
+            let mut holder = self.connect(lock.to_string().into()).await?;
             let lease: LeaseGrantResponse =
                 holder.call("/etcdserverpb.Lease/LeaseGrant", &LeaseGrantRequest { ttl: 3600 }).await?;
             holder.lease = lease.id;

@@ -4,6 +4,7 @@
 
 use crate::Arguments;
 use crate::disk;
+use crate::etcd::Etcd;
 use crate::fault::Fault;
 use crate::loops::{self, Load};
 use crate::peer::{Lock, Peer};
@@ -24,6 +25,8 @@ const PAIR: Load = Load { clients: 2, own: false, requests: 2, rate: None };
 const ROUND_TRIP: Load = Load { clients: 1, own: true, requests: 1, rate: None };
 /// What is to be reached of the limit.
 const SHARE_OF_LIMIT: f64 = 0.7;
+/// The same on etcd: within 1.3 of one transaction and one round trip.
+const SHARE_ON_ETCD: f64 = 1.0 / 1.3;
 /// How long the next one has waited when the lock is given back. By then it surely waits; if not, its way is counted, too.
 const WAITS: Duration = Duration::from_millis(20);
 /// Hand-overs of a round that are timed one by one.
@@ -44,7 +47,10 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     ];
     let (mut all, absent) = rounds::start(arguments, &kinds)?;
     let home = rounds::home(arguments)?;
+    // One that nobody else uses: what a transaction takes is a limit, too.
+    let etcd = arguments.wants(Kind::Shared.name()).then(|| Etcd::start(home.path())).and_then(Result::ok);
     let (mut flushes, mut limits) = (Vec::new(), Vec::new());
+    let (mut transactions, mut limits_on_etcd) = (Vec::new(), Vec::new());
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
     let (mut by_flock, mut by_heavy) = (Vec::new(), Vec::new());
     for number in 1..=arguments.rounds {
@@ -63,12 +69,18 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         }
         let trips = all[0].rounds[number - 1].rate;
         limits.push(1.0 / (1.0 / flushes[number - 1] + 1.0 / trips));
+        if let Some(etcd) = &etcd {
+            transactions.push(etcd.transactions_a_second(arguments.round()).await?);
+            limits_on_etcd.push(1.0 / (1.0 / transactions[number - 1] + 1.0 / trips));
+        }
         for _ in 0..TIMED {
             by_flock.push(flock(home.path())?);
             by_heavy.push(heavy(home.path())?);
         }
     }
-    let share = |one: &Measured| median(one.rounds.iter().zip(&limits).map(|(round, limit)| round.rate / limit));
+    let of =
+        |one: &Measured, limits: &[f64]| median(one.rounds.iter().zip(limits).map(|(round, limit)| round.rate / limit));
+    let share = |one: &Measured| of(one, &limits);
     let ms = |times: &[f64]| short(median(times.iter().map(|time| time * 1e3)));
     let row = |name: &str, rate: String, share: String, time: String| vec![name.to_owned(), rate, share, time];
     let mut rows = vec![
@@ -81,6 +93,11 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         ),
         row("the limit: both after one another", short(median(limits.iter().copied())), "1".to_owned(), String::new()),
     ];
+    if etcd.is_some() {
+        let rate = |rates: &[f64]| short(median(rates.iter().copied()));
+        rows.push(row("transactions of bare etcd", rate(&transactions), String::new(), String::new()));
+        rows.push(row("one of them and a round trip", rate(&limits_on_etcd), String::new(), String::new()));
+    }
     for (one, times) in all.iter().zip(&times).skip(1) {
         let rate = short(median(one.rounds.iter().map(|round| round.rate)));
         rows.push(row(&one.name, rate, short(share(one)), ms(times)));
@@ -97,6 +114,10 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     for one in all.iter().filter(|one| one.kind == SQLITE) {
         let what = format!("handing over, one lock of size 1: {} to 1 / (fdatasync + round trip)", one.name);
         report.at_least(what, share(one), SHARE_OF_LIMIT);
+    }
+    for one in all.iter().filter(|one| one.kind == Kind::Shared && etcd.is_some()) {
+        let what = format!("handing over, one lock of size 1: {} to 1 / (transaction of etcd + round trip)", one.name);
+        report.at_least(what, of(one, &limits_on_etcd), SHARE_ON_ETCD);
     }
     Ok(())
 }
