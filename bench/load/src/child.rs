@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -91,6 +91,11 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Asks it to end in order.
+    pub(crate) fn ask_to_end(&self) -> std::io::Result<ExitStatus> {
+        Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status()
+    }
+
     /// Seconds of processor time that it and its children have used.
     pub(crate) fn cpu_s(&self) -> f64 {
         cpu_s(self.pid())
@@ -106,7 +111,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let asked = Command::new("kill").arg(self.pid().to_string()).stderr(Stdio::null()).status();
+        let asked = self.ask_to_end();
         let end = Instant::now() + STOP_TIME;
         while asked.is_ok() && Instant::now() < end && self.runs() {
             thread::sleep(Duration::from_millis(10));

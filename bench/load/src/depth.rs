@@ -95,7 +95,7 @@ fn id(answer: &[u8]) -> Result<String, Fault> {
 }
 
 /// A number as people write it.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
 }
 
@@ -104,24 +104,43 @@ async fn fill(arguments: &Arguments, binary: &Path, depth: usize) -> Result<Deep
     let server = Lockserver::start(binary, false, Speech::Json, home.path())?;
     let mut asker = Client::open(server.at()).await?;
     let waiter = Client::open(server.at()).await?;
-    let body = r#"{"ttl_s": 3600}"#;
-    let holder = id(&asker.ask("POST", LOCK, "application/json", body).await?.good()?)?;
-    // Without a holder the first of the crowd would hold.
-    for number in 1..DEEP_LOCKS {
-        asker.ask("POST", &format!("/v1/locks/deep-{number}/tickets"), "application/json", body).await?.good()?;
-    }
+    let holder = hold_all(&mut asker).await?;
     let mut next = std::collections::VecDeque::new();
     for _ in 0..operations(arguments) * arguments.rounds {
         next.push_back(id(&asker.ask("POST", LOCK, "application/json", QUEUED).await?.good()?)?);
     }
     let begin = Instant::now();
+    crowds(server.at(), depth - next.len()).await?;
+    let resident_mb = server.process().resident() / 1e6;
+    let name = format!("{} queued", grouped(depth));
+    let filled_s = begin.elapsed().as_secs_f64();
+    eprintln!("depth: {name} in {filled_s:.0} s");
+    Ok(Deep { name, server, home, asker, waiter, holder, next, filled_s, resident_mb, times: Vec::new() })
+}
+
+/// Holds each of the locks with long queues, without which the first of a crowd would hold it; the first holder's id.
+async fn hold_all(client: &mut Client) -> Result<String, Fault> {
+    let mut holders = Vec::new();
+    for number in 0..DEEP_LOCKS {
+        let path = format!("/v1/locks/deep-{number}/tickets");
+        holders.push(id(&client.ask("POST", &path, "application/json", r#"{"ttl_s": 3600}"#).await?.good()?)?);
+    }
+    Ok(holders.swap_remove(0))
+}
+
+/// Holds each of these locks, and queues so many tickets for them.
+pub(crate) async fn fill_queues(at: SocketAddr, count: usize) -> Result<(), Fault> {
+    hold_all(&mut Client::open(at).await?).await?;
+    crowds(at, count).await
+}
+
+/// Queues so many tickets, from as many addresses as that takes.
+async fn crowds(at: SocketAddr, count: usize) -> Result<(), Fault> {
     let mut work = JoinSet::new();
-    let rest = depth - next.len();
-    let addresses = rest.div_ceil(OF_ONE_ADDRESS);
-    for address in 0..addresses {
-        let count = OF_ONE_ADDRESS.min(rest - address * OF_ONE_ADDRESS);
+    for address in 0..count.div_ceil(OF_ONE_ADDRESS) {
+        let some = OF_ONE_ADDRESS.min(count - address * OF_ONE_ADDRESS);
         // Ten addresses a lock are within the bound of a lock's queue.
-        work.spawn(crowd(server.at(), address, address % DEEP_LOCKS, count));
+        work.spawn(crowd(at, address, address % DEEP_LOCKS, some));
         while work.len() >= AT_A_TIME {
             work.join_next().await.transpose()?.transpose()?;
         }
@@ -129,11 +148,7 @@ async fn fill(arguments: &Arguments, binary: &Path, depth: usize) -> Result<Deep
     while let Some(done) = work.join_next().await {
         done??;
     }
-    let resident_mb = server.process().resident() / 1e6;
-    let name = format!("{} queued", grouped(depth));
-    let filled_s = begin.elapsed().as_secs_f64();
-    eprintln!("depth: {name} in {filled_s:.0} s");
-    Ok(Deep { name, server, home, asker, waiter, holder, next, filled_s, resident_mb, times: Vec::new() })
+    Ok(())
 }
 
 /// Queues tickets from one address.

@@ -40,16 +40,21 @@ impl Lockserver {
     pub(crate) fn start(binary: &Path, memory: bool, speech: Speech, home: &Path) -> Result<Self, Fault> {
         let store =
             if memory { "memory".to_owned() } else { format!("sqlite:{}", home.join("lockserver.db").display()) };
-        Self::start_with(binary, &store, None, speech, home)
+        Self::start_with(binary, &store, speech, home)
     }
 
-    /// Starts it with its store in this etcd.
+    /// Starts it with its store in this etcd, which ends with it.
     pub(crate) fn start_on(binary: &Path, etcd: Etcd, home: &Path) -> Result<Self, Fault> {
-        let store = format!("etcd:http://{}", etcd.at());
-        Self::start_with(binary, &store, Some(etcd), Speech::Json, home)
+        let joined = Self::join(binary, &etcd, home)?;
+        Ok(Self { _etcd: Some(etcd), ..joined })
     }
 
-    fn start_with(binary: &Path, store: &str, etcd: Option<Etcd>, speech: Speech, home: &Path) -> Result<Self, Fault> {
+    /// Starts it with its store in this etcd, beside the others that have it there.
+    pub(crate) fn join(binary: &Path, etcd: &Etcd, home: &Path) -> Result<Self, Fault> {
+        Self::start_with(binary, &format!("etcd:http://{}", etcd.at()), Speech::Json, home)
+    }
+
+    fn start_with(binary: &Path, store: &str, speech: Speech, home: &Path) -> Result<Self, Fault> {
         let config = home.join("lockserver.conf");
         fs::write(&config, configuration())?;
         let mut command = Command::new(binary);
@@ -59,12 +64,18 @@ impl Lockserver {
         let Some((_, at)) = line.split_once("://") else {
             return Err(format!("lockserver did not start; it said {line:?}").into());
         };
-        Ok(Self { process, at: at.parse()?, speech, _etcd: etcd })
+        Ok(Self { process, at: at.parse()?, speech, _etcd: None })
     }
 
     /// Where it listens.
     pub(crate) fn at(&self) -> SocketAddr {
         self.at
+    }
+
+    /// Asks it to end in order.
+    pub(crate) fn ask_to_end(&self) -> Result<(), Fault> {
+        self.process.ask_to_end()?;
+        Ok(())
     }
 
     /// Ends it as a crash would.

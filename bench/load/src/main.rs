@@ -21,6 +21,7 @@ mod postgres;
 mod redis;
 mod report;
 mod rounds;
+mod takeover;
 mod throttle;
 mod workload;
 mod xmlrpc;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// What is measured otherwise than by loops of cycles.
-const OTHERS: [&str; 4] = ["hand-over", "jobs", "idle", "depth"];
+const OTHERS: [&str; 5] = ["hand-over", "jobs", "idle", "depth", "takeover"];
 
 #[derive(Debug, Parser)]
 #[command(about = "Measure lockserver beside its peers and beside the limits of the machine")]
@@ -132,6 +133,7 @@ async fn main() -> Result<ExitCode, Fault> {
             "jobs" => jobs::measure(&arguments, &mut report).await?,
             "idle" => idle::measure(&arguments, &mut report).await?,
             "depth" => depth::measure(&arguments, &mut report).await?,
+            "takeover" => takeover::measure(&arguments, &mut report).await?,
             name => {
                 for one in workload::ALL.iter().filter(|one| one.name == name) {
                     rounds::measure(&arguments, one, &mut report).await?;

@@ -13,7 +13,7 @@ use std::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 /// Keys of one page.
-const PAGE: i64 = 2000;
+const PAGE: i64 = 20_000;
 
 /// What a load gives, one after the other, to the thread that reads records.
 #[derive(Debug)]
