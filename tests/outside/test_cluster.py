@@ -1,5 +1,7 @@
 """Several servers on one etcd: one leads, the others give it what they are asked, and one of them takes over when it goes."""
 
+import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -49,6 +51,10 @@ def test_a_standby_gives_requests_to_the_leader(pair):
     assert told["leader"]["name"] == leader.status()["leader"]["name"]
     assert told["leader"]["url"] == f"http://{leader.address}:{leader.port}"
     assert get(standby.at, "/readyz").status == 200
+    known = until(lambda: leader.status()["standbys"], 10, "the leader hears who stands by")
+    assert [(one["name"], one["url"]) for one in known] == [("s1", f"http://{standby.address}:{standby.port}")]
+    assert abs(known[0]["clock_ahead_s"]) < 2, "it is the same clock"
+    until(lambda: [one["name"] for one in standby.status()["standbys"]] == ["s1"], 10, "the standby says the same")
     with Api(standby.at) as near, Api(leader.at) as far:
         near.connection.socket.close()
         near.connection.socket = socket.create_connection(standby.at, 20, ("127.98.0.1", 0))
@@ -106,6 +112,23 @@ def test_a_body_that_is_too_large_is_refused_in_the_words_of_its_protocol(pair):
     with Api(pair.standby().at) as near:
         status, problem = near.call("POST", "/v1/locks/x/tickets", {"info": "x" * 100_000})
         assert (status, problem["code"]) == (413, "payload_too_large"), problem
+
+
+def test_nobody_but_a_server_stands_by(pair):
+    leader, standby = pair.leader(), pair.standby()
+
+    def say(server, **told):
+        heartbeat = {"secret": SECRET.strip(), "name": "another", "url": None, "wall_ms": 0, **told}
+        connection = http.client.HTTPConnection(*server.at, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("POST", "/cluster/standby", json.dumps(heartbeat))
+            return connection.getresponse().status
+    assert say(leader, secret="wrong") == 403
+    assert say(leader, wall_ms="now") == 400
+    assert say(standby) == 421, "only a leader takes it"
+    assert "another" not in [one["name"] for one in leader.status()["standbys"]]
+    assert say(leader) == 200
+    assert "another" in [one["name"] for one in leader.status()["standbys"]]
 
 
 def test_one_hop_and_no_more(pair):

@@ -22,5 +22,5 @@ pub use event::{Event, EventKind};
 pub use history::{History, Past, Percentiles};
 pub use lock::{Lock, LockPatch, LockSettings, Locks, Statistics, Usage, WithheldCause, Withholding};
 pub use seconds::Seconds;
-pub use status::{ConfigurationStatus, Leader, Reloaded, Status, You};
+pub use status::{ConfigurationStatus, Leader, Reloaded, Standby, Status, You};
 pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Ticket, TicketState, Tickets};

@@ -43,6 +43,18 @@ pub struct Leader {
     pub since: String,
 }
 
+/// A server that would take over from the leader.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Standby {
+    /// What it is called.
+    pub name: String,
+    /// Where the others reach it; `null` if it does not say.
+    pub url: Option<String>,
+    /// How many seconds its clock is ahead of the leader's; negative if it is behind.
+    pub clock_ahead_s: f64,
+}
+
 /// The state of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -56,6 +68,9 @@ pub struct Status {
     /// Who leads, where several servers share a store; `null` if nobody does or it is not known.
     #[serde(default)]
     pub leader: Option<Leader>,
+    /// Who stands by, where several servers share a store, as the leader knows it; empty while that is not known.
+    #[serde(default)]
+    pub standbys: Vec<Standby>,
     /// Where locks and tickets are kept.
     pub store: String,
     /// It serves; if not, `trouble` says why.

@@ -208,6 +208,8 @@ pub const ETCD_PREFIX_BYTES_MAX: usize = 200;
 pub const CLUSTER_NAME_BYTES_MAX: usize = 200;
 /// Shortest secret that servers share, in bytes.
 pub const CLUSTER_SECRET_BYTES_MIN: usize = 16;
+/// Most standbys that a leader remembers.
+pub const STANDBYS_MAX: usize = 32;
 /// A request that is given to a server which does not lead waits so long for one that does.
 pub const LEADER_WAIT_MAX_MS: Ms = 15_000;
 /// Shortest lease of a leader in etcd.

@@ -231,6 +231,17 @@ class Leader:
 
 
 @dataclass(frozen=True)
+class Standby:
+    """A server that would take over from the leader."""
+
+    name: str
+    #: How many seconds its clock is ahead of the leader's; negative if it is behind.
+    clock_ahead_s: float
+    #: Where the other servers reach it; `None` if it does not say.
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of the server."""
 
@@ -246,6 +257,8 @@ class Status:
     you: You = _object(You, You())
     #: Who leads, where several servers share a store; `None` if nobody does or it is not known.
     leader: Leader | None = _object(Leader, None)
+    #: Who stands by, as the leader knows it.
+    standbys: list[Standby] = _list(Standby)
 
 
 @dataclass(frozen=True)

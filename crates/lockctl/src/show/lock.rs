@@ -3,7 +3,7 @@
 use super::Style;
 use super::table::{Cell, Paint, cell, plain, table};
 use crate::say::clean;
-use lock_client::api::{Event, Leader, Lock, Permits, Reloaded, Status, Ticket};
+use lock_client::api::{Event, Leader, Lock, Permits, Reloaded, Standby, Status, Ticket};
 use std::time::Duration;
 
 pub(crate) fn all_locks(style: Style, locks: &[Lock]) -> String {
@@ -185,6 +185,11 @@ pub(crate) fn server(style: Style, status: &Status) -> String {
         // A server alone is its own leader, and says nothing of others.
         None if status.role != "leader" => out.push_str(&format!("{}\n", style.bad("no leader is known"))),
         None => {}
+    }
+    for Standby { name, url, clock_ahead_s } in &status.standbys {
+        let url = url.as_ref().map(|url| format!(" at {}", clean(url))).unwrap_or_default();
+        let way = if *clock_ahead_s < 0.0 { "behind" } else { "ahead" };
+        out.push_str(&format!("{}{url} stands by, its clock {:.2} s {way}\n", clean(name), clock_ahead_s.abs()));
     }
     let files = status.configuration.files.iter().map(|file| clean(file)).collect::<Vec<_>>().join(", ");
     let files = if files.is_empty() { "no file".to_owned() } else { files };

@@ -10,7 +10,7 @@ use crate::audit::{Act, Audit, Opened, Who};
 use crate::config::{ClusterConfig, Config, Loaded, Problem, Problems, Sources};
 use crate::engine::{self, Fatal, Handle, Leader, Running};
 use crate::http::connection::{self, Limits};
-use crate::http::{App, Cluster, ReloadRequest, Service, router};
+use crate::http::{App, Cluster, ReloadRequest, Service, router, stand_by};
 use crate::log::{self, LogHandle};
 use crate::os::{self, HeldHangup};
 use crate::{allocator, exit, say, store};
@@ -177,7 +177,9 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
         cluster,
     };
     let stop = watch::Sender::new(false);
-    let router = router(App::new(engine.clone(), outlets.live.subscribe(), stop.subscribe(), service));
+    let app = App::new(engine.clone(), outlets.live.subscribe(), stop.subscribe(), service);
+    tokio::spawn(stand_by(app.clone()));
+    let router = router(app);
     let limits = Limits::default().with_open_files(open_files);
     let metrics = engine.metrics();
     let serving_admin = admin.map(|admin| {

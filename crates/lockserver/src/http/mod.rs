@@ -27,7 +27,7 @@ pub mod xmlrpc;
 
 pub use app::{App, Live};
 pub use auth::AuthSettings;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, stand_by};
 pub use router::{entries, router};
 pub use routes::{Entry, Need, Protocol};
 pub use service::{Configured, ReloadRequest, Service};

@@ -28,6 +28,8 @@ fn all() -> Routes {
     let public = Routes::of(Protocol::Plain, &auth::PLAIN)
         .get(routes::HEALTHZ, Need::Nothing, health::alive)
         .get(routes::READYZ, Need::Nothing, health::ready)
+        // Between the servers, by the secret that they share.
+        .post(cluster::STANDBY, Need::Nothing, cluster::standby)
         .get(routes::METRICS, Need::Right(Observe), metrics::show);
     // Which lock a call is about stands in its body; the protocol looks.
     let xmlrpc = Routes::of(Protocol::XmlRpc, &xmlrpc::REFUSE).post("/", Need::Right(Use), xmlrpc::call).post(

@@ -53,6 +53,7 @@ pub(super) const ROUTES: &[Row] = &[
     ("POST", "/RPC2", "/RPC2", QUERY, true, [false, false, true, true]),
     ("GET", "/healthz", "/healthz", "", false, [true; 4]),
     ("GET", "/readyz", "/readyz", "", false, [true; 4]),
+    ("POST", "/cluster/standby", "/cluster/standby", "{}", false, [true; 4]),
     ("GET", "/metrics", "/metrics", "", false, [false, true, false, true]),
     ("GET", "/openapi.json", "/openapi.json", "", false, [true; 4]),
     ("GET", "/v1/locks", "/v1/locks", "", false, [false, true, false, true]),

@@ -5,7 +5,7 @@ use super::super::body;
 use super::super::connection::Connection;
 use super::super::routes::{Found, Protocol};
 use super::super::waited;
-use super::{Cluster, sender};
+use super::{Cluster, STANDBY, sender};
 use crate::engine::{EngineError, Leader, Role};
 use crate::metrics::Forwarded;
 use axum::body::{Body, Bytes};
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Routes that each server answers for itself, leader or not.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     routes::HEALTHZ,
     routes::READYZ,
     routes::METRICS,
@@ -32,6 +32,7 @@ const OWN: [&str; 7] = [
     routes::RELOAD,
     routes::OPENAPI,
     "/page/{version}/{file}",
+    STANDBY,
 ];
 /// Before the same leader is asked again.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -4,9 +4,12 @@
 
 mod forward;
 mod sender;
+mod standbys;
 
 pub(super) use forward::{Passed, is_given_on, pass};
 pub(super) use sender::sender;
+pub use standbys::stand_by;
+pub(super) use standbys::{PATH as STANDBY, standby};
 
 use crate::engine::{Leader, Role, Status};
 use crate::tls::Trust;
@@ -15,11 +18,13 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use standbys::Standbys;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long a connection to the leader may take to be made.
 const CONNECT_TIME: Duration = Duration::from_secs(1);
@@ -33,6 +38,7 @@ pub struct Cluster {
     /// What only they know.
     secret: Arc<str>,
     role: watch::Receiver<Role>,
+    standbys: Standbys,
     client: Client<HttpsConnector<HttpConnector>, Body>,
 }
 
@@ -59,7 +65,7 @@ impl Cluster {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
             .build(connector);
-        Self { me, secret, role: status.watch_role(), client }
+        Self { me, secret, role: status.watch_role(), standbys: Standbys::default(), client }
     }
 
     /// Whether this is the secret that the servers share.
@@ -75,6 +81,12 @@ impl Cluster {
     /// Whether another server leads, and this one reaches it.
     pub(super) fn gives_on(&self) -> bool {
         matches!(&*self.role.borrow(), Role::Standby(Some(leader)) if leader.url.is_some())
+    }
+
+    /// Who stands by, as the leader knows it.
+    pub(super) fn standbys(&self) -> Vec<lock_api::Standby> {
+        let now = Instant::now();
+        if self.leads() { self.standbys.heard(now) } else { self.standbys.told(now) }
     }
 
     /// What this server is, and who leads.

@@ -5,6 +5,7 @@ use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
 use crate::access::Right;
+use crate::http::cluster::Cluster;
 use crate::http::service::told_warnings;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, Reloaded, Status, routes};
@@ -19,7 +20,7 @@ pub(super) fn describe() -> Vec<Call> {
             200,
             "The state",
             json!({
-                "version": env!("CARGO_PKG_VERSION"), "uptime_s": 86_400, "role": "leader", "leader": null,
+                "version": env!("CARGO_PKG_VERSION"), "uptime_s": 86_400, "role": "leader", "leader": null, "standbys": [],
                 "store": "sqlite:/var/lib/lockserver/lockserver.db", "ready": true, "trouble": null,
                 "configuration": {
                     "files": ["/etc/lockserver/lockserver.conf"], "loaded_at": "2026-05-04T03:02:01Z", "refused": null,
@@ -84,6 +85,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
         uptime_s: service.started.elapsed().into(),
         role: role.to_owned(),
         leader,
+        standbys: service.cluster.as_ref().map_or_else(Vec::new, Cluster::standbys),
         store,
         ready: trouble.is_none(),
         trouble,

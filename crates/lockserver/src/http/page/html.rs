@@ -35,7 +35,11 @@ impl Frame {
             version: assets::version(),
             warnings: told_warnings(&app.warnings()),
             trouble: app.engine.status().trouble().map(|reason| reason.to_string()),
-            leads: app.service.cluster.as_ref().map_or_else(String::new, |cluster| leads(cluster.seen().1.as_ref())),
+            leads: app
+                .service
+                .cluster
+                .as_ref()
+                .map_or_else(String::new, |cluster| leads(cluster.seen().1.as_ref(), &cluster.standbys())),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Moments and slots for people.
 
 use crate::wall::{rfc3339, span};
-use lock_api::Leader;
+use lock_api::{Leader, Standby};
 use lock_core::{SlotName, WallMs};
 
 /// A moment for people, to the second.
@@ -14,15 +14,17 @@ pub(super) fn since(then: Option<WallMs>, now: WallMs) -> String {
     then.map_or_else(|| "–".to_owned(), |then| span(now.saturating_sub(then)))
 }
 
-/// Who leads, where several servers share the locks.
-pub(super) fn leads(leader: Option<&Leader>) -> String {
-    leader.map_or_else(
-        || "No server leads.".to_owned(),
-        |Leader { name, since, .. }| {
-            let day_and_time: String = since.chars().take(19).collect();
-            format!("{name} leads since {} UTC.", day_and_time.replace('T', " "))
-        },
-    )
+/// Who leads and who stands by, where several servers share the locks.
+pub(super) fn leads(leader: Option<&Leader>, standbys: &[Standby]) -> String {
+    let Some(Leader { name, since, .. }) = leader else { return "No server leads.".to_owned() };
+    let day_and_time: String = since.chars().take(19).collect();
+    let leads = format!("{name} leads since {} UTC", day_and_time.replace('T', " "));
+    let names: Vec<&str> = standbys.iter().map(|one| one.name.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("{leads}. No server stands by."),
+        [one] => format!("{leads}. {one} stands by."),
+        several => format!("{leads}. {} stand by.", several.join(", ")),
+    }
 }
 
 /// Names and stretches of slots that are told one by one.
@@ -55,7 +57,12 @@ mod tests {
     fn who_leads() {
         let since = rfc3339(1_777_863_721_250);
         let leader = Leader { name: "locks1".to_owned(), url: None, since };
-        assert_eq!(leads(Some(&leader)), "locks1 leads since 2026-05-04 03:02:01 UTC.");
-        assert_eq!(leads(None), "No server leads.");
+        let begin = "locks1 leads since 2026-05-04 03:02:01 UTC.";
+        assert_eq!(leads(Some(&leader), &[]), format!("{begin} No server stands by."));
+        let standby = |name: &str| Standby { name: name.to_owned(), url: None, clock_ahead_s: 0.0 };
+        assert_eq!(leads(Some(&leader), &[standby("locks2")]), format!("{begin} locks2 stands by."));
+        let two = [standby("locks2"), standby("locks3")];
+        assert_eq!(leads(Some(&leader), &two), format!("{begin} locks2, locks3 stand by."));
+        assert_eq!(leads(None, &[]), "No server leads.");
     }
 }
