@@ -68,6 +68,9 @@ impl Waiting<'_> {
             () = app.stopping() => WaitEnd::Stopping,
             change = revoked => WaitEnd::Revoked(change),
         };
+        if matches!(end, WaitEnd::Stopping) {
+            waited::note_cut_short();
+        }
         let lost = match end {
             WaitEnd::ClientGone => true,
             WaitEnd::Revoked(_) => dormant,

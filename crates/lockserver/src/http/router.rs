@@ -65,12 +65,13 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
     let connection = Connection::of(&request).clone();
     let shrinking = Shrinking::of(found.path, &request);
     let is_head = request.method() == Method::HEAD;
+    let is_forwarded = cluster::is_forwarded(request.headers());
     let request = if cluster::is_given_on(&app, found) {
         let (passed, waited) = waited::watch(Box::pin(cluster::pass(&app, found, request))).await;
         match passed {
             Passed::Own(request) => request,
             Passed::Answered(response) => {
-                counting.answered(&response, waited, &connection);
+                counting.answered(&response, waited.waited, &connection);
                 return response;
             }
         }
@@ -91,8 +92,11 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
         let handled = with_length(passage.leave(handled), is_head);
         reads::layers::hold(shrinking.of_answer(&app, &connection, handled).await)
     };
-    let (response, waited) = waited::watch(pin!(work)).await;
-    counting.answered(&response, waited, &connection);
+    let (mut response, waited) = waited::watch(pin!(work)).await;
+    if waited.cut_short && is_forwarded {
+        cluster::mark_cut_short(&mut response);
+    }
+    counting.answered(&response, waited.waited, &connection);
     response
 }
 

@@ -99,8 +99,8 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
     let waits = may_wait(entry.protocol, &parts, &body);
     // One that waits is not asked to make room for others; whether it may wait the leader says.
     let _held = waits.then(|| connection.hold(&(false, network_name(connection.from()))));
-    let forwarding = Forwarding { app, cluster, connection: &connection, parts: &parts, body: &body, waits };
     let repeats = may_repeat(entry.protocol, &parts, &body);
+    let forwarding = Forwarding { app, cluster, connection: &connection, parts: &parts, body: &body, waits, repeats };
     let until = Instant::now() + Duration::from_millis(LEADER_WAIT_MAX_MS);
     let mut role = cluster.role.clone();
     loop {
@@ -158,6 +158,8 @@ struct Forwarding<'a> {
     body: &'a Bytes,
     /// It may wait for a grant.
     waits: bool,
+    /// It may be sent once more although it may have been done already.
+    repeats: bool,
 }
 
 impl Forwarding<'_> {
@@ -174,8 +176,11 @@ impl Forwarding<'_> {
         };
         match answer {
             Ok(response) if response.status() == StatusCode::MISDIRECTED_REQUEST => Tried::NotTaken,
+            // The leader stops. The next one takes up the wait.
+            Ok(response) if self.repeats && response.headers().contains_key(sender::CUT_SHORT) => Tried::NotTaken,
             Ok(response) => {
                 let mut response = response.map(Body::new);
+                response.headers_mut().remove(sender::CUT_SHORT);
                 remove_hop_by_hop(response.headers_mut());
                 Tried::Answered(response)
             }

@@ -7,7 +7,7 @@ mod sender;
 mod standbys;
 
 pub(super) use forward::{Passed, is_given_on, pass};
-pub(super) use sender::sender;
+pub(super) use sender::{is_forwarded, mark_cut_short, sender};
 pub use standbys::stand_by;
 pub(super) use standbys::{PATH as STANDBY, standby};
 

@@ -3,6 +3,7 @@
 use super::super::app::App;
 use super::super::connection::{Connection, Peer};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,6 +11,9 @@ use std::sync::Arc;
 
 /// Names the client of a forwarded request, in JSON, with the secret of the servers: without that it counts for nothing.
 pub(super) const FORWARDED: HeaderName = HeaderName::from_static("lockserver-forwarded");
+
+/// On the answer to a forwarded request: it would have waited on, had its server not stopped.
+pub(super) const CUT_SHORT: HeaderName = HeaderName::from_static("lockserver-cut-short");
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +65,16 @@ fn read(app: &App, headers: &HeaderMap) -> Option<Forwarded> {
     let cluster = app.service.cluster.as_ref()?;
     let forwarded: Forwarded = serde_json::from_slice(headers.get(FORWARDED)?.as_bytes()).ok()?;
     cluster.knows(&forwarded.secret).then_some(forwarded)
+}
+
+/// Whether a request says that it was forwarded, true or not.
+pub(in crate::http) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED)
+}
+
+/// Tells the standby that it may ask the next leader.
+pub(in crate::http) fn mark_cut_short(response: &mut Response) {
+    response.headers_mut().insert(CUT_SHORT, HeaderValue::from_static("1"));
 }
 
 /// What a standby says of the client on this connection.

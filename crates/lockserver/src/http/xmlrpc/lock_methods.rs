@@ -2,6 +2,7 @@
 
 use super::super::acquire::{Waiting, new_ticket};
 use super::super::app::Place;
+use super::super::waited;
 use super::Call;
 use super::codec::Value;
 use crate::engine::{Answer, EngineError};
@@ -128,7 +129,11 @@ impl Call<'_> {
 
     /// A place among those who wait. Without one, or without time to wait, the call is answered at once.
     fn waiting_place(&self, until: Instant) -> Option<Place> {
-        let may = Instant::now() < until && !*self.app.stop.borrow();
+        let stops = *self.app.stop.borrow();
+        if stops {
+            waited::note_cut_short();
+        }
+        let may = Instant::now() < until && !stops;
         may.then(|| self.app.take_waiting_place(&self.who.caller(), self.connection)).flatten()
     }
 
