@@ -2,6 +2,8 @@
 
 import json
 import random
+import select
+import socket
 import threading
 import time
 
@@ -14,6 +16,27 @@ from harness.wire import NAME, Closed, Connection, get
 ROUNDS = 15
 SIZE = 3
 CLIENTS = 12
+
+
+def test_whoever_a_kill_cuts_off_is_refused_at_once(make_server):
+    """A client that connects again within microseconds finds no socket that a dying process has yet to close."""
+    server = make_server()
+    for _ in range(5):
+        server.start()
+        connections = [socket.create_connection(server.at, 10) for _ in range(300)]
+        for one in connections:
+            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert one.recv(4096)
+        poll = select.poll()
+        for one in connections:
+            poll.register(one, select.POLLIN | select.POLLRDHUP)
+        server.process.kill()
+        assert poll.poll(10_000), "somebody is cut off"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(server.at, 10).close()
+        server.process.wait()
+        for one in connections:
+            one.close()
 
 
 def test_seven_holders_and_fifty_waiters(make_server, connect, report):

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 
 /// Clients that may wait to be accepted; the kernel lowers it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+/// File descriptors as high as few connections get, for servers that may open many files or few. The kernel's table grows with them.
+const ABOVE_CONNECTIONS: [RawFd; 2] = [15_000, 1000];
 /// How long the service manager may take to let go of an address that is not ours any more, and how often that is tried.
 const LET_GO_TIME: Duration = Duration::from_secs(5);
 const LET_GO_LOOK: Duration = Duration::from_millis(20);
@@ -177,9 +179,17 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    let socket = TcpListener::from_std(socket.into())?;
+    let socket = TcpListener::from_std(refused_first(socket).into())?;
     let address = socket.local_addr()?;
     Ok(Listener { sockets: vec![socket], address, origin: Origin::Bound, goes_on: false })
+}
+
+/// The same socket under a file descriptor above those of connections. When the process is killed, Linux closes the highest ones
+/// first. A client that is cut off, and tries again at once, is then refused and finds another server. Accepted by a
+/// socket that is about to be closed, it would be cut off twice, which kills a client of 0.36.
+fn refused_first(socket: Socket) -> Socket {
+    let high = ABOVE_CONNECTIONS.iter().find_map(|least| rustix::io::fcntl_dupfd_cloexec(&socket, *least).ok());
+    high.map_or(socket, Socket::from)
 }
 
 fn explain(address: SocketAddr, error: io::Error) -> ListenError {
