@@ -223,10 +223,10 @@ mod tests {
         for state in [TicketState::Queued, TicketState::Granted, TicketState::Held, TicketState::Ended] {
             assert_eq!(name(serde_json::to_value(state)), state.as_str());
         }
-        for how in [EndedAs::Released, EndedAs::Cancelled, EndedAs::Expired, EndedAs::Lost, EndedAs::Overdue] {
+        for how in [EndedAs::Released, EndedAs::Cancelled, EndedAs::Superseded, EndedAs::Expired, EndedAs::Lost] {
             assert_eq!(name(serde_json::to_value(how)), how.as_str());
         }
-        for how in [EndedAs::Revoked, EndedAs::Oversized, EndedAs::LockDeleted] {
+        for how in [EndedAs::Overdue, EndedAs::Revoked, EndedAs::Oversized, EndedAs::LockDeleted] {
             assert_eq!(name(serde_json::to_value(how)), how.as_str());
         }
     }

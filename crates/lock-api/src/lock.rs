@@ -117,6 +117,8 @@ pub struct LockPatch {
 pub enum WithheldCause {
     /// Their last holder was lost, overdue or revoked, and may still be at work.
     LostHolder,
+    /// They came back sooner than they may be given again.
+    Cooldown,
     /// One that this version does not know.
     #[serde(other)]
     Unknown,
@@ -163,6 +165,8 @@ pub struct Statistics {
     pub released: u64,
     /// Tickets cancelled.
     pub cancelled: u64,
+    /// Waiters that a newer ticket took the place of.
+    pub superseded: u64,
     /// Tickets expired.
     pub expired: u64,
     /// Holders that were lost: their lease ran out.

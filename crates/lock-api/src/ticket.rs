@@ -146,6 +146,8 @@ words! {
         Released = "released",
         /// Withdrawn by its client.
         Cancelled = "cancelled",
+        /// A newer ticket took its place in the queue.
+        Superseded = "superseded",
         /// No heartbeat while queued.
         Expired = "expired",
         /// No heartbeat while held.

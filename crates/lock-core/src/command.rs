@@ -81,6 +81,9 @@ pub struct NewTicket {
     pub request_id: Option<Arc<str>>,
     /// Name of the holder, in protocols that have one: the same again is the same ticket.
     pub holder: Option<Arc<str>>,
+    /// Ends the queued tickets of this lock, of this owner and with this word (rule 18). At most
+    /// [`limits::SUPERSEDE_BYTES_MAX`](crate::limits::SUPERSEDE_BYTES_MAX) bytes.
+    pub supersede: Option<Arc<str>>,
     /// What to do if it cannot be granted at once.
     pub if_busy: IfBusy,
     /// The answer to this very request tells of the grant: it is claimed at once (rule 5).
@@ -102,6 +105,7 @@ impl NewTicket {
             max_hold: None,
             request_id: None,
             holder: None,
+            supersede: None,
             if_busy: IfBusy::Refuse,
             claim: true,
         }
@@ -158,6 +162,10 @@ pub struct Patch {
     pub lock_delay: Option<Ms>,
     /// Longest queue.
     pub max_queue: Option<u32>,
+    /// Cap of each owner (rule 16); `Some(None)` for none.
+    pub max_per_owner: Option<Option<u32>>,
+    /// How long after their claim permits are not given again (rule 17).
+    pub min_hold: Option<Ms>,
     /// For people.
     pub description: Option<Arc<str>>,
     /// Pause with reason and, if it ends by itself, after how many milliseconds; `Some(None)` resumes.
@@ -215,6 +223,8 @@ pub enum Command {
         target: ReleaseTarget,
         /// Withdraws a queued ticket as well (0.36's `release_lock` does not).
         queued: bool,
+        /// Permits that come back by it are not given again for so long (rule 17); cut to the lock's longest lease.
+        keep: Option<Ms>,
     },
     /// An answer that told of a ticket could not be written (rules 5 and 6).
     Undelivered {
@@ -432,6 +442,14 @@ pub enum Rejection {
         asked: u32,
         /// Permits of the lock.
         size: u32,
+    },
+    /// More permits than the lock gives to one owner (rule 16).
+    #[error("{asked} permits were asked for and one owner may have {max} of the lock at a time")]
+    TooManyForOwner {
+        /// Asked for; of one that asks for all, the size.
+        asked: u32,
+        /// The lock's cap.
+        max: u32,
     },
     /// The lock's section is gone from the file.
     #[error("the lock is being removed and takes no new tickets")]

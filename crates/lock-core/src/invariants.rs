@@ -1,6 +1,6 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
-use crate::table::{Lock, Table};
+use crate::table::{Lock, Superseding, Table, Ticket};
 use crate::{Permits, QuotaOwner, SlotRanges, State, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,7 @@ pub fn check(table: &Table) -> Result<(), String> {
     check_consistent(table)?;
     for lock in table.locks.values() {
         rule_2_no_permit_idle(table, lock)?;
-        let size = lock.slots.size();
-        let swept = lock.queue.oversized(size).is_none() || table.next_timeout() <= Some(table.now());
+        let swept = lock.oversized().is_none() || table.next_timeout() <= Some(table.now());
         require(swept, || format!("{}: an impossible waiter is left alone", lock.record.name))?;
     }
     Ok(())
@@ -28,6 +27,7 @@ pub(crate) fn check_consistent(table: &Table) -> Result<(), String> {
     check_stored(table)?;
     for lock in table.locks.values() {
         queue_is_complete(table, lock)?;
+        rule_16_caps(table, lock)?;
     }
     indexes(table)?;
     counters(table)
@@ -90,17 +90,48 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     require(all == lock.exclusive, || format!("{name}: exclusive is {}", lock.exclusive))
 }
 
+/// The first in line, so far as caps let it be (rule 16), is not one that could be granted.
 fn rule_2_no_permit_idle(table: &Table, lock: &Lock) -> Result<(), String> {
-    let Some((_, head)) = lock.queue.head() else {
+    let used = caps(table, lock);
+    let within_cap = |ticket: &Ticket| {
+        let Some(cap) = lock.record.settings.max_per_owner else { return true };
+        let asked = match ticket.permits {
+            Permits::Count(count) => count.into(),
+            Permits::All => u64::from(lock.slots.size()),
+        };
+        used.get(&ticket.quota_owner()).copied().unwrap_or(0) + asked <= u64::from(cap)
+    };
+    let waiters = lock.queue.iter().map(|(_, id)| table.ticket(id));
+    let mut waiters = waiters.filter(|ticket| ticket.state == State::Queued { dormant: false });
+    let Some(ticket) = waiters.find(|ticket| within_cap(ticket)) else {
         return Ok(());
     };
-    let ticket = table.ticket(head);
     let stopped = lock.record.pause.is_some() || lock.deleting || lock.exclusive;
     let fits = match ticket.permits {
         Permits::Count(count) => u64::from(count) <= lock.slots.room(),
         Permits::All => lock.slots.out() == 0,
     };
     require(stopped || !fits, || format!("{}: rule 3: ticket {} could be granted", lock.record.name, ticket.number))
+}
+
+/// What each owner has of a lock with a cap.
+fn caps(table: &Table, lock: &Lock) -> BTreeMap<QuotaOwner, u64> {
+    let mut used: BTreeMap<QuotaOwner, u64> = BTreeMap::new();
+    for ticket in lock.active.values().map(|&id| table.ticket(id)) {
+        *used.entry(ticket.quota_owner()).or_default() += ranges::count(&ticket.slots);
+    }
+    used
+}
+
+fn rule_16_caps(table: &Table, lock: &Lock) -> Result<(), String> {
+    let name = &lock.record.name;
+    let has = (lock.caps.is_some(), lock.record.settings.max_per_owner.is_some());
+    require(has.0 == has.1, || format!("{name}: rule 16: caps {has:?}"))?;
+    let Some(counted) = &lock.caps else { return Ok(()) };
+    let counted: BTreeMap<QuotaOwner, u64> =
+        counted.permits().map(|(owner, permits)| (owner.clone(), permits)).collect();
+    let used = caps(table, lock);
+    require(used == counted, || format!("{name}: rule 16: {counted:?} are counted, it is {used:?}"))
 }
 
 fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
@@ -112,7 +143,7 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
             matches!(ticket.state, State::Queued { .. }) && ticket.place() == place && ticket.lock == *name,
             || format!("{name}: ticket {} is not where it queues", ticket.number),
         )?;
-        require(dormant != lock.queue.is_ready(place), || format!("{name}: ticket {}: dormant?", ticket.number))?;
+        require(dormant == lock.queue.is_dormant(place), || format!("{name}: ticket {}: dormant?", ticket.number))?;
     }
     Ok(())
 }
@@ -120,12 +151,18 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
 fn indexes(table: &Table) -> Result<(), String> {
     let mut live: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let mut live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>> = BTreeMap::new();
+    let mut superseding: BTreeMap<Superseding, BTreeSet<u64>> = BTreeMap::new();
     let mut leases: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut ended = 0;
     for (&id, ticket) in &table.tickets {
         let counts = live.entry(ticket.lock.as_str()).or_default();
         match ticket.state {
-            State::Queued { .. } => counts.0 += 1,
+            State::Queued { .. } => {
+                counts.0 += 1;
+                if let Some(key) = ticket.superseding() {
+                    superseding.entry(key).or_default().insert(ticket.number);
+                }
+            }
             State::Granted | State::Held => counts.1 += 1,
             State::Ended { at, .. } => {
                 ended += 1;
@@ -176,6 +213,7 @@ fn indexes(table: &Table) -> Result<(), String> {
     require(table.ended_of.len() == ended, || "ended tickets are not where their owners have them".to_owned())?;
     let withdrawn = (table.withdrawn.len(), table.withdrawn_by.len());
     require(withdrawn.0 == withdrawn.1, || format!("{withdrawn:?} withdrawn"))?;
+    require(superseding == table.superseding, || "rule 18: superseded are others than queue".to_owned())?;
     require(leases == table.leases, || "leases differ from those of the tickets".to_owned())?;
     require(live_by_owner == table.live_by_owner, || "tickets of keys and addresses are miscounted".to_owned())?;
     require(ended == table.ended.len(), || format!("{ended} ended tickets"))

@@ -7,6 +7,7 @@
 //! Look first at [`Table`], whose documentation gives the order of calls, then at [`Command`], and then at the durable
 //! [`record`](Change)s. The rules are numbered as in `docs/rules.md`; each test names the rule it is about.
 
+mod caps;
 mod command;
 mod continuity;
 mod event;
@@ -37,9 +38,9 @@ pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName};
 pub use network::{network, network_name};
 pub use record::{
-    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, Pause, Permits, QueueLease, RequestKey, RequestScope,
-    SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, Withdrawn, WithheldCause,
-    WithheldName, Withholding,
+    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Pause, Permits, QueueLease, RequestKey,
+    RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, Withdrawn,
+    WithheldCause, WithheldName, Withholding,
 };
 pub use settings::{Capacity, Definition, Settings, Target};
 pub(crate) use shares::QuotaOwner;

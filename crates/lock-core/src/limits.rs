@@ -13,6 +13,8 @@ pub const INFO_BYTES_MAX: usize = 4 * 1024;
 pub const INFO_KEPT_BYTES_MAX: usize = 256;
 /// Longest description of a lock and longest reason of an administrative act, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 1024;
+/// Longest word of `supersede`, in bytes of UTF-8.
+pub const SUPERSEDE_BYTES_MAX: usize = 200;
 /// Shortest `request_id`, in characters.
 pub const REQUEST_ID_CHARS_MIN: usize = 16;
 /// Longest `request_id`, in characters.

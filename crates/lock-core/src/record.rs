@@ -158,6 +158,8 @@ pub enum EndedAs {
     Released,
     /// Its client withdrew it while it was queued.
     Cancelled,
+    /// A newer ticket of its owner took its place while it was queued (rule 18).
+    Superseded,
     /// No heartbeat while it was queued.
     Expired,
     /// No heartbeat while it was held.
@@ -174,9 +176,10 @@ pub enum EndedAs {
 
 impl EndedAs {
     /// All of them, in the order above.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Released,
         Self::Cancelled,
+        Self::Superseded,
         Self::Expired,
         Self::Lost,
         Self::Overdue,
@@ -191,6 +194,7 @@ impl EndedAs {
         match self {
             Self::Released => "released",
             Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
             Self::Expired => "expired",
             Self::Lost => "lost",
             Self::Overdue => "overdue",
@@ -231,7 +235,7 @@ pub enum State {
         how: EndedAs,
         /// When, in service time.
         at: Ms,
-        /// An administrator's words.
+        /// An administrator's words; of a superseded one, the server's.
         reason: Option<Arc<str>>,
     },
 }
@@ -268,6 +272,17 @@ pub struct RequestKey {
     pub asked_ttl: Option<Ms>,
     /// The longest hold asked for, before any cap.
     pub asked_max_hold: Option<Ms>,
+}
+
+/// What few tickets have, in one box: there may be a million without.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct More {
+    /// The word with which it was to supersede queued tickets, and can be superseded itself (rule 18).
+    pub supersede: Option<Arc<str>>,
+    /// Number of the ticket that superseded it.
+    pub superseded_by: Option<u64>,
+    /// Service time before which its permits are not given again (rule 17); set when it is claimed.
+    pub not_before: Option<Ms>,
 }
 
 /// A ticket: one request for permits, from its making to its end.
@@ -325,9 +340,25 @@ pub struct TicketRecord {
     pub held_at: Option<WallMs>,
     /// When it ended.
     pub ended_at: Option<WallMs>,
+    /// What few tickets have; `None` if it has nothing of that. Read it with [`TicketRecord::more`].
+    pub more: Option<Box<More>>,
 }
 
 impl TicketRecord {
+    /// What few tickets have.
+    #[must_use]
+    pub fn more(&self) -> &More {
+        static NOTHING: More = More { supersede: None, superseded_by: None, not_before: None };
+        self.more.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Changes what few tickets have. What is left empty takes no room.
+    pub(crate) fn change_more(&mut self, change: impl FnOnce(&mut More)) {
+        let mut more = self.more.take().unwrap_or_default();
+        change(&mut more);
+        self.more = Some(more).filter(|more| **more != More::default());
+    }
+
     /// Whether it has permits.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -357,17 +388,20 @@ impl TicketRecord {
 pub enum WithheldCause {
     /// Their last holder was lost, overdue or revoked, and may still be at work (rule 4).
     LostHolder,
+    /// They came back sooner than they may be given again (rule 17).
+    Cooldown,
 }
 
 impl WithheldCause {
     /// All of them, in the order above.
-    pub const ALL: [Self; 1] = [Self::LostHolder];
+    pub const ALL: [Self; 2] = [Self::LostHolder, Self::Cooldown];
 
     /// The word used in APIs, logs and stores; never changes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LostHolder => "lost_holder",
+            Self::Cooldown => "cooldown",
         }
     }
 
@@ -378,7 +412,7 @@ impl WithheldCause {
     }
 }
 
-/// Permits that nobody may be given for now (rule 4).
+/// Permits that nobody may be given for now (rules 4 and 17).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withholding {
     /// Number of the ticket that had them; the key of the record.

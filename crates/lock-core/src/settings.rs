@@ -43,6 +43,10 @@ pub struct Settings {
     pub lock_delay: Ms,
     /// Most tickets that may queue.
     pub max_queue: u32,
+    /// Most permits that tickets of one owner have at a time (rule 16); `None` for no cap. At least 1.
+    pub max_per_owner: Option<u32>,
+    /// Permits are not given again before that long after they were claimed, however the ticket ended (rule 17). 0 for at once.
+    pub min_hold: Ms,
     /// For people.
     pub description: Arc<str>,
 }
@@ -60,6 +64,8 @@ impl Settings {
             max_ttl: None,
             lock_delay: 0,
             max_queue: crate::limits::LOCK_TICKETS_MAX as u32,
+            max_per_owner: None,
+            min_hold: 0,
             description: Arc::from(""),
         }
     }
@@ -68,6 +74,12 @@ impl Settings {
     #[must_use]
     pub fn size(&self) -> u32 {
         self.capacity.size()
+    }
+
+    /// Most permits that one ticket may ask for by number.
+    #[must_use]
+    pub fn most_permits(&self) -> u32 {
+        self.max_per_owner.unwrap_or(u32::MAX).min(self.size())
     }
 
     /// Longest lease that a client may ask for: as set, else the larger of `max_lock` and an hour (rule 4).

@@ -93,7 +93,7 @@ pub struct Statistics {
     /// Grants that nobody claimed in time.
     pub lapsed: u64,
     /// Ends, by [`EndedAs`] in its order.
-    pub ended: [u64; 8],
+    pub ended: [u64; EndedAs::ALL.len()],
 }
 
 impl Statistics {

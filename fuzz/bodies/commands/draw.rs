@@ -78,7 +78,7 @@ fn capacity(choices: &mut Choices<'_>) -> Capacity {
 
 fn settings(choices: &mut Choices<'_>) -> Settings {
     let capacity = capacity(choices);
-    let choice = usize::from(choices.byte());
+    let (choice, more) = (usize::from(choices.byte()), usize::from(choices.byte()));
     Settings {
         capacity,
         grace: [10_000, 0, 5000][choice % 3],
@@ -88,6 +88,8 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
         max_ttl: [None, Some(30_000)][choice / 36 % 2],
         lock_delay: [0, 30_000, 5000][choice / 72 % 3],
         max_queue: if choice > 250 { 2 } else { 1000 },
+        max_per_owner: [None, None, Some(1), Some(2)][more % 4],
+        min_hold: [0, 0, 0, 8000, 25_000][more / 4 % 5],
         description: Arc::from(""),
     }
 }
@@ -132,6 +134,7 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
         max_hold: [None, None, None, Some(9999)][choices.below(4)],
         request_id: [None, None, Some(0), Some(1), Some(2)][choices.below(5)].map(|at: usize| Arc::from(REQUESTS[at])),
         holder: [None, None, None, Some("h1"), Some("h2")][choices.below(5)].map(Arc::from),
+        supersede: [None, None, None, Some("w1"), Some("w2")][choices.below(5)].map(Arc::from),
         if_busy: [IfBusy::Queue, IfBusy::Wait, IfBusy::Refuse, IfBusy::Wait][choices.below(4)],
         claim: choices.below(3) > 0,
     }
@@ -157,7 +160,9 @@ fn definitions(choices: &mut Choices<'_>) -> Vec<Definition> {
 
 fn patch(choices: &mut Choices<'_>) -> Patch {
     let mut patch = Patch::default();
-    match choices.below(10) {
+    match choices.below(13) {
+        10 | 11 => patch.max_per_owner = Some(choices.of(&[None, Some(1), Some(2), Some(3)])),
+        12 => patch.min_hold = Some(choices.of(&[0, 8000, 25_000])),
         0..=3 => patch.capacity = Some(capacity(choices)),
         4 => patch.pause = Some(Some((Arc::from("why"), None))),
         5 => patch.pause = Some(Some((Arc::from("why"), Some(10_000)))),
@@ -199,7 +204,11 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             Command::EndWait { id, lost }
         }
         41..=42 if !world.waits.is_empty() => return Act::HangUp(choices.of(&world.waits)),
-        43..=48 => Command::Release { target: release_target(choices, world), queued: choices.below(4) > 0 },
+        43..=48 => Command::Release {
+            target: release_target(choices, world),
+            queued: choices.below(4) > 0,
+            keep: choices.of(&[None, None, None, None, Some(7000), Some(100_000), Some(limits::TTL_MAX_MS + 1)]),
+        },
         49..=50 if !world.answers.is_empty() => {
             let back = choices.below(world.answers.len().min(8));
             return Act::Undelivered(world.answers.len() - 1 - back);

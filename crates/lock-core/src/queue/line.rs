@@ -22,6 +22,8 @@ pub(super) struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Ready,
+    /// Ready, but that something else than its client lets others pass.
+    Passed,
     Dormant,
     Dead,
 }
@@ -70,17 +72,36 @@ impl Line {
         self.ids[self.index(seq)]
     }
 
-    pub(super) fn is_ready(&self, seq: u64) -> bool {
-        self.marks[self.index(seq)] == Mark::Ready
+    pub(super) fn is_dormant(&self, seq: u64) -> bool {
+        self.marks[self.index(seq)] == Mark::Dormant
     }
 
-    /// False if it was so already.
-    pub(super) fn set_ready(&mut self, seq: u64, ready: bool) -> bool {
+    /// False if it was so already. Who is dormant no longer is ready.
+    pub(super) fn set_dormant(&mut self, seq: u64, dormant: bool) -> bool {
         let index = self.index(seq);
-        let mark = if ready { Mark::Ready } else { Mark::Dormant };
-        if std::mem::replace(&mut self.marks[index], mark) == mark {
+        let before = self.marks[index];
+        if (before == Mark::Dormant) == dormant {
             return false;
         }
+        self.marks[index] = if dormant { Mark::Dormant } else { Mark::Ready };
+        if before != Mark::Passed {
+            self.count_ready(index, !dormant);
+        }
+        true
+    }
+
+    /// Has others pass a ready place, or no longer. Does nothing to one that is dormant.
+    pub(super) fn set_passed(&mut self, seq: u64, passed: bool) {
+        let index = self.index(seq);
+        match (self.marks[index], passed) {
+            (Mark::Ready, true) => self.marks[index] = Mark::Passed,
+            (Mark::Passed, false) => self.marks[index] = Mark::Ready,
+            _ => return,
+        }
+        self.count_ready(index, !passed);
+    }
+
+    fn count_ready(&mut self, index: usize, ready: bool) {
         self.ready = if ready { self.ready + 1 } else { self.ready - 1 };
         let mut at = index + 1;
         while at <= self.tree.len() {
@@ -88,10 +109,9 @@ impl Line {
             *node = if ready { *node + 1 } else { *node - 1 };
             at += at & at.wrapping_neg();
         }
-        true
     }
 
-    /// Removes a place that is not ready. True if none is left.
+    /// Removes a place that is dormant. True if none is left.
     pub(super) fn remove(&mut self, seq: u64) -> bool {
         let index = self.index(seq);
         assert_eq!(std::mem::replace(&mut self.marks[index], Mark::Dead), Mark::Dormant, "removed once");
@@ -115,7 +135,10 @@ impl Line {
         for ((seq, id), mark) in old.seqs.into_iter().zip(old.ids).zip(old.marks) {
             if mark != Mark::Dead {
                 self.push(seq, id);
-                self.set_ready(seq, mark == Mark::Ready);
+                self.set_dormant(seq, mark == Mark::Dormant);
+                if mark == Mark::Passed {
+                    self.set_passed(seq, true);
+                }
             }
         }
     }

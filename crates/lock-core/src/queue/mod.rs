@@ -39,7 +39,7 @@ pub(crate) struct Queue {
     lines: BTreeMap<Reverse<i8>, Line>,
     /// Tickets of all lines.
     len: usize,
-    /// Those that are not dormant.
+    /// Those that are not dormant, whether they are passed over or not.
     ready: usize,
     /// Tickets that do not ask for one permit, to find those that a smaller size makes impossible; 0 is "all", which never is.
     wants: BTreeSet<(u32, Place)>,
@@ -118,9 +118,14 @@ impl Queue {
         }
     }
 
+    /// Passes a ticket over that is not dormant, or not any more; its place stays, and it counts as not dormant.
+    pub(crate) fn set_passed(&mut self, place: Place, passed: bool) {
+        self.line_mut(place).set_passed(place.seq, passed);
+    }
+
     /// Skips a ticket, or not any more; its place stays.
     pub(crate) fn set_dormant(&mut self, place: Place, permits: u32, dormant: bool) {
-        if self.line_mut(place).set_ready(place.seq, !dormant) {
+        if self.line_mut(place).set_dormant(place.seq, dormant) {
             let (sum, of) = match permits {
                 0 => (&mut self.ready_all, 1),
                 count => (&mut self.ready_permits, u64::from(count)),
@@ -130,40 +135,36 @@ impl Queue {
         }
     }
 
-    /// The first ticket that is not dormant.
+    /// The first ticket that is neither dormant nor passed over.
     pub(crate) fn head(&self) -> Option<(Place, TicketId)> {
         self.firsts().next()
     }
 
-    /// Of each priority the first ticket that is not dormant.
+    /// Of each priority the first ticket that is neither.
     fn firsts(&self) -> impl Iterator<Item = (Place, TicketId)> + '_ {
         self.lines
             .iter()
             .filter_map(|(&priority, line)| line.first_ready().map(|(seq, id)| (Place { priority, seq }, id)))
     }
 
-    /// How many tickets that are not dormant are before this place.
+    /// How many tickets that are neither are before this place.
     pub(crate) fn ahead(&self, place: Place) -> u64 {
         let higher: u64 = self.lines.range(..place.priority).map(|(_, line)| line.ready() as u64).sum();
         higher + self.lines.get(&place.priority).map_or(0, |line| line.ready_before(place.seq))
     }
 
-    /// A ticket that asks for more permits than this.
-    pub(crate) fn oversized(&self, size: u32) -> Option<TicketId> {
-        self.all_oversized(size).next()
-    }
-
-    /// All tickets that ask for more permits than this.
-    pub(crate) fn all_oversized(&self, size: u32) -> impl Iterator<Item = TicketId> + '_ {
-        let larger = self.wants.iter().rev().take_while(move |(permits, _)| *permits > size);
-        larger.map(|&(_, place)| self.line(place).id(place.seq))
+    /// All tickets that ask for more permits than `most`; those that ask for all of `size` are among them.
+    pub(crate) fn oversized(&self, most: u32, size: u32) -> impl Iterator<Item = TicketId> + '_ {
+        let larger = self.wants.iter().rev().take_while(move |(permits, _)| *permits > most);
+        let for_all = self.wants.iter().take_while(move |(permits, _)| *permits == 0 && size > most);
+        larger.chain(for_all).map(|&(_, place)| self.line(place).id(place.seq))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Place, TicketId)> + '_ {
         self.behind(None).map(|(place, id, _)| (place, id))
     }
 
-    /// Those behind a place, all of them without one, and how many that are not dormant are before each.
+    /// Those behind a place, all of them without one, and how many that are neither dormant nor passed over are before each.
     pub(crate) fn behind(&self, place: Option<Place>) -> impl Iterator<Item = (Place, TicketId, u64)> + '_ {
         let from = place.map_or(Bound::Unbounded, |place| Bound::Included(place.priority));
         let rest = self.lines.range((from, Bound::Unbounded)).flat_map(move |(&priority, line)| {
@@ -178,7 +179,7 @@ impl Queue {
         })
     }
 
-    /// Tickets that are not dormant.
+    /// Tickets that are not dormant, those that are passed over included.
     pub(crate) fn ready(&self) -> usize {
         self.ready
     }
@@ -188,14 +189,14 @@ impl Queue {
         self.ready_permits + self.ready_all * u64::from(size)
     }
 
-    /// The ticket that is in line longest, whatever its priority; dormant ones are not in line. As many looks as there
+    /// The ticket that is in line longest, whatever its priority; who is dormant or passed over is not in line. As many looks as there
     /// are priorities.
     pub(crate) fn longest_in_line(&self) -> Option<TicketId> {
         self.firsts().min_by_key(|(place, _)| place.seq).map(|(_, id)| id)
     }
 
-    pub(crate) fn is_ready(&self, place: Place) -> bool {
-        self.line(place).is_ready(place.seq)
+    pub(crate) fn is_dormant(&self, place: Place) -> bool {
+        self.line(place).is_dormant(place.seq)
     }
 }
 
@@ -206,10 +207,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rule_2_places_equal_those_of_a_sorted_list(ops in prop::collection::vec((0u8..5, -1i8..2, any::<prop::sample::Index>()), 0..400)) {
+        fn rule_2_places_equal_those_of_a_sorted_list(ops in prop::collection::vec((0u8..6, -1i8..2, any::<prop::sample::Index>()), 0..400)) {
             let mut queue = Queue::default();
             let mut model: BTreeMap<Place, bool> = BTreeMap::new();
             let mut permits: BTreeMap<Place, u32> = BTreeMap::new();
+            let mut passed: BTreeSet<Place> = BTreeSet::new();
             for (seq, (op, priority, pick)) in ops.into_iter().enumerate() {
                 let some = (!model.is_empty()).then(|| *model.keys().nth(pick.index(model.len())).unwrap());
                 match (op, some) {
@@ -222,8 +224,16 @@ mod tests {
                     (2, Some(place)) => {
                         queue.remove(place, permits[&place]);
                         model.remove(&place);
+                        passed.remove(&place);
+                    }
+                    (5, Some(place)) => {
+                        let pass = model[&place] && !passed.contains(&place);
+                        queue.set_passed(place, pass);
+                        if pass { passed.insert(place) } else { passed.remove(&place) };
                     }
                     (3, Some(place)) => {
+                        // Only after a load, when nobody has been passed over yet.
+                        std::mem::take(&mut passed).into_iter().for_each(|place| queue.set_passed(place, false));
                         queue.remove(place, permits[&place]);
                         model.insert(place, false);
                         let dormant = |place: Place| {
@@ -240,19 +250,21 @@ mod tests {
                         let ready = !model[&place];
                         queue.set_dormant(place, permits[&place], !ready);
                         model.insert(place, ready);
+                        passed.remove(&place);
                     }
                     _ => {}
                 }
-                prop_assert_eq!(queue.head().map(|(place, _)| place), model.iter().find(|(_, ready)| **ready).map(|(p, _)| *p));
+                let in_line = |(place, ready): &(&Place, &bool)| **ready && !passed.contains(place);
+                prop_assert_eq!(queue.head().map(|(place, _)| place), model.iter().find(in_line).map(|(place, _)| *place));
                 let waiting = model.iter().filter(|(_, ready)| **ready).map(|(place, _)| place);
                 prop_assert_eq!(queue.ready(), waiting.clone().count());
                 let asked = |place: &Place| u64::from(if permits[place] == 0 { 9 } else { permits[place] });
                 prop_assert_eq!(queue.wanted(9), waiting.clone().map(asked).sum::<u64>());
-                let longest = waiting.map(|place| place.seq).min();
+                let longest = model.iter().filter(in_line).map(|(place, _)| place.seq).min();
                 prop_assert_eq!(queue.longest_in_line().map(|id| id.0), longest.map(u128::from));
                 for place in model.keys() {
-                    let ahead = model.range(..place).filter(|(_, ready)| **ready).count() as u64;
-                    prop_assert_eq!(queue.ahead(*place), ahead);
+                    prop_assert_eq!(queue.ahead(*place), model.range(..place).filter(in_line).count() as u64);
+                    prop_assert_eq!(queue.is_dormant(*place), !model[place]);
                 }
             }
         }

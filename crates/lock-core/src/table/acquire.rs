@@ -6,12 +6,12 @@ use crate::command::{Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
-    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, TICKETS_MAX, TTL_MAX_MS,
-    TTL_MIN_MS,
+    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, SUPERSEDE_BYTES_MAX,
+    TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
 use crate::queue::Place;
 use crate::{
-    FileValues, Key, Lease, LockName, LockRecord, Ms, Pause, Permits, Prefix, RequestKey, RequestScope, State,
+    FileValues, Key, Lease, LockName, LockRecord, More, Ms, Pause, Permits, Prefix, RequestKey, RequestScope, State,
     TicketId, TicketRecord, text,
 };
 use std::sync::Arc;
@@ -34,6 +34,9 @@ impl Table {
             self.make_instance(at, &new.lock, &prefix);
         }
         self.make_ticket(at, caller, new);
+        if new.supersede.is_some() {
+            self.supersede_older(at, new.id);
+        }
         self.charge_instance(&new.lock);
         Ok(asked(new.id))
     }
@@ -90,14 +93,21 @@ impl Table {
         {
             return Err(Rejection::TooManyPermits { asked, size: settings.size() });
         }
+        if let Some(max) = settings.max_per_owner {
+            let asked = asked_of(new.permits, settings.size());
+            if asked > max {
+                return Err(Rejection::TooManyForOwner { asked, max });
+            }
+        }
         let would_wait = match lock {
-            Some(lock) => !self.would_be_granted(&new.lock, lock, new),
+            Some(lock) => !self.would_be_granted(caller, lock, new),
             None => self.templates[template.as_ref().expect("no lock")].record.paused,
         };
         if would_wait && new.if_busy == IfBusy::Refuse {
             return Err(Rejection::Busy);
         }
-        if would_wait && lock.map_or(0, |lock| lock.queue.len()) >= settings.max_queue as usize {
+        let queued = lock.map_or(0, |lock| lock.queue.len()) - self.superseded_by(caller, new);
+        if would_wait && queued >= settings.max_queue as usize {
             return full("max_queue", settings.max_queue as usize);
         }
         if lock.map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
@@ -116,10 +126,15 @@ impl Table {
         Ok(template)
     }
 
-    fn would_be_granted(&self, name: &LockName, lock: &Lock, new: &NewTicket) -> bool {
+    fn would_be_granted(&self, caller: &Caller, lock: &Lock, new: &NewTicket) -> bool {
         let place = Place::new(new.priority, u64::MAX);
         let first = lock.queue.head().is_none_or(|(head, _)| place < head);
-        first && self.fits(name, new.permits)
+        first
+            && self.fits(&new.lock, new.permits)
+            && !lock.caps.as_ref().is_some_and(|caps| {
+                let asked = asked_of(new.permits, lock.slots.size());
+                lock.is_over(caps.used(&caller.quota_owner()) + u64::from(asked))
+            })
     }
 
     /// Adds a lock that is not there.
@@ -180,6 +195,7 @@ impl Table {
             granted_at: None,
             held_at: None,
             ended_at: None,
+            more: new.supersede.clone().map(|word| Box::new(More { supersede: Some(word), ..More::default() })),
         };
         let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq: 0, restored: false };
         if let Some(scope) = ticket.scope() {
@@ -195,6 +211,7 @@ impl Table {
         let lock = self.lock_mut(&new.lock);
         lock.queue.push(place, new.id, wants, false);
         lock.statistics.queries += 1;
+        self.join_superseding(new.id);
         self.ripen(&new.lock);
         if self.lock(&new.lock).record.template.is_some() {
             self.timers.cancel(&Timer::Instance(new.lock.clone()));
@@ -233,12 +250,21 @@ impl NewTicket {
             && (ticket.permits, ticket.priority) == (self.permits, self.priority)
             && same_info
             && ticket.holder == self.holder
+            && ticket.more().supersede == self.supersede
     }
 }
 
 /// The pause of a lock that has size 0 in the file.
 pub(super) fn file_pause() -> Pause {
     Pause { reason: Arc::from("size 0 in the configuration"), until: None }
+}
+
+/// Permits that this asks for, of a lock of that size.
+pub(super) fn asked_of(permits: Permits, size: u32) -> u32 {
+    match permits {
+        Permits::Count(count) => count,
+        Permits::All => size,
+    }
 }
 
 fn given(lease: Lease) -> Option<Ms> {
@@ -285,6 +311,12 @@ fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
             return invalid(format!("the holder's name must have 1 to {HOLDER_BYTES_MAX} bytes"));
         }
         text::check("the holder's name", holder).map_err(Rejection::Invalid)?;
+    }
+    if let Some(word) = &new.supersede {
+        if word.is_empty() || word.len() > SUPERSEDE_BYTES_MAX {
+            return invalid(format!("the word of supersede must have 1 to {SUPERSEDE_BYTES_MAX} bytes"));
+        }
+        text::check("the word of supersede", word).map_err(Rejection::Invalid)?;
     }
     if let Some(max_hold) = new.max_hold
         && !(TTL_MIN_MS..=TTL_MAX_MS).contains(&max_hold)

@@ -23,7 +23,7 @@ impl Table {
         check_settings(settings)?;
         self.check_precondition(name, precondition)?;
         if self.locks.contains_key(name) {
-            self.check_shrink(name, &settings.capacity, force)?;
+            self.check_shrink(name, settings, force)?;
             self.set_settings(at, name, settings.clone());
             return Ok(Effect::Lock(name.clone()));
         }
@@ -65,7 +65,7 @@ impl Table {
         match prefix {
             // An administrative change of a fitting name makes the lock (rule 12).
             Some(prefix) => self.make_instance(at, name, &prefix),
-            None => self.check_shrink(name, &settings.capacity, force)?,
+            None => self.check_shrink(name, &settings, force)?,
         }
         if let Some(pause) = &patch.pause {
             self.set_pause(
@@ -114,9 +114,10 @@ impl Table {
 
     /// The name of a lock that is deleted while permits are out stays withheld as long as those permits would (rule 7).
     fn close_name(&mut self, name: &LockName, id: TicketId) {
-        let delay = self.lock(name).record.settings.lock_delay;
-        if self.ticket(id).is_active() && delay > 0 {
-            self.withhold_name_until(name, self.now() + delay);
+        if self.ticket(id).is_active()
+            && let Some((until, _)) = self.withheld_until(id, true, 0)
+        {
+            self.withhold_name_until(name, until);
         }
     }
 
@@ -227,16 +228,22 @@ impl Table {
     pub(super) fn set_settings(&mut self, at: StepContext<'_>, name: &LockName, settings: Settings) {
         let revision = self.next_revision();
         let lock = self.lock_mut(name);
-        if lock.record.settings.capacity != settings.capacity {
+        let capacity_changes = lock.record.settings.capacity != settings.capacity;
+        if capacity_changes {
             lock.slots.set_capacity(&settings.capacity);
             lock.record.slot_names = lock.slots.names();
         }
         let endless = |of: &Settings| (of.expiration.is_none(), of.max_lock.is_none());
         let leases_change = endless(&lock.record.settings) != endless(&settings);
+        // What "all" asks for depends on the size.
+        let caps_change = lock.record.settings.max_per_owner != settings.max_per_owner || capacity_changes;
         lock.record.settings = settings;
         lock.record.revision = revision;
         if leases_change {
             self.start_or_stop_leases(name);
+        }
+        if caps_change {
+            self.count_caps_anew(name);
         }
         self.mark(Key::Lock(name.clone()));
         self.emit(at, name, EventKind::LockChanged);
@@ -270,8 +277,9 @@ impl Table {
         }
     }
 
-    fn check_shrink(&self, name: &LockName, capacity: &Capacity, force: Force) -> Result<(), Rejection> {
-        let hit: Vec<TicketId> = self.lock(name).queue.all_oversized(capacity.size()).collect();
+    /// Whether waiters that these settings make impossible may end.
+    fn check_shrink(&self, name: &LockName, settings: &Settings, force: Force) -> Result<(), Rejection> {
+        let hit: Vec<TicketId> = self.lock(name).queue.oversized(settings.most_permits(), settings.size()).collect();
         if hit.is_empty() { Ok(()) } else { self.check_force(hit.len() as u64, &hit, force) }
     }
 
@@ -301,6 +309,8 @@ impl Patch {
             max_ttl: self.max_ttl.unwrap_or(before.max_ttl),
             lock_delay: self.lock_delay.unwrap_or(before.lock_delay),
             max_queue: self.max_queue.unwrap_or(before.max_queue),
+            max_per_owner: self.max_per_owner.unwrap_or(before.max_per_owner),
+            min_hold: self.min_hold.unwrap_or(before.min_hold),
             description: self.description.clone().unwrap_or_else(|| before.description.clone()),
         }
     }
@@ -331,6 +341,9 @@ pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
         }
         Capacity::Size(_) => {}
     }
+    if settings.max_per_owner.is_some_and(|cap| !(1..=PERMITS_MAX).contains(&cap)) {
+        return Err(Rejection::Invalid(format!("max_per_owner must be from 1 to {PERMITS_MAX}")));
+    }
     let times = [
         ("grace", Some(settings.grace)),
         ("expiration", settings.expiration),
@@ -338,6 +351,7 @@ pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
         ("max_hold", settings.max_hold),
         ("max_ttl", settings.max_ttl),
         ("lock_delay", Some(settings.lock_delay)),
+        ("min_hold", Some(settings.min_hold)),
     ];
     if let Some((name, _)) = times.iter().find(|(_, time)| time.is_some_and(|time| time > TTL_MAX_MS)) {
         return Err(Rejection::Invalid(format!("{name} must be at most {} s", TTL_MAX_MS / 1000)));

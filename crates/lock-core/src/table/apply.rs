@@ -46,7 +46,7 @@ impl Table {
             Command::WaitOn { id } => self.wait_on(*id, caller),
             Command::Renew { id, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(*id, *lost)),
-            Command::Release { target, queued } => self.release(at, target, caller, *queued),
+            Command::Release { target, queued, keep } => self.release(at, target, caller, *queued, *keep),
             Command::Undelivered { id, activity_seq, made } => Ok(self.undelivered(at, *id, *activity_seq, *made)),
             Command::PutLock { name, settings, precondition, force } => {
                 self.put_lock(at, name, settings, *precondition, *force)

@@ -4,7 +4,7 @@ use super::acquire::{check_request_id, check_ttl};
 use super::apply::Effect;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
-use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
+use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, TTL_MAX_MS, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
 
@@ -208,7 +208,11 @@ impl Table {
         target: &ReleaseTarget,
         caller: &Caller,
         queued: bool,
+        keep: Option<Ms>,
     ) -> Result<Effect, Rejection> {
+        if keep.is_some_and(|keep| keep > TTL_MAX_MS) {
+            return Err(Rejection::Invalid(format!("permits are kept for at most {} s", TTL_MAX_MS / 1000)));
+        }
         let id = match target {
             ReleaseTarget::Id(lock, id) => {
                 self.releasable(lock.as_ref(), *id, caller)?;
@@ -238,7 +242,10 @@ impl Table {
                 return Ok(Effect::Done(Outcome::NothingHeld));
             }
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
-            State::Granted | State::Held => self.end(at, id, EndedAs::Released, None),
+            State::Granted | State::Held => {
+                let max_ttl = self.lock(&self.ticket(id).lock).record.settings.max_ttl_ms();
+                self.end_and_keep(at, id, EndedAs::Released, None, keep.unwrap_or(0).min(max_ttl));
+            }
         }
         Ok(Effect::Ticket(id))
     }

@@ -20,8 +20,19 @@ fn merge<T: PartialEq + Clone>(live: &mut T, before: Option<&T>, file: &T) -> bo
 
 /// Merges every setting. Destructured, so that a new one cannot be forgotten.
 fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Settings) -> bool {
-    let Settings { capacity, grace, expiration, max_lock, max_hold, max_ttl, lock_delay, max_queue, description } =
-        live;
+    let Settings {
+        capacity,
+        grace,
+        expiration,
+        max_lock,
+        max_hold,
+        max_ttl,
+        lock_delay,
+        max_queue,
+        max_per_owner,
+        min_hold,
+        description,
+    } = live;
     let changed = [
         merge(capacity, before.map(|b| &b.capacity), &file.capacity),
         merge(grace, before.map(|b| &b.grace), &file.grace),
@@ -31,6 +42,8 @@ fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Setting
         merge(max_ttl, before.map(|b| &b.max_ttl), &file.max_ttl),
         merge(lock_delay, before.map(|b| &b.lock_delay), &file.lock_delay),
         merge(max_queue, before.map(|b| &b.max_queue), &file.max_queue),
+        merge(max_per_owner, before.map(|b| &b.max_per_owner), &file.max_per_owner),
+        merge(min_hold, before.map(|b| &b.min_hold), &file.min_hold),
         merge(description, before.map(|b| &b.description), &file.description),
     ];
     changed.contains(&true)
@@ -47,6 +60,8 @@ pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> 
         ("max_ttl", live.max_ttl != file.max_ttl),
         ("lock_delay", live.lock_delay != file.lock_delay),
         ("max_queue", live.max_queue != file.max_queue),
+        ("max_per_owner", live.max_per_owner != file.max_per_owner),
+        ("min_hold_time", live.min_hold != file.min_hold),
         ("description", live.description != file.description),
     ]
     .into_iter()

@@ -27,11 +27,11 @@ impl Table {
         }
     }
 
-    /// Ends waiters that ask for more than the size, if the step may end as many. The size is durable, so which they are
-    /// follows from it, however many there are and wherever a crash fell.
+    /// Ends waiters that ask for more than the size or the cap, if the step may end as many. Both are durable, so which they are
+    /// follows from them, however many there are and wherever a crash fell.
     fn end_oversized(&mut self, at: StepContext<'_>, name: &LockName) -> bool {
         while let Some(lock) = self.locks.get(name)
-            && let Some(id) = lock.queue.oversized(lock.slots.size())
+            && let Some(id) = lock.oversized()
         {
             if !self.may_end() {
                 return false;
@@ -53,10 +53,16 @@ impl Table {
         }
     }
 
-    fn next_to_grant(&self, name: &LockName) -> Option<TicketId> {
-        let lock = self.lock(name);
-        let (_, id) = lock.queue.head()?;
-        self.fits(name, self.ticket(id).permits).then_some(id)
+    fn next_to_grant(&mut self, name: &LockName) -> Option<TicketId> {
+        loop {
+            let lock = self.lock(name);
+            let (_, id) = lock.queue.head()?;
+            if lock.caps.is_some() && self.is_over_cap(id) {
+                self.pass_over_cap(id);
+                continue;
+            }
+            return self.fits(name, self.ticket(id).permits).then_some(id);
+        }
     }
 
     /// Whether a ticket at the head would get its permits now.
@@ -77,6 +83,7 @@ impl Table {
         let (place, wants, permits, waits) = (ticket.place(), ticket.wants(), ticket.permits, ticket.waiting);
         let lock = self.lock_mut(name);
         lock.queue.remove(place, wants);
+        let has_cap = lock.caps.is_some();
         let count = match permits {
             Permits::Count(count) => u64::from(count),
             Permits::All => lock.slots.room(),
@@ -93,6 +100,13 @@ impl Table {
         ticket.slot_names = slot_names;
         ticket.granted_at = Some(at.wall);
         let waited = at.wall.saturating_sub(ticket.created_at);
+        let has_more = ticket.more.is_some();
+        if has_cap {
+            self.count_cap(id, count);
+        }
+        if has_more {
+            self.leave_superseding(id);
+        }
         self.restart_lease(id);
         self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Granted { token, waited });

@@ -149,6 +149,7 @@ impl Table {
         ticket.state = State::Queued { dormant };
         let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
         self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
+        self.leave_caps(id, &lock);
         // A dormant one may have been the head that more permits were kept free for.
         self.ripen(&lock);
         self.mark_ticket(id);
@@ -166,10 +167,15 @@ impl Table {
             (own, locks) => own.or(locks),
         };
         let until = max_hold.map(|max_hold| self.now() + max_hold);
+        let not_before = Some(self.lock(&lock).record.settings.min_hold).filter(|min_hold| *min_hold > 0);
+        let not_before = not_before.map(|min_hold| self.now() + min_hold);
         let ticket = self.ticket_mut(id);
         ticket.state = State::Held;
         ticket.held_at = Some(at.wall);
         ticket.hold_until = until;
+        if not_before.is_some() {
+            ticket.change_more(|more| more.not_before = not_before);
+        }
         ticket.activity_seq += 1;
         ticket.restored = false;
         if let Some(until) = until {
@@ -190,6 +196,9 @@ impl Table {
         ticket.state = State::Granted;
         ticket.held_at = None;
         ticket.hold_until = None;
+        if ticket.more.is_some() {
+            ticket.change_more(|more| more.not_before = None);
+        }
         self.restart_lease(id);
         self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Undelivered);
@@ -219,6 +228,7 @@ impl Table {
         let of = self.lock_mut(&lock);
         of.slots.put_back(&slots, &names);
         of.statistics.lapsed += 1;
+        self.join_superseding(id);
         self.restart_lease(id);
         self.mark_ticket(id);
         self.emit_transition(at, id, Transition::Lapsed);
@@ -226,13 +236,27 @@ impl Table {
 
     /// Ends a live ticket, and frees or withholds its permits (rules 3, 4, 8).
     pub(super) fn end(&mut self, at: StepContext<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
+        self.end_and_keep(at, id, how, reason, 0);
+    }
+
+    /// The same; its permits are not given again for so long, whatever the lock says (rule 17).
+    pub(super) fn end_and_keep(
+        &mut self,
+        at: StepContext<'_>,
+        id: TicketId,
+        how: EndedAs,
+        reason: Option<Arc<str>>,
+        keep: Ms,
+    ) {
         let name = self.ticket(id).lock.clone();
         if self.ticket(id).is_active() {
             self.take_from_active(id);
-            self.free_or_withhold(id, how, reason.as_ref());
+            self.free_or_withhold(id, how, reason.as_ref(), keep);
         } else {
             let (place, wants) = (self.ticket(id).place(), self.ticket(id).wants());
             self.lock_mut(&name).queue.remove(place, wants);
+            self.leave_caps(id, &name);
+            self.leave_superseding(id);
         }
         let now = self.now();
         let ticket = self.ticket_mut(id);
@@ -280,26 +304,41 @@ impl Table {
         of.granted -= granted;
         of.active.remove(&token).expect("a ticket with permits is listed");
         of.exclusive = false;
+        if of.caps.is_some() {
+            self.put_back_cap(id);
+        }
     }
 
-    /// After `lost`, `overdue` and `revoked` the client may still be at work: the permits stay withheld for a while.
-    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>) {
+    /// Until when permits of this ticket are withheld if it ends so, and why: after `lost`, `overdue` and `revoked` its client may
+    /// still be at work (rule 4), and they are not given again too soon after their claim (rule 17). Whichever is longer.
+    pub(super) fn withheld_until(&self, id: TicketId, risky: bool, keep: Ms) -> Option<(Ms, WithheldCause)> {
+        let (now, ticket) = (self.now(), self.ticket(id));
+        let delay = if risky { self.lock(&ticket.lock).record.settings.lock_delay } else { 0 };
+        let cooldown = ticket.more().not_before.unwrap_or(0).max(now + keep);
+        match (now + delay, cooldown) {
+            (delay, cooldown) if delay.max(cooldown) <= now => None,
+            (delay, cooldown) if delay >= cooldown => Some((delay, WithheldCause::LostHolder)),
+            (_, cooldown) => Some((cooldown, WithheldCause::Cooldown)),
+        }
+    }
+
+    /// Frees the permits of a ticket that has ended, or withholds them for a while.
+    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>, keep: Ms) {
+        let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
+        let withheld = self.withheld_until(id, risky, keep);
         let ticket = self.ticket(id);
         let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
         let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
-        let delay = self.lock(&lock).record.settings.lock_delay;
-        if delay == 0 || !matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked) {
+        let Some((until, cause)) = withheld else {
             self.lock_mut(&lock).slots.put_back(&slots, &names);
             return;
-        }
-        let until = self.now() + delay;
+        };
         let of = self.lock_mut(&lock);
         of.withholdings.insert(number);
         of.withheld += ranges::count(&slots);
         of.exclusive = all;
         self.timers.set(Timer::Withholding(number), until);
         let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
-        let cause = WithheldCause::LostHolder;
         let withholding = Withholding { number, lock, slots, slot_names: names, all, cause, how, reason, until };
         self.withholdings.insert(number, withholding);
         self.mark(Key::Withholding(number));

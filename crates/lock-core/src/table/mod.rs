@@ -4,6 +4,7 @@ mod acquire;
 mod admin;
 mod apply;
 mod ask;
+mod caps;
 mod configure;
 mod expire;
 mod grant;
@@ -12,7 +13,9 @@ mod life;
 mod list;
 mod load;
 mod measure;
+mod supersede;
 
+use crate::caps::Caps;
 use crate::command::Rejection;
 use crate::event::{Event, EventKind};
 use crate::queue::{Place, Queue, Queued};
@@ -69,6 +72,8 @@ pub struct Table {
     pub(crate) requests: BTreeMap<RequestScope, TicketId>,
     /// Live tickets whose protocol names the holder.
     pub(crate) holders: BTreeMap<(LockName, Arc<str>), TicketId>,
+    /// Numbers of the queued tickets that can be superseded.
+    pub(crate) superseding: BTreeMap<Superseding, BTreeSet<u64>>,
     /// Numbers of the live tickets of each key or, without one, address.
     pub(crate) live_by_owner: BTreeMap<QuotaOwner, BTreeSet<u64>>,
     pub(crate) withholdings: BTreeMap<u64, Withholding>,
@@ -112,6 +117,9 @@ pub struct Table {
     served: Vec<TicketId>,
     events: Vec<Event>,
 }
+
+/// Lock, owner and word of tickets of which a newer one supersedes the queued (rule 18).
+pub(crate) type Superseding = (LockName, QuotaOwner, Arc<str>);
 
 /// A ticket and what of it is not durable.
 #[derive(Debug)]
@@ -163,6 +171,12 @@ impl Ticket {
         QuotaOwner::of(self.owner.as_ref(), &self.from)
     }
 
+    /// What it can be superseded by.
+    pub(crate) fn superseding(&self) -> Option<Superseding> {
+        let word = self.more().supersede.clone()?;
+        Some((self.lock.clone(), self.quota_owner(), word))
+    }
+
     pub(crate) fn scope(&self) -> Option<RequestScope> {
         let id = self.request.as_ref()?.id.clone();
         Some(RequestScope { lock: self.lock.clone(), owner: self.owner.clone(), id })
@@ -196,6 +210,8 @@ pub(crate) struct Lock {
     /// Being deleted: no grants, no new tickets; gone with its last ticket.
     pub(crate) deleting: bool,
     pub(crate) statistics: Statistics,
+    /// What each owner has of it, if it has a cap.
+    pub(crate) caps: Option<Box<Caps>>,
     /// The ticket that this instance of a template is charged for, and its owner. It is not stored.
     pub(crate) charged: Option<(u64, QuotaOwner)>,
 }
@@ -207,6 +223,7 @@ impl Lock {
         record.slot_names = slots.names();
         Self {
             slots,
+            caps: record.settings.max_per_owner.map(|_| Box::default()),
             record,
             queue: Queue::default(),
             active: BTreeMap::new(),
@@ -227,6 +244,11 @@ impl Lock {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.live() == 0 && self.withholdings.is_empty()
+    }
+
+    /// A waiter that asks for more than it can ever be given.
+    pub(crate) fn oversized(&self) -> Option<TicketId> {
+        self.queue.oversized(self.record.settings.most_permits(), self.slots.size()).next()
     }
 }
 

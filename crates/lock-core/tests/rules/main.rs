@@ -1,4 +1,4 @@
-//! The twelve rules as scripts. Each test names the rule it is about; how to read a script stands in `scenario/mod.rs`.
+//! The rules as scripts. Each test names the rule it is about; how to read a script stands in `scenario/mod.rs`.
 
 #[path = "../mirror/mod.rs"]
 mod mirror;
@@ -14,3 +14,4 @@ mod rules_04_to_05;
 mod rules_06_to_08;
 mod rules_09_to_10;
 mod rules_11_to_12;
+mod rules_16_to_18;

@@ -266,6 +266,11 @@ impl Stage {
             "number" => format!("number {}", record.number),
             "seq" => format!("seq {}", record.seq),
             "known" => if record.acknowledged { "known" } else { "unknown" }.to_owned(),
+            "by" => format!("by {}", record.more().superseded_by.map_or("nobody", |by| &self.names[&by])),
+            "reason" => match &record.state {
+                lock_core::State::Ended { reason: Some(reason), .. } => format!("reason {reason}"),
+                _ => "no reason".to_owned(),
+            },
             "ttl" => format!("ttl {}", left(view.as_ref().and_then(|view| view.ttl))),
             "left" => format!("left {}", left(view.as_ref().and_then(|view| view.expires_in))),
             other => panic!("no fact {other}"),

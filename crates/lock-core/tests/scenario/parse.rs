@@ -146,6 +146,7 @@ impl Stage {
                     _ => ReleaseTarget::Id(options.value("lock").map(lock), id),
                 },
                 queued: !options.has("only-held"),
+                keep: options.time("keep"),
             },
             "undelivered" => Command::Undelivered {
                 id,
@@ -189,6 +190,7 @@ fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewT
         max_hold: options.time("hold"),
         request_id: options.text("request"),
         holder: options.text("holder"),
+        supersede: options.text("supersede"),
         if_busy: match (options.has("try"), options.has("wait")) {
             (true, _) => IfBusy::Refuse,
             (_, true) => IfBusy::Wait,
@@ -216,6 +218,8 @@ fn changes(options: &Options<'_>) -> Patch {
         max_ttl: options.limit("max_ttl"),
         lock_delay: options.time("delay"),
         max_queue: options.number("max_queue"),
+        max_per_owner: options.number("cap").map(|cap| Some(cap).filter(|cap| *cap > 0)),
+        min_hold: options.time("min_hold"),
         description: options.text("description"),
         pause: match options.text("pause") {
             Some(reason) => Some(Some((reason, options.time("for")))),
@@ -236,6 +240,8 @@ fn settings(options: &Options<'_>) -> Settings {
         max_ttl: set.max_ttl.unwrap_or(defaults.max_ttl),
         lock_delay: set.lock_delay.unwrap_or(defaults.lock_delay),
         max_queue: set.max_queue.unwrap_or(defaults.max_queue),
+        max_per_owner: set.max_per_owner.unwrap_or(defaults.max_per_owner),
+        min_hold: set.min_hold.unwrap_or(defaults.min_hold),
         description: set.description.unwrap_or(defaults.description),
     }
 }

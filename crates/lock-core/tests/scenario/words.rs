@@ -116,6 +116,7 @@ fn rejection(why: &Rejection) -> String {
         Rejection::HolderTaken => "holder taken".to_owned(),
         Rejection::Busy => "busy".to_owned(),
         Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
+        Rejection::TooManyForOwner { asked, max } => format!("{asked} permits, {max} for one owner"),
         Rejection::Retiring => "retiring".to_owned(),
         Rejection::NameWithheld(time) => format!("name withheld for {}", seconds(*time)),
         Rejection::LimitReached { what, max } => format!("{what} {max}"),

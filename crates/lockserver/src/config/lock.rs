@@ -13,7 +13,7 @@ use std::sync::Arc;
 type Lock = Setting<Settings, Definition>;
 
 /// In the order in which they are printed and documented. Those that few locks have are printed if they have them.
-pub(super) static LOCK: [Lock; 10] = [
+pub(super) static LOCK: [Lock; 12] = [
     Lock::new("SIZE", "1")
         .read(|lock, value| value.put(&mut lock.capacity, |text| size(text).map(Capacity::Size)))
         .print(|lock| match lock.settings.capacity {
@@ -64,6 +64,24 @@ pub(super) static LOCK: [Lock; 10] = [
         .read(|lock, value| value.put(&mut lock.max_queue, |text| number(text, LOCK_TICKETS_MAX as u64, "")))
         .print(|lock| Some(lock.settings.max_queue).filter(|max| *max as usize != LOCK_TICKETS_MAX).map(|max| max.to_string()))
         .doc("tickets that may queue, from 1"),
+    Lock::new("MAX_PER_OWNER", "")
+        .read(|lock, value| {
+            value.put(&mut lock.max_per_owner, |text| {
+                number(text, u64::from(PERMITS_MAX), "; leave it out for no cap").map(Some)
+            });
+        })
+        .print(|lock| lock.settings.max_per_owner.map(|cap| cap.to_string()))
+        .doc(
+            "most permits of one key, or of one address without a key, at a time, from 1. Who has as many is passed over and holds \
+             up nobody",
+        ),
+    Lock::new("MIN_HOLD_TIME", "0")
+        .read(|lock, value| value.put(&mut lock.min_hold, |text| time(text, 0, "")))
+        .print(|lock| Some(lock.settings.min_hold).filter(|time| *time > 0).map(seconds_text))
+        .doc(
+            "how long after it was claimed a permit is not given again, even if it comes back earlier: at most `SIZE` starts in any \
+             such time",
+        ),
     Lock::new("DESCRIPTION", "")
         .read(|lock, value| value.put(&mut lock.description, description))
         .print(|lock| Some(lock.settings.description.to_string()).filter(|text| !text.is_empty()))

@@ -188,7 +188,7 @@ fn log(event: &Event) {
             Transition::Undelivered => {
                 tracing::info!("ticket {number} of lock {lock} could not be told of its grant ({info})")
             }
-            Transition::Ended { how: EndedAs::Released | EndedAs::Cancelled, .. } => {
+            Transition::Ended { how: EndedAs::Released | EndedAs::Cancelled | EndedAs::Superseded, .. } => {
                 tracing::debug!("ticket {number} of lock {lock} ended ({info})");
             }
             Transition::Ended { how, reason, .. } => {

@@ -32,7 +32,7 @@ pub(super) struct Counts {
     pub(super) lapsed: Counter,
     pub(super) undelivered: Counter,
     /// By [`EndedAs`] in its order.
-    pub(super) ended: [Counter; 8],
+    pub(super) ended: [Counter; EndedAs::ALL.len()],
     pub(super) waits: Histogram,
     pub(super) holds: Histogram,
 }

@@ -150,8 +150,8 @@ fn each_step_of_a_ticket_is_counted() {
         ("lockserver_grants_undelivered_total{lock=\"san\"}", 2.0),
         ("lockserver_releases_total{lock=\"san\"}", 1.0),
         ("lockserver_tickets_ended_total{lock=\"san\",reason=\"released\"}", 1.0),
-        ("lockserver_tickets_ended_total{lock=\"san\",reason=\"lock_deleted\"}", 8.0),
-        ("lockserver_hold_seconds_count{lock=\"san\"}", 36.0),
+        ("lockserver_tickets_ended_total{lock=\"san\",reason=\"lock_deleted\"}", 9.0),
+        ("lockserver_hold_seconds_count{lock=\"san\"}", 45.0),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series}");
     }

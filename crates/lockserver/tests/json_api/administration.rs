@@ -37,7 +37,7 @@ async fn a_lock_is_shown_without_ids() {
         "withholdings": [],
         "statistics": {
             "queries": 2, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,
-            "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
+            "superseded": 0, "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
         },
         "as_of": "<as_of>",
     });

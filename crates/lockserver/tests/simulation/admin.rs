@@ -25,6 +25,8 @@ fn settings(dice: &mut Dice, most: u64) -> Settings {
         max_hold: dice.permille(200).then_some(12_000),
         lock_delay: dice.pick(&[0, 0, 3000]),
         max_queue: dice.pick(&[2, 100, 100]),
+        max_per_owner: dice.permille(200).then(|| small(dice, 2)),
+        min_hold: dice.pick(&[0, 0, 0, 4000]),
         ..Settings::new(small(dice, most))
     }
 }
@@ -78,10 +80,11 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
     };
     let patch = |patch: Patch| Command::PatchLock { name: name.clone(), patch, precondition, force };
     match dice.from(0..=19) {
-        0..=3 => {
+        0..=2 => {
             let capacity = Some(if dice.permille(200) { names(dice) } else { Capacity::Size(small(dice, 5)) });
             patch(Patch { capacity, ..Patch::default() })
         }
+        3 => patch(Patch { max_per_owner: Some(dice.permille(600).then(|| small(dice, 2))), ..Patch::default() }),
         4 | 5 => {
             let lasts = dice.permille(500).then(|| dice.from(500..=8000));
             let pause = Some(Some((Arc::from("simulated"), lasts)));
@@ -156,6 +159,16 @@ pub(crate) fn relieve(name: &LockName) -> Vec<Command> {
         Command::PatchLock { name: name.clone(), patch, precondition: Precondition::None, force },
         Command::Restore { lock: name.clone(), number: None },
     ]
+}
+
+/// Caps that a command may set.
+pub(crate) fn caps(command: &Command) -> Vec<u32> {
+    match command {
+        Command::PutLock { settings, .. } => settings.max_per_owner.into_iter().collect(),
+        Command::PatchLock { patch, .. } => patch.max_per_owner.flatten().into_iter().collect(),
+        Command::Configure { definitions, .. } => definitions.iter().filter_map(|d| d.settings.max_per_owner).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Sizes that a command may set.

@@ -172,6 +172,7 @@ impl Client {
             max_hold: (modern && dice.permille(100)).then_some(5000),
             request_id: named.then(|| Arc::from(format!("{:032x}", dice.id()))),
             holder: (self.style == Style::Named).then(|| Arc::from(self.name.as_str())),
+            supersede: (modern && dice.permille(150)).then(|| Arc::from(dice.pick(&["main", "next"]))),
             if_busy: match self.style {
                 Style::Classic => IfBusy::Queue,
                 Style::Named => IfBusy::Refuse,
@@ -226,7 +227,11 @@ impl Client {
             }
         };
         Some(Send {
-            command: Command::Release { target, queued: self.style != Style::Classic },
+            command: Command::Release {
+                target,
+                queued: self.style != Style::Classic,
+                keep: self.hold_until.is_multiple_of(8).then_some(2000),
+            },
             ask: Ask::End,
             wait: None,
         })

@@ -7,6 +7,7 @@ use lock_core::{
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What was going on in the step of a commit.
 #[derive(Default)]
@@ -29,6 +30,8 @@ pub(crate) struct Facts {
     pub(crate) strangers: BTreeSet<TicketId>,
     /// Sizes that locks may have had within the step.
     pub(crate) sizes: Vec<u32>,
+    /// Caps that locks may have had within the step.
+    pub(crate) caps: Vec<u32>,
     /// A lease may not end before this service time: the process stood still.
     pub(crate) floor: Ms,
 }
@@ -38,6 +41,7 @@ impl Facts {
     pub(crate) fn and(mut self, mut next: Self) -> Self {
         self.commands.append(&mut next.commands);
         self.sizes.append(&mut next.sizes);
+        self.caps.append(&mut next.caps);
         for (sets, more) in [
             (&mut self.touched, next.touched),
             (&mut self.alive, next.alive),
@@ -76,6 +80,27 @@ pub(crate) struct Durable {
 
 fn place(ticket: &TicketRecord) -> (Reverse<i8>, u64) {
     (Reverse(ticket.priority), ticket.seq)
+}
+
+/// Whose share a ticket counts against.
+fn owner(ticket: &TicketRecord) -> (Option<Arc<str>>, Option<Arc<str>>) {
+    (ticket.owner.clone(), ticket.owner.is_none().then(|| ticket.from.clone()))
+}
+
+/// Until when whoever released the ticket asked that its permits rest (rule 17).
+fn kept_until(ticket: &TicketRecord, at: Ms, facts: &Facts) -> Ms {
+    let asked = facts.commands.iter().filter_map(|command| match command {
+        Command::Release { target: ReleaseTarget::Id(_, id), keep, .. } if *id == ticket.id => *keep,
+        Command::Release { target: ReleaseTarget::Holder(lock, holder), keep, .. } => {
+            keep.filter(|_| *lock == ticket.lock && ticket.holder.as_ref() == Some(holder))
+        }
+        Command::Release { target: ReleaseTarget::Request(lock, id), keep, .. } => {
+            let request = ticket.request.as_ref().map(|request| &request.id);
+            keep.filter(|_| *lock == ticket.lock && request == Some(id))
+        }
+        _ => None,
+    });
+    asked.max().map_or(0, |keep| at + keep)
 }
 
 fn ready(ticket: &TicketRecord) -> bool {
@@ -148,6 +173,7 @@ impl Durable {
             let deserted = waited && facts.deserted.contains(&ticket.id);
             assert!(!deserted, "rule 5: given to a client that is gone: {ticket:?}");
             self.nobody_was_overtaken(ticket, &before, facts);
+            self.within_its_cap(ticket, facts);
         }
         for name in self.locks.keys() {
             let fresh = granted.iter().any(|ticket| ticket.lock == *name);
@@ -250,6 +276,15 @@ impl Durable {
         };
         match how {
             EndedAs::Released | EndedAs::Cancelled => {}
+            EndedAs::Superseded => {
+                let newer = after.more().superseded_by.and_then(|number| self.tickets.get(self.numbers.get(&number)?));
+                let same =
+                    |ticket: &TicketRecord| (ticket.lock.clone(), owner(ticket), ticket.more().supersede.clone());
+                let right = newer.is_some_and(|newer| same(newer) == same(after) && newer.number > after.number);
+                assert!(right && after.token.is_none(), "rule 18: superseded by {newer:?}: {after:?}");
+                let waited = before.is_none_or(|before| !matches!(before.state, State::Held));
+                assert!(waited, "rule 18: a holder is superseded: {before:?}");
+            }
             EndedAs::Expired => {
                 alive();
                 assert!(!facts.awaited.contains(&after.id), "a connected client's ticket expires: {after:?}");
@@ -268,12 +303,16 @@ impl Durable {
                 "nobody revoked it: {after:?}"
             ),
             EndedAs::Oversized => {
-                let size = self.locks.get(&after.lock).map(|lock| lock.settings.size());
-                let Permits::Count(wanted) = after.permits else {
-                    panic!("all permits are never too many: {after:?}");
+                let settings = self.locks.get(&after.lock).map(|lock| &lock.settings);
+                let size = settings.map(|settings| settings.size());
+                let cap = settings.and_then(|settings| settings.max_per_owner);
+                // "All" are too many where the cap is smaller than the size.
+                let wanted = match after.permits {
+                    Permits::Count(wanted) => wanted,
+                    Permits::All => facts.sizes.iter().chain(&size).copied().max().unwrap_or_default(),
                 };
-                let too_many = facts.sizes.iter().chain(&size).any(|size| *size < wanted);
-                assert!(too_many, "the lock is large enough: {after:?}");
+                let mut bounds = facts.sizes.iter().chain(&size).chain(&facts.caps).chain(&cap);
+                assert!(bounds.any(|bound| *bound < wanted), "the lock is large enough: {after:?}");
             }
             EndedAs::LockDeleted => assert!(
                 facts.any(|command| matches!(command, Command::DeleteLock { name, .. } if *name == after.lock)),
@@ -282,10 +321,54 @@ impl Durable {
         }
     }
 
+    /// Whether something may have changed what a lock is set to, or lifted what is withheld of it.
+    fn administered(name: &LockName, facts: &Facts) -> bool {
+        facts.any(|command| match command {
+            Command::Restore { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
+            Command::PutLock { name: lock, .. } | Command::PatchLock { name: lock, .. } => lock == name,
+            Command::Configure { .. } => true,
+            _ => false,
+        })
+    }
+
+    /// Permits of a lock that an owner has.
+    fn used(tickets: &BTreeMap<TicketId, TicketRecord>, name: &LockName, of: &TicketRecord) -> u64 {
+        let own = tickets.values().filter(|ticket| ticket.lock == *name && ticket.is_active());
+        own.filter(|ticket| owner(ticket) == owner(of)).map(|ticket| count(&ticket.slots)).sum()
+    }
+
+    /// Whether a waiter's owner has as much as it may have, with that many permits more.
+    fn is_over_cap(&self, ticket: &TicketRecord, used: u64) -> bool {
+        let Some(lock) = self.locks.get(&ticket.lock) else { return false };
+        let asked = match ticket.permits {
+            Permits::Count(asked) => asked,
+            Permits::All => lock.settings.size(),
+        };
+        lock.settings.max_per_owner.is_some_and(|cap| used + u64::from(asked) > u64::from(cap))
+    }
+
+    /// Rule 16: a grant takes nobody over the cap.
+    fn within_its_cap(&self, granted: &TicketRecord, facts: &Facts) {
+        let Some(lock) = self.locks.get(&granted.lock).filter(|_| !Self::administered(&granted.lock, facts)) else {
+            return;
+        };
+        let used = Self::used(&self.tickets, &granted.lock, granted);
+        let within = lock.settings.max_per_owner.is_none_or(|cap| used <= u64::from(cap));
+        assert!(within, "rule 16: {used} permits are more than the cap: {granted:?}");
+    }
+
     /// Rule 2. Only tickets that were ready before and after are compared, and no client of which said anything in between.
     fn nobody_was_overtaken(&self, granted: &TicketRecord, before: &BTreeMap<TicketId, TicketRecord>, facts: &Facts) {
+        // Passed over within the step, perhaps: what its owner had then is known only where that did not change.
+        let may_be_capped = |other: &TicketRecord| {
+            let used = [before, &self.tickets].map(|tickets| Self::used(tickets, &other.lock, other));
+            let cap = self.locks.get(&other.lock).and_then(|lock| lock.settings.max_per_owner);
+            let certain = used[0] == used[1] && !Self::administered(&other.lock, facts);
+            self.is_over_cap(other, used[0].max(used[1])) || (cap.is_some() && !certain)
+        };
         let overtaken = self.tickets.values().find(|other| {
             other.lock == granted.lock
+                && !may_be_capped(other)
                 && ready(other)
                 && place(other) < place(granted)
                 && !facts.touched.contains(&other.id)
@@ -312,7 +395,8 @@ impl Durable {
         }
     }
 
-    /// Rule 4: permits that may still be in use stay withheld for the lock's delay, unless an administrator restores them.
+    /// Rules 4 and 17: permits that may still be in use stay withheld for the lock's delay, and those that came back too soon for the
+    /// rest of their time, unless an administrator restores them.
     fn withheld_as_long_as_they_must(
         &self,
         moved: &[Moved],
@@ -321,15 +405,7 @@ impl Durable {
         facts: &Facts,
     ) {
         let now = self.meta.service_ms;
-        let restored = |name: &LockName| {
-            !self.locks.contains_key(name)
-                || facts.any(|command| match command {
-                    Command::Restore { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
-                    Command::PutLock { name: lock, .. } | Command::PatchLock { name: lock, .. } => lock == name,
-                    Command::Configure { .. } => true,
-                    _ => false,
-                })
-        };
+        let restored = |name: &LockName| !self.locks.contains_key(name) || Self::administered(name, facts);
         for Moved { before, after } in moved {
             let (Some(before), Some(after)) = (before, after) else {
                 continue;
@@ -337,15 +413,16 @@ impl Durable {
             let State::Ended { how, at, .. } = after.state else {
                 continue;
             };
-            let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked)
-                && before.is_active()
-                && after.token.is_some();
-            let delay = delays.get(&after.lock).copied().unwrap_or_default();
-            if risky && delay > 0 && !restored(&after.lock) {
+            let had = before.is_active() && after.token.is_some();
+            let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
+            let delay = delays.get(&after.lock).copied().filter(|_| risky).unwrap_or_default();
+            let least = (at + delay).max(after.more().not_before.unwrap_or_default());
+            if had && least > at && !restored(&after.lock) {
                 let withholding = self.withholdings.get(&after.number);
-                let right = withholding
-                    .is_some_and(|withholding| withholding.until == at + delay && withholding.slots == before.slots);
-                assert!(right, "rule 4: not withheld for {delay} ms: {withholding:?} {after:?}");
+                let right = withholding.is_some_and(|one| {
+                    one.until == least.max(kept_until(before, at, facts)) && one.slots == before.slots
+                });
+                assert!(right, "rules 4 and 17: not withheld until {least}: {withholding:?} {after:?}");
             }
         }
         for withholding in old.values().filter(|withholding| !self.withholdings.contains_key(&withholding.number)) {
@@ -368,11 +445,17 @@ impl Durable {
         }
     }
 
-    /// Rules 2 and 3: between steps no head waits for permits that are there.
-    pub(crate) fn no_permit_is_idle(&self) {
+    /// Rules 2 and 3: between steps no head waits for permits that are there. True if somebody is passed over for the cap of its
+    /// owner (rule 16).
+    pub(crate) fn no_permit_is_idle(&self) -> bool {
+        let mut passed = false;
         for (name, lock) in &self.locks {
-            let queue = self.tickets.values().filter(|ticket| ticket.lock == *name && ready(ticket));
-            let Some(head) = queue.min_by_key(|ticket| place(ticket)) else {
+            let mut queue: Vec<&TicketRecord> =
+                self.tickets.values().filter(|ticket| ticket.lock == *name && ready(ticket)).collect();
+            queue.sort_by_key(|ticket| place(ticket));
+            let within = |ticket: &&&TicketRecord| !self.is_over_cap(ticket, Self::used(&self.tickets, name, ticket));
+            passed |= queue.iter().any(|ticket| !within(&ticket));
+            let Some(head) = queue.iter().find(within) else {
                 continue;
             };
             let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
@@ -385,6 +468,7 @@ impl Durable {
             };
             assert!(lock.pause.is_some() || alone || !fits, "rule 3: {name}: the head could be granted: {head:?}");
         }
+        passed
     }
 
     /// The ticket that this command is about, by its id, its `request_id` or its holder's name.

@@ -6,7 +6,7 @@ use crate::durable::{Durable, Facts, Moved};
 use crate::trace::Trace;
 use lock_core::{
     Change, Command, EndedAs, EventKind, Lease, LockRecord, Outcome, Permits, QueueLease, Rejection, State, TicketId,
-    TicketRecord, TicketView, Transition,
+    TicketRecord, TicketView, Transition, WithheldCause,
 };
 use lockserver::engine::{Answer, CommandResult, EngineError, EventId, Published};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +68,11 @@ impl Judge {
     /// A commit took effect, whether the engine knows or not.
     pub(crate) fn commit(&mut self, changes: &[Change], facts: &Facts, mono: u64) {
         self.leases_of_locks_change(changes);
+        for change in changes {
+            if matches!(change, Change::PutWithholding(one) if one.cause == WithheldCause::Cooldown) {
+                self.trace.count("permits that rest after their claim");
+            }
+        }
         let moved = self.durable.commit(changes, facts);
         for pair in &moved {
             self.count(pair);
@@ -78,7 +83,12 @@ impl Judge {
             };
             match after.state {
                 State::Ended {
-                    how: EndedAs::Revoked | EndedAs::Overdue | EndedAs::LockDeleted | EndedAs::Oversized,
+                    how:
+                        EndedAs::Revoked
+                        | EndedAs::Superseded
+                        | EndedAs::Overdue
+                        | EndedAs::LockDeleted
+                        | EndedAs::Oversized,
                     ..
                 } => {
                     self.beliefs.remove(&after.id);
@@ -128,6 +138,7 @@ impl Judge {
             (_, Some(State::Ended { how, .. })) => match how {
                 EndedAs::Released => "ended: released",
                 EndedAs::Cancelled => "ended: cancelled",
+                EndedAs::Superseded => "ended: superseded",
                 EndedAs::Expired => "ended: expired",
                 EndedAs::Lost => "ended: lost",
                 EndedAs::Overdue => "ended: overdue",
@@ -396,7 +407,9 @@ impl Judge {
     /// A step ended well.
     pub(crate) fn good_step(&mut self) {
         self.good += 1;
-        self.durable.no_permit_is_idle();
+        if self.durable.no_permit_is_idle() {
+            self.trace.count("waiters passed over for their owner's cap");
+        }
         let good = self.good;
         let due: Vec<(TicketId, Debt)> =
             self.debts.iter().filter(|(_, due)| **due <= good).map(|(key, _)| *key).collect();

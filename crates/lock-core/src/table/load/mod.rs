@@ -69,6 +69,7 @@ impl Table {
             numbers: Rising::default(),
             requests: BTreeMap::new(),
             holders: BTreeMap::new(),
+            superseding: BTreeMap::new(),
             live_by_owner: BTreeMap::new(),
             withholdings: BTreeMap::new(),
             withheld_names: BTreeMap::new(),

@@ -77,7 +77,13 @@ impl Table {
                 lock.granted += ranges::count(&ticket.slots);
             }
             require(lock.active.insert(token, id).is_none(), || format!("token {token} is given twice"))?;
+            if let Some(caps) = &mut lock.caps {
+                caps.take(ticket.quota_owner(), ranges::count(&ticket.slots));
+            }
         } else {
+            if let Some(superseding) = ticket.superseding() {
+                self.superseding.entry(superseding).or_default().insert(number);
+            }
             match gathered.queued.get_mut(&ticket.lock) {
                 Some(queued) => queued.push(ticket.queued()),
                 None => drop(gathered.queued.insert(ticket.lock.clone(), vec![ticket.queued()])),

@@ -1,6 +1,6 @@
 //! What is asked of tickets (rules 5 and 6).
 
-use super::{Naive, Ticket, Words, may_use};
+use super::{Naive, Ticket, Words, change_more, may_use};
 use lock_core::*;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ impl Naive {
             Command::WaitOn { id } => self.wait_on(*id, caller),
             Command::Renew { id, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => self.end_wait(*id, *lost),
-            Command::Release { target, queued } => self.release(target, caller, *queued),
+            Command::Release { target, queued, keep } => self.release(target, caller, *queued, *keep),
             Command::Undelivered { .. } => unreachable!("the driver knows which answer it was"),
             Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
             Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
@@ -166,13 +166,17 @@ impl Naive {
             ticket.rec.state = State::Granted;
             ticket.rec.held_at = None;
             ticket.rec.hold_until = None;
+            change_more(&mut ticket.rec, |more| more.not_before = None);
             self.restart_lease(id);
         }
         self.grant_all(None);
         "done".into()
     }
 
-    pub(super) fn release(&mut self, target: &ReleaseTarget, caller: &Caller, queued: bool) -> Words {
+    pub(super) fn release(&mut self, target: &ReleaseTarget, caller: &Caller, queued: bool, keep: Option<Ms>) -> Words {
+        if keep.is_some_and(|keep| keep > limits::TTL_MAX_MS) {
+            return "invalid".into();
+        }
         let id = match target {
             ReleaseTarget::Id(lock, id) => match self.usable(lock.as_ref(), *id, caller) {
                 Err(why) if why != "out of reach" => return why,
@@ -207,7 +211,11 @@ impl Naive {
                 return "nothing".into();
             }
             State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),
-            _ => self.end(id, EndedAs::Released, None),
+            _ => {
+                let longest = self.capped(&self.find(id).expect("a ticket").rec.lock, Lease::Given(keep.unwrap_or(0)));
+                let Lease::Given(keep) = longest else { unreachable!("it is given") };
+                self.end_and_keep(id, EndedAs::Released, None, keep);
+            }
         }
         self.describe(id)
     }

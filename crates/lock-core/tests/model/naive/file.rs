@@ -87,7 +87,7 @@ impl Naive {
                 }
             )*};
         }
-        follow!(capacity grace expiration max_lock max_hold max_ttl lock_delay max_queue description);
+        follow!(capacity grace expiration max_lock max_hold max_ttl lock_delay max_queue max_per_owner min_hold description);
         if file.paused && before.as_ref().is_none_or(|before| !before.paused) {
             lock.rec.pause = Some(size_0());
         } else if !file.paused && before.is_some_and(|before| before.paused) && lock.rec.pause == Some(size_0()) {

@@ -1,6 +1,6 @@
 //! Leases, claiming, ends, and what the clock does (rules 4, 5, 8, 9).
 
-use super::{Naive, Ticket};
+use super::{Naive, Ticket, change_more};
 use lock_core::*;
 use std::sync::Arc;
 
@@ -34,10 +34,14 @@ impl Naive {
         let (now, wall) = (self.now(), self.wall);
         let lock = self.ticket(id).rec.lock.clone();
         let of_lock = self.settings(&lock).max_hold;
+        let min_hold = self.settings(&lock).min_hold;
         let ticket = self.ticket(id);
         ticket.rec.state = State::Held;
         ticket.rec.held_at = Some(wall);
         ticket.rec.hold_until = [ticket.rec.max_hold, of_lock].into_iter().flatten().min().map(|hold| now + hold);
+        if min_hold > 0 {
+            change_more(&mut ticket.rec, |more| more.not_before = Some(now + min_hold));
+        }
         ticket.life += 1;
         ticket.restored = false;
         self.restart_lease(id);
@@ -53,22 +57,32 @@ impl Naive {
         self.restart_lease(id);
     }
 
+    /// Until when permits of a ticket that ends now are withheld: by rule 4, and by rule 17.
+    pub(super) fn withheld_until(&self, ticket: &TicketRecord, bad: bool, keep: Ms) -> (Ms, Ms) {
+        let delay = if bad { self.settings(&ticket.lock).lock_delay } else { 0 };
+        (self.now() + delay, ticket.more().not_before.unwrap_or(0).max(self.now() + keep))
+    }
+
     pub(crate) fn end(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
+        self.end_and_keep(id, how, reason, 0);
+    }
+
+    pub(crate) fn end_and_keep(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>, keep: Ms) {
         let (now, wall) = (self.now(), self.wall);
         let ticket = self.ticket(id).rec.clone();
-        let delay = self.settings(&ticket.lock).lock_delay;
         let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
-        if ticket.is_active() && delay > 0 && bad {
+        let (risk, cooldown) = self.withheld_until(&ticket, bad, keep);
+        if ticket.is_active() && risk.max(cooldown) > now {
             self.withholdings.push(Withholding {
                 number: ticket.number,
                 lock: ticket.lock.clone(),
                 slots: ticket.slots.clone(),
                 slot_names: ticket.slot_names.clone(),
                 all: ticket.permits == Permits::All,
-                cause: WithheldCause::LostHolder,
+                cause: if risk >= cooldown { WithheldCause::LostHolder } else { WithheldCause::Cooldown },
                 how,
                 reason: reason.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
-                until: now + delay,
+                until: risk.max(cooldown),
             });
         }
         let record = self.ticket(id);
@@ -131,16 +145,20 @@ impl Naive {
         self.restart_lease(id);
     }
 
-    /// Waiters that ask for more than the size.
-    pub(crate) fn oversized(&self, name: &LockName, size: u32) -> Vec<TicketId> {
-        let too_big = |ticket: &&Ticket| matches!(ticket.rec.permits, Permits::Count(count) if count > size);
+    /// Waiters that ask for more than they can be given.
+    pub(crate) fn oversized(&self, name: &LockName, settings: &Settings) -> Vec<TicketId> {
+        let (size, cap) = (settings.size(), settings.max_per_owner.unwrap_or(u32::MAX));
+        let too_big = |ticket: &&Ticket| match ticket.rec.permits {
+            Permits::Count(count) => count > size.min(cap),
+            Permits::All => size > cap,
+        };
         self.queue(name).into_iter().filter(too_big).map(|ticket| ticket.rec.id).collect()
     }
 
     pub(crate) fn end_oversized(&mut self, name: &LockName) {
         while self.has_lock(name) {
-            let size = self.settings(name).size();
-            let Some(id) = self.oversized(name, size).first().copied() else {
+            let settings = self.settings(name).clone();
+            let Some(id) = self.oversized(name, &settings).first().copied() else {
                 return;
             };
             self.end(id, EndedAs::Oversized, None);

@@ -180,7 +180,7 @@ impl Naive {
     }
 
     pub(super) fn shrink(&self, name: &LockName, settings: &Settings, force: Force) -> Result<(), Words> {
-        let hit = self.oversized(name, settings.size()).len() as u64;
+        let hit = self.oversized(name, settings).len() as u64;
         let agreed = force.force && force.expect_tickets.is_none_or(|expected| expected == hit);
         if hit == 0 || agreed { Ok(()) } else { Err(format!("would end {hit}")) }
     }
@@ -201,6 +201,8 @@ impl Naive {
         settings.lock_delay = patch.lock_delay.unwrap_or(settings.lock_delay);
         settings.max_hold = patch.max_hold.unwrap_or(settings.max_hold);
         settings.max_lock = patch.max_lock.unwrap_or(settings.max_lock);
+        settings.max_per_owner = patch.max_per_owner.unwrap_or(settings.max_per_owner);
+        settings.min_hold = patch.min_hold.unwrap_or(settings.min_hold);
         if let Err(why) = self.check(name, precondition, Some(&settings)) {
             return why;
         }
@@ -235,8 +237,12 @@ impl Naive {
         if !self.idle(name) && !agreed {
             return format!("would end {}", live.len());
         }
-        let until = self.now() + self.settings(name).lock_delay;
-        if !self.active(name).is_empty() && until > self.now() {
+        let until = |ticket: &Ticket| {
+            let (risk, cooldown) = self.withheld_until(&ticket.rec, true, 0);
+            risk.max(cooldown)
+        };
+        let until = self.active(name).into_iter().map(until).max().unwrap_or(0);
+        if until > self.now() {
             self.close_name(name, until);
         }
         // Nothing is granted to one of them when another ends.

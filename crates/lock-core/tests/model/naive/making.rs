@@ -1,6 +1,6 @@
 //! Making a ticket, and telling of it (rules 5 and 6).
 
-use super::{Naive, Ticket, Words};
+use super::{Naive, Ticket, Words, change_more, owner_of};
 use lock_core::*;
 use std::sync::Arc;
 
@@ -29,26 +29,57 @@ impl Naive {
         if matches!(new.permits, Permits::Count(count) if count > settings.size()) {
             return "too many permits".into();
         }
+        let asked = |permits| match permits {
+            Permits::Count(count) => count,
+            Permits::All => settings.size(),
+        };
+        let cap = settings.max_per_owner.unwrap_or(u32::MAX);
+        if asked(new.permits) > cap {
+            return "too many for one owner".into();
+        }
         let free = match &template {
             Some(template) => !template.paused,
             None => {
-                let ready = |t: &&Ticket| t.rec.state == State::Queued { dormant: false };
                 let queue = self.queue(&new.lock);
-                let first = queue.into_iter().find(ready).is_none_or(|head| head.rec.priority < new.priority);
-                first && self.fits(&new.lock, new.permits)
+                let head = queue.into_iter().find(|ticket| self.in_line(ticket));
+                let first = head.is_none_or(|head| head.rec.priority < new.priority);
+                let used = self.used(&new.lock, &owner_of(caller.owner.as_ref(), &caller.from));
+                let within_cap = used + u64::from(asked(new.permits)) <= u64::from(cap);
+                first && within_cap && self.fits(&new.lock, new.permits)
             }
         };
         if !free && new.if_busy == IfBusy::Refuse {
             return "busy".into();
         }
-        if !free && self.queue(&new.lock).len() >= settings.max_queue as usize {
+        let older = self.superseded(caller, new);
+        if !free && self.queue(&new.lock).len() - older.len() >= settings.max_queue as usize {
             return "full max_queue".into();
         }
         if let Some(template) = template {
             self.make_instance(&new.lock, &template);
         }
         self.make(caller, new);
+        let number = self.ticket(new.id).rec.number;
+        for id in older {
+            change_more(&mut self.ticket(id).rec, |more| more.superseded_by = Some(number));
+            self.end(id, EndedAs::Superseded, Some(Arc::from(format!("ticket {number} supersedes it"))));
+        }
         self.told(new.id, new.claim, new.if_busy == IfBusy::Wait)
+    }
+
+    /// Rule 18: the queued tickets that this would end.
+    fn superseded(&self, caller: &Caller, new: &NewTicket) -> Vec<TicketId> {
+        let owner = owner_of(caller.owner.as_ref(), &caller.from);
+        let same = |ticket: &&TicketRecord| {
+            new.supersede.is_some()
+                && ticket.more().supersede == new.supersede
+                && ticket.lock == new.lock
+                && owner_of(ticket.owner.as_ref(), &ticket.from) == owner
+                && matches!(ticket.state, State::Queued { .. })
+        };
+        let mut found: Vec<&TicketRecord> = self.tickets.iter().map(|ticket| &ticket.rec).filter(same).collect();
+        found.sort_by_key(|ticket| ticket.number);
+        found.into_iter().map(|ticket| ticket.id).collect()
     }
 
     pub(crate) fn repeated(&self, caller: &Caller, new: &NewTicket) -> Result<Option<TicketId>, Words> {
@@ -68,7 +99,8 @@ impl Naive {
             if let Some(ticket) = self.by_request(&scope) {
                 let same = ticket.request.as_deref() == Some(&key)
                     && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
-                        == (new.permits, new.priority, &new.info, &new.holder);
+                        == (new.permits, new.priority, &new.info, &new.holder)
+                    && ticket.more().supersede == new.supersede;
                 return match &ticket.state {
                     _ if !same => Err("request_id reused".into()),
                     State::Ended { how, .. } => Err(format!("gone {}", how.as_str())),
@@ -143,6 +175,7 @@ impl Naive {
             granted_at: None,
             held_at: None,
             ended_at: None,
+            more: new.supersede.clone().map(|word| Box::new(More { supersede: Some(word), ..More::default() })),
         };
         self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
         self.lock(&new.lock).idle_until = None;
@@ -156,7 +189,8 @@ impl Naive {
             State::Queued { .. } if wait => {
                 self.ticket(id).waiting += 1;
                 self.restart_lease(id);
-                return format!("waits {}", self.ahead(id));
+                let (least, most) = self.ahead(id);
+                return format!("waits {least}..{most}");
             }
             // Its client may know now: the loss of an earlier answer is no loss any more.
             State::Held => self.ticket(id).life += 1,
@@ -167,7 +201,7 @@ impl Naive {
 
     pub(crate) fn describe(&self, id: TicketId) -> Words {
         let record = &self.find(id).expect("a ticket").rec;
-        let ahead = if matches!(record.state, State::Queued { .. }) { self.ahead(id) } else { 0 };
-        format!("ticket {} {:?} {:?} ahead {ahead}", record.number, record.state, record.slots)
+        let (least, most) = if matches!(record.state, State::Queued { .. }) { self.ahead(id) } else { (0, 0) };
+        format!("ticket {} {:?} {:?} ahead {least}..{most}", record.number, record.state, record.slots)
     }
 }

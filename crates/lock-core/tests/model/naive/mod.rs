@@ -8,6 +8,7 @@ mod locks;
 mod making;
 
 use lock_core::*;
+use std::sync::Arc;
 
 /// A refusal, or an answer, in a few words.
 pub(crate) type Words = String;
@@ -69,6 +70,17 @@ pub(crate) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
     ticket.owner.is_none() || caller.admin || ticket.owner == caller.owner
 }
 
+/// Whose share a ticket counts against: its key's or, without one, its network's.
+pub(crate) fn owner_of(owner: Option<&Arc<str>>, from: &Arc<str>) -> (bool, Arc<str>) {
+    owner.map_or_else(|| (false, network_name(from)), |owner| (true, owner.clone()))
+}
+
+pub(crate) fn change_more(record: &mut TicketRecord, change: impl FnOnce(&mut More)) {
+    let mut more = record.more().clone();
+    change(&mut more);
+    record.more = Some(Box::new(more)).filter(|more| **more != More::default());
+}
+
 impl Naive {
     pub(crate) fn now(&self) -> Ms {
         self.meta.service_ms
@@ -121,12 +133,34 @@ impl Naive {
         found
     }
 
-    pub(crate) fn ahead(&self, id: TicketId) -> u64 {
+    /// Tickets before it: those in line at least, those that are not dormant at most. Who is passed over for another reason need
+    /// not be found out before it is the first.
+    pub(crate) fn ahead(&self, id: TicketId) -> (u64, u64) {
         let lock = &self.find(id).expect("a ticket").rec.lock;
         let queue = self.queue(lock);
-        let before = queue.iter().take_while(|ticket| ticket.rec.id != id);
+        let before = || queue.iter().take_while(|ticket| ticket.rec.id != id);
         let ready = |ticket: &&&Ticket| ticket.rec.state == State::Queued { dormant: false };
-        before.filter(ready).count() as u64
+        let in_line = before().filter(|ticket| self.in_line(ticket)).count();
+        (in_line as u64, before().filter(ready).count() as u64)
+    }
+
+    /// Permits of the lock that the owner has.
+    pub(crate) fn used(&self, name: &LockName, owner: &(bool, Arc<str>)) -> u64 {
+        let active = self.active(name).into_iter();
+        let own = active.filter(|ticket| owner_of(ticket.rec.owner.as_ref(), &ticket.rec.from) == *owner);
+        own.map(|ticket| listed(&ticket.rec.slots).len() as u64).sum()
+    }
+
+    /// Whether nothing has others pass this waiter: it is not dormant, and its owner may have what it asks for (rule 16).
+    pub(crate) fn in_line(&self, ticket: &Ticket) -> bool {
+        let settings = self.settings(&ticket.rec.lock);
+        let asked = match ticket.rec.permits {
+            Permits::Count(count) => count,
+            Permits::All => settings.size(),
+        };
+        let used = self.used(&ticket.rec.lock, &owner_of(ticket.rec.owner.as_ref(), &ticket.rec.from));
+        let within_cap = settings.max_per_owner.is_none_or(|cap| used + u64::from(asked) <= u64::from(cap));
+        ticket.rec.state == State::Queued { dormant: false } && within_cap
     }
 
     pub(crate) fn withholdings_of(&self, name: &LockName) -> Vec<&Withholding> {
@@ -151,10 +185,11 @@ impl Naive {
             || self.withholdings_of(name).iter().any(|withholding| withholding.all)
     }
 
-    pub(crate) fn fits(&mut self, name: &LockName, permits: Permits) -> bool {
+    pub(crate) fn fits(&self, name: &LockName, permits: Permits) -> bool {
         let out = self.out(name).len() as u64;
         let size = u64::from(self.settings(name).size());
-        let stopped = self.lock(name).rec.pause.is_some() || self.exclusive(name);
+        let paused = self.locks.iter().any(|lock| lock.rec.name == *name && lock.rec.pause.is_some());
+        let stopped = paused || self.exclusive(name);
         !stopped
             && match permits {
                 Permits::Count(count) => out + u64::from(count) <= size,
@@ -165,8 +200,7 @@ impl Naive {
     /// Rules 2 and 3.
     pub(crate) fn grant(&mut self, name: &LockName) {
         loop {
-            let ready = |ticket: &&Ticket| ticket.rec.state == State::Queued { dormant: false };
-            let Some(head) = self.queue(name).into_iter().find(ready).cloned() else {
+            let Some(head) = self.queue(name).into_iter().find(|ticket| self.in_line(ticket)).cloned() else {
                 return;
             };
             if !self.fits(name, head.rec.permits) {

@@ -16,6 +16,8 @@ max_hold_time=60
 MAX_TTL=90
 LOCK_DELAY=0.25
 MAX_QUEUE=10
+MAX_PER_OWNER=2
+MIN_HOLD_TIME=1.5
 DESCRIPTION=50%; SSH (a#b; c) of the SAN # not this
 [LOCK deploy-*]
 SLOTS=port-a ,  port-b:1
@@ -34,6 +36,8 @@ SLOTS=port-a ,  port-b:1
         max_ttl: Some(90_000),
         lock_delay: 250,
         max_queue: 10,
+        max_per_owner: Some(2),
+        min_hold: 1500,
         description: Arc::from("50%; SSH (a#b; c) of the SAN"),
     };
     assert_eq!(lock(&config, "san ssh"), Some(expected));

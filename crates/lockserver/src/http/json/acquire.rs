@@ -178,7 +178,7 @@ impl Acquiring<'_> {
 
     async fn release(&self, id: TicketId) -> Result<(), EngineError> {
         let Asked { app, caller, .. } = self.asked;
-        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true };
+        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None };
         app.engine.submit(caller, command).await.map(drop)
     }
 }

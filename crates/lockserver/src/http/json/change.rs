@@ -117,6 +117,8 @@ fn settings(wanted: LockSettings) -> Result<Settings, Refusal> {
         max_ttl: never_if_zero(wanted.max_ttl_s),
         lock_delay: wanted.lock_delay_s.as_ms(),
         max_queue: wanted.max_queue,
+        max_per_owner: None,
+        min_hold: 0,
         description: Arc::from(wanted.description),
     })
 }
@@ -140,6 +142,8 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
         max_ttl: wanted.max_ttl_s.map(never_if_zero),
         lock_delay: wanted.lock_delay_s.map(|delay| delay.unwrap_or(default.lock_delay_s).as_ms()),
         max_queue: wanted.max_queue.map(|max| max.unwrap_or(default.max_queue)),
+        max_per_owner: None,
+        min_hold: None,
         description: wanted.description.map(|text| Arc::from(text.unwrap_or_default())),
         pause,
     })

@@ -84,7 +84,7 @@ pub(super) fn lock() -> Value {
         "overridden": [], "revision": 3, "holders": [ticket(false)], "queue": [], "withholdings": [],
         "statistics": {
             "queries": 1, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,
-            "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
+            "superseded": 0, "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,
         },
         "as_of": "1777863721500000-42",
     })

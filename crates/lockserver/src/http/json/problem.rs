@@ -85,7 +85,7 @@ impl Refusal {
             Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
             Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
             Rejection::Busy => simple(ErrorCode::Busy),
-            Rejection::TooManyPermits { .. } => simple(ErrorCode::TooManyPermits),
+            Rejection::TooManyPermits { .. } | Rejection::TooManyForOwner { .. } => simple(ErrorCode::TooManyPermits),
             Rejection::Retiring => simple(ErrorCode::LockRetiring),
             Rejection::NameWithheld(ms) => {
                 Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameWithheld) }

@@ -151,7 +151,7 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 }
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
-    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true }).await?;
+    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true, keep: None }).await?;
     let ticket = if let Outcome::Ticket(ticket) = &told.outcome { Some(&**ticket) } else { None };
     Ok(view::written(StatusCode::OK, written::released(ticket)))
 }

@@ -115,6 +115,7 @@ pub(super) fn ended_as(how: EndedAs) -> lock_api::EndedAs {
     match how {
         EndedAs::Released => lock_api::EndedAs::Released,
         EndedAs::Cancelled => lock_api::EndedAs::Cancelled,
+        EndedAs::Superseded => lock_api::EndedAs::Superseded,
         EndedAs::Expired => lock_api::EndedAs::Expired,
         EndedAs::Lost => lock_api::EndedAs::Lost,
         EndedAs::Overdue => lock_api::EndedAs::Overdue,
@@ -229,6 +230,7 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
         lapsed: counts.lapsed,
         released: counts.ended_as(EndedAs::Released),
         cancelled: counts.ended_as(EndedAs::Cancelled),
+        superseded: counts.ended_as(EndedAs::Superseded),
         expired: counts.ended_as(EndedAs::Expired),
         lost: counts.ended_as(EndedAs::Lost),
         overdue: counts.ended_as(EndedAs::Overdue),
@@ -250,6 +252,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         slot_names: texts(&withholding.slot_names[..LISTED_SLOTS_MAX.min(withholding.slot_names.len())]),
         cause: match withholding.cause {
             lock_core::WithheldCause::LostHolder => WithheldCause::LostHolder,
+            lock_core::WithheldCause::Cooldown => WithheldCause::Cooldown,
         },
         ended_as: ended_as(withholding.how),
         reason: withholding.reason.as_deref().map(str::to_owned),

@@ -224,6 +224,7 @@ mod tests {
                     granted_at: when.1,
                     held_at: when.2,
                     ended_at: when.3,
+                    more: None,
                 }
             },
         )

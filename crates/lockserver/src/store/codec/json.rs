@@ -1,7 +1,7 @@
 //! How types of the core, which knows no serde, are written and read as JSON: `#[serde(with = "json")]` at a field.
 
 use super::scalar::{Scalar, may_follow};
-use lock_core::{RequestKey, SlotName, SlotRanges, Starts};
+use lock_core::{More, RequestKey, SlotName, SlotRanges, Starts};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -57,15 +57,22 @@ impl<T: Json> Json for Option<T> {
     }
 }
 
-impl Json for Box<RequestKey> {
-    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        RequestKey::write(self, to)
-    }
+/// What is in a box.
+macro_rules! boxed {
+    ($($type:ty),*) => {$(
+        impl Json for Box<$type> {
+            fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                <$type>::write(self, to)
+            }
 
-    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        RequestKey::read(from).map(Self::new)
-    }
+            fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                <$type>::read(from).map(Self::new)
+            }
+        }
+    )*};
 }
+
+boxed!(RequestKey, More);
 
 impl<T: Json> Json for Vec<T> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

@@ -6,7 +6,7 @@
 
 use super::json::{self, Json};
 use lock_core::{
-    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, Ms, Pause, Permits, Prefix, QueueLease,
+    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, More, Ms, Pause, Permits, Prefix, QueueLease,
     RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId, TicketRecord,
     Until, Uptime, WallMs, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
@@ -84,6 +84,8 @@ mirrors! {
         max_ttl: Option<Ms> = "max_ttl_ms";
         lock_delay: Ms = "lock_delay_ms";
         max_queue: u32;
+        max_per_owner: Option<u32>, default;
+        min_hold: Ms = "min_hold_ms", default;
         description: Arc<str>, default;
     }
     TemplateRecord = "TemplateRecord" {
@@ -118,6 +120,12 @@ mirrors! {
         granted_at: Option<WallMs> = "granted_at_ms", default;
         held_at: Option<WallMs> = "held_at_ms", default;
         ended_at: Option<WallMs> = "ended_at_ms", default;
+        more: Option<Box<More>>, default;
+    }
+    More = "More" {
+        supersede: Option<Arc<str>>, default;
+        superseded_by: Option<u64>, default;
+        not_before: Option<Ms> = "not_before_service_ms", default;
     }
     RequestKey = "RequestKey" {
         id: Arc<str>;

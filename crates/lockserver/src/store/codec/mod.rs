@@ -93,6 +93,16 @@ pub(crate) fn to_value(record: &impl Json) -> Value {
     serde_json::to_value(Written(record)).expect("a record is JSON")
 }
 
+/// Part of a record as text.
+pub(crate) fn to_text(part: &impl Json) -> String {
+    write(part)
+}
+
+/// The part of a record that is this text, or what is wrong with it.
+pub(crate) fn from_text<T: Json>(text: &str) -> Result<T, String> {
+    read(text)
+}
+
 fn write(record: &impl Json) -> String {
     serde_json::to_string(&Written(record)).expect("a record is JSON")
 }

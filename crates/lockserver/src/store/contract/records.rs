@@ -2,9 +2,9 @@
 
 use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{
-    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, Pause, Permits, Prefix, QueueLease,
-    RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId, TicketRecord,
-    Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
+    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, More, Pause, Permits, Prefix,
+    QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId,
+    TicketRecord, Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,6 +70,8 @@ fn settings() -> Vec<Settings> {
         max_ttl: None,
         lock_delay: 0,
         max_queue: 0,
+        max_per_owner: None,
+        min_hold: 0,
         description: Arc::from(""),
     };
     let most = Settings {
@@ -81,6 +83,8 @@ fn settings() -> Vec<Settings> {
         max_ttl: Some(COUNTER_MAX),
         lock_delay: COUNTER_MAX,
         max_queue: u32::MAX,
+        max_per_owner: Some(u32::MAX),
+        min_hold: COUNTER_MAX,
         description: Arc::from("a\nb 'c'"),
     };
     // All different, so that no two columns can be mixed up.
@@ -93,6 +97,8 @@ fn settings() -> Vec<Settings> {
         max_ttl: Some(15),
         lock_delay: 16,
         max_queue: 17,
+        max_per_owner: Some(19),
+        min_hold: 20,
         description: Arc::from("18"),
     };
     let zeros =
@@ -166,6 +172,7 @@ pub(crate) fn plain_ticket(number: u64) -> TicketRecord {
         granted_at: None,
         held_at: None,
         ended_at: None,
+        more: None,
     }
 }
 
@@ -203,6 +210,11 @@ fn tickets() -> Vec<TicketRecord> {
         granted_at: Some(32),
         held_at: Some(33),
         ended_at: Some(34),
+        more: Some(Box::new(More {
+            supersede: Some(Arc::from("main")),
+            superseded_by: Some(36),
+            not_before: Some(37),
+        })),
         ..plain_ticket(20)
     };
     let most = TicketRecord {
@@ -220,6 +232,7 @@ fn tickets() -> Vec<TicketRecord> {
         granted_at: Some(COUNTER_MAX),
         held_at: Some(COUNTER_MAX),
         ended_at: Some(COUNTER_MAX),
+        more: Some(Box::new(More { superseded_by: Some(COUNTER_MAX), not_before: Some(COUNTER_MAX), supersede: None })),
         ..plain_ticket(COUNTER_MAX)
     };
     let least = TicketRecord {
@@ -252,9 +265,10 @@ fn tickets() -> Vec<TicketRecord> {
             owner: Some(text.clone()),
             from: text.clone(),
             info: text.clone(),
-            holder: Some(text),
+            holder: Some(text.clone()),
             request,
             state,
+            more: Some(Box::new(More { supersede: Some(text), ..More::default() })),
             ..plain_ticket(number)
         });
     }

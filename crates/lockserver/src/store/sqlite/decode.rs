@@ -5,6 +5,7 @@ use super::encode::{FILE_VALUES, LOCKS, TEMPLATES, TICKETS, WITHDRAWALS, WITHHEL
 use super::fault::Fault;
 use super::seen::Seen;
 use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
+use crate::store::codec;
 use lock_core::{
     Capacity, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, RequestKey, RequestScope, Settings,
     Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
@@ -88,6 +89,8 @@ fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
         max_ttl: row.number_or_null()?,
         lock_delay: row.number()?,
         max_queue: row.number()?,
+        max_per_owner: row.number_or_null()?,
+        min_hold: row.number()?,
         description: row.scalar()?,
     })
 }
@@ -156,6 +159,7 @@ fn ticket(
         granted_at: row.number_or_null()?,
         held_at: row.number_or_null()?,
         ended_at: row.number_or_null()?,
+        more: row.parsed_or_null(codec::from_text)?,
     })
 }
 

@@ -3,7 +3,7 @@
 use super::columns::{Statements, Table, Writer};
 use super::fault::Fault;
 use super::words::{names_to_text, slot_names_to_text, slots_to_text, starts_to_text};
-use crate::store::codec::Scalar;
+use crate::store::codec::{self, Scalar};
 use lock_core::{
     Capacity, Change, Lease, LockRecord, Meta, Permits, RequestScope, Settings, State, TemplateRecord, TicketRecord,
     Until, Uptime, Withdrawn, WithheldName, Withholding,
@@ -15,7 +15,7 @@ macro_rules! with_settings {
         concat!(
             $before,
             ", size, names, grace_ms, expiration_ms, max_lock_ms, max_hold_ms, max_ttl_ms, lock_delay_ms, max_queue, \
-             description, ",
+             max_per_owner, min_hold_ms, description, ",
             $after
         )
     };
@@ -39,7 +39,7 @@ pub(super) const TICKETS: Table = Table {
     columns: "number, id, lock, owner, client, info, permits, priority, seq, request_id, asked_ttl_ms, \
               asked_max_hold_ms, holder, lease, queue_lease, max_hold_ms, acknowledged, lease_began_uptime_ms, state, dormant, ended_as, \
               ended_service_ms, reason, token, slots, slot_names, hold_until_service_ms, created_at_ms, granted_at_ms, held_at_ms, \
-              ended_at_ms",
+              ended_at_ms, more",
 };
 pub(super) const WITHHOLDINGS: Table = Table {
     name: "withholdings",
@@ -178,7 +178,7 @@ fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
     )
 }
 
-/// The ten columns of settings.
+/// The twelve columns of settings.
 fn settings<'a>(row: &mut Writer<'a>, settings: &'a Settings) {
     row.number(settings.size().into());
     match &settings.capacity {
@@ -192,6 +192,8 @@ fn settings<'a>(row: &mut Writer<'a>, settings: &'a Settings) {
     row.number_or_null(settings.max_ttl);
     row.number(settings.lock_delay);
     row.number(settings.max_queue.into());
+    row.number_or_null(settings.max_per_owner.map(u64::from));
+    row.number(settings.min_hold);
     row.scalar(&settings.description);
 }
 
@@ -248,6 +250,10 @@ fn ticket_row(ticket: &TicketRecord) -> Writer<'_> {
     row.number_or_null(ticket.granted_at);
     row.number_or_null(ticket.held_at);
     row.number_or_null(ticket.ended_at);
+    match &ticket.more {
+        Some(more) => row.owned(codec::to_text(more)),
+        None => row.null(),
+    }
     row
 }
 

@@ -122,7 +122,7 @@ fn for_people(value: Value) -> Value {
                 let only = value.as_object_mut().and_then(|fields| fields.values_mut().next()).map(Value::take);
                 shown.insert(name, only.unwrap_or(value));
             }
-            "state" | "scope" => shown.extend(value.as_object_mut().map(std::mem::take).unwrap_or_default()),
+            "state" | "scope" | "more" => shown.extend(value.as_object_mut().map(std::mem::take).unwrap_or_default()),
             _ => match name.strip_suffix("_at_ms") {
                 Some(what) => drop(shown.insert(format!("{what}_at"), time(&value))),
                 None => drop(shown.insert(name, for_people(value))),

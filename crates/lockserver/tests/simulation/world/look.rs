@@ -16,8 +16,10 @@ impl World {
         let mut facts = Facts { floor: self.floor, strangers: self.strangers.clone(), ..Facts::default() };
         for command in &commands {
             facts.sizes.extend(admin::sizes(command));
+            facts.caps.extend(admin::caps(command));
             if let Command::Configure { .. } = command {
                 self.configuration.extend(admin::sizes(command));
+                self.configured_caps.extend(admin::caps(command));
             }
             if let Some(id) = self.judge.durable.touched(command) {
                 facts.touched.insert(id);
@@ -37,6 +39,7 @@ impl World {
         if self.engine.table().is_none() {
             // A term begins with the configuration, and those who wait ask again.
             facts.sizes.extend(&self.configuration);
+            facts.caps.extend(&self.configured_caps);
             facts.touched.extend(self.flights.iter().filter_map(|flight| self.judge.durable.touched(&flight.command)));
             self.floor = 0;
             facts.floor = 0;

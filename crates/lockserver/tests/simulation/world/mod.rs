@@ -51,6 +51,7 @@ pub(crate) struct World {
     /// Service time before which no lease may end, after a gap.
     floor: u64,
     configuration: Vec<u32>,
+    configured_caps: Vec<u32>,
     load_fails_for: u64,
     /// Tickets that a request waits for whose client is gone before its step. If that step fails, it never waited.
     unseen: Vec<TicketId>,
@@ -101,6 +102,7 @@ impl World {
             flown: 0,
             floor: 0,
             configuration: Vec::new(),
+            configured_caps: Vec::new(),
             load_fails_for: 0,
             unseen: Vec::new(),
             lost: BTreeSet::new(),
@@ -399,7 +401,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 48] = [
+pub(crate) const WANTED: [&str; 51] = [
     "answers delivered late",
     "answers lost on their way",
     "answers read of which the server does not know it",
@@ -427,6 +429,9 @@ pub(crate) const WANTED: [&str; 48] = [
     "ended: oversized",
     "ended: released",
     "ended: revoked",
+    "ended: superseded",
+    "permits that rest after their claim",
+    "waiters passed over for their owner's cap",
     "failed commits that took effect",
     "failed commits without effect",
     "granted anew after an undelivered answer",

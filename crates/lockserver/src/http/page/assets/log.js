@@ -8,7 +8,8 @@ const EVENTS = 50;
 const SAY_EVERY = 10000;
 
 const ENDS = {
-  released: "gave it back", cancelled: "left the queue", expired: "expired in the queue", lost: "was lost: no heartbeat",
+  released: "gave it back", cancelled: "left the queue",
+  superseded: "made room for a newer one", expired: "expired in the queue", lost: "was lost: no heartbeat",
   overdue: "was overdue", revoked: "was ended by an administrator", oversized: "no longer fitted", lock_deleted: "ended with the lock",
 };
 

@@ -108,6 +108,7 @@ fn ticket(number: u64) -> TicketRecord {
         granted_at: Some(1_790_000_001_000),
         held_at: Some(1_790_000_001_000),
         ended_at: None,
+        more: None,
     }
 }
 
@@ -232,6 +233,7 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE tickets SET priority = 128", "column priority: 128 is out of range"),
         ("UPDATE tickets SET seq = -1", "column seq: -1 is out of range"),
         ("UPDATE tickets SET asked_ttl_ms = 5", "without request_id"),
+        ("UPDATE tickets SET more = '{\"later\":1}'", "column more: field later: unknown field `later`"),
         ("UPDATE tickets SET info = CAST(x'ff' AS TEXT)", "column info: not UTF-8"),
         ("UPDATE locks SET size = 3", "table locks, row name = \"san-ssh\", size is 3, but names has 2"),
         ("UPDATE locks SET pause_reason = 'x'", "contradict each other"),
@@ -239,15 +241,17 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE locks SET template = 'deploy'", "column template: no name of a template"),
         ("UPDATE locks SET revision = -1", "column revision"),
         (
-            "INSERT INTO file_values SELECT 'x', 1, NULL, 1, 1, 1, 1, 1, 1, 1, '', 0",
+            "INSERT INTO file_values (lock, size, grace_ms, lock_delay_ms, max_queue, description, paused) VALUES ('x', 1, 1, 1, 1, '', 0)",
             "table file_values, row lock = \"x\": there is no such lock",
         ),
         (
-            "INSERT INTO withholdings VALUES (1, 'a', '0', '', 0, 'gone', 5, 'lost_holder', NULL)",
+            "INSERT INTO withholdings (number, lock, slots, slot_names, all_permits, cause, ended_as, until_service_ms)
+             VALUES (1, 'a', '0', '', 0, 'lost_holder', 'gone', 5)",
             "table withholdings, row number = 1, column ended_as",
         ),
         (
-            "INSERT INTO withholdings VALUES (1, 'a', '0', '', 0, 'lost', 5, 'mood', NULL)",
+            "INSERT INTO withholdings (number, lock, slots, slot_names, all_permits, cause, ended_as, until_service_ms)
+             VALUES (1, 'a', '0', '', 0, 'mood', 'lost', 5)",
             "table withholdings, row number = 1, column cause: \"mood\"",
         ),
         ("INSERT INTO withheld_names VALUES ('', 5)", "table withheld_names, row name = \"\""),
