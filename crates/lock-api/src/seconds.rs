@@ -21,6 +21,41 @@ impl Seconds {
     pub const fn as_ms(self) -> u64 {
         self.0
     }
+
+    /// What people write, in files and on command lines: `90` or `0.5` (seconds), `20m`, `1.5h`, `1h30m`, `2 days`. `None` for
+    /// anything else.
+    #[must_use]
+    pub fn from_words(text: &str) -> Option<Self> {
+        let mut rest = text.trim();
+        let mut sum = 0.0;
+        loop {
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+            // Neither a sign nor an exponent, which `parse` would take.
+            let number: f64 = rest[..end].parse().ok()?;
+            let behind = rest[end..].trim_start();
+            let end = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
+            let (unit, next) = behind.split_at(end);
+            let is_all = rest.len() == text.trim().len() && next.is_empty();
+            sum += number * unit_s(unit).or((unit.is_empty() && is_all).then_some(1.0))?;
+            rest = next.trim_start();
+            if rest.is_empty() {
+                break;
+            }
+        }
+        (0.0..=MAX_S).contains(&sum).then(|| Self((sum * 1000.0).round() as u64))
+    }
+}
+
+/// A unit of time in seconds.
+fn unit_s(unit: &str) -> Option<f64> {
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "ms" => 0.001,
+        "s" | "sec" | "second" | "seconds" => 1.0,
+        "m" | "min" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    })
 }
 
 impl From<Duration> for Seconds {
@@ -108,6 +143,42 @@ mod schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_words() {
+        for (text, ms) in [
+            ("90", 90_000),
+            (" 0.25 ", 250),
+            ("250ms", 250),
+            ("20m", 1_200_000),
+            ("1.5h", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("1 h 30 min", 5_400_000),
+            ("2 days", 172_800_000),
+            ("0", 0),
+        ] {
+            assert_eq!(Seconds::from_words(text).map(Seconds::as_ms), Some(ms), "{text}");
+        }
+        for bad in [
+            "",
+            "-1",
+            "+1",
+            "1x",
+            "m",
+            "1m30",
+            "1 2",
+            "inf",
+            "NaN",
+            "1e3",
+            "1..5",
+            ".",
+            "1h-30m",
+            "40000d",
+            "1\u{a0}m m",
+        ] {
+            assert_eq!(Seconds::from_words(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn on_the_wire() {

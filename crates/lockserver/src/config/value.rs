@@ -3,6 +3,7 @@
 //! Every function gives the error as a text for people; the caller knows the place.
 
 use crate::access::SECRET_PREFIX;
+use lock_api::Seconds;
 use lock_core::Ms;
 use lock_core::limits::{CONFIG_LIST_MAX, CONFIG_VALUE_BYTES_MAX};
 use lock_core::text::is_unsafe;
@@ -122,19 +123,24 @@ pub(super) fn join(pieces: &[impl ToString]) -> String {
     pieces.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Seconds, with up to three decimals, in milliseconds.
+/// A time in milliseconds: seconds, with up to three decimals, or numbers with units.
 pub(super) fn seconds(text: &str) -> Result<Ms, String> {
     if text.is_empty() {
-        return Err("the value is empty; write a number of seconds, or remove the line".to_owned());
+        return Err("the value is empty; write a time, such as 90 or 20m, or remove the line".to_owned());
+    }
+    if text.ends_with(|c: char| c.is_ascii_alphabetic())
+        && let Some(time) = Seconds::from_words(text)
+    {
+        return Ok(time.as_ms());
     }
     let (number, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let unsigned = number.strip_prefix(['+', '-']).unwrap_or(number);
     if !is_number(unsigned) || !is_number(fraction) {
-        return Err(format!("{} is not a number of seconds{}", quote(text), in_seconds(text)));
+        return Err(format!("{} is no time; write seconds (90) or units (20m, 1h30m, 2d)", quote(text)));
     }
     if number.starts_with('-') {
-        return Err(format!("{} is negative; write a number of seconds from 0", quote(text)));
+        return Err(format!("{} is negative; write a time from 0", quote(text)));
     }
     if fraction.len() > 3 {
         return Err(format!("{} is finer than a millisecond; three decimals are allowed", quote(text)));
@@ -142,22 +148,6 @@ pub(super) fn seconds(text: &str) -> Result<Ms, String> {
     let whole: u64 = unsigned.parse().unwrap_or(u64::MAX);
     let thousandths: u64 = format!("{fraction:0<3}").parse().unwrap_or(0);
     Ok(whole.saturating_mul(1000).saturating_add(thousandths))
-}
-
-/// `; write 300` for `5m`: other programs take units.
-fn in_seconds(text: &str) -> String {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let factor = match text[split..].trim().to_lowercase().as_str() {
-        "s" | "sec" | "second" | "seconds" => 1,
-        "m" | "min" | "minute" | "minutes" => 60,
-        "h" | "hour" | "hours" => 3600,
-        "d" | "day" | "days" => 86_400,
-        _ => return String::new(),
-    };
-    let number: Option<u64> = text[..split].parse().ok();
-    number
-        .and_then(|n| n.checked_mul(factor))
-        .map_or_else(String::new, |seconds| format!("; units are not written: {seconds}"))
 }
 
 /// Milliseconds as the file writes them.

@@ -149,7 +149,7 @@ fn what_is_read_with_a_warning() {
         (
             "[general]\nSERVER=h\nLIFECYCLE_PERIOD=often",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: LIFECYCLE_PERIOD: 'often' is not a number of seconds; \
+            "/etc/lockserver.conf:3: LIFECYCLE_PERIOD: 'often' is no time; write seconds (90) or units (20m, 1h30m, 2d); \
              the setting is not needed any more: remove it",
         ),
         (

@@ -110,13 +110,10 @@ const BAD: &[(&str, &str)] = &[
         "2: DEFAULT_LOCK: the value contains ' DEFAULT_LOCK_SIZE='; write one setting a line",
     ),
     ("[general]\nDEFAULT_LOCK_SIZE=-1", "2: DEFAULT_LOCK_SIZE: '-1' is negative; write a whole number from 0"),
+    ("[general]\nDEFAULT_LOCK_GRACE_TIME=-1", "2: DEFAULT_LOCK_GRACE_TIME: '-1' is negative; write a time from 0"),
     (
-        "[general]\nDEFAULT_LOCK_GRACE_TIME=-1",
-        "2: DEFAULT_LOCK_GRACE_TIME: '-1' is negative; write a number of seconds from 0",
-    ),
-    (
-        "[general]\nDEFAULT_LOCK_EXPIRATION_TIME=5m",
-        "2: DEFAULT_LOCK_EXPIRATION_TIME: '5m' is not a number of seconds; units are not written: 300",
+        "[general]\nDEFAULT_LOCK_EXPIRATION_TIME=5 moons",
+        "2: DEFAULT_LOCK_EXPIRATION_TIME: '5 moons' is no time; write seconds (90) or units (20m, 1h30m, 2d)",
     ),
     ("[general]\nLOG_FILE=/a\u{1}b", "2: LOG_FILE: '/a\\u{1}b' contains control characters"),
     (
@@ -214,14 +211,18 @@ const BAD: &[(&str, &str)] = &[
         "2: SIZE: '0' is too small; 1 to 1000000; to stop all grants, pause the lock while the server runs",
     ),
     ("[lock a]\nGRACE_TIME=0.5", "2: GRACE_TIME: '0.5' is too short; a grant waits at least 1 second"),
-    ("[lock a]\nGRACE_TIME=", "2: GRACE_TIME: the value is empty; write a number of seconds, or remove the line"),
+    ("[lock a]\nGRACE_TIME=", "2: GRACE_TIME: the value is empty; write a time, such as 90 or 20m, or remove the line"),
     ("[lock a]\nMAX_TTL=0", "2: MAX_TTL: '0' is too short; a lease has at least 1 second"),
     (
         "[lock a]\nMAX_LOCK_TIME=1.2345",
         "2: MAX_LOCK_TIME: '1.2345' is finer than a millisecond; three decimals are allowed",
     ),
-    ("[lock a]\nMAX_HOLD_TIME=2h", "2: MAX_HOLD_TIME: '2h' is not a number of seconds; units are not written: 7200"),
-    ("[lock a]\nLOCK_DELAY=-0.1", "2: LOCK_DELAY: '-0.1' is negative; write a number of seconds from 0"),
+    (
+        "[lock a]\nMAX_HOLD_TIME=2h30",
+        "2: MAX_HOLD_TIME: '2h30' is no time; write seconds (90) or units (20m, 1h30m, 2d)",
+    ),
+    ("[lock a]\nMAX_HOLD_TIME=31d", "2: MAX_HOLD_TIME: '31d' is too long; at most 2592000 seconds (30 days)"),
+    ("[lock a]\nLOCK_DELAY=-0.1", "2: LOCK_DELAY: '-0.1' is negative; write a time from 0"),
     (
         "[lock a]\nEXPIRATION_TIME=2592001",
         "2: EXPIRATION_TIME: '2592001' is too long; at most 2592000 seconds (30 days)",
@@ -247,6 +248,17 @@ fn bad_files_and_their_messages() {
         assert_eq!(host.errors(), [error], "{text:?}");
     }
     assert!(BAD.len() >= 40);
+}
+
+#[test]
+fn times_may_have_units() {
+    let text = "[general]\nSERVER=h\nLONG_POLL=500ms\nDEFAULT_LOCK_MAX_LOCK_TIME=20m\n\
+                [lock a]\nMAX_HOLD_TIME=1h30m\nMAX_TTL=2 days\nGRACE_TIME=90\nLOCK_DELAY=0.5 min\n";
+    let config = host(text).config();
+    assert_eq!(config.long_poll.as_millis(), 500);
+    assert_eq!(lock(&config, "DefaultLock").unwrap().max_lock, Some(1_200_000));
+    let Settings { max_hold, max_ttl, grace, lock_delay, .. } = lock(&config, "a").unwrap();
+    assert_eq!((max_hold, max_ttl, grace, lock_delay), (Some(5_400_000), Some(172_800_000), 90_000, 30_000));
 }
 
 #[test]
