@@ -18,7 +18,7 @@ pub mod routes;
 pub mod text;
 
 pub use error::{ErrorCode, PROBLEM_JSON, Problem};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, LockChange, SettingValue};
 pub use history::{History, Past, Percentiles};
 pub use lock::{Lock, LockPatch, LockSettings, Locks, Statistics, Usage, WithheldCause, Withholding};
 pub use seconds::Seconds;

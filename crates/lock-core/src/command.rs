@@ -35,6 +35,12 @@ impl Caller {
         &SERVER
     }
 
+    /// What it is called where something is said to be its doing: the name of its key or, without one, where it comes from.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.owner.clone().unwrap_or_else(|| self.from.clone())
+    }
+
     /// Whose share its tickets count against.
     pub(crate) fn quota_owner(&self) -> QuotaOwner {
         QuotaOwner::of(self.owner.as_ref(), &self.from)
@@ -346,6 +352,20 @@ impl Command {
     #[must_use]
     pub fn is_report(&self) -> bool {
         matches!(self, Self::EndWait { .. } | Self::Undelivered { .. })
+    }
+
+    /// Whether it does to a lock, or to somebody's ticket, what is told together with who did it.
+    #[must_use]
+    pub fn is_told_with_its_author(&self) -> bool {
+        matches!(
+            self,
+            Self::PutLock { .. }
+                | Self::PatchLock { .. }
+                | Self::DeleteLock { .. }
+                | Self::Revoke { .. }
+                | Self::Restore { .. }
+                | Self::Configure { .. }
+        )
     }
 
     /// Whether it only looks, at much or little: it changes nothing, and can be done after everything else.

@@ -1,6 +1,6 @@
 //! What happened: for the event stream, the log and the metrics. Told only after the commit that made it durable.
 
-use crate::{EndedAs, LockName, Prefix, WallMs};
+use crate::{EndedAs, LockChange, LockName, Pause, Prefix, WallMs};
 use std::sync::Arc;
 
 /// One change.
@@ -14,6 +14,9 @@ pub struct Event {
     pub template: Option<Prefix>,
     /// What changed.
     pub kind: EventKind,
+    /// The administrator whose command did it, or whose change of the lock ended the ticket: see
+    /// [`Caller::name`](crate::Caller::name). Nobody for what clients do themselves, and for what time does.
+    pub by: Option<Arc<str>>,
 }
 
 /// What changed.
@@ -22,7 +25,12 @@ pub enum EventKind {
     /// The lock is new.
     LockCreated,
     /// Its settings changed, or it was paused or resumed.
-    LockChanged,
+    LockChanged {
+        /// What is another now; nothing if it was set to what it was.
+        changes: Vec<LockChange>,
+        /// The pause that began with it, or changed.
+        pause: Option<Pause>,
+    },
     /// It is gone.
     LockDeleted,
     /// Withheld permits can be given again.

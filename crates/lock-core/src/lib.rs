@@ -8,6 +8,7 @@
 //! [`record`](Change)s. The rules are numbered as in `docs/rules.md`; each test names the rule it is about.
 
 mod caps;
+mod change;
 mod command;
 mod continuity;
 mod event;
@@ -29,6 +30,7 @@ mod timers;
 mod uptime;
 mod view;
 
+pub use change::{LockChange, SettingValue};
 pub use command::{
     Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
     ReleaseTarget,

@@ -273,6 +273,19 @@ class Reloaded:
 
 
 @dataclass(frozen=True)
+class LockChange:
+    """One thing about a lock that is another now: a setting by its name in `settings`, or `paused`, or `retiring`.
+
+    `None` is never.
+    """
+
+    setting: str
+    #: What it was; `from` on the wire.
+    from_: bool | float | str | None = field(default=None, metadata={"name": "from"})
+    to: bool | float | str | None = None
+
+
+@dataclass(frozen=True)
 class Event:
     """A change. Of kind `reset`: events are missing here, read the locks again; it is about no lock."""
 
@@ -286,11 +299,20 @@ class Event:
     waited_s: float | None = None
     held_s: float | None = None
     ended_as: str | None = None
+    #: An administrator's words: why the ticket was ended, or the lock was paused.
     reason: str | None = None
     #: Its place in the stream, to resume from.
     id: str | None = None
     #: The numbers of its lock after it.
     usage: Usage | None = _object(Usage, None)
+    #: What of the lock is another now, for `lock_changed`.
+    changes: list[LockChange] = _list(LockChange)
+    #: When the pause that began with this ends by itself.
+    until: str | None = None
+    #: Who did it, where it was no client to its own ticket: the name of a key, or an address without one.
+    by: str | None = None
+    #: The address of the ticket's client; `from` on the wire.
+    from_: str = _named("from")
 
 
 @dataclass(frozen=True)

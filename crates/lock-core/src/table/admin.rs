@@ -2,6 +2,7 @@
 
 use super::apply::Effect;
 use super::{StepContext, Table, Timer};
+use crate::change::Condition;
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::EventKind;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
@@ -24,7 +25,8 @@ impl Table {
         self.check_precondition(name, precondition)?;
         if self.locks.contains_key(name) {
             self.check_shrink(name, settings, force)?;
-            self.set_settings(at, name, settings.clone());
+            let was = Condition::of(&self.lock(name).record);
+            self.set_settings(at, name, settings.clone(), &was);
             return Ok(Effect::Lock(name.clone()));
         }
         if let Some(withheld) = self.withheld_names.get(name) {
@@ -67,6 +69,7 @@ impl Table {
             Some(prefix) => self.make_instance(at, name, &prefix),
             None => self.check_shrink(name, &settings, force)?,
         }
+        let was = Condition::of(&self.lock(name).record);
         if let Some(pause) = &patch.pause {
             self.set_pause(
                 name,
@@ -76,7 +79,7 @@ impl Table {
                 }),
             );
         }
-        self.set_settings(at, name, settings);
+        self.set_settings(at, name, settings, &was);
         Ok(Effect::Lock(name.clone()))
     }
 
@@ -190,10 +193,11 @@ impl Table {
 
     /// Ends a pause whose time has come.
     pub(super) fn resume(&mut self, at: StepContext<'_>, name: &LockName) {
+        let was = Condition::of(&self.lock(name).record);
         self.set_pause(name, None);
         let revision = self.next_revision();
         self.lock_mut(name).record.revision = revision;
-        self.emit(at, name, EventKind::LockChanged);
+        self.emit_change(at, name, &was);
         self.ripen(name);
         self.reap_if_idle(at, name);
     }
@@ -224,8 +228,9 @@ impl Table {
         }
     }
 
-    /// Sets everything. What has become impossible by it ends, and what has become possible is granted.
-    pub(super) fn set_settings(&mut self, at: StepContext<'_>, name: &LockName, settings: Settings) {
+    /// Sets everything. What has become impossible by it ends, and what has become possible is granted. `was`: how the lock was
+    /// before the command.
+    pub(super) fn set_settings(&mut self, at: StepContext<'_>, name: &LockName, settings: Settings, was: &Condition) {
         let revision = self.next_revision();
         let lock = self.lock_mut(name);
         let capacity_changes = lock.record.settings.capacity != settings.capacity;
@@ -246,7 +251,7 @@ impl Table {
             self.count_caps_anew(name);
         }
         self.mark(Key::Lock(name.clone()));
-        self.emit(at, name, EventKind::LockChanged);
+        self.emit_change(at, name, was);
         self.ripen(name);
         self.reap_if_idle(at, name);
     }

@@ -23,6 +23,18 @@ impl Table {
     /// Why it was refused.
     pub fn apply(&mut self, at: StepContext<'_>, caller: &Caller, command: &Command) -> Result<Outcome, Rejection> {
         debug_assert_eq!(at.now, self.now(), "a step has one time");
+        self.author = command.is_told_with_its_author().then(|| caller.name());
+        let outcome = self.apply_by_author(at, caller, command);
+        self.author = None;
+        outcome
+    }
+
+    fn apply_by_author(
+        &mut self,
+        at: StepContext<'_>,
+        caller: &Caller,
+        command: &Command,
+    ) -> Result<Outcome, Rejection> {
         let effect = self.change(at, caller, command)?;
         let asked = match effect {
             Effect::Asked { id, .. } => Some(id),

@@ -1,8 +1,8 @@
 //! The configuration file against live changes (design, section 5).
 
 use super::{Lock, StepContext, Table, Template, Timer};
+use crate::change::Condition;
 use crate::command::{ConfigureMode, ConfigureReport, Outcome, Rejection};
-use crate::event::EventKind;
 use crate::limits::{LOCKS_MAX, TTL_MAX_MS};
 use crate::{Definition, FileValues, Key, LockName, Pause, Prefix, Settings, Target, TemplateRecord, Until};
 use std::collections::BTreeSet;
@@ -192,11 +192,12 @@ impl Table {
             return;
         }
         self.set_template(name, None);
+        let was = Condition::of(&self.lock(name).record);
         let lock = self.lock_mut(name);
         if !lock.record.retiring {
             lock.record.retiring = true;
             self.mark(Key::Lock(name.clone()));
-            self.emit(at, name, EventKind::LockChanged);
+            self.emit_change(at, name, &was);
             report.retired.push(name.to_string());
         }
         self.reap_if_idle(at, name);
@@ -211,6 +212,7 @@ impl Table {
         report: &mut ConfigureReport,
     ) {
         self.set_template(name, template);
+        let was = Condition::of(&self.lock(name).record);
         let lock = self.lock_mut(name);
         let before = lock.record.file.replace(file.clone());
         let back = std::mem::replace(&mut lock.record.retiring, false);
@@ -228,7 +230,7 @@ impl Table {
         }
         if changed || back || pauses || resumes {
             report.changed.push(name.to_string());
-            self.set_settings(at, name, settings);
+            self.set_settings(at, name, settings, &was);
         } else {
             self.reap_if_idle(at, name);
         }

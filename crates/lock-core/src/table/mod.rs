@@ -16,8 +16,9 @@ mod measure;
 mod supersede;
 
 use crate::caps::Caps;
+use crate::change::Condition;
 use crate::command::Rejection;
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Transition};
 use crate::queue::{Place, Queue, Queued};
 use crate::rising::Rising;
 use crate::shared_texts::SharedTexts;
@@ -116,6 +117,8 @@ pub struct Table {
     pub(crate) deferred: BTreeSet<TicketId>,
     served: Vec<TicketId>,
     events: Vec<Event>,
+    /// Whose command is being applied, if it is one of which that is told.
+    author: Option<Arc<str>>,
 }
 
 /// Lock, owner and word of tickets of which a newer one supersedes the queued (rule 18).
@@ -445,7 +448,17 @@ impl Table {
 
     fn emit(&mut self, at: StepContext<'_>, lock: &LockName, kind: EventKind) {
         let template = self.locks.get(lock).and_then(|lock| lock.record.template.clone());
-        self.events.push(Event { at: at.wall, lock: lock.clone(), template, kind });
+        let by = self.author.clone().filter(|_| match &kind {
+            EventKind::Ticket { transition, .. } => matches!(transition, Transition::Ended { .. }),
+            _ => true,
+        });
+        self.events.push(Event { at: at.wall, lock: lock.clone(), template, kind, by });
+    }
+
+    /// Tells what has become of a lock that was in that condition.
+    fn emit_change(&mut self, at: StepContext<'_>, lock: &LockName, was: &Condition) {
+        let (changes, pause) = was.changes(&self.lock(lock).record);
+        self.emit(at, lock, EventKind::LockChanged { changes, pause });
     }
 
     pub(crate) fn ticket(&self, id: TicketId) -> &Ticket {

@@ -76,7 +76,7 @@ fn event(number: u64, owner: Option<&str>, transition: Transition) -> Event {
         from: Arc::from("192.0.2.1"),
         transition,
     };
-    Event { at: 1_777_863_721_042, lock: LockName::new("san").unwrap(), template: None, kind }
+    Event { at: 1_777_863_721_042, lock: LockName::new("san").unwrap(), template: None, kind, by: None }
 }
 
 fn ended(how: EndedAs, reason: Option<&str>, held: Option<u64>) -> Transition {

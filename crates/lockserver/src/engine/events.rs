@@ -1,8 +1,9 @@
 //! Committed events: a bounded memory that readers resume from, and the log lines.
 
+use super::event_log;
 use super::rendered::Rendered;
 use lock_core::limits::{EVENTS_MAX, HISTORY_EVENTS_MAX, HISTORY_LOCKS_MAX};
-use lock_core::{EndedAs, Event, EventKind, LockName, Transition, Usage};
+use lock_core::{Event, EventKind, LockName, Usage};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -116,7 +117,7 @@ impl Events {
         }
         let mut published = Vec::with_capacity(events.len());
         for event in events {
-            log(&event);
+            event_log::write(&event);
             let usage = usage(&event.lock);
             published.push(Published { event: Arc::new(event), usage, told: Rendered::default() });
         }
@@ -170,46 +171,17 @@ impl Events {
     }
 }
 
-/// Levels are those of 0.36: what its operators watch for at `warning` is still there.
-fn log(event: &Event) {
-    let lock = event.lock.as_str();
-    match &event.kind {
-        EventKind::LockCreated => tracing::info!("lock created with name {lock}"),
-        EventKind::LockChanged => tracing::info!("lock {lock} changed"),
-        EventKind::LockDeleted => tracing::info!("lock {lock} deleted"),
-        EventKind::PermitsRestored => tracing::info!("withheld permits of lock {lock} can be given again"),
-        EventKind::Ticket { number, info, transition, .. } => match transition {
-            Transition::Queued => tracing::debug!("ticket {number} of lock {lock} queried ({info})"),
-            Transition::Granted { token, .. } => {
-                tracing::debug!("ticket {number} of lock {lock} granted, token {token} ({info})")
-            }
-            Transition::Held => tracing::debug!("ticket {number} of lock {lock} got its lock ({info})"),
-            Transition::Lapsed => tracing::info!("ticket {number} of lock {lock} did not claim its grant ({info})"),
-            Transition::Undelivered => {
-                tracing::info!("ticket {number} of lock {lock} could not be told of its grant ({info})")
-            }
-            Transition::Ended { how: EndedAs::Released | EndedAs::Cancelled | EndedAs::Superseded, .. } => {
-                tracing::debug!("ticket {number} of lock {lock} ended ({info})");
-            }
-            Transition::Ended { how, reason, .. } => {
-                let reason = reason.as_deref().unwrap_or("no reason given");
-                tracing::warn!("ticket {number} of lock {lock} ended as {}, {reason} ({info})", how.as_str());
-            }
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use lock_core::LockName;
 
     fn of(lock: &str, at: u64, kind: EventKind) -> Event {
-        Event { at, lock: LockName::new(lock).unwrap(), template: None, kind }
+        Event { at, lock: LockName::new(lock).unwrap(), template: None, kind, by: None }
     }
 
     fn event(at: u64) -> Event {
-        of("x", at, EventKind::LockChanged)
+        of("x", at, EventKind::PermitsRestored)
     }
 
     #[test]
@@ -217,7 +189,7 @@ mod tests {
         let events = Events::default();
         let recent = |lock: &str| events.recent(&LockName::new(lock).unwrap()).1.len();
         events.begin_term(7);
-        events.publish(vec![of("quiet", 1, EventKind::LockChanged)], |_| None);
+        events.publish(vec![of("quiet", 1, EventKind::PermitsRestored)], |_| None);
         events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("x")), (1, HISTORY_EVENTS_MAX));
         // Those that are gone make room for one another, before any that is there.
@@ -227,7 +199,7 @@ mod tests {
         assert_eq!((recent("quiet"), recent("x"), recent("job-0")), (1, HISTORY_EVENTS_MAX, 0));
         events.begin_term(8);
         assert_eq!(recent("quiet"), 1);
-        let live = |number| of(&format!("live-{number}"), 3, EventKind::LockChanged);
+        let live = |number| of(&format!("live-{number}"), 3, EventKind::PermitsRestored);
         events.publish((0..HISTORY_LOCKS_MAX).map(live).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("live-0"), events.ring().recent.of.len()), (0, 1, HISTORY_LOCKS_MAX));
     }

@@ -11,6 +11,7 @@ mod answer;
 mod clock;
 mod drive;
 mod driver;
+mod event_log;
 mod events;
 mod finish;
 mod handle;

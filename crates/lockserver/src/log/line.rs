@@ -10,6 +10,9 @@ use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+/// Begins the name of a field that is in the JSON log alone: the classic log has it in its text.
+const JSON_ONLY: &str = "json.";
+
 /// What time it is and in which zone; a fixed one in tests.
 #[derive(Debug, Clone)]
 pub(super) enum Clock {
@@ -94,7 +97,7 @@ impl Record {
         };
         let _ = write!(line, "[{level}] {} ", local.strftime("%Y-%m-%d %H:%M:%S,%3f"));
         escape(line, &self.message, &[], classic_escape);
-        for (name, value) in &self.fields {
+        for (name, value) in self.fields.iter().filter(|(name, _)| !name.starts_with(JSON_ONLY)) {
             let _ = write!(line, " {name}=");
             match value {
                 Value::Plain(text) => line.push_str(text),
@@ -123,7 +126,7 @@ impl Record {
         json_text(line, &self.target);
         for (name, value) in &self.fields {
             line.push(',');
-            match *name {
+            match name.trim_start_matches(JSON_ONLY) {
                 // No object has a name twice.
                 "time" | "level" | "message" | "target" => json_text(line, &format!("{name}_")),
                 name => json_text(line, name),

@@ -94,6 +94,18 @@ fn classic_levels_have_pythons_names() {
 }
 
 #[test]
+fn what_stands_in_the_text_is_a_field_in_json_only() {
+    let classic = classic();
+    tracing::info!(json.lock = "san", json.ticket = 7_u64, "ticket 7 of lock san ended");
+    assert_eq!(classic.screen.take(), "[INFO] 2026-11-23 02:14:18,512 ticket 7 of lock san ended\n");
+    drop(classic);
+    let (log, read) = json();
+    tracing::info!(json.lock = "san", json.ticket = 7_u64, "ticket 7 of lock san ended");
+    let line = read(&log);
+    assert_eq!((line["lock"].as_str(), line["ticket"].as_u64()), (Some("san"), Some(7)), "{line}");
+}
+
+#[test]
 fn classic_fields_follow_the_message() {
     let log = classic();
     let error = io::Error::other("no luck");

@@ -122,7 +122,7 @@ impl Locks {
                 EventKind::Ticket { transition, .. } => known.counts(of).count(transition),
                 EventKind::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
                 EventKind::LockCreated
-                | EventKind::LockChanged
+                | EventKind::LockChanged { .. }
                 | EventKind::LockDeleted
                 | EventKind::PermitsRestored => {}
             }

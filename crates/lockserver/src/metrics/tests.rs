@@ -95,6 +95,7 @@ fn event(lock: &str, of: Option<&str>, transition: Transition) -> Event {
         lock: name(lock),
         template,
         kind: EventKind::Ticket { number: 1, info: Arc::from(""), owner: None, from: Arc::from(""), transition },
+        by: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::harness::{Server, line, read, within};
 use super::rights::{anonymous, bearer, key, settings};
 use lockserver::access::Right;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
@@ -69,6 +69,43 @@ async fn every_change_and_nothing_twice() {
     assert_eq!(next(&mut stream).await, ended);
     let mut resumed = open(&server, "", Some(&first.id)).await;
     assert_eq!(kinds(&mut resumed, 3).await, ["granted", "held", "ended"]);
+}
+
+#[tokio::test]
+async fn who_changed_what_from_what_to_what() {
+    let server = Server::start().await;
+    let mut stream = open(&server, "?lock=two", None).await;
+    server.admin("PATCH", "/v1/locks/two", &[], r#"{"size": 3, "max_hold_time_s": 90.5}"#).await.ok();
+    let changed = next(&mut stream).await.data;
+    let setting = |name: &str, from: Value, to: Value| json!({"setting": name, "from": from, "to": to});
+    let wanted = [setting("size", 2.into(), 3.into()), setting("max_hold_time_s", Value::Null, json!(90.5))];
+    assert_eq!(changed["changes"], json!(wanted), "{changed}");
+    let by = changed["by"].as_str().unwrap().to_owned();
+    assert!(by.starts_with("uid:"), "{changed}");
+    server.admin("PATCH", "/v1/locks/two", &[], r#"{"slots": ["a", "b"]}"#).await.ok();
+    assert_eq!(next(&mut stream).await.data["changes"], json!([setting("slots", 3.into(), "a, b".into())]));
+    let pause = r#"{"paused": true, "reason": "firmware", "until_s": 3600}"#;
+    server.admin("PATCH", "/v1/locks/two", &[], pause).await.ok();
+    let paused = next(&mut stream).await.data;
+    assert_eq!(paused["changes"], json!([setting("paused", false.into(), true.into())]));
+    assert_eq!((paused["reason"].as_str(), paused["until"].is_string()), (Some("firmware"), true), "{paused}");
+    server.admin("PATCH", "/v1/locks/two", &[], r#"{"paused": false}"#).await.ok();
+    assert_eq!(next(&mut stream).await.data["changes"], json!([setting("paused", true.into(), false.into())]));
+    // What clients do themselves has no author but them.
+    let id = server.take("two").await;
+    let queued = next(&mut stream).await.data;
+    assert_eq!((&queued["by"], queued["from"].is_string()), (&Value::Null, true), "{queued}");
+    let number = server.get(&format!("/v1/tickets/{id}")).await.json()["number"].clone();
+    server.admin("DELETE", &format!("/v1/locks/two/tickets/{number}?reason=gone"), &[], "").await.ok();
+    let ended = loop {
+        let message = next(&mut stream).await;
+        if message.kind == "ended" {
+            break message.data;
+        }
+    };
+    assert_eq!((ended["by"].as_str(), ended["reason"].as_str()), (Some(by.as_str()), Some("gone")), "{ended}");
+    let history = server.get("/v1/locks/two/history").await.json();
+    assert_eq!(history["events"][1]["changes"], json!(wanted), "after its making, and it is remembered");
 }
 
 #[tokio::test]

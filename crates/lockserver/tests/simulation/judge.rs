@@ -453,7 +453,7 @@ impl Judge {
                 EventKind::LockDeleted => self.trace.count("locks deleted"),
                 EventKind::PermitsRestored => self.trace.count("withheld permits restored"),
                 EventKind::LockCreated => self.trace.count("locks made"),
-                EventKind::LockChanged => {}
+                EventKind::LockChanged { .. } => {}
             }
         }
         for (number, transition) in &transitions {

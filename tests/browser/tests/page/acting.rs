@@ -42,7 +42,7 @@ async fn a_ticket_is_ended_with_the_keyboard_alone() {
     browser.until("the reason has the focus", "return document.activeElement.name === 'reason'").await;
     browser.keys(&format!("host is gone{ENTER}")).await;
     browser.until_text("#holders", "the next one").await;
-    browser.until_text("#log", "was ended by an administrator").await;
+    browser.until_text("#log", "the stuck one was ended by ops").await;
     let id = held["id"].as_str().unwrap();
     let (status, gone) = server.call("GET", &format!("/v1/tickets/{id}"), Value::Null).await;
     let ended = &gone["tickets"][0];

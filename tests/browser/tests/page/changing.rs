@@ -78,7 +78,7 @@ async fn a_waiter_that_holds_by_now_is_not_ended() {
     browser.until_text("dialog .question", "It holds its permits now and loses them").await;
     assert_eq!(server.ok("GET", &format!("/v1/tickets/{id}"), Value::Null).await["state"], "held");
     browser.click("dialog .danger").await;
-    browser.until_text("#log", "second was ended by an administrator").await;
+    browser.until_text("#log", "second was ended by ops").await;
     browser.end(&["409"]).await;
 }
 

@@ -93,6 +93,7 @@ impl Table {
             deferred: BTreeSet::new(),
             served: Vec::new(),
             events: Vec::new(),
+            author: None,
         }
     }
 

@@ -10,12 +10,13 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{
-    Event, EventKind, Lock, LockSettings, Permits, Seconds, Statistics, Ticket, TicketState, WithheldCause, Withholding,
+    Event, EventKind, Lock, LockChange, LockSettings, Permits, Seconds, SettingValue, Statistics, Ticket, TicketState,
+    WithheldCause, Withholding,
 };
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
     Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketRecord, TicketView, TicketsAfter, Transition,
-    WallMs,
+    Until, WallMs,
 };
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -312,6 +313,26 @@ pub(super) fn past(past: &Past, span: Span) -> lock_api::Past {
     }
 }
 
+/// One thing about a lock that is another now.
+fn lock_change(change: &lock_core::LockChange) -> LockChange {
+    let value = |value: &lock_core::SettingValue| match value {
+        lock_core::SettingValue::None => None,
+        lock_core::SettingValue::Flag(flag) => Some(SettingValue::Flag(*flag)),
+        lock_core::SettingValue::Count(count) => Some(SettingValue::Number(seconds(count * 1000))),
+        lock_core::SettingValue::Time(time) => time.map(|time| SettingValue::Number(seconds(time))),
+        lock_core::SettingValue::Text(text) => Some(SettingValue::Text(text.to_string())),
+    };
+    // A change of both ways to give the size may be from a number to names.
+    let is_time = matches!(change.from, lock_core::SettingValue::Time(_));
+    let is_names = [&change.from, &change.to].iter().any(|one| matches!(one, lock_core::SettingValue::Text(_)));
+    let setting = match change.setting {
+        "size" if is_names => "slots".to_owned(),
+        name if is_time => format!("{name}_s"),
+        name => name.to_owned(),
+    };
+    LockChange { setting, from: value(&change.from), to: value(&change.to) }
+}
+
 /// An event, as the stream sends it.
 pub(super) fn event(event: &lock_core::Event) -> Event {
     use lock_core::EventKind as Kind;
@@ -322,22 +343,35 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         number: None,
         info: None,
         owner: None,
+        from: None,
         token: None,
         waited_s: None,
         held_s: None,
         ended_as: None,
         reason: None,
+        changes: Vec::new(),
+        until: None,
+        by: event.by.as_deref().map(str::to_owned),
         usage: None,
     };
     told.kind = match &event.kind {
         Kind::LockCreated => EventKind::LockCreated,
-        Kind::LockChanged => EventKind::LockChanged,
+        Kind::LockChanged { changes, pause } => {
+            told.changes = changes.iter().map(lock_change).collect();
+            told.reason = pause.as_ref().map(|pause| pause.reason.to_string()).filter(|reason| !reason.is_empty());
+            told.until = match pause.as_ref().and_then(|pause| pause.until) {
+                Some(Until::Wall(until)) => Some(rfc3339(until)),
+                Some(Until::Service(_)) | None => None,
+            };
+            EventKind::LockChanged
+        }
         Kind::LockDeleted => EventKind::LockDeleted,
         Kind::PermitsRestored => EventKind::PermitsRestored,
-        Kind::Ticket { number, info, owner, transition, .. } => {
+        Kind::Ticket { number, info, owner, from, transition } => {
             told.number = Some(*number);
             told.info = Some(info.to_string());
             told.owner = owner.as_deref().map(str::to_owned);
+            told.from = Some(from.to_string());
             match transition {
                 Transition::Queued => EventKind::Queued,
                 Transition::Granted { token, waited } => {

@@ -1,7 +1,7 @@
 // The last events of a lock, for people.
 
 import { isAfter } from "./live.js";
-import { about, h, say, when, written } from "./words.js";
+import { about, h, moment, say, when, written } from "./words.js";
 
 const EVENTS = 50;
 // Those who listen to the page are not talked to all the time.
@@ -10,8 +10,23 @@ const SAY_EVERY = 10000;
 const ENDS = {
   released: "gave it back", cancelled: "left the queue",
   superseded: "made room for a newer one", expired: "expired in the queue", lost: "was lost: no heartbeat",
-  overdue: "was overdue", revoked: "was ended by an administrator", oversized: "no longer fitted", lock_deleted: "ended with the lock",
+  overdue: "was overdue", revoked: "was ended", oversized: "no longer fitted", lock_deleted: "ended with the lock",
 };
+
+const value = (setting, one) => (one === null ? (setting.endsWith("_s") ? "never" : "none") : setting.endsWith("_s") ? about(one) : typeof one === "string" ? `“${one}”` : one.toLocaleString());
+
+/** What of a lock is another now: `size 2 → 3`. */
+function changed({ setting, from, to }) {
+  if (setting === "paused") return to ? "paused" : "resumed";
+  if (setting === "retiring") return to ? "left the configuration" : "is in the configuration again";
+  return `${setting.replace(/_s$/, "").replaceAll("_", " ")} ${value(setting, from)} → ${value(setting, to)}`;
+}
+
+function changes(event) {
+  const all = event.changes ?? [];
+  if (!all.length) return "was set to what it was";
+  return `${all.map(changed).join(", ")}${event.until ? ` until ${moment(event.until)}` : ""}`;
+}
 
 function happened(event) {
   const info = event.info ? written(event.info, 60) : event.number ? `ticket ${event.number}` : null;
@@ -19,11 +34,12 @@ function happened(event) {
     queued: ["asked", null], granted: ["was let in", event.waited_s >= 1 ? `after ${about(event.waited_s)}` : null], held: ["holds", null],
     lapsed: ["did not claim its grant", null], undelivered: ["could not be told of its grant", null],
     ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
-    lock_created: ["The lock was made", null], lock_changed: ["The settings were changed", null], lock_deleted: ["The lock was deleted", null],
+    lock_created: ["The lock was made", null], lock_changed: [`The lock: ${changes(event)}`, null], lock_deleted: ["The lock was deleted", null],
     permits_restored: ["Withheld permits can be given again", null],
   }[event.kind] ?? [event.kind, null];
   const reason = event.reason ? [": ", written(event.reason, 60)] : null;
-  return [info, " ", words[0], words[1] ? ` ${words[1]}` : null, reason].flat();
+  const by = event.by ? [" by ", h("bdi", {}, event.by)] : null;
+  return [info, " ", words[0], by, words[1] ? ` ${words[1]}` : null, reason].flat();
 }
 
 const text = (parts) => parts.map((part) => part?.textContent ?? part ?? "").join("");
