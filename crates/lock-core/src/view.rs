@@ -126,6 +126,9 @@ pub struct UsageTotals {
     /// Time since the ticket that is in line longest was made, in wall milliseconds; 0 if nobody is in line. Of several
     /// locks, the longest.
     pub oldest_waiter: Ms,
+    /// Time since the first of the present holders was granted its permits, in wall milliseconds; 0 if nobody has any. Of
+    /// several locks, the longest.
+    pub oldest_holder: Ms,
 }
 
 impl UsageTotals {
@@ -142,6 +145,7 @@ impl UsageTotals {
             queued: self.queued + other.queued,
             dormant: self.dormant + other.dormant,
             oldest_waiter: self.oldest_waiter.max(other.oldest_waiter),
+            oldest_holder: self.oldest_holder.max(other.oldest_holder),
         }
     }
 }

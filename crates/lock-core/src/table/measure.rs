@@ -67,6 +67,7 @@ impl Table {
             queued: usage.queued,
             dormant: usage.queued - lock.queue.ready() as u64,
             oldest_waiter: usage.waiting_since.map_or(0, |since| wall.saturating_sub(since)),
+            oldest_holder: usage.holding_since.map_or(0, |since| wall.saturating_sub(since)),
         }
     }
 }

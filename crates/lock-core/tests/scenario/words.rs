@@ -59,7 +59,8 @@ fn lock(view: &LockView) -> String {
 
 /// What is not zero.
 pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
-    let &UsageTotals { locks, paused, size, held, granted, withheld, queued, dormant, oldest_waiter } = numbers;
+    let &UsageTotals { locks, paused, size, held, granted, withheld, queued, dormant, oldest_waiter, oldest_holder } =
+        numbers;
     let mut words = vec![format!("locks {locks} size {size}")];
     for (word, count) in [
         ("paused", paused),
@@ -72,6 +73,7 @@ pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
         words.extend((count > 0).then(|| format!("{word} {count}")));
     }
     words.extend((oldest_waiter > 0).then(|| format!("oldest {}", seconds(oldest_waiter))));
+    words.extend((oldest_holder > 0).then(|| format!("holder {}", seconds(oldest_holder))));
     words.join(" ")
 }
 

@@ -63,6 +63,14 @@ pub(super) const OLDEST_WAITER: Family = gauge(
     "lockserver_lock_oldest_waiter_seconds",
     "Age of the ticket that is in line longest, dormant ones left out; 0 if nobody is in line.",
 );
+pub(super) const OLDEST_HOLDER: Family = gauge(
+    "lockserver_lock_oldest_holder_seconds",
+    "Time since the first of the present holders got its permits; 0 if nobody holds.",
+);
+pub(super) const LAST_RELEASE: Family = gauge(
+    "lockserver_lock_last_release_timestamp_seconds",
+    "When a holder last gave permits back, in Unix time; absent before the first time since the server started.",
+);
 pub(super) const TICKETS: Family = counter("lockserver_tickets", "Tickets made.");
 pub(super) const GRANTS: Family = counter("lockserver_grants", "Grants.");
 pub(super) const LAPSED: Family = counter("lockserver_grants_lapsed", "Grants that nobody claimed in time.");

@@ -3,7 +3,7 @@
 //! At most [`METRIC_LABELS_MAX`] labels have series of their own, first come first served; the rest is counted together.
 //! A label whose lock or template is gone loses its series.
 
-use super::number::{Counter, Histogram};
+use super::number::{Counter, Gauge, Histogram};
 use lock_core::limits::METRIC_LABELS_MAX;
 use lock_core::{EndedAs, Event, EventKind, Table, Target, Transition, UsageTotals, WallMs};
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ pub(super) struct Counts {
     pub(super) undelivered: Counter,
     /// By [`EndedAs`] in its order.
     pub(super) ended: [Counter; EndedAs::ALL.len()],
+    /// When a holder last gave permits back, in wall milliseconds; 0 for not yet.
+    pub(super) last_release: Gauge,
     pub(super) waits: Histogram,
     pub(super) holds: Histogram,
 }
@@ -45,6 +47,7 @@ impl Default for Counts {
             lapsed: Counter::default(),
             undelivered: Counter::default(),
             ended: Default::default(),
+            last_release: Gauge::default(),
             waits: Histogram::new(&SECONDS),
             holds: Histogram::new(&SECONDS),
         }
@@ -52,7 +55,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    fn count(&self, transition: &Transition) {
+    fn count(&self, at: WallMs, transition: &Transition) {
         match transition {
             Transition::Queued => self.tickets.increment(),
             Transition::Granted { waited, .. } => {
@@ -64,6 +67,9 @@ impl Counts {
             Transition::Undelivered => self.undelivered.increment(),
             Transition::Ended { how, held, .. } => {
                 self.ended[*how as usize].increment();
+                if *how == EndedAs::Released {
+                    self.last_release.set(i64::try_from(at).unwrap_or(i64::MAX));
+                }
                 if let Some(held) = held {
                     self.holds.observe(*held as f64 / 1000.0);
                 }
@@ -119,7 +125,7 @@ impl Locks {
         for event in events {
             let of = event.template.clone().map_or_else(|| Target::Lock(event.lock.clone()), Target::Template);
             match &event.kind {
-                EventKind::Ticket { transition, .. } => known.counts(of).count(transition),
+                EventKind::Ticket { transition, .. } => known.counts(of).count(event.at, transition),
                 EventKind::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
                 EventKind::LockCreated
                 | EventKind::LockChanged { .. }

@@ -134,9 +134,13 @@ fn locks_now(text: &mut Text, series: &[(String, Series)]) {
             samples.value(&[("lock", label)], value(now));
         }
     }
-    let mut samples = text.family(&of::OLDEST_WAITER);
-    for (label, now) in measured() {
-        samples.value(&[("lock", label)], now.oldest_waiter as f64 / 1000.0);
+    let ages: [Column<UsageTotals>; 2] =
+        [(&of::OLDEST_WAITER, |now| now.oldest_waiter), (&of::OLDEST_HOLDER, |now| now.oldest_holder)];
+    for (family, age) in ages {
+        let mut samples = text.family(family);
+        for (label, now) in measured() {
+            samples.value(&[("lock", label)], age(now) as f64 / 1000.0);
+        }
     }
 }
 
@@ -157,6 +161,11 @@ fn locks_so_far(text: &mut Text, series: &[(String, Series)]) {
             samples.value(&[("lock", label)], value(counts));
         });
     }
+    each(&mut text.family(&of::LAST_RELEASE), &|samples, label, counts| {
+        if let at @ 1.. = counts.last_release.get() {
+            samples.value(&[("lock", label)], at as f64 / 1000.0);
+        }
+    });
     each(&mut text.family(&of::ENDED), &|samples, label, counts| {
         for how in EndedAs::ALL {
             samples.value(&[("lock", label), ("reason", how.as_str())], counts.ended_as(how));

@@ -429,6 +429,7 @@ fn the_page_lists_what_there_is_and_nothing_else() {
     let mut table = table();
     put(&mut table, "san", 1);
     metrics.locks.measure(&table, 0);
+    metrics.locks.count(&[Event { at: 1500, ..event("san", None, ended(EndedAs::Released, Some(1))) }]);
     metrics.http.answered(Some("/metrics"), "GET", 200, Some(Duration::ZERO));
     let written = written(&text(&metrics));
 

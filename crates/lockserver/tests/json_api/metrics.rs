@@ -66,6 +66,7 @@ async fn what_happens_to_tickets_is_counted() {
             ("lockserver_lock_permits_held{lock=\"two\"}", 0.0),
             ("lockserver_lock_queued{lock=\"two\"}", 0.0),
             ("lockserver_lock_oldest_waiter_seconds{lock=\"two\"}", 0.0),
+            ("lockserver_lock_oldest_holder_seconds{lock=\"two\"}", 0.0),
             ("lockserver_grants_total{lock=\"two\"}", 3.0),
             ("lockserver_releases_total{lock=\"two\"}", 1.0),
             ("lockserver_tickets_ended_total{lock=\"two\",reason=\"released\"}", 1.0),
@@ -77,6 +78,10 @@ async fn what_happens_to_tickets_is_counted() {
             ("lockserver_store_commits_failed_total", 0.0),
         ],
     );
+    let started = value(&text, "process_start_time_seconds").unwrap();
+    let released = value(&text, "lockserver_lock_last_release_timestamp_seconds{lock=\"two\"}").unwrap();
+    assert!((started - 1.0..started + 600.0).contains(&released), "{started} {released}");
+    assert_eq!(value(&text, "lockserver_lock_last_release_timestamp_seconds{lock=\"one\"}"), None, "never released");
     let held_for = value(&text, "lockserver_hold_seconds_sum{lock=\"two\"}").unwrap();
     assert!((1.0..60.0).contains(&held_for), "one was held for its lease of a second: {held_for}");
     assert!(value(&text, "lockserver_store_commit_seconds_count").unwrap() >= 5.0);
