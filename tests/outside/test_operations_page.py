@@ -69,6 +69,33 @@ def test_a_block_of_commands_as_written(host, number):
     assert matches(said, wanted), f"{commands}\nprinted\n{said}\nand the page says\n{wanted}"
 
 
+# What of the bad day answers each of the questions.
+ANSWERS = {
+    "Who paused this, until when, and why?": r"paused  until 20.* by uid:\d+  firmware",
+    "Where does host db1 hold, and where does it wait?": r"san-ssh +\d+ +held .* backup of db1",
+    "Why does my job wait?": r"^paused for .*: firmware",
+    "What hangs?": r"HELD FOR",
+    "How do I end all of a dead pipeline?": r"^1 ticket of `san-ssh` ended$",
+    "Which lock is the bottleneck?": r"WAITING FOR",
+    "What changed in the last hour?": r"ended .* revoked .* by uid:\d+",
+    "What happens if I resize it?": r"^at least 2 must come back before anybody is let in$",
+    "Who had it before?": r"ended .* revoked",
+    "Is the server well?": r"^lockserver \S+ serves, up ",
+}
+
+
+@pytest.mark.root
+def test_ten_questions_at_night_have_an_answer(host):
+    bad_day(host)
+    section = re.search(r"^## Ten questions at night\n(.*?)^## ", TEXT, re.M | re.S).group(1)
+    asked = re.findall(r"^\| (.+?) \| (.+?) \| `(lockctl [^`]+)`.*\|$", section, re.M)
+    assert {question for question, _, _ in asked} == set(ANSWERS) and len(asked) == 10
+    for question, _, command in asked:
+        status, said = host.run(shlex.split(command))
+        assert status == 0, f"{question}: {command} ended with {status}:\n{said}"
+        assert re.search(ANSWERS[question], said, re.M), f"{question}: {command} printed\n{said}"
+
+
 def written_commands():
     """Every call of ours on the page, in blocks and in sentences."""
     lines = [line for commands, _ in BLOCKS for line in commands.splitlines()]

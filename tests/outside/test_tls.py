@@ -313,12 +313,12 @@ def test_lockctl(secure, authority, ctl, tmp_path):
     run = ("run", "-w", "10", "DefaultLock", "--", "echo", "inside")
     cases = [
         ({}, (), 0, ""),
-        ({}, ("--cert", cert, "--key", key), 0, ""),
+        ({}, ("--cert", cert, "--cert-key", key), 0, ""),
         ({"LOCK_CERT": str(cert), "LOCK_CERT_KEY": str(key)}, (), 0, ""),
-        ({}, ("--cert", cert), 64, "--key"),
-        ({}, ("--cert", key, "--key", key), 64, "the client's certificate cannot be used: there is none in it"),
+        ({}, ("--cert", cert), 64, "--cert-key"),
+        ({}, ("--cert", key, "--cert-key", key), 64, "the client's certificate cannot be used: there is none in it"),
         ({}, ("--ca", tmp_path / "nowhere"), 64, "cannot be read"),
-        ({}, ("--cert", foreign[0], "--key", foreign[1]), 69, "it refuses this client: UnknownCA"),
+        ({}, ("--cert", foreign[0], "--cert-key", foreign[1]), 69, "it refuses this client: UnknownCA"),
         ({}, ("--ca", known.ca), 69, "nobody whom this machine trusts vouches for its certificate"),
         ({}, ("--server", f"http://{server.address}:{server.port}"), 69, "this server speaks TLS; use https://"),
     ]

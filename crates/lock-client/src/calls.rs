@@ -4,8 +4,8 @@ use crate::address::segment;
 use crate::send::{Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
 use lock_api::{
-    ErrorCode, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Seconds, Status, Ticket, TicketState,
-    Tickets, routes,
+    ErrorCode, History, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Seconds, Status, Ticket,
+    TicketState, Tickets, routes,
 };
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -63,12 +63,55 @@ impl Client {
         Ok(all)
     }
 
+    /// All locks in numbers, without their tickets.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn overview(&self) -> Result<Locks, Error> {
+        let call = || Call::new(Method::GET, routes::LOCKS).query("tickets", 0);
+        let mut all: Locks = self.send(&call()).await?.parse()?;
+        while let Some(next) = all.next.take() {
+            let page: Locks = self.send(&call().query("cursor", next)).await?.parse()?;
+            all.locks.extend(page.locks);
+            all.next = page.next;
+        }
+        Ok(all)
+    }
+
+    /// One lock with all of its holders and its whole queue, however many pages the server makes of them. What moves meanwhile may
+    /// be missing; no ticket is there twice.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn whole_lock(&self, lock: &str) -> Result<Lock, Error> {
+        let mut whole = self.lock(lock).await?;
+        while let Some(next) = whole.next.take() {
+            let call = Call::new(Method::GET, of_lock(routes::LOCK, lock)).query("cursor", next);
+            let page: Lock = self.send(&call).await?.parse()?;
+            whole.holders.extend(page.holders);
+            whole.queue.extend(page.queue);
+            whole.next = page.next;
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        whole.holders.retain(|ticket| seen.insert(ticket.number));
+        whole.queue.retain(|ticket| seen.insert(ticket.number));
+        Ok(whole)
+    }
+
     /// One lock with the first 1,000 of its holders and of its queue.
     ///
     /// # Errors
     /// As every call.
     pub async fn lock(&self, lock: &str) -> Result<Lock, Error> {
         self.send(&Call::new(Method::GET, of_lock(routes::LOCK, lock))).await?.parse()
+    }
+
+    /// The last hour and day of a lock, and its last events.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn history(&self, lock: &str) -> Result<History, Error> {
+        self.send(&Call::new(Method::GET, of_lock(routes::LOCK_HISTORY, lock))).await?.parse()
     }
 
     /// The state of the server.

@@ -1,6 +1,7 @@
 //! The stream of events: connects again by itself and goes on where it was.
 
 use crate::send::{Call, body, not_lockserver, why, words};
+use crate::silence::{Silence, TELL_AFTER};
 use crate::sse::{Frame, Parser};
 use crate::tls::distrust;
 use crate::{Client, Error, Tried};
@@ -39,6 +40,8 @@ pub struct Events {
     ready: VecDeque<Frame>,
     /// Rounds that failed since the last byte from the server, and when they began.
     failing: Option<(u32, Instant)>,
+    /// Somebody was told that they fail.
+    told: bool,
 }
 
 impl Client {
@@ -52,6 +55,7 @@ impl Client {
             open: None,
             ready: VecDeque::new(),
             failing: None,
+            told: false,
         }
     }
 }
@@ -78,7 +82,7 @@ impl Events {
                         self.ready.extend(frames);
                         // What is ready is told even if the connection ends now.
                         self.last_id = parser.seen().map(str::to_owned).or_else(|| self.last_id.take());
-                        self.failing = None;
+                        (self.failing, self.told) = (None, false);
                         continue;
                     }
                     Err(_) => "an event without end".to_owned(),
@@ -164,16 +168,33 @@ impl Events {
         match self.client.inner.retry.pause(rounds + 1, since.elapsed(), None) {
             Some(pause) => {
                 tokio::time::sleep(pause).await;
+                self.tell_silence(since, tried, refused.as_deref());
                 Ok(())
             }
             None => {
-                self.failing = None;
+                (self.failing, self.told) = (None, false);
                 Err(match refused {
                     Some(problem) => Error::Refused(problem),
                     None => Error::Unreachable { tried, may_have_taken_effect: false },
                 })
             }
         }
+    }
+}
+
+impl Events {
+    /// Tells whoever wants to hear it, once, that there has been no stream for a second.
+    fn tell_silence(&mut self, since: Instant, tried: Vec<Tried>, refused: Option<&Problem>) {
+        let inner = &self.client.inner;
+        let Some(tell) = inner.on_silence.as_ref().filter(|_| !self.told && since.elapsed() >= TELL_AFTER) else {
+            return;
+        };
+        let last = tried.into_iter().next_back();
+        let why =
+            last.as_ref().map(|tried| tried.what.clone()).or_else(|| refused.map(|problem| problem.detail.clone()));
+        let server = last.map_or_else(|| inner.servers[0].name.clone(), |tried| tried.server);
+        tell(&Silence { server, why, left: inner.retry.within.saturating_sub(since.elapsed()) });
+        self.told = true;
     }
 }
 

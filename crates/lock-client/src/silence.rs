@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a call may be without an answer before somebody is told.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a call may take without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,6 +36,8 @@ pub(crate) struct Failure {
     kind: u8,
     text: String,
     problem: Option<Box<Problem>>,
+    /// The lock that it is about, where there may be several.
+    lock: Option<String>,
 }
 
 /// What `lockctl` says by itself, in the shape of the server's problems.
@@ -52,7 +54,7 @@ struct OwnProblem<'a> {
 
 impl Failure {
     pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
-        Self { code, kind: code, text: text.into(), problem: None }
+        Self { code, kind: code, text: text.into(), problem: None, lock: None }
     }
 
     /// A command line that is wrong.
@@ -70,7 +72,44 @@ impl Failure {
         if self.problem.is_some() {
             self.text = format!("`{lock}`: {}", self.text);
         }
+        self.lock = Some(lock.to_owned());
         self
+    }
+
+    /// The same with other words for why.
+    pub(crate) fn with_text(mut self, text: String) -> Self {
+        if let Some(problem) = &mut self.problem {
+            problem.detail.clone_from(&text);
+        }
+        self.text = text;
+        self
+    }
+
+    /// Why, for people.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The lock that it is about, if that is known.
+    pub(crate) fn lock(&self) -> Option<&str> {
+        self.lock.as_deref()
+    }
+
+    /// Whether the server knows no such lock.
+    pub(crate) fn is_unknown_lock(&self) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem.code == ErrorCode::UnknownLock)
+    }
+
+    /// That there is no lock of this name, and the one that may have been meant.
+    pub(crate) fn no_lock(self, name: &str, meant: Option<&str>) -> Self {
+        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let advice = "`lockctl status` lists those there are, `lockctl create` makes one";
+        // As it is said of one of several locks, if it is one.
+        let text = match &self.lock {
+            Some(_) => format!("`{name}`: there is no such lock{meant}; {advice}"),
+            None => format!("there is no such lock: `{name}`{meant}; {advice}"),
+        };
+        self.with_text(text)
     }
 
     /// The same with what to do if it was not allowed.
@@ -135,7 +174,7 @@ impl From<Error> for Failure {
             }
             error => (error.to_string(), None),
         };
-        Self { code, kind: code, text, problem }
+        Self { code, kind: code, text, problem, lock: None }
     }
 }
 

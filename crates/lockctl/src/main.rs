@@ -3,16 +3,18 @@
 mod act;
 mod cli;
 mod exit;
+mod nearest;
 mod run;
 mod say;
 mod server;
+mod settings;
 mod show;
 #[path = "../../stdout.rs"]
 mod stdout;
 mod sys;
 mod words;
 
-use clap::Parser;
+use clap::FromArgMatches as _;
 use exit::{Failure, USAGE};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,7 +26,8 @@ fn main() -> ExitCode {
     }
     // A variable that is empty says nothing.
     sys::forget_empty(&cli::VARIABLES);
-    let (json, exports, outcome) = match cli::Cli::try_parse() {
+    let parsed = cli::command().try_get_matches();
+    let (json, exports, outcome) = match parsed.and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let exports = cli.prints_exports();
             // What cannot be printed is not taken.
@@ -52,17 +55,34 @@ fn main() -> ExitCode {
 
 /// Tells what is wrong with the command line, or the help that was asked for.
 fn told(error: &clap::Error) -> Result<u8, Failure> {
-    if error.use_stderr() && wants_json() {
+    if !error.use_stderr() {
+        let printed = stdout::lock().map(drop).and_then(|()| error.print()).and_then(|()| std::io::stdout().flush());
+        return printed.map(|()| 0).map_err(|error| show::unwritten(&error));
+    }
+    if lacks_dashes(error) {
+        return Err(Failure::usage(DASHES));
+    }
+    if wants_json() {
         return Err(Failure::usage(in_one_line(&error.to_string())));
     }
-    let open = if error.use_stderr() { Ok(()) } else { stdout::lock().map(drop) };
-    let printed = open.and_then(|()| error.print()).and_then(|()| std::io::stdout().flush());
-    match printed {
-        // Nowhere to tell it if that fails.
-        _ if error.use_stderr() => Err(Failure::silent(USAGE)),
-        Ok(()) => Ok(0),
-        Err(error) => Err(show::unwritten(&error)),
-    }
+    // Nowhere to tell it if that fails.
+    let _ = error.print();
+    // Plugins of Icinga have no other status for that.
+    let is_check = words().next().is_some_and(|word| word == "check");
+    Err(Failure::silent(if is_check { act::UNKNOWN } else { USAGE }))
+}
+
+/// What to do about a command that stands where locks do, as flock(1) has it.
+const DASHES: &str = "the command is missing: write -- before it, as in lockctl run san-ssh -- ssh san show volumes";
+
+/// Whether somebody typed `run` with more than a lock, and without `--`.
+fn lacks_dashes(error: &clap::Error) -> bool {
+    let all: Vec<_> = std::env::args_os().skip(1).collect();
+    let typed = all.iter().filter(|word| !word.as_encoded_bytes().starts_with(b"-")).count();
+    error.kind() == clap::error::ErrorKind::MissingRequiredArgument
+        && all.first().is_some_and(|first| first == "run")
+        && typed > 2
+        && all.iter().all(|word| word != "--")
 }
 
 /// Whether a command line that could not be read asks for JSON; what comes after `--` is somebody else's.

@@ -3,6 +3,7 @@
 use crate::cli::{Cli, Connection};
 use crate::exit::Failure;
 use crate::say;
+use crate::settings::Settings;
 use lock_client::{Client, Patience, Retry, Silence};
 use rustix::fs::{Access, access};
 use std::io::Read as _;
@@ -13,7 +14,7 @@ use std::time::Duration;
 const DEFAULT: &str = "http://127.0.0.1:9090";
 
 /// A client as the options and the environment say.
-pub(crate) fn client(cli: &Cli) -> Result<Client, Failure> {
+pub(crate) fn client(cli: &Cli, servers: &Servers) -> Result<Client, Failure> {
     let connection = &cli.connection;
     let within = connection.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
     // A wait that has an end is bounded as a whole: see `AcquireOptions`.
@@ -22,7 +23,7 @@ pub(crate) fn client(cli: &Cli) -> Result<Client, Failure> {
         false => Patience { within: within.min(LOOK_WITHIN), nowhere_is_final: true },
     };
     let mut builder = Client::builder()
-        .servers(servers(connection))
+        .servers(&servers.names)
         .timeout(Duration::from_secs(10))
         .retry(Retry { rounds: u32::MAX, within, ..Retry::default() })
         .patience(patience);
@@ -38,7 +39,7 @@ pub(crate) fn client(cli: &Cli) -> Result<Client, Failure> {
     if let Some(path) = &connection.ca {
         builder = builder.ca_certificate(pem(path)?);
     }
-    if let (Some(cert), Some(key)) = (&connection.cert, &connection.key) {
+    if let (Some(cert), Some(key)) = (&connection.cert, &connection.cert_key) {
         builder = builder.identity(pem(cert)?, pem(key)?);
     }
     Ok(builder.build()?)
@@ -69,17 +70,44 @@ fn pem(path: &Path) -> Result<Vec<u8>, Failure> {
     read().map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))
 }
 
-/// The servers by name: the options, the local administrator's socket if we may use it, or the default port here.
-pub(crate) fn servers(connection: &Connection) -> Vec<String> {
+/// The servers to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Servers {
+    /// Their addresses, to be tried in turn.
+    pub(crate) names: Vec<String>,
+    /// Why these, for people.
+    pub(crate) why: String,
+}
+
+/// What is to be done with which server: the options and the environment, what files say, the local administrator's socket if we may use
+/// it, or the default port here. What files say of keys and times is filled in.
+pub(crate) fn choose(connection: &mut Connection) -> Result<Servers, Failure> {
+    let settings = Settings::read()?;
+    let own = match settings.servers() {
+        Some((names, path)) => Servers { names: names.to_vec(), why: format!("named in {}", path.display()) },
+        None => of_this_machine(),
+    };
     let named = connection.server.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-    let named: Vec<String> = named.collect();
-    if !named.is_empty() {
-        return named;
+    connection.server = named.collect();
+    settings.complete(connection, &own.names);
+    if connection.server.is_empty() {
+        connection.server.clone_from(&own.names);
+        return Ok(own);
     }
+    Ok(Servers { names: connection.server.clone(), why: "named by --server or LOCK_SERVER".to_owned() })
+}
+
+fn of_this_machine() -> Servers {
     let usable = |path: &PathBuf| access(path, Access::READ_OK | Access::WRITE_OK).is_ok();
     match sockets().into_iter().find(usable) {
-        Some(path) => vec![format!("unix:{}", path.display())],
-        None => vec![DEFAULT.to_owned()],
+        Some(path) => Servers {
+            names: vec![format!("unix:{}", path.display())],
+            why: "the socket of the server on this machine: nothing names another one".to_owned(),
+        },
+        None => Servers {
+            names: vec![DEFAULT.to_owned()],
+            why: "the default: nothing names another one, and there is no socket that you may use".to_owned(),
+        },
     }
 }
 

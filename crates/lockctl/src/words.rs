@@ -8,7 +8,7 @@ pub(crate) fn of(problem: &Problem) -> String {
     // Whatever has no advice for a program is said as the server says it.
     let said = || Error::Refused(Box::new(problem.clone())).to_string();
     match problem.code {
-        ErrorCode::Busy => "no permit is free now; -w SECONDS waits for one".to_owned(),
+        ErrorCode::Busy => "no permit is free now; -w TIME waits for one".to_owned(),
         ErrorCode::ConfigurationRefused => {
             format!("everything stays as it was, the configuration has errors: {}", said())
         }

@@ -4,6 +4,8 @@
 mod bench;
 #[path = "lockctl/exit.rs"]
 mod exit;
+#[path = "lockctl/find.rs"]
+mod find;
 #[path = "lockctl/group.rs"]
 mod group;
 #[path = "lockctl/lease.rs"]

@@ -1,16 +1,22 @@
 //! Changes by administrators.
 
 use super::{changed, done};
-use crate::cli::{Create, Delete, Pause, Resize, Restore, Revoke};
+use crate::cli::{Create, Delete, Pause, Resize, Restore};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::say;
 use crate::show::{self, Style};
-use lock_client::api::{Lock, LockPatch, LockSettings, Reloaded, Seconds};
+use lock_client::api::{Lock, LockPatch, LockSettings, Permits, Reloaded, Seconds, Ticket};
 use lock_client::{Client, Guarded};
+use serde_json::json;
 use std::time::Duration;
 
 fn shown(lock: &Lock, json: bool) -> Result<u8, Failure> {
     changed(json, lock, || show::all_locks(Style::of_stdout(), std::slice::from_ref(lock)))
+}
+
+/// Names as the file takes them, with blanks around.
+fn trimmed(names: Vec<String>) -> Vec<String> {
+    names.into_iter().map(|name| name.trim().to_owned()).collect()
 }
 
 pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result<u8, Failure> {
@@ -23,7 +29,7 @@ pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result
     };
     let settings = LockSettings {
         size: asked.size,
-        slots: asked.slots,
+        slots: asked.slots.map(trimmed),
         grace_time_s: asked.grace_time.map_or(default.grace_time_s, Seconds::from),
         expiration_time_s: or_never(asked.expiration_time, default.expiration_time_s),
         max_lock_time_s: or_never(asked.max_lock_time, default.max_lock_time_s),
@@ -37,6 +43,11 @@ pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result
 }
 
 pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result<u8, Failure> {
+    if asked.preview {
+        let size = asked.size.or_else(|| u32::try_from(asked.slots.as_ref()?.len()).ok()).unwrap_or_default();
+        let lock = client.whole_lock(&asked.lock).await?;
+        return changed(json, &json!({"would_end": too_big(&lock, size)}), || resized(&lock, size));
+    }
     // A number says nothing about names: the server would drop them all.
     if asked.slots.is_none() && !asked.force.force {
         let now = client.lock(&asked.lock).await?;
@@ -50,8 +61,33 @@ pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result
             return Err(Failure::new(IMPOSSIBLE, text));
         }
     }
-    let patch = LockPatch { size: asked.size, slots: asked.slots, ..LockPatch::default() };
+    let patch = LockPatch { size: asked.size, slots: asked.slots.map(trimmed), ..LockPatch::default() };
     shown(&client.change(&asked.lock, &patch, asked.force.guarded()).await?, json)
+}
+
+/// Waiters that ask for more than that.
+fn too_big(lock: &Lock, size: u32) -> Vec<u64> {
+    let is_too_big = |ticket: &&Ticket| matches!(ticket.permits, Permits::Count(count) if count > size);
+    lock.queue.iter().filter(is_too_big).map(|ticket| ticket.number).collect()
+}
+
+/// What another size would do.
+fn resized(lock: &Lock, size: u32) -> String {
+    let out = lock.in_use + lock.withheld;
+    let mut text = format!("{}: size {} -> {size}; holders go on\n", say::clean(&lock.name), lock.size);
+    let ends = too_big(lock, size);
+    if !ends.is_empty() {
+        let numbers: Vec<String> = ends.iter().map(|number| format!("#{number}")).collect();
+        text.push_str(&format!("these wait for more than {size} and would end: {}\n", numbers.join(", ")));
+    }
+    let free = u64::from(size).saturating_sub(out);
+    match out.saturating_sub(u64::from(size)) {
+        0 if lock.paused => text.push_str("it is paused: nobody would be let in\n"),
+        0 if free == 0 => text.push_str("none would be free\n"),
+        0 => text.push_str(&format!("{free} would be free, and {} wait\n", lock.queued - ends.len() as u64)),
+        over => text.push_str(&format!("at least {} must come back before anybody is let in\n", over + 1)),
+    }
+    text
 }
 
 pub(super) async fn pause(client: &Client, asked: Pause, json: bool) -> Result<u8, Failure> {
@@ -74,11 +110,6 @@ pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Resu
     done(json, &format!("the withheld permits of `{}` can be given again", asked.lock))
 }
 
-pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result<u8, Failure> {
-    client.revoke(&asked.lock, asked.number, asked.reason.as_deref()).await?;
-    done(json, &format!("ticket {} of `{}` has ended", asked.number, asked.lock))
-}
-
 pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {
     client.delete(&asked.lock, asked.force.guarded()).await?;
     done(json, &format!("`{}` is deleted", asked.lock))
@@ -97,4 +128,35 @@ pub(super) async fn reload(client: &Client, json: bool) -> Result<u8, Failure> {
         }
     }
     Ok(if reloaded.refused.is_empty() { 0 } else { CONFLICT })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_size_would_do() {
+        let lock = |in_use: u64, queued: &[u32]| -> Lock {
+            let ticket = |permits: &u32| {
+                json!({"number": permits + 10, "lock": "n", "state": "queued", "permits": permits,
+                "slots": [], "slot_names": [], "token": null, "ahead": 0, "dormant": false, "priority": 0, "info": "",
+                "owner": null, "from": "", "created_at": "", "granted_at": null, "held_at": null, "ended_at": null,
+                "expires_at": null, "expires_in_s": null, "ttl_s": null, "ended_as": null, "reason": null})
+            };
+            let queue: Vec<_> = queued.iter().map(ticket).collect();
+            serde_json::from_value(json!({"name": "n", "size": 5, "free": 0, "in_use": in_use, "withheld": 0,
+                "holding": in_use, "queued": queued.len(), "paused": false, "pause_reason": null, "pause_ends_in_s": null,
+                "retiring": false, "template": null, "settings": {}, "overridden": [], "revision": 1, "holders": [],
+                "queue": queue, "withholdings": [], "statistics": {}, "as_of": "1-1"}))
+            .unwrap()
+        };
+        let begin = |size| format!("n: size 5 -> {size}; holders go on\n");
+        assert_eq!(resized(&lock(5, &[1]), 7), begin(7) + "2 would be free, and 1 wait\n");
+        assert_eq!(resized(&lock(5, &[]), 5), begin(5) + "none would be free\n");
+        let ends = "these wait for more than 3 and would end: #14\n";
+        assert_eq!(
+            resized(&lock(5, &[4, 1]), 3),
+            begin(3) + ends + "at least 3 must come back before anybody is let in\n"
+        );
+    }
 }

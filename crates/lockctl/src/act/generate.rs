@@ -1,34 +1,78 @@
-//! Completions and manual pages, from the same table as `--help`.
+//! Completions, from the same table as `--help`; names of locks are asked of the server.
 
-use crate::cli::Cli;
-use crate::exit::{Failure, SYSTEM};
+use crate::cli;
+use crate::exit::Failure;
 use crate::show;
-use clap::CommandFactory;
-use std::io;
-use std::path::Path;
+use clap_complete::Shell;
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Result<u8, Failure> {
+/// Prints the names of locks for a shell that completes one. Nobody waits for a server with a finger on the Tab key.
+const NAMES: &str = "lockctl status --names --connect-timeout 1 2>/dev/null";
+
+/// Commands whose first word is a lock.
+const OF_A_LOCK: [&str; 14] = [
+    "acquire", "check", "delete", "history", "pause", "release", "resize", "restore", "resume", "revoke", "run", "set",
+    "status", "watch",
+];
+
+/// After the function that clap made, which it completes: a word that begins no option may be a lock.
+const BASH: &str = r#"
+_lockctl_with_locks() {
+    _lockctl "$@"
+    local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]} i
+    [[ $COMP_CWORD -ge 2 && $word != -* && ${COMP_WORDS[COMP_CWORD-1]} != -[a-zA-Z-]* ]] || return 0
+    case $command in @COMMANDS@) ;; *) return 0 ;; esac
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} != -- ]] || return 0
+    done
+    local IFS=$'\n'
+    COMPREPLY+=($(compgen -W "$(@NAMES@)" -- "$word"))
+}
+complete -F _lockctl_with_locks -o nosort -o bashdefault -o default lockctl 2>/dev/null ||
+    complete -F _lockctl_with_locks -o bashdefault -o default lockctl
+"#;
+
+const ZSH: &str = r#"
+_lockctl_locks() {
+    local -a names
+    names=("${(@f)$(@NAMES@)}")
+    compadd -a names
+}
+"#;
+
+pub(super) fn completions(shell: Shell) -> Result<u8, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "lockctl", &mut text);
-    show::out(&String::from_utf8_lossy(&text))?;
+    clap_complete::generate(shell, &mut cli::plain_command(), "lockctl", &mut text);
+    let text = String::from_utf8_lossy(&text).into_owned();
+    show::out(&with_locks(shell, text))?;
     Ok(0)
 }
 
-/// Writes the manual pages: `lockctl.1`, `lockctl-run.1` and so on.
-pub(super) fn manual(directory: &Path) -> Result<u8, Failure> {
-    // The version alone: which commit it was built from is no business of the manual.
-    let command = Cli::command().version(env!("CARGO_PKG_VERSION"));
-    std::fs::create_dir_all(directory)
-        .and_then(|()| clap_mangen::generate_to(command, directory))
-        .and_then(|()| two_dashes(&directory.join("lockctl-run.1")))
-        .map_err(|error| Failure::new(SYSTEM, format!("{}: {error}", directory.display())))?;
-    Ok(0)
-}
-
-/// Puts the `--` before the command into the synopsis, where the generator leaves it out.
-fn two_dashes(page: &Path) -> io::Result<()> {
-    let text = std::fs::read_to_string(page)?;
-    // A lock may be given by --lock, too; one there must be.
-    let text = text.replacen(r"[\fILOCK[=PERMITS]\fR]", r"<\fILOCK[=PERMITS]\fR>", 1);
-    std::fs::write(page, text.replacen(r"<\fICOMMAND\fR>", r"\-\- <\fICOMMAND\fR>", 1))
+fn with_locks(shell: Shell, text: String) -> String {
+    let filled = |template: &str| template.replace("@NAMES@", NAMES).replace("@COMMANDS@", &OF_A_LOCK.join(" | "));
+    match shell {
+        Shell::Bash => text + &filled(BASH),
+        Shell::Zsh => {
+            // What stands for a lock is told by its place: clap completes files there.
+            let is_lock = |line: &str| {
+                ["':lock --", "'::lock --", "'*::locks --"].iter().any(|begin| line.trim_start().starts_with(begin))
+            };
+            let lines = text.lines().map(|line| match line.strip_suffix(":_default' \\") {
+                Some(begin) if is_lock(line) => format!("{begin}:_lockctl_locks' \\"),
+                _ => line.to_owned(),
+            });
+            let text: String = lines.map(|line| line + "\n").collect();
+            // Before the last lines, which call the function of this file.
+            match text.find("if [ \"$funcstack[1]\" = \"_lockctl\" ]") {
+                Some(end) => format!("{}{}\n{}", &text[..end], filled(ZSH), &text[end..]),
+                None => text,
+            }
+        }
+        Shell::Fish => {
+            let of = OF_A_LOCK.map(|command| {
+                format!("complete -c lockctl -n \"__fish_seen_subcommand_from {command}\" -f -a \"({NAMES})\"\n")
+            });
+            text + &of.concat()
+        }
+        _ => text,
+    }
 }

@@ -33,22 +33,22 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
     pub(crate) slots: Option<Vec<String>>,
     /// Time to claim a grant
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace_time: Option<Duration>,
     /// Lease of queued tickets of XML-RPC clients; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) expiration_time: Option<Duration>,
     /// Lease of holders that ask for none; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_lock_time: Option<Duration>,
     /// Longest hold, whatever is renewed; 0 for none
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold_time: Option<Duration>,
     /// Longest lease that may be asked for
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_ttl: Option<Duration>,
     /// How long permits are withheld after their holder was lost
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) lock_delay: Option<Duration>,
     /// Longest queue
     #[arg(long, value_name = "NUMBER")]
@@ -69,6 +69,9 @@ pub(crate) struct Resize {
     /// Names of its permits from now on, with commas: their number is the size
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
     pub(crate) slots: Option<Vec<String>>,
+    /// Say what would happen, and do nothing
+    #[arg(long, conflicts_with_all = ["force", "expect_tickets"])]
+    pub(crate) preview: bool,
     #[command(flatten)]
     pub(crate) force: Force,
 }
@@ -82,7 +85,7 @@ pub(crate) struct Pause {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Go on by itself after that
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) until: Option<Duration>,
 }
 
@@ -98,14 +101,44 @@ pub(crate) struct Restore {
 
 /// `revoke`
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Without a number all tickets that fit all of --from, --key, --info, --holders and --queue are shown; they end when \
+    you say yes, or with --yes. A ticket that moved on meanwhile, because a waiter got its permits say, is left alone."
+)]
 pub(crate) struct Revoke {
     /// The lock
     pub(crate) lock: String,
     /// Public number of the ticket, as `status` shows it
-    pub(crate) number: u64,
+    #[arg(required_unless_present_any = ["from", "key_name", "words", "holders", "queue"])]
+    pub(crate) number: Option<u64>,
     /// Why, for its client
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// End them without a question
+    #[arg(long, conflicts_with = "number")]
+    pub(crate) yes: bool,
+}
+
+/// Which of a lock's tickets.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Those of clients at this address
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "number")]
+    pub(crate) from: Option<String>,
+    /// Those that were made with the key of this name
+    #[arg(long = "of-key", id = "key_name", value_name = "NAME", conflicts_with = "number")]
+    pub(crate) key_name: Option<String>,
+    /// Those whose info contains this
+    #[arg(long = "info", id = "words", value_name = "TEXT", conflicts_with = "number")]
+    pub(crate) words: Option<String>,
+    /// Those that have permits
+    #[arg(long, conflicts_with_all = ["number", "queue"])]
+    pub(crate) holders: bool,
+    /// Those that wait
+    #[arg(long, conflicts_with = "number")]
+    pub(crate) queue: bool,
 }
 
 /// `delete`
@@ -113,6 +146,22 @@ pub(crate) struct Revoke {
 pub(crate) struct Delete {
     /// The lock
     pub(crate) lock: String,
+    #[command(flatten)]
+    pub(crate) force: Force,
+}
+
+/// `set`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Settings: size, slots (names with commas), grace-time, expiration-time, max-lock-time, max-hold-time, max-ttl, \
+    lock-delay, max-queue, description. Times are as 90, 20m or 1h30m; 0 is never; an empty value is the default."
+)]
+pub(crate) struct Set {
+    /// The lock
+    pub(crate) lock: String,
+    /// What to change, as max-hold-time=10m or description="disks of db1"; what is not named stays
+    #[arg(required = true, value_name = "SETTING=VALUE")]
+    pub(crate) settings: Vec<String>,
     #[command(flatten)]
     pub(crate) force: Force,
 }

@@ -1,12 +1,17 @@
 //! The command line: what was typed, nothing executed.
 
 mod admin;
+mod groups;
+mod look;
 mod take;
 
-pub(crate) use admin::{Create, Delete, Pause, Resize, Restore, Revoke};
+pub(crate) use admin::{Create, Delete, Pause, Resize, Restore, Revoke, Set, Which};
+pub(crate) use groups::{command, plain_command};
+pub(crate) use look::{Check, History, Status, Threshold};
 pub(crate) use take::{Acquire, OnLost, Release, Renew, Run, Waiting};
 
 use clap::{Args, Parser, Subcommand};
+use lock_client::api::Seconds;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +26,10 @@ pub(crate) const VARIABLES: [&str; 8] = [
     "LOCK_SERVER",
     "LOCK_TICKET",
 ];
+
+/// Those of them that may stand in a file of settings as well: see `settings`.
+pub(crate) const VARIABLES_OF_FILES: [&str; 6] =
+    ["LOCK_CA", "LOCK_CERT", "LOCK_CERT_KEY", "LOCK_CONNECT_TIMEOUT", "LOCK_KEY_FILE", "LOCK_SERVER"];
 
 /// At the end of the help and of the manual page.
 pub(super) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no \
@@ -43,9 +52,11 @@ pub(crate) struct Cli {
 
 /// Which server.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn. Without it the socket of
-    /// the server on this machine, else http://127.0.0.1:9090
+    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn. Without it
+    /// LOCK_SERVER in ~/.config/lockserver/client.conf or /etc/lockserver/client.conf, else the socket of the server on this
+    /// machine, else http://127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS", env = "LOCK_SERVER", value_delimiter = ',', global = true)]
     pub(crate) server: Vec<String>,
     /// File with the secret of a key; LOCK_KEY holds the secret itself
@@ -54,15 +65,15 @@ pub(crate) struct Connection {
     /// With https: trust servers for which the certificates in this PEM file vouch, beside those that this machine trusts
     #[arg(long, value_name = "FILE", env = "LOCK_CA", global = true)]
     pub(crate) ca: Option<PathBuf>,
-    /// With https: show the server this certificate (PEM file); --key is its key
-    #[arg(long, value_name = "FILE", env = "LOCK_CERT", global = true, requires = "key")]
+    /// With https: show the server this certificate (PEM file); --cert-key is its key
+    #[arg(long, value_name = "FILE", env = "LOCK_CERT", global = true, requires = "cert_key")]
     pub(crate) cert: Option<PathBuf>,
     /// The key of --cert (PEM file); the secret of a lockserver key is given by --key-file
     #[arg(long, value_name = "FILE", env = "LOCK_CERT_KEY", global = true, requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
+    pub(crate) cert_key: Option<PathBuf>,
     /// How long a server that does not answer is tried by what waits without an end (30). Commands that look or administer, and -n,
     /// give up after 3 seconds at most, -w 3 seconds after its own time
-    #[arg(long, value_name = "SECONDS", env = "LOCK_CONNECT_TIMEOUT", global = true, value_parser = seconds,
+    #[arg(long, value_name = "TIME", env = "LOCK_CONNECT_TIMEOUT", global = true, value_parser = seconds,
         allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
 }
@@ -79,20 +90,20 @@ pub(crate) enum Command {
     /// Give a ticket back, or cancel it
     Release(Release),
     /// Show all locks, or one with its holders and its queue
-    Status {
-        /// The lock
-        lock: Option<String>,
-        /// Show the server instead: version, store, configuration, warnings
-        #[arg(long, conflicts_with = "lock")]
-        server_itself: bool,
-    },
+    Status(Status),
+    /// Show what happened lately, who did it, and how long was waited and held
+    History(History),
     /// Print every change as it happens
     Watch {
         /// Only of this lock
         lock: Option<String>,
     },
+    /// For Icinga and Nagios: how long the first in line has waited, against thresholds
+    Check(Check),
     /// Make a lock
     Create(Create),
+    /// Change settings of a lock
+    Set(Set),
     /// Change how many permits a lock has
     Resize(Resize),
     /// Stop the grants of a lock; holders go on
@@ -104,7 +115,7 @@ pub(crate) enum Command {
     },
     /// Restore permits that are withheld after a holder was lost
     Restore(Restore),
-    /// End somebody's ticket
+    /// End somebody's ticket, or many at once
     Revoke(Revoke),
     /// Delete a lock
     Delete(Delete),
@@ -130,11 +141,37 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The lock that it names, if it names one.
+    pub(crate) fn lock(&self) -> Option<&str> {
+        match self {
+            Self::Status(asked) => asked.lock.as_deref(),
+            Self::Watch { lock } => lock.as_deref(),
+            Self::History(asked) => asked.lock.as_deref(),
+            Self::Check(asked) => Some(&asked.lock),
+            Self::Create(asked) => Some(&asked.lock),
+            Self::Set(asked) => Some(&asked.lock),
+            Self::Resize(asked) => Some(&asked.lock),
+            Self::Pause(asked) => Some(&asked.lock),
+            Self::Resume { lock } | Self::Verify { lock, .. } => Some(lock),
+            Self::Restore(asked) => Some(&asked.lock),
+            Self::Revoke(asked) => Some(&asked.lock),
+            Self::Delete(asked) => Some(&asked.lock),
+            Self::Release(asked) => asked.number.is_some().then_some(asked.ticket.as_str()),
+            Self::Run(_)
+            | Self::Acquire(_)
+            | Self::Renew(_)
+            | Self::Reload
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
+        }
+    }
+
     /// Whether it changes what only administrators may change.
     pub(crate) fn is_for_administrators(&self) -> bool {
         matches!(
             self,
             Self::Create(_)
+                | Self::Set(_)
                 | Self::Resize(_)
                 | Self::Pause(_)
                 | Self::Resume { .. }
@@ -158,14 +195,10 @@ impl Cli {
     }
 }
 
-/// Seconds, with decimals if need be.
+/// A time: seconds, with decimals if need be, or numbers with units.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "a number of seconds from 0 is expected, such as 30 or 0.5".to_owned();
-    let value: f64 = text.trim().parse().map_err(|_| wrong())?;
-    if !(0.0..=3.2e9).contains(&value) {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs_f64(value))
+    let wrong = || "a time from 0 is expected, such as 30 or 0.5 (seconds), 5m or 1h30m".to_owned();
+    Seconds::from_words(text).map(Duration::from).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -189,7 +222,8 @@ mod tests {
     fn durations() {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
         assert_eq!(seconds(" 30"), Ok(Duration::from_secs(30)));
-        for bad in ["", "-1", "1m", "inf", "NaN", "1e30"] {
+        assert_eq!(seconds("1h30m"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "-1", "1x", "inf", "NaN", "1e30"] {
             assert!(seconds(bad).is_err(), "{bad}");
         }
     }

@@ -12,7 +12,7 @@ pub(crate) struct Waiting {
     #[arg(short = 'n', long = "nonblock", visible_alias = "nb", conflicts_with = "wait")]
     pub(crate) nonblock: bool,
     /// Wait no longer than that for all locks together, then status 75; decimals are allowed, 0 is -n
-    #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) wait: Option<Duration>,
     /// Status instead of 75 when it is busy or the wait is over; with 0 nothing is said
     #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
@@ -25,7 +25,7 @@ pub(crate) struct Waiting {
     #[arg(long, value_name = "TEXT")]
     pub(crate) info: Option<String>,
     /// End the hold after that, whatever is renewed
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold: Option<Duration>,
 }
 
@@ -61,11 +61,11 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The lease: how long after the last heartbeat the server holds it for us; at least 3 x (--kill-after + 1)
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Duration,
-    /// Time between TERM and KILL when the lease is lost
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
-    pub(crate) kill_after: Duration,
+    /// Time between TERM and KILL when the lease is lost: 10 seconds, or less where --ttl is short
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) kill_after: Option<Duration>,
     /// What to do with the command when the lease is lost
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     pub(crate) on_lost: OnLost,
@@ -90,7 +90,7 @@ pub(crate) struct Acquire {
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The lease; without it the lock's own
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Option<Duration>,
     /// Say what we wait for and who holds it
     #[arg(short = 'v', long)]
@@ -104,7 +104,7 @@ pub(crate) struct Renew {
     #[arg(env = "LOCK_TICKET", hide_env_values = true)]
     pub(crate) ticket: String,
     /// A new lease from now on
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) ttl: Option<Duration>,
 }
 

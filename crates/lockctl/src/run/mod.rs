@@ -4,6 +4,7 @@
 //! command), `watchdog` (when to end it), `supervise` (signals, stops, leases until it has ended), `guard` (the process that
 //! ends it if we cannot), `outer` (runs inside of runs).
 
+mod busy;
 mod child;
 mod environment;
 mod group;

@@ -1,5 +1,6 @@
 //! The locks, one after another in the order of their names, so that two such calls cannot wait for each other.
 
+use super::busy::{explained, in_the_way};
 use super::environment::BETWEEN_LOCKS;
 use super::outer::VARIABLE;
 use super::plan::{Want, Wish};
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 
 /// How long what is given up may take.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3);
+/// How long nothing is said on a terminal, unless somebody wants to hear: most waits are over by then.
+const QUIET: Duration = Duration::from_secs(2);
 /// How often the line on a terminal is written, and how often we ask who holds.
 const TICK: Duration = Duration::from_secs(1);
 const ASK_EVERY: u32 = 5;
@@ -81,48 +84,57 @@ async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: b
         }
         *place.borrow_mut() = Some(ticket.clone());
     });
-    if !verbose {
-        return Ok(acquire.await?);
-    }
-    let outcome = tokio::select! {
-        outcome = acquire => outcome,
-        () = progress(client, &want.lock, &place, begin) => unreachable!("it has no end"),
+    let terminal = std::io::stderr().is_terminal();
+    let outcome = if verbose || terminal {
+        // Somebody who looks at a terminal is told by and by; others only if they want to be.
+        let quiet = if verbose { Duration::ZERO } else { QUIET };
+        let written = Cell::new(false);
+        let outcome = tokio::select! {
+            outcome = acquire => outcome,
+            () = progress(client, &want.lock, &place, begin, quiet, &written) => unreachable!("it has no end"),
+        };
+        if terminal && written.get() {
+            say_raw("\r\x1b[K".to_owned());
+        }
+        outcome
+    } else {
+        acquire.await
     };
-    if std::io::stderr().is_terminal() && place.borrow().is_some() {
-        say_raw("\r\x1b[K".to_owned());
+    let held = match outcome {
+        Ok(held) => held,
+        Err(error) => return Err(explained(client, &want.lock, error).await),
+    };
+    if !verbose {
+        return Ok(held);
     }
-    let held = outcome?;
     let waited = begin.elapsed().as_secs_f64();
     say(&format!("`{}` is ours after {waited:.1} s", clean(&want.lock)));
     Ok(held)
 }
 
-/// Says where we are: every second on a terminal, else once.
-async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, begin: Instant) {
+/// Says where we are: every second on a terminal, else once. First it is quiet for a while.
+async fn progress(
+    client: &Client,
+    lock: &str,
+    place: &RefCell<Option<Ticket>>,
+    begin: Instant,
+    quiet: Duration,
+    written: &Cell<bool>,
+) {
     let terminal = std::io::stderr().is_terminal();
     let mut holders = "held by somebody".to_owned();
+    tokio::time::sleep(quiet).await;
     for tick in 0_u32.. {
         tokio::time::sleep(if tick == 0 { TICK / 10 } else { TICK }).await;
         let Some(ticket) = place.borrow().clone() else { continue };
         if tick % ASK_EVERY == 0 {
             let mine = ticket.number;
             if let Ok(now) = client.lock(lock).await {
-                let names: Vec<String> = now.holders.iter().take(3).map(who).collect();
-                let more = now.holders.len().saturating_sub(names.len());
                 let ahead = now.queue.iter().position(|other| other.number == mine);
                 if let (Some(ahead), Some(ticket)) = (ahead, place.borrow_mut().as_mut()) {
                     ticket.ahead = ahead as u64;
                 }
-                holders = names.join("; ");
-                if more > 0 {
-                    holders.push_str(&format!(" and {more} more"));
-                }
-                holders = format!("held by {}", if holders.is_empty() { "nobody" } else { &holders });
-                if now.paused {
-                    let reason = now.pause_reason.as_deref().filter(|reason| !reason.is_empty());
-                    let reason = reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
-                    holders = format!("paused{reason}; {holders}");
-                }
+                holders = in_the_way(&now);
             }
         }
         let ahead = place.borrow().as_ref().map_or(0, |ticket| ticket.ahead);
@@ -133,6 +145,7 @@ async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, 
             begin.elapsed().as_secs_f64(),
             if is_our_own(lock) { "; one of them is the run that this one is inside of" } else { "" },
         );
+        written.set(true);
         if terminal {
             // A terminal that does not know its width says 0.
             let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| size.ws_col);
@@ -149,9 +162,4 @@ async fn progress(client: &Client, lock: &str, place: &RefCell<Option<Ticket>>, 
 fn is_our_own(lock: &str) -> bool {
     let inside = std::env::var_os(VARIABLE).is_some();
     inside && std::env::var("LOCK_NAME").is_ok_and(|names| names.split(BETWEEN_LOCKS).any(|name| name == lock))
-}
-
-fn who(ticket: &Ticket) -> String {
-    let name = if ticket.info.is_empty() { &ticket.from } else { &ticket.info };
-    format!("#{} {}", ticket.number, clean(name))
 }

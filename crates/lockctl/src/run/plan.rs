@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long before its deadline a lease counts as lost.
 pub(super) const MARGIN: Duration = Duration::from_secs(1);
 
+/// Between TERM and KILL, if nobody says otherwise and the lease leaves room for it.
+const KILL_AFTER: Duration = Duration::from_secs(10);
+
 /// Permits of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Want {
@@ -79,7 +82,12 @@ pub(crate) fn info(command: Option<&OsStr>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match command.map(Path::new).and_then(Path::file_name) {
         Some(name) => format!("{host}:{} {}", std::process::id(), clean(&name.to_string_lossy())),
-        None => format!("{host}:{} acquire", getppid().map_or(0, |pid| pid.as_raw_nonzero().get())),
+        None => {
+            let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+            let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
+            let name = name.trim();
+            format!("{host}:{parent} {}", if name.is_empty() { "acquire".into() } else { clean(name) })
+        }
     }
 }
 
@@ -108,7 +116,7 @@ impl Plan {
         let plan = Self {
             wish: wish(&run.waiting, Some(run.ttl), info, patience),
             wants,
-            kill_after: run.kill_after,
+            kill_after: run.kill_after.unwrap_or_else(|| KILL_AFTER.min((run.ttl / 3).saturating_sub(MARGIN))),
             on_lost: run.on_lost,
             export_ticket: run.export_ticket,
             verbose: run.verbose,

@@ -1,9 +1,17 @@
 //! What is printed: tables that people like to read, colours on a terminal only, and nothing that a client wrote can steer it.
 
+mod event;
 mod lock;
+mod locks;
+mod server;
 mod table;
+mod time;
 
-pub(crate) use lock::{all_locks, event, one_lock, reloaded, server, ticket};
+pub(crate) use event::{event, history};
+pub(crate) use lock::{one_lock, ticket};
+pub(crate) use locks::{all_locks, tickets};
+pub(crate) use server::{reloaded, server};
+pub(crate) use time::{age, human, since};
 
 use crate::exit::{BY_SIGNAL, Failure, SYSTEM};
 use serde::Serialize;

@@ -17,16 +17,27 @@ pub(super) fn cell(text: String, paint: Paint) -> Cell {
     (text, paint)
 }
 
-/// Rows of equal length under their headings; columns of numbers stand to the right.
+/// Whether it is a number, a list of numbers or a time, which all begin with a digit.
+fn is_number(text: &str) -> bool {
+    text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || ".,- smindh".contains(c))
+}
+
+/// Rows of equal length under their headings; columns of numbers stand to the right, and those without anything are left out.
 pub(super) fn table(style: Style, headings: &[&str], rows: &[Vec<Cell>]) -> String {
+    let kept: Vec<usize> =
+        (0..headings.len()).filter(|&column| rows.iter().any(|row| !row[column].0.is_empty())).collect();
+    let headings: Vec<&str> = kept.iter().map(|&column| headings[column]).collect();
+    let rows: Vec<Vec<Cell>> =
+        rows.iter().map(|row| kept.iter().map(|&column| row[column].clone()).collect()).collect();
     let width = |text: &str| text.chars().count();
     let columns = headings.len();
     let mut widths: Vec<usize> = headings.iter().map(|heading| width(heading)).collect();
     let mut numbers = vec![!rows.is_empty(); columns];
-    for row in rows {
+    for row in &rows {
         for (column, (text, _)) in row.iter().enumerate().take(columns) {
             widths[column] = widths[column].max(width(text));
-            numbers[column] &= text.is_empty() || text.chars().all(|c| c.is_ascii_digit() || ".,- s".contains(c));
+            numbers[column] &= text.is_empty() || is_number(text);
         }
     }
     let mut out = String::new();
@@ -49,7 +60,7 @@ pub(super) fn table(style: Style, headings: &[&str], rows: &[Vec<Cell>]) -> Stri
     };
     let head: Vec<Cell> = headings.iter().map(|text| ((*text).to_owned(), Style::bold as Paint)).collect();
     line(&head);
-    for row in rows {
+    for row in &rows {
         line(row);
     }
     out

@@ -30,6 +30,8 @@ impl Bench {
         for name in ["LOCK_KEY", "LOCK_KEY_FILE", "LOCK_TICKET", "NO_COLOR", "LOCK_NAME"] {
             command.env_remove(name);
         }
+        // Neither the settings nor the time zone of whoever runs the tests.
+        command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME").env("TZ", "UTC0");
         command.env("LOCK_SERVER", self.server.url());
         command
     }

@@ -22,7 +22,8 @@ fn exit_statuses() {
         (&["run", "-n", "-w", "1", "a", "--", "true"], 64),
         (&["run", "-w", "x", "a", "--", "true"], 64),
         (&["run", "-E", "256", "a", "--", "true"], 64),
-        (&["run", "--ttl", "32", "a", "--", "true"], 64),
+        (&["run", "--ttl", "32", "--kill-after", "10", "a", "--", "true"], 64),
+        (&["run", "--ttl", "2.5", "a", "--", "true"], 64),
         (&["run", "--priority", "101", "a", "--", "true"], 64),
         (&["run", "--server", "ftp://x", "a", "--", "true"], 64),
         (&["run", "-n", "taken", "--", "true"], 75),
@@ -147,9 +148,9 @@ fn refusals_as_json() {
         (&["run", "-E", "9", "-w", "0.2", "taken", "--", "true"], 9, "timed_out", "not granted"),
         (&["acquire", "-n", "taken"], 75, "busy", "no permit is free now"),
         (&["acquire", "-w", "0.2", "taken"], 75, "timed_out", "not granted within"),
-        (&["run", "--ttl", "32", "a", "--", "true"], 64, "invalid", "--ttl 32 is too short"),
+        (&["run", "--ttl", "2.5", "a", "--", "true"], 64, "invalid", "--ttl 2.5 is too short"),
         (&["run", "a", "a", "--", "true"], 64, "invalid", "stands there twice"),
-        (&["run", "-w", "x", "a", "--", "true"], 64, "invalid", "invalid value 'x' for '--wait <SECONDS>': a number"),
+        (&["run", "-w", "x", "a", "--", "true"], 64, "invalid", "invalid value 'x' for '--wait <TIME>': a time"),
         (&["run", "a"], 64, "invalid", "required arguments were not provided: <COMMAND>..."),
         (&["run", "--server", "http://127.0.0.1:1", "a", "--", "true"], 69, "no_server", "http://127.0.0.1:1"),
         (&["run", "a", "--", "/no/such/command"], 127, "no_command", "/no/such/command"),
@@ -190,7 +191,7 @@ fn negative_seconds_are_a_plain_mistake() {
         let output = bench.run(words);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{words:?}: {said}");
-        assert!(said.contains("a number of seconds from 0 is expected"), "{words:?}: {said}");
+        assert!(said.contains("a time from 0 is expected"), "{words:?}: {said}");
         assert!(!said.contains("to pass"), "{words:?}: {said}");
     }
 }

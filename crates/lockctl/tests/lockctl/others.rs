@@ -51,14 +51,26 @@ fn status_for_people_and_for_programs() {
     assert_eq!(said(&bench, &["status"]), "there is no lock\n");
     let ids = [bench.server.occupy("a"), bench.server.occupy("a")];
     said(&bench, &["pause", "b", "--reason", "later"]);
-    let table = "LOCK  SIZE  FREE  HELD  QUEUED  STATE          DESCRIPTION\n\
-                 a        1     0     1       1\n\
-                 b        1     1     0       0  paused: later\n";
-    assert_eq!(said(&bench, &["status"]), table);
+    let table = said(&bench, &["status"]);
+    let lines: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect()).collect();
+    let headings = ["LOCK", "SIZE", "FREE", "HELD", "QUEUED", "WAITING FOR", "HELD FOR", "STATE", "HOLDERS"];
+    assert_eq!(lines[0], headings, "what no lock has is left out: {table}");
+    assert_eq!(lines[1][..5], ["a", "1", "0", "1", "1"]);
+    assert!(lines[1][5].ends_with(" s") && lines[1][6].ends_with(" s"), "{table}");
+    assert_eq!(lines[1][7..], [format!("#{} somebody else", bench.server.lock("a").holders[0].number)]);
+    assert_eq!(lines[2], ["b", "1", "1", "0", "0", "paused: later"]);
     let one = said(&bench, &["status", "a"]);
-    for part in
-        ["a  1 permit, 0 free, 1 held, 1 queued\n", "Holders\n", " NUMBER  SLOTS", "Queue\nPLACE", "somebody else"]
-    {
+    for part in [
+        "a  1 permit, 0 free, 1 held, 1 queued\n",
+        "Holders\n",
+        "NUMBER  SLOTS ",
+        "TOKEN  HELD FOR  SINCE",
+        " UTC ",
+        "Queue\nPLACE",
+        "WAITING FOR",
+        "somebody else",
+    ] {
         assert!(one.contains(part), "{part}: {one}");
     }
     assert!(!one.contains('\x1b') && !ids.iter().any(|id| one.contains(id)), "{one}");
@@ -70,7 +82,7 @@ fn status_for_people_and_for_programs() {
     // One that has been there for longer.
     (status["version"], status["uptime_s"]) = ("1.0.0".into(), 90_061.into());
     bench.server.faults(move |_| Fault::Instead(Reply::json(200, &status)));
-    assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver 1.0.0  serves, up 1 d 1 h"));
+    assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver 1.0.0 serves, up 1 d 1 h"));
 }
 
 #[test]
@@ -87,8 +99,8 @@ fn who_leads() {
     let of = |url: serde_json::Value| serde_json::json!({"name": "locks2\u{1b}", "url": url, "since": "2026-05-04T03:02:01Z"});
     let told = standby(of("http://locks2:9090".into()));
     assert!(told.lines().next().unwrap().contains(", standby, "), "{told}");
-    assert!(told.contains("\nlocks2\u{fffd} at http://locks2:9090 leads since 2026-05-04 03:02:01\n"), "{told}");
-    assert!(standby(of(serde_json::Value::Null)).contains("\nlocks2\u{fffd} leads since 2026-05-04 03:02:01\n"));
+    assert!(told.contains("\nlocks2\u{fffd} at http://locks2:9090 leads since 2026-05-04 03:02:01 UTC\n"), "{told}");
+    assert!(standby(of(serde_json::Value::Null)).contains("\nlocks2\u{fffd} leads since 2026-05-04 03:02:01 UTC\n"));
     assert!(standby(serde_json::Value::Null).contains("\nno leader is known\n"));
 }
 
@@ -184,7 +196,7 @@ fn watch_follows() {
     let output = bench.run(&["watch", "a"]);
     assert_eq!(output.status.code(), Some(77), "the refusal after it ends it");
     let expected =
-        "2026-01-01 10:20:30  held           a  #5  waited 2 s  token 9\n-- some events are missing here --\n";
+        "2026-01-01 10:20:30 UTC  held           a  #5  waited 2 s  token 9\n-- some events are missing here --\n";
     assert_eq!(text(&output.stdout), expected);
     let output = bench.run(&["watch", "--json", "a"]);
     let lines: Vec<serde_json::Value> =
@@ -195,7 +207,7 @@ fn watch_follows() {
 /// All commands, as `lockctl --help` lists them.
 fn commands(bench: &Bench) -> Vec<String> {
     let help = said(bench, &["--help"]);
-    let list = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+    let list = help.split("\nOptions:\n").next().and_then(|before| before.split_once("\n\nHold a lock:\n")).unwrap().1;
     let words = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names: Vec<String> = words.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
     assert!(names.len() >= 17 && names.contains(&"man".to_owned()), "{names:?}");
@@ -216,10 +228,22 @@ fn a_manual_page_for_every_command() {
     }
     let run = page("lockctl-run.1");
     let synopsis = run.split(".SH").find(|part| part.starts_with(" SYNOPSIS")).unwrap();
-    assert!(synopsis.contains(r"\fILOCK[=PERMITS]\fR> \-\- <\fICOMMAND\fR>"), "{synopsis}");
-    for part in ["conflict\\-exit\\-code", "LOCK_SLOT_NAMES", "Exit status"] {
+    assert!(synopsis.contains(r"lockctl run [OPTIONS] <LOCK[=PERMITS]>... \-\- <COMMAND>..."), "{synopsis}");
+    for part in [
+        "conflict\\-exit\\-code",
+        ".SH EXAMPLES",
+        "lockctl run \\-w 5m san\\-ssh",
+        ".SH ENVIRONMENT",
+        "LOCK_SLOT_NAMES",
+        ".SH FILES",
+        "/etc/lockserver/client.conf",
+        ".SH EXIT STATUS",
+        ".SH SEE ALSO",
+        "\\fBlockctl\\-release\\fR(1)",
+    ] {
         assert!(run.contains(part), "{part}: {run}");
     }
+    assert!(page("lockctl-check.1").contains("CRITICAL"));
 }
 
 #[test]
@@ -245,6 +269,18 @@ fn completions_know_every_command() {
         let output = bash.output().unwrap();
         assert_eq!(text(&output.stdout), format!("{expected}\n"), "{}", text(&output.stderr));
     }
+    // Names of locks come from the server.
+    let _ids = ["a one", "b-two"].map(|name| bench.server.occupy(&name.replace(' ', "%20")));
+    let script = "lockctl() { \"$LOCKCTL\" \"$@\"; }; source <(lockctl completions bash) && COMP_WORDS=(lockctl status \"$1\") \
+        && COMP_CWORD=2 && _lockctl_with_locks lockctl \"$1\" status && printf '%s;' \"${COMPREPLY[@]}\"";
+    for (typed, expected) in [("", "a one;b-two;"), ("b-", "b-two;")] {
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", script, "bash", typed]).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
+        let output = bash.env("LOCK_SERVER", bench.server.url()).output().unwrap();
+        assert!(text(&output.stdout).ends_with(expected), "{}{}", text(&output.stdout), text(&output.stderr));
+    }
+    assert!(said(&bench, &["completions", "zsh"]).contains(":_lockctl_locks' \\\n"));
+    assert!(said(&bench, &["completions", "fish"]).contains("lockctl status --names"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ const SAID: [(ErrorCode, &str, &str); 28] = [
     (
         ErrorCode::Busy,
         "no permit is free now; say how long to wait: {\"wait_s\": 30}",
-        "no permit is free now; -w SECONDS",
+        "no permit is free now; -w TIME",
     ),
     (ErrorCode::ConfigurationRefused, "a.conf:9: SIZE: 'q' is no number", "everything stays as it was, the conf"),
     (ErrorCode::Gone, "the ticket has ended: revoked", "the ticket has ended: revoked"),
