@@ -92,7 +92,7 @@ async fn questions_name_who_is_concerned() {
     let browser = Browser::start(WIDE).await;
     open_as(&browser, &server, "ops", "/locks/san-ssh").await;
     browser.click("#resume").await;
-    browser.until_text("dialog", "This one is let in at once:three no. 1").await;
+    browser.until_text("dialog", "This one is let in at once:three #1").await;
     assert!(!browser.text("dialog").await.contains("two"), "the second does not fit");
     browser.click("dialog .main").await;
     browser.until_text("h2", "3 of 4 in use").await;
@@ -122,7 +122,7 @@ async fn questions_name_who_is_concerned() {
 
     // Who is next does not fit, or is dormant.
     browser.click("#holders button").await;
-    browser.until_text("dialog", "These 2 are let in at once:two no. 2").await;
+    browser.until_text("dialog", "These 2 are let in at once:two #2").await;
     browser.click("#cancel").await;
 
     // Slots that go with their names.

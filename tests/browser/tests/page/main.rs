@@ -2,6 +2,7 @@
 
 mod acting;
 mod changing;
+mod finding;
 mod following;
 mod looking;
 mod reading;

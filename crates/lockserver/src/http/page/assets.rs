@@ -30,7 +30,7 @@ macro_rules! asset {
 }
 
 const SCRIPT: usize = 2;
-static ALL: [Asset; 14] = [
+static ALL: [Asset; 16] = [
     asset!("page.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
@@ -39,12 +39,14 @@ static ALL: [Asset; 14] = [
     asset!("words.js", "text/javascript; charset=utf-8"),
     asset!("draw.js", "text/javascript; charset=utf-8"),
     asset!("overview.js", "text/javascript; charset=utf-8"),
+    asset!("find.js", "text/javascript; charset=utf-8"),
     asset!("lock.js", "text/javascript; charset=utf-8"),
     asset!("plots.js", "text/javascript; charset=utf-8"),
     asset!("seats.js", "text/javascript; charset=utf-8"),
     asset!("log.js", "text/javascript; charset=utf-8"),
     asset!("ask.js", "text/javascript; charset=utf-8"),
     asset!("act.js", "text/javascript; charset=utf-8"),
+    asset!("settings.js", "text/javascript; charset=utf-8"),
 ];
 
 /// The file of that name.

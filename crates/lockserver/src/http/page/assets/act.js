@@ -207,7 +207,7 @@ export function restore(page, withholding) {
 export function makeLock() {
   ask({
     title: "New lock",
-    text: () => p("It is made with the usual times; they can be changed by the API or lockctl."),
+    text: () => p("It has the usual times; its settings can be changed as soon as it is there."),
     fields: [
       field("Name", h("input", { name: "name", required: true, maxlength: 200, autocomplete: "off", spellcheck: "false" })),
       field("Permits", h("input", { name: "size", type: "number", min: 1, max: 1000000, value: 1, required: true })),

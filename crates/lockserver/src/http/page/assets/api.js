@@ -1,11 +1,47 @@
 // The JSON API, called with the key of this browser session, and the server's clock.
 
 const KEY = "lockserver-key";
+// How long another tab may take to say with which key it is signed in.
+const ASK_TABS = 250;
 
 /** The key that was signed in with, or null. */
 export const key = () => sessionStorage.getItem(KEY);
-export const keepKey = (secret) => sessionStorage.setItem(KEY, secret);
-export const forgetKey = () => sessionStorage.removeItem(KEY);
+
+// Tabs of this server, in this browser, tell one another the key: it is nowhere but in them, and gone with the last.
+const tabs = new BroadcastChannel("lockserver");
+tabs.addEventListener("message", ({ data }) => {
+  if (data === "who" && key()) tabs.postMessage({ key: key() });
+  else if (data === "out" && key()) {
+    sessionStorage.removeItem(KEY);
+    location.reload();
+  }
+});
+
+export function keepKey(secret) {
+  sessionStorage.setItem(KEY, secret);
+}
+
+/** Signs out, in all tabs. */
+export function forgetKey() {
+  sessionStorage.removeItem(KEY);
+  tabs.postMessage("out");
+}
+
+/** Asks the other tabs for the key that they are signed in with; whether there is one. */
+export async function askTabs() {
+  if (key()) return false;
+  const told = await new Promise((done) => {
+    const hear = ({ data }) => data?.key && done(data.key);
+    tabs.addEventListener("message", hear);
+    setTimeout(() => {
+      tabs.removeEventListener("message", hear);
+      done(undefined);
+    }, ASK_TABS);
+    tabs.postMessage("who");
+  });
+  if (told) keepKey(told);
+  return told !== undefined;
+}
 
 /** An answer that is no success (RFC 9457); status 0 if there was no answer at all. */
 export class Problem extends Error {

@@ -7,7 +7,7 @@ import { h, put, say, some, written } from "./words.js";
 export function ticketWords(ticket) {
   const who = ticket.owner ? `${ticket.owner}, ${ticket.from}` : ticket.from;
   const permits = ticket.permits === 1 ? "" : ticket.permits === "all" ? ", all permits" : `, ${some(ticket.permits, "permit")}`;
-  return h("span", { class: "ticket" }, ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"), ` no. ${ticket.number}${permits}, `, h("bdi", {}, who));
+  return h("span", { class: "ticket" }, ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"), ` #${ticket.number}${permits}, `, h("bdi", {}, who));
 }
 
 export const list = (tickets, all = tickets.length) => [

@@ -2,6 +2,7 @@
 
 import { Problem, call, lockPath } from "./api.js";
 import { pause, remove, resize, resume } from "./act.js";
+import { change } from "./settings.js";
 import { bar, drawBar, legend } from "./draw.js";
 import { Log } from "./log.js";
 import { Plots } from "./plots.js";
@@ -41,9 +42,8 @@ export class LockPage {
       h("div", { class: "title" }, h("div", {}, this.title, this.pills, this.about), this.buttons),
       this.why, this.bar, this.legend,
       h("div", { class: "columns" },
-        h("div", {}, h("section", { class: "card" }, this.held, this.seats.holders), h("section", { class: "card" }, this.waits, this.seats.queue),
-          h("section", { class: "card" }, h("h2", {}, "Last events"), this.log.element)),
-        h("div", {}, this.plots.element,
+        h("div", {}, h("section", { class: "card" }, this.held, this.seats.holders), h("section", { class: "card" }, this.waits, this.seats.queue)),
+        h("div", {}, h("section", { class: "card" }, h("h2", {}, "Last events"), this.log.element), this.plots.element,
           h("section", { class: "card" }, h("h2", {}, "Settings and counts"), this.facts))),
     ];
   }
@@ -108,7 +108,7 @@ export class LockPage {
 
   draw() {
     const { lock, admin } = this;
-    document.title = `${lock.name} · lockserver`;
+    document.title = `${lock.name} · ${location.host}`;
     put(this.about, lock.settings.description);
     put(this.why, lock.why);
     drawBar(this.bar, lock, this.legend);
@@ -120,7 +120,7 @@ export class LockPage {
     if (this.acting !== state) {
       this.acting = state;
       const button = (id, text, act) => h("button", { type: "button", id, click: () => act(this) }, text);
-      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("delete", "Delete…", remove)] : []));
+      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("settings", "Settings…", change), button("delete", "Delete…", remove)] : []));
     }
     this.seats.draw();
     this.drawFacts();
@@ -136,7 +136,7 @@ export class LockPage {
       ["Time to claim a grant", time(settings.grace_time_s)],
       ["Withheld after a lost holder", settings.lock_delay_s ? time(settings.lock_delay_s) : "not at all"],
       ["Queue at most", settings.max_queue.toLocaleString()],
-      overridden.length ? ["Changed since the configuration", overridden.join(", ")] : null,
+      overridden.length ? ["Changed since the configuration", overridden.join(", ").replaceAll("_", " ")] : null,
       ["Asked since the start", counts.queries.toLocaleString()],
       ["Granted", counts.grants.toLocaleString()],
       ["Given back", counts.released.toLocaleString()],

@@ -1,6 +1,6 @@
 // What every page has: who is signed in, the server's warnings, and whether what is shown is still true.
 
-import { Problem, call, forgetKey, keepKey, key, now } from "./api.js";
+import { Problem, askTabs, call, forgetKey, keepKey, key, now } from "./api.js";
 import { Stream, isAfter } from "./live.js";
 import { Overview } from "./overview.js";
 import { LockPage } from "./lock.js";
@@ -98,7 +98,9 @@ async function begin() {
   clearTimeout(retry);
   stream?.stop();
   try {
-    const status = await call("GET", "/v1/status");
+    let status = await call("GET", "/v1/status");
+    // Somebody may have signed in in another tab.
+    if (status.you.keys && !status.you.key && await askTabs()) status = await call("GET", "/v1/status");
     const you = new You(status.you);
     showNotices(status);
     // The same caller goes on with the same page: what was typed, opened and focused stays.
@@ -165,7 +167,8 @@ function message(text, ...more) {
   at("main").replaceChildren(h("div", { class: "card", id: "message" }, h("p", {}, text), ...more, h("p", {}, h("a", { href: "/" }, "All locks"))));
 }
 
-function showNotices({ warnings, trouble, role, leader }) {
+function showNotices({ version, warnings, trouble, role, leader }) {
+  put(at("version"), `lockserver ${version} at ${location.host}`);
   // A server alone is its own leader, and names none.
   const leads = leader ? `${leader.name} leads since ${moment(leader.since)}.` : "No server leads.";
   put(at("leads"), leader || role !== "leader" ? leads : "");
@@ -205,20 +208,25 @@ function askForKey(problem) {
       keepKey(field.value.trim());
       location.reload();
     } catch (why) {
-      put(error, why.status === 401 ? "This key is none of this server's." : why.message);
+      put(error, why.status === 401 ? "Wrong key." : why.message);
       field.focus();
     }
   };
   const cancel = needed ? null : h("button", { type: "button", click: () => location.reload() }, "Cancel");
   const form = h("form", { class: "card sign-in", id: "message", submit },
     h("h1", {}, "Sign in"),
-    h("p", {}, needed && key() ? refusal(problem) : "This server wants a key. It is kept until you close this tab or sign out."),
+    h("p", {}, needed && key() ? refusal(problem) : "This server wants a key. It is kept until you close the last tab of this server or sign out. A password manager can keep it for longer."),
+    h("label", { for: "key-name" }, "Name (for your password manager)"), h("input", { id: "key-name", autocomplete: "username", spellcheck: "false" }),
     h("label", { for: "key" }, "Key"), field, error,
     h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in"), cancel));
   at("main").replaceChildren(form);
   if (needed && key()) showWho({ keys: true });
   field.focus();
 }
+
+// Several servers may be open side by side.
+put(at("server"), location.host);
+if (kind !== "lock") document.title = `lockserver · ${location.host}`;
 
 setInterval(() => {
   if (lostAt !== undefined) showState();

@@ -3,6 +3,7 @@
 import { call, lockPath, now } from "./api.js";
 import { makeLock } from "./act.js";
 import { bar, drawBar, legend } from "./draw.js";
+import { Found } from "./find.js";
 import { about, expected, h, put, say, some, span } from "./words.js";
 
 // Changes are drawn together, and order is kept while somebody points at it.
@@ -15,7 +16,13 @@ const DESCRIBED_ALONE = 8;
 const since = (instant) => (instant ? now() - Date.parse(instant) : -1);
 const byName = (a, b) => (a.lock.name < b.lock.name ? -1 : a.lock.name > b.lock.name ? 1 : 0);
 const down = (value) => (a, b) => value(b.lock) - value(a.lock) || byName(a, b);
+
+const full = (lock) => lock.in_use + lock.withheld >= lock.size;
+// What somebody may have to look after comes first: who waits longest, what is paused or withheld, what is full.
+const rank = (lock) => (lock.queued ? 3 : lock.paused || lock.withheld || lock.retiring ? 2 : full(lock) ? 1 : 0);
+const byAttention = (a, b) => rank(b.lock) - rank(a.lock) || since(b.lock.waiting_since) - since(a.lock.waiting_since) || byName(a, b);
 const ORDERS = {
+  attention: ["What needs attention", byAttention],
   name: ["Name", byName],
   wait: ["Longest wait", down((lock) => since(lock.waiting_since))],
   queue: ["Most waiting", down((lock) => lock.queued)],
@@ -23,12 +30,20 @@ const ORDERS = {
   hold: ["Longest hold", down((lock) => since(lock.holding_since))],
 };
 const ORDER = "lockserver-order";
+const FILTERS = {
+  waiting: ["waiting", (lock) => lock.queued > 0],
+  full: ["full", full],
+  paused: ["paused", (lock) => lock.paused],
+  withheld: ["withheld", (lock) => lock.withheld > 0],
+};
+// A lock of that size or smaller is shown with who holds it.
+const HOLDERS_SHOWN = 3;
 
 /** All locks, page by page. What happens meanwhile is told again by the events after the first page. */
 async function everything() {
-  const { locks, as_of, next } = await call("GET", "/v1/locks?tickets=0");
+  const { locks, as_of, next } = await call("GET", "/v1/locks?tickets=1");
   for (let cursor = next; cursor;) {
-    const page = await call("GET", `/v1/locks?tickets=0&cursor=${encodeURIComponent(cursor)}`);
+    const page = await call("GET", `/v1/locks?tickets=1&cursor=${encodeURIComponent(cursor)}`);
     locks.push(...page.locks);
     cursor = page.next;
   }
@@ -43,10 +58,13 @@ class Row {
     this.bar = bar();
     this.use = h("b");
     this.description = h("small", {}, h("bdi"));
+    this.whom = h("bdi");
+    this.more = h("span");
+    this.who = h("small", { hidden: true }, "held by ", this.whom, this.more);
     this.cells = ["waiting", "longest wait", "longest hold", "expected wait"].map((label) => h("span", { role: "cell", "data-label": label }));
     const link = h("a", { href: `/locks/${encodeURIComponent(lock.name)}` }, h("bdi", {}, lock.name));
     this.element = h("div", { class: "row", role: "row" },
-      h("span", { role: "cell", class: "name" }, link, this.pills, this.description),
+      h("span", { role: "cell", class: "name" }, link, this.pills, this.description, this.who),
       h("span", { role: "cell", class: "use" }, this.bar, this.use),
       this.cells);
     this.element.row = this;
@@ -63,6 +81,10 @@ class Row {
       this.used = use;
       this.use.replaceChildren(lock.in_use.toLocaleString(), h("i", {}, ` of ${lock.size.toLocaleString()}`));
     }
+    const holder = lock.size <= HOLDERS_SHOWN && lock.holding ? lock.holders?.find(Boolean) : undefined;
+    this.who.hidden = !holder;
+    put(this.whom, holder ? holder.info || holder.owner || holder.from || `#${holder.number}` : "");
+    put(this.more, holder && lock.holding > 1 ? ` and ${lock.holding - 1} more` : "");
     put(queue, lock.queued ? lock.queued.toLocaleString() : "–");
     this.element.classList.toggle("busy", lock.queued > 0);
     const pills = [lock.paused && "paused", lock.withheld > 0 && `${lock.withheld.toLocaleString()} withheld`, lock.granted > 0 && `${lock.granted.toLocaleString()} granted`, lock.retiring && "retiring"];
@@ -93,12 +115,18 @@ export class Overview {
     this.dirty = new Set();
     this.visible = new Set();
     this.sorted = this.said = 0;
-    this.order = sessionStorage.getItem(ORDER) ?? "name";
-    if (!Object.hasOwn(ORDERS, this.order)) this.order = "name";
+    const asked = new URLSearchParams(location.search);
+    this.order = asked.get("order") ?? sessionStorage.getItem(ORDER) ?? "attention";
+    if (!Object.hasOwn(ORDERS, this.order)) this.order = "attention";
+    this.shown = new Set((asked.get("show") ?? "").split(",").filter((one) => Object.hasOwn(FILTERS, one)));
+    this.found = new Found(trouble);
     this.sum = h("p", { class: "sum", id: "sum" });
     this.body = h("div", { role: "rowgroup", id: "rows" });
     this.none = h("p", { class: "none", hidden: true });
-    this.search = h("input", { type: "search", id: "search", placeholder: "Find a lock", "aria-label": "Find a lock", autocomplete: "off", spellcheck: "false", input: () => this.filter() });
+    this.search = h("input", { type: "search", id: "search", placeholder: "Find a lock, a holder, a host", "aria-label": "Find a lock, a holder or a host", autocomplete: "off", spellcheck: "false", input: () => this.look(), keydown: (event) => this.enter(event) });
+    this.search.value = asked.get("find") ?? "";
+    this.chips = h("div", { class: "chips", role: "group", "aria-label": "Show only" }, Object.entries(FILTERS).map(([name, [text]]) =>
+      h("button", { type: "button", class: "chip", id: `show-${name}`, "aria-pressed": `${this.shown.has(name)}`, click: () => this.toggle(name) }, text, " ", h("b", {}, "0"))));
     const options = Object.entries(ORDERS).map(([name, [text]]) => h("option", { value: name, selected: name === this.order }, text));
     const order = h("select", { id: "order", change: (event) => this.sortBy(event.target.value) }, options);
     const make = you.mayMake() && h("button", { type: "button", id: "make", click: () => makeLock() }, "New lock…");
@@ -108,10 +136,11 @@ export class Overview {
     this.parts = [
       h("h1", { class: "unseen" }, "Locks"),
       this.sum,
-      h("div", { id: "tools" }, this.search, h("label", {}, "Order ", order), make),
+      h("div", { id: "tools" }, this.search, this.chips, h("label", {}, "Order ", order), make),
       legend("all"),
       this.table,
       this.none,
+      this.found.element,
     ];
     this.main = main;
     // Only what can be seen ticks.
@@ -144,6 +173,7 @@ export class Overview {
       this.take(lock.name, lock);
     }
     this.draw(true);
+    this.found.look(this.search.value);
     if (!this.table.isConnected) this.main.replaceChildren(...this.parts);
     return as_of;
   }
@@ -175,11 +205,20 @@ export class Overview {
   event(kind, data) {
     if (kind === "lock_deleted") this.remove(data.lock);
     else if (data.usage) {
-      this.take(data.lock, data.usage);
+      this.take(data.lock, { ...data.usage, holders: this.holders(kind, data) });
       // The numbers do not tell a description, but that is rare.
       if (kind === "lock_changed" || kind === "lock_created") this.describe(data.lock);
     }
     this.due ??= setTimeout(() => requestAnimationFrame(() => this.draw()), DRAW_EVERY);
+  }
+
+  /** Those who are known to hold the lock after an event about one of them; the numbers say how many there are. */
+  holders(kind, { lock, number, info, owner, from }) {
+    const known = this.rows.get(lock)?.lock.holders ?? [];
+    if (number === undefined) return known;
+    const others = known.filter((one) => one.number !== number);
+    if (kind !== "granted" && kind !== "held") return others;
+    return others.length < HOLDERS_SHOWN ? [...others, { number, info, owner, from }] : others;
   }
 
   /** Reads what the numbers of events do not tell; of many locks at once if they are many. */
@@ -200,7 +239,7 @@ export class Overview {
             throw problem;
           })));
         for (const lock of locks.filter(Boolean)) this.described(lock);
-        if (this.search.value) this.filter();
+        if (this.search.value || this.shown.size) this.filter();
       }
     } catch (problem) {
       this.trouble(problem);
@@ -222,6 +261,7 @@ export class Overview {
     for (const row of this.dirty) row.draw();
     this.dirty.clear();
     const pointed = this.body.matches(":hover") || this.body.contains(document.activeElement);
+    if (this.shown.size && !all) this.filter();
     const due = this.order !== "name" && Date.now() - this.sorted > SORT_EVERY && !pointed;
     if (all || this.unsorted || due) this.sort();
     this.summary();
@@ -230,7 +270,41 @@ export class Overview {
   sortBy(order) {
     this.order = order;
     sessionStorage.setItem(ORDER, order);
+    this.remember();
     this.sort();
+  }
+
+  toggle(name) {
+    if (!this.shown.delete(name)) this.shown.add(name);
+    this.chips.querySelector(`#show-${name}`).setAttribute("aria-pressed", `${this.shown.has(name)}`);
+    this.remember();
+    this.filter();
+  }
+
+  /** What was typed has changed. */
+  look() {
+    this.remember();
+    this.filter();
+    this.found.look(this.search.value);
+  }
+
+  /** Enter opens the only lock that is left, or the one that is called so. */
+  enter(event) {
+    if (event.key !== "Enter") return;
+    const left = [...this.rows.values()].filter(({ element }) => !element.hidden);
+    const named = left.find(({ lock }) => lock.name.toLowerCase() === this.search.value.trim().toLowerCase());
+    const row = named ?? (left.length === 1 ? left[0] : undefined);
+    if (row) row.element.querySelector("a").click();
+  }
+
+  /** The address says what is shown, so that it can be kept and sent to somebody. */
+  remember() {
+    const asked = new URLSearchParams();
+    if (this.search.value.trim()) asked.set("find", this.search.value.trim());
+    if (this.shown.size) asked.set("show", [...this.shown].join(","));
+    if (this.order !== "attention") asked.set("order", this.order);
+    const text = asked.toString();
+    history.replaceState(null, "", text ? `/?${text}` : "/");
   }
 
   sort() {
@@ -247,26 +321,32 @@ export class Overview {
   }
 
   filter() {
-    const wanted = this.search.value.trim().toLowerCase();
+    const wanted = this.search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const kinds = [...this.shown].map((name) => FILTERS[name][1]);
     let found = 0;
     for (const { lock, element } of this.rows.values()) {
-      const fits = !wanted || lock.name.toLowerCase().includes(wanted) || (lock.description ?? "").toLowerCase().includes(wanted);
+      const text = `${lock.name} ${lock.description ?? ""}`.toLowerCase();
+      const fits = wanted.every((word) => text.includes(word)) && (!kinds.length || kinds.some((fits) => fits(lock)));
       if (element.hidden === fits) element.hidden = !fits;
       found += fits;
     }
     this.none.hidden = found > 0;
-    put(this.none, this.rows.size ? "No lock has this in its name or description." : "There are no locks yet.");
+    if (this.rows.size) put(this.none, wanted.length ? "No lock has this in its name or description." : "No lock is like that now.");
+    else if (!this.none.querySelector("code")) this.none.replaceChildren("There are no locks yet. Write ", h("code", {}, "[lock san-ssh]"), " and ", h("code", {}, "SIZE=7"), " into the configuration and reload it, or say ", h("code", {}, "lockctl create san-ssh --size 7"), ".");
   }
 
   summary() {
     let used = 0, size = 0, queued = 0, paused = 0, worst;
+    const counts = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, 0]));
     for (const { lock } of this.rows.values()) {
+      for (const [name, [, fits]] of Object.entries(FILTERS)) counts[name] += fits(lock);
       used += lock.in_use;
       size += lock.size;
       queued += lock.queued;
       paused += lock.paused;
       if (lock.waiting_since && (!worst || lock.waiting_since < worst.waiting_since)) worst = lock;
     }
+    for (const [name, count] of Object.entries(counts)) put(this.chips.querySelector(`#show-${name} b`), count.toLocaleString());
     const parts = [`${used.toLocaleString()} of ${some(size, "permit")} in use`, queued ? `${queued.toLocaleString()} waiting` : "nobody waits"];
     const longest = worst ? [", longest in ", h("a", { href: `/locks/${encodeURIComponent(worst.name)}` }, h("bdi", {}, worst.name))] : [];
     const rest = ` · ${some(this.rows.size, "lock")}${paused ? ` · ${paused} paused` : ""}`;

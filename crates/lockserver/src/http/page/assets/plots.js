@@ -113,7 +113,7 @@ export class Plots {
     const cells = ({ count, p50_s, p90_s, p99_s }) => [...[p50_s, p90_s, p99_s].map((p) => h("td", {}, p == null ? "–" : about(p))), h("td", {}, count.toLocaleString())];
     this.times.replaceChildren(
       h("caption", { class: "unseen" }, `How long it took, ${over}`),
-      h("thead", {}, h("tr", {}, ["", "half within", "90 % within", "99 % within", "of"].map((text) => (text ? h("th", { scope: "col" }, text) : h("td"))))),
+      h("thead", {}, h("tr", {}, ["", "p50", "p90", "p99", "count"].map((text) => (text ? h("th", { scope: "col" }, text) : h("td"))))),
       h("tbody", {}, h("tr", {}, h("th", { scope: "row" }, "Waited"), cells(waits)), h("tr", {}, h("th", { scope: "row" }, "Held"), cells(holds))));
   }
 

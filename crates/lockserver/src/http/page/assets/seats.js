@@ -4,6 +4,8 @@ import { restore, revoke } from "./act.js";
 import { now } from "./api.js";
 import { h, pairs, put, span, when, written } from "./words.js";
 
+// More holders or waiters than so many are folded until somebody wants to see them.
+const FOLD = 20;
 // Free slots that are named, each with a row.
 const FREE_ROWS = 100;
 
@@ -27,7 +29,7 @@ const named = (name) => h("bdi", { class: name.length > 16 ? "long-name" : "name
 const place = ({ slot_ranges: text, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(pairs(text)));
 
 function who(ticket) {
-  const words = [`no. ${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
+  const words = [`#${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
   const from = ticket.owner ? [h("b", {}, h("bdi", {}, ticket.owner)), `, ${ticket.from}`] : [ticket.from];
   return [ticket.info ? written(ticket.info) : h("i", {}, "(no info)"), h("small", {}, from, ` · ${words.join(" · ")}`)];
 }
@@ -65,6 +67,20 @@ export class Seats {
     this.page = page;
     [this.holders, this.holderRows] = table("holders", ["Slot", "Holder", "Since", "Lease left"], true);
     [this.queue, this.queueRows] = table("queue", ["Place", "Waiter", "Waiting"], true);
+    this.open = { holders: false, queue: false };
+  }
+
+  /** Leaves the first of many rows, and a button for the rest. */
+  fold(rows, which, all) {
+    if (this.open[which] || rows.length <= FOLD + 2) return;
+    const words = which === "queue" ? `Show all ${all.toLocaleString()} that wait` : `Show all ${all.toLocaleString()} slots`;
+    const open = () => {
+      this.open[which] = true;
+      this.draw();
+      (which === "queue" ? this.queueRows : this.holderRows).children[FOLD]?.querySelector("button")?.focus();
+    };
+    const cell = h("td", { role: "cell", colspan: "5" }, h("button", { type: "button", class: "small", id: `all-${which}`, click: open }, words));
+    rows.splice(FOLD, rows.length, h("tr", { role: "row", class: "fold" }, cell));
   }
 
   draw() {
@@ -107,13 +123,15 @@ export class Seats {
     });
     if (lock.free > 0 && !each) shown.push(freeRow("free", seats ? (names ? null : ranges(seats)) : null, lock.free));
     if (lock.holding > lock.holders.length) shown.push(row("more", `${lock.holding}`, () => cells(["slot"], ["person", `… and ${(lock.holding - lock.holders.length).toLocaleString()} more holders`], ["since"], ["lease"], ["act"])));
+    this.fold(shown, "holders", shown.length);
     this.replace(this.holderRows, shown);
     const waiting = lock.queue.map((ticket, i) => {
       const made = row(`q${ticket.number}`, `${ticket.dormant} ${ticket.state}`, () => cells(["slot"], ["person", ticket.dormant ? h("em", { class: "pill warn" }, "dormant") : null, ...who(ticket)], ["since", when(ticket.created_at), " ", h("small", {}, counting(ticket.created_at))], ["act", end(ticket)]));
       put(made.firstChild, `${i + 1}`);
       return made;
     });
-    if (lock.queued > lock.queue.length) waiting.push(row("rest", `${lock.queued}`, () => cells(["slot"], ["person", `… and ${(lock.queued - lock.queue.length).toLocaleString()} more`], ["since"], ["act"])));
+    this.fold(waiting, "queue", lock.queued);
+    if (lock.queued > lock.queue.length && this.open.queue) waiting.push(row("rest", `${lock.queued}`, () => cells(["slot"], ["person", `… and ${(lock.queued - lock.queue.length).toLocaleString()} more`], ["since"], ["act"])));
     this.replace(this.queueRows, waiting);
     this.queue.hidden = !lock.queued;
   }

@@ -20,11 +20,27 @@ function fill(element, attributes, children) {
   return element;
 }
 
+const ADDRESS = /(https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}])/;
+
+/** A text, in which addresses of the web can be followed: that of a job, say. Where they lead learns nothing of this page. */
+const linked = (text) => text.split(ADDRESS).map((part, i) => (i % 2 && URL.canParse(part) ? h("a", { href: part, rel: "noopener noreferrer", target: "_blank" }, part) : part));
+
 /** What somebody wrote, apart from the reading direction of what is around it; shortened until it is asked for. */
 export function written(text, short = 160) {
-  if (text.length <= short) return h("bdi", {}, text);
+  if (text.length <= short) return h("bdi", {}, linked(text));
   const head = h("summary", {}, h("bdi", {}, `${text.slice(0, short)}…`));
-  return h("details", { class: "long" }, head, h("bdi", { tabindex: "0" }, text));
+  return h("details", { class: "long" }, head, h("bdi", { tabindex: "0" }, linked(text)));
+}
+
+/** `90`, `20m` or `1h 30min` in seconds; null for nothing, undefined for anything else. */
+export function secondsOf(text) {
+  const units = { ms: 0.001, s: 1, sec: 1, m: 60, min: 60, h: 3600, hour: 3600, hours: 3600, d: 86400, day: 86400, days: 86400 };
+  const words = text.trim().toLowerCase();
+  if (!words) return null;
+  if (/^\d+(\.\d+)?$/.test(words)) return Number(words);
+  const parts = [...words.matchAll(/(\d+(?:\.\d+)?)\s*([a-z]+)\s*/gy)];
+  if (parts.map(([all]) => all).join("") !== words || !parts.every(([, , unit]) => Object.hasOwn(units, unit))) return undefined;
+  return parts.reduce((sum, [, number, unit]) => sum + number * units[unit], 0);
 }
 
 /** Changes a text only if it is another: what is the same costs nothing. */
