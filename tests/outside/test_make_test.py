@@ -17,7 +17,7 @@ def clone(tmp_path):
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     stand_ins = tmp_path / "stand-ins"
     for path, text in ((stand_ins / "cargo", CARGO), (tmp_path / "target/venv/bin/python", PYTEST),
-                       *((tmp_path / "scripts" / name, "#!/bin/sh\n") for name in ("setup-tests", "test-python", "instructions"))):
+                       *((tmp_path / "scripts" / name, "#!/bin/sh\n") for name in ("setup-tests", "test-python", "instructions", "words"))):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
@@ -42,7 +42,8 @@ echo "test result: ok. of $*"
 PYTEST = """#!/bin/sh
 case " $FAILS " in *" outside "*) [ "$6" != '' ] || { sleep 300 & echo $! >left; echo 'FAILED x.py::y'; exit 1; } ;; esac
 """
-ALL = ["setup", "format", "lints", "build", "tools", "outside", "outside-root", "outside-alone", "python", "instructions", "cargo"]
+ALL = ["setup", "format", "words", "lints", "build", "tools", "outside", "outside-root", "outside-alone", "python", "instructions",
+       "cargo"]
 
 
 def test_all_stages_in_one_table(clone):
@@ -74,7 +75,8 @@ def test_what_was_not_built_was_not_run(clone):
 
 def test_the_fast_part_as_well(clone):
     done, stages, end = clone("scripts/check", FAILS="fmt")
-    assert (done.returncode, end) == (1, ["2 passed, 1 failed"]) and stages == {"format": "failed", "lints": "passed", "cargo": "passed"}
+    assert (done.returncode, end) == (1, ["3 passed, 1 failed"])
+    assert stages == {"format": "failed", "words": "passed", "lints": "passed", "cargo": "passed"}
 
 
 def test_ci_runs_it_as_on_a_bare_machine(clone, tmp_path):

@@ -1,0 +1,73 @@
+"""`scripts/words`, which judges how the documents read: it finds each thing that it refuses, and lets plain sentences pass."""
+
+import importlib.machinery
+import importlib.util
+import subprocess
+
+import pytest
+
+from harness.paths import ROOT
+
+LOADER = importlib.machinery.SourceFileLoader("words", str(ROOT / "scripts/words"))
+WORDS = importlib.util.module_from_spec(importlib.util.spec_from_loader("words", LOADER))
+LOADER.exec_module(WORDS)
+
+PLAIN = """# A heading; who reads it
+
+The server grants the permit. A client waits for its turn!
+
+| who | what it does |
+| --- | --- |
+| `lockctl` | runs a command |
+
+```sh
+who; what; whoever
+```
+
+    an indented block; who
+
+- There is no lease. It is no longer held. Who leads?
+"""
+
+
+def complaints(text, old=()):
+    """What the script says of a page."""
+    return list(WORDS.complaints("page.md", text, old))
+
+
+def test_plain_sentences_pass_and_code_is_not_read():
+    numbers = WORDS.measure(PLAIN.replace("Who leads?", ""))
+    assert (numbers["semicolons"], numbers["mean"]) == (0, 5)
+    assert complaints(PLAIN.replace("| who |", "| program |").replace("Who leads?", "What leads?")) == []
+
+
+@pytest.mark.parametrize("sentence, said", [
+    ("Who holds the lock may release it.", "name the subject first"),
+    ("It stops: what is left goes on.", "name the subject first"),
+    ("A permit goes to whoever waits first.", "says whoever"),
+    ("The key is none of this server's.", "none of"),
+    ("The path is no whole path for a file.", 'says "is no X"'),
+    ("It stands at the end and is asleep.", "'asleep' is called 'dormant'"),
+    (" ".join(["word"] * 41) + ".", "41 words in a sentence"),
+    ("One; two; three.", "semicolons in 1,000 words"),
+])
+def test_each_thing_is_refused(sentence, said):
+    for text in (f"A heading follows.\n\n{sentence}\n", f"- A point is here.\n- {sentence}\n", f"| one | two |\n| --- | --- |\n| {sentence} | x |\n"):
+        found = [line for line in complaints(text, [("asleep", "dormant")]) if said in line]
+        assert found, (text, complaints(text))
+
+
+def test_a_complaint_names_the_line():
+    assert "page.md:3: says whoever: name the person: It is\nfor whoever reads.".replace("\n", " ") in complaints("One.\n\nIt is\nfor whoever reads.\n")
+
+
+def test_the_words_of_the_glossary_are_known():
+    assert ("asleep", "dormant") in WORDS.retired() and len(WORDS.retired()) > 20
+
+
+def test_pages_keep_the_bounds_and_a_bad_one_fails(tmp_path):
+    done = subprocess.run([ROOT / "scripts/words"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "bad.md").write_text("Whoever reads this stops.\n")
+    done = subprocess.run([ROOT / "scripts/words", tmp_path / "bad.md"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "says whoever" in done.stdout, done
