@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 import subprocess
 
 import pytest
@@ -71,3 +72,23 @@ def test_pages_keep_the_bounds_and_a_bad_one_fails(tmp_path):
     (tmp_path / "bad.md").write_text("Whoever reads this stops.\n")
     done = subprocess.run([ROOT / "scripts/words", tmp_path / "bad.md"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "says whoever" in done.stdout, done
+
+
+def anchor(heading):
+    """How a heading is linked to."""
+    return re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+
+
+def prose(page):
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("name", WORDS.documents())
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    for target, place in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", prose(page)):
+        if not re.match(r"[a-z]+:", target):
+            there = page.parent / target if target else page
+            assert there.exists(), f"{name}: there is no {target}"
+            assert not place or place in [anchor(heading) for heading in re.findall(r"^#+ (.+)$", prose(there), re.M)], f"{name}: {target}#{place}"
