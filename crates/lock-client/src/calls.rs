@@ -151,16 +151,24 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn verify(&self, lock: &str, token: u64) -> Result<bool, Error> {
+        Ok(self.holder(lock, token).await?.is_some())
+    }
+
+    /// The ticket that has this fencing token now, if a holder has it. The right to use a lock shows nothing of others but their slots.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn holder(&self, lock: &str, token: u64) -> Result<Option<Ticket>, Error> {
         let call = Call::new(Method::GET, of_lock(routes::VERIFY, lock)).query("token", token);
         let answer = match self.send(&call).await {
             Ok(answer) => answer,
-            Err(error) if error.code() == Some(ErrorCode::NotAHolder) => return Ok(false),
+            Err(error) if error.code() == Some(ErrorCode::NotAHolder) => return Ok(None),
             Err(error) => return Err(error),
         };
         // Whatever answers every request with 200 confirms nothing.
         let holder: Ticket = answer.parse()?;
         if holder.lock == lock && holder.token == Some(token) {
-            Ok(true)
+            Ok(Some(holder))
         } else {
             Err(answer.not_lockserver("a ticket of another lock or token"))
         }

@@ -8,6 +8,8 @@ mod exit;
 mod find;
 #[path = "lockctl/group.rs"]
 mod group;
+#[path = "lockctl/inherit.rs"]
+mod inherit;
 #[path = "lockctl/lease.rs"]
 mod lease;
 #[path = "lockctl/others.rs"]

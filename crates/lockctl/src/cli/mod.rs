@@ -16,11 +16,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The variables that stand for options, and those that tell about a hold.
-pub(crate) const VARIABLES: [&str; 8] = [
+pub(crate) const VARIABLES: [&str; 9] = [
     "LOCK_CA",
     "LOCK_CERT",
     "LOCK_CERT_KEY",
     "LOCK_CONNECT_TIMEOUT",
+    "LOCK_INHERIT",
     "LOCK_KEY",
     "LOCK_KEY_FILE",
     "LOCK_SERVER",

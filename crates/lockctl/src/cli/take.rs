@@ -72,6 +72,9 @@ pub(crate) struct Run {
     /// Give the command LOCK_TICKET too, with which it can release the lock itself and go on without it
     #[arg(long)]
     pub(crate) export_ticket: bool,
+    /// Take no ticket for what a run around this one holds: the command runs as a part of that. 1 or 0 in the variable
+    #[arg(long, env = "LOCK_INHERIT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) inherit: bool,
     /// Say what we wait for and who holds it
     #[arg(short = 'v', long)]
     pub(crate) verbose: bool,

@@ -10,7 +10,7 @@ pub(super) const BETWEEN_LOCKS: &str = ";";
 /// More slots than that are told as ranges.
 const LISTED: usize = 100;
 /// The longest value in bytes: Linux takes 128 KiB for one variable, name and all.
-const VALUE_MAX: usize = 100 * 1024;
+pub(super) const VALUE_MAX: usize = 100 * 1024;
 /// All that tells about a hold, but where its server is: that may be the user's own setting.
 const OF_A_HOLD: [&str; 7] =
     ["LOCK_NAME", "LOCK_TOKEN", "LOCK_SLOT", "LOCK_SLOTS", "LOCK_SLOT_NAME", "LOCK_SLOT_NAMES", "LOCK_TICKET"];
@@ -18,10 +18,12 @@ const OF_A_HOLD: [&str; 7] =
 /// Variables with their values; those without one are to be removed, for they would tell of another hold.
 pub(super) type Variables = Vec<(&'static str, Option<String>)>;
 
-pub(super) fn of_command(held: &[Held], servers: &str, export_ticket: bool) -> Variables {
-    let tickets: Vec<&Ticket> = held.iter().map(Held::ticket).collect();
-    let ids: Vec<&str> = held.iter().map(Held::id).filter(|_| export_ticket).collect();
-    variables(&tickets, servers, &ids.join(BETWEEN_LOCKS))
+/// For tickets in the order of the command line. Of those that others hold nobody knows the ids.
+pub(super) fn of_command(tickets: &[&Ticket], servers: &str, held: &[Held], export_ticket: bool) -> Variables {
+    let id = |ticket: &&Ticket| held.iter().find(|held| held.ticket().number == ticket.number).map_or("", Held::id);
+    let ids: Vec<&str> = tickets.iter().map(id).filter(|_| export_ticket).collect();
+    let ids = if ids.iter().all(|id| id.is_empty()) { String::new() } else { ids.join(BETWEEN_LOCKS) };
+    variables(tickets, servers, &ids)
 }
 
 fn variables(tickets: &[&Ticket], servers: &str, ids: &str) -> Variables {

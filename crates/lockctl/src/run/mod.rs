@@ -2,13 +2,14 @@
 //!
 //! In reading order: `plan` (what was asked for, checked), `obtain` (the locks, in turn), `environment` and `child` (the
 //! command), `watchdog` (when to end it), `supervise` (signals, stops, leases until it has ended), `guard` (the process that
-//! ends it if we cannot), `outer` (runs inside of runs).
+//! ends it if we cannot), `outer` (runs inside of runs), `inherit` (those that need no ticket of their own).
 
 mod busy;
 mod child;
 mod environment;
 mod group;
 mod guard;
+mod inherit;
 mod obtain;
 mod outer;
 mod plan;
@@ -26,7 +27,10 @@ pub(crate) use signals::Signals;
 use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST, SYSTEM};
 use crate::say::{clean, say};
+use environment::Variables;
 use guard::Guard;
+use inherit::Mark;
+use lock_client::api::Ticket;
 use lock_client::{BootTime, Client, Error, Held};
 use outer::{Board, Outer};
 use plan::{MARGIN, Plan};
@@ -41,10 +45,21 @@ const RELEASE_OF_LOST_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) async fn run(client: Client, servers: String, arguments: Run, patience: Duration) -> Result<u8, Failure> {
     let plan = Plan::new(arguments, patience)?;
     let outer = Outer::of_environment();
+    let marks = inherit::marks(&servers);
+    let inherited = if plan.inherit {
+        inherit::holds(&client, &plan, &marks).await?
+    } else {
+        plan.wants.iter().map(|_| None).collect()
+    };
+    let around = Surroundings { servers, outer, inherited, marks };
+    let wants: Vec<Want> = around.still_wanted(&plan.wants).cloned().collect();
+    if wants.is_empty() {
+        return Err(inherit::become_command(&plan, around.environment(&plan, &[])));
+    }
     let mut signals = Signals::ending()?;
-    let held = obtain(&client, &plan.wants, &plan.wish, plan.verbose, &mut signals).await;
+    let held = obtain(&client, &wants, &plan.wish, plan.verbose, &mut signals).await;
     let held = held.map_err(|failure| plan.wish.with_conflict_code(failure))?;
-    match command(&plan, &held, &servers, outer.as_ref(), &mut signals).await {
+    match command(&plan, &held, &around, &mut signals).await {
         Ok((end, lost)) => {
             let gone = release(held, if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN }).await;
             if (lost || gone) && plan.on_lost == OnLost::Kill {
@@ -62,14 +77,42 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
     }
 }
 
+/// Where a run is.
+struct Surroundings {
+    servers: String,
+    /// The run that it is inside of.
+    outer: Option<Outer>,
+    /// Of each lock that is wanted the ticket that somebody around it holds.
+    inherited: Vec<Option<Ticket>>,
+    /// All holds around it, so far as the environment tells.
+    marks: Vec<Mark>,
+}
+
+impl Surroundings {
+    /// What nobody around it holds.
+    fn still_wanted<'a>(&self, wants: &'a [Want]) -> impl Iterator<Item = &'a Want> {
+        wants.iter().zip(&self.inherited).filter(|(_, inherited)| inherited.is_none()).map(|(want, _)| want)
+    }
+
+    /// What the command is told, for all locks in the order of the command line.
+    fn environment(&self, plan: &Plan, held: &[Held]) -> Variables {
+        let mut own = held.iter().map(Held::ticket);
+        let tickets: Vec<&Ticket> =
+            self.inherited.iter().filter_map(|inherited| inherited.as_ref().or_else(|| own.next())).collect();
+        let mut environment = environment::of_command(&tickets, &self.servers, held, plan.export_ticket);
+        environment.push((inherit::VARIABLE, inherit::passed_on(&self.marks)));
+        environment
+    }
+}
+
 /// Runs the command to its end; with it whether a lease was lost meanwhile.
 async fn command(
     plan: &Plan,
     held: &[Held],
-    servers: &str,
-    outer: Option<&Outer>,
+    surroundings: &Surroundings,
     signals: &mut Signals,
 ) -> Result<(End, bool), Failure> {
+    let outer = surroundings.outer.as_ref();
     for one in held {
         let given = one.lease().ttl;
         if given.is_some_and(|given| given < plan.shortest_ttl()) {
@@ -92,7 +135,7 @@ async fn command(
     board.post(deadline);
     let terminal = terminal::Terminal::open();
     signals.also_job_control()?;
-    let mut environment = environment::of_command(held, servers, plan.export_ticket);
+    let mut environment = surroundings.environment(plan, held);
     environment.push((outer::VARIABLE, Some(board.name(kill_after))));
     let pid = child::start(&plan.command, environment, &guard, terminal.as_ref())?;
     let around = Around { guard: &guard, terminal: terminal.as_ref(), board: &board, outer };

@@ -101,6 +101,8 @@ pub(super) struct Plan {
     pub(super) on_lost: OnLost,
     pub(super) export_ticket: bool,
     pub(super) verbose: bool,
+    /// What a run around this one holds needs no ticket.
+    pub(super) inherit: bool,
     pub(super) command: Vec<OsString>,
 }
 
@@ -120,6 +122,7 @@ impl Plan {
             on_lost: run.on_lost,
             export_ticket: run.export_ticket,
             verbose: run.verbose,
+            inherit: run.inherit,
             command: run.command,
         };
         if run.ttl < plan.shortest_ttl() {

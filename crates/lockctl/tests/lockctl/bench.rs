@@ -3,6 +3,7 @@
 use faults::{Faulty, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process, test_kill_process_group};
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
@@ -27,11 +28,13 @@ impl Bench {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockctl"));
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
-        for name in ["LOCK_KEY", "LOCK_KEY_FILE", "LOCK_TICKET", "NO_COLOR", "LOCK_NAME"] {
+        let names = ["LOCK_KEY", "LOCK_KEY_FILE", "LOCK_TICKET", "NO_COLOR", "LOCK_NAME", "LOCK_TOKEN", "LOCK_INHERIT"];
+        for name in names {
             command.env_remove(name);
         }
         // Neither the settings nor the time zone of whoever runs the tests.
         command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME").env("TZ", "UTC0");
+        command.env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
         command.env("LOCK_SERVER", self.server.url());
         command
     }
@@ -108,4 +111,12 @@ pub(crate) fn is_alive(pid: Pid) -> bool {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a process that has ended wrote to its pipes.
+pub(crate) fn output_of(running: &mut Running) -> (String, String) {
+    let mut told = (String::new(), String::new());
+    running.0.stdout.take().unwrap().read_to_string(&mut told.0).unwrap();
+    running.0.stderr.take().unwrap().read_to_string(&mut told.1).unwrap();
+    told
 }

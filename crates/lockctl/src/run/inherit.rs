@@ -1,0 +1,142 @@
+//! `run --inherit`, for locked scripts that call locked scripts. What a run around this one holds is not asked for again: the command
+//! is executed in our place, in the process group that the outer run ends when it has to.
+//!
+//! There are two conditions. The environment names this very lock, and the server says that a holder has the token now: a child that
+//! has outlived its parent does not pass the next holder.
+
+use super::child;
+use super::environment::{BETWEEN_LOCKS, VALUE_MAX, Variables};
+use super::plan::{Plan, Want};
+use crate::exit::{Failure, NO_SERVER};
+use crate::say::{clean, say};
+use lock_client::Client;
+use lock_client::api::{Permits, Ticket};
+use std::time::Duration;
+
+/// The variable that passes on what runs further out hold: `TOKEN LOCK`, with tabs between, which no name has in it.
+pub(super) const VARIABLE: &str = "LOCK_OUTER_TOKENS";
+
+/// A lock with the token of a hold, as the environment tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mark {
+    lock: String,
+    token: u64,
+}
+
+/// What the environment tells of holds on these servers; the run right around us comes first. Tokens of other servers say nothing here.
+pub(super) fn marks(servers: &str) -> Vec<Mark> {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    if variable("LOCK_SERVER") != servers {
+        return Vec::new();
+    }
+    read(&variable("LOCK_NAME"), &variable("LOCK_TOKEN"), &variable(VARIABLE))
+}
+
+fn read(names: &str, tokens: &str, outer: &str) -> Vec<Mark> {
+    let tokens: Vec<&str> = tokens.split(BETWEEN_LOCKS).collect();
+    // One token is that of one lock, whatever is in its name.
+    let names: Vec<&str> = if tokens.len() == 1 { vec![names] } else { names.split(BETWEEN_LOCKS).collect() };
+    let own = if names.len() == tokens.len() { names.into_iter().zip(tokens).collect() } else { Vec::new() };
+    let outer = outer.split('\t').filter_map(|one| one.split_once(' ').map(|(token, lock)| (lock, token)));
+    let mark = |(lock, token): (&str, &str)| {
+        Some(Mark { lock: Some(lock).filter(|lock| !lock.is_empty())?.to_owned(), token: token.parse().ok()? })
+    };
+    own.into_iter().chain(outer).filter_map(mark).collect()
+}
+
+/// The variable for runs inside of ours, which know our own hold by the others. What they have to know is cut, if need be.
+pub(super) fn passed_on(marks: &[Mark]) -> Option<String> {
+    let words = marks.iter().map(|mark| format!("{} {}", mark.token, mark.lock));
+    let text = words.fold(String::new(), |text, word| match text.as_str() {
+        "" => word,
+        _ if text.len() + word.len() >= VALUE_MAX => text,
+        _ => format!("{text}\t{word}"),
+    });
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// For each lock that is wanted the ticket that holds it already, if one does.
+pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Result<Vec<Option<Ticket>>, Failure> {
+    let look = async {
+        let mut found = Vec::new();
+        for want in &plan.wants {
+            found.push(hold_of(client, want, marks, plan.verbose).await?);
+        }
+        Ok(found)
+    };
+    let Some(limit) = plan.wish.options.wait else { return look.await };
+    let within = limit + plan.wish.options.patience.unwrap_or(Duration::MAX / 2);
+    let late = |_| Failure::new(NO_SERVER, "no server says in time whether the hold around this run is live");
+    tokio::time::timeout(within, look).await.map_err(late)?
+}
+
+async fn hold_of(client: &Client, want: &Want, marks: &[Mark], verbose: bool) -> Result<Option<Ticket>, Failure> {
+    let lock = clean(&want.lock);
+    for mark in marks.iter().filter(|mark| mark.lock == want.lock) {
+        match client.holder(&want.lock, mark.token).await {
+            Ok(Some(ticket)) if is_enough(&ticket, want.permits) => return Ok(Some(ticket)),
+            Ok(Some(_)) if verbose => say(&format!("the hold of `{lock}` around this run has fewer permits")),
+            Ok(None) if verbose => say(&format!("the hold of `{lock}` that the environment tells of is over")),
+            Ok(_) => {}
+            // What speaks against it speaks against another ticket too, and is said then.
+            Err(error) if error.problem().is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn is_enough(ticket: &Ticket, wanted: Permits) -> bool {
+    match (ticket.permits, wanted) {
+        (Permits::All, _) => true,
+        (Permits::Count(_), Permits::All) => false,
+        (Permits::Count(has), Permits::Count(wanted)) => has >= wanted,
+    }
+}
+
+/// Becomes the command. Returns only if that cannot be.
+pub(super) fn become_command(plan: &Plan, environment: Variables) -> Failure {
+    if plan.verbose {
+        say("the run around this one holds it: the command runs as a part of that");
+    }
+    child::execute(&plan.command, environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(names: &str, tokens: &str, outer: &str) -> Vec<(String, u64)> {
+        read(names, tokens, outer).into_iter().map(|mark| (mark.lock, mark.token)).collect()
+    }
+
+    #[test]
+    fn what_the_environment_tells_of() {
+        let expected = |pairs: &[(&str, u64)]| pairs.iter().map(|(lock, token)| ((*lock).to_owned(), *token)).collect();
+        let cases: [(&str, &str, &str, &[(&str, u64)]); 8] = [
+            ("", "", "", &[]),
+            ("a", "7", "", &[("a", 7)]),
+            ("a;b", "7;9", "", &[("a", 7), ("b", 9)]),
+            ("a;b", "7", "", &[("a;b", 7)]),
+            ("a;b;c", "7;9", "", &[]),
+            ("a", "x", "5 b", &[("b", 5)]),
+            ("a", "7", "5 b lock\t4 c", &[("a", 7), ("b lock", 5), ("c", 4)]),
+            ("a", "-7", "5b", &[]),
+        ];
+        for (names, tokens, outer, pairs) in cases {
+            let pairs: Vec<(String, u64)> = expected(pairs);
+            assert_eq!(marks(names, tokens, outer), pairs, "{names} {tokens} {outer}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_is_read_again() {
+        assert_eq!(passed_on(&[]), None);
+        let all = read("a", "7", "5 b lock\t4 c;d");
+        assert_eq!(read("", "", &passed_on(&all).unwrap()), all);
+        let many: Vec<Mark> = (0..20_000).map(|token| Mark { lock: "x".repeat(20), token }).collect();
+        let text = passed_on(&many).unwrap();
+        assert!(text.len() <= VALUE_MAX);
+        assert!(read("", "", &text).len() > 3000);
+    }
+}
