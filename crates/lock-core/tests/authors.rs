@@ -124,7 +124,8 @@ fn the_end_of_a_ticket_is_the_doing_of_whoever_ended_it() {
     // What follows from it is nobody's: the next one is granted its permit because it was the next.
     let restored = rig.act(&ops(), &Command::Restore { lock: name(), number: None });
     assert_eq!(told(&restored), ["restored by ops", "2 Granted by nobody"]);
-    let release = Command::Release { target: lock_core::ReleaseTarget::Id(None, TicketId(2)), queued: true };
+    let release =
+        Command::Release { target: lock_core::ReleaseTarget::Id(None, TicketId(2)), queued: true, keep: None };
     assert_eq!(told(&rig.act(&Caller::anonymous("192.0.2.1"), &release)), ["2 released by nobody"]);
 }
 
