@@ -74,9 +74,25 @@ struct RequestOp {
     put: Option<PutRequest>,
 }
 
-/// `etcdserverpb.TxnRequest`, without conditions.
+/// `etcdserverpb.Compare`, for equality with one of two things.
+#[derive(Clone, PartialEq, Message)]
+struct Compare {
+    /// 1 for the revision at which a key was made, 3 for its value.
+    #[prost(int32, tag = "2")]
+    target: i32,
+    #[prost(bytes = "vec", tag = "3")]
+    key: Vec<u8>,
+    #[prost(int64, optional, tag = "5")]
+    create_revision: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "7")]
+    value: Option<Vec<u8>>,
+}
+
+/// `etcdserverpb.TxnRequest`
 #[derive(Clone, PartialEq, Message)]
 struct TxnRequest {
+    #[prost(message, repeated, tag = "1")]
+    compare: Vec<Compare>,
     #[prost(message, repeated, tag = "2")]
     success: Vec<RequestOp>,
 }
@@ -87,6 +103,11 @@ struct TxnResponse {
     #[prost(bool, tag = "2")]
     succeeded: bool,
 }
+
+/// Bytes of the records of a hand-over, as lockserver writes them.
+const TICKET_BYTES: usize = 560;
+const COUNTERS_BYTES: usize = 220;
+const COMMIT_BYTES: usize = 45;
 
 /// A running etcd.
 #[derive(Debug)]
@@ -118,18 +139,34 @@ impl Etcd {
         self.at
     }
 
-    /// Sends a transaction of one small put, again and again; gives how often in a second.
+    /// Sends a transaction again and again, and gives how often in a second: what a lock service with durable tickets and a leader
+    /// cannot do without to hand a lock over. It is done only if the leader and the last commit are the same; it
+    /// puts two tickets, the counters, and the record of this commit.
     pub(crate) async fn transactions_a_second(&self, time: Duration) -> Result<f64, Fault> {
-        let mut client = self.connect(b"transactions".to_vec()).await?;
-        let put = PutRequest { key: client.name.clone(), value: vec![b'x'; 64] };
-        let request = TxnRequest { success: vec![RequestOp { put: Some(put) }] };
+        let mut client = self.connect(Vec::new()).await?;
+        let put = |key: &str, bytes: usize, text: &str| {
+            let value = format!("{text:x<bytes$}").into_bytes();
+            RequestOp { put: Some(PutRequest { key: key.into(), value }) }
+        };
+        let commit = |number: u32| put("bare/commit", COMMIT_BYTES, &number.to_string());
+        let begun = TxnRequest { compare: Vec::new(), success: vec![commit(0)] };
+        client.call::<TxnResponse>("/etcdserverpb.KV/Txn", &begun).await?;
         let (begin, mut count) = (Instant::now(), 0_u32);
         while begin.elapsed() < time {
+            let last = commit(count).put.map(|put| put.value);
+            let compare = vec![
+                Compare { target: 1, key: b"bare/leader".to_vec(), create_revision: Some(0), value: None },
+                Compare { target: 3, key: b"bare/commit".to_vec(), create_revision: None, value: last },
+            ];
+            count += 1;
+            let tickets =
+                [count, count + 1].map(|ticket| put(&format!("bare/tickets/{ticket:036}"), TICKET_BYTES, "ticket"));
+            let success = [&tickets[..], &[put("bare/counters", COUNTERS_BYTES, "counters"), commit(count)]].concat();
+            let request = TxnRequest { compare, success };
             let answer: TxnResponse = client.call("/etcdserverpb.KV/Txn", &request).await?;
             if !answer.succeeded {
-                return Err("etcd: a transaction without conditions failed".into());
+                return Err("etcd: a transaction whose conditions hold failed".into());
             }
-            count += 1;
         }
         Ok(f64::from(count) / begin.elapsed().as_secs_f64())
     }

@@ -7,6 +7,7 @@ mod depth;
 mod disk;
 mod echo;
 mod etcd;
+mod etcdctl;
 mod fault;
 mod hand_over;
 mod http;

@@ -3,6 +3,7 @@
 use crate::Arguments;
 use crate::echo::Echo;
 use crate::etcd::Etcd;
+use crate::etcdctl::Etcdctl;
 use crate::fault::Fault;
 use crate::lockserver::{Lockserver, Speech};
 use crate::loops::{self, Round};
@@ -78,6 +79,7 @@ fn foreign(arguments: &Arguments, kind: Kind, home: &Path) -> Result<Box<dyn Pee
         Kind::Throttle => Box::new(Throttle::start(home)?),
         Kind::Redis { flushed } => Box::new(Redis::start(flushed, home)?),
         Kind::Etcd => Box::new(Etcd::start(home)?),
+        Kind::Etcdctl => Box::new(Etcdctl::start(home)?),
         Kind::Postgres => Box::new(Postgres::start(home)?),
         _ => match (&arguments.python2, &arguments.published) {
             (Some(python), Some(source)) => Box::new(Old::start(python, source, home)?),

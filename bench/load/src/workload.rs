@@ -19,8 +19,10 @@ pub(crate) enum Kind {
     Throttle,
     /// Redis, in memory or with each change flushed.
     Redis { flushed: bool },
-    /// etcd.
+    /// etcd, by its lock service.
     Etcd,
+    /// etcd, by its command.
+    Etcdctl,
     /// PostgreSQL.
     Postgres,
     /// lockserver 0.36.
@@ -42,6 +44,7 @@ impl Kind {
             Self::Redis { flushed: false } => "Redis, memory",
             Self::Redis { flushed: true } => "Redis, appendfsync always",
             Self::Etcd => "etcd",
+            Self::Etcdctl => "etcdctl lock, a process for each",
             Self::Postgres => "PostgreSQL, advisory locks",
             Self::Old => "lockserver 0.36",
         }
@@ -78,9 +81,9 @@ const OWN: Load = Load { clients: 32, own: true, requests: 2, rate: None };
 const LOCKERS: [Kind; 9] =
     [Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd, Kind::Shared];
 /// The same, and what TCP alone allows.
-const WITH_LIMITS: [Kind; 10] = {
+const WITH_LIMITS: [Kind; 11] = {
     let [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, shared] = LOCKERS;
-    [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, shared, Kind::EchoTcp]
+    [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, Kind::Etcdctl, shared, Kind::EchoTcp]
 };
 
 /// All of them.
@@ -94,7 +97,8 @@ pub(crate) const ALL: [Workload; 6] = [
             (MEMORY, Kind::Echo, 0.75),
             (MEMORY, Kind::Throttle, 1.0),
             (SQLITE, REDIS_FLUSHED, 1.3),
-            (Kind::Shared, Kind::Etcd, 5.0),
+            (Kind::Shared, Kind::Etcdctl, 5.0),
+            (Kind::Shared, Kind::Etcd, 1.0),
         ],
     },
     Workload {
