@@ -8,7 +8,12 @@ use std::process::Output;
 
 /// Tickets that were asked for.
 fn asked(bench: &Bench) -> usize {
-    bench.server.requests().iter().filter(|request| request.method == "POST" && request.path.ends_with("/tickets")).count()
+    bench
+        .server
+        .requests()
+        .iter()
+        .filter(|request| request.method == "POST" && request.path.ends_with("/tickets"))
+        .count()
 }
 
 /// Runs it to its end, with these variables.
@@ -42,7 +47,9 @@ fn a_run_inside_of_a_run_is_a_part_of_it() {
 #[test]
 fn its_status_and_its_failures_are_those_of_the_command() {
     let bench = Bench::new();
-    for (inner, code) in [("sh -c 'exit 17'", 17), ("sh -c 'kill -TERM $$'", 143), ("/no/such", 127), ("/etc/passwd", 126)] {
+    for (inner, code) in
+        [("sh -c 'exit 17'", 17), ("sh -c 'kill -TERM $$'", 143), ("/no/such", 127), ("/etc/passwd", 126)]
+    {
         let script = format!("\"$LOCKCTL\" run -n --inherit a -- {inner}");
         assert_eq!(bench.run(&["run", "a", "--", "sh", "-c", &script]).status.code(), Some(code), "{inner}");
     }
@@ -126,7 +133,8 @@ fn a_run_between_passes_it_on() {
 #[test]
 fn only_what_is_missing_is_taken() {
     let bench = Bench::new();
-    let inner = "\"$LOCKCTL\" run -n --inherit b a --export-ticket -- sh -c 'echo \"$LOCK_NAME $LOCK_TOKEN $LOCK_TICKET\"'";
+    let inner =
+        "\"$LOCKCTL\" run -n --inherit b a --export-ticket -- sh -c 'echo \"$LOCK_NAME $LOCK_TOKEN $LOCK_TICKET\"'";
     let output = bench.run(&["run", "a", "--", "sh", "-c", &format!("echo $LOCK_TOKEN; {inner}")]);
     let said = text(&output.stdout);
     let (token, told) = said.split_once('\n').unwrap();
