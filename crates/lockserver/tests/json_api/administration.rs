@@ -242,7 +242,7 @@ async fn status_and_reload() {
     status["limits"].take();
     status["uptime_s"].take();
     let expected = json!({
-        "version": env!("CARGO_PKG_VERSION"), "uptime_s": null, "role": "leader", "leader": null, "store": "memory",
+        "version": env!("CARGO_PKG_VERSION"), "uptime_s": null, "role": "leader", "leader": null, "standbys": [], "store": "memory",
         "ready": true, "trouble": null, "configuration": {"files": ["test.conf"], "loaded_at": "then", "refused": null},
         "warnings": ["mind the gap"],
         "you": {"key": null, "from": "127.0.0.1", "rights": ["observe", "use"], "locks": ["*"], "keys": false}, "limits": null,

@@ -3,13 +3,14 @@
 //! One hop and no more: a server that does not lead refuses what a standby forwards (421), and the standby looks for the leader again.
 
 mod forward;
+mod heartbeat;
 mod sender;
 mod standbys;
 
 pub(super) use forward::{Passed, is_given_on, pass};
+pub use heartbeat::stand_by;
+pub(super) use heartbeat::{PATH as STANDBY, standby};
 pub(super) use sender::{is_forwarded, mark_cut_short, sender};
-pub use standbys::stand_by;
-pub(super) use standbys::{PATH as STANDBY, standby};
 
 use crate::engine::{Leader, Role, Status};
 use crate::tls::Trust;
