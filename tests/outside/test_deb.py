@@ -56,6 +56,22 @@ class TestDeb:
         system.run("dpkg", "--purge", "lockserver")
         assert system.files() == before
 
+    def test_the_client_alone_and_then_the_server(self, debian):
+        system = debian()
+        before = {line.split()[0] for line in system.files()}
+        install(system, "lockserver-client_*.deb")
+        assert system.run("lockctl", "--version").startswith("lockctl ")
+        left = {line.split()[0] for line in system.files()} - before
+        assert not [name for name in left if name.startswith(("/etc/", "/var/lib/lockserver", "/run/"))], "it sets nothing up"
+        system.put("/etc/lockserver/client.conf", "LOCK_SERVER=http://127.0.0.1:9\n")
+        code, said = system.status("lockctl", "run", "-n", "DefaultLock", "--", "true")[:2]
+        assert code == 69, said
+        system.run("rm", "/etc/lockserver/client.conf")
+        # The server's package has all of it, and takes its place.
+        install(system)
+        assert system.status("dpkg-query", "--show", "--showformat", "${db:Status-Status}", "lockserver-client")[1].strip() != "installed"
+        holds_and_releases(system)
+
     def test_a_log_that_grows_fast_does_not_wait_for_the_end_of_the_week(self, debian):
         """logrotate takes the file of the packages, with a smaller limit; all logs have been rotated today."""
         system = debian()

@@ -17,7 +17,7 @@ class TestContents:
 
     def test_checksums(self, made):
         sums = (made / "SHA256SUMS").read_text()
-        assert len(sums.splitlines()) == 3
+        assert len(sums.splitlines()) == 5
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=made, check=True)
 
     def test_both_packages_have_everything(self, made):
@@ -35,6 +35,23 @@ class TestContents:
                     "/usr/share/doc/lockserver/changelog.Debian.gz", "/usr/share/doc/lockserver/NEWS.Debian.gz"):
             assert one in deb
         assert {"/usr/share/zsh/site-functions/_lockctl", "/usr/share/licenses/lockserver/LICENSE"} < rpm.keys()
+
+    def test_the_client_has_lockctl_and_nothing_of_the_server(self, made):
+        """All that it has of lockctl is where the server's package has it; the two are not installed together."""
+        for kind, files in (("deb", packages.deb_files), ("rpm", lambda package: {name: what for name, *what in packages.rpm_files(package)})):
+            client = {name for name in files("lockserver-client") if not name.endswith("/")}
+            of_both = {name for name in files("lockserver") if re.search(r"(?<!overrides/)lockctl[^/]*$", name) and "/doc/" not in name}
+            own = {name for name in client if "lockserver-client" in name}
+            assert client - own == of_both and len(of_both) > 20, (kind, client ^ of_both)
+            assert any(name.endswith("/examples/client.conf") for name in own)
+            folder = "/usr/share/doc/lockserver-client"
+            assert all(name.startswith((folder, "/usr/share/licenses", "/usr/share/lintian")) for name in own), own
+        fields = packages.output("dpkg-deb", "--field", packages.one("deb"), "Provides", "Conflicts", "Replaces")
+        assert fields.count("lockserver-client") == 3
+        assert packages.output("dpkg-deb", "--field", packages.one("deb", "lockserver-client"), "Depends").startswith("libc6")
+        for query, package, other in (("--conflicts", "lockserver", "lockserver-client"), ("--conflicts", "lockserver-client", "lockserver"),
+                                      ("--provides", "lockserver", "lockserver-client")):
+            assert other in packages.output("rpm", "--query", "--package", query, packages.one("rpm", package)).split()
 
     def test_every_page_of_the_documentation_is_there(self, made):
         pages = {f"/usr/share/doc/lockserver/{path.name}" for path in (ROOT / "docs").glob("*.md")}
@@ -96,25 +113,28 @@ class TestContents:
             version = packages.output(folder / "bin" / program, "--version")
             assert version == packages.output(path, "--version") and version.startswith(program)
         for name in ("libexec/take-over", "systemd/lockserver.service", "sysv/lockserver", "openrc/lockserver", "openrc/lockserver.confd",
-                     "lockserver.conf", "logrotate", "docs/install.md", "man/man8/lockserver.8.gz", "completions/_lockctl", "LICENSE"):
+                     "lockserver.conf", "client.conf", "logrotate", "docs/install.md", "man/man8/lockserver.8.gz", "completions/_lockctl", "LICENSE"):
             assert (folder / name).is_file(), name
         with tarfile.open(packages.one("tar.gz")) as archive:
             assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o022 for entry in archive)
 
-    def test_lintian(self, made):
-        done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", "--fail-on", "error,warning", packages.one("deb")],
+    @pytest.mark.parametrize("package", ["lockserver", "lockserver-client"])
+    def test_lintian(self, made, package):
+        done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", "--fail-on", "error,warning", packages.one("deb", package)],
                               capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and done.stdout == "", done.stdout + done.stderr
 
     def test_every_override_of_lintian_has_its_reason(self, made):
-        lines = (ROOT / "packaging/deb/lintian-overrides").read_text().splitlines()
-        for above, line in zip(["", *lines], lines):
-            assert line.startswith("# ") or above.startswith("# "), line
+        for name in ("lintian-overrides", "lintian-overrides.client"):
+            lines = (ROOT / "packaging/deb" / name).read_text().splitlines()
+            for above, line in zip(["", *lines], lines):
+                assert line.startswith("# ") or above.startswith("# "), line
 
-    def test_rpmlint(self, made):
-        done = subprocess.run(["rpmlint", "--config", ROOT / "packaging/rpm/rpmlint.toml", packages.one("rpm")], capture_output=True,
-                              text=True, timeout=300)
-        assert done.returncode == 0 and re.search(r"^lockserver\.", done.stdout, re.M) is None, done.stdout + done.stderr
+    @pytest.mark.parametrize("package", ["lockserver", "lockserver-client"])
+    def test_rpmlint(self, made, package):
+        done = subprocess.run(["rpmlint", "--config", ROOT / "packaging/rpm/rpmlint.toml", packages.one("rpm", package)],
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and re.search(rf"^{package}\.", done.stdout, re.M) is None, done.stdout + done.stderr
 
     def test_scripts_are_good_sh(self, made):
         scripts = [ROOT / "packaging/take-over", *(ROOT / "packaging/deb" / name for name in ("preinst", "postinst", "prerm", "postrm")),

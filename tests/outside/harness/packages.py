@@ -57,7 +57,7 @@ def _higher(package, folder):
 
 
 def built():
-    """The directory with lockserver.deb, higher.deb, lockserver.rpm, higher.rpm and the archive; SHA256SUMS is of those as made."""
+    """The directory with the packages of the server and of the client, higher.deb, higher.rpm and the archive; SHA256SUMS is of those as made."""
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -70,7 +70,7 @@ def built():
             work.mkdir()
             env = {**os.environ, "BINARIES": str(_programs(work / "programs")), "PACKAGES": str(work / "out"), "QUICK": "1"}
             _run(ROOT / "scripts" / "packages", "rpm", cwd=ROOT, env={**env, "REVISION": "2"})
-            shutil.copy(*(work / "out").glob("*.rpm"), KEPT / "higher.rpm")
+            shutil.copy(*(work / "out").glob("lockserver-[0-9]*.rpm"), KEPT / "higher.rpm")
             shutil.rmtree(work / "out")
             _run(ROOT / "scripts" / "packages", cwd=ROOT, env=env)
             for made in (work / "out").iterdir():
@@ -82,9 +82,9 @@ def built():
     return KEPT
 
 
-def one(ending):
+def one(ending, package="lockserver"):
     """The package of that kind, under the name that it was made with."""
-    (found,) = [path for path in KEPT.glob(f"lockserver*.{ending}")]
+    (found,) = [path for path in KEPT.glob(f"{package}[-_][0-9]*.{ending}")]
     return found
 
 
@@ -123,16 +123,16 @@ EVERYWHERE = {
 }
 
 
-def deb_files():
+def deb_files(package="lockserver"):
     """Each file of the .deb: name -> (type and mode, owner/group)."""
-    lines = [line.split(None, 5) for line in output("dpkg-deb", "--contents", one("deb")).splitlines()]
+    lines = [line.split(None, 5) for line in output("dpkg-deb", "--contents", one("deb", package)).splitlines()]
     return {words[5].removeprefix("."): (words[0], words[1].replace("0/0", "root/root")) for words in lines}
 
 
-def rpm_files():
+def rpm_files(package="lockserver"):
     """Each file of the .rpm: (name, type and mode, owner:group, flags)."""
     form = "[%{FILENAMES}|%{FILEMODES:perms}|%{FILEUSERNAME}:%{FILEGROUPNAME}|%{FILEFLAGS:fflags}\\n]"
-    return [tuple(line.split("|")) for line in output("rpm", "--query", "--package", "--queryformat", form, one("rpm")).splitlines()]
+    return [tuple(line.split("|")) for line in output("rpm", "--query", "--package", "--queryformat", form, one("rpm", package)).splitlines()]
 
 
 def python2():
