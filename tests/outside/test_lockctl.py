@@ -144,7 +144,7 @@ def test_refusals_are_said_in_words_of_the_command_line(make_server, ctl):
     until(lambda: "1 queued" in ctl.run(server, "status", "seven").stdout, 10, "it waits")
     long = "x" * 5000
     cases = [
-        (("run", "-n", "DefaultLock", "--", "true"), 75, "lockctl: `DefaultLock`: no permit is free now; -w SECONDS waits for one\n"),
+        (("run", "-n", "DefaultLock", "--", "true"), 75, "lockctl: `DefaultLock`: no permit is free now: held by #"),
         (("run", "nowhere", "--", "true"), 78, "`nowhere`: there is no such lock; `lockctl status` lists those"),
         (("status", "nowhere"), 78, "there is no such lock"),
         (("verify", "nowhere", "1"), 78, "there is no such lock"),

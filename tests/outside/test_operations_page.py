@@ -73,7 +73,7 @@ def test_a_block_of_commands_as_written(host, number):
 ANSWERS = {
     "Who paused this, until when, and why?": r"paused  until 20.* by uid:\d+  firmware",
     "Where does host db1 hold, and where does it wait?": r"san-ssh +\d+ +held .* backup of db1",
-    "Why does my job wait?": r"^paused for .*: firmware",
+    "Why does my job wait?": r"^paused by .* for .*: firmware",
     "What hangs?": r"HELD FOR",
     "How do I end all of a dead pipeline?": r"^1 ticket of `san-ssh` ended$",
     "Which lock is the bottleneck?": r"WAITING FOR",

@@ -248,6 +248,10 @@ pub struct Lock {
     pub paused: bool,
     /// Why.
     pub pause_reason: Option<String>,
+    /// Who paused it: the name of a key or, without one, an address, `uid:N` for a local administrator; `null` if the
+    /// configuration did.
+    #[serde(default)]
+    pub paused_by: Option<String>,
     /// When the pause ends by itself.
     pub pause_ends_in_s: Option<Seconds>,
     /// Its section is gone from the configuration: no new tickets, and it goes with its last one.

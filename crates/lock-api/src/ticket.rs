@@ -218,6 +218,9 @@ pub struct Ticket {
     pub ended_as: Option<EndedAs>,
     /// An administrator's words about its end.
     pub reason: Option<String>,
+    /// Who ended it, if an administrator did, or a change by one: the name of a key, or what stands for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
 }
 
 /// A list of tickets.

@@ -253,7 +253,10 @@ async fn cancel(client: &Client, lock: &str, request_id: &str, id: Option<&str>)
 
 fn ended(ticket: &Ticket) -> Error {
     let mut detail = format!("ticket {} of `{}` has ended", ticket.number, ticket.lock);
-    if let Some(reason) = &ticket.reason {
+    if let Some(by) = &ticket.ended_by {
+        detail = format!("{detail}, ended by {by}");
+    }
+    if let Some(reason) = ticket.reason.as_ref().filter(|reason| !reason.is_empty()) {
         detail = format!("{detail}: {reason}");
     }
     Error::Refused(Box::new(Problem { ended_as: ticket.ended_as, ..Problem::new(ErrorCode::Gone, detail) }))

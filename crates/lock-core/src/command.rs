@@ -2,8 +2,8 @@
 
 use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
 use crate::{
-    Capacity, Definition, EndedAs, Lease, LockName, Ms, Permits, QueueLease, QuotaOwner, Settings, Stage, Target,
-    TicketId,
+    Capacity, Definition, EndedAs, Lease, LockName, Ms, Pause, Permits, QueueLease, QuotaOwner, Settings, Stage,
+    Target, TicketId,
 };
 use std::sync::{Arc, LazyLock};
 
@@ -455,6 +455,9 @@ pub enum Rejection {
     /// Not free now.
     #[error("no permit is free now")]
     Busy,
+    /// Not free now, for the lock is paused.
+    #[error("the lock is paused{}", .0.words())]
+    Paused(Box<Pause>),
     /// More permits than the lock has.
     #[error("{asked} permits were asked for and the lock has {size}")]
     TooManyPermits {

@@ -77,8 +77,19 @@ pub enum Until {
 pub struct Pause {
     /// Why, for people.
     pub reason: Arc<str>,
+    /// Who paused it: see [`Caller::name`](crate::Caller::name). `None` if the file did, or nobody knows any more.
+    pub by: Option<Arc<str>>,
     /// When it ends by itself.
     pub until: Option<Until>,
+}
+
+impl Pause {
+    /// ` by ops: firmware`
+    pub(crate) fn words(&self) -> String {
+        let by = self.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let reason = Some(&*self.reason).filter(|reason| !reason.is_empty());
+        format!("{by}{}", reason.map(|reason| format!(": {reason}")).unwrap_or_default())
+    }
 }
 
 /// The values that a lock was last set to from the configuration file.
@@ -283,6 +294,8 @@ pub struct More {
     pub superseded_by: Option<u64>,
     /// Service time before which its permits are not given again (rule 17); set when it is claimed.
     pub not_before: Option<Ms>,
+    /// Who ended it, if an administrator did, or a change by one: see [`Caller::name`](crate::Caller::name).
+    pub ended_by: Option<Arc<str>>,
 }
 
 /// A ticket: one request for permits, from its making to its end.
@@ -348,7 +361,7 @@ impl TicketRecord {
     /// What few tickets have.
     #[must_use]
     pub fn more(&self) -> &More {
-        static NOTHING: More = More { supersede: None, superseded_by: None, not_before: None };
+        static NOTHING: More = More { supersede: None, superseded_by: None, not_before: None, ended_by: None };
         self.more.as_deref().unwrap_or(&NOTHING)
     }
 

@@ -237,6 +237,8 @@ def _is_lost(error: LockserverError) -> bool:
 
 def _ended(ticket: Ticket) -> LockserverError:
     text = f"ticket {ticket.number} of {ticket.lock!r} has ended"
+    if ticket.ended_by:
+        text = f"{text}, ended by {ticket.ended_by}"
     if ticket.reason:
         text = f"{text}: {ticket.reason}"
     return from_problem(Problem("gone", 410, "gone", text, ended_as=ticket.ended_as))

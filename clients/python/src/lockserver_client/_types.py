@@ -103,6 +103,8 @@ class Ticket:
     reason: str | None = None
     id: str | None = field(default=None, repr=False)
     slot_ranges: str = ""
+    #: Who ended it, if an administrator did.
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class Lock:
     as_of: str
     settings: Settings
     pause_reason: str | None = None
+    #: Who paused it: the name of a key, or an address without one; `None` if the configuration did.
+    paused_by: str | None = None
     pause_ends_in_s: float | None = None
     retiring: bool = False
     template: str | None = None

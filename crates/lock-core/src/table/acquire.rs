@@ -104,7 +104,8 @@ impl Table {
             None => self.templates[template.as_ref().expect("no lock")].record.paused,
         };
         if would_wait && new.if_busy == IfBusy::Refuse {
-            return Err(Rejection::Busy);
+            let pause = lock.map_or_else(|| Some(file_pause()), |lock| lock.record.pause.clone());
+            return Err(pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause))));
         }
         let queued = lock.map_or(0, |lock| lock.queue.len()) - self.superseded_by(caller, new);
         if would_wait && queued >= settings.max_queue as usize {
@@ -256,7 +257,7 @@ impl NewTicket {
 
 /// The pause of a lock that has size 0 in the file.
 pub(super) fn file_pause() -> Pause {
-    Pause { reason: Arc::from("size 0 in the configuration"), until: None }
+    Pause { reason: Arc::from("size 0 in the configuration"), by: None, until: None }
 }
 
 /// Permits that this asks for, of a lock of that size.

@@ -71,10 +71,12 @@ impl Table {
         }
         let was = Condition::of(&self.lock(name).record);
         if let Some(pause) = &patch.pause {
+            let by = self.author.clone();
             self.set_pause(
                 name,
                 pause.as_ref().map(|(reason, lasts)| Pause {
                     reason: reason.clone(),
+                    by,
                     until: lasts.map(|lasts| Until::Wall(at.wall + lasts)),
                 }),
             );

@@ -175,7 +175,7 @@ impl Table {
         {
             let reason = Arc::from("a lock of this name was deleted while in use");
             let until = Until::Service(withheld.until.min(self.now() + TTL_MAX_MS));
-            self.set_pause(name, Some(Pause { reason, until: Some(until) }));
+            self.set_pause(name, Some(Pause { reason, by: None, until: Some(until) }));
         }
         report.created.push(name.to_string());
     }

@@ -258,8 +258,11 @@ impl Table {
             self.leave_caps(id, &name);
             self.leave_superseding(id);
         }
-        let now = self.now();
+        let (now, author) = (self.now(), self.author.clone());
         let ticket = self.ticket_mut(id);
+        if author.is_some() {
+            ticket.change_more(|more| more.ended_by = author);
+        }
         let held = ticket.held_at.map(|since| at.wall.saturating_sub(since));
         ticket.state = State::Ended { how, at: now, reason: reason.clone() };
         ticket.ended_at = Some(at.wall);

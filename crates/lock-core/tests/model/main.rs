@@ -51,7 +51,7 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
             Rejection::Withdrawn => "withdrawn".into(),
             Rejection::RequestIdReused => "request_id reused".into(),
             Rejection::HolderTaken => "holder taken".into(),
-            Rejection::Busy => "busy".into(),
+            Rejection::Busy | Rejection::Paused(_) => "busy".into(),
             Rejection::TooManyPermits { .. } => "too many permits".into(),
             Rejection::TooManyForOwner { .. } => "too many for one owner".into(),
             Rejection::Retiring => "retiring".into(),

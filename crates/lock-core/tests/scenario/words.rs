@@ -116,7 +116,7 @@ fn rejection(why: &Rejection) -> String {
         Rejection::Withdrawn => "withdrawn".to_owned(),
         Rejection::RequestIdReused => "request_id reused".to_owned(),
         Rejection::HolderTaken => "holder taken".to_owned(),
-        Rejection::Busy => "busy".to_owned(),
+        Rejection::Busy | Rejection::Paused(_) => "busy".to_owned(),
         Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
         Rejection::TooManyForOwner { asked, max } => format!("{asked} permits, {max} for one owner"),
         Rejection::Retiring => "retiring".to_owned(),

@@ -60,7 +60,8 @@ pub(super) fn in_the_way(lock: &Lock) -> String {
 fn paused(lock: &Lock) -> String {
     let ends = lock.pause_ends_in_s.map(|left| format!(" for {}", crate::show::human(left.into()))).unwrap_or_default();
     let reason = lock.pause_reason.as_deref().filter(|reason| !reason.is_empty());
-    format!("paused{ends}{}", reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default())
+    let by = lock.paused_by.as_deref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
+    format!("paused{by}{ends}{}", reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default())
 }
 
 fn who(ticket: &Ticket) -> String {

@@ -12,8 +12,12 @@ pub(super) fn state(lock: &Lock) -> String {
     let mut words = Vec::new();
     if lock.paused {
         let ends = lock.pause_ends_in_s.map(|left| format!(" for {}", human(left.into()))).unwrap_or_default();
+        let by = lock.paused_by.as_deref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
         let reason = lock.pause_reason.as_deref().filter(|reason| !reason.is_empty());
-        words.push(format!("paused{ends}{}", reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default()));
+        words.push(format!(
+            "paused{by}{ends}{}",
+            reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default()
+        ));
     }
     if lock.retiring {
         words.push("retiring".to_owned());

@@ -42,7 +42,10 @@ fn busy_says_who_holds_and_paused_says_paused() {
     );
     said(&bench, &["pause", "b", "--reason", "until Monday", "--for", "1h"]);
     let (paused, _) = refused(&bench, &["acquire", "-n", "b"]);
-    assert!(paused.contains("it is paused for ") && paused.contains(": until Monday; -w TIME waits"), "{paused}");
+    assert!(
+        paused.contains("it is paused by 127.0.0.1 for ") && paused.contains(": until Monday; -w TIME waits"),
+        "{paused}"
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn status_for_people_and_for_programs() {
     assert_eq!(lines[1][..5], ["a", "1", "0", "1", "1"]);
     assert!(lines[1][5].ends_with(" s") && lines[1][6].ends_with(" s"), "{table}");
     assert_eq!(lines[1][7..], [format!("#{} somebody else", bench.server.lock("a").holders[0].number)]);
-    assert_eq!(lines[2], ["b", "1", "1", "0", "0", "paused: later"]);
+    assert_eq!(lines[2], ["b", "1", "1", "0", "0", "paused by 127.0.0.1: later"]);
     let one = said(&bench, &["status", "a"]);
     for part in [
         "a  1 permit, 0 free, 1 held, 1 queued\n",

@@ -86,7 +86,11 @@ mod tests {
         let size = change("size", SettingValue::Count(2), SettingValue::Count(3));
         let time = change("max_hold_time", SettingValue::Time(None), SettingValue::Time(Some(1500)));
         let paused = change("paused", SettingValue::Flag(false), SettingValue::Flag(true));
-        let pause = Pause { reason: Arc::from("orders DB failover"), until: Some(Until::Wall(1_777_863_721_000)) };
+        let pause = Pause {
+            reason: Arc::from("orders DB failover"),
+            by: Some(Arc::from("ops")),
+            until: Some(Until::Wall(1_777_863_721_000)),
+        };
         assert_eq!(what_changed(&[], None), "set to what it was");
         assert_eq!(what_changed(&[size, time], None), "size 2 -> 3, max_hold_time never -> 1.5 s");
         assert_eq!(what_changed(&[paused], Some(&pause)), "paused until 2026-05-04T03:02:01Z: orders DB failover");

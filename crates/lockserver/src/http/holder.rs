@@ -7,7 +7,9 @@ use crate::engine::{CommandResult, EngineError};
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use lock_core::{Caller, Command, Lease, LockName, LockView, NewTicket, Outcome, ReleaseTarget, TicketsAfter};
+use lock_core::{
+    Caller, Command, Lease, LockName, LockView, NewTicket, Outcome, Rejection, ReleaseTarget, TicketsAfter,
+};
 use std::sync::Arc;
 
 /// What came of trying.
@@ -35,7 +37,7 @@ pub(super) async fn take(
         ..new_ticket(who, lock.clone())
     };
     let told = match app.engine.submit(caller, Command::Acquire(new)).await {
-        Err(EngineError::Rejected(lock_core::Rejection::Busy)) => return Ok(Taken::Full),
+        Err(EngineError::Rejected(Rejection::Busy | Rejection::Paused(_))) => return Ok(Taken::Full),
         answer => answer?,
     };
     match told.outcome {

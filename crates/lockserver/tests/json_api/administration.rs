@@ -26,7 +26,7 @@ async fn a_lock_is_shown_without_ids() {
         "name": "two", "size": 2, "free": 1, "in_use": 1, "granted": 0, "withheld": 0, "holding": 1, "queued": 1,
         "waiting_since": "<waiting_since>", "holding_since": "<holding_since>", "expected_wait_s": null,
         "why": "1 of 2 is free, and 1 waits: the first in line needs all.", "paused": false,
-        "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null,
+        "pause_reason": null, "paused_by": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
             "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
             "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "description": "",
@@ -129,6 +129,11 @@ async fn locks_are_made_changed_and_deleted() {
         (&json!(true), &json!("night"), &json!(3))
     );
     assert!(paused["pause_ends_in_s"].as_f64().unwrap() > 3000.0);
+    let by = paused["paused_by"].as_str().unwrap();
+    assert!(paused["why"].as_str().unwrap().starts_with(&format!("Paused by \u{2068}{by}\u{2069} for ")), "{paused}");
+    let busy = server.post("/v1/locks/new/tickets", "{}").await;
+    assert_eq!(busy.code(), "busy");
+    assert!(busy.detail().starts_with(&format!("the lock is paused by {by}: night; ask again later")), "{busy:?}");
     let changed = patch(vec![if_match], r#"{"size": 4}"#).await;
     assert_eq!((changed.status, changed.code().as_str()), (412, "lock_changed"));
     assert_eq!(patch(vec!["If-Match: 3".into()], "{}").await.code(), "invalid");
@@ -174,7 +179,11 @@ async fn tickets_are_revoked_and_permits_restored() {
     assert_eq!(server.admin("DELETE", &path, &[], "").await.code(), "unknown_ticket");
     assert_eq!(server.get(&verify).await.code(), "not_a_holder");
     let gone = server.delete(&format!("/v1/tickets/{id}")).await;
-    assert_eq!((gone.code().as_str(), &gone.json()["tickets"][0]["reason"]), ("gone", &json!("host is gone")));
+    let told = gone.json()["tickets"][0].clone();
+    assert_eq!((gone.code().as_str(), &told["reason"]), ("gone", &json!("host is gone")));
+    assert_eq!(told["ended_by"], ended["ended_by"]);
+    let by = ended["ended_by"].as_str().unwrap();
+    assert!(gone.detail().ends_with(&format!("revoked by {by}: host is gone")), "{gone:?}");
 
     let withheld = server.lock("one").await;
     assert_eq!((&withheld["free"], &withheld["withheld"]), (&json!(0), &json!(1)));

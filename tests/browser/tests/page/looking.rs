@@ -147,7 +147,10 @@ async fn the_reasons_are_the_same_without_scripts() {
     server.ok("DELETE", &format!("/v1/locks/withheld/tickets/{}", lost["number"]), Value::Null).await;
     server.take("seats", "one", 600).await;
     let told = [
-        ("paused", "Paused for 10 h more: nobody is let in. Nobody waits. Reason: “\u{2068}firmware\u{2069}”."),
+        (
+            "paused",
+            "Paused by \u{2068}ops\u{2069} for 10 h more: nobody is let in. Nobody waits. Reason: “\u{2068}firmware\u{2069}”.",
+        ),
         ("withheld", "Its only permit is withheld (for another 10 h), nobody waits."),
         ("seats", "2 of 3 are free: the next one gets in at once."),
     ];

@@ -6,6 +6,16 @@ use std::sync::Arc;
 
 impl Naive {
     pub(crate) fn apply(&mut self, caller: &Caller, command: &Command) -> Words {
+        let administers = matches!(
+            command,
+            Command::PutLock { .. }
+                | Command::PatchLock { .. }
+                | Command::DeleteLock { .. }
+                | Command::Revoke { .. }
+                | Command::Restore { .. }
+                | Command::Configure { .. }
+        );
+        self.author = administers.then(|| caller.owner.clone().unwrap_or_else(|| caller.from.clone()));
         let words = match command {
             Command::Acquire(new) => self.acquire(caller, new),
             Command::Get { lock, id, renew, wait } => self.get(lock.as_ref(), *id, caller, *renew, *wait),
@@ -26,6 +36,7 @@ impl Naive {
             Command::ListLocks { .. } | Command::ListMine { .. } => "seen".into(),
         };
         self.grant_all(None);
+        self.author = None;
         words
     }
 

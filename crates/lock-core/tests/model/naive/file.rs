@@ -38,6 +38,7 @@ impl Naive {
                 if let (Some(until), false) = (withheld, definition.paused) {
                     self.lock(name).rec.pause = Some(Pause {
                         reason: Arc::from("a lock of this name was deleted while in use"),
+                        by: None,
                         until: Some(Until::Service(until)),
                     });
                 }
@@ -158,5 +159,5 @@ impl Naive {
 
 /// The pause of a lock that has size 0 in the file.
 pub(super) fn size_0() -> Pause {
-    Pause { reason: Arc::from("size 0 in the configuration"), until: None }
+    Pause { reason: Arc::from("size 0 in the configuration"), by: None, until: None }
 }

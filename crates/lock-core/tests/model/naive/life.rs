@@ -85,7 +85,11 @@ impl Naive {
                 until: risk.max(cooldown),
             });
         }
+        let author = self.author.clone();
         let record = self.ticket(id);
+        if author.is_some() {
+            change_more(&mut record.rec, |more| more.ended_by = author);
+        }
         record.rec.state = State::Ended { how, at: now, reason };
         record.rec.ended_at = Some(wall);
         record.until = None;

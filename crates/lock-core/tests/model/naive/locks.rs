@@ -214,10 +214,11 @@ impl Naive {
                 }
             }
         }
-        let wall = self.wall;
+        let (wall, by) = (self.wall, self.author.clone());
         if let Some(pause) = &patch.pause {
             self.lock(name).rec.pause = pause.as_ref().map(|(reason, lasts)| Pause {
                 reason: reason.clone(),
+                by,
                 until: lasts.map(|lasts| Until::Wall(wall + lasts)),
             });
         }

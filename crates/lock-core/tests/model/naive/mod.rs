@@ -49,6 +49,8 @@ pub(crate) struct Naive {
     pub(crate) fresh: Option<bool>,
     /// Tickets whose waiting clients are gone.
     pub(crate) absent: Vec<TicketId>,
+    /// The administrator whose command it is.
+    pub(crate) author: Option<Arc<str>>,
 }
 
 pub(crate) fn listed(slots: &SlotRanges) -> Vec<u32> {

@@ -80,7 +80,7 @@ pub(super) fn lock() -> Value {
         "name": "san-ssh", "size": 7, "free": 6, "in_use": 1, "granted": 0, "withheld": 0, "holding": 1, "queued": 0,
         "waiting_since": null, "holding_since": "2026-05-04T03:02:01.5Z", "expected_wait_s": 0,
         "why": "6 of 7 are free: the next one gets in at once.", "paused": false,
-        "pause_reason": null, "pause_ends_in_s": null, "retiring": false, "template": null, "settings": settings(),
+        "pause_reason": null, "paused_by": null, "pause_ends_in_s": null, "retiring": false, "template": null, "settings": settings(),
         "overridden": [], "revision": 3, "holders": [ticket(false)], "queue": [], "withholdings": [],
         "statistics": {
             "queries": 1, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,

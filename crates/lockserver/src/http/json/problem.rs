@@ -70,9 +70,15 @@ impl Refusal {
             Rejection::Gone(ticket) => {
                 let mut refusal = simple(ErrorCode::Gone);
                 refusal.problem.ended_as = ticket.ended().map(view::ended_as);
-                // Whoever ended it said why: that is what its client should read.
-                if let State::Ended { reason: Some(reason), .. } = &ticket.ticket.state {
-                    refusal.problem.detail = format!("{}: {reason}", refusal.problem.detail);
+                // Whoever ended it, and why: that is what its client should read.
+                let detail = &mut refusal.problem.detail;
+                if let Some(by) = &ticket.ticket.more().ended_by {
+                    *detail = format!("{detail} by {by}");
+                }
+                if let State::Ended { reason: Some(reason), .. } = &ticket.ticket.state
+                    && !reason.is_empty()
+                {
+                    *detail = format!("{detail}: {reason}");
                 }
                 refusal.problem.tickets = vec![view::ticket(&ticket, false)];
                 refusal
@@ -84,7 +90,7 @@ impl Refusal {
             }
             Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
             Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
-            Rejection::Busy => simple(ErrorCode::Busy),
+            Rejection::Busy | Rejection::Paused(_) => simple(ErrorCode::Busy),
             Rejection::TooManyPermits { .. } | Rejection::TooManyForOwner { .. } => simple(ErrorCode::TooManyPermits),
             Rejection::Retiring => simple(ErrorCode::LockRetiring),
             Rejection::NameWithheld(ms) => {

@@ -201,6 +201,7 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         ttl_s: view.ttl.map(seconds),
         ended_as: view.ended().map(ended_as),
         reason: reason.map(ToString::to_string),
+        ended_by: record.more().ended_by.as_deref().map(str::to_owned),
     }
 }
 
@@ -274,6 +275,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         why: why(view, usual_hold, now),
         paused: usage.paused,
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
+        paused_by: record.pause.as_ref().and_then(|pause| pause.by.as_deref()).map(str::to_owned),
         pause_ends_in_s: view.pause_ends_in.map(seconds),
         retiring: record.retiring,
         template: record.template.as_ref().map(lock_core::Prefix::pattern),

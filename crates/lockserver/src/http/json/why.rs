@@ -38,7 +38,8 @@ pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs)
     }
     if let Some(pause) = &lock.lock.pause {
         let end = lock.pause_ends_in.map_or_else(String::new, |left| format!(" for {} more", about(left)));
-        let text = format!("Paused{end}: nobody is let in. {queue}.");
+        let by = pause.by.as_ref().map_or_else(String::new, |by| format!(" by \u{2068}{by}\u{2069}"));
+        let text = format!("Paused{by}{end}: nobody is let in. {queue}.");
         let reason = pause.reason.trim();
         return if reason.is_empty() { text } else { format!("{text} Reason: “\u{2068}{reason}\u{2069}”.") };
     }

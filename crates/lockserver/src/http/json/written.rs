@@ -92,6 +92,10 @@ fn write_ticket(out: &mut Vec<u8>, view: &TicketView) {
     out.extend_from_slice(br#","reason":"#);
     let reason = if let State::Ended { reason, .. } = &record.state { reason.as_deref() } else { None };
     option(out, reason, text);
+    if let Some(by) = record.more().ended_by.as_deref() {
+        out.extend_from_slice(br#","ended_by":"#);
+        text(out, by);
+    }
     out.push(b'}');
 }
 

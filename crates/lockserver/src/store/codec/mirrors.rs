@@ -73,6 +73,7 @@ mirrors! {
     }
     Pause = "Pause" {
         reason: Arc<str>;
+        by: Option<Arc<str>>, default;
         until: Option<Until>, default;
     }
     Settings = "Settings" {
@@ -126,6 +127,7 @@ mirrors! {
         supersede: Option<Arc<str>>, default;
         superseded_by: Option<u64>, default;
         not_before: Option<Ms> = "not_before_service_ms", default;
+        ended_by: Option<Arc<str>>, default;
     }
     RequestKey = "RequestKey" {
         id: Arc<str>;

@@ -118,7 +118,8 @@ fn locks() -> Vec<LockRecord> {
         slot_names: Vec::new(),
         revision: 0,
     };
-    let pause = |reason: &str, until| Some(Pause { reason: Arc::from(reason), until });
+    let pause =
+        |reason: &str, by: Option<&str>, until| Some(Pause { reason: Arc::from(reason), by: by.map(Arc::from), until });
     let mut locks = vec![plain.clone()];
     for (number, name) in (1..).zip(names()) {
         locks.push(LockRecord { name, revision: number, ..plain.clone() });
@@ -129,11 +130,11 @@ fn locks() -> Vec<LockRecord> {
         locks.push(LockRecord { file, retiring: true, revision: COUNTER_MAX, ..plain.clone() });
     }
     for (pause, template) in [
-        (pause("", None), Some("*")),
-        (pause("it's\nbroken", Some(Until::Service(0))), Some("deploy-*")),
-        (pause("it's\nbroken", Some(Until::Wall(0))), Some("deploy-*")),
-        (pause("x", Some(Until::Service(COUNTER_MAX))), Some("o'neill-*")),
-        (pause("x", Some(Until::Wall(COUNTER_MAX))), Some("o'neill-*")),
+        (pause("", None, None), Some("*")),
+        (pause("it's\nbroken", Some("ops"), Some(Until::Service(0))), Some("deploy-*")),
+        (pause("it's\nbroken", Some(""), Some(Until::Wall(0))), Some("deploy-*")),
+        (pause("x", None, Some(Until::Service(COUNTER_MAX))), Some("o'neill-*")),
+        (pause("x", Some("uid:0"), Some(Until::Wall(COUNTER_MAX))), Some("o'neill-*")),
         (None, None),
     ] {
         let template = template.map(|pattern| Prefix::from_pattern(pattern).unwrap());
@@ -214,6 +215,7 @@ fn tickets() -> Vec<TicketRecord> {
             supersede: Some(Arc::from("main")),
             superseded_by: Some(36),
             not_before: Some(37),
+            ended_by: Some(Arc::from("ops")),
         })),
         ..plain_ticket(20)
     };
@@ -232,7 +234,11 @@ fn tickets() -> Vec<TicketRecord> {
         granted_at: Some(COUNTER_MAX),
         held_at: Some(COUNTER_MAX),
         ended_at: Some(COUNTER_MAX),
-        more: Some(Box::new(More { superseded_by: Some(COUNTER_MAX), not_before: Some(COUNTER_MAX), supersede: None })),
+        more: Some(Box::new(More {
+            superseded_by: Some(COUNTER_MAX),
+            not_before: Some(COUNTER_MAX),
+            ..More::default()
+        })),
         ..plain_ticket(COUNTER_MAX)
     };
     let least = TicketRecord {
@@ -268,7 +274,7 @@ fn tickets() -> Vec<TicketRecord> {
             holder: Some(text.clone()),
             request,
             state,
-            more: Some(Box::new(More { supersede: Some(text), ..More::default() })),
+            more: Some(Box::new(More { supersede: Some(text.clone()), ended_by: Some(text), ..More::default() })),
             ..plain_ticket(number)
         });
     }

@@ -104,15 +104,22 @@ fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Resu
     let settings = settings(row)?;
     let template = row.scalar_or_null()?;
     let retiring = row.flag()?;
-    let pause = match (row.flag()?, row.scalar_or_null()?, row.number_or_null()?, row.number_or_null()?) {
-        (true, Some(reason), None, None) => Some(Pause { reason, until: None }),
-        (true, Some(reason), Some(until), None) => Some(Pause { reason, until: Some(Until::Service(until)) }),
-        (true, Some(reason), None, Some(until)) => Some(Pause { reason, until: Some(Until::Wall(until)) }),
-        (false, None, None, None) => None,
+    let (paused, reason, by) = (row.flag()?, row.scalar_or_null()?, row.scalar_or_null()?);
+    let until = match (row.number_or_null()?, row.number_or_null()?) {
+        (None, None) => Ok(None),
+        (Some(until), None) => Ok(Some(Until::Service(until))),
+        (None, Some(until)) => Ok(Some(Until::Wall(until))),
+        (Some(_), Some(_)) => Err(()),
+    };
+    let pause = match (paused, reason, by, until) {
+        (true, Some(reason), by, Ok(until)) => Some(Pause { reason, by, until }),
+        (false, None, None, Ok(None)) => None,
         _ => {
-            return Err("paused, pause_reason, pause_until_service_ms and pause_until_at_ms contradict each other"
-                .to_owned()
-                .into());
+            return Err(
+                "paused, pause_reason, pause_by, pause_until_service_ms and pause_until_at_ms contradict each other"
+                    .to_owned()
+                    .into(),
+            );
         }
     };
     let slot_names = row.parsed(slot_names_from_text)?;

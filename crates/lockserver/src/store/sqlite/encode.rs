@@ -26,7 +26,7 @@ pub(super) const LOCKS: Table = Table {
     key: "name",
     columns: with_settings!(
         "name",
-        "template, retiring, paused, pause_reason, pause_until_service_ms, pause_until_at_ms, slot_names, revision"
+        "template, retiring, paused, pause_reason, pause_by, pause_until_service_ms, pause_until_at_ms, slot_names, revision"
     ),
 };
 pub(super) const FILE_VALUES: Table =
@@ -133,6 +133,7 @@ impl Encoder {
         row.flag(lock.retiring);
         row.flag(lock.pause.is_some());
         row.scalar_or_null(lock.pause.as_ref().map(|pause| &pause.reason));
+        row.scalar_or_null(lock.pause.as_ref().and_then(|pause| pause.by.as_ref()));
         let (service, wall) = match lock.pause.as_ref().and_then(|pause| pause.until) {
             Some(Until::Service(until)) => (Some(until), None),
             Some(Until::Wall(until)) => (None, Some(until)),

@@ -1,5 +1,6 @@
 -- Schema 6: rules 13 to 18. Tags of slots and which one is picked, caps of owners, permits that are not given again too soon;
--- permits that an administrator or a report withholds, for as long as they say; and what few tickets have, in one column.
+-- permits that an administrator or a report withholds, for as long as they say; who paused a lock; and what few tickets have, in one
+-- column.
 
 ALTER TABLE locks ADD COLUMN tags TEXT;                        -- tags of the names, in their order, 'a100,a100 nvlink,'; NULL: they have none
 ALTER TABLE locks ADD COLUMN pick TEXT NOT NULL DEFAULT 'first'; -- 'first' or 'lru': which of the slots that fit is given
@@ -8,6 +9,7 @@ ALTER TABLE locks ADD COLUMN min_hold_ms INTEGER NOT NULL DEFAULT 0; -- how long
 ALTER TABLE locks ADD COLUMN outside_in_use INTEGER;           -- permits in use by what was reported, others' included; NULL: no report
 ALTER TABLE locks ADD COLUMN outside_reported_at_ms INTEGER;
 ALTER TABLE locks ADD COLUMN outside_until_at_ms INTEGER;      -- wall time at which the report is stale
+ALTER TABLE locks ADD COLUMN pause_by TEXT;                    -- name of the key, or what stands for it; NULL: the file, or not known
 
 ALTER TABLE file_values ADD COLUMN tags TEXT;                  -- these four as in locks
 ALTER TABLE file_values ADD COLUMN pick TEXT NOT NULL DEFAULT 'first';
