@@ -42,19 +42,23 @@ def test_plain_sentences_pass_and_code_is_not_read():
     assert complaints(PLAIN.replace("| who |", "| program |").replace("Who leads?", "What leads?")) == []
 
 
+# One that the glossary has replaced, read from there: it may stand nowhere else, not even here.
+OLD, NEW = WORDS.retired()[0]
+
+
 @pytest.mark.parametrize("sentence, said", [
     ("Who holds the lock may release it.", "name the subject first"),
     ("It stops: what is left goes on.", "name the subject first"),
     ("A permit goes to whoever waits first.", "says whoever"),
     ("The key is none of this server's.", "none of"),
     ("The path is no whole path for a file.", 'says "is no X"'),
-    ("It stands at the end and is asleep.", "'asleep' is called 'dormant'"),
+    (f"It stands at the end and is {OLD}.", f"'{OLD}' is called '{NEW}'"),
     (" ".join(["word"] * 41) + ".", "41 words in a sentence"),
     ("One; two; three.", "semicolons in 1,000 words"),
 ])
 def test_each_thing_is_refused(sentence, said):
     for text in (f"A heading follows.\n\n{sentence}\n", f"- A point is here.\n- {sentence}\n", f"| one | two |\n| --- | --- |\n| {sentence} | x |\n"):
-        found = [line for line in complaints(text, [("asleep", "dormant")]) if said in line]
+        found = [line for line in complaints(text, [(OLD, NEW)]) if said in line]
         assert found, (text, complaints(text))
 
 
@@ -63,7 +67,7 @@ def test_a_complaint_names_the_line():
 
 
 def test_the_words_of_the_glossary_are_known():
-    assert ("asleep", "dormant") in WORDS.retired() and len(WORDS.retired()) > 20
+    assert len(WORDS.retired()) > 20
 
 
 def test_pages_keep_the_bounds_and_a_bad_one_fails(tmp_path):
