@@ -161,7 +161,7 @@ def test_refusals_are_said_in_words_of_the_command_line(make_server, ctl):
         ((*socket, "delete", "seven"), 1, "2 tickets would end; --force does it"),
         ((*socket, "delete", "seven", "--force", "--expect-tickets", "9"), 1, "2 tickets would end"),
         ((*socket, "create", "seven", "--size", "1"), 1, "there is a lock of this name already"),
-        ((*socket, "create", "x", "--size", "1", "--lock-delay", "9e7"), 64, "--lock-delay must be at most"),
+        ((*socket, "create", "x", "--size", "1", "--lock-delay", "90000000"), 64, "--lock-delay must be at most"),
         ((*socket, "create", "x", "--slots", "a,a"), 64, 'the slot name "a" is given twice'),
         ((*socket, "revoke", "seven", "77"), 76, "there is no such ticket"),
     ]
