@@ -163,12 +163,13 @@ fn what_may_be_missing_has_a_default() {
     });
     let expected = [
         "locks: from_file pause retiring slot_names template from_file/paused from_file/settings/description \
-         from_file/settings/max_per_owner from_file/settings/min_hold_ms pause/until settings/description \
+         from_file/settings/max_per_owner from_file/settings/min_hold_ms pause/by pause/until settings/description \
          settings/max_per_owner settings/min_hold_ms",
         "meta: dormant_to uptime uptime/doubt_at_ms uptime/downtime_ms uptime/monotonic_ms uptime/starts",
         "templates: paused settings/description settings/max_per_owner settings/min_hold_ms",
         "tickets: acknowledged ended_at_ms granted_at_ms held_at_ms lease_began_uptime_ms more slot_names \
-         more/not_before_service_ms more/supersede more/superseded_by request/asked_max_hold_ms request/asked_ttl_ms state/reason",
+         more/ended_by more/not_before_service_ms more/supersede more/superseded_by request/asked_max_hold_ms \
+         request/asked_ttl_ms state/reason",
         "withholdings: reason slot_names",
     ];
     let of_kind = |kind: &str| optional.iter().filter_map(|field| field.strip_prefix(kind)).collect::<Vec<_>>();
