@@ -51,7 +51,7 @@ pub(super) async fn history(client: &Client, asked: History, json: bool) -> Resu
     }
     let mut events: Vec<Event> = histories.iter_mut().flat_map(|one| std::mem::take(&mut one.events)).collect();
     events.retain(|event| show::since(&event.at).is_none_or(|age| age <= asked.since));
-    events.sort_by(|one, other| one.at.cmp(&other.at));
+    events.sort_by_key(|event| show::instant(&event.at));
     let times = asked.lock.is_some().then(|| histories.pop()).flatten();
     told(json, &events, || show::history(Style::of_stdout(), &events, times.as_ref()))
 }

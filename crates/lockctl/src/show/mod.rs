@@ -11,7 +11,7 @@ pub(crate) use event::{event, history};
 pub(crate) use lock::{one_lock, ticket};
 pub(crate) use locks::{all_locks, tickets};
 pub(crate) use server::{reloaded, server};
-pub(crate) use time::{age, human, since};
+pub(crate) use time::{age, human, instant, since};
 
 use crate::exit::{BY_SIGNAL, Failure, SYSTEM};
 use serde::Serialize;

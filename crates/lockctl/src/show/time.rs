@@ -17,10 +17,14 @@ pub(crate) fn human(duration: Duration) -> String {
     }
 }
 
+/// A time of the server's, to compare it with others: as text, half a second comes after 0.51 s.
+pub(crate) fn instant(time: &str) -> Option<Timestamp> {
+    time.parse().ok()
+}
+
 /// How long ago a time of the server's was, by this machine's clock; nothing if it is no time.
 pub(crate) fn since(time: &str) -> Option<Duration> {
-    let then: Timestamp = time.parse().ok()?;
-    Some(Duration::try_from(Timestamp::now().duration_since(then)).unwrap_or_default())
+    Some(Duration::try_from(Timestamp::now().duration_since(instant(time)?)).unwrap_or_default())
 }
 
 /// The same in words; nothing without a time.
@@ -44,12 +48,18 @@ pub(super) fn brief(time: Option<&str>) -> String {
 }
 
 fn here(time: &str, zone: &TimeZone) -> Option<Zoned> {
-    Some(time.parse::<Timestamp>().ok()?.to_zoned(zone.clone()))
+    Some(instant(time)?.to_zoned(zone.clone()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_compared_as_such() {
+        let [earlier, later] = ["2026-11-27T04:16:27.5Z", "2026-11-27T04:16:27.512Z"].map(instant);
+        assert!(earlier < later && earlier.is_some());
+    }
 
     #[test]
     fn durations_for_people() {
