@@ -91,7 +91,7 @@ async fn why_one_waits_is_said_in_the_same_words_everywhere() {
     says("1 of 2 is free, and 1 waits: the first in line needs 2.").await;
     let pause = r#"{"paused": true, "reason": "firmware"}"#;
     server.admin("PATCH", "/v1/locks/two", &["Content-Type: application/json"], pause).await.ok();
-    says("Paused: nobody is let in. 1 waits. Reason: “\u{2068}firmware\u{2069}”.").await;
+    says("Paused by \u{2068}uid:0\u{2069}: nobody is let in. 1 waits. Reason: “\u{2068}firmware\u{2069}”.").await;
 }
 
 #[tokio::test]
