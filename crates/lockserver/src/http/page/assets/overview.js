@@ -344,7 +344,7 @@ export class Overview {
       size += lock.size;
       queued += lock.queued;
       paused += lock.paused;
-      if (lock.waiting_since && (!worst || lock.waiting_since < worst.waiting_since)) worst = lock;
+      if (lock.waiting_since && (!worst || since(lock.waiting_since) > since(worst.waiting_since))) worst = lock;
     }
     for (const [name, count] of Object.entries(counts)) put(this.chips.querySelector(`#show-${name} b`), count.toLocaleString());
     const parts = [`${used.toLocaleString()} of ${some(size, "permit")} in use`, queued ? `${queued.toLocaleString()} waiting` : "nobody waits"];
