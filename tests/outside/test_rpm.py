@@ -75,7 +75,7 @@ class TestRpm:
         system.put(CONF, "[general]\nSERVER=0.0.0.0\nDEFAULT_LOCK=rack/1\n")
         said = self.rpm(system, "--install", self.file(system, packages.one("rpm").name))
         assert "so 0.36 is left as it is" in said and "lockserver.conf:3: DEFAULT_LOCK" in said
-        assert "mend that, then run /usr/libexec/lockserver/take-over and start" in said
+        assert "correct that, then run /usr/libexec/lockserver/take-over and start" in said
         assert system.path(f"/proc/{old_pid}").exists() and system.path("/etc/init.d/lockd").stat().st_mode & 0o111
         system.put(CONF, "[general]\nSERVER=0.0.0.0\n")
         assert "was running\n" in system.run("/usr/libexec/lockserver/take-over")

@@ -215,16 +215,16 @@ def test_everybody_may_ask_for_the_status(machine):
     # What cannot be told is not guessed; root alone can always tell.
     if machine.others:
         machine("chmod", "600", "/run/lockserver.pid")
-        status("cannot be told", UNKNOWN)
+        status("only root can see", UNKNOWN)
         machine("chmod", "644", "/run/lockserver.pid")
         machine("chmod", "600", "/run/default/lockserver")
         machine("mv", "/run/lockserver.pid", "/run/kept")
-        status("cannot be told", UNKNOWN)
+        status("only root can see", UNKNOWN)
         machine("mv", "/run/kept", "/run/lockserver.pid")
         machine("chmod", "644", "/run/default/lockserver")
         # The server's user sees his own, so this is for the first alone.
         hidden = "mount -t proc -o hidepid=2 proc /proc && exec \"$@\""
-        assert "cannot be told" in machine("unshare", "--mount", "sh", "-c", hidden, "sh", *machine.others[0], *machine.shell,
+        assert "only root can see" in machine("unshare", "--mount", "sh", "-c", hidden, "sh", *machine.others[0], *machine.shell,
                                            "/run/script", "status", code=UNKNOWN)
     # Another process has the number by now, or none.
     machine("sh", "-c", "sleep 1000 >/run/other 2>&1 & cp -p /run/lockserver.pid /run/kept; echo $! >/run/lockserver.pid")
