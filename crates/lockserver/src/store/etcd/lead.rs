@@ -103,16 +103,31 @@ pub(super) async fn campaign(
     Ok(Campaign::Won(Lead { term, lease, lost, keeper: keeper.abort_handle() }))
 }
 
-/// Keeps a lease alive until it has ended.
+/// Keeps a lease alive until it has ended, or etcd was silent for as long as it lasts. It may hear all the same, and would go on
+/// for ever with a leader that may tell nobody anything.
 async fn keep(client: Client, lasts: Duration, lease: i64, authority: Authority, lost: Arc<AtomicBool>) {
+    let mut heard = Instant::now();
     loop {
         sleep(lasts / 5).await;
-        if renew(&client, lasts, lease, &authority).await.is_err_and(|failure| failure.is(Refusal::NoLease)) {
-            tracing::warn!("etcd has ended the lease of this leader: it did not hear from it in time");
-            authority.end();
-            lost.store(true, Ordering::Release);
-            return;
+        let has_ended = match renew(&client, lasts, lease, &authority).await {
+            Ok(()) => {
+                heard = Instant::now();
+                continue;
+            }
+            Err(failure) => failure.is(Refusal::NoLease),
+        };
+        if !has_ended && heard.elapsed() <= lasts {
+            continue;
         }
+        authority.end();
+        lost.store(true, Ordering::Release);
+        if has_ended {
+            tracing::warn!("etcd has ended the lease of this leader: it did not hear from it in time");
+        } else {
+            tracing::warn!("etcd has not answered this leader for as long as its lease lasts: another one may lead");
+            let _ = client.revoke(lease, Instant::now() + RESIGN).await;
+        }
+        return;
     }
 }
 

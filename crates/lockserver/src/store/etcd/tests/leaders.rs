@@ -1,6 +1,6 @@
 //! Several servers over one etcd: one leads, and who does not any more changes nothing.
 
-use super::rig::{Between, Etcd, Look, loaded, number_of, numbered, until};
+use super::rig::{Between, Etcd, Look, loaded, number_of, numbered, place, until};
 use crate::store::etcd::wire::{delete, put};
 use crate::store::etcd::{EtcdPlace, EtcdStore};
 use crate::store::{Store as _, StoreError};
@@ -112,6 +112,22 @@ fn authority_ends_before_the_lease_and_the_store_goes_on_when_etcd_does() {
     assert_eq!(number_of(&mut store).or_else(|_| number_of(&mut store)), Ok(1), "it was not even asked");
     store.commit(&[numbered(3)]).unwrap();
     assert!(look.value("leader").is_some());
+}
+
+#[test]
+fn a_leader_that_etcd_hears_and_that_hears_nothing_lets_another_one_lead() {
+    let etcd = Etcd::start(&[]);
+    let between = Between::before(etcd.at);
+    let mut first = loaded(short(place(&between.endpoint())));
+    first.commit(&[numbered(1)]).unwrap();
+    let mut second = second(&etcd);
+    between.keep_answers(true);
+    until("the second one leads", || second.load().is_ok());
+    assert!(!first.authority().holds());
+    between.keep_answers(false);
+    between.cut();
+    assert!(first.commit(&[numbered(7)]).is_err());
+    assert_eq!(leader(first.load()).as_deref(), Some("second"));
 }
 
 /// The engine goes on with the store as it was loaded, so that nothing older may get into it afterwards.
