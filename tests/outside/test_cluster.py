@@ -238,3 +238,23 @@ def test_a_command_under_a_lock_does_not_notice_that_five_leaders_die(pair):
     out, err = process.communicate("done\n", timeout=30)
     assert (process.returncode, out) == (0, "done\n"), err
     until(lambda: not json.loads(get(pair.leader().at, "/v1/locks/x").body)["holders"], 10, "it was released")
+
+
+def test_a_standby_does_not_say_that_nothing_was_done_if_a_leader_may_have_done_it(make_server, etcd):
+    """The leader takes the request and dies; the standby stops before there is another one."""
+    with socket.create_server(("127.0.0.1", 0)) as leader:
+        url = f"http://127.0.0.1:{leader.getsockname()[1]}"
+        etcd.put("lockserver/leader", json.dumps({"name": "gone", "url": url, "since_ms": 1}))
+        [standby] = Pair(make_server, etcd, SECTIONS, count=1, lease=LEASE).servers
+        standby.start()
+        until(lambda: (standby.status().get("leader") or {}).get("name") == "gone", 20, "it knows who leads")
+        with Api(standby.at) as api:
+            api.ask("DELETE", "/v1/tickets/6f9619ff-8b86-4d01-b42d-00cf4fc964ff")
+            taken, _ = leader.accept()
+            assert taken.recv(6) == b"DELETE"
+            leader.close()
+            taken.close()
+            standby.signal(signal.SIGTERM)
+            status, problem = api.answer()
+        assert (status, problem["may_have_taken_effect"]) == (503, True), problem
+    assert standby.ended() == 0

@@ -1,5 +1,6 @@
 """etcd as a process, for servers that share a store: one member or three, on loopback addresses of this test."""
 
+import base64
 import json
 import os
 import shutil
@@ -89,6 +90,13 @@ class Etcd:
     def store(self):
         """As the setting STORE is written."""
         return "etcd:" + ",".join(one.client for one in self.members)
+
+    def put(self, key, value):
+        """Write a key behind the servers' backs."""
+        words = {"key": base64.b64encode(key.encode()).decode(), "value": base64.b64encode(value.encode()).decode()}
+        asked = urllib.request.Request(f"{self.members[0].client}/v3/kv/put", json.dumps(words).encode())
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert answer.status == 200
 
     def close(self):
         """End all members."""

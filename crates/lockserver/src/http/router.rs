@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::auth::Refused;
-use super::cluster::{self, Passed};
+use super::cluster::{self, Doubt, Passed};
 use super::connection::{Connection, Responder};
 use super::metrics::Counting;
 use super::routes::{Entry, Found, Handling, Need, Protocol, Refuse, Routes, Table};
@@ -66,17 +66,17 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
     let shrinking = Shrinking::of(found.path, &request);
     let is_head = request.method() == Method::HEAD;
     let is_forwarded = cluster::is_forwarded(request.headers());
-    let request = if cluster::is_given_on(&app, found) {
+    let (request, doubt) = if cluster::is_given_on(&app, found) {
         let (passed, waited) = waited::watch(Box::pin(cluster::pass(&app, found, request))).await;
         match passed {
-            Passed::Own(request) => request,
+            Passed::Own(request, doubt) => (request, doubt),
             Passed::Answered(response) => {
                 counting.answered(&response, waited.waited, &connection);
                 return response;
             }
         }
     } else {
-        request
+        (request, Doubt::default())
     };
     // Nothing that has a request or an answer in it is moved about unfinished: it is ready, or in its handler's box.
     let (passage, entered) = auth::enter(&app, found, request);
@@ -89,7 +89,7 @@ async fn answer(app: App, table: Arc<Table>, mut request: Request) -> Response {
             Err(Refused::AtOnce(refusal)) => *refusal,
             Err(Refused::WrongKey(address)) => Box::pin(auth::wrong_key(&app, address, found.refuse)).await,
         };
-        let handled = with_length(passage.leave(handled), is_head);
+        let handled = with_length(passage.leave(doubt.settle(found, handled)), is_head);
         reads::layers::hold(shrinking.of_answer(&app, &connection, handled).await)
     };
     let (mut response, waited) = waited::watch(pin!(work)).await;

@@ -52,7 +52,22 @@ pub(in crate::http) enum Passed {
     /// The answer of the leader, or that there is none.
     Answered(Response),
     /// This server is to answer it.
-    Own(Request),
+    Own(Request, Doubt),
+}
+
+/// Whether a leader that did not answer may have done what a request asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::http) struct Doubt(bool);
+
+impl Doubt {
+    /// The answer to it. One that says that nothing was done, because nothing can be done now, knows of its own try only.
+    pub(in crate::http) fn settle(self, found: Found<'_>, response: Response) -> Response {
+        if !self.0 || response.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return response;
+        }
+        let reason = Arc::from("the leader went while it worked on the request, and no other one has answered it");
+        (found.refuse.failed)(EngineError::Unavailable { reason, may_have_taken_effect: true })
+    }
 }
 
 /// How one try has ended.
@@ -85,7 +100,9 @@ pub(in crate::http) fn is_given_on(app: &App, found: Found<'_>) -> bool {
 
 /// Has the leader answer a request that is for it. Waits for a leader if there is none.
 pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request) -> Passed {
-    let (Some(cluster), Some(entry)) = (&app.service.cluster, found.entry()) else { return Passed::Own(request) };
+    let (Some(cluster), Some(entry)) = (&app.service.cluster, found.entry()) else {
+        return Passed::Own(request, Doubt::default());
+    };
     if sender::is_from_standby(app, request.headers()) {
         return Passed::Answered(StatusCode::MISDIRECTED_REQUEST.into_response());
     }
@@ -103,6 +120,7 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
     let forwarding = Forwarding { app, cluster, connection: &connection, parts: &parts, body: &body, waits, repeats };
     let until = Instant::now() + Duration::from_millis(LEADER_WAIT_MAX_MS);
     let mut role = cluster.role.clone();
+    let mut doubt = Doubt::default();
     loop {
         let now = role.borrow_and_update().clone();
         let tried = match &now {
@@ -117,7 +135,7 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
                 if !matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                     connection.mark_known(false);
                 }
-                return Passed::Answered(response);
+                return Passed::Answered(doubt.settle(found, response));
             }
             Some(Tried::Unknown) if !repeats => {
                 let reason = Arc::from("the leader went while it worked on the request");
@@ -125,7 +143,8 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
                 return Passed::Answered((found.refuse.failed)(failure));
             }
             Some(Tried::ClientGone) => return Passed::Answered(StatusCode::SERVICE_UNAVAILABLE.into_response()),
-            Some(Tried::NotTaken | Tried::Unknown) | None => {}
+            Some(Tried::Unknown) => doubt = Doubt(true),
+            Some(Tried::NotTaken) | None => {}
         }
         let again = async {
             if is_tried {
@@ -146,7 +165,7 @@ pub(in crate::http) async fn pass(app: &App, found: Found<'_>, request: Request)
             break;
         }
     }
-    Passed::Own(Request::from_parts(parts, Body::from(body)))
+    Passed::Own(Request::from_parts(parts, Body::from(body)), doubt)
 }
 
 /// A request that is given on.

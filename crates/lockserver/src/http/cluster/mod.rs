@@ -7,7 +7,7 @@ mod heartbeat;
 mod sender;
 mod standbys;
 
-pub(super) use forward::{Passed, is_given_on, pass};
+pub(super) use forward::{Doubt, Passed, is_given_on, pass};
 pub use heartbeat::stand_by;
 pub(super) use heartbeat::{PATH as STANDBY, standby};
 pub(super) use sender::{is_forwarded, mark_cut_short, sender};
