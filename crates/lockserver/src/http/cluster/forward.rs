@@ -195,8 +195,8 @@ impl Forwarding<'_> {
         };
         match answer {
             Ok(response) if response.status() == StatusCode::MISDIRECTED_REQUEST => Tried::NotTaken,
-            // The leader stops. The next one takes up the wait.
-            Ok(response) if self.repeats && response.headers().contains_key(sender::CUT_SHORT) => Tried::NotTaken,
+            // The leader stops. The next one takes up the wait, and says what became of the ticket.
+            Ok(response) if self.repeats && response.headers().contains_key(sender::CUT_SHORT) => Tried::Unknown,
             Ok(response) => {
                 let mut response = response.map(Body::new);
                 response.headers_mut().remove(sender::CUT_SHORT);
