@@ -28,6 +28,10 @@ pub struct LockSettings {
     pub lock_delay_s: Seconds,
     /// Longest queue.
     pub max_queue: u32,
+    /// Most permits that tickets of one owner, a key or without one an address, have at a time; `null` for no cap.
+    pub max_per_owner: Option<u32>,
+    /// How long after their claim permits are not given again, however early they come back.
+    pub min_hold_time_s: Seconds,
     /// For people.
     pub description: String,
 }
@@ -44,6 +48,8 @@ impl Default for LockSettings {
             max_ttl_s: None,
             lock_delay_s: Seconds::from_ms(0),
             max_queue: 100_000,
+            max_per_owner: None,
+            min_hold_time_s: Seconds::from_ms(0),
             description: String::new(),
         }
     }
@@ -93,6 +99,12 @@ pub struct LockPatch {
     /// Longest queue.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub max_queue: Option<Option<u32>>,
+    /// Most permits that tickets of one owner have at a time.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub max_per_owner: Option<Option<u32>>,
+    /// How long after their claim permits are not given again.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub min_hold_time_s: Option<Option<Seconds>>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub description: Option<Option<String>>,

@@ -110,6 +110,10 @@ pub struct Acquire {
     /// Longest time to hold, whatever is renewed; 0 for as long as the lock allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hold_s: Option<Seconds>,
+    /// End the *queued* tickets of this lock that were made with the same word, by the same key or without one from the same address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    pub supersede: Option<String>,
     /// Keep the place in the queue when the wait is over without a grant.
     pub queue: bool,
 }
@@ -221,6 +225,12 @@ pub struct Ticket {
     /// Who ended it, if an administrator did, or a change by one: the name of a key, or what stands for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<String>,
+    /// The word with which it supersedes queued tickets, and is superseded itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersede: Option<String>,
+    /// Number of the ticket that superseded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<u64>,
 }
 
 /// A list of tickets.

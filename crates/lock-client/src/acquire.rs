@@ -41,6 +41,8 @@ pub struct AcquireOptions {
     pub priority: i8,
     /// Longest time to hold, whatever is renewed.
     pub max_hold: Option<Duration>,
+    /// Ends the queued tickets of the same lock, owner and word.
+    pub supersede: Option<String>,
     /// With a `wait`: how long after its end it is given up if no server answers. Without one each call is repeated as the
     /// client says.
     pub patience: Option<Duration>,
@@ -207,6 +209,7 @@ impl<'a> Attempt<'a> {
             priority: options.priority,
             request_id: Some(self.request_id.clone()),
             max_hold_s: options.max_hold.map(Seconds::from),
+            supersede: options.supersede.clone(),
             queue: options.wait.is_none_or(|wait| !wait.is_zero()),
         };
         Call::new(Method::POST, of_lock(routes::LOCK_TICKETS, self.lock)).json(&body).unsure(&self.unsure)
@@ -259,5 +262,6 @@ fn ended(ticket: &Ticket) -> Error {
     if let Some(reason) = ticket.reason.as_ref().filter(|reason| !reason.is_empty()) {
         detail = format!("{detail}: {reason}");
     }
-    Error::Refused(Box::new(Problem { ended_as: ticket.ended_as, ..Problem::new(ErrorCode::Gone, detail) }))
+    let tickets = vec![Ticket { id: None, ..ticket.clone() }];
+    Error::Refused(Box::new(Problem { ended_as: ticket.ended_as, tickets, ..Problem::new(ErrorCode::Gone, detail) }))
 }

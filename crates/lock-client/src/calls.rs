@@ -23,6 +23,22 @@ pub struct Guarded {
     pub revision: Option<u64>,
 }
 
+/// What a release asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReleaseOptions {
+    /// For so long nobody is given the permits that come back; cut to the lock's longest lease.
+    pub keep: Option<Duration>,
+}
+
+impl ReleaseOptions {
+    fn apply(&self, call: Call) -> Call {
+        match self.keep {
+            Some(keep) => call.query("keep_s", Seconds::from(keep)),
+            None => call,
+        }
+    }
+}
+
 impl Guarded {
     fn apply(self, mut call: Call) -> Call {
         if self.force {
@@ -195,14 +211,27 @@ impl Client {
     /// # Errors
     /// As every call; `gone` if the server ended it before.
     pub async fn release(&self, id: &str) -> Result<(), Error> {
-        self.end(&Call::new(Method::DELETE, of_ticket(routes::TICKET, id))).await
+        self.release_with(id, &ReleaseOptions::default()).await
+    }
+
+    /// The same, with something to ask for.
+    ///
+    /// # Errors
+    /// As [`Client::release`].
+    pub async fn release_with(&self, id: &str, options: &ReleaseOptions) -> Result<(), Error> {
+        self.end(&options.apply(Call::new(Method::DELETE, of_ticket(routes::TICKET, id)))).await
     }
 
     /// The same, no longer than that.
-    pub(crate) async fn release_within(&self, id: &str, within: Duration) -> Result<(), Error> {
+    pub(crate) async fn release_within(
+        &self,
+        id: &str,
+        within: Duration,
+        options: &ReleaseOptions,
+    ) -> Result<(), Error> {
         let retry = Retry { within, ..self.inner.retry };
         let call = Call::new(Method::DELETE, of_ticket(routes::TICKET, id)).retry(retry).quiet();
-        self.end(&call.until(Some(Instant::now() + within))).await
+        self.end(&options.apply(call).until(Some(Instant::now() + within))).await
     }
 
     /// Sends what ends a ticket of ours.

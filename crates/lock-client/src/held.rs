@@ -1,7 +1,7 @@
 //! Permits that are held: renewed while they are, watched, and given back.
 
 use crate::retry::jitter;
-use crate::{BootTime, Client, Error};
+use crate::{BootTime, Client, Error, ReleaseOptions};
 use lock_api::{EndedAs, ErrorCode, Problem, Ticket};
 use std::fmt;
 use std::time::Duration;
@@ -151,9 +151,17 @@ impl Held {
     ///
     /// # Errors
     /// As [`Held::release`].
-    pub async fn release_within(mut self, within: Duration) -> Result<(), Error> {
+    pub async fn release_within(self, within: Duration) -> Result<(), Error> {
+        self.release_with(within, &ReleaseOptions::default()).await
+    }
+
+    /// The same, with something to ask for.
+    ///
+    /// # Errors
+    /// As [`Held::release`].
+    pub async fn release_with(mut self, within: Duration, options: &ReleaseOptions) -> Result<(), Error> {
         self.keeper.abort();
-        let outcome = self.client.release_within(&self.id, within).await;
+        let outcome = self.client.release_within(&self.id, within, options).await;
         self.over = true;
         outcome
     }
@@ -177,7 +185,7 @@ impl Drop for Held {
         }
         let (client, id) = (self.client.clone(), self.id.clone());
         self.client.inner.background.spawn(async move {
-            if let Err(error) = client.release_within(&id, RELEASE_WITHIN).await {
+            if let Err(error) = client.release_within(&id, RELEASE_WITHIN, &ReleaseOptions::default()).await {
                 tracing::debug!(%error, "the ticket was not released and ends with its lease");
             }
         });

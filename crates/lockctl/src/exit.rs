@@ -120,6 +120,11 @@ impl Failure {
         self
     }
 
+    /// The same with the status of another kind of end, as if it were one.
+    pub(crate) fn of_kind(self, code: u8) -> Self {
+        Self { code, kind: code, ..self }
+    }
+
     /// The same end with another status.
     pub(crate) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }

@@ -1,7 +1,7 @@
 //! The server's refusals in the words of this command line: its own are meant for those who speak HTTP.
 
 use lock_client::Error;
-use lock_client::api::{ErrorCode, Problem};
+use lock_client::api::{EndedAs, ErrorCode, Problem};
 
 /// What happened and what to do, with options and commands of `lockctl` where the server names headers and parameters.
 pub(crate) fn of(problem: &Problem) -> String {
@@ -11,6 +11,11 @@ pub(crate) fn of(problem: &Problem) -> String {
         ErrorCode::Busy => "no permit is free now; -w TIME waits for one".to_owned(),
         ErrorCode::ConfigurationRefused => {
             format!("everything stays as it was, the configuration has errors: {}", said())
+        }
+        ErrorCode::Gone if problem.ended_as == Some(EndedAs::Superseded) => {
+            let by = problem.tickets.first().and_then(|ticket| ticket.superseded_by);
+            let by = by.map(|number| format!(": ticket {number}")).unwrap_or_default();
+            format!("a newer one has taken its place in the queue{by}")
         }
         ErrorCode::Invalid if said().contains("the name contains '/'") => {
             format!("{}; write another character in its place, as in team-ci or team.ci", said())
@@ -62,23 +67,29 @@ pub(crate) fn of(problem: &Problem) -> String {
 }
 
 /// Fields of the API that have an option here, by the option's name.
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 12] = [
     "expiration-time",
     "grace-time",
+    "keep",
     "lock-delay",
     "max-hold",
     "max-hold-time",
     "max-lock-time",
+    "max-per-owner",
     "max-queue",
     "max-ttl",
+    "min-hold-time",
     "ttl",
 ];
 
 /// The same text with `--max-ttl` for `max_ttl` and `max_ttl_s`.
 fn options(text: &str) -> String {
     let option = |word: &str| {
-        let name = word.trim_end_matches("_s").replace('_', "-");
-        OPTIONS.contains(&name.as_str()).then(|| format!("--{name}"))
+        let name = match word {
+            "supersede" => "latest".to_owned(),
+            _ => word.trim_end_matches("_s").replace('_', "-"),
+        };
+        (OPTIONS.contains(&name.as_str()) || name == "latest").then(|| format!("--{name}"))
     };
     text.split(' ').map(|word| option(word).unwrap_or_else(|| word.to_owned())).collect::<Vec<_>>().join(" ")
 }

@@ -16,5 +16,7 @@ mod lease;
 mod others;
 #[path = "lockctl/terminal.rs"]
 mod terminal;
+#[path = "lockctl/turns.rs"]
+mod turns;
 #[path = "lockctl/words.rs"]
 mod words;

@@ -72,6 +72,9 @@ class Wanted:
     info: str | None = None
     priority: int = 0
     max_hold_s: float | None = None
+    supersede: str | None = None
+    #: Asked for by the release, if all went well.
+    keep_s: float | None = None
 
     def __post_init__(self) -> None:
         # Before anything is sent: what is no JSON would otherwise fail in the midst of it, and what says so would not help.
@@ -92,6 +95,8 @@ class Wanted:
         for name, seconds in (("ttl_s", self.ttl_s), ("max_hold_s", self.max_hold_s)):
             if seconds is not None:
                 body[name] = round(seconds, 3)
+        if self.supersede is not None:
+            body["supersede"] = self.supersede
         return body
 
     def left(self, begin: float) -> float | None:

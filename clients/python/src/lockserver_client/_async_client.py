@@ -70,6 +70,8 @@ class AsyncClient(AsyncAdministration):
         info: str | None = None,
         priority: int = 0,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Holding:
         """Take permits of a lock, and renew them until they are released: `async with client.hold("san-ssh") as held:`.
@@ -77,11 +79,14 @@ class AsyncClient(AsyncAdministration):
         Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
         keeps them for us without a heartbeat (`None`: what the lock says). `info` is shown to everybody who looks; by default
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
+        With a word to `supersede` by, what the same key or address has queued for this lock with that word ends (`Gone`, with
+        `ended_as` "superseded"). If all goes well, nobody is given the permits for another `keep_s` after the block.
         `on_lost` is called when the permits are lost, by another task; if it is a coroutine function, it is awaited there.
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
-        return take(self._runner, Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s), on_lost)
+        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s, supersede, keep_s)
+        return take(self._runner, wanted, on_lost)
 
     async def try_hold(
         self,
@@ -91,11 +96,23 @@ class AsyncClient(AsyncAdministration):
         ttl_s: float | None = DEFAULT_TTL_S,
         info: str | None = None,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> AsyncHeld | None:
         """As `hold` without waiting: `None` if it is not free now."""
         try:
-            return await self.hold(lock, permits, wait_s=0, ttl_s=ttl_s, info=info, max_hold_s=max_hold_s, on_lost=on_lost)
+            return await self.hold(
+                lock,
+                permits,
+                wait_s=0,
+                ttl_s=ttl_s,
+                info=info,
+                max_hold_s=max_hold_s,
+                supersede=supersede,
+                keep_s=keep_s,
+                on_lost=on_lost,
+            )
         except Busy:
             return None
 
@@ -109,6 +126,8 @@ class AsyncClient(AsyncAdministration):
         info: str | None = None,
         priority: int = 0,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Callable[[F], F]:
         """A decorator: each call of the coroutine function holds permits while it runs. The arguments are those of `hold`."""
@@ -126,6 +145,8 @@ class AsyncClient(AsyncAdministration):
                     info=info,
                     priority=priority,
                     max_hold_s=max_hold_s,
+                    supersede=supersede,
+                    keep_s=keep_s,
                     on_lost=on_lost,
                 ):
                     result = await function(*args, **named)
@@ -165,9 +186,9 @@ class AsyncClient(AsyncAdministration):
         """Renew a ticket by its secret id, with a new lease from now on if one is given. A `Held` does this by itself."""
         return await self._runner.run(_calls.renew(self._core, ticket_id, ttl_s))
 
-    async def release(self, ticket_id: str) -> None:
-        """Release a ticket by its secret id, or withdraw it from the queue."""
-        await self._runner.run(_calls.release(self._core, ticket_id))
+    async def release(self, ticket_id: str, *, keep_s: float | None = None) -> None:
+        """Release a ticket by its secret id, or withdraw it from the queue. Nobody is given its permits for another `keep_s`."""
+        await self._runner.run(_calls.release(self._core, ticket_id, keep_s=keep_s))
 
     async def verify(self, lock: str, token: int) -> bool:
         """Whether a holder has this fencing token now."""

@@ -41,17 +41,17 @@ class AsyncHeld(HeldTicket):
             await self._told.wait()
         return None if self._over else self.lost
 
-    async def release(self) -> None:
-        """Give the permits back. Again does nothing.
+    async def release(self, *, keep_s: float | None = None) -> None:
+        """Give the permits back. Again does nothing. Nobody is given them for another `keep_s`, cut to the lock's `max_ttl_s`.
 
         Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
         ends.
         """
-        lost = await self._end()
+        lost = await self._end(keep_s)
         if lost is not None:
             raise lost
 
-    async def _end(self) -> LeaseLost | None:
+    async def _end(self, keep_s: float | None) -> LeaseLost | None:
         if self._over or self._pid != os.getpid():
             return None
         self._over = self._state.over = True
@@ -59,14 +59,14 @@ class AsyncHeld(HeldTicket):
         if self._task is not asyncio.current_task():
             self._task.cancel()
         self._told.set()
-        return await self._runner.to_the_end(self._lease.release())
+        return await self._runner.to_the_end(self._lease.release(keep_s))
 
     async def __aenter__(self) -> AsyncHeld:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            lost = await self._end()
+            lost = await self._end(self._lease.keep_s if error is None else None)
         except LockserverError as failure:
             warn_unreleased(self.lock, failure)
             return
@@ -169,6 +169,6 @@ def take(runner: AsyncRunner, wanted: Wanted, on_lost: OnLost | None) -> Holding
 
     async def taking() -> AsyncHeld:
         sent, ticket = await runner.run(acquire(runner.core, wanted))
-        return AsyncHeld(runner, Lease(runner.core, sent, ticket), on_lost)
+        return AsyncHeld(runner, Lease(runner.core, sent, ticket, wanted.keep_s), on_lost)
 
     return Holding(taking)

@@ -98,9 +98,10 @@ def verify(core: Core, name: str, token: int) -> Plan[bool]:
 
 
 def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None,
-            until: float | None = None) -> Plan[None]:  # fmt: skip
+            until: float | None = None, keep_s: float | None = None) -> Plan[None]:  # fmt: skip
     """End a ticket by its id."""
-    call = Call("DELETE", of_ticket(ticket_id), retry=retry, timeout_s=timeout_s, until=until)
+    params = () if keep_s is None else (("keep_s", f"{keep_s:.3f}"),)
+    call = Call("DELETE", of_ticket(ticket_id), params, retry=retry, timeout_s=timeout_s, until=until)
     (yield from send(core, call)).read(Released)
 
 

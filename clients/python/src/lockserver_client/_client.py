@@ -71,6 +71,8 @@ class Client(Administration):
         info: str | None = None,
         priority: int = 0,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Held:
         """Take permits of a lock, and renew them until they are released: `with client.hold("san-ssh") as held:`.
@@ -78,11 +80,14 @@ class Client(Administration):
         Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
         keeps them for us without a heartbeat (`None`: what the lock says). `info` is shown to everybody who looks; by default
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
+        With a word to `supersede` by, what the same key or address has queued for this lock with that word ends (`Gone`, with
+        `ended_as` "superseded"). If all goes well, nobody is given the permits for another `keep_s` after the block.
         `on_lost` is called when the permits are lost, by another thread.
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
-        return take(self._runner, Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s), on_lost)
+        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s, supersede, keep_s)
+        return take(self._runner, wanted, on_lost)
 
     def try_hold(
         self,
@@ -92,11 +97,23 @@ class Client(Administration):
         ttl_s: float | None = DEFAULT_TTL_S,
         info: str | None = None,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Held | None:
         """As `hold` without waiting: `None` if it is not free now."""
         try:
-            return self.hold(lock, permits, wait_s=0, ttl_s=ttl_s, info=info, max_hold_s=max_hold_s, on_lost=on_lost)
+            return self.hold(
+                lock,
+                permits,
+                wait_s=0,
+                ttl_s=ttl_s,
+                info=info,
+                max_hold_s=max_hold_s,
+                supersede=supersede,
+                keep_s=keep_s,
+                on_lost=on_lost,
+            )
         except Busy:
             return None
 
@@ -110,6 +127,8 @@ class Client(Administration):
         info: str | None = None,
         priority: int = 0,
         max_hold_s: float | None = None,
+        supersede: str | None = None,
+        keep_s: float | None = None,
         on_lost: OnLost | None = None,
     ) -> Callable[[F], F]:
         """A decorator: each call of the function holds permits while it runs. The arguments are those of `hold`."""
@@ -127,6 +146,8 @@ class Client(Administration):
                     info=info,
                     priority=priority,
                     max_hold_s=max_hold_s,
+                    supersede=supersede,
+                    keep_s=keep_s,
                     on_lost=on_lost,
                 ):
                     result = function(*args, **named)
@@ -166,9 +187,9 @@ class Client(Administration):
         """Renew a ticket by its secret id, with a new lease from now on if one is given. A `Held` does this by itself."""
         return self._runner.run(_calls.renew(self._core, ticket_id, ttl_s))
 
-    def release(self, ticket_id: str) -> None:
-        """Release a ticket by its secret id, or withdraw it from the queue."""
-        self._runner.run(_calls.release(self._core, ticket_id))
+    def release(self, ticket_id: str, *, keep_s: float | None = None) -> None:
+        """Release a ticket by its secret id, or withdraw it from the queue. Nobody is given its permits for another `keep_s`."""
+        self._runner.run(_calls.release(self._core, ticket_id, keep_s=keep_s))
 
     def verify(self, lock: str, token: int) -> bool:
         """Whether a holder has this fencing token now."""

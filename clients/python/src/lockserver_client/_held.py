@@ -45,17 +45,17 @@ class Held(HeldTicket):
             self._told.wait(timeout_s)
         return None if self._over else self.lost
 
-    def release(self) -> None:
-        """Give the permits back. Again does nothing.
+    def release(self, *, keep_s: float | None = None) -> None:
+        """Give the permits back. Again does nothing. Nobody is given them for another `keep_s`, cut to the lock's `max_ttl_s`.
 
         Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
         ends.
         """
-        lost = self._end()
+        lost = self._end(keep_s)
         if lost is not None:
             raise lost
 
-    def _end(self) -> LeaseLost | None:
+    def _end(self, keep_s: float | None) -> LeaseLost | None:
         record = self._claim.record
         try:
             if self._over or self._pid != os.getpid():
@@ -64,7 +64,7 @@ class Held(HeldTicket):
             self._abandon.detach()
             record.keeper = None
             record.mail.put(STOP)
-            lost = self._runner.run(self._lease.release())
+            lost = self._runner.run(self._lease.release(keep_s))
         except LockserverError:
             record.over()
             raise
@@ -81,7 +81,7 @@ class Held(HeldTicket):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            lost = self._end()
+            lost = self._end(self._lease.keep_s if error is None else None)
         except LockserverError as failure:
             warn_unreleased(self.lock, failure)
             return
@@ -94,7 +94,7 @@ def take(runner: Runner, wanted: Wanted, on_lost: OnLost | None) -> Held:
     claim = _janitor.claim(runner, wanted.lock)
     try:
         sent, ticket = runner.run(acquire(runner.core, wanted, claim.record))
-        return Held(runner, Lease(runner.core, sent, ticket), on_lost, claim)
+        return Held(runner, Lease(runner.core, sent, ticket, wanted.keep_s), on_lost, claim)
     except BaseException:
         claim.abandon()
         raise

@@ -35,8 +35,10 @@ MARGIN_PART, MARGIN_S = 1 / 16, 1.0
 class Lease:
     """A held ticket, and until when it is surely held: counted from when the last answered renewal was *sent*."""
 
-    def __init__(self, core: Core, sent: float, ticket: Ticket) -> None:
+    def __init__(self, core: Core, sent: float, ticket: Ticket, keep_s: float | None = None) -> None:
         self.core, self.ticket = core, ticket
+        #: What is asked for by its release, if all went well.
+        self.keep_s = keep_s
         self.id = ticket.id or ""
         # One assignment each, so threads need no lock, and a forked child cannot inherit one that is taken.
         self._proof = (sent, ticket.ttl_s, _lasts(ticket))
@@ -116,8 +118,11 @@ class Lease:
         self._due = self._next()
         return None
 
-    def release(self) -> Plan[LeaseLost | None]:
-        """Give it back. What is returned or raised: it was lost; it could not be given back."""
+    def release(self, keep_s: float | None = None) -> Plan[LeaseLost | None]:
+        """Give it back; nobody is given it for another `keep_s`.
+
+        What is returned or raised: it was lost; it could not be given back.
+        """
         lost = self.lost
         if lost is not None and lost.problem is not None:
             return lost
@@ -125,7 +130,7 @@ class Lease:
         retry = Retry(rounds=self.core.retry.rounds if lost is None else 1, within_s=within)
         self._ending = True
         try:
-            yield from _calls.release(self.core, self.id, retry, min(within, self.core.timeout_s))
+            yield from _calls.release(self.core, self.id, retry, min(within, self.core.timeout_s), keep_s=keep_s)
         except (Gone, UnknownTicket) as error:
             return self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
         except LockserverError:

@@ -25,6 +25,10 @@ class Settings(TypedDict, total=False):
     max_ttl_s: float | None
     lock_delay_s: float
     max_queue: int
+    #: Most permits of one owner, a key or without one an address, at a time.
+    max_per_owner: int | None
+    #: How long after their claim permits are not given again.
+    min_hold_time_s: float
     description: str
 
 
@@ -105,6 +109,9 @@ class Ticket:
     slot_ranges: str = ""
     #: Who ended it, if an administrator did.
     ended_by: str | None = None
+    #: The word with which it supersedes queued tickets, and the number of the ticket that superseded it.
+    supersede: str | None = None
+    superseded_by: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ class Withholding:
     ended_as: str
     ends_in_s: float
     slot_ranges: str = ""
-    #: Why: `lost_holder`.
+    #: Why: `lost_holder`, `cooldown`.
     cause: str = "lost_holder"
     #: The administrator's words, if one ended the ticket and gave a reason.
     reason: str | None = None

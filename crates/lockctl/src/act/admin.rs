@@ -37,6 +37,8 @@ pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result
         max_ttl_s: or_never(asked.max_ttl, default.max_ttl_s),
         lock_delay_s: asked.lock_delay.map_or(default.lock_delay_s, Seconds::from),
         max_queue: asked.max_queue.unwrap_or(default.max_queue),
+        max_per_owner: asked.max_per_owner,
+        min_hold_time_s: asked.min_hold_time.map_or(default.min_hold_time_s, Seconds::from),
         description: asked.description,
     };
     shown(&client.create(&asked.lock, &settings).await?, json)

@@ -8,7 +8,7 @@ use crate::show::{self, Style};
 use lock_client::Client;
 use lock_client::api::{LockPatch, Seconds};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "size",
     "slots",
     "grace-time",
@@ -18,6 +18,8 @@ const NAMES: [&str; 10] = [
     "max-ttl",
     "lock-delay",
     "max-queue",
+    "max-per-owner",
+    "min-hold-time",
     "description",
 ];
 
@@ -67,6 +69,8 @@ fn put(patch: &mut LockPatch, name: &str, value: &str) -> Result<(), String> {
         "max-ttl" => patch.max_ttl_s = time()?,
         "lock-delay" => patch.lock_delay_s = time()?,
         "max-queue" => patch.max_queue = Some(if value.is_empty() { None } else { Some(number()?) }),
+        "max-per-owner" => patch.max_per_owner = Some(if value.is_empty() { None } else { Some(number()?) }),
+        "min-hold-time" => patch.min_hold_time_s = time()?,
         "description" => patch.description = Some(Some(value.to_owned())),
         other => {
             return Err(match nearest(other, NAMES) {
@@ -91,6 +95,11 @@ mod tests {
             "max_hold_time_s": 600, "size": 3, "description": "disks of db1", "max_ttl_s": null, "lock_delay_s": 0,
         });
         assert_eq!(body, wanted);
+        let patch = super::patch(&["max-per-owner=2", "min-hold-time=1h"].map(str::to_owned)).unwrap();
+        assert_eq!(
+            serde_json::to_value(&patch).unwrap(),
+            serde_json::json!({"max_per_owner": 2, "min_hold_time_s": 3600})
+        );
         let patch = super::patch(&["slots=a, b".to_owned()]).unwrap();
         assert_eq!(patch.slots, Some(vec!["a".to_owned(), "b".to_owned()]));
     }

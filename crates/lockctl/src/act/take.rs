@@ -5,7 +5,7 @@ use crate::cli::{Acquire, Release, Renew};
 use crate::exit::Failure;
 use crate::run::{self, Signals, Want};
 use crate::show;
-use lock_client::Client;
+use lock_client::{Client, ReleaseOptions};
 use std::time::Duration;
 
 /// Takes a lock and prints its ticket. If it cannot be printed, nobody could release it: then it is given back.
@@ -43,7 +43,7 @@ pub(super) async fn renew(client: &Client, asked: Renew, json: bool) -> Result<u
 pub(super) async fn release(client: &Client, asked: Release, json: bool) -> Result<u8, Failure> {
     match asked.number {
         Some(number) => client.revoke(&asked.ticket, number, None).await?,
-        None => client.release(&asked.ticket).await?,
+        None => client.release_with(&asked.ticket, &ReleaseOptions { keep: asked.keep }).await?,
     }
     done(json, "released")
 }

@@ -53,6 +53,12 @@ pub(crate) struct Create {
     /// Longest queue
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_queue: Option<u32>,
+    /// Most permits of one key, or without one of one address, at a time
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_per_owner: Option<u32>,
+    /// How long after they were claimed permits are not given again
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) min_hold_time: Option<Duration>,
     /// What it is for
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) description: String,

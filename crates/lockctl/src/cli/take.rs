@@ -27,6 +27,9 @@ pub(crate) struct Waiting {
     /// End the hold after that, whatever is renewed
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold: Option<Duration>,
+    /// The latest only: end what the same key, or without one the same address, has queued for the lock with this word
+    #[arg(long, value_name = "WORD", num_args = 0..=1, require_equals = true, default_missing_value = "latest")]
+    pub(crate) latest: Option<String>,
 }
 
 impl Waiting {
@@ -66,6 +69,9 @@ pub(crate) struct Run {
     /// Time between TERM and KILL when the lease is lost: 10 seconds, or less where --ttl is short
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) kill_after: Option<Duration>,
+    /// If the command succeeds: nobody is given the permits before they were ours for that long, however soon it ends
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) min_hold: Option<Duration>,
     /// What to do with the command when the lease is lost
     #[arg(long, value_name = "WHAT", default_value = "kill")]
     pub(crate) on_lost: OnLost,
@@ -120,4 +126,7 @@ pub(crate) struct Release {
     /// Public number of a ticket of one's own key
     #[arg(long)]
     pub(crate) number: Option<u64>,
+    /// Nobody is given the permits for so long
+    #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true, conflicts_with = "number")]
+    pub(crate) keep: Option<Duration>,
 }

@@ -3,7 +3,7 @@
 use crate::exit::{BUSY, Failure};
 use crate::say::clean;
 use crate::show::age;
-use lock_client::api::{ErrorCode, Lock, Ticket};
+use lock_client::api::{EndedAs, ErrorCode, Lock, Ticket};
 use lock_client::{Client, Error};
 use std::time::Duration;
 
@@ -16,7 +16,10 @@ const NAMED: usize = 3;
 pub(super) async fn explained(client: &Client, lock: &str, error: Error) -> Failure {
     let is_busy = error.code() == Some(ErrorCode::Busy);
     let is_over = matches!(error, Error::TimedOut { .. }) || error.code() == Some(ErrorCode::TimedOut);
+    // A newer one that takes our place is no loss of anything that we had.
+    let superseded = error.problem().is_some_and(|problem| problem.ended_as == Some(EndedAs::Superseded));
     let failure = Failure::from(error);
+    let failure = if superseded { failure.of_kind(BUSY) } else { failure };
     if failure.code != BUSY || !(is_busy || is_over) {
         return failure;
     }
@@ -44,7 +47,7 @@ fn busy(lock: &Lock) -> String {
 /// What keeps others waiting: a pause, or those who hold.
 pub(super) fn in_the_way(lock: &Lock) -> String {
     let held = match lock.holders.as_slice() {
-        [] if lock.withheld > 0 => format!("{} withheld after a lost holder", lock.withheld),
+        [] if lock.withheld > 0 => format!("{} withheld", lock.withheld),
         [] => "held by nobody".to_owned(),
         holders => {
             let names: Vec<String> = holders.iter().take(NAMED).map(who).collect();

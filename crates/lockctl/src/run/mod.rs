@@ -31,7 +31,7 @@ use environment::Variables;
 use guard::Guard;
 use inherit::Mark;
 use lock_client::api::Ticket;
-use lock_client::{BootTime, Client, Error, Held};
+use lock_client::{BootTime, Client, Error, Held, ReleaseOptions};
 use outer::{Board, Outer};
 use plan::{MARGIN, Plan};
 use std::time::Duration;
@@ -59,9 +59,14 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
     let mut signals = Signals::ending()?;
     let held = obtain(&client, &wants, &plan.wish, plan.verbose, &mut signals).await;
     let held = held.map_err(|failure| plan.wish.with_conflict_code(failure))?;
+    let ours_since = BootTime::now();
     match command(&plan, &held, &around, &mut signals).await {
         Ok((end, lost)) => {
-            let gone = release(held, if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN }).await;
+            // Who failed may be tried again by the next one at once.
+            let keeps = plan.min_hold.filter(|_| end == End::Status(0) && !lost);
+            let keep = keeps.map(|min_hold| min_hold.saturating_sub(BootTime::now().since(ours_since)));
+            let within = if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN };
+            let gone = release(held, within, &ReleaseOptions { keep }).await;
             if (lost || gone) && plan.on_lost == OnLost::Kill {
                 return Ok(LOST);
             }
@@ -71,7 +76,7 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
             })
         }
         Err(failure) => {
-            release(held, RELEASE_WITHIN).await;
+            release(held, RELEASE_WITHIN, &ReleaseOptions::default()).await;
             Err(failure)
         }
     }
@@ -181,12 +186,12 @@ fn kill_after(plan: &Plan, held: &[Held]) -> Result<Duration, Failure> {
 }
 
 /// Gives back what is held. True if the server had ended one of them before.
-async fn release(held: Vec<Held>, within: Duration) -> bool {
+async fn release(held: Vec<Held>, within: Duration, options: &ReleaseOptions) -> bool {
     let mut gone = false;
     for one in held.into_iter().rev() {
         let name = clean(&one.ticket().lock);
         let lost = one.lease().lost.is_some();
-        match one.release_within(within).await {
+        match one.release_with(within, options).await {
             Ok(()) => {}
             Err(Error::Refused(problem)) if !lost => {
                 gone = true;

@@ -71,6 +71,7 @@ pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String, patie
         info: waiting.info.clone().unwrap_or(info),
         priority: waiting.priority,
         max_hold: waiting.max_hold,
+        supersede: waiting.latest.clone(),
         patience: Some(patience),
     };
     Wish { options, conflict_code: waiting.conflict_exit_code.unwrap_or(BUSY) }
@@ -98,6 +99,8 @@ pub(super) struct Plan {
     pub(super) wants: Vec<Want>,
     pub(super) wish: Wish,
     pub(super) kill_after: Duration,
+    /// After a success nobody is given the permits before they were ours for so long.
+    pub(super) min_hold: Option<Duration>,
     pub(super) on_lost: OnLost,
     pub(super) export_ticket: bool,
     pub(super) verbose: bool,
@@ -119,6 +122,7 @@ impl Plan {
             wish: wish(&run.waiting, Some(run.ttl), info, patience),
             wants,
             kill_after: run.kill_after.unwrap_or_else(|| KILL_AFTER.min((run.ttl / 3).saturating_sub(MARGIN))),
+            min_hold: run.min_hold,
             on_lost: run.on_lost,
             export_ticket: run.export_ticket,
             verbose: run.verbose,

@@ -29,7 +29,8 @@ async fn a_lock_is_shown_without_ids() {
         "pause_reason": null, "paused_by": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
             "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
-            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "description": "",
+            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "max_per_owner": null, "min_hold_time_s": 0,
+            "description": "",
         },
         "overridden": [], "revision": "<revision>",
         "holders": [ticket("held", json!(1), json!([0]), true)],
@@ -69,7 +70,8 @@ async fn null_in_a_patch_is_the_default() {
         settings,
         json!({
             "size": 1, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
-            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "description": "",
+            "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "max_per_owner": null, "min_hold_time_s": 0,
+            "description": "",
         })
     );
     for impossible in [r#"{"size": null}"#, r#"{"slots": null}"#, r#"{"paused": null}"#] {

@@ -12,6 +12,7 @@ mod page;
 mod promises;
 mod reads;
 mod rights;
+mod rules_13_to_18;
 mod standing;
 mod tickets;
 mod transfer;

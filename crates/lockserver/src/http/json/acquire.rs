@@ -29,7 +29,8 @@ pub(super) fn describe() -> Call {
         .about(
             "Every field is optional. Not free: 409 `busy`, or `timed_out` after `wait_s`, and nothing is left behind. With \
              `queue` the place is kept: 202. A client that hangs up leaves nothing behind either, unless it sent a \
-             `request_id`: then the same request again finds the same ticket.",
+             `request_id`: then the same request again finds the same ticket. With a word to `supersede` by it ends what the same \
+             owner has queued with that word: those hear 410 with `ended_as` `superseded`, and by which number.",
         )
         .body::<Acquire>(json!({"wait_s": 30, "ttl_s": 60, "info": "backup of db1"}), false)
         .answer_with::<Ticket>(201, "Held", examples::ticket(true), &[("Location", "The ticket")])
@@ -84,6 +85,7 @@ fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) ->
         // Zero means never (rule 4).
         max_hold: wanted.max_hold_s.map(lock_api::Seconds::as_ms).filter(|ms| *ms > 0),
         request_id: wanted.request_id.map(Arc::from),
+        supersede: wanted.supersede.map(Arc::from),
         if_busy: if !wait.is_zero() {
             IfBusy::Wait
         } else if wanted.queue {

@@ -150,6 +150,13 @@ impl Asked {
         }
     }
 
+    /// A duration.
+    pub(super) fn seconds(&self, name: &str) -> Result<Option<Seconds>, Refusal> {
+        let read = |text| serde_json::from_str(text);
+        let wrong = |_| Refusal::invalid(format!("{name} must be a number of seconds from 0"));
+        self.text(name).map(read).transpose().map_err(wrong)
+    }
+
     /// `true` or `false`; a bare name is `true`.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.text(name) {

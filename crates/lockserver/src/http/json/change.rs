@@ -117,8 +117,8 @@ fn settings(wanted: LockSettings) -> Result<Settings, Refusal> {
         max_ttl: never_if_zero(wanted.max_ttl_s),
         lock_delay: wanted.lock_delay_s.as_ms(),
         max_queue: wanted.max_queue,
-        max_per_owner: None,
-        min_hold: 0,
+        max_per_owner: wanted.max_per_owner,
+        min_hold: wanted.min_hold_time_s.as_ms(),
         description: Arc::from(wanted.description),
     })
 }
@@ -142,8 +142,8 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
         max_ttl: wanted.max_ttl_s.map(never_if_zero),
         lock_delay: wanted.lock_delay_s.map(|delay| delay.unwrap_or(default.lock_delay_s).as_ms()),
         max_queue: wanted.max_queue.map(|max| max.unwrap_or(default.max_queue)),
-        max_per_owner: None,
-        min_hold: None,
+        max_per_owner: wanted.max_per_owner,
+        min_hold: wanted.min_hold_time_s.map(|time| time.unwrap_or(default.min_hold_time_s).as_ms()),
         description: wanted.description.map(|text| Arc::from(text.unwrap_or_default())),
         pause,
     })

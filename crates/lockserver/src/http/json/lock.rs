@@ -155,7 +155,7 @@ pub(super) async fn verify(asked: Asked) -> Answer {
     let mut shown = view::ticket(ticket, false);
     if !asked.who.sees_ticket(&ticket.ticket) {
         // The right to use a lock is none to read who else does, and tokens can be guessed.
-        shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, ..shown };
+        shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, supersede: None, ..shown };
     }
     let mut response = view::json(StatusCode::OK, &shown);
     let not_held = |_: &TicketView| Refusal::from(EngineError::Rejected(Rejection::NotAHolder)).into_response();

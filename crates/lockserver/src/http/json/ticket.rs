@@ -19,6 +19,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use utoipa::openapi::path::HttpMethod;
 
+const KEEP: &str = "For so long nobody is given the permits that come back; cut to the lock's `max_ttl_s`";
+
 pub(super) fn describe() -> Vec<Call> {
     vec![
         Call::new(HttpMethod::Get, routes::TICKET, "ticket", "Read a ticket")
@@ -41,11 +43,13 @@ pub(super) fn describe() -> Vec<Call> {
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::NotAllowed, ErrorCode::Gone]),
         Call::new(HttpMethod::Delete, routes::TICKET, "release", "Release a ticket, or withdraw it from the queue")
             .about("A success as often as it is asked for.")
+            .query_number("keep_s", 60, KEEP)
             .answer::<Released>(200, "It has ended by its owner", examples::released())
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone]),
         Call::new(HttpMethod::Delete, routes::LOCK_TICKETS, "release_request", "End a ticket by its `request_id`")
             .about("Also before its request arrives: that one then takes nothing.")
             .query_text("request_id", "d1f0c9a4-9a7e-4b52", "The `request_id` that made or would make it")
+            .query_number("keep_s", 60, KEEP)
             .answer::<Released>(200, "There is no such live ticket any more", examples::released())
             .errors(&[ErrorCode::UnknownLock, ErrorCode::Gone, ErrorCode::LimitReached]),
     ]
@@ -135,13 +139,13 @@ pub(super) async fn renew(mut asked: Asked) -> Answer {
 }
 
 pub(super) async fn release(asked: Asked) -> Answer {
-    asked.only_parameters(&[])?;
+    asked.only_parameters(&["keep_s"])?;
     let target = ReleaseTarget::Id(None, asked.ticket()?);
     end(asked, target).await
 }
 
 pub(super) async fn release_request(asked: Asked) -> Answer {
-    asked.only_parameters(&["request_id"])?;
+    asked.only_parameters(&["request_id", "keep_s"])?;
     let lock = asked.lock()?;
     let Some(id) = asked.text("request_id") else {
         return Err(Refusal::invalid("name the request to end: ?request_id="));
@@ -151,7 +155,8 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 }
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
-    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true, keep: None }).await?;
+    let keep = asked.seconds("keep_s")?.map(lock_api::Seconds::as_ms);
+    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true, keep }).await?;
     let ticket = if let Outcome::Ticket(ticket) = &told.outcome { Some(&**ticket) } else { None };
     Ok(view::written(StatusCode::OK, written::released(ticket)))
 }

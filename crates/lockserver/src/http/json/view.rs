@@ -202,6 +202,8 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         ended_as: view.ended().map(ended_as),
         reason: reason.map(ToString::to_string),
         ended_by: record.more().ended_by.as_deref().map(str::to_owned),
+        supersede: record.more().supersede.as_deref().map(str::to_owned),
+        superseded_by: record.more().superseded_by,
     }
 }
 
@@ -220,6 +222,8 @@ fn settings(settings: &lock_core::Settings) -> LockSettings {
         max_ttl_s: settings.max_ttl.map(seconds),
         lock_delay_s: seconds(settings.lock_delay),
         max_queue: settings.max_queue,
+        max_per_owner: settings.max_per_owner,
+        min_hold_time_s: seconds(settings.min_hold),
         description: settings.description.to_string(),
     }
 }

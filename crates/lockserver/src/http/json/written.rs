@@ -6,7 +6,7 @@
 use super::view::{permits, seconds, slots_of, time_left};
 use crate::wall::write_rfc3339;
 use lock_api::{Permits, Seconds};
-use lock_core::{State, TicketView, WallMs};
+use lock_core::{More, State, TicketView, WallMs};
 use uuid::Uuid;
 
 /// What most tickets fit into.
@@ -92,11 +92,26 @@ fn write_ticket(out: &mut Vec<u8>, view: &TicketView) {
     out.extend_from_slice(br#","reason":"#);
     let reason = if let State::Ended { reason, .. } = &record.state { reason.as_deref() } else { None };
     option(out, reason, text);
-    if let Some(by) = record.more().ended_by.as_deref() {
+    if record.more.is_some() {
+        write_more(out, record.more());
+    }
+    out.push(b'}');
+}
+
+/// What few tickets have.
+fn write_more(out: &mut Vec<u8>, more: &More) {
+    if let Some(by) = more.ended_by.as_deref() {
         out.extend_from_slice(br#","ended_by":"#);
         text(out, by);
     }
-    out.push(b'}');
+    if let Some(word) = &more.supersede {
+        out.extend_from_slice(br#","supersede":"#);
+        text(out, word);
+    }
+    if let Some(by) = more.superseded_by {
+        out.extend_from_slice(br#","superseded_by":"#);
+        number(out, by);
+    }
 }
 
 fn option<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
@@ -160,7 +175,7 @@ mod tests {
     use super::*;
     use lock_api::Released;
     use lock_core::limits::LISTED_SLOTS_MAX;
-    use lock_core::{EndedAs, Lease, LockName, Moment, QueueLease, SlotName, TicketId, TicketRecord};
+    use lock_core::{EndedAs, Lease, LockName, Moment, More, QueueLease, SlotName, TicketId, TicketRecord};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -199,8 +214,10 @@ mod tests {
         ];
         let names = prop_oneof![Just(vec![]), Just(vec!["a", "port \"b\""])];
         let when = (times(), times(), times(), times());
-        (numbers, told, slots, names, when, states()).prop_map(
-            |(numbers, (info, owner, from), slots, names, when, state)| {
+        let more = (prop::option::of(words()), prop::option::of(any::<u64>()), prop::option::of(Just(9)))
+            .prop_map(|(supersede, superseded_by, not_before)| More { supersede, superseded_by, not_before });
+        (numbers, told, slots, names, when, states(), prop::option::of(more)).prop_map(
+            |(numbers, (info, owner, from), slots, names, when, state, more)| {
                 let (id, number, permits, priority, token) = numbers;
                 TicketRecord {
                     id: TicketId(id),
@@ -228,7 +245,7 @@ mod tests {
                     granted_at: when.1,
                     held_at: when.2,
                     ended_at: when.3,
-                    more: None,
+                    more: more.map(Box::new),
                 }
             },
         )

@@ -7,7 +7,7 @@ import { bar, drawBar, legend } from "./draw.js";
 import { Log } from "./log.js";
 import { Plots } from "./plots.js";
 import { Seats } from "./seats.js";
-import { about, h, put } from "./words.js";
+import { about, h, put, some } from "./words.js";
 
 // What the lock looks like is read again after events, but not for each of many.
 const READ_EVERY = 400;
@@ -136,12 +136,15 @@ export class LockPage {
       ["Time to claim a grant", time(settings.grace_time_s)],
       ["Withheld after a lost holder", settings.lock_delay_s ? time(settings.lock_delay_s) : "not at all"],
       ["Queue at most", settings.max_queue.toLocaleString()],
+      settings.max_per_owner ? ["For one key or address at most", some(settings.max_per_owner, "permit")] : null,
+      settings.min_hold_time_s ? ["Given again after its claim", `${about(settings.min_hold_time_s)} later at the earliest`] : null,
       overridden.length ? ["Changed since the configuration", overridden.join(", ").replaceAll("_", " ")] : null,
       ["Asked since the start", counts.queries.toLocaleString()],
       ["Granted", counts.grants.toLocaleString()],
       ["Given back", counts.released.toLocaleString()],
       ["Lost or overdue", (counts.lost + counts.overdue).toLocaleString()],
       ["Left or expired in the queue", (counts.cancelled + counts.expired).toLocaleString()],
+      counts.superseded ? ["Made room for a newer one", counts.superseded.toLocaleString()] : null,
       ["Ended by administrators", counts.revoked.toLocaleString()],
     ];
     this.facts.replaceChildren(...facts.filter(Boolean).flatMap(([title, fact]) => [h("dt", {}, title), h("dd", {}, fact)]));

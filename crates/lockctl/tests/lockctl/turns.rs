@@ -1,0 +1,76 @@
+//! Whose turn it is, said by the command: the latest only, permits that rest, a cap for each owner.
+
+use crate::bench::{Bench, output_of, text};
+use faults::until;
+
+#[test]
+fn of_several_that_wait_only_the_latest_gets_its_turn() {
+    let bench = Bench::new();
+    let other = bench.server.occupy("a");
+    let mut first = bench.start(&["run", "--latest", "a", "--", "sh", "-c", "echo first >> ran"]);
+    until("the first one waits", || (bench.server.lock("a").queued == 1).then_some(()));
+    let _unlike = bench.start(&["run", "--latest=other", "a", "--", "sh", "-c", "echo other >> ran"]);
+    until("the other one waits", || (bench.server.lock("a").queued == 2).then_some(()));
+    let mut last = bench.start(&["run", "--latest", "a", "--", "sh", "-c", "echo last >> ran"]);
+    assert_eq!(first.code(), Some(75));
+    let number = until("the last one waits", || {
+        let queue = bench.server.lock("a").queue;
+        queue.iter().rev().find(|ticket| ticket.supersede.as_deref() == Some("latest")).map(|ticket| ticket.number)
+    });
+    let expected = format!("lockctl: `a`: a newer one has taken its place in the queue: ticket {number}\n");
+    assert_eq!(output_of(&mut first), (String::new(), expected));
+    bench.server.vacate(&other);
+    assert_eq!(last.code(), Some(0));
+    let ran = std::fs::read_to_string(bench.path("ran")).unwrap();
+    assert!(!ran.contains("first") && ran.contains("last"), "{ran}");
+}
+
+#[test]
+fn who_is_superseded_ends_as_busy_does() {
+    let bench = Bench::new();
+    let _other = bench.server.occupy("a");
+    for (options, code, said) in [(&["-E", "9"][..], 9, true), (&["-E", "0"], 0, false), (&["-v"], 75, true)] {
+        let words = [&["run", "--latest=x"], options, &["a", "--", "true"]].concat();
+        let mut first = bench.start(&words);
+        let ours = || bench.server.lock("a").queue.iter().any(|ticket| ticket.supersede.as_deref() == Some("x"));
+        until("it waits", || ours().then_some(()));
+        assert_eq!(bench.run(&["run", "--latest=x", "-w", "0.1", "a", "--", "true"]).status.code(), Some(75));
+        assert_eq!(first.code(), Some(code), "{options:?}");
+        let told = output_of(&mut first).1;
+        assert_eq!(told.contains("a newer one has taken its place"), said, "{options:?}: {told}");
+    }
+    let output = bench.run(&["run", "--latest=", "a", "--", "true"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("--latest"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_success_keeps_the_permit_back_and_a_failure_does_not() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["run", "--min-hold", "600", "a", "--", "sh", "-c", "exit 3"]).status.code(), Some(3));
+    assert_eq!(bench.server.lock("a").withheld, 0);
+    assert!(bench.run(&["run", "--min-hold", "600", "a", "--", "true"]).status.success());
+    let lock = bench.server.lock("a");
+    assert_eq!(lock.withheld, 1);
+    let left = lock.withholdings[0].ends_in_s.as_ms();
+    assert!(left > 500_000 && left <= 600_000, "from when it was ours: {left}");
+    assert_eq!(bench.run(&["run", "-n", "-E", "0", "a", "--", "sh", "-c", "echo ran"]).stdout, b"");
+    // A script says it with its release.
+    let acquired = bench.run(&["acquire", "--json", "b"]);
+    let ticket: serde_json::Value = serde_json::from_slice(&acquired.stdout).unwrap();
+    assert!(bench.run(&["release", ticket["id"].as_str().unwrap(), "--keep", "60"]).status.success());
+    assert_eq!(bench.server.lock("b").withheld, 1);
+    assert_eq!(bench.run(&["release", "b", "--number", "1", "--keep", "60"]).status.code(), Some(64));
+}
+
+#[test]
+fn a_lock_is_made_with_a_cap_and_a_rest() {
+    let bench = Bench::new();
+    let words = ["create", "n", "--size", "3", "--max-per-owner", "2", "--min-hold-time", "1.5"];
+    assert!(bench.run(&words).status.success());
+    let settings = bench.server.lock("n").settings;
+    assert_eq!((settings.max_per_owner, settings.min_hold_time_s.as_ms()), (Some(2), 1500));
+    let refused = bench.run(&["run", "n=3", "--", "true"]);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(text(&refused.stderr).contains("one owner may have 2"), "{}", text(&refused.stderr));
+}
