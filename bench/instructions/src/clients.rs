@@ -73,7 +73,10 @@ impl Clients {
 
     fn given_back(&self) -> (Caller, Command) {
         let (caller, _) = &self.callers[self.made % CLIENTS];
-        (caller.clone(), Command::Release { target: ReleaseTarget::Id(None, self.id), queued: false, keep: None })
+        (
+            caller.clone(),
+            Command::Release { target: ReleaseTarget::Id(None, self.id), queued: false, keep: None, withhold: None },
+        )
     }
 
     /// The calls that [`Table`] asks for, in its order. What must become durable.

@@ -217,7 +217,7 @@ mod tests {
         {
             assert_eq!(name(serde_json::to_value(kind)), kind.as_str());
         }
-        for kind in [K::Lapsed, K::Undelivered, K::Ended, K::Unknown] {
+        for kind in [K::PermitsWithheld, K::ReportStale, K::Lapsed, K::Undelivered, K::Ended, K::Unknown] {
             assert_eq!(name(serde_json::to_value(kind)), kind.as_str());
         }
         for state in [TicketState::Queued, TicketState::Granted, TicketState::Held, TicketState::Ended] {

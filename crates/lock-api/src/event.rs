@@ -13,8 +13,12 @@ words! {
         LockChanged = "lock_changed",
         /// It is gone.
         LockDeleted = "lock_deleted",
+        /// Permits are withheld by somebody's word, or will be when they come back.
+        PermitsWithheld = "permits_withheld",
         /// Withheld permits can be given again.
         PermitsRestored = "permits_restored",
+        /// What was reported of permits that others use is too old to count any longer.
+        ReportStale = "report_stale",
         /// A ticket was made.
         Queued = "queued",
         /// It has its permits.

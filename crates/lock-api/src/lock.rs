@@ -131,6 +131,12 @@ pub enum WithheldCause {
     LostHolder,
     /// They came back sooner than they may be given again.
     Cooldown,
+    /// Their last holder gave them back as broken.
+    Broken,
+    /// An administrator withholds them.
+    Admin,
+    /// Others use them, as was reported.
+    Outside,
     /// One that this version does not know.
     #[serde(other)]
     Unknown,
@@ -140,7 +146,7 @@ pub enum WithheldCause {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Withholding {
-    /// Number of the ticket that had them.
+    /// Number of the ticket that had them, or one of its own.
     pub number: u64,
     /// The slots, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
     pub slots: Vec<u32>,
@@ -151,13 +157,21 @@ pub struct Withholding {
     pub slot_names: Vec<String>,
     /// Why they are withheld.
     pub cause: WithheldCause,
-    /// How the ticket ended.
-    pub ended_as: EndedAs,
-    /// The administrator's words, if one ended the ticket and gave a reason.
+    /// How the ticket ended that had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_as: Option<EndedAs>,
+    /// The words of whoever withholds them, or ended the ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Time until they can be given again by themselves.
-    pub ends_in_s: Seconds,
+    /// Time until they can be given again by themselves; without it they are withheld until they are restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_in_s: Option<Seconds>,
+    /// So many more are withheld as they come back.
+    #[serde(default)]
+    pub awaited: u32,
+    /// Or the slots of these names.
+    #[serde(default)]
+    pub awaited_names: Vec<String>,
 }
 
 /// Counts since the server started or made the lock.

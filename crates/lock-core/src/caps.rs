@@ -1,7 +1,7 @@
 //! What each owner has of a lock with a cap, and which of its waiters are passed over (rule 16).
 
 use crate::QuotaOwner;
-use crate::queue::Place;
+use crate::queue::{Place, Selected};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The owners of one lock who have permits of it, or waiters that are passed over.
@@ -13,9 +13,12 @@ pub(crate) struct Caps {
 #[derive(Debug, Default)]
 struct Share {
     permits: u64,
-    /// Waiters that are passed over, by what they ask for; 0 is "all".
-    passed: BTreeMap<u32, BTreeSet<Place>>,
+    /// Waiters that are passed over, by what they ask for.
+    passed: BTreeMap<Kind, BTreeSet<Place>>,
 }
+
+/// Permits that a ticket asks for, 0 is "all", and slots that it selects.
+pub(crate) type Kind = (u32, Selected);
 
 impl Caps {
     /// Permits that the owner has.
@@ -34,35 +37,36 @@ impl Caps {
     }
 
     /// A waiter of the owner is passed over.
-    pub(crate) fn pass(&mut self, owner: QuotaOwner, wants: u32, place: Place) {
-        self.owners.entry(owner).or_default().passed.entry(wants).or_default().insert(place);
+    pub(crate) fn pass(&mut self, owner: QuotaOwner, kind: Kind, place: Place) {
+        self.owners.entry(owner).or_default().passed.entry(kind).or_default().insert(place);
     }
 
     /// A waiter is passed over no longer, if it was: it leaves its place, or is looked at again.
-    pub(crate) fn forget(&mut self, owner: &QuotaOwner, wants: u32, place: Place) {
+    pub(crate) fn forget(&mut self, owner: &QuotaOwner, kind: &Kind, place: Place) {
         self.change(owner, |share| {
-            if let Some(places) = share.passed.get_mut(&wants) {
+            if let Some(places) = share.passed.get_mut(kind) {
                 places.remove(&place);
                 if places.is_empty() {
-                    share.passed.remove(&wants);
+                    share.passed.remove(kind);
                 }
             }
         });
     }
 
-    /// Of the owner's waiters that are passed over, the first of each that ask for equally many permits, if those are within the
-    /// room that it has. `all` is what "all" asks for.
-    pub(crate) fn worth_a_look(&self, owner: &QuotaOwner, cap: u64, all: u32) -> Vec<(u32, Place)> {
+    /// Of the owner's waiters that are passed over, the first of each that ask for the same, if that is within the room that it has. `all` is what "all" asks for.
+    pub(crate) fn worth_a_look(&self, owner: &QuotaOwner, cap: u64, all: u32) -> Vec<(Kind, Place)> {
         let Some(share) = self.owners.get(owner) else { return Vec::new() };
         let room = cap.saturating_sub(share.permits);
         let fits = |wants: u32| u64::from(if wants == 0 { all } else { wants }) <= room;
-        let kinds = share.passed.range(..=u32::try_from(room).unwrap_or(u32::MAX)).filter(|(wants, _)| fits(**wants));
-        kinds.filter_map(|(&wants, places)| Some((wants, *places.first()?))).collect()
+        let kinds = share.passed.iter().take_while(|((wants, _), _)| u64::from(*wants) <= room);
+        let kinds = kinds.filter(|((wants, _), _)| fits(*wants));
+        kinds.filter_map(|(kind, places)| Some((kind.clone(), *places.first()?))).collect()
     }
 
     /// Every waiter that is passed over.
-    pub(crate) fn passed(&self) -> impl Iterator<Item = Place> + '_ {
-        self.owners.values().flat_map(|share| share.passed.values().flatten().copied())
+    pub(crate) fn passed(&self) -> impl Iterator<Item = (&Kind, Place)> + '_ {
+        let all = self.owners.values().flat_map(move |share| share.passed.iter());
+        all.flat_map(|(kind, places)| places.iter().map(move |place| (kind, *place)))
     }
 
     /// What each owner has, for who has counted it anew.

@@ -1,7 +1,7 @@
 //! What of a lock has become another: so that whoever looks later sees who changed what, and from what.
 
 use crate::limits::INFO_KEPT_BYTES_MAX;
-use crate::{Capacity, LockRecord, Ms, Pause, Settings, text};
+use crate::{Capacity, LockRecord, Ms, Pause, Settings, SlotTags, text};
 use std::fmt;
 use std::sync::Arc;
 
@@ -87,6 +87,8 @@ pub(crate) fn between(before: &Settings, after: &Settings) -> Vec<LockChange> {
     let all = |of: &Settings| {
         let Settings {
             capacity,
+            tags,
+            pick,
             grace,
             expiration,
             max_lock,
@@ -100,6 +102,8 @@ pub(crate) fn between(before: &Settings, after: &Settings) -> Vec<LockChange> {
         } = of;
         [
             ("size", value_of(capacity)),
+            ("tags", tags_of(tags)),
+            ("pick", words(&Arc::from(pick.as_str()))),
             ("grace_time", SettingValue::Time(Some(*grace))),
             ("expiration_time", SettingValue::Time(*expiration)),
             ("max_lock_time", SettingValue::Time(*max_lock)),
@@ -124,6 +128,17 @@ fn value_of(capacity: &Capacity) -> SettingValue {
             let names: Vec<&str> = names.iter().map(crate::SlotName::as_str).collect();
             words(&Arc::from(names.join(", ")))
         }
+    }
+}
+
+fn tags_of(tags: &SlotTags) -> SettingValue {
+    let of_slot = |(name, own): &(crate::SlotName, Vec<crate::Tag>)| {
+        let own: Vec<&str> = own.iter().map(crate::Tag::as_str).collect();
+        format!("{name} {{{}}}", own.join(" "))
+    };
+    match tags.is_empty() {
+        true => SettingValue::None,
+        false => words(&Arc::from(tags.iter().map(of_slot).collect::<Vec<_>>().join(", "))),
     }
 }
 

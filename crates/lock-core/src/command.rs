@@ -2,8 +2,8 @@
 
 use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
 use crate::{
-    Capacity, Definition, EndedAs, Lease, LockName, Ms, Pause, Permits, QueueLease, QuotaOwner, Settings, Stage,
-    Target, TicketId,
+    Capacity, Definition, EndedAs, Lease, LockName, Ms, Pause, Permits, Pick, QueueLease, QuotaOwner, Selection,
+    Settings, SlotName, SlotTags, Stage, Tag, Target, TicketId,
 };
 use std::sync::{Arc, LazyLock};
 
@@ -90,6 +90,8 @@ pub struct NewTicket {
     /// Ends the queued tickets of this lock, of this owner and with this word (rule 18). At most
     /// [`limits::SUPERSEDE_BYTES_MAX`](crate::limits::SUPERSEDE_BYTES_MAX) bytes.
     pub supersede: Option<Arc<str>>,
+    /// Which slots; `None` for any. With names `permits` is their number.
+    pub selection: Option<Selection>,
     /// What to do if it cannot be granted at once.
     pub if_busy: IfBusy,
     /// The answer to this very request tells of the grant: it is claimed at once (rule 5).
@@ -112,6 +114,7 @@ impl NewTicket {
             request_id: None,
             holder: None,
             supersede: None,
+            selection: None,
             if_busy: IfBusy::Refuse,
             claim: true,
         }
@@ -127,6 +130,26 @@ pub enum ReleaseTarget {
     Request(LockName, Arc<str>),
     /// By the holder's name. Nothing held is a success.
     Holder(LockName, Arc<str>),
+}
+
+/// What is to be withheld.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToWithhold {
+    /// That many permits, whichever.
+    Count(u32),
+    /// These slots.
+    Slots(Vec<SlotName>),
+}
+
+/// Which withheld permits are restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restored {
+    /// All of the lock.
+    All,
+    /// Those of one withholding.
+    Number(u64),
+    /// These slots.
+    Slots(Vec<SlotName>),
 }
 
 /// What must hold of a lock for a change to be made.
@@ -154,6 +177,10 @@ pub struct Force {
 pub struct Patch {
     /// Size or names.
     pub capacity: Option<Capacity>,
+    /// Tags of the names, all of them.
+    pub tags: Option<SlotTags>,
+    /// Which of the slots that fit is given.
+    pub pick: Option<Pick>,
     /// Grace time.
     pub grace: Option<Ms>,
     /// Queue lease over XML-RPC; `Some(None)` for never, as below.
@@ -231,6 +258,8 @@ pub enum Command {
         queued: bool,
         /// Permits that come back by it are not given again for so long (rule 17); cut to the lock's longest lease.
         keep: Option<Ms>,
+        /// Permits that come back by it are withheld as broken, for this reason, until somebody restores them (rule 15).
+        withhold: Option<Arc<str>>,
     },
     /// An answer that told of a ticket could not be written (rules 5 and 6).
     Undelivered {
@@ -283,12 +312,32 @@ pub enum Command {
         /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
         only: Option<Stage>,
     },
+    /// Withhold permits: those that are free at once, others when they come back (rule 15). An administrator's word.
+    Withhold {
+        /// The lock. A template's is made.
+        lock: LockName,
+        /// Which.
+        what: ToWithhold,
+        /// Why, for people.
+        reason: Arc<str>,
+        /// After how many milliseconds they can be given again; without it when they are restored.
+        lasts: Option<Ms>,
+    },
     /// Restore permits that are withheld.
     Restore {
         /// The lock.
         lock: LockName,
-        /// Those of one ticket; all of them without.
-        number: Option<u64>,
+        /// Which.
+        which: Restored,
+    },
+    /// Report what is used of a lock out of our sight, in place of what was reported before (rule 15). What our own holders do not
+    /// have of that is withheld until the report is stale.
+    Outside {
+        /// The lock. A template's is made.
+        lock: LockName,
+        /// Permits in use, those of our own holders included, and for how many milliseconds that counts. `None` takes the report
+        /// back.
+        report: Option<(u32, Ms)>,
     },
     /// Apply a configuration file.
     Configure {
@@ -474,6 +523,38 @@ pub enum Rejection {
         /// The lock's cap.
         max: u32,
     },
+    /// Slots that the lock does not have.
+    #[error("the lock has no slot {}{}", .unknown, slots_there(.known))]
+    UnknownSlot {
+        /// The first of them.
+        unknown: SlotName,
+        /// Those that it has; the first of them.
+        known: Vec<SlotName>,
+    },
+    /// A tag that no slot of the lock has.
+    #[error("no slot of the lock has the tag {}{}", .unknown, tags_there(.known))]
+    UnknownTag {
+        /// The first of them.
+        unknown: Tag,
+        /// Tags that there are; the first of them.
+        known: Vec<Tag>,
+    },
+    /// More slots with certain tags than there are.
+    #[error("{asked} slots with all of these tags were asked for and the lock has {there}")]
+    TooFewSlots {
+        /// Asked for.
+        asked: u32,
+        /// Slots with all of the tags.
+        there: u32,
+    },
+    /// More permits than are not withheld by administrators yet.
+    #[error("{asked} permits were to be withheld, and {left} are left that no administrator withholds")]
+    TooManyWithheld {
+        /// Asked for.
+        asked: u64,
+        /// Permits of the lock that no administrator withholds.
+        left: u64,
+    },
     /// The lock's section is gone from the file.
     #[error("the lock is being removed and takes no new tickets")]
     Retiring,
@@ -517,6 +598,27 @@ pub enum Rejection {
     /// The ticket is at another stage than it was to be ended at.
     #[error("the ticket has moved on: it is {} now", .0.stage_word())]
     StageChanged(Box<TicketView>),
+}
+
+/// Names that an error tells.
+pub(crate) const TOLD_NAMES: usize = 20;
+
+fn slots_there(known: &[SlotName]) -> String {
+    if known.is_empty() {
+        return "; its slots have no names".to_owned();
+    }
+    let names: Vec<&str> = known.iter().take(TOLD_NAMES).map(SlotName::as_str).collect();
+    let more = if known.len() > TOLD_NAMES { ", …" } else { "" };
+    format!("; it has {}{more}", names.join(", "))
+}
+
+fn tags_there(known: &[Tag]) -> String {
+    if known.is_empty() {
+        return "; its slots have none".to_owned();
+    }
+    let tags: Vec<&str> = known.iter().take(TOLD_NAMES).map(Tag::as_str).collect();
+    let more = if known.len() > TOLD_NAMES { ", …" } else { "" };
+    format!("; there are {}{more}", tags.join(", "))
 }
 
 impl Outcome {

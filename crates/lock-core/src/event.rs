@@ -33,8 +33,12 @@ pub enum EventKind {
     },
     /// It is gone.
     LockDeleted,
+    /// Permits are withheld by somebody's word, or will be when they come back.
+    PermitsWithheld,
     /// Withheld permits can be given again.
     PermitsRestored,
+    /// What was reported of permits that others use is too old to count any longer.
+    ReportStale,
     /// Something about a ticket.
     Ticket {
         /// Its number. Never its id.

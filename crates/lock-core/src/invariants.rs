@@ -16,6 +16,7 @@ pub fn check(table: &Table) -> Result<(), String> {
     check_consistent(table)?;
     for lock in table.locks.values() {
         rule_2_no_permit_idle(table, lock)?;
+        rule_15_withheld_as_it_comes_back(table, lock)?;
         let swept = lock.oversized().is_none() || table.next_timeout() <= Some(table.now());
         require(swept, || format!("{}: an impossible waiter is left alone", lock.record.name))?;
     }
@@ -52,6 +53,7 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
         .clone()
         .map(|ticket| (&ticket.slots, &ticket.slot_names))
         .chain(withholdings.clone().map(|withholding| (&withholding.slots, &withholding.slot_names)))
+        .filter(|(slots, _)| !slots.is_empty())
         .collect();
     let mut out = 0;
     let (mut seen, mut names): (Vec<(u32, u32)>, BTreeSet<&crate::SlotName>) = (Vec::new(), BTreeSet::new());
@@ -103,15 +105,60 @@ fn rule_2_no_permit_idle(table: &Table, lock: &Lock) -> Result<(), String> {
     };
     let waiters = lock.queue.iter().map(|(_, id)| table.ticket(id));
     let mut waiters = waiters.filter(|ticket| ticket.state == State::Queued { dormant: false });
+    if lock.queue.has_classes() {
+        return rule_14_slots_idle(table, lock, within_cap);
+    }
     let Some(ticket) = waiters.find(|ticket| within_cap(ticket)) else {
         return Ok(());
     };
-    let stopped = lock.record.pause.is_some() || lock.deleting || lock.exclusive;
+    let stopped = lock.is_stopped();
     let fits = match ticket.permits {
         Permits::Count(count) => u64::from(count) <= lock.slots.room(),
         Permits::All => lock.slots.out() == 0,
     };
     require(stopped || !fits, || format!("{}: rule 3: ticket {} could be granted", lock.record.name, ticket.number))
+}
+
+fn rule_15_withheld_as_it_comes_back(table: &Table, lock: &Lock) -> Result<(), String> {
+    for number in &lock.withholdings {
+        let withholding = &table.withholdings[number];
+        let listed = lock.awaiting.contains(number) == withholding.is_awaiting();
+        require(listed, || format!("rule 15: does {withholding:?} await something?"))?;
+        let is_back = |name| lock.slots.slot_of(name).is_some_and(|slot| lock.slots.is_free(slot));
+        let back = withholding.awaited > 0 || withholding.awaited_names.iter().any(is_back);
+        require(!back || lock.exclusive || lock.slots.room() == 0, || {
+            format!("rule 15: permits that are to be withheld are not: {withholding:?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Nobody waits for slots that are free and that nobody before it could use.
+fn rule_14_slots_idle(table: &Table, lock: &Lock, within_cap: impl Fn(&Ticket) -> bool) -> Result<(), String> {
+    let mut aside: BTreeSet<u32> = BTreeSet::new();
+    let waiters = lock.queue.iter().map(|(_, id)| table.ticket(id));
+    let ready = |ticket: &&Ticket| ticket.state == State::Queued { dormant: false };
+    for ticket in waiters.filter(ready).filter(|ticket| within_cap(ticket)) {
+        let fitting: BTreeSet<u32> = match ticket.selected() {
+            Some(selection) => lock.slots_of(&selection).slots().collect(),
+            None => lock.slots.free().collect(),
+        };
+        let usable = fitting.iter().filter(|slot| lock.slots.is_free(**slot) && !aside.contains(slot)).count() as u64;
+        let (enough, room) = match ticket.permits {
+            Permits::Count(count) => (usable >= count.into(), lock.slots.room() >= count.into()),
+            Permits::All => (lock.slots.out() == 0, true),
+        };
+        if enough {
+            return require(!room || lock.is_stopped(), || {
+                format!("{}: rule 14: ticket {} could have its slots", lock.record.name, ticket.number)
+            });
+        }
+        if ticket.selected().is_none() {
+            return Ok(());
+        }
+        aside.extend(fitting);
+    }
+    Ok(())
 }
 
 /// What each owner has of a lock with a cap.
@@ -143,7 +190,9 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
             matches!(ticket.state, State::Queued { .. }) && ticket.place() == place && ticket.lock == *name,
             || format!("{name}: ticket {} is not where it queues", ticket.number),
         )?;
-        require(dormant == lock.queue.is_dormant(place), || format!("{name}: ticket {}: dormant?", ticket.number))?;
+        require(dormant == lock.queue.is_dormant(&ticket.selected(), place), || {
+            format!("{name}: ticket {}: dormant?", ticket.number)
+        })?;
     }
     Ok(())
 }

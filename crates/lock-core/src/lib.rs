@@ -7,6 +7,7 @@
 //! Look first at [`Table`], whose documentation gives the order of calls, then at [`Command`], and then at the durable
 //! [`record`](Change)s. The rules are numbered as in `docs/rules.md`; each test names the rule it is about.
 
+mod bits;
 mod caps;
 mod change;
 mod command;
@@ -20,6 +21,7 @@ mod queue;
 mod ranges;
 mod record;
 mod rising;
+mod selection;
 mod settings;
 mod shared_texts;
 mod shares;
@@ -33,17 +35,18 @@ mod view;
 pub use change::{LockChange, SettingValue};
 pub use command::{
     Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
-    ReleaseTarget,
+    ReleaseTarget, Restored, ToWithhold,
 };
 pub use continuity::Continuity;
 pub use event::{Event, EventKind, Transition};
-pub use name::{LockName, NameError, Prefix, SlotName};
+pub use name::{LockName, NameError, Prefix, SlotName, Tag};
 pub use network::{network, network_name};
 pub use record::{
-    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Pause, Permits, QueueLease, RequestKey,
+    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Outside, Pause, Permits, QueueLease, RequestKey,
     RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, Withdrawn,
     WithheldCause, WithheldName, Withholding,
 };
+pub use selection::{Pick, Selection, SlotTags};
 pub use settings::{Capacity, Definition, Settings, Target};
 pub(crate) use shares::QuotaOwner;
 pub use shares::Shares;

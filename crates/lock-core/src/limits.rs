@@ -25,6 +25,14 @@ pub const HOLDER_BYTES_MAX: usize = 200;
 pub const PERMITS_MAX: u32 = 1_000_000;
 /// Most slots with names that a lock has.
 pub const SLOT_NAMES_MAX: usize = 10_000;
+/// Longest tag of a slot, in bytes of UTF-8.
+pub const TAG_BYTES_MAX: usize = 64;
+/// Most tags of a slot.
+pub const SLOT_TAGS_MAX: usize = 16;
+/// Most slots or tags that a ticket names.
+pub const SELECTED_MAX: usize = 100;
+/// Most distinct selections of slots that wait for one lock.
+pub const SELECTIONS_MAX: usize = 64;
 /// Lowest priority.
 pub const PRIORITY_MIN: i8 = -100;
 /// Highest priority.
@@ -36,6 +44,8 @@ pub const TEMPLATE_INSTANCES_MAX: usize = 10_000;
 /// Most instances, of all templates together, that tickets of one key or address have made and that are still there: a quarter
 /// of what one template has, so that nobody takes all of them.
 pub const OWNER_INSTANCES_MAX: usize = TEMPLATE_INSTANCES_MAX / 4;
+/// Withholdings of one lock that administrators have asked for.
+pub const LOCK_WITHHOLDINGS_MAX: usize = 1000;
 /// Most live tickets on a server.
 pub const TICKETS_MAX: usize = 1_000_000;
 /// Most live tickets of one lock, holders included.

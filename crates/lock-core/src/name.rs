@@ -1,6 +1,6 @@
 //! Names that cannot hold a bad value: locks, templates and slots.
 
-use crate::limits::{LOCK_NAME_BYTES_MAX, SLOT_NAME_BYTES_MAX};
+use crate::limits::{LOCK_NAME_BYTES_MAX, SLOT_NAME_BYTES_MAX, TAG_BYTES_MAX};
 use crate::text::is_unsafe;
 use std::borrow::Borrow;
 use std::fmt;
@@ -203,6 +203,50 @@ impl fmt::Display for SlotName {
 }
 
 impl fmt::Debug for SlotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A property of slots, by which tickets select them (rule 14): no blanks, commas or braces.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(Arc<str>);
+
+const TAG_FORBIDDEN: &[char] = &[',', ' ', '{', '}'];
+
+impl Tag {
+    /// Checks a tag.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        check(text, TAG_BYTES_MAX, TAG_FORBIDDEN)?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// A tag that is stored already.
+    ///
+    /// # Errors
+    /// What no version has ever allowed.
+    pub fn stored(text: &str) -> Result<Self, NameError> {
+        check_stored(text, TAG_BYTES_MAX, TAG_FORBIDDEN)?;
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// The tag.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }

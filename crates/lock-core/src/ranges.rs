@@ -16,6 +16,11 @@ impl RangeSet {
         self.len
     }
 
+    /// The slots one by one, the lowest first.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ranges.iter().flat_map(|(&start, &end)| start..=end)
+    }
+
     pub(crate) fn contains(&self, slot: u32) -> bool {
         self.ranges.range(..=slot).next_back().is_some_and(|(_, &end)| slot <= end)
     }
@@ -89,6 +94,18 @@ pub(crate) fn count(ranges: &SlotRanges) -> u64 {
 /// The slots one by one.
 pub(crate) fn slots(ranges: &SlotRanges) -> impl Iterator<Item = u32> + '_ {
     ranges.iter().flat_map(|&(start, end)| start..=end)
+}
+
+/// The ranges of slots that rise.
+pub(crate) fn of(slots: impl Iterator<Item = u32>) -> SlotRanges {
+    let mut ranges = SlotRanges::new();
+    for slot in slots {
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == slot => *end = slot,
+            _ => ranges.push((slot, slot)),
+        }
+    }
+    ranges
 }
 
 /// What a store read must be: ranges in order, none empty, none touching the next.

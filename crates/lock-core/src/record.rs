@@ -4,7 +4,7 @@
 //! statistics.
 
 use crate::uptime::{CLOCK_LAG_MAX_MS, Uptime};
-use crate::{LockName, Ms, Prefix, Settings, SlotName, WallMs};
+use crate::{LockName, Ms, Prefix, Selection, Settings, SlotName, WallMs};
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,6 +116,8 @@ pub struct LockRecord {
     pub retiring: bool,
     /// Grants are stopped.
     pub pause: Option<Pause>,
+    /// What was last reported of permits that others use.
+    pub outside: Option<Outside>,
     /// Which slot has which of the names in `settings.capacity`, by slot. Empty without names.
     pub slot_names: Vec<(u32, SlotName)>,
     /// Revision of the settings: a new one at each change of them, a pause included. Never given twice on a server.
@@ -296,6 +298,8 @@ pub struct More {
     pub not_before: Option<Ms>,
     /// Who ended it, if an administrator did, or a change by one: see [`Caller::name`](crate::Caller::name).
     pub ended_by: Option<Arc<str>>,
+    /// Which slots it will have; `None` takes any.
+    pub selection: Option<Arc<Selection>>,
 }
 
 /// A ticket: one request for permits, from its making to its end.
@@ -361,7 +365,8 @@ impl TicketRecord {
     /// What few tickets have.
     #[must_use]
     pub fn more(&self) -> &More {
-        static NOTHING: More = More { supersede: None, superseded_by: None, not_before: None, ended_by: None };
+        static NOTHING: More =
+            More { supersede: None, superseded_by: None, not_before: None, ended_by: None, selection: None };
         self.more.as_deref().unwrap_or(&NOTHING)
     }
 
@@ -403,11 +408,17 @@ pub enum WithheldCause {
     LostHolder,
     /// They came back sooner than they may be given again (rule 17).
     Cooldown,
+    /// Their last holder gave them back as broken (rule 15).
+    Broken,
+    /// An administrator withholds them (rule 15).
+    Admin,
+    /// Others use them, as was reported (rule 15).
+    Outside,
 }
 
 impl WithheldCause {
     /// All of them, in the order above.
-    pub const ALL: [Self; 2] = [Self::LostHolder, Self::Cooldown];
+    pub const ALL: [Self; 5] = [Self::LostHolder, Self::Cooldown, Self::Broken, Self::Admin, Self::Outside];
 
     /// The word used in APIs, logs and stores; never changes.
     #[must_use]
@@ -415,6 +426,9 @@ impl WithheldCause {
         match self {
             Self::LostHolder => "lost_holder",
             Self::Cooldown => "cooldown",
+            Self::Broken => "broken",
+            Self::Admin => "admin",
+            Self::Outside => "outside",
         }
     }
 
@@ -425,10 +439,10 @@ impl WithheldCause {
     }
 }
 
-/// Permits that nobody may be given for now (rules 4 and 17).
+/// Permits that nobody may be given for now (rules 4, 15 and 17).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withholding {
-    /// Number of the ticket that had them; the key of the record.
+    /// Number of the ticket that had them, or one of its own; the key of the record. No ticket and no other withholding has it.
     pub number: u64,
     /// The lock.
     pub lock: LockName,
@@ -440,12 +454,44 @@ pub struct Withholding {
     pub all: bool,
     /// Why they are withheld.
     pub cause: WithheldCause,
-    /// How the ticket ended.
-    pub how: EndedAs,
-    /// An administrator's words, cut to [`crate::limits::INFO_KEPT_BYTES_MAX`].
+    /// How the ticket ended that had them; `None` if they were withheld by somebody's word.
+    pub how: Option<EndedAs>,
+    /// The words of whoever withholds them, or ended the ticket: those are cut to [`crate::limits::INFO_KEPT_BYTES_MAX`].
     pub reason: Option<Arc<str>>,
     /// Service time at which they can be given again.
-    pub until: Ms,
+    pub until: Option<Ms>,
+    /// Or wall time, if an administrator or a report said so. With neither they are withheld until they are restored.
+    pub until_wall: Option<WallMs>,
+    /// So many more are withheld as they come back.
+    pub awaited: u32,
+    /// Or those slots, when they come back. A name that is not there any more is awaited in vain.
+    pub awaited_names: Vec<SlotName>,
+}
+
+impl Withholding {
+    /// When they can be given again by themselves.
+    #[must_use]
+    pub fn ends(&self) -> Option<Until> {
+        self.until.map(Until::Service).or_else(|| self.until_wall.map(Until::Wall))
+    }
+
+    /// How many permits it is to withhold, those included that have not come back yet.
+    #[must_use]
+    pub fn wanted(&self) -> u64 {
+        let slots: u64 = self.slots.iter().map(|&(first, last)| u64::from(last - first) + 1).sum();
+        slots + u64::from(self.awaited) + self.awaited_names.len() as u64
+    }
+}
+
+/// What was reported of a lock's permits that are used out of our sight (rule 15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outside {
+    /// Permits in use when it was made, those of our own holders included.
+    pub in_use: u32,
+    /// When it was made.
+    pub reported_at: WallMs,
+    /// Until when it counts; `None` once it is stale.
+    pub until: Option<WallMs>,
 }
 
 /// Name of a deleted lock that may not be taken yet (rule 7).

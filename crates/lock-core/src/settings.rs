@@ -1,7 +1,7 @@
 //! What can be set on a lock, and what a configuration file says about it.
 
 use crate::limits::{GRACE_MIN_MS, MAX_TTL_DEFAULT_MS, TTL_MAX_MS};
-use crate::{LockName, Ms, Prefix, SlotName};
+use crate::{LockName, Ms, Pick, Prefix, SlotName, SlotTags};
 use std::sync::Arc;
 
 /// How many permits a lock has. Names alone set the number (rule 11).
@@ -29,6 +29,10 @@ impl Capacity {
 pub struct Settings {
     /// Permits and, if they have any, their names.
     pub capacity: Capacity,
+    /// Tags of slots with names, for those who select slots by them (rule 14). Each name once; one that is no slot's has no effect.
+    pub tags: SlotTags,
+    /// Which of the slots that fit is given.
+    pub pick: Pick,
     /// How long a grant waits to be claimed; at least 1 s.
     pub grace: Ms,
     /// Queue lease of tickets made over XML-RPC.
@@ -57,6 +61,8 @@ impl Settings {
     pub fn new(size: u32) -> Self {
         Self {
             capacity: Capacity::Size(size),
+            tags: SlotTags::new(),
+            pick: Pick::First,
             grace: 10_000,
             expiration: Some(300_000),
             max_lock: Some(300_000),

@@ -14,6 +14,8 @@ pub(crate) struct Slots {
     free: RangeSet,
     /// Names in force by slot; `None` if slots have no names.
     names: Option<BTreeMap<u32, SlotName>>,
+    /// The same the other way round.
+    by_name: BTreeMap<SlotName, u32>,
     /// Names that a ticket or a withheld permit has, with their slot. A name removed meanwhile stays here to its end.
     out_names: BTreeMap<SlotName, u32>,
 }
@@ -26,6 +28,7 @@ impl Slots {
             out: RangeSet::default(),
             free: RangeSet::default(),
             names: Some(names.iter().cloned().collect()).filter(|_| matches!(capacity, Capacity::Named(_))),
+            by_name: BTreeMap::new(),
             out_names: BTreeMap::new(),
         };
         slots.set_capacity(capacity);
@@ -51,12 +54,42 @@ impl Slots {
     pub(crate) fn take(&mut self, wanted: u64) -> (SlotRanges, Vec<SlotName>) {
         assert!(wanted <= self.room(), "{wanted} permits taken, {} can be given", self.room());
         let taken = self.free.take_lowest(wanted);
-        let names: Vec<SlotName> = match &self.names {
-            Some(names) => ranges::slots(&taken).map(|slot| names[&slot].clone()).collect(),
-            None => Vec::new(),
-        };
+        let names = self.names_of(&taken);
         self.mark_out(&taken, &names);
         (taken, names)
+    }
+
+    /// The slot of this name.
+    pub(crate) fn slot_of(&self, name: &SlotName) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All slots that can be given, if there is room.
+    pub(crate) fn free(&self) -> impl Iterator<Item = u32> + '_ {
+        self.free.slots()
+    }
+
+    /// Whether the slot can be given, if there is room.
+    pub(crate) fn is_free(&self, slot: u32) -> bool {
+        self.free.contains(slot)
+    }
+
+    /// Gives these slots, which are free; the caller has looked at [`Slots::room`].
+    pub(crate) fn take_these(&mut self, taken: SlotRanges) -> (SlotRanges, Vec<SlotName>) {
+        assert!(ranges::count(&taken) <= self.room(), "{taken:?} taken, {} can be given", self.room());
+        for &range in &taken {
+            assert_eq!(self.free.remove(range), vec![range], "slots that are given are free");
+        }
+        let names = self.names_of(&taken);
+        self.mark_out(&taken, &names);
+        (taken, names)
+    }
+
+    fn names_of(&self, taken: &SlotRanges) -> Vec<SlotName> {
+        match &self.names {
+            Some(names) => ranges::slots(taken).map(|slot| names[&slot].clone()).collect(),
+            None => Vec::new(),
+        }
     }
 
     /// At load: these slots are out. False if one of them, or its name, is out already.
@@ -114,6 +147,7 @@ impl Slots {
             Capacity::Size(_) => None,
             Capacity::Named(wanted) => Some(self.place_names(wanted)),
         };
+        self.by_name = self.names.iter().flatten().map(|(&slot, name)| (name.clone(), slot)).collect();
         let everything = match &self.names {
             None => vec![(0, self.size - 1)],
             Some(names) => names.keys().map(|&slot| (slot, slot)).collect(),

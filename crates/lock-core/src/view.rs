@@ -2,8 +2,8 @@
 
 use crate::limits::LISTED_SLOTS_MAX;
 use crate::{
-    Capacity, EndedAs, LockName, LockRecord, Ms, Permits, SlotName, SlotRanges, Stage, State, TicketRecord, WallMs,
-    Withholding, ranges,
+    Capacity, EndedAs, LockName, LockRecord, Ms, Permits, SlotName, SlotRanges, Stage, State, TicketRecord, Until,
+    WallMs, Withholding, ranges,
 };
 
 /// A ticket as it is now.
@@ -50,7 +50,8 @@ impl TicketView {
     /// About the bytes of it as JSON.
     pub(crate) fn weight(&self) -> usize {
         let ticket = &self.ticket;
-        600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names)
+        let selection = ticket.more().selection.as_ref().map_or(0, |selection| selection.weight());
+        600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names) + selection
     }
 
     /// Time until it surely ends without another heartbeat: its lease or its longest hold, whichever is over first.
@@ -263,11 +264,22 @@ pub struct LockView {
     pub pause_ends_in: Option<Ms>,
     /// Service time of this view, which [`Withholding::until`] is compared with.
     pub now: Ms,
+    /// Wall time of this view, which [`Withholding::until_wall`] is compared with.
+    pub wall: WallMs,
     /// Names of the settings that were changed live since the file set them.
     pub overridden: Vec<&'static str>,
 }
 
 impl LockView {
+    /// Time until these permits can be given again by themselves.
+    #[must_use]
+    pub fn restored_in(&self, withholding: &Withholding) -> Option<Ms> {
+        withholding.ends().map(|until| match until {
+            Until::Service(until) => until.saturating_sub(self.now),
+            Until::Wall(until) => until.saturating_sub(self.wall),
+        })
+    }
+
     /// About the bytes of it as JSON.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -275,11 +287,19 @@ impl LockView {
             Capacity::Size(_) => 0,
             Capacity::Named(names) => names.iter().map(|name| name.as_str().len() + 3).sum(),
         };
-        let withholdings = self
-            .withholdings
-            .iter()
-            .map(|one| 120 + one.reason.as_deref().map_or(0, str::len) + slots_weight(&one.slots, &one.slot_names));
+        let withholdings = self.withholdings.iter().map(|one| {
+            let awaited: usize = one.awaited_names.iter().map(|name| name.as_str().len() + 3).sum();
+            200 + one.reason.as_deref().map_or(0, str::len) + slots_weight(&one.slots, &one.slot_names) + awaited
+        });
         let tickets = self.holders.iter().chain(&self.queue).map(TicketView::weight);
+        let tags: usize = self
+            .lock
+            .settings
+            .tags
+            .iter()
+            .map(|(name, tags)| name.as_str().len() + 10 + tags.iter().map(|tag| tag.as_str().len() + 3).sum::<usize>())
+            .sum();
+        let names = names + tags;
         // The reason of a pause is told twice.
         let reason = self.lock.pause.as_ref().map_or(0, |pause| 2 * pause.reason.len());
         1400 + reason + self.lock.settings.description.len() + names + withholdings.chain(tickets).sum::<usize>()

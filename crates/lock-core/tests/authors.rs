@@ -2,7 +2,8 @@
 
 use lock_core::{
     Caller, Command, ConfigureMode, Continuity, Definition, EndedAs, Event, EventKind, Force, IfBusy, LockName,
-    NewTicket, Patch, Permits, Precondition, Settings, Snapshot, StepContext, Table, Target, TicketId, Transition,
+    NewTicket, Patch, Permits, Precondition, Restored, Settings, Snapshot, StepContext, Table, Target, TicketId,
+    Transition,
 };
 use std::sync::Arc;
 
@@ -72,7 +73,9 @@ fn told(events: &[Event]) -> Vec<String> {
                 format!("{}{reason}", words.join(", "))
             }
             EventKind::LockDeleted => "deleted".to_owned(),
+            EventKind::PermitsWithheld => "withheld".to_owned(),
             EventKind::PermitsRestored => "restored".to_owned(),
+            EventKind::ReportStale => "stale".to_owned(),
             EventKind::Ticket { number, transition, .. } => match transition {
                 Transition::Ended { how, .. } => format!("{number} {}", how.as_str()),
                 other => format!("{number} {other:?}").split(' ').take(2).collect::<Vec<_>>().join(" "),
@@ -122,10 +125,14 @@ fn the_end_of_a_ticket_is_the_doing_of_whoever_ended_it() {
     let revoke = Command::Revoke { lock: name(), number, reason: Arc::from("gone"), only: None };
     assert_eq!(told(&rig.act(&ops(), &revoke)), ["1 revoked by ops"]);
     // What follows from it is nobody's: the next one is granted its permit because it was the next.
-    let restored = rig.act(&ops(), &Command::Restore { lock: name(), number: None });
+    let restored = rig.act(&ops(), &Command::Restore { lock: name(), which: Restored::All });
     assert_eq!(told(&restored), ["restored by ops", "2 Granted by nobody"]);
-    let release =
-        Command::Release { target: lock_core::ReleaseTarget::Id(None, TicketId(2)), queued: true, keep: None };
+    let release = Command::Release {
+        target: lock_core::ReleaseTarget::Id(None, TicketId(2)),
+        queued: true,
+        keep: None,
+        withhold: None,
+    };
     assert_eq!(told(&rig.act(&Caller::anonymous("192.0.2.1"), &release)), ["2 released by nobody"]);
 }
 

@@ -66,7 +66,8 @@ impl Shop {
         self.table.expire(self.at());
         let caller = self.caller(0);
         let first = self.turns.pop_front().expect("a holder");
-        let release = Command::Release { target: ReleaseTarget::Id(None, first), queued: false, keep: None };
+        let release =
+            Command::Release { target: ReleaseTarget::Id(None, first), queued: false, keep: None, withhold: None };
         self.table.apply(self.at(), &caller, &release).expect("it held");
         for (place, held) in [(0, true), (self.turns.len() / 2, false)] {
             let get = Command::Get { lock: None, id: self.turns[place], renew: true, wait: false };

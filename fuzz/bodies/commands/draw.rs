@@ -64,15 +64,37 @@ fn capacity(choices: &mut Choices<'_>) -> Capacity {
         |names: &[&str]| Capacity::Named(names.iter().map(|name| SlotName::new(name).expect("a name")).collect());
     match choices.below(16) {
         0 => Capacity::Size(0),
-        1..=3 => Capacity::Size(1),
+        1 | 2 => Capacity::Size(1),
         4..=6 => Capacity::Size(2),
         7..=9 => Capacity::Size(3),
-        10 => Capacity::Size(5),
-        11 => named(&["red", "green"]),
+        3 => Capacity::Size(5),
+        10 | 11 => named(&["red", "green"]),
         12 => named(&["green", "blue", "red"]),
         13 => named(&["blue", "green"]),
         14 => named(&["red"]),
         _ => named(&["x", "red", "y", "blue"]),
+    }
+}
+
+/// One or two of the names that locks have here.
+fn slot_names(choices: &mut Choices<'_>) -> Vec<SlotName> {
+    let mut some = || SlotName::new(choices.of(&["red", "green", "blue", "x", "y"])).expect("a name");
+    let (first, second) = (some(), some());
+    if first < second { vec![first, second] } else { vec![first] }
+}
+
+fn tags(all: &[&str]) -> Vec<Tag> {
+    all.iter().map(|tag| Tag::new(tag).expect("a tag")).collect()
+}
+
+/// Tags that slots may have, if they are there.
+fn slot_tags(choice: usize) -> SlotTags {
+    let of = |name: &str, own: &[&str]| (SlotName::new(name).expect("a name"), tags(own));
+    match choice % 5 {
+        0 => vec![of("red", &["fast"]), of("blue", &["big", "fast"])],
+        1 => vec![of("green", &["fast"]), of("x", &["big"])],
+        2 => vec![of("red", &["big"]), of("green", &["fast", "big"]), of("blue", &["fast"])],
+        _ => vec![],
     }
 }
 
@@ -81,6 +103,8 @@ fn settings(choices: &mut Choices<'_>) -> Settings {
     let (choice, more) = (usize::from(choices.byte()), usize::from(choices.byte()));
     Settings {
         capacity,
+        tags: slot_tags(more / 20),
+        pick: if more % 3 == 0 { Pick::Lru } else { Pick::First },
         grace: [10_000, 0, 5000][choice % 3],
         expiration: [Some(20_000), None][choice / 3 % 2],
         max_lock: [Some(60_000), Some(10_000), None][choice / 6 % 3],
@@ -110,6 +134,17 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
     // Ids are in no order, as random ones are.
     let id = TicketId((world.ids.len() as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     world.ids.push(id);
+    let selection = match choices.below(12) {
+        0 | 1 => Some(Selection::Slots(slot_names(choices))),
+        2 => Some(Selection::Tags(tags(&["fast"]))),
+        3 => Some(Selection::Tags(tags(&["fast", "big"]))),
+        4 => Some(Selection::Tags(tags(&["big"]))),
+        _ => None,
+    };
+    let named = match &selection {
+        Some(Selection::Slots(names)) => Some(Permits::Count(u32::try_from(names.len()).expect("few"))),
+        _ => None,
+    };
     NewTicket {
         lock: lock(choices),
         id,
@@ -119,8 +154,9 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
             2..=5 => Permits::Count(2),
             6 => Permits::Count(3),
             7 => Permits::Count(4),
-            _ => Permits::Count(1),
+            _ => named.unwrap_or(Permits::Count(1)),
         },
+        selection,
         priority: [0, 0, 0, 1, -1][choices.below(5)],
         info: Arc::from(""),
         lease: match choices.below(12) {
@@ -160,7 +196,9 @@ fn definitions(choices: &mut Choices<'_>) -> Vec<Definition> {
 
 fn patch(choices: &mut Choices<'_>) -> Patch {
     let mut patch = Patch::default();
-    match choices.below(13) {
+    match choices.below(16) {
+        13 | 14 => patch.tags = Some(slot_tags(choices.below(5))),
+        15 => patch.pick = Some(choices.of(&[Pick::First, Pick::Lru])),
         10 | 11 => patch.max_per_owner = Some(choices.of(&[None, Some(1), Some(2), Some(3)])),
         12 => patch.min_hold = Some(choices.of(&[0, 8000, 25_000])),
         0..=3 => patch.capacity = Some(capacity(choices)),
@@ -185,7 +223,7 @@ fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
 
 fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
     let mut caller = caller(choices);
-    let command = match choices.below(64) {
+    let command = match choices.below(69) {
         0..=23 => Command::Acquire(new_ticket(choices, world)),
         24 => Command::WaitOn { id: ticket(choices, world) },
         25..=32 => Command::Get {
@@ -208,6 +246,7 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
             target: release_target(choices, world),
             queued: choices.below(4) > 0,
             keep: choices.of(&[None, None, None, None, Some(7000), Some(100_000), Some(limits::TTL_MAX_MS + 1)]),
+            withhold: (choices.below(8) == 0).then(|| Arc::from("no ping")),
         },
         49..=50 if !world.answers.is_empty() => {
             let back = choices.below(world.answers.len().min(8));
@@ -238,7 +277,26 @@ fn act(choices: &mut Choices<'_>, world: &mut World) -> Act {
         }
         59 => {
             let (lock, number, _) = told(choices, world);
-            Command::Restore { lock, number: (choices.below(2) == 0).then_some(number) }
+            let which = choices.of(&[Restored::All, Restored::Number(number)]);
+            Command::Restore { lock, which }
+        }
+        64..=65 => Command::Withhold {
+            lock: lock(choices),
+            what: match choices.below(2) {
+                0 => ToWithhold::Count(choices.of(&[0, 1, 1, 2, 3])),
+                _ => ToWithhold::Slots(slot_names(choices)),
+            },
+            reason: Arc::from("repair"),
+            lasts: choices.of(&[None, Some(10_000), Some(40_000)]),
+        },
+        66 => Command::Outside {
+            lock: lock(choices),
+            report: choices.of(&[None, Some((1, 10_000)), Some((2, 40_000)), Some((9, 30_000)), Some((1, 999))]),
+        },
+        67 => Command::Restore { lock: lock(choices), which: Restored::Slots(slot_names(choices)) },
+        68 => {
+            let (lock, ..) = told(choices, world);
+            Command::Withhold { lock, what: ToWithhold::Count(1), reason: Arc::from("spare"), lasts: None }
         }
         60..=61 => Command::Configure {
             definitions: definitions(choices),

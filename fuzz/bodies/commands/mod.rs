@@ -8,7 +8,7 @@ use lock_core::*;
 use std::collections::BTreeSet;
 
 /// Bytes that make one step.
-pub(crate) const STEP_BYTES: usize = 32;
+pub(crate) const STEP_BYTES: usize = 40;
 
 /// An answer that told of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]

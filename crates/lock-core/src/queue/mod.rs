@@ -1,6 +1,9 @@
 //! The queue of one lock (rule 2): who is next, and how many are ahead, in O(log n).
 
+mod classes;
 mod line;
+
+pub(crate) use classes::{Queues, Selected};
 
 use crate::TicketId;
 use line::Line;
@@ -166,16 +169,20 @@ impl Queue {
 
     /// Those behind a place, all of them without one, and how many that are neither dormant nor passed over are before each.
     pub(crate) fn behind(&self, place: Option<Place>) -> impl Iterator<Item = (Place, TicketId, u64)> + '_ {
-        let from = place.map_or(Bound::Unbounded, |place| Bound::Included(place.priority));
-        let rest = self.lines.range((from, Bound::Unbounded)).flat_map(move |(&priority, line)| {
-            let seq = place.filter(|place| place.priority == priority).map(|place| place.seq);
-            line.behind(seq).map(move |(seq, id, ready)| (Place { priority, seq }, id, ready))
-        });
         let mut ahead = None;
-        rest.map(move |(place, id, ready)| {
+        self.entries(place).map(move |(place, id, ready)| {
             let before = ahead.unwrap_or_else(|| self.ahead(place));
             ahead = Some(before + u64::from(ready));
             (place, id, before)
+        })
+    }
+
+    /// Those behind a place, all of them without one, and whether each is in line.
+    fn entries(&self, place: Option<Place>) -> impl Iterator<Item = (Place, TicketId, bool)> + '_ {
+        let from = place.map_or(Bound::Unbounded, |place| Bound::Included(place.priority));
+        self.lines.range((from, Bound::Unbounded)).flat_map(move |(&priority, line)| {
+            let seq = place.filter(|place| place.priority == priority).map(|place| place.seq);
+            line.behind(seq).map(move |(seq, id, ready)| (Place { priority, seq }, id, ready))
         })
     }
 
@@ -191,8 +198,8 @@ impl Queue {
 
     /// The ticket that is in line longest, whatever its priority; who is dormant or passed over is not in line. As many looks as there
     /// are priorities.
-    pub(crate) fn longest_in_line(&self) -> Option<TicketId> {
-        self.firsts().min_by_key(|(place, _)| place.seq).map(|(_, id)| id)
+    pub(crate) fn longest_in_line(&self) -> Option<(u64, TicketId)> {
+        self.firsts().map(|(place, id)| (place.seq, id)).min_by_key(|(seq, _)| *seq)
     }
 
     pub(crate) fn is_dormant(&self, place: Place) -> bool {
@@ -261,7 +268,7 @@ mod tests {
                 let asked = |place: &Place| u64::from(if permits[place] == 0 { 9 } else { permits[place] });
                 prop_assert_eq!(queue.wanted(9), waiting.clone().map(asked).sum::<u64>());
                 let longest = model.iter().filter(in_line).map(|(place, _)| place.seq).min();
-                prop_assert_eq!(queue.longest_in_line().map(|id| id.0), longest.map(u128::from));
+                prop_assert_eq!(queue.longest_in_line().map(|(seq, _)| seq), longest);
                 for place in model.keys() {
                     prop_assert_eq!(queue.ahead(*place), model.range(..place).filter(in_line).count() as u64);
                     prop_assert_eq!(queue.is_dormant(*place), !model[place]);

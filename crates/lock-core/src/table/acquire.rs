@@ -6,13 +6,13 @@ use crate::command::{Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
     HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
-    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, SUPERSEDE_BYTES_MAX,
-    TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, SELECTIONS_MAX,
+    SUPERSEDE_BYTES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
 use crate::queue::Place;
 use crate::{
-    FileValues, Key, Lease, LockName, LockRecord, More, Ms, Pause, Permits, Prefix, RequestKey, RequestScope, State,
-    TicketId, TicketRecord, text,
+    FileValues, Key, Lease, LockName, LockRecord, More, Ms, Pause, Permits, Prefix, RequestKey, RequestScope,
+    Selection, State, TicketId, TicketRecord, text,
 };
 use std::sync::Arc;
 
@@ -99,6 +99,10 @@ impl Table {
                 return Err(Rejection::TooManyForOwner { asked, max });
             }
         }
+        let selection = new.selection.as_ref().map(Selection::canonical);
+        if let Some(selection) = &selection {
+            settings.check_selection(selection, asked_of(new.permits, settings.size()))?;
+        }
         let would_wait = match lock {
             Some(lock) => !self.would_be_granted(caller, lock, new),
             None => self.templates[template.as_ref().expect("no lock")].record.paused,
@@ -106,6 +110,13 @@ impl Table {
         if would_wait && new.if_busy == IfBusy::Refuse {
             let pause = lock.map_or_else(|| Some(file_pause()), |lock| lock.record.pause.clone());
             return Err(pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause))));
+        }
+        if would_wait
+            && let (Some(lock), Some(selection)) = (lock, &selection)
+            && lock.queue.class(selection).is_none()
+            && lock.queue.classes().len() >= SELECTIONS_MAX
+        {
+            return full("selections of slots that wait for a lock", SELECTIONS_MAX);
         }
         let queued = lock.map_or(0, |lock| lock.queue.len()) - self.superseded_by(caller, new);
         if would_wait && queued >= settings.max_queue as usize {
@@ -129,9 +140,13 @@ impl Table {
 
     fn would_be_granted(&self, caller: &Caller, lock: &Lock, new: &NewTicket) -> bool {
         let place = Place::new(new.priority, u64::MAX);
-        let first = lock.queue.head().is_none_or(|(head, _)| place < head);
-        first
-            && self.fits(&new.lock, new.permits)
+        let gets_its_slots = if lock.queue.has_classes() || new.selection.is_some() {
+            self.could_be_given(lock, place, new.selection.as_ref(), new.permits)
+        } else {
+            let first = lock.queue.head().is_none_or(|(head, _)| place < head);
+            first && self.fits(&new.lock, new.permits)
+        };
+        gets_its_slots
             && !lock.caps.as_ref().is_some_and(|caps| {
                 let asked = asked_of(new.permits, lock.slots.size());
                 lock.is_over(caps.used(&caller.quota_owner()) + u64::from(asked))
@@ -156,6 +171,7 @@ impl Table {
             template,
             retiring: false,
             pause: paused.then(file_pause),
+            outside: None,
             slot_names: Vec::new(),
             revision,
         });
@@ -196,7 +212,7 @@ impl Table {
             granted_at: None,
             held_at: None,
             ended_at: None,
-            more: new.supersede.clone().map(|word| Box::new(More { supersede: Some(word), ..More::default() })),
+            more: self.more_of(new),
         };
         let ticket = Ticket { record, lease_until: None, waiting: 0, activity_seq: 0, restored: false };
         if let Some(scope) = ticket.scope() {
@@ -207,10 +223,9 @@ impl Table {
         }
         self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(ticket.number);
         self.numbers.push(ticket.number, new.id);
-        let (place, wants) = (ticket.place(), ticket.wants());
         self.tickets.insert(new.id, Box::new(ticket));
+        self.enqueue(new.id);
         let lock = self.lock_mut(&new.lock);
-        lock.queue.push(place, new.id, wants, false);
         lock.statistics.queries += 1;
         self.join_superseding(new.id);
         self.ripen(&new.lock);
@@ -220,6 +235,20 @@ impl Table {
         self.restart_lease(new.id);
         self.mark_ticket(new.id);
         self.emit_transition(at, new.id, Transition::Queued);
+    }
+
+    /// What few tickets have of what was asked.
+    fn more_of(&self, new: &NewTicket) -> Option<Box<More>> {
+        if new.supersede.is_none() && new.selection.is_none() {
+            return None;
+        }
+        let selection = new.selection.as_ref().map(|selection| {
+            let selection = selection.canonical();
+            // One for all who wait with it.
+            let known = self.lock(&new.lock).queue.class(&selection).map(|(known, _)| known.clone());
+            known.unwrap_or_else(|| Arc::new(selection))
+        });
+        Some(Box::new(More { supersede: new.supersede.clone(), selection, ..More::default() }))
     }
 
     /// Rule 4: a lease asked for is capped by the lock's `max_ttl`.
@@ -252,6 +281,7 @@ impl NewTicket {
             && same_info
             && ticket.holder == self.holder
             && ticket.more().supersede == self.supersede
+            && ticket.more().selection.as_deref() == self.selection.as_ref().map(Selection::canonical).as_ref()
     }
 }
 
@@ -312,6 +342,9 @@ fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
             return invalid(format!("the holder's name must have 1 to {HOLDER_BYTES_MAX} bytes"));
         }
         text::check("the holder's name", holder).map_err(Rejection::Invalid)?;
+    }
+    if let Some(selection) = &new.selection {
+        selection.check(new.permits)?;
     }
     if let Some(word) = &new.supersede {
         if word.is_empty() || word.len() > SUPERSEDE_BYTES_MAX {

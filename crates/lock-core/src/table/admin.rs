@@ -1,12 +1,12 @@
 //! Making, changing and deleting locks by request (rules 2, 7, 11, 12).
 
 use super::apply::Effect;
-use super::{StepContext, Table, Timer};
+use super::{Lock, StepContext, Table, Timer, WallTimer};
 use crate::change::Condition;
 use crate::command::{Force, Outcome, Patch, Precondition, Rejection};
 use crate::event::EventKind;
 use crate::limits::{INSTANCE_IDLE_MS, LOCKS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS};
-use crate::{Capacity, EndedAs, Key, LockName, Pause, Settings, TicketId, Until, WithheldName, text};
+use crate::{Capacity, EndedAs, Key, LockName, Pause, Selection, Settings, TicketId, Until, WithheldName, text};
 use std::collections::BTreeSet;
 
 /// Tickets that a refusal shows.
@@ -140,12 +140,13 @@ impl Table {
     pub(super) fn remove_lock(&mut self, at: StepContext<'_>, name: &LockName) {
         let numbers: Vec<u64> = self.lock(name).withholdings.iter().copied().collect();
         for number in numbers {
-            let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
-            self.timers.cancel(&Timer::Withholding(number));
-            self.mark(Key::Withholding(number));
-            self.withhold_name_until(name, withholding.until);
+            // What an administrator or a report withholds goes with the lock; of the rest somebody may still be at work.
+            if let Some(until) = self.remove_withholding(number).until {
+                self.withhold_name_until(name, until);
+            }
         }
         self.set_pause(name, None);
+        self.wall_timers.cancel(&WallTimer::Report(name.clone()));
         self.timers.cancel(&Timer::Instance(name.clone()));
         self.discharge_instance(name);
         self.emit(at, name, EventKind::LockDeleted);
@@ -165,7 +166,7 @@ impl Table {
         if lock.live() > 0 {
             return;
         }
-        if lock.deleting || (lock.record.retiring && lock.is_idle()) {
+        if lock.deleting || (lock.record.retiring && !self.is_at_risk(lock)) {
             self.remove_lock(at, name);
         } else if lock.is_idle() && lock.record.template.is_some() {
             let timer = Timer::Instance(name.clone());
@@ -175,22 +176,9 @@ impl Table {
         }
     }
 
-    pub(super) fn restore(
-        &mut self,
-        at: StepContext<'_>,
-        name: &LockName,
-        number: Option<u64>,
-    ) -> Result<Effect, Rejection> {
-        let lock = self.locks.get(name).ok_or(Rejection::UnknownLock)?;
-        let numbers: Vec<u64> = match number {
-            Some(number) if lock.withholdings.contains(&number) => vec![number],
-            Some(_) => return Err(Rejection::UnknownTicket),
-            None => lock.withholdings.iter().copied().collect(),
-        };
-        for number in numbers {
-            self.end_withholding(at, number);
-        }
-        Ok(Effect::Lock(name.clone()))
+    /// Whether permits of a lock are withheld that somebody may still be at work with, or that rest for a time.
+    fn is_at_risk(&self, lock: &Lock) -> bool {
+        lock.withholdings.iter().any(|number| self.withholdings[number].until.is_some())
     }
 
     /// Ends a pause whose time has come.
@@ -216,16 +204,16 @@ impl Table {
         let timer = Timer::Pause(name.clone());
         match until {
             Some(Until::Service(until)) => {
-                self.pauses.cancel(name);
+                self.wall_timers.cancel(&WallTimer::Pause(name.clone()));
                 self.timers.set(timer, until);
             }
             Some(Until::Wall(until)) => {
                 self.timers.cancel(&timer);
-                self.pauses.set(name.clone(), until);
+                self.wall_timers.set(WallTimer::Pause(name.clone()), until);
             }
             None => {
                 self.timers.cancel(&timer);
-                self.pauses.cancel(name);
+                self.wall_timers.cancel(&WallTimer::Pause(name.clone()));
             }
         }
     }
@@ -241,11 +229,18 @@ impl Table {
             lock.record.slot_names = lock.slots.names();
         }
         let endless = |of: &Settings| (of.expiration.is_none(), of.max_lock.is_none());
+        let tags_change = lock.record.settings.tags != settings.tags;
+        if lock.record.settings.pick != settings.pick {
+            lock.used.clear();
+        }
         let leases_change = endless(&lock.record.settings) != endless(&settings);
         // What "all" asks for depends on the size.
         let caps_change = lock.record.settings.max_per_owner != settings.max_per_owner || capacity_changes;
         lock.record.settings = settings;
         lock.record.revision = revision;
+        if capacity_changes || tags_change {
+            lock.refresh_selections();
+        }
         if leases_change {
             self.start_or_stop_leases(name);
         }
@@ -286,7 +281,9 @@ impl Table {
 
     /// Whether waiters that these settings make impossible may end.
     fn check_shrink(&self, name: &LockName, settings: &Settings, force: Force) -> Result<(), Rejection> {
-        let hit: Vec<TicketId> = self.lock(name).queue.oversized(settings.most_permits(), settings.size()).collect();
+        let fitting = |selection: &Selection, _| settings.count_fitting(selection);
+        let queue = &self.lock(name).queue;
+        let hit: Vec<TicketId> = queue.oversized(settings.most_permits(), settings.size(), fitting).collect();
         if hit.is_empty() { Ok(()) } else { self.check_force(hit.len() as u64, &hit, force) }
     }
 
@@ -309,6 +306,8 @@ impl Patch {
     fn applied_to(&self, before: &Settings) -> Settings {
         Settings {
             capacity: self.capacity.clone().unwrap_or_else(|| before.capacity.clone()),
+            tags: self.tags.clone().unwrap_or_else(|| before.tags.clone()),
+            pick: self.pick.unwrap_or(before.pick),
             grace: self.grace.unwrap_or(before.grace),
             expiration: self.expiration.unwrap_or(before.expiration),
             max_lock: self.max_lock.unwrap_or(before.max_lock),
@@ -348,6 +347,7 @@ pub(super) fn check_settings(settings: &Settings) -> Result<(), Rejection> {
         }
         Capacity::Size(_) => {}
     }
+    settings.check_tags()?;
     if settings.max_per_owner.is_some_and(|cap| !(1..=PERMITS_MAX).contains(&cap)) {
         return Err(Rejection::Invalid(format!("max_per_owner must be from 1 to {PERMITS_MAX}")));
     }

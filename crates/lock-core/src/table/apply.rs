@@ -58,7 +58,9 @@ impl Table {
             Command::WaitOn { id } => self.wait_on(*id, caller),
             Command::Renew { id, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => Ok(self.end_wait(*id, *lost)),
-            Command::Release { target, queued, keep } => self.release(at, target, caller, *queued, *keep),
+            Command::Release { target, queued, keep, withhold } => {
+                self.release(at, target, caller, *queued, *keep, withhold.as_ref())
+            }
             Command::Undelivered { id, activity_seq, made } => Ok(self.undelivered(at, *id, *activity_seq, *made)),
             Command::PutLock { name, settings, precondition, force } => {
                 self.put_lock(at, name, settings, *precondition, *force)
@@ -68,7 +70,9 @@ impl Table {
             }
             Command::DeleteLock { name, precondition, force } => self.delete_lock(at, name, *precondition, *force),
             Command::Revoke { lock, number, reason, only } => self.revoke(at, lock, *number, caller, reason, *only),
-            Command::Restore { lock, number } => self.restore(at, lock, *number),
+            Command::Withhold { lock, what, reason, lasts } => self.withhold(at, lock, what, reason, *lasts),
+            Command::Restore { lock, which } => self.restore(at, lock, which),
+            Command::Outside { lock, report } => self.report_outside(at, lock, *report),
             Command::Configure { definitions, mode } => Ok(Effect::Done(self.configure(at, definitions, *mode))),
             Command::ListLocks { after, limit, tickets, among } => {
                 Ok(Effect::Done(self.list_locks(after.as_ref(), *limit, *tickets, among.as_deref())))

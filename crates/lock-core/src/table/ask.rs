@@ -2,6 +2,7 @@
 
 use super::acquire::{check_request_id, check_ttl};
 use super::apply::Effect;
+use super::life::After;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
 use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, TTL_MAX_MS, WITHDRAWN_MAX};
@@ -209,7 +210,11 @@ impl Table {
         caller: &Caller,
         queued: bool,
         keep: Option<Ms>,
+        broken: Option<&Arc<str>>,
     ) -> Result<Effect, Rejection> {
+        if let Some(why) = broken {
+            super::admin::check_text("the reason", why)?;
+        }
         if keep.is_some_and(|keep| keep > TTL_MAX_MS) {
             return Err(Rejection::Invalid(format!("permits are kept for at most {} s", TTL_MAX_MS / 1000)));
         }
@@ -244,7 +249,8 @@ impl Table {
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
             State::Granted | State::Held => {
                 let max_ttl = self.lock(&self.ticket(id).lock).record.settings.max_ttl_ms();
-                self.end_and_keep(at, id, EndedAs::Released, None, keep.unwrap_or(0).min(max_ttl));
+                let after = After { keep: keep.unwrap_or(0).min(max_ttl), broken: broken.cloned() };
+                self.end_and_keep(at, id, EndedAs::Released, None, &after);
             }
         }
         Ok(Effect::Ticket(id))

@@ -25,10 +25,10 @@ impl Table {
     /// Passes over a waiter whose owner has as much as it may have.
     pub(super) fn pass_over_cap(&mut self, id: TicketId) {
         let ticket = self.ticket(id);
-        let (place, wants, owner, name) = (ticket.place(), ticket.wants(), ticket.quota_owner(), ticket.lock.clone());
+        let (place, kind, owner, name) = (ticket.place(), ticket.kind(), ticket.quota_owner(), ticket.lock.clone());
         let lock = self.lock_mut(&name);
-        lock.queue.set_passed(place, true);
-        lock.caps.as_mut().expect("the lock has a cap").pass(owner, wants, place);
+        lock.queue.set_passed(&kind.1, place, true);
+        lock.caps.as_mut().expect("the lock has a cap").pass(owner, kind, place);
     }
 
     /// The ticket has that many permits now.
@@ -49,15 +49,14 @@ impl Table {
     /// The ticket has left the queue of this lock, or is dormant or awake: it is not passed over any more.
     pub(super) fn leave_caps(&mut self, id: TicketId, name: &LockName) {
         let ticket = self.ticket(id);
-        let (place, wants) = (ticket.place(), ticket.wants());
         if self.lock(name).caps.is_some() {
-            let owner = ticket.quota_owner();
-            self.lock_mut(name).caps.as_mut().expect("just looked at").forget(&owner, wants, place);
+            let (place, kind, owner) = (ticket.place(), ticket.kind(), ticket.quota_owner());
+            self.lock_mut(name).caps.as_mut().expect("just looked at").forget(&owner, &kind, place);
             self.look_again(id, name);
         }
     }
 
-    /// Of the waiters of this ticket's owner, the first of each that ask for equally many permits is passed over no longer, if it may
+    /// Of the waiters of this ticket's owner, the first of each that ask for the same is passed over no longer, if it may
     /// have them. When it leaves its place or is granted, it is the next one's turn: so the first that may be served is never
     /// passed over, however many there are.
     fn look_again(&mut self, id: TicketId, name: &LockName) {
@@ -65,9 +64,9 @@ impl Table {
         let lock = self.lock_mut(name);
         let (cap, size) = (lock.record.settings.max_per_owner, lock.slots.size());
         let (Some(caps), Some(cap)) = (&mut lock.caps, cap) else { return };
-        for (wants, place) in caps.worth_a_look(&owner, cap.into(), size) {
-            caps.forget(&owner, wants, place);
-            lock.queue.set_passed(place, false);
+        for (kind, place) in caps.worth_a_look(&owner, cap.into(), size) {
+            caps.forget(&owner, &kind, place);
+            lock.queue.set_passed(&kind.1, place, false);
         }
         self.ripen(name);
     }
@@ -76,7 +75,7 @@ impl Table {
     pub(super) fn count_caps_anew(&mut self, name: &LockName) {
         let lock = self.lock_mut(name);
         if let Some(caps) = lock.caps.take() {
-            caps.passed().for_each(|place| lock.queue.set_passed(place, false));
+            caps.passed().for_each(|((_, selected), place)| lock.queue.set_passed(selected, place, false));
         }
         if lock.record.settings.max_per_owner.is_none() {
             return;

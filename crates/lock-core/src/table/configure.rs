@@ -22,6 +22,8 @@ fn merge<T: PartialEq + Clone>(live: &mut T, before: Option<&T>, file: &T) -> bo
 fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Settings) -> bool {
     let Settings {
         capacity,
+        tags,
+        pick,
         grace,
         expiration,
         max_lock,
@@ -35,6 +37,8 @@ fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Setting
     } = live;
     let changed = [
         merge(capacity, before.map(|b| &b.capacity), &file.capacity),
+        merge(tags, before.map(|b| &b.tags), &file.tags),
+        merge(pick, before.map(|b| &b.pick), &file.pick),
         merge(grace, before.map(|b| &b.grace), &file.grace),
         merge(expiration, before.map(|b| &b.expiration), &file.expiration),
         merge(max_lock, before.map(|b| &b.max_lock), &file.max_lock),
@@ -53,6 +57,8 @@ fn merge_settings(live: &mut Settings, before: Option<&Settings>, file: &Setting
 pub(super) fn overridden(live: &Settings, file: &Settings) -> Vec<&'static str> {
     [
         ("size", live.capacity != file.capacity),
+        ("tags", live.tags != file.tags),
+        ("pick", live.pick != file.pick),
         ("grace_time", live.grace != file.grace),
         ("expiration_time", live.expiration != file.expiration),
         ("max_lock_time", live.max_lock != file.max_lock),

@@ -1,6 +1,6 @@
 //! What happens because time has passed (rule 4), at most so much in one step.
 
-use super::{StepContext, Table, Timer};
+use super::{StepContext, Table, Timer, WallTimer};
 use crate::limits::ENDED_MEMORY_MS;
 use crate::{EndedAs, Key, State};
 
@@ -70,11 +70,15 @@ impl Table {
                 Timer::Instance(name) => self.drop_idle_instance(at, &name),
             }
         }
-        while self.pauses.next().is_some_and(|until| until <= at.wall)
+        while self.wall_timers.next().is_some_and(|until| until <= at.wall)
             && self.may_end()
-            && let Some(name) = self.pauses.pop_due(at.wall)
+            && let Some(timer) = self.wall_timers.pop_due(at.wall)
         {
-            self.resume(at, &name);
+            match timer {
+                WallTimer::Pause(name) => self.resume(at, &name),
+                WallTimer::Withholding(number) => self.end_withholding(at, number),
+                WallTimer::Report(name) => self.report_is_stale(at, &name),
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{StepContext, Table};
 use crate::event::Transition;
-use crate::{EndedAs, LockName, Permits, State, TicketId};
+use crate::{EndedAs, LockName, Permits, SlotRanges, State, TicketId};
 
 impl Table {
     /// Notes that a grant of this lock may have become possible, or a waiter that asks for more than its size impossible.
@@ -21,6 +21,7 @@ impl Table {
             }
             // The end of its last waiter may have removed it.
             if self.locks.contains_key(&name) {
+                self.feed_withholdings(&name);
                 self.grant(at, &name);
                 self.ripe.remove(&name);
             }
@@ -43,17 +44,21 @@ impl Table {
 
     /// Grants to the head of the queue as long as it fits.
     fn grant(&mut self, at: StepContext<'_>, name: &LockName) {
-        while let Some(id) = self.next_to_grant(name) {
+        while let Some((id, chosen)) = self.next_to_grant(name) {
             // The last look before a permit is given away: is the client that waits for it still connected?
             if self.ticket(id).waiting > 0 && !(at.is_connected)(id) {
                 self.set_dormant(id, true);
                 continue;
             }
-            self.give(at, name, id);
+            self.give(at, name, id, chosen);
         }
     }
 
-    fn next_to_grant(&mut self, name: &LockName) -> Option<TicketId> {
+    /// Whose turn it is, and the slots that it gets; without those the lowest ones.
+    fn next_to_grant(&mut self, name: &LockName) -> Option<(TicketId, Option<SlotRanges>)> {
+        if self.lock(name).queue.has_classes() {
+            return self.next_of_classes(name);
+        }
         loop {
             let lock = self.lock(name);
             let (_, id) = lock.queue.head()?;
@@ -61,34 +66,38 @@ impl Table {
                 self.pass_over_cap(id);
                 continue;
             }
-            return self.fits(name, self.ticket(id).permits).then_some(id);
+            let permits = self.ticket(id).permits;
+            return self.fits(name, permits).then(|| (id, self.lock(name).choose(permits)));
         }
     }
 
     /// Whether a ticket at the head would get its permits now.
     pub(super) fn fits(&self, name: &LockName, permits: Permits) -> bool {
         let lock = self.lock(name);
-        let stopped = lock.record.pause.is_some() || lock.deleting || lock.exclusive;
-        !stopped
+        !lock.is_stopped()
             && match permits {
                 Permits::Count(count) => u64::from(count) <= lock.slots.room(),
                 Permits::All => lock.slots.out() == 0,
             }
     }
 
-    fn give(&mut self, at: StepContext<'_>, name: &LockName, id: TicketId) {
+    fn give(&mut self, at: StepContext<'_>, name: &LockName, id: TicketId, chosen: Option<SlotRanges>) {
         self.meta.last_token += 1;
         let token = self.meta.last_token;
         let ticket = self.ticket(id);
         let (place, wants, permits, waits) = (ticket.place(), ticket.wants(), ticket.permits, ticket.waiting);
+        let selected = ticket.selected();
         let lock = self.lock_mut(name);
-        lock.queue.remove(place, wants);
+        lock.queue.remove(&selected, place, wants);
         let has_cap = lock.caps.is_some();
         let count = match permits {
             Permits::Count(count) => u64::from(count),
             Permits::All => lock.slots.room(),
         };
-        let (slots, slot_names) = lock.slots.take(count);
+        let (slots, slot_names) = match chosen {
+            Some(chosen) => lock.slots.take_these(chosen),
+            None => lock.slots.take(count),
+        };
         lock.active.insert(token, id);
         lock.granted += count;
         lock.exclusive = permits == Permits::All;

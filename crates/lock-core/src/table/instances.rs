@@ -47,6 +47,8 @@ impl Table {
         let equal = template.is_some_and(|template| {
             template.record.settings == record.settings && template.record.paused == record.pause.is_some()
         });
+        // Until a report is stale, it says something.
+        let equal = equal && record.outside.is_none_or(|outside| outside.until.is_none());
         if equal && self.lock(name).is_idle() {
             self.remove_lock(at, name);
         }

@@ -4,12 +4,21 @@ use super::{StepContext, Table, Ticket, Timer};
 use crate::command::{Caller, Command};
 use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
-use crate::queue::Queued;
+use crate::queue::{Queued, Selected};
 use crate::{
     EndedAs, Key, Lease, LockName, Ms, QueueLease, Settings, State, TicketId, WithheldCause, Withholding, ranges, text,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// What whoever ends a ticket says of its permits.
+#[derive(Default)]
+pub(super) struct After {
+    /// They are not given again for so long, whatever the lock says (rule 17).
+    pub(super) keep: Ms,
+    /// They are broken, for this reason (rule 15).
+    pub(super) broken: Option<Arc<str>>,
+}
 
 impl Ticket {
     /// Its lease under the settings of its lock; `None` for never.
@@ -53,6 +62,7 @@ impl Table {
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
         let (mut heard, mut granted) = (Vec::new(), Vec::new());
         let mut back: BTreeMap<LockName, Vec<Queued>> = BTreeMap::new();
+        let mut selecting: BTreeMap<(LockName, Selected), Vec<Queued>> = BTreeMap::new();
         for ticket in self.tickets.values_mut().filter(|ticket| ticket.is_live() && !ticket.acknowledged) {
             match ticket.state {
                 _ if !ticket.restored => {
@@ -61,9 +71,13 @@ impl Table {
                 }
                 State::Queued { dormant: false } => {
                     ticket.state = State::Queued { dormant: true };
-                    match back.get_mut(&ticket.lock) {
-                        Some(tickets) => tickets.push(ticket.queued()),
-                        None => drop(back.insert(ticket.lock.clone(), vec![ticket.queued()])),
+                    match (ticket.selected(), back.get_mut(&ticket.lock)) {
+                        (Some(selection), _) => {
+                            let of = (ticket.lock.clone(), Some(selection));
+                            selecting.entry(of).or_default().push(ticket.queued());
+                        }
+                        (None, Some(tickets)) => tickets.push(ticket.queued()),
+                        (None, None) => drop(back.insert(ticket.lock.clone(), vec![ticket.queued()])),
                     }
                 }
                 State::Granted => granted.push((ticket.number, ticket.id)),
@@ -71,7 +85,7 @@ impl Table {
             }
         }
         heard.into_iter().for_each(|id| self.mark_ticket(id));
-        if !back.is_empty() {
+        if !(back.is_empty() && selecting.is_empty()) {
             self.meta.dormant_to = self.meta.last_number;
             self.mark(Key::Meta);
         }
@@ -79,10 +93,14 @@ impl Table {
         for (_, id) in granted {
             self.take_back(at, id, self.ticket(id).seq);
             let ticket = self.ticket(id);
-            back.entry(ticket.lock.clone()).or_default().push(ticket.queued());
+            selecting.entry((ticket.lock.clone(), ticket.selected())).or_default().push(ticket.queued());
         }
         for (name, tickets) in back {
-            self.lock_mut(&name).queue.put_back(tickets);
+            selecting.entry((name, None)).or_default().extend(tickets);
+        }
+        for ((name, selected), tickets) in selecting {
+            let fitting = selected.as_ref().map(|selection| self.lock(&name).slots_of(selection));
+            self.lock_mut(&name).queue.put_back(&selected, tickets, |_| fitting.unwrap_or_default());
             self.ripen(&name);
         }
     }
@@ -147,8 +165,8 @@ impl Table {
     pub(super) fn set_dormant(&mut self, id: TicketId, dormant: bool) {
         let ticket = self.ticket_mut(id);
         ticket.state = State::Queued { dormant };
-        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
-        self.lock_mut(&lock).queue.set_dormant(place, wants, dormant);
+        let (place, wants, lock, selected) = (ticket.place(), ticket.wants(), ticket.lock.clone(), ticket.selected());
+        self.lock_mut(&lock).queue.set_dormant(&selected, place, wants, dormant);
         self.leave_caps(id, &lock);
         // A dormant one may have been the head that more permits were kept free for.
         self.ripen(&lock);
@@ -210,8 +228,8 @@ impl Table {
         self.meta.last_seq += 1;
         self.take_back(at, id, self.meta.last_seq);
         let ticket = self.ticket(id);
-        let (place, wants, lock) = (ticket.place(), ticket.wants(), ticket.lock.clone());
-        self.lock_mut(&lock).queue.push(place, id, wants, true);
+        let lock = ticket.lock.clone();
+        self.enqueue(id);
         self.ripen(&lock);
     }
 
@@ -236,25 +254,27 @@ impl Table {
 
     /// Ends a live ticket, and frees or withholds its permits (rules 3, 4, 8).
     pub(super) fn end(&mut self, at: StepContext<'_>, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
-        self.end_and_keep(at, id, how, reason, 0);
+        self.end_and_keep(at, id, how, reason, &After::default());
     }
 
-    /// The same; its permits are not given again for so long, whatever the lock says (rule 17).
+    /// The same, and says what becomes of its permits.
     pub(super) fn end_and_keep(
         &mut self,
         at: StepContext<'_>,
         id: TicketId,
         how: EndedAs,
         reason: Option<Arc<str>>,
-        keep: Ms,
+        after: &After,
     ) {
         let name = self.ticket(id).lock.clone();
         if self.ticket(id).is_active() {
             self.take_from_active(id);
-            self.free_or_withhold(id, how, reason.as_ref(), keep);
+            self.note_use(id);
+            self.free_or_withhold(id, how, reason.as_ref(), after);
         } else {
-            let (place, wants) = (self.ticket(id).place(), self.ticket(id).wants());
-            self.lock_mut(&name).queue.remove(place, wants);
+            let ticket = self.ticket(id);
+            let (place, wants, selected) = (ticket.place(), ticket.wants(), ticket.selected());
+            self.lock_mut(&name).queue.remove(&selected, place, wants);
             self.leave_caps(id, &name);
             self.leave_superseding(id);
         }
@@ -326,42 +346,21 @@ impl Table {
     }
 
     /// Frees the permits of a ticket that has ended, or withholds them for a while.
-    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>, keep: Ms) {
+    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>, after: &After) {
         let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
-        let withheld = self.withheld_until(id, risky, keep);
+        let withheld = self.withheld_until(id, risky, after.keep);
         let ticket = self.ticket(id);
         let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
         let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
-        let Some((until, cause)) = withheld else {
-            self.lock_mut(&lock).slots.put_back(&slots, &names);
-            return;
+        let (until, cause, reason) = match (withheld, &after.broken) {
+            (_, Some(why)) => (None, WithheldCause::Broken, Some(why)),
+            (Some((until, cause)), None) => (Some(until), cause, reason),
+            (None, None) => return self.lock_mut(&lock).slots.put_back(&slots, &names),
         };
-        let of = self.lock_mut(&lock);
-        of.withholdings.insert(number);
-        of.withheld += ranges::count(&slots);
-        of.exclusive = all;
-        self.timers.set(Timer::Withholding(number), until);
         let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
-        let withholding = Withholding { number, lock, slots, slot_names: names, all, cause, how, reason, until };
-        self.withholdings.insert(number, withholding);
-        self.mark(Key::Withholding(number));
-    }
-
-    /// Restores withheld permits, at the end of their time or by an administrator.
-    pub(super) fn end_withholding(&mut self, at: StepContext<'_>, number: u64) {
-        let withholding = self.withholdings.remove(&number).expect("a number from the table's own lists");
-        self.timers.cancel(&Timer::Withholding(number));
-        let of = self.lock_mut(&withholding.lock);
-        of.withholdings.remove(&number);
-        of.withheld -= ranges::count(&withholding.slots);
-        of.slots.put_back(&withholding.slots, &withholding.slot_names);
-        if withholding.all {
-            of.exclusive = false;
-        }
-        self.mark(Key::Withholding(number));
-        self.emit(at, &withholding.lock, EventKind::PermitsRestored);
-        self.ripen(&withholding.lock);
-        self.reap_if_idle(at, &withholding.lock);
+        let how = Some(how);
+        let new = Withholding::empty(number, lock, cause);
+        self.add_withholding(Withholding { slots, slot_names: names, all, how, reason, until, ..new });
     }
 
     /// Forgets an ended ticket (rule 8).

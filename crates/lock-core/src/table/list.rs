@@ -108,6 +108,7 @@ impl Table {
                 Until::Wall(until) => until.saturating_sub(self.wall),
             }),
             now: self.now(),
+            wall: self.wall,
             overridden: lock
                 .record
                 .file
@@ -194,6 +195,7 @@ impl Table {
             template: Some(prefix.clone()),
             retiring: false,
             pause: template.paused.then(super::acquire::file_pause),
+            outside: None,
             slot_names: Vec::new(),
             revision: 0,
         };

@@ -5,6 +5,7 @@ mod admin;
 mod apply;
 mod ask;
 mod caps;
+mod checks;
 mod configure;
 mod expire;
 mod grant;
@@ -13,13 +14,15 @@ mod life;
 mod list;
 mod load;
 mod measure;
+mod select;
 mod supersede;
+mod withhold;
 
 use crate::caps::Caps;
 use crate::change::Condition;
 use crate::command::Rejection;
 use crate::event::{Event, EventKind, Transition};
-use crate::queue::{Place, Queue, Queued};
+use crate::queue::{Place, Queued, Queues, Selected};
 use crate::rising::Rising;
 use crate::shared_texts::SharedTexts;
 use crate::slots::Slots;
@@ -92,8 +95,8 @@ pub struct Table {
     pub(crate) leases: BTreeSet<(Ms, u64)>,
     /// Everything that ends by the clock whatever anybody says.
     pub(crate) timers: TimerTable<Timer>,
-    /// Pauses that end in wall time.
-    pub(crate) pauses: TimerTable<LockName>,
+    /// What ends in wall time.
+    pub(crate) wall_timers: TimerTable<WallTimer>,
     /// Wall time of the last step.
     wall: WallMs,
     /// No lease ends before this: the process stood still (rule 9).
@@ -170,6 +173,16 @@ impl Ticket {
         Queued { place: self.place(), id: self.id, permits: self.wants(), dormant }
     }
 
+    /// The slots that it selects.
+    pub(crate) fn selected(&self) -> Selected {
+        self.more.as_ref()?.selection.clone()
+    }
+
+    /// What it asks for, as caps tell it apart.
+    pub(crate) fn kind(&self) -> crate::caps::Kind {
+        (self.wants(), self.selected())
+    }
+
     pub(crate) fn quota_owner(&self) -> QuotaOwner {
         QuotaOwner::of(self.owner.as_ref(), &self.from)
     }
@@ -199,11 +212,13 @@ pub(crate) struct Withdrawal {
 pub(crate) struct Lock {
     pub(crate) record: LockRecord,
     pub(crate) slots: Slots,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Queues,
     /// Tickets with permits, by fencing token: in the order of their grants.
     pub(crate) active: BTreeMap<u64, TicketId>,
-    /// Withheld permits, by ticket number.
+    /// Withheld permits, by their numbers.
     pub(crate) withholdings: BTreeSet<u64>,
+    /// Those of them that are to have more as it comes back.
+    pub(crate) awaiting: BTreeSet<u64>,
     /// Permits that are withheld.
     pub(crate) withheld: u64,
     /// Permits of tickets that are granted and not claimed.
@@ -215,6 +230,10 @@ pub(crate) struct Lock {
     pub(crate) statistics: Statistics,
     /// What each owner has of it, if it has a cap.
     pub(crate) caps: Option<Box<Caps>>,
+    /// How many tags each slot has that has some.
+    pub(crate) tagged: BTreeMap<u32, usize>,
+    /// When the last ticket that had each slot ended, and its number, if that decides which one is given (`lru`).
+    pub(crate) used: BTreeMap<u32, (Ms, u64)>,
     /// The ticket that this instance of a template is charged for, and its owner. It is not stored.
     pub(crate) charged: Option<(u64, QuotaOwner)>,
 }
@@ -224,13 +243,17 @@ impl Lock {
     pub(crate) fn new(mut record: LockRecord) -> Self {
         let slots = Slots::new(&record.settings.capacity, &record.slot_names);
         record.slot_names = slots.names();
+        let tagged = select::tagged(&record.settings, &slots);
         Self {
+            tagged,
+            used: BTreeMap::new(),
             slots,
             caps: record.settings.max_per_owner.map(|_| Box::default()),
             record,
-            queue: Queue::default(),
+            queue: Queues::default(),
             active: BTreeMap::new(),
             withholdings: BTreeSet::new(),
+            awaiting: BTreeSet::new(),
             withheld: 0,
             granted: 0,
             exclusive: false,
@@ -251,7 +274,7 @@ impl Lock {
 
     /// A waiter that asks for more than it can ever be given.
     pub(crate) fn oversized(&self) -> Option<TicketId> {
-        self.queue.oversized(self.record.settings.most_permits(), self.slots.size()).next()
+        self.queue.oversized(self.record.settings.most_permits(), self.slots.size(), |_, fit| fit).next()
     }
 }
 
@@ -277,6 +300,17 @@ pub(crate) enum Timer {
     Withdrawn(RequestScope),
     /// An instance of a template has been idle for its time.
     Instance(LockName),
+}
+
+/// What ends when the machine's clock says so: somebody has said the time of day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WallTimer {
+    /// A pause.
+    Pause(LockName),
+    /// Permits that an administrator withholds.
+    Withholding(u64),
+    /// A report of what others use becomes stale.
+    Report(LockName),
 }
 
 impl Table {
@@ -361,7 +395,7 @@ impl Table {
     /// Whether the passing of time matters to anything.
     #[must_use]
     pub fn is_timed(&self) -> bool {
-        !(self.leases.is_empty() && self.timers.is_empty() && self.pauses.is_empty() && self.ended.is_empty())
+        !(self.leases.is_empty() && self.timers.is_empty() && self.wall_timers.is_empty() && self.ended.is_empty())
     }
 
     fn change_of(&self, key: Key) -> Change {
@@ -425,10 +459,10 @@ impl Table {
     pub fn next_timeout(&self) -> Option<Ms> {
         let lease = self.leases.first().map(|(at, _)| (*at).max(self.floor));
         let timer = self.timers.next();
-        let pause = self.pauses.next().map(|at| self.now() + at.saturating_sub(self.wall));
+        let wall = self.wall_timers.next().map(|at| self.now() + at.saturating_sub(self.wall));
         let memory = self.ended.first().map(|(at, ..)| at + limits::ENDED_MEMORY_MS);
         let sweep = (self.unstepped.is_some() || !self.unfinished.is_empty()).then_some(self.now());
-        [lease, timer, pause, memory, sweep].into_iter().flatten().min()
+        [lease, timer, wall, memory, sweep].into_iter().flatten().min()
     }
 
     fn mark(&mut self, key: Key) {

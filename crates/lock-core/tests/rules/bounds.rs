@@ -69,7 +69,8 @@ impl Crowd {
     }
 
     fn release(&mut self, id: TicketId) {
-        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None };
+        let command =
+            Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None, withhold: None };
         self.table.apply(at(self.now), &operator(), &command).unwrap();
     }
 
@@ -238,7 +239,11 @@ fn share_of_one_owner_in_the_withdrawn_request_ids() {
     let withdraw = |crowd: &mut Crowd, owner: usize, number: usize| {
         let caller = Caller { owner: Some(Arc::from(format!("key-{owner}"))), ..Caller::anonymous("host") };
         let target = ReleaseTarget::Request(name("san"), Arc::from(format!("request-of-{owner}-number-{number}")));
-        crowd.table.apply(at(crowd.now), &caller, &Command::Release { target, queued: true, keep: None })
+        crowd.table.apply(
+            at(crowd.now),
+            &caller,
+            &Command::Release { target, queued: true, keep: None, withhold: None },
+        )
     };
     let max = limits::OWNER_WITHDRAWN_MAX;
     for owner in 0..limits::WITHDRAWN_MAX / max {

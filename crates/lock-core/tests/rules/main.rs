@@ -9,6 +9,8 @@ mod bounds;
 mod file;
 mod measure;
 mod pages;
+mod rule_14;
+mod rule_15;
 mod rules_01_to_03;
 mod rules_04_to_05;
 mod rules_06_to_08;

@@ -3,7 +3,8 @@
 use super::{Act, Actor, Stage};
 use lock_core::{
     Caller, Capacity, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, Ms, NewTicket, Patch,
-    Permits, Precondition, Prefix, QueueLease, ReleaseTarget, Settings, SlotName, Target, TicketId, TicketsAfter,
+    Permits, Pick, Precondition, Prefix, QueueLease, ReleaseTarget, Restored, Selection, Settings, SlotName, SlotTags,
+    Tag, Target, TicketId, TicketsAfter, ToWithhold,
 };
 use std::sync::Arc;
 
@@ -81,10 +82,26 @@ impl Stage {
                 return by(caller, revoke);
             }
             "restore" => {
-                return admin(Command::Restore {
-                    lock: lock(words[1]),
-                    number: words.get(2).map(|name| self.number(name)),
-                });
+                let which = match (rest(2).value("slots"), words.get(2)) {
+                    (Some(names), _) => Restored::Slots(slot_names(names)),
+                    (None, Some(name)) => Restored::Number(self.number(name)),
+                    (None, None) => Restored::All,
+                };
+                return admin(Command::Restore { lock: lock(words[1]), which });
+            }
+            "withhold" => {
+                let what = match rest(2).value("slots") {
+                    Some(names) => ToWithhold::Slots(slot_names(names)),
+                    None => ToWithhold::Count(words[2].parse().expect("a number")),
+                };
+                let reason = rest(2).text("reason").unwrap_or_else(|| Arc::from(""));
+                let lasts = rest(2).time("for");
+                return admin(Command::Withhold { lock: lock(words[1]), what, reason, lasts });
+            }
+            "outside" => {
+                let lasts = rest(2).time("for").unwrap_or(300_000);
+                let report = words[2].parse().ok().map(|in_use| (in_use, lasts));
+                return admin(Command::Outside { lock: lock(words[1]), report });
             }
             "view" => {
                 return admin(Command::ViewLock {
@@ -147,6 +164,7 @@ impl Stage {
                 },
                 queued: !options.has("only-held"),
                 keep: options.time("keep"),
+                withhold: options.text("broken"),
             },
             "undelivered" => Command::Undelivered {
                 id,
@@ -174,7 +192,10 @@ fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewT
         id,
         permits: match options.value("permits") {
             Some("all") => Permits::All,
-            _ => Permits::Count(options.number("permits").unwrap_or(1)),
+            _ => {
+                let named = options.value("slots").map_or(1, |names| names.split('+').count() as u32);
+                Permits::Count(options.number("permits").unwrap_or(named))
+            }
         },
         priority: options.number("priority").unwrap_or(0),
         info: options.text("info").unwrap_or_else(|| Arc::from("")),
@@ -191,6 +212,11 @@ fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewT
         request_id: options.text("request"),
         holder: options.text("holder"),
         supersede: options.text("supersede"),
+        selection: match (options.value("slots"), options.value("tags")) {
+            (Some(names), _) => Some(Selection::Slots(slot_names(names))),
+            (None, Some(all)) => Some(Selection::Tags(all.split('+').map(tag).collect())),
+            (None, None) => None,
+        },
         if_busy: match (options.has("try"), options.has("wait")) {
             (true, _) => IfBusy::Refuse,
             (_, true) => IfBusy::Wait,
@@ -200,17 +226,34 @@ fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewT
     }
 }
 
-fn capacity(options: &Options<'_>) -> Option<Capacity> {
-    let named = |names: &str| {
-        let name = |name| SlotName::new(name).unwrap_or_else(|why| panic!("{name}: {why}"));
-        Capacity::Named(names.split('+').map(name).collect())
+fn slot_names(names: &str) -> Vec<SlotName> {
+    let name = |name: &str| {
+        let name = name.split_once('{').map_or(name, |(name, _)| name);
+        SlotName::new(name).unwrap_or_else(|why| panic!("{name}: {why}"))
     };
+    names.split('+').map(name).collect()
+}
+
+fn tag(text: &str) -> Tag {
+    Tag::new(text).unwrap_or_else(|why| panic!("{text}: {why}"))
+}
+
+/// The tags of `a{fast,big}+b`.
+fn slot_tags(names: &str) -> SlotTags {
+    let tagged = names.split('+').filter_map(|name| name.strip_suffix('}')?.split_once('{'));
+    tagged.map(|(name, tags)| (SlotName::new(name).expect("a name"), tags.split(',').map(tag).collect())).collect()
+}
+
+fn capacity(options: &Options<'_>) -> Option<Capacity> {
+    let named = |names: &str| Capacity::Named(slot_names(names));
     options.value("names").map(named).or_else(|| options.number("size").map(Capacity::Size))
 }
 
 fn changes(options: &Options<'_>) -> Patch {
     Patch {
         capacity: capacity(options),
+        tags: options.value("names").map(slot_tags),
+        pick: options.value("pick").map(|word| Pick::from_word(word).expect("first or lru")),
         grace: options.time("grace"),
         expiration: options.limit("expiration"),
         max_lock: options.limit("max_lock"),
@@ -233,6 +276,8 @@ fn settings(options: &Options<'_>) -> Settings {
     let set = changes(options);
     Settings {
         capacity: set.capacity.unwrap_or(defaults.capacity),
+        tags: set.tags.unwrap_or(defaults.tags),
+        pick: set.pick.unwrap_or(defaults.pick),
         grace: set.grace.unwrap_or(defaults.grace),
         expiration: set.expiration.unwrap_or(defaults.expiration),
         max_lock: set.max_lock.unwrap_or(defaults.max_lock),

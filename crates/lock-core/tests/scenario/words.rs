@@ -42,6 +42,10 @@ fn lock(view: &LockView) -> String {
         view.usage.withheld,
         view.usage.queued
     );
+    let awaited: u64 = view.withholdings.iter().map(|one| one.wanted()).sum::<u64>() - view.usage.withheld;
+    if awaited > 0 {
+        text.push_str(&format!(" awaited {awaited}"));
+    }
     for (is, word) in [(view.lock.pause.is_some(), " paused"), (view.lock.retiring, " retiring")] {
         if is {
             text.push_str(word);
@@ -119,6 +123,16 @@ fn rejection(why: &Rejection) -> String {
         Rejection::Busy | Rejection::Paused(_) => "busy".to_owned(),
         Rejection::TooManyPermits { asked, size } => format!("{asked} of {size} permits"),
         Rejection::TooManyForOwner { asked, max } => format!("{asked} permits, {max} for one owner"),
+        Rejection::UnknownTag { unknown, known } => {
+            let known: Vec<&str> = known.iter().map(|tag| tag.as_str()).collect();
+            format!("no tag {unknown}, there are {}", known.join(" ")).trim_end().to_owned()
+        }
+        Rejection::TooFewSlots { asked, there } => format!("{asked} of {there} slots"),
+        Rejection::UnknownSlot { unknown, known } => {
+            let known: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+            format!("no slot {unknown}, there are {}", known.join(" ")).trim_end().to_owned()
+        }
+        Rejection::TooManyWithheld { asked, left } => format!("withhold {asked} of {left} left"),
         Rejection::Retiring => "retiring".to_owned(),
         Rejection::NameWithheld(time) => format!("name withheld for {}", seconds(*time)),
         Rejection::LimitReached { what, max } => format!("{what} {max}"),

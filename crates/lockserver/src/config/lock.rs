@@ -3,9 +3,9 @@
 use super::setting::Setting;
 use super::value::{join, quote, seconds, seconds_text, whole};
 use lock_core::limits::{
-    GRACE_MIN_MS, LOCK_TICKETS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, TEXT_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    GRACE_MIN_MS, LOCK_TICKETS_MAX, PERMITS_MAX, SLOT_NAMES_MAX, SLOT_TAGS_MAX, TEXT_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
-use lock_core::{Capacity, Definition, Ms, Settings, SlotName};
+use lock_core::{Capacity, Definition, Ms, Pick, Settings, SlotName, SlotTags, Tag};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 type Lock = Setting<Settings, Definition>;
 
 /// In the order in which they are printed and documented. Those that few locks have are printed if they have them.
-pub(super) static LOCK: [Lock; 12] = [
+pub(super) static LOCK: [Lock; 13] = [
     Lock::new("SIZE", "1")
         .read(|lock, value| value.put(&mut lock.capacity, |text| size(text).map(Capacity::Size)))
         .print(|lock| match lock.settings.capacity {
@@ -22,13 +22,29 @@ pub(super) static LOCK: [Lock; 12] = [
         })
         .doc("permits, 1 to 1000000"),
     Lock::new("SLOTS", "")
-        .read(|lock, value| value.put(&mut lock.capacity, |text| slots(text).map(Capacity::Named)))
+        .read(|lock, value| {
+            let mut both = (lock.capacity.clone(), std::mem::take(&mut lock.tags));
+            value.put(&mut both, |text| slots(text).map(|(names, tags)| (Capacity::Named(names), tags)));
+            (lock.capacity, lock.tags) = both;
+        })
         .print(|lock| match &lock.settings.capacity {
-            Capacity::Named(names) => Some(join(names)),
+            Capacity::Named(names) => Some(join(&names.iter().map(|name| with_tags(lock, name)).collect::<Vec<_>>())),
             Capacity::Size(_) => None,
         })
         .doc(
-            "names for the permits, with commas between them: `SLOTS=port-a, port-b`. They set the size: leave `SIZE` out",
+            "names for the permits, with commas between them, and their tags, with blanks between those: `SLOTS=port-a, gpu-1 {a100 nvlink}`. \
+             They set the size: leave `SIZE` out",
+        ),
+    Lock::new("PICK", "first")
+        .read(|lock, value| {
+            value.put(&mut lock.pick, |text| {
+                Pick::from_word(text).ok_or_else(|| format!("{} is neither first nor lru", quote(text)))
+            });
+        })
+        .print(|lock| Some(lock.settings.pick).filter(|pick| *pick != Pick::First).map(|pick| pick.as_str().to_owned()))
+        .doc(
+            "which of the slots that fit, with the fewest tags, is given: `first`, the lowest, or `lru`, the one that has been unused for \
+             longest",
         ),
     Lock::new("GRACE_TIME", "10")
         .read(|lock, value| {
@@ -129,25 +145,56 @@ fn description(text: &str) -> Result<Arc<str>, String> {
     Ok(Arc::from(text))
 }
 
-fn slots(text: &str) -> Result<Vec<SlotName>, String> {
+/// A name and its tags, as they are written.
+fn with_tags(lock: &Definition, name: &SlotName) -> String {
+    match lock.settings.tags.iter().find(|(of, _)| of == name) {
+        Some((_, tags)) => format!("{name} {{{}}}", tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ")),
+        None => name.to_string(),
+    }
+}
+
+fn tags(name: &str, text: &str) -> Result<Vec<Tag>, String> {
+    let mut tags: Vec<Tag> = Vec::new();
+    for word in text.split_whitespace() {
+        let tag = Tag::new(word).map_err(|error| format!("the tag {} of {}: {error}", quote(word), quote(name)))?;
+        if tags.contains(&tag) {
+            return Err(format!("{} has the tag {} twice; remove one", quote(name), quote(word)));
+        }
+        tags.push(tag);
+    }
+    match tags.len() {
+        0 => Err(format!("there are braces without a tag after {}; write one, or leave them out", quote(name))),
+        many if many > SLOT_TAGS_MAX => Err(format!("{} has more than {SLOT_TAGS_MAX} tags", quote(name))),
+        _ => Ok(tags),
+    }
+}
+
+fn slots(text: &str) -> Result<(Vec<SlotName>, SlotTags), String> {
     if text.is_empty() {
         return Err("the value is empty; write names with commas between them, or SIZE instead".to_owned());
     }
-    let mut names = Vec::new();
+    let (mut names, mut all_tags) = (Vec::new(), SlotTags::new());
     let mut seen = HashSet::new();
     for name in text.split(',') {
         let name = name.trim();
         if name.is_empty() {
             return Err("there is a comma without a name; write names with one comma between them".to_owned());
         }
+        let (name, own) = match name.strip_suffix('}').and_then(|name| name.rsplit_once('{')) {
+            Some((name, own)) => (name.trim_end(), Some(own)),
+            None => (name, None),
+        };
         let slot = SlotName::new(name).map_err(|error| format!("{}: {error}", quote(name)))?;
         if !seen.insert(name) {
             return Err(format!("{} is there twice; remove one", quote(name)));
+        }
+        if let Some(own) = own {
+            all_tags.push((slot.clone(), tags(name, own)?));
         }
         names.push(slot);
         if names.len() > SLOT_NAMES_MAX {
             return Err(format!("there are more than {SLOT_NAMES_MAX} names; without names write SIZE instead"));
         }
     }
-    Ok(names)
+    Ok((names, all_tags))
 }

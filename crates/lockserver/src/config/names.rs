@@ -15,7 +15,7 @@ pub(super) struct Names {
 
 /// The names of such a section.
 pub(super) const fn of(section: &Strict) -> Names {
-    const LOCK: [&str; 12] = setting::names(&lock::LOCK);
+    const LOCK: [&str; 13] = setting::names(&lock::LOCK);
     const CLUSTER: [&str; 4] = setting::names(&cluster::CLUSTER);
     const ETCD: [&str; 7] = setting::names(&etcd::ETCD);
     let (names, place): (&[&str], _) = match section {

@@ -15,6 +15,11 @@ pub(super) fn write(event: &Event) {
             tracing::info!(json.lock = lock, "lock {lock} changed{by}: {}", what_changed(changes, pause.as_ref()));
         }
         EventKind::LockDeleted => tracing::info!(json.lock = lock, "lock {lock} deleted{by}"),
+        EventKind::PermitsWithheld => tracing::info!(json.lock = lock, "permits of lock {lock} are withheld{by}"),
+        EventKind::ReportStale => tracing::warn!(
+            json.lock = lock,
+            "what was reported of lock {lock} is too old: nothing is withheld for others now"
+        ),
         EventKind::PermitsRestored => {
             tracing::info!(json.lock = lock, "withheld permits of lock {lock} can be given again{}", restored(&by));
         }

@@ -224,7 +224,7 @@ impl Reports for RequestQueue {
 mod tests {
     use super::super::request::Subject;
     use super::*;
-    use lock_core::{Caller, LockName};
+    use lock_core::{Caller, LockName, Restored};
     use tokio::sync::oneshot;
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         let (one, mut seen) = look();
         request_queue.push_look(one).unwrap();
         let (request_of_admin, mut urgent) =
-            Request::new(Caller::server(), Command::Restore { lock: lock(), number: Some(1) });
+            Request::new(Caller::server(), Command::Restore { lock: lock(), which: Restored::Number(1) });
         request_queue.queues().urgent.push_back(request_of_admin);
         request_queue.abandon();
         let gone = Err(oneshot::error::TryRecvError::Closed);

@@ -69,7 +69,7 @@ pub(super) async fn give_back(
     holder: &str,
 ) -> Result<Outcome, EngineError> {
     let target = ReleaseTarget::Holder(lock.clone(), Arc::from(holder));
-    Ok(app.engine.submit(caller, Command::Release { target, queued: true, keep: None }).await?.outcome)
+    Ok(app.engine.submit(caller, Command::Release { target, queued: true, keep: None, withhold: None }).await?.outcome)
 }
 
 /// The lock, with its first holders.

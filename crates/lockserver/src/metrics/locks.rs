@@ -130,7 +130,9 @@ impl Locks {
                 EventKind::LockCreated
                 | EventKind::LockChanged { .. }
                 | EventKind::LockDeleted
-                | EventKind::PermitsRestored => {}
+                | EventKind::PermitsWithheld
+                | EventKind::PermitsRestored
+                | EventKind::ReportStale => {}
             }
         }
     }

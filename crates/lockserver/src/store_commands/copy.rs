@@ -158,6 +158,7 @@ mod tests {
             template: None,
             retiring: false,
             pause: None,
+            outside: None,
             slot_names: vec![],
             revision: 3,
         })

@@ -48,7 +48,7 @@ fn deliver(answer: &Answer) {
 }
 
 fn release(id: u128) -> Command {
-    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), queued: true, keep: None }
+    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), queued: true, keep: None, withhold: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

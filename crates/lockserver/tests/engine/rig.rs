@@ -249,7 +249,7 @@ pub(crate) fn renew(id: u128) -> Command {
 }
 
 pub(crate) fn release(id: u128) -> Command {
-    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), queued: true, keep: None }
+    Command::Release { target: ReleaseTarget::Id(None, TicketId(id)), queued: true, keep: None, withhold: None }
 }
 
 pub(crate) fn force() -> Force {

@@ -151,7 +151,7 @@ fn a_day(server: &Server, lock: &LockName, now: u64) {
         } else if !live.is_empty() {
             let id = TicketId(live.remove((step % live.len() as u128) as usize));
             let target = ReleaseTarget::Id(None, id);
-            commands.push(Command::Release { target, queued: true, keep: None });
+            commands.push(Command::Release { target, queued: true, keep: None, withhold: None });
         }
         for command in commands.drain(..) {
             let at = StepContext { now: table.now(), wall, is_connected: &|_| true };

@@ -4,8 +4,8 @@ use crate::client::LOCKS;
 use crate::dice::Dice;
 use crate::durable::Durable;
 use lock_core::{
-    Caller, Capacity, Command, ConfigureMode, Definition, Force, LockName, Patch, Precondition, Prefix, Settings,
-    SlotName, Stage, Target, TicketsAfter,
+    Caller, Capacity, Command, ConfigureMode, Definition, Force, LockName, Patch, Pick, Precondition, Prefix, Restored,
+    Settings, SlotName, SlotTags, Stage, Tag, Target, TicketsAfter, ToWithhold,
 };
 use std::sync::Arc;
 
@@ -41,6 +41,16 @@ fn names(dice: &mut Dice) -> Capacity {
     if names.is_empty() { Capacity::Size(1) } else { Capacity::Named(names) }
 }
 
+/// Tags of some slots, if they are there.
+fn tags(dice: &mut Dice) -> SlotTags {
+    let names = ["a", "b", "c", "d", "e"].into_iter().filter(|_| dice.permille(500)).collect::<Vec<_>>();
+    let of = |name: &str| {
+        let tags = if dice.permille(500) { vec!["fast"] } else { vec!["big", "fast"] };
+        (SlotName::new(name).expect("good"), tags.into_iter().map(|tag| Tag::new(tag).expect("good")).collect())
+    };
+    names.into_iter().map(of).collect()
+}
+
 /// A configuration file. Now and then a section is missing.
 pub(crate) fn configure(dice: &mut Dice, complete: bool) -> Command {
     let mut definitions = Vec::new();
@@ -53,6 +63,8 @@ pub(crate) fn configure(dice: &mut Dice, complete: bool) -> Command {
             let mut settings = settings(dice, most);
             if target == Target::Lock(lock("named")) {
                 settings.capacity = names(dice);
+                settings.tags = tags(dice);
+                settings.pick = dice.pick(&[Pick::First, Pick::First, Pick::Lru]);
             }
             let paused = !complete && dice.permille(50);
             definitions.push(Definition { target, settings, paused });
@@ -79,10 +91,16 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
         _ => Precondition::None,
     };
     let patch = |patch: Patch| Command::PatchLock { name: name.clone(), patch, precondition, force };
-    match dice.from(0..=19) {
+    match dice.from(0..=23) {
+        20 | 21 => withhold(dice, name),
+        22 => {
+            let lasts = dice.from(1000..=20_000);
+            Command::Outside { lock: name, report: dice.permille(800).then(|| (small(dice, 4), lasts)) }
+        }
         0..=2 => {
             let capacity = Some(if dice.permille(200) { names(dice) } else { Capacity::Size(small(dice, 5)) });
-            patch(Patch { capacity, ..Patch::default() })
+            let tags = dice.permille(300).then(|| tags(dice));
+            patch(Patch { capacity, tags, ..Patch::default() })
         }
         3 => patch(Patch { max_per_owner: Some(dice.permille(600).then(|| small(dice, 2))), ..Patch::default() }),
         4 | 5 => {
@@ -109,10 +127,11 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
             }
         }
         13 => Command::DeleteLock { name, precondition, force },
-        14 => Command::Restore { lock: name, number: None },
+        14 => Command::Restore { lock: name, which: Restored::All },
         15 => {
             let withheld: Vec<u64> = durable.withholdings.keys().copied().collect();
-            Command::Restore { lock: name, number: Some(if withheld.is_empty() { 1 } else { dice.pick(&withheld) }) }
+            let number = if withheld.is_empty() { 1 } else { dice.pick(&withheld) };
+            Command::Restore { lock: name, which: Restored::Number(number) }
         }
         16 => Command::PutLock { settings: settings(dice, 4), name, precondition, force },
         17 => Command::PutLock {
@@ -133,6 +152,22 @@ pub(crate) fn act(dice: &mut Dice, durable: &Durable) -> Command {
         }
         _ => look(dice, name),
     }
+}
+
+/// Withholds permits by number, or slots by name, and sometimes restores those.
+fn withhold(dice: &mut Dice, lock: LockName) -> Command {
+    let Capacity::Named(names) = names(dice) else {
+        return Command::Restore { lock, which: Restored::All };
+    };
+    if dice.permille(300) {
+        return Command::Restore { lock, which: Restored::Slots(names) };
+    }
+    let what = match dice.permille(500) {
+        true => ToWithhold::Slots(names),
+        false => ToWithhold::Count(small(dice, 2)),
+    };
+    let lasts = dice.permille(700).then(|| dice.from(1000..=20_000));
+    Command::Withhold { lock, what, reason: Arc::from("simulated"), lasts }
 }
 
 /// One of the ways to look, which change nothing.
@@ -157,7 +192,8 @@ pub(crate) fn relieve(name: &LockName) -> Vec<Command> {
     let force = Force { force: true, expect_tickets: None };
     vec![
         Command::PatchLock { name: name.clone(), patch, precondition: Precondition::None, force },
-        Command::Restore { lock: name.clone(), number: None },
+        Command::Outside { lock: name.clone(), report: None },
+        Command::Restore { lock: name.clone(), which: Restored::All },
     ]
 }
 

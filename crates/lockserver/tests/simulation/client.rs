@@ -2,8 +2,8 @@
 
 use crate::dice::Dice;
 use lock_core::{
-    Caller, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget, State,
-    TicketId,
+    Caller, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
+    Selection, SlotName, State, Tag, TicketId,
 };
 use lockserver::engine::{Answer, EngineError};
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Client {
                 let new = self.new.clone()?;
                 if dice.permille(200) && self.style == Style::Modern {
                     self.phase = Phase::Ending;
-                    return self.end();
+                    return self.end(drain);
                 }
                 let new = NewTicket { id: TicketId(dice.id()), ..new };
                 Some(asking(new, dice))
@@ -137,10 +137,10 @@ impl Client {
             Phase::Queued => Some(self.look(dice)),
             Phase::Holding if drain || mono >= self.hold_until => {
                 self.phase = Phase::Ending;
-                self.end()
+                self.end(drain)
             }
             Phase::Holding => Some(self.renew(dice)),
-            Phase::Ending => self.end(),
+            Phase::Ending => self.end(drain),
         }
     }
 
@@ -160,10 +160,16 @@ impl Client {
             Style::Modern => Lease::Given(dice.from(1500..=20_000)),
         };
         let id = TicketId(dice.id());
+        let of = lock(dice.pick(&LOCKS));
+        let (selection, permits) = match dice.from(0..=3) {
+            0 if modern && of.as_str() == "named" => select(dice),
+            _ => (None, permits),
+        };
         let named = modern && dice.permille(600);
         let new = NewTicket {
-            lock: lock(dice.pick(&LOCKS)),
+            lock: of,
             id,
+            selection,
             permits,
             priority: if modern { dice.pick(&[-1, 0, 0, 0, 5]) } else { 0 },
             info: Arc::from(self.name.as_str()),
@@ -213,8 +219,9 @@ impl Client {
         Command::Renew { id, ttl }
     }
 
-    /// Gives back by the best name the client has: the ticket's, or that of its request.
-    fn end(&mut self) -> Option<Send> {
+    /// Gives back by the best name the client has: the ticket's, or that of its request. What is broken would not be repaired any more at
+    /// the end.
+    fn end(&mut self, drain: bool) -> Option<Send> {
         let target = match (self.ticket, &self.new) {
             (_, Some(new)) if self.style == Style::Named => {
                 ReleaseTarget::Holder(new.lock.clone(), Arc::from(self.name.as_str()))
@@ -231,6 +238,7 @@ impl Client {
                 target,
                 queued: self.style != Style::Classic,
                 keep: self.hold_until.is_multiple_of(8).then_some(2000),
+                withhold: (!drain && self.hold_until.is_multiple_of(31)).then(|| Arc::from("simulated")),
             },
             ask: Ask::End,
             wait: None,
@@ -293,6 +301,20 @@ impl Client {
             _ => {}
         }
         true
+    }
+}
+
+/// Certain slots of a lock whose slots have names.
+fn select(dice: &mut Dice) -> (Option<Selection>, Permits) {
+    match dice.from(0..=2) {
+        0 => {
+            (Some(Selection::Slots(vec![SlotName::new(dice.pick(&["a", "b", "c"])).expect("good")])), Permits::Count(1))
+        }
+        1 => (
+            Some(Selection::Slots(["a", "b"].map(|name| SlotName::new(name).expect("good")).to_vec())),
+            Permits::Count(2),
+        ),
+        _ => (Some(Selection::Tags(vec![Tag::new(dice.pick(&["fast", "big"])).expect("good")])), Permits::Count(1)),
     }
 }
 

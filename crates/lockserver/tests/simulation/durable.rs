@@ -2,8 +2,8 @@
 //! how the table works.
 
 use lock_core::{
-    Change, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, SlotRanges, State, TicketId,
-    TicketRecord, Withholding, limits,
+    Change, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, Selection, SlotName, SlotRanges,
+    State, TicketId, TicketRecord, WithheldCause, Withholding, limits,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,16 @@ fn kept_until(ticket: &TicketRecord, at: Ms, facts: &Facts) -> Ms {
         _ => None,
     });
     asked.max().map_or(0, |keep| at + keep)
+}
+
+/// The slots that fit a selection.
+fn fitting(lock: &LockRecord, selection: &Selection) -> BTreeSet<u32> {
+    let tags_of = |name: &SlotName| lock.settings.tags.iter().find(|(of, _)| of == name).map(|(_, tags)| tags);
+    let fits = |name: &SlotName| match selection {
+        Selection::Slots(names) => names.contains(name),
+        Selection::Tags(tags) => tags_of(name).is_some_and(|own| tags.iter().all(|tag| own.contains(tag))),
+    };
+    lock.slot_names.iter().filter(|(_, name)| fits(name)).map(|(slot, _)| *slot).collect()
 }
 
 fn ready(ticket: &TicketRecord) -> bool {
@@ -311,8 +321,10 @@ impl Durable {
                     Permits::Count(wanted) => wanted,
                     Permits::All => facts.sizes.iter().chain(&size).copied().max().unwrap_or_default(),
                 };
+                // Slots that it selects may be gone.
+                let selects = after.more().selection.is_some();
                 let mut bounds = facts.sizes.iter().chain(&size).chain(&facts.caps).chain(&cap);
-                assert!(bounds.any(|bound| *bound < wanted), "the lock is large enough: {after:?}");
+                assert!(selects || bounds.any(|bound| *bound < wanted), "the lock is large enough: {after:?}");
             }
             EndedAs::LockDeleted => assert!(
                 facts.any(|command| matches!(command, Command::DeleteLock { name, .. } if *name == after.lock)),
@@ -324,7 +336,9 @@ impl Durable {
     /// Whether something may have changed what a lock is set to, or lifted what is withheld of it.
     fn administered(name: &LockName, facts: &Facts) -> bool {
         facts.any(|command| match command {
-            Command::Restore { lock, .. } | Command::DeleteLock { name: lock, .. } => lock == name,
+            Command::Restore { lock, .. } | Command::Outside { lock, .. } | Command::DeleteLock { name: lock, .. } => {
+                lock == name
+            }
             Command::PutLock { name: lock, .. } | Command::PatchLock { name: lock, .. } => lock == name,
             Command::Configure { .. } => true,
             _ => false,
@@ -357,6 +371,14 @@ impl Durable {
         assert!(within, "rule 16: {used} permits are more than the cap: {granted:?}");
     }
 
+    /// Rule 14: whether a waiter could use one of these slots. Where names or tags may have changed within the step, nobody knows.
+    fn could_use(&self, other: &TicketRecord, slots: &SlotRanges, facts: &Facts) -> bool {
+        let (Some(selection), Some(lock)) = (&other.more().selection, self.locks.get(&other.lock)) else { return true };
+        let fitting = fitting(lock, selection);
+        !Self::administered(&other.lock, facts)
+            && slots.iter().flat_map(|&(first, last)| first..=last).any(|slot| fitting.contains(&slot))
+    }
+
     /// Rule 2. Only tickets that were ready before and after are compared, and no client of which said anything in between.
     fn nobody_was_overtaken(&self, granted: &TicketRecord, before: &BTreeMap<TicketId, TicketRecord>, facts: &Facts) {
         // Passed over within the step, perhaps: what its owner had then is known only where that did not change.
@@ -369,6 +391,7 @@ impl Durable {
         let overtaken = self.tickets.values().find(|other| {
             other.lock == granted.lock
                 && !may_be_capped(other)
+                && self.could_use(other, &granted.slots, facts)
                 && ready(other)
                 && place(other) < place(granted)
                 && !facts.touched.contains(&other.id)
@@ -417,17 +440,23 @@ impl Durable {
             let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
             let delay = delays.get(&after.lock).copied().filter(|_| risky).unwrap_or_default();
             let least = (at + delay).max(after.more().not_before.unwrap_or_default());
-            if had && least > at && !restored(&after.lock) {
+            let broken = self.withholdings.get(&after.number).is_some_and(|one| one.cause == WithheldCause::Broken);
+            if broken {
+                let asked = facts.any(|command| matches!(command, Command::Release { withhold: Some(_), .. }));
+                assert!(asked && how == EndedAs::Released, "rule 15: nobody said that they are broken: {after:?}");
+            } else if had && least > at && !restored(&after.lock) {
                 let withholding = self.withholdings.get(&after.number);
                 let right = withholding.is_some_and(|one| {
-                    one.until == least.max(kept_until(before, at, facts)) && one.slots == before.slots
+                    one.until == Some(least.max(kept_until(before, at, facts))) && one.slots == before.slots
                 });
                 assert!(right, "rules 4 and 17: not withheld until {least}: {withholding:?} {after:?}");
             }
         }
         for withholding in old.values().filter(|withholding| !self.withholdings.contains_key(&withholding.number)) {
             assert!(
-                withholding.until <= now || restored(&withholding.lock),
+                withholding.until.is_some_and(|until| until <= now)
+                    || withholding.until_wall.is_some()
+                    || restored(&withholding.lock),
                 "rule 4: restored too early: {withholding:?}"
             );
         }
@@ -445,6 +474,50 @@ impl Durable {
         }
     }
 
+    /// Rule 15: what is to be withheld as it comes back is not free.
+    pub(crate) fn nothing_awaited_is_free(&self) {
+        for one in self.withholdings.values().filter(|one| one.awaited > 0) {
+            let Some(lock) = self.locks.get(&one.lock) else { continue };
+            let all = |ticket: &&TicketRecord| {
+                ticket.lock == one.lock && ticket.is_active() && ticket.permits == Permits::All
+            };
+            let alone = self.tickets.values().any(|ticket| all(&ticket))
+                || self.withholdings.values().any(|other| other.lock == one.lock && other.all);
+            let out: u64 = self.out(&one.lock).map(count).sum();
+            let full = out >= u64::from(lock.settings.size());
+            assert!(alone || full, "rule 15: {} has free permits that are to be withheld: {one:?}", one.lock);
+        }
+    }
+
+    /// Rule 14: nobody waits for slots that are free and that nobody before it could use.
+    fn no_slot_is_idle(&self, name: &LockName, lock: &LockRecord, queue: &[&TicketRecord]) {
+        let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
+        let alone = self.tickets.values().filter(active).any(|ticket| ticket.permits == Permits::All)
+            || self.withholdings.values().any(|withholding| withholding.lock == *name && withholding.all);
+        let out: BTreeSet<u32> = self.out(name).flatten().flat_map(|&(first, last)| first..=last).collect();
+        let room = (lock.settings.size() as usize).saturating_sub(out.len());
+        let all: BTreeSet<u32> = lock.slot_names.iter().map(|(slot, _)| *slot).collect();
+        let mut aside = BTreeSet::new();
+        for ticket in queue {
+            let selection = ticket.more().selection.as_ref();
+            let slots = selection.map_or_else(|| all.clone(), |selection| fitting(lock, selection));
+            let usable = slots.iter().filter(|slot| !out.contains(slot) && !aside.contains(*slot)).count();
+            let (enough, asked) = match ticket.permits {
+                Permits::Count(asked) => (usable >= asked as usize, asked as usize),
+                Permits::All => (out.is_empty(), 0),
+            };
+            if enough {
+                let stopped = lock.pause.is_some() || alone || room < asked;
+                assert!(stopped, "rule 14: {name}: its slots are free: {ticket:?}");
+                return;
+            }
+            if selection.is_none() {
+                return;
+            }
+            aside.extend(slots);
+        }
+    }
+
     /// Rules 2 and 3: between steps no head waits for permits that are there. True if somebody is passed over for the cap of its
     /// owner (rule 16).
     pub(crate) fn no_permit_is_idle(&self) -> bool {
@@ -455,7 +528,12 @@ impl Durable {
             queue.sort_by_key(|ticket| place(ticket));
             let within = |ticket: &&&TicketRecord| !self.is_over_cap(ticket, Self::used(&self.tickets, name, ticket));
             passed |= queue.iter().any(|ticket| !within(&ticket));
-            let Some(head) = queue.iter().find(within) else {
+            queue.retain(|ticket| within(&ticket));
+            if queue.iter().any(|ticket| ticket.more().selection.is_some()) {
+                self.no_slot_is_idle(name, lock, &queue);
+                continue;
+            }
+            let Some(head) = queue.first() else {
                 continue;
             };
             let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();

@@ -69,8 +69,14 @@ impl Judge {
     pub(crate) fn commit(&mut self, changes: &[Change], facts: &Facts, mono: u64) {
         self.leases_of_locks_change(changes);
         for change in changes {
-            if matches!(change, Change::PutWithholding(one) if one.cause == WithheldCause::Cooldown) {
-                self.trace.count("permits that rest after their claim");
+            if let Change::PutWithholding(one) = change {
+                self.trace.count(match one.cause {
+                    WithheldCause::LostHolder => "permits withheld after their holder was lost",
+                    WithheldCause::Cooldown => "permits that rest after their claim",
+                    WithheldCause::Broken => "permits given back as broken",
+                    WithheldCause::Admin => "permits withheld by an administrator",
+                    WithheldCause::Outside => "permits withheld for what others use",
+                });
             }
         }
         let moved = self.durable.commit(changes, facts);
@@ -407,6 +413,7 @@ impl Judge {
     /// A step ended well.
     pub(crate) fn good_step(&mut self) {
         self.good += 1;
+        self.durable.nothing_awaited_is_free();
         if self.durable.no_permit_is_idle() {
             self.trace.count("waiters passed over for their owner's cap");
         }
@@ -452,6 +459,8 @@ impl Judge {
                 EventKind::Ticket { number, transition, .. } => drop(transitions.insert(*number, transition)),
                 EventKind::LockDeleted => self.trace.count("locks deleted"),
                 EventKind::PermitsRestored => self.trace.count("withheld permits restored"),
+                EventKind::PermitsWithheld => self.trace.count("permits withheld by somebody's word"),
+                EventKind::ReportStale => self.trace.count("reports of what others use that were too old"),
                 EventKind::LockCreated => self.trace.count("locks made"),
                 EventKind::LockChanged { .. } => {}
             }

@@ -2,7 +2,7 @@
 
 mod tickets;
 
-use super::{Lock, Table, Template, Timer, Withdrawal};
+use super::{Lock, Table, Template, Timer, WallTimer, Withdrawal};
 use crate::rising::Rising;
 use crate::shared_texts::SharedTexts;
 use crate::timers::TimerTable;
@@ -80,7 +80,7 @@ impl Table {
             ended_of: Shares::default(),
             leases: BTreeSet::new(),
             timers: TimerTable::default(),
-            pauses: TimerTable::default(),
+            wall_timers: TimerTable::default(),
             wall: 0,
             floor: 0,
             ends_left: limits::STEP_ENDS_MAX,
@@ -112,6 +112,9 @@ impl Table {
         }
         let until = record.pause.as_ref().and_then(|pause| pause.until);
         self.set_pause_timer(&name, until);
+        if let Some(until) = record.outside.and_then(|outside| outside.until) {
+            self.wall_timers.set(WallTimer::Report(name.clone()), until);
+        }
         self.locks.insert(name, Lock::new(record));
         Ok(())
     }
@@ -122,11 +125,7 @@ impl Table {
         let lock = lock.ok_or_else(|| LoadError(format!("withheld permits {number} are of no lock")))?;
         let clash = || format!("slots of withheld permits {number} of lock {} are given twice", withholding.lock);
         require(lock.slots.restore(&withholding.slots, &withholding.slot_names), clash)?;
-        lock.withholdings.insert(number);
-        lock.withheld += crate::ranges::count(&withholding.slots);
-        lock.exclusive |= withholding.all;
-        self.timers.set(Timer::Withholding(number), withholding.until);
-        self.withholdings.insert(number, withholding);
+        self.note_withholding(withholding);
         Ok(())
     }
 

@@ -5,16 +5,20 @@ use super::{LoadError, require};
 use crate::queue::{Queue, Queued};
 use crate::table::{Table, Ticket, Timer};
 use crate::{
-    Continuity, LockName, Ms, Permits, QuotaOwner, RequestScope, State, TicketId, TicketRecord, limits, ranges,
+    Continuity, LockName, Ms, Permits, QuotaOwner, RequestScope, Selection, State, TicketId, TicketRecord, limits,
+    ranges,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What becomes an index once it is complete.
 #[derive(Default)]
 struct Gathered {
     numbers: Vec<(u64, TicketId)>,
     queued: BTreeMap<LockName, Vec<Queued>>,
+    /// Those who will not have just any slot.
+    selecting: BTreeMap<(LockName, Arc<Selection>), Vec<Queued>>,
     by_owner: BTreeMap<QuotaOwner, Vec<u64>>,
     /// Of each scope the ticket that is found by it comes first: a live one wins over those that are remembered.
     requests: Vec<(RequestScope, bool, Reverse<u64>, TicketId)>,
@@ -59,6 +63,9 @@ impl Table {
             gathered.requests.push((scope, !ticket.is_live(), Reverse(number), id));
         }
         if let State::Ended { at, .. } = ticket.state {
+            if let Some(lock) = self.locks.get_mut(&ticket.lock) {
+                lock.note_use(&ticket.slots, at, number);
+            }
             gathered.ended.push((at, number, id));
             self.ended_of.insert(&ticket.quota_owner(), (at, number, id));
             return Ok(());
@@ -84,9 +91,19 @@ impl Table {
             if let Some(superseding) = ticket.superseding() {
                 self.superseding.entry(superseding).or_default().insert(number);
             }
-            match gathered.queued.get_mut(&ticket.lock) {
-                Some(queued) => queued.push(ticket.queued()),
-                None => drop(gathered.queued.insert(ticket.lock.clone(), vec![ticket.queued()])),
+            match (ticket.selected(), gathered.queued.get_mut(&ticket.lock)) {
+                (Some(selection), _) => {
+                    let queued = ticket.queued();
+                    let of = (ticket.lock.clone(), selection);
+                    // One for all of them.
+                    if let Some(((_, known), _)) = gathered.selecting.get_key_value(&of) {
+                        let known = Some(known.clone());
+                        ticket.change_more(|more| more.selection = known);
+                    }
+                    gathered.selecting.entry(of).or_default().push(queued);
+                }
+                (None, Some(queued)) => queued.push(ticket.queued()),
+                (None, None) => drop(gathered.queued.insert(ticket.lock.clone(), vec![ticket.queued()])),
             }
         }
         gathered.numbers.push((number, id));
@@ -102,14 +119,20 @@ impl Table {
     }
 
     fn index(&mut self, gathered: Gathered) -> Result<(), LoadError> {
-        let Gathered { mut numbers, queued, by_owner, mut requests, ended } = gathered;
+        let Gathered { mut numbers, queued, selecting, by_owner, mut requests, ended } = gathered;
         numbers.sort_unstable();
         let twice = numbers.windows(2).find(|pair| pair[0].0 == pair[1].0);
         require(twice.is_none(), || format!("ticket number {} is given twice", twice.map_or(0, |pair| pair[0].0)))?;
         self.numbers = numbers.into_iter().collect();
         for (name, queued) in queued {
             let queue = Queue::of(queued).ok_or_else(|| LoadError(format!("a place of lock {name} is given twice")))?;
-            self.lock_mut(&name).queue = queue;
+            self.lock_mut(&name).queue.set(queue);
+        }
+        for ((name, selection), queued) in selecting {
+            let queue = Queue::of(queued).ok_or_else(|| LoadError(format!("a place of lock {name} is given twice")))?;
+            let lock = self.lock_mut(&name);
+            let slots = lock.slots_of(&selection);
+            lock.queue.set_class(selection, queue, slots);
         }
         self.live_by_owner = by_owner.into_iter().map(|(owner, all)| (owner, all.into_iter().collect())).collect();
         requests.sort_unstable();

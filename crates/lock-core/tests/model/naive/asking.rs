@@ -22,13 +22,17 @@ impl Naive {
             Command::WaitOn { id } => self.wait_on(*id, caller),
             Command::Renew { id, ttl } => self.renew(*id, caller, *ttl),
             Command::EndWait { id, lost } => self.end_wait(*id, *lost),
-            Command::Release { target, queued, keep } => self.release(target, caller, *queued, *keep),
+            Command::Release { target, queued, keep, withhold } => {
+                self.release(target, caller, *queued, *keep, withhold.clone())
+            }
             Command::Undelivered { .. } => unreachable!("the driver knows which answer it was"),
             Command::PutLock { name, settings, precondition, force } => self.put(name, settings, *precondition, *force),
             Command::PatchLock { name, patch, precondition, force } => self.patch(name, patch, *precondition, *force),
             Command::DeleteLock { name, precondition, force } => self.delete(name, *precondition, *force),
             Command::Revoke { lock, number, reason, only } => self.revoke(lock, *number, caller, reason, *only),
-            Command::Restore { lock, number } => self.restore_all(lock, *number),
+            Command::Withhold { lock, what, reason, lasts } => self.withhold(lock, what, reason, *lasts),
+            Command::Restore { lock, which } => self.restore_which(lock, which),
+            Command::Outside { lock, report } => self.outside(lock, *report),
             Command::Configure { definitions, mode } => self.configure(definitions, *mode),
             Command::Verify { lock, token } => self.verify(lock, *token),
             Command::ViewLock { name, .. } if self.known(name) => "lock".into(),
@@ -184,7 +188,14 @@ impl Naive {
         "done".into()
     }
 
-    pub(super) fn release(&mut self, target: &ReleaseTarget, caller: &Caller, queued: bool, keep: Option<Ms>) -> Words {
+    pub(super) fn release(
+        &mut self,
+        target: &ReleaseTarget,
+        caller: &Caller,
+        queued: bool,
+        keep: Option<Ms>,
+        broken: Option<Arc<str>>,
+    ) -> Words {
         if keep.is_some_and(|keep| keep > limits::TTL_MAX_MS) {
             return "invalid".into();
         }
@@ -225,7 +236,7 @@ impl Naive {
             _ => {
                 let longest = self.capped(&self.find(id).expect("a ticket").rec.lock, Lease::Given(keep.unwrap_or(0)));
                 let Lease::Given(keep) = longest else { unreachable!("it is given") };
-                self.end_and_keep(id, EndedAs::Released, None, keep);
+                self.end_and_keep(id, EndedAs::Released, None, keep, broken);
             }
         }
         self.describe(id)
@@ -268,20 +279,6 @@ impl Naive {
             Some(ticket) => self.describe(ticket.rec.id),
             None => "not a holder".into(),
         }
-    }
-
-    pub(super) fn restore_all(&mut self, lock: &LockName, number: Option<u64>) -> Words {
-        if !self.has_lock(lock) {
-            return "unknown lock".into();
-        }
-        let mut all: Vec<u64> = self.withholdings_of(lock).iter().map(|withholding| withholding.number).collect();
-        all.sort_unstable();
-        all.retain(|withheld| number.is_none_or(|number| number == *withheld));
-        if all.is_empty() && number.is_some() {
-            return "unknown ticket".into();
-        }
-        all.into_iter().for_each(|number| self.restore(number));
-        self.shown(lock)
     }
 
     pub(super) fn shown(&mut self, lock: &LockName) -> Words {

@@ -88,7 +88,7 @@ impl Naive {
                 }
             )*};
         }
-        follow!(capacity grace expiration max_lock max_hold max_ttl lock_delay max_queue max_per_owner min_hold description);
+        follow!(capacity grace expiration max_lock max_hold max_ttl lock_delay max_queue max_per_owner min_hold tags pick description);
         if file.paused && before.as_ref().is_none_or(|before| !before.paused) {
             lock.rec.pause = Some(size_0());
         } else if !file.paused && before.is_some_and(|before| before.paused) && lock.rec.pause == Some(size_0()) {
@@ -130,6 +130,21 @@ impl Naive {
                 let now = self.now();
                 let ticket = self.ticket(id);
                 ticket.until = ticket.until.map(|until| until - (now - second));
+            }
+        }
+        let ended = |record: &TicketRecord| match record.state {
+            State::Ended { at, .. } => Some((at, record.number)),
+            _ => None,
+        };
+        for lock in &mut self.locks {
+            lock.used.clear();
+            let lru = lock.rec.settings.pick == Pick::Lru;
+            let own = self.tickets.iter().map(|ticket| &ticket.rec).filter(|rec| lru && rec.lock == lock.rec.name);
+            for (rec, last) in own.filter_map(|rec| Some((rec, ended(rec)?))) {
+                for slot in super::listed(&rec.slots) {
+                    let used = lock.used.entry(slot).or_default();
+                    *used = last.max(*used);
+                }
             }
         }
         let idle_until = Some(self.now() + 60_000);

@@ -1,6 +1,7 @@
 //! Leases, claiming, ends, and what the clock does (rules 4, 5, 8, 9).
 
-use super::{Naive, Ticket, change_more};
+use super::select::fitting;
+use super::{Naive, Ticket, change_more, listed};
 use lock_core::*;
 use std::sync::Arc;
 
@@ -64,28 +65,47 @@ impl Naive {
     }
 
     pub(crate) fn end(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
-        self.end_and_keep(id, how, reason, 0);
+        self.end_and_keep(id, how, reason, 0, None);
     }
 
-    pub(crate) fn end_and_keep(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>, keep: Ms) {
+    pub(crate) fn end_and_keep(
+        &mut self,
+        id: TicketId,
+        how: EndedAs,
+        reason: Option<Arc<str>>,
+        keep: Ms,
+        broken: Option<Arc<str>>,
+    ) {
         let (now, wall) = (self.now(), self.wall);
         let ticket = self.ticket(id).rec.clone();
         let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
         let (risk, cooldown) = self.withheld_until(&ticket, bad, keep);
-        if ticket.is_active() && risk.max(cooldown) > now {
+        if ticket.is_active() && (risk.max(cooldown) > now || broken.is_some()) {
+            let why = broken.clone().or_else(|| reason.clone());
             self.withholdings.push(Withholding {
                 number: ticket.number,
                 lock: ticket.lock.clone(),
                 slots: ticket.slots.clone(),
                 slot_names: ticket.slot_names.clone(),
                 all: ticket.permits == Permits::All,
-                cause: if risk >= cooldown { WithheldCause::LostHolder } else { WithheldCause::Cooldown },
-                how,
-                reason: reason.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
-                until: risk.max(cooldown),
+                cause: match (&broken, risk >= cooldown) {
+                    (Some(_), _) => WithheldCause::Broken,
+                    (None, true) => WithheldCause::LostHolder,
+                    (None, false) => WithheldCause::Cooldown,
+                },
+                how: Some(how),
+                reason: why.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
+                until: broken.is_none().then_some(risk.max(cooldown)),
+                until_wall: None,
+                awaited: 0,
+                awaited_names: Vec::new(),
             });
         }
         let author = self.author.clone();
+        let lock = self.lock(&ticket.lock);
+        if ticket.is_active() && lock.rec.settings.pick == Pick::Lru {
+            lock.used.extend(listed(&ticket.slots).into_iter().map(|slot| (slot, (now, ticket.number))));
+        }
         let record = self.ticket(id);
         if author.is_some() {
             change_more(&mut record.rec, |more| more.ended_by = author);
@@ -152,8 +172,12 @@ impl Naive {
     /// Waiters that ask for more than they can be given.
     pub(crate) fn oversized(&self, name: &LockName, settings: &Settings) -> Vec<TicketId> {
         let (size, cap) = (settings.size(), settings.max_per_owner.unwrap_or(u32::MAX));
+        let fit = |ticket: &Ticket| {
+            let selection = ticket.rec.more().selection.as_ref();
+            selection.map_or(usize::MAX, |selection| fitting(settings, selection).len())
+        };
         let too_big = |ticket: &&Ticket| match ticket.rec.permits {
-            Permits::Count(count) => count > size.min(cap),
+            Permits::Count(count) => count > size.min(cap) || count as usize > fit(ticket),
             Permits::All => size > cap,
         };
         self.queue(name).into_iter().filter(too_big).map(|ticket| ticket.rec.id).collect()
@@ -190,26 +214,35 @@ impl Naive {
             }
         }
         while self.fire_one(now) {}
-        while let Some(name) = self.over_by_the_wall() {
-            self.resume(&name);
+        while let Some((_, kind, number, name)) = self.over_by_the_wall() {
+            match kind {
+                0 => self.resume(&name),
+                1 => self.restore(number),
+                _ => self.stale(&name),
+            }
         }
         self.grant_all(None);
         self.tickets.retain(|ticket| !matches!(ticket.rec.state, State::Ended { at, .. } if at + 600_000 <= now));
     }
 
-    /// The first lock whose pause has ended by wall time.
-    fn over_by_the_wall(&self) -> Option<LockName> {
-        let ends = self.locks.iter().filter_map(|lock| match lock.rec.pause.as_ref()?.until? {
-            Until::Wall(until) if until <= self.wall => Some((until, lock.rec.name.clone())),
-            _ => None,
+    /// What is over first by wall time: a pause, what an administrator withholds, a report.
+    fn over_by_the_wall(&self) -> Option<(WallMs, u8, u64, LockName)> {
+        let pauses = self.locks.iter().filter_map(|lock| match lock.rec.pause.as_ref()?.until? {
+            Until::Wall(until) => Some((until, 0, 0, lock.rec.name.clone())),
+            Until::Service(_) => None,
         });
-        ends.min().map(|(_, name)| name)
+        let of_admins = self.withholdings.iter().filter(|one| one.cause != WithheldCause::Outside);
+        let withheld = of_admins.filter_map(|one| Some((one.until_wall?, 1, one.number, one.lock.clone())));
+        let reports =
+            self.locks.iter().filter_map(|lock| Some((lock.rec.outside?.until?, 2, 0, lock.rec.name.clone())));
+        pauses.chain(withheld).chain(reports).filter(|(until, ..)| *until <= self.wall).min()
     }
 
     pub(super) fn fire_one(&mut self, now: Ms) -> bool {
         let holds = self.tickets.iter().filter(|t| t.rec.state == State::Held);
         let hold = holds.filter_map(|t| Some((t.rec.hold_until?, 0, t.rec.id.0, None))).min();
-        let withholding = self.withholdings.iter().map(|c| (c.until, 1, u128::from(c.number), None)).min();
+        let withholding =
+            self.withholdings.iter().filter_map(|c| Some((c.until?, 1, u128::from(c.number), None))).min();
         let named = |kind, until: Option<Ms>, name: &LockName| until.map(|until| (until, kind, 0, Some(name.clone())));
         let service = |until: &Until| if let Until::Service(until) = until { Some(*until) } else { None };
         let pause = self.locks.iter().filter_map(|l| named(2, service(&l.rec.pause.as_ref()?.until?), &l.rec.name));

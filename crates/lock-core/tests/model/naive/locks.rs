@@ -33,9 +33,10 @@ impl Naive {
             template: template.map(|template| template.prefix.clone()),
             retiring: false,
             pause: paused.then(size_0),
+            outside: None,
             revision: 0,
         };
-        self.locks.push(Lock { rec, idle_until: None });
+        self.locks.push(Lock { rec, idle_until: None, used: Default::default() });
         self.place_names(name, &Capacity::Size(1));
         self.reap_if_idle(name);
     }
@@ -76,20 +77,22 @@ impl Naive {
     }
 
     pub(crate) fn reap_if_idle(&mut self, name: &LockName) {
-        if !self.has_lock(name) || !self.idle(name) {
+        if !self.has_lock(name) || !self.live_of(name).is_empty() {
             return;
         }
         let minute = self.now() + 60_000;
+        let at_risk = self.withholdings_of(name).iter().any(|one| one.until.is_some());
+        let idle = self.idle(name);
         let lock = self.lock(name);
-        if lock.rec.retiring {
+        if lock.rec.retiring && !at_risk {
             self.remove(name);
-        } else if lock.rec.template.is_some() {
+        } else if idle && lock.rec.template.is_some() {
             lock.idle_until.get_or_insert(minute);
         }
     }
 
     pub(super) fn remove(&mut self, name: &LockName) {
-        let longest = self.withholdings_of(name).iter().map(|withholding| withholding.until).max();
+        let longest = self.withholdings_of(name).iter().filter_map(|withholding| withholding.until).max();
         self.withholdings.retain(|withholding| withholding.lock != *name);
         self.locks.retain(|lock| lock.rec.name != *name);
         if let Some(until) = longest {
@@ -108,7 +111,11 @@ impl Naive {
         self.lock(name).idle_until = None;
         let lock = self.lock(name).rec.clone();
         let template = self.templates.iter().find(|template| Some(&template.prefix) == lock.template.as_ref());
-        if template.is_some_and(|t| t.settings == lock.settings && t.paused == lock.pause.is_some()) {
+        let reported = lock.outside.is_some_and(|outside| outside.until.is_some());
+        if !reported
+            && self.idle(name)
+            && template.is_some_and(|t| t.settings == lock.settings && t.paused == lock.pause.is_some())
+        {
             self.remove(name);
         }
     }
@@ -121,6 +128,9 @@ impl Naive {
     pub(super) fn set(&mut self, name: &LockName, settings: Settings) {
         let lock = self.lock(name);
         let before = std::mem::replace(&mut lock.rec.settings, settings);
+        if before.pick != lock.rec.settings.pick {
+            lock.used.clear();
+        }
         self.start_or_stop_leases(name);
         let lock = self.lock(name);
         if before.capacity != lock.rec.settings.capacity {
@@ -203,6 +213,8 @@ impl Naive {
         settings.max_lock = patch.max_lock.unwrap_or(settings.max_lock);
         settings.max_per_owner = patch.max_per_owner.unwrap_or(settings.max_per_owner);
         settings.min_hold = patch.min_hold.unwrap_or(settings.min_hold);
+        settings.tags = patch.tags.clone().unwrap_or(settings.tags);
+        settings.pick = patch.pick.unwrap_or(settings.pick);
         if let Err(why) = self.check(name, precondition, Some(&settings)) {
             return why;
         }

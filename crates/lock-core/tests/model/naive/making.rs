@@ -1,5 +1,6 @@
 //! Making a ticket, and telling of it (rules 5 and 6).
 
+use super::select::fitting;
 use super::{Naive, Ticket, Words, change_more, owner_of};
 use lock_core::*;
 use std::sync::Arc;
@@ -37,15 +38,28 @@ impl Naive {
         if asked(new.permits) > cap {
             return "too many for one owner".into();
         }
+        if let Some(selection) = &new.selection {
+            let names: &[SlotName] = if let Capacity::Named(names) = &settings.capacity { names } else { &[] };
+            let there = |tag: &Tag| settings.tags.iter().any(|(name, tags)| names.contains(name) && tags.contains(tag));
+            match selection {
+                Selection::Slots(wanted) if !wanted.iter().all(|name| names.contains(name)) => {
+                    return "unknown slot".into();
+                }
+                Selection::Tags(tags) if !tags.iter().all(there) => return "unknown tag".into(),
+                _ if fitting(&settings, selection).len() < asked(new.permits) as usize => {
+                    return "too few slots".into();
+                }
+                _ => {}
+            }
+        }
         let free = match &template {
             Some(template) => !template.paused,
             None => {
-                let queue = self.queue(&new.lock);
-                let head = queue.into_iter().find(|ticket| self.in_line(ticket));
-                let first = head.is_none_or(|head| head.rec.priority < new.priority);
+                let selection = new.selection.as_ref().map(Selection::canonical);
+                let turn = self.turn(&new.lock, Some((new.priority, (None, new.permits, selection))));
                 let used = self.used(&new.lock, &owner_of(caller.owner.as_ref(), &caller.from));
                 let within_cap = used + u64::from(asked(new.permits)) <= u64::from(cap);
-                first && within_cap && self.fits(&new.lock, new.permits)
+                within_cap && turn.is_some_and(|(id, _)| id.is_none())
             }
         };
         if !free && new.if_busy == IfBusy::Refuse {
@@ -90,6 +104,13 @@ impl Naive {
         if asked_ttl.is_some_and(|ttl| ttl < 1000) || new.permits == Permits::Count(0) {
             return Err("invalid".into());
         }
+        match (&new.selection, new.permits) {
+            (Some(_), Permits::All) => return Err("invalid".into()),
+            (Some(Selection::Slots(names)), Permits::Count(count)) if count as usize != names.len() => {
+                return Err("invalid".into());
+            }
+            _ => {}
+        }
         if let Some(id) = &new.request_id {
             let scope = RequestScope { lock: new.lock.clone(), owner: caller.owner.clone(), id: id.clone() };
             if self.withdrawn.iter().any(|withdrawn| withdrawn.scope == scope) {
@@ -100,7 +121,8 @@ impl Naive {
                 let same = ticket.request.as_deref() == Some(&key)
                     && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
                         == (new.permits, new.priority, &new.info, &new.holder)
-                    && ticket.more().supersede == new.supersede;
+                    && ticket.more().supersede == new.supersede
+                    && ticket.more().selection.as_deref() == new.selection.as_ref().map(Selection::canonical).as_ref();
                 return match &ticket.state {
                     _ if !same => Err("request_id reused".into()),
                     State::Ended { how, .. } => Err(format!("gone {}", how.as_str())),
@@ -175,8 +197,13 @@ impl Naive {
             granted_at: None,
             held_at: None,
             ended_at: None,
-            more: new.supersede.clone().map(|word| Box::new(More { supersede: Some(word), ..More::default() })),
+            more: None,
         };
+        let mut rec = rec;
+        change_more(&mut rec, |more| {
+            more.supersede = new.supersede.clone();
+            more.selection = new.selection.as_ref().map(|selection| Arc::new(selection.canonical()));
+        });
         self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
         self.lock(&new.lock).idle_until = None;
         self.restart_lease(new.id);

@@ -6,6 +6,8 @@ mod file;
 mod life;
 mod locks;
 mod making;
+mod select;
+mod withhold;
 
 use lock_core::*;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ pub(crate) struct Lock {
     pub(crate) rec: LockRecord,
     /// An idle instance of a template is looked at then.
     pub(crate) idle_until: Option<Ms>,
+    /// When the last ticket that had each slot ended, and its number, if the one that is unused for longest is given.
+    pub(crate) used: std::collections::BTreeMap<u32, (Ms, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -187,43 +191,16 @@ impl Naive {
             || self.withholdings_of(name).iter().any(|withholding| withholding.all)
     }
 
-    pub(crate) fn fits(&self, name: &LockName, permits: Permits) -> bool {
-        let out = self.out(name).len() as u64;
-        let size = u64::from(self.settings(name).size());
-        let paused = self.locks.iter().any(|lock| lock.rec.name == *name && lock.rec.pause.is_some());
-        let stopped = paused || self.exclusive(name);
-        !stopped
-            && match permits {
-                Permits::Count(count) => out + u64::from(count) <= size,
-                Permits::All => out == 0,
-            }
-    }
-
     /// Rules 2 and 3.
     pub(crate) fn grant(&mut self, name: &LockName) {
-        loop {
-            let Some(head) = self.queue(name).into_iter().find(|ticket| self.in_line(ticket)).cloned() else {
-                return;
-            };
-            if !self.fits(name, head.rec.permits) {
-                return;
-            }
-            let id = head.rec.id;
+        self.put_aside(name);
+        while let Some((Some(id), taken)) = self.turn(name, None) {
+            let head = self.find(id).expect("a ticket").clone();
             if head.waiting > 0 && self.absent.contains(&id) {
                 self.ticket(id).rec.state = State::Queued { dormant: true };
                 continue;
             }
-            let out: Vec<u32> = self.out(name).into_iter().map(|(slot, _)| slot).collect();
             let record = self.lock(name).rec.clone();
-            let slots: Vec<u32> = match record.settings.capacity {
-                Capacity::Size(size) => (0..size).collect(),
-                Capacity::Named(_) => record.slot_names.iter().map(|(slot, _)| *slot).collect(),
-            };
-            let count = match head.rec.permits {
-                Permits::Count(count) => count as usize,
-                Permits::All => slots.len(),
-            };
-            let taken: Vec<u32> = slots.into_iter().filter(|slot| !out.contains(slot)).take(count).collect();
             let name_of =
                 |slot: &u32| record.slot_names.iter().find(|(at, _)| at == slot).map(|(_, name)| name.clone());
             self.meta.last_token += 1;

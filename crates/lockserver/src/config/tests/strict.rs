@@ -16,11 +16,12 @@ max_hold_time=60
 MAX_TTL=90
 LOCK_DELAY=0.25
 MAX_QUEUE=10
+PICK=lru
 MAX_PER_OWNER=2
 MIN_HOLD_TIME=1.5
 DESCRIPTION=50%; SSH (a#b; c) of the SAN # not this
 [LOCK deploy-*]
-SLOTS=port-a ,  port-b:1
+SLOTS=port-a {fast  big},  port-b:1
 [lock *]
 [lock a]b]
 ";
@@ -29,6 +30,8 @@ SLOTS=port-a ,  port-b:1
     let config = host.config();
     let expected = Settings {
         capacity: Capacity::Size(7),
+        tags: Vec::new(),
+        pick: lock_core::Pick::Lru,
         grace: 2500,
         expiration: None,
         max_lock: Some(1_200_000),
@@ -42,7 +45,10 @@ SLOTS=port-a ,  port-b:1
     };
     assert_eq!(lock(&config, "san ssh"), Some(expected));
     let names = ["port-a", "port-b:1"].map(|name| SlotName::new(name).unwrap()).to_vec();
-    assert_eq!(template(&config, "deploy-*").unwrap().capacity, Capacity::Named(names));
+    let tags = ["fast", "big"].map(|tag| lock_core::Tag::new(tag).unwrap()).to_vec();
+    let deploy = template(&config, "deploy-*").unwrap();
+    assert_eq!(deploy.tags, [(names[0].clone(), tags)]);
+    assert_eq!(deploy.capacity, Capacity::Named(names));
     assert_eq!(template(&config, "*"), Some(Settings::new(1)));
     assert_eq!(lock(&config, "a]b"), Some(Settings::new(1)));
     assert_eq!(lock(&config, "DefaultLock"), Some(Settings::new(1)));

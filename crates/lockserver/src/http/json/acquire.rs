@@ -180,7 +180,8 @@ impl Acquiring<'_> {
 
     async fn release(&self, id: TicketId) -> Result<(), EngineError> {
         let Asked { app, caller, .. } = self.asked;
-        let command = Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None };
+        let command =
+            Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None, withhold: None };
         app.engine.submit(caller, command).await.map(drop)
     }
 }

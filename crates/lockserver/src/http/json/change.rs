@@ -12,7 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
 use lock_core::limits::GRACE_MIN_MS;
-use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName, Stage};
+use lock_core::{
+    Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Restored, Settings, SlotName, Stage,
+};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -110,6 +112,8 @@ fn settings(wanted: LockSettings) -> Result<Settings, Refusal> {
     };
     Ok(Settings {
         capacity,
+        tags: Vec::new(),
+        pick: lock_core::Pick::First,
         grace: wanted.grace_time_s.as_ms().max(GRACE_MIN_MS),
         expiration: never_if_zero(wanted.expiration_time_s),
         max_lock: never_if_zero(wanted.max_lock_time_s),
@@ -135,6 +139,8 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     let default = LockSettings::default();
     Ok(Patch {
         capacity: capacity(wanted.size, wanted.slots)?,
+        tags: None,
+        pick: None,
         grace: wanted.grace_time_s.map(|grace| grace.unwrap_or(default.grace_time_s).as_ms().max(GRACE_MIN_MS)),
         expiration: wanted.expiration_time_s.map(never_if_zero),
         max_lock: wanted.max_lock_time_s.map(never_if_zero),
@@ -226,6 +232,7 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
 pub(super) async fn restore(asked: Asked) -> Answer {
     asked.only_parameters(&["number"])?;
     let (lock, number) = (asked.lock()?, asked.count("number")?);
-    let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, number }).await?;
+    let which = number.map_or(Restored::All, Restored::Number);
+    let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, which }).await?;
     tell(&asked.app, StatusCode::OK, &told)
 }

@@ -91,7 +91,12 @@ impl Refusal {
             Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
             Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
             Rejection::Busy | Rejection::Paused(_) => simple(ErrorCode::Busy),
-            Rejection::TooManyPermits { .. } | Rejection::TooManyForOwner { .. } => simple(ErrorCode::TooManyPermits),
+            Rejection::TooManyPermits { .. } | Rejection::TooManyForOwner { .. } | Rejection::TooFewSlots { .. } => {
+                simple(ErrorCode::TooManyPermits)
+            }
+            Rejection::UnknownSlot { .. } | Rejection::UnknownTag { .. } | Rejection::TooManyWithheld { .. } => {
+                simple(ErrorCode::Invalid)
+            }
             Rejection::Retiring => simple(ErrorCode::LockRetiring),
             Rejection::NameWithheld(ms) => {
                 Self { retry_after_s: Some(ms.div_ceil(1000)), ..simple(ErrorCode::NameWithheld) }

@@ -156,7 +156,8 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
     let keep = asked.seconds("keep_s")?.map(lock_api::Seconds::as_ms);
-    let told = asked.app.engine.submit(&asked.caller, Command::Release { target, queued: true, keep }).await?;
+    let command = Command::Release { target, queued: true, keep, withhold: None };
+    let told = asked.app.engine.submit(&asked.caller, command).await?;
     let ticket = if let Outcome::Ticket(ticket) = &told.outcome { Some(&**ticket) } else { None };
     Ok(view::written(StatusCode::OK, written::released(ticket)))
 }

@@ -259,10 +259,15 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         cause: match withholding.cause {
             lock_core::WithheldCause::LostHolder => WithheldCause::LostHolder,
             lock_core::WithheldCause::Cooldown => WithheldCause::Cooldown,
+            lock_core::WithheldCause::Broken => WithheldCause::Broken,
+            lock_core::WithheldCause::Admin => WithheldCause::Admin,
+            lock_core::WithheldCause::Outside => WithheldCause::Outside,
         },
-        ended_as: ended_as(withholding.how),
+        ended_as: withholding.how.map(ended_as),
         reason: withholding.reason.as_deref().map(str::to_owned),
-        ends_in_s: seconds(withholding.until.saturating_sub(view.now)),
+        ends_in_s: view.restored_in(withholding).map(seconds),
+        awaited: withholding.awaited,
+        awaited_names: texts(&withholding.awaited_names[..LISTED_SLOTS_MAX.min(withholding.awaited_names.len())]),
     };
     Lock {
         name: record.name.to_string(),
@@ -372,7 +377,9 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
             EventKind::LockChanged
         }
         Kind::LockDeleted => EventKind::LockDeleted,
+        Kind::PermitsWithheld => EventKind::PermitsWithheld,
         Kind::PermitsRestored => EventKind::PermitsRestored,
+        Kind::ReportStale => EventKind::ReportStale,
         Kind::Ticket { number, info, owner, from, transition } => {
             told.number = Some(*number);
             told.info = Some(info.to_string());

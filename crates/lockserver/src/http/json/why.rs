@@ -81,7 +81,7 @@ fn are(count: u64) -> &'static str {
 
 /// Why none is free, and when the first of the withheld ones can be given again.
 fn taken(lock: &LockView) -> String {
-    let left = lock.withholdings.iter().map(|withholding| withholding.until.saturating_sub(lock.now)).min();
+    let left = lock.withholdings.iter().filter_map(|withholding| lock.restored_in(withholding)).min();
     let left = left.map_or_else(String::new, |soonest| {
         let which = if lock.withholdings.len() == 1 { "for another" } else { "the first for another" };
         format!(" ({which} {})", about(soonest))

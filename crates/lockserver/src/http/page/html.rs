@@ -7,7 +7,9 @@ use super::assets;
 use super::words::{leads, shown, since, slots};
 use crate::wall::{rfc3339, span};
 use askama::Template;
-use lock_core::{Capacity, LockView, LocksPage, Ms, Permits, SlotName, State, TicketView, Usage, WallMs, Withholding};
+use lock_core::{
+    Capacity, LockView, LocksPage, Ms, Permits, SlotName, State, TicketView, Usage, WallMs, WithheldCause, Withholding,
+};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -92,7 +94,7 @@ struct OneLock<'a> {
     free: String,
     holders: Vec<Line<'a>>,
     queue: Vec<Line<'a>>,
-    withholdings: Vec<(String, &'static str, String)>,
+    withholdings: Vec<(String, String, String)>,
 }
 
 /// A ticket in a table.
@@ -251,13 +253,31 @@ fn line(view: &TicketView, now: WallMs) -> Line<'_> {
     }
 }
 
+/// Why permits are withheld, as a row says it.
+fn withheld_because(withholding: &Withholding) -> String {
+    let because = match (withholding.cause, withholding.how) {
+        (WithheldCause::LostHolder, Some(how)) => format!("its last holder ended as {}", how.as_str()),
+        (WithheldCause::LostHolder, None) => "its last holder may still be at work".to_owned(),
+        (WithheldCause::Cooldown, _) => "it is not given again so soon".to_owned(),
+        (WithheldCause::Broken, _) => "its last holder gave it back as broken".to_owned(),
+        (WithheldCause::Admin, _) => "by an administrator".to_owned(),
+        (WithheldCause::Outside, _) => "others use it, as was reported".to_owned(),
+    };
+    match &withholding.reason {
+        Some(reason) if withholding.cause != WithheldCause::LostHolder => format!("{because}: {reason}"),
+        _ => because,
+    }
+}
+
 pub(super) fn lock(app: &App, lock: &LockView) -> String {
     let now = now_ms();
     let usual_hold = usual_hold(app, lock, now);
     let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(lock, usual_hold, now) };
     let withholding = |withholding: &Withholding| {
-        let left = withholding.until.saturating_sub(lock.now);
-        (slots(&withholding.slots, &withholding.slot_names), withholding.how.as_str(), span(left))
+        let left = lock
+            .restored_in(withholding)
+            .map_or_else(|| "until it is restored".to_owned(), |left| format!("for another {}", span(left)));
+        (slots(&withholding.slots, &withholding.slot_names), withheld_because(withholding), left)
     };
     render(&OneLock {
         frame: Frame::of(app),

@@ -144,7 +144,7 @@ impl Call<'_> {
         let mut unsure = false;
         loop {
             let target = ReleaseTarget::Id(Some(lock.clone()), id);
-            let command = Command::Release { target, queued: false, keep: None };
+            let command = Command::Release { target, queued: false, keep: None, withhold: None };
             let answer = self.app.engine.submit(&self.who.caller_for(lock), command).await;
             match self.told(answer) {
                 Ok(Outcome::Ticket(_)) => return done(true),

@@ -60,7 +60,7 @@ impl Rig {
 
     fn release(&mut self, id: u128) {
         let target = ReleaseTarget::Id(None, TicketId(id));
-        self.apply(&Command::Release { target, queued: true, keep: None });
+        self.apply(&Command::Release { target, queued: true, keep: None, withhold: None });
     }
 
     fn pass(&mut self, seconds: u64) {

@@ -1,9 +1,10 @@
 //! How types of the core, which knows no serde, are written and read as JSON: `#[serde(with = "json")]` at a field.
 
 use super::scalar::{Scalar, may_follow};
-use lock_core::{More, RequestKey, SlotName, SlotRanges, Starts};
+use lock_core::{More, RequestKey, Selection, SlotName, SlotRanges, Starts, Tag};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::sync::Arc;
 
 /// A type of the core that has a form in JSON.
 pub(crate) trait Json: Sized {
@@ -136,6 +137,38 @@ struct NamedSlot {
     slot: u32,
     #[serde(with = "super::json")]
     name: SlotName,
+}
+
+/// The tags of one slot.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaggedSlot {
+    #[serde(with = "super::json")]
+    slot: SlotName,
+    #[serde(with = "super::json")]
+    tags: Vec<Tag>,
+}
+
+impl Json for (SlotName, Vec<Tag>) {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (slot, tags) = self.clone();
+        TaggedSlot { slot, tags }.serialize(to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let TaggedSlot { slot, tags } = TaggedSlot::deserialize(from)?;
+        Ok((slot, tags))
+    }
+}
+
+impl Json for Arc<Selection> {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Selection::write(self, to)
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Selection::read(from).map(Self::new)
+    }
 }
 
 impl Json for (u32, SlotName) {

@@ -6,9 +6,9 @@
 
 use super::json::{self, Json};
 use lock_core::{
-    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, More, Ms, Pause, Permits, Prefix, QueueLease,
-    RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId, TicketRecord,
-    Until, Uptime, WallMs, Withdrawn, WithheldCause, WithheldName, Withholding,
+    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, More, Ms, Outside, Pause, Permits, Pick, Prefix,
+    QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, SlotTags, Starts, State, Tag,
+    TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -64,6 +64,7 @@ mirrors! {
         template: Option<Prefix>, default;
         retiring: bool, default;
         pause: Option<Pause>, default;
+        outside: Option<Outside>, default;
         slot_names: Vec<(u32, SlotName)>, default;
         revision: u64;
     }
@@ -76,8 +77,15 @@ mirrors! {
         by: Option<Arc<str>>, default;
         until: Option<Until>, default;
     }
+    Outside = "Outside" {
+        in_use: u32;
+        reported_at: WallMs = "reported_at_ms";
+        until: Option<WallMs> = "until_at_ms", default;
+    }
     Settings = "Settings" {
         capacity: Capacity;
+        tags: SlotTags, default;
+        pick: Pick, default;
         grace: Ms = "grace_ms";
         expiration: Option<Ms> = "expiration_ms";
         max_lock: Option<Ms> = "max_lock_ms";
@@ -128,6 +136,7 @@ mirrors! {
         superseded_by: Option<u64>, default;
         not_before: Option<Ms> = "not_before_service_ms", default;
         ended_by: Option<Arc<str>>, default;
+        selection: Option<Arc<Selection>>, default;
     }
     RequestKey = "RequestKey" {
         id: Arc<str>;
@@ -141,9 +150,12 @@ mirrors! {
         slot_names: Vec<SlotName>, default;
         all: bool = "all_permits";
         cause: WithheldCause;
-        how: EndedAs = "ended_as";
+        how: Option<EndedAs> = "ended_as";
         reason: Option<Arc<str>>, default;
-        until: Ms = "until_service_ms";
+        until: Option<Ms> = "until_service_ms";
+        until_wall: Option<WallMs> = "until_at_ms", default;
+        awaited: u32, default;
+        awaited_names: Vec<SlotName>, default;
     }
     WithheldName = "WithheldName" {
         name: LockName;
@@ -160,7 +172,14 @@ mirrors! {
     }
 }
 
-mirrored!(Until by UntilJson, Capacity by CapacityJson, Permits by PermitsJson, Lease by LeaseJson, State by StateJson);
+mirrored!(Selection by SelectionJson, Until by UntilJson, Capacity by CapacityJson, Permits by PermitsJson, Lease by LeaseJson, State by StateJson);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Selection", rename_all = "snake_case")]
+enum SelectionJson {
+    Slots(#[serde(with = "json")] Vec<SlotName>),
+    Tags(#[serde(with = "json")] Vec<Tag>),
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Until")]

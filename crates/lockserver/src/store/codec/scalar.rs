@@ -1,6 +1,6 @@
 //! Values that are one text in every store: names, ids, words. Whatever is not exactly one value is refused.
 
-use lock_core::{EndedAs, LockName, Prefix, QueueLease, SlotName, TicketId, WithheldCause};
+use lock_core::{EndedAs, LockName, Pick, Prefix, QueueLease, SlotName, Tag, TicketId, WithheldCause};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -51,6 +51,26 @@ impl Scalar for Prefix {
 
     fn from_text(text: &str) -> Result<Self, String> {
         Self::stored(text).map_err(|error| format!("no name of a template: {error}"))
+    }
+}
+
+impl Scalar for Tag {
+    fn to_text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.as_str())
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::stored(text).map_err(|error| format!("{text:?} is not a tag: {error}"))
+    }
+}
+
+impl Scalar for Pick {
+    fn to_text(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.as_str())
+    }
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::from_word(text).ok_or_else(|| format!("{text:?} is neither 'first' nor 'lru'"))
     }
 }
 

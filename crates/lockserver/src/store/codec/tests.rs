@@ -162,15 +162,14 @@ fn what_may_be_missing_has_a_default() {
         }
     });
     let expected = [
-        "locks: from_file pause retiring slot_names template from_file/paused from_file/settings/description \
-         from_file/settings/max_per_owner from_file/settings/min_hold_ms pause/by pause/until settings/description \
-         settings/max_per_owner settings/min_hold_ms",
+        "locks: from_file outside pause retiring slot_names template from_file/paused from_file/settings/description \
+         from_file/settings/max_per_owner from_file/settings/min_hold_ms from_file/settings/pick from_file/settings/tags \
+         pause/by pause/until settings/description settings/max_per_owner settings/min_hold_ms settings/pick settings/tags",
         "meta: dormant_to uptime uptime/doubt_at_ms uptime/downtime_ms uptime/monotonic_ms uptime/starts",
-        "templates: paused settings/description settings/max_per_owner settings/min_hold_ms",
+        "templates: paused settings/description settings/max_per_owner settings/min_hold_ms settings/pick settings/tags",
         "tickets: acknowledged ended_at_ms granted_at_ms held_at_ms lease_began_uptime_ms more slot_names \
-         more/ended_by more/not_before_service_ms more/supersede more/superseded_by request/asked_max_hold_ms \
-         request/asked_ttl_ms state/reason",
-        "withholdings: reason slot_names",
+         more/ended_by more/not_before_service_ms more/selection more/supersede more/superseded_by request/asked_max_hold_ms request/asked_ttl_ms state/reason",
+        "withholdings: awaited awaited_names reason slot_names until_at_ms",
     ];
     let of_kind = |kind: &str| optional.iter().filter_map(|field| field.strip_prefix(kind)).collect::<Vec<_>>();
     let found = ["locks", "meta", "templates", "tickets", "withdrawn", "withheld_names", "withholdings"]
@@ -190,7 +189,7 @@ fn what_is_no_record_is_refused_and_no_secret_told() {
         (r#""slots":[]"#, r#""slots":[[0,3],[4,4]]"#, "field slots: (4, 4) is not a range of slots"),
         (id, "00000000-0000-0007-0000-000000005EED", "field id: not a UUID in lower case"),
         (id, "00000000-0000-0008-0000-000000005eed", "its value belongs to another key"),
-        (r#""lock":"a""#, r#""lock":"a/b""#, "field lock: no name of a lock: the name contains '/'"),
+        (r#""lock":"a""#, r#""lock":"a/b""#, "field lock: not a name of a lock: the name contains '/'"),
         (r#""priority":0"#, r#""priority":128"#, "field priority: invalid value: integer `128`, expected i8"),
         (r#""seq":7"#, r#""seq":7,"number":7"#, "duplicate field `number`"),
         (r#""permits":{"count":1}"#, r#""permits":{"count":1,"all":null}"#, "field permits"),

@@ -2,9 +2,9 @@
 
 use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{
-    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, More, Pause, Permits, Prefix,
-    QueueLease, RequestKey, RequestScope, Settings, SlotName, SlotRanges, Starts, State, TemplateRecord, TicketId,
-    TicketRecord, Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
+    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, More, Outside, Pause, Permits, Pick,
+    Prefix, QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, Starts, State, Tag,
+    TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +51,10 @@ fn slot_name(text: &str) -> SlotName {
     SlotName::new(text).unwrap()
 }
 
+fn tag(text: &str) -> Tag {
+    Tag::new(text).unwrap()
+}
+
 /// Slot names with what other syntaxes use.
 pub(super) fn slot_names() -> Vec<SlotName> {
     vec![slot_name("port a"), slot_name("a=b"), slot_name("x/*?'\""), slot_name("größe"), slot_name(&"y".repeat(200))]
@@ -63,6 +67,8 @@ fn many_ranges() -> SlotRanges {
 fn settings() -> Vec<Settings> {
     let none = Settings {
         capacity: Capacity::Size(1),
+        tags: Vec::new(),
+        pick: Pick::First,
         grace: 0,
         expiration: None,
         max_lock: None,
@@ -76,6 +82,8 @@ fn settings() -> Vec<Settings> {
     };
     let most = Settings {
         capacity: Capacity::Size(PERMITS_MAX),
+        tags: Vec::new(),
+        pick: Pick::Lru,
         grace: TTL_MAX_MS,
         expiration: Some(COUNTER_MAX),
         max_lock: Some(COUNTER_MAX),
@@ -90,6 +98,8 @@ fn settings() -> Vec<Settings> {
     // All different, so that no two columns can be mixed up.
     let distinct = Settings {
         capacity: Capacity::Named(slot_names()),
+        tags: vec![(slot_name("a=b"), vec![tag("a100"), tag("größe")]), (slot_name("gone"), vec![tag("x")])],
+        pick: Pick::Lru,
         grace: 11,
         expiration: Some(12),
         max_lock: Some(13),
@@ -108,6 +118,7 @@ fn settings() -> Vec<Settings> {
 }
 
 fn locks() -> Vec<LockRecord> {
+    let mut locks = Vec::new();
     let plain = LockRecord {
         name: names()[0].clone(),
         settings: settings()[0].clone(),
@@ -115,12 +126,18 @@ fn locks() -> Vec<LockRecord> {
         template: None,
         retiring: false,
         pause: None,
+        outside: None,
         slot_names: Vec::new(),
         revision: 0,
     };
     let pause =
         |reason: &str, by: Option<&str>, until| Some(Pause { reason: Arc::from(reason), by: by.map(Arc::from), until });
-    let mut locks = vec![plain.clone()];
+    for (in_use, reported_at, until) in
+        [(0, 0, None), (1, 2, Some(3)), (PERMITS_MAX, COUNTER_MAX, Some(COUNTER_MAX)), (7, 0, Some(0))]
+    {
+        locks.push(LockRecord { outside: Some(Outside { in_use, reported_at, until }), ..plain.clone() });
+    }
+    locks.push(plain.clone());
     for (number, name) in (1..).zip(names()) {
         locks.push(LockRecord { name, revision: number, ..plain.clone() });
     }
@@ -216,6 +233,7 @@ fn tickets() -> Vec<TicketRecord> {
             superseded_by: Some(36),
             not_before: Some(37),
             ended_by: Some(Arc::from("ops")),
+            selection: Some(Arc::new(Selection::Tags(vec![tag("a100"), tag("'x'")]))),
         })),
         ..plain_ticket(20)
     };
@@ -237,6 +255,7 @@ fn tickets() -> Vec<TicketRecord> {
         more: Some(Box::new(More {
             superseded_by: Some(COUNTER_MAX),
             not_before: Some(COUNTER_MAX),
+            selection: Some(Arc::new(Selection::Slots(slot_names()))),
             ..More::default()
         })),
         ..plain_ticket(COUNTER_MAX)
@@ -293,9 +312,12 @@ pub(super) fn withholding(how: EndedAs) -> Withholding {
         slot_names: Vec::new(),
         all: false,
         cause: WithheldCause::LostHolder,
-        how,
+        how: Some(how),
         reason: None,
-        until: 5,
+        until: Some(5),
+        until_wall: None,
+        awaited: 0,
+        awaited_names: Vec::new(),
     }
 }
 
@@ -355,7 +377,34 @@ pub(crate) fn all() -> Vec<Change> {
         slot_names: slot_names(),
         ..withholding(EndedAs::Overdue)
     };
-    all.push(Change::PutWithholding(Withholding { until: COUNTER_MAX, reason: Some(Arc::from("o'neill\n")), ..wide }));
+    let reason = Some(Arc::from("o'neill\n"));
+    all.push(Change::PutWithholding(Withholding { until: Some(COUNTER_MAX), reason, ..wide }));
+    // All different, so that no two columns can be mixed up; and every cause.
+    let of_admin = Withholding {
+        number: 900,
+        slots: vec![(1, 2), (4, 4)],
+        slot_names: slot_names()[..3].to_vec(),
+        cause: WithheldCause::Admin,
+        how: None,
+        reason: Some(Arc::from("why")),
+        until: None,
+        until_wall: Some(6),
+        awaited: 7,
+        awaited_names: slot_names()[3..].to_vec(),
+        ..withholding(EndedAs::Lost)
+    };
+    all.push(Change::PutWithholding(of_admin.clone()));
+    for (number, cause) in (901..).zip(WithheldCause::ALL) {
+        let (awaited, awaited_names) = (u32::MAX, Vec::new());
+        all.push(Change::PutWithholding(Withholding {
+            number,
+            cause,
+            until_wall: None,
+            awaited,
+            awaited_names,
+            ..of_admin.clone()
+        }));
+    }
     for (until, name) in [0, COUNTER_MAX].into_iter().cycle().zip(names()) {
         all.push(Change::PutWithheldName(WithheldName { name, until }));
     }

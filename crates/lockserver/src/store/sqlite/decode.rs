@@ -7,8 +7,9 @@ use super::seen::Seen;
 use super::words::{names_from_text, slot_names_from_text, slots_from_text, starts_from_text};
 use crate::store::codec;
 use lock_core::{
-    Capacity, FileValues, Lease, LockName, LockRecord, Meta, Pause, Permits, RequestKey, RequestScope, Settings,
-    Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName, Withholding,
+    Capacity, FileValues, Lease, LockName, LockRecord, Meta, Outside, Pause, Permits, RequestKey, RequestScope,
+    Settings, Snapshot, State, TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldName,
+    Withholding,
 };
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -82,6 +83,8 @@ fn settings(row: &mut Reader<'_>) -> Result<Settings, Unreadable> {
     };
     Ok(Settings {
         capacity,
+        tags: row.parsed_or_null(codec::from_text)?.unwrap_or_default(),
+        pick: row.scalar()?,
         grace: row.number()?,
         expiration: row.number_or_null()?,
         max_lock: row.number_or_null()?,
@@ -122,9 +125,19 @@ fn lock(row: &mut Reader<'_>, files: &mut HashMap<LockName, FileValues>) -> Resu
             );
         }
     };
+    let outside = match (row.number_or_null()?, row.number_or_null()?, row.number_or_null()?) {
+        (Some(in_use), Some(reported_at), until) => Some(Outside { in_use, reported_at, until }),
+        (None, None, None) => None,
+        _ => {
+            return Err("outside_in_use, outside_reported_at_ms and outside_until_at_ms contradict each other"
+                .to_owned()
+                .into());
+        }
+    };
     let slot_names = row.parsed(slot_names_from_text)?;
     let revision = row.number()?;
-    Ok(LockRecord { file: files.remove(&name), name, settings, template, retiring, pause, slot_names, revision })
+    let file = files.remove(&name);
+    Ok(LockRecord { name, settings, file, template, retiring, pause, outside, slot_names, revision })
 }
 
 fn template(row: &mut Reader<'_>) -> Result<TemplateRecord, Unreadable> {
@@ -199,10 +212,13 @@ fn withholding(row: &mut Reader<'_>) -> Result<Withholding, Unreadable> {
         slots: row.parsed(slots_from_text)?,
         slot_names: row.parsed(names_from_text)?,
         all: row.flag()?,
-        how: row.scalar()?,
-        until: row.number()?,
         cause: row.scalar()?,
+        how: row.scalar_or_null()?,
         reason: row.scalar_or_null()?,
+        until: row.number_or_null()?,
+        until_wall: row.number_or_null()?,
+        awaited: row.number()?,
+        awaited_names: row.parsed(names_from_text)?,
     })
 }
 

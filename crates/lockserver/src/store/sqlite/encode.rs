@@ -14,7 +14,7 @@ macro_rules! with_settings {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            ", size, names, grace_ms, expiration_ms, max_lock_ms, max_hold_ms, max_ttl_ms, lock_delay_ms, max_queue, \
+            ", size, names, tags, pick, grace_ms, expiration_ms, max_lock_ms, max_hold_ms, max_ttl_ms, lock_delay_ms, max_queue, \
              max_per_owner, min_hold_ms, description, ",
             $after
         )
@@ -26,7 +26,8 @@ pub(super) const LOCKS: Table = Table {
     key: "name",
     columns: with_settings!(
         "name",
-        "template, retiring, paused, pause_reason, pause_by, pause_until_service_ms, pause_until_at_ms, slot_names, revision"
+        "template, retiring, paused, pause_reason, pause_by, pause_until_service_ms, pause_until_at_ms, outside_in_use, \
+          outside_reported_at_ms, outside_until_at_ms, slot_names, revision"
     ),
 };
 pub(super) const FILE_VALUES: Table =
@@ -44,7 +45,8 @@ pub(super) const TICKETS: Table = Table {
 pub(super) const WITHHOLDINGS: Table = Table {
     name: "withholdings",
     key: "number",
-    columns: "number, lock, slots, slot_names, all_permits, ended_as, until_service_ms, cause, reason",
+    columns: "number, lock, slots, slot_names, all_permits, cause, ended_as, reason, until_service_ms, until_at_ms, awaited, \
+              awaited_names",
 };
 pub(super) const WITHHELD_NAMES: Table =
     Table { name: "withheld_names", key: "name", columns: "name, until_service_ms" };
@@ -141,6 +143,9 @@ impl Encoder {
         };
         row.number_or_null(service);
         row.number_or_null(wall);
+        row.number_or_null(lock.outside.map(|outside| outside.in_use.into()));
+        row.number_or_null(lock.outside.map(|outside| outside.reported_at));
+        row.number_or_null(lock.outside.and_then(|outside| outside.until));
         row.owned(slot_names_to_text(&lock.slot_names));
         row.number(lock.revision);
         row.execute(connection, &self.locks.put)?;
@@ -179,13 +184,18 @@ fn put_meta(connection: &Connection, meta: &Meta) -> Result<(), Fault> {
     )
 }
 
-/// The twelve columns of settings.
+/// The fourteen columns of settings.
 fn settings<'a>(row: &mut Writer<'a>, settings: &'a Settings) {
     row.number(settings.size().into());
     match &settings.capacity {
         Capacity::Size(_) => row.null(),
         Capacity::Named(names) => row.owned(names_to_text(names)),
     }
+    match settings.tags.is_empty() {
+        true => row.null(),
+        false => row.owned(codec::to_text(&settings.tags)),
+    }
+    row.scalar(&settings.pick);
     row.number(settings.grace);
     row.number_or_null(settings.expiration);
     row.number_or_null(settings.max_lock);
@@ -282,9 +292,12 @@ fn withholding_row(withholding: &Withholding) -> Writer<'_> {
     row.owned(slots_to_text(&withholding.slots));
     row.owned(names_to_text(&withholding.slot_names));
     row.flag(withholding.all);
-    row.scalar(&withholding.how);
-    row.number(withholding.until);
     row.scalar(&withholding.cause);
+    row.scalar_or_null(withholding.how.as_ref());
     row.scalar_or_null(withholding.reason.as_ref());
+    row.number_or_null(withholding.until);
+    row.number_or_null(withholding.until_wall);
+    row.number(withholding.awaited.into());
+    row.owned(names_to_text(&withholding.awaited_names));
     row
 }

@@ -4,7 +4,7 @@ use super::{Dump, OfLock};
 use crate::store::codec::Scalar;
 use crate::wall::rfc3339;
 use lock_core::text::is_unsafe;
-use lock_core::{LockName, Permits, SlotName, State, TicketRecord, WallMs, Withholding};
+use lock_core::{EndedAs, LockName, Permits, SlotName, State, TicketRecord, Until, WallMs, Withholding};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -112,8 +112,20 @@ fn withheld_row(withholding: &Withholding, with_ids: bool) -> Vec<String> {
     let mut row = vec!["withheld".to_owned(), withholding.number.to_string(), "-".to_owned(), permits];
     row.push(slots(&withholding.slots, &withholding.slot_names));
     row.resize(if with_ids { 10 } else { 9 }, "-".to_owned());
-    row.push(format!("{}, until {} ms of service time", withholding.how.as_str(), withholding.until));
+    let until = match withholding.ends() {
+        Some(Until::Service(until)) => format!("until {until} ms of service time"),
+        Some(Until::Wall(until)) => format!("until {}", rfc3339(until)),
+        None => "until it is restored".to_owned(),
+    };
+    let why = withholding.how.map_or(withholding.cause.as_str(), EndedAs::as_str);
+    let awaited = withholding.wanted() - count(&withholding.slots);
+    let awaited = if awaited == 0 { String::new() } else { format!(", {awaited} more as they come back") };
+    row.push(format!("{why}, {until}{awaited}"));
     row
+}
+
+fn count(slots: &[(u32, u32)]) -> u64 {
+    slots.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
 }
 
 /// `0-3,7`, with the names if there are any.

@@ -401,7 +401,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 51] = [
+pub(crate) const WANTED: [&str; 55] = [
     "answers delivered late",
     "answers lost on their way",
     "answers read of which the server does not know it",
@@ -430,7 +430,11 @@ pub(crate) const WANTED: [&str; 51] = [
     "ended: released",
     "ended: revoked",
     "ended: superseded",
+    "permits given back as broken",
     "permits that rest after their claim",
+    "permits withheld by an administrator",
+    "permits withheld for what others use",
+    "reports of what others use that were too old",
     "waiters passed over for their owner's cap",
     "failed commits that took effect",
     "failed commits without effect",

@@ -35,6 +35,7 @@ function happened(event) {
     lapsed: ["did not claim its grant", null], undelivered: ["could not be told of its grant", null],
     ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
     lock_created: ["The lock was made", null], lock_changed: [`The lock: ${changes(event)}`, null], lock_deleted: ["The lock was deleted", null],
+    permits_withheld: ["Permits are withheld", null], report_stale: ["The report of what others use is too old to count", null],
     permits_restored: ["Withheld permits can be given again", null],
   }[event.kind] ?? [event.kind, null];
   const reason = event.reason ? [": ", written(event.reason, 60)] : null;

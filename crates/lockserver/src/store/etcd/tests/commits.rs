@@ -92,6 +92,7 @@ fn a_record_that_is_too_large_for_a_request_stands_in_pieces() {
             template: None,
             retiring: false,
             pause: None,
+            outside: None,
             slot_names: Vec::new(),
             revision: 0,
         })

@@ -2,7 +2,7 @@
 -- permits that an administrator or a report withholds, for as long as they say; who paused a lock; and what few tickets have, in one
 -- column.
 
-ALTER TABLE locks ADD COLUMN tags TEXT;                        -- tags of the names, in their order, 'a100,a100 nvlink,'; NULL: they have none
+ALTER TABLE locks ADD COLUMN tags TEXT;                        -- tags of names, as JSON; NULL: they have none
 ALTER TABLE locks ADD COLUMN pick TEXT NOT NULL DEFAULT 'first'; -- 'first' or 'lru': which of the slots that fit is given
 ALTER TABLE locks ADD COLUMN max_per_owner INTEGER;            -- most permits of one owner at a time; NULL: no cap
 ALTER TABLE locks ADD COLUMN min_hold_ms INTEGER NOT NULL DEFAULT 0; -- how long after their claim permits are not given again
@@ -36,8 +36,7 @@ CREATE TABLE withholdings (
     until_service_ms INTEGER,       -- when they can be given again, in service time
     until_at_ms INTEGER,            -- or in wall time; neither: when they are restored
     awaited INTEGER NOT NULL DEFAULT 0,     -- so many more as they come back
-    awaited_names TEXT NOT NULL DEFAULT '', -- or those slots, 'port-a,port-b'
-    ticket INTEGER                  -- number of the ticket that had them, where that is another one
+    awaited_names TEXT NOT NULL DEFAULT ''  -- or those slots, 'port-a,port-b'
 ) STRICT;
 INSERT INTO withholdings (number, lock, slots, slot_names, all_permits, cause, ended_as, reason, until_service_ms)
 SELECT number, lock, slots, slot_names, all_permits, cause, ended_as, reason, until_service_ms FROM withholdings_5 ORDER BY number;

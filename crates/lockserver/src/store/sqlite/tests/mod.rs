@@ -76,6 +76,7 @@ fn lock() -> LockRecord {
         template: None,
         retiring: false,
         pause: None,
+        outside: None,
         slot_names: (0..).zip(names).collect(),
         revision: 1,
     }
@@ -310,12 +311,15 @@ fn a_withholding_replaces_the_one_before() {
         slot_names: vec![],
         all: false,
         cause: WithheldCause::LostHolder,
-        how: EndedAs::Overdue,
+        how: Some(EndedAs::Overdue),
         reason: None,
-        until: 5,
+        until: Some(5),
+        until_wall: None,
+        awaited: 0,
+        awaited_names: Vec::new(),
     };
     store.commit(&[Change::PutWithholding(withholding.clone())]).unwrap();
-    let later = Withholding { until: 9, ..withholding };
+    let later = Withholding { until: Some(9), ..withholding };
     store.commit(&[Change::PutWithholding(later.clone())]).unwrap();
     assert_eq!(store.load().unwrap().withholdings, [later]);
 }

@@ -1,0 +1,149 @@
+//! Which slot (rule 14): no slot that an earlier waiter could use is given to a later one, and later ones take what the earlier ones
+//! cannot.
+
+use super::acquire::asked_of;
+use super::{Lock, Table};
+use crate::bits::Bits;
+use crate::queue::{Place, Queued};
+use crate::slots::Slots;
+use crate::{LockName, Ms, Permits, Pick, Selection, Settings, SlotRanges, TicketId, ranges};
+use std::collections::BTreeMap;
+
+/// How many tags each slot has that has some.
+pub(super) fn tagged(settings: &Settings, slots: &Slots) -> BTreeMap<u32, usize> {
+    settings.tags.iter().filter_map(|(name, tags)| Some((slots.slot_of(name)?, tags.len()))).collect()
+}
+
+impl Lock {
+    /// Whether nothing is granted for now, whoever waits.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.record.pause.is_some() || self.deleting || self.exclusive
+    }
+
+    /// The slots that fit a selection.
+    pub(crate) fn slots_of(&self, selection: &Selection) -> Bits {
+        self.record.settings.fitting(selection).into_iter().filter_map(|name| self.slots.slot_of(name)).collect()
+    }
+
+    /// Names or tags have changed.
+    pub(super) fn refresh_selections(&mut self) {
+        self.tagged = tagged(&self.record.settings, &self.slots);
+        let (settings, slots) = (&self.record.settings, &self.slots);
+        self.queue.refresh(|selection| {
+            settings.fitting(selection).into_iter().filter_map(|name| slots.slot_of(name)).collect()
+        });
+    }
+
+    /// The slots that are given to somebody who takes any; `None` for the lowest.
+    pub(super) fn choose(&self, permits: Permits) -> Option<SlotRanges> {
+        let Permits::Count(count) = permits else { return None };
+        let lowest = self.tagged.is_empty() && self.record.settings.pick == Pick::First;
+        (!lowest).then(|| self.pick(self.slots.free(), count))
+    }
+
+    /// So many of these slots: those with the fewest tags first, and of them as the lock picks.
+    fn pick(&self, usable: impl Iterator<Item = u32>, count: u32) -> SlotRanges {
+        let lru = self.record.settings.pick == Pick::Lru;
+        let mut usable: Vec<u32> = usable.collect();
+        usable.sort_by_key(|slot| {
+            let used = if lru { self.used.get(slot).copied() } else { None };
+            (self.tagged.get(slot).copied().unwrap_or(0), used, *slot)
+        });
+        usable.truncate(count as usize);
+        usable.sort_unstable();
+        ranges::of(usable.into_iter())
+    }
+
+    /// A ticket that had these slots has ended.
+    pub(super) fn note_use(&mut self, slots: &SlotRanges, at: Ms, number: u64) {
+        if self.record.settings.pick == Pick::Lru {
+            for slot in ranges::slots(slots) {
+                let used = self.used.entry(slot).or_default();
+                *used = (*used).max((at, number));
+            }
+        }
+    }
+}
+
+impl Table {
+    /// Puts a ticket into its queue, as its state says.
+    pub(super) fn enqueue(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        let (queued, selected, name): (Queued, _, _) = (ticket.queued(), ticket.selected(), ticket.lock.clone());
+        let fitting = selected.as_ref().filter(|selection| self.lock(&name).queue.class(selection).is_none());
+        let fitting = fitting.map(|selection| self.lock(&name).slots_of(selection));
+        self.lock_mut(&name).queue.push(&selected, queued, |_| fitting.unwrap_or_default());
+    }
+
+    /// The ticket, which has ended, had its slots until now.
+    pub(super) fn note_use(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        let name = ticket.lock.clone();
+        if self.lock(&name).record.settings.pick == Pick::Lru {
+            let (slots, number, now) = (ticket.slots.clone(), ticket.number, self.now());
+            self.lock_mut(&name).note_use(&slots, now, number);
+        }
+    }
+
+    /// Whose turn it is in a lock in which some wait for certain slots, and which it gets: the first of each selection in the order of
+    /// their places. Who cannot be served sets aside whatever it could use.
+    pub(super) fn next_of_classes(&mut self, name: &LockName) -> Option<(TicketId, Option<SlotRanges>)> {
+        loop {
+            let lock = self.lock(name);
+            if lock.is_stopped() {
+                return None;
+            }
+            let free: Bits = lock.slots.free().collect();
+            let mut heads: Vec<_> = lock.queue.heads().collect();
+            heads.sort_unstable_by_key(|(place, ..)| *place);
+            let (mut aside, mut over_cap) = (Bits::default(), None);
+            for (_, id, fitting) in heads {
+                if lock.caps.is_some() && self.is_over_cap(id) {
+                    over_cap = Some(id);
+                    break;
+                }
+                let Permits::Count(count) = self.ticket(id).permits else {
+                    return (lock.slots.out() == 0).then_some((id, None));
+                };
+                let usable = fitting.map_or_else(|| free.clone(), |fitting| free.both(fitting)).without(&aside);
+                if usable.len() >= count.into() {
+                    let chosen = || (id, Some(lock.pick(usable.slots(), count)));
+                    return (lock.slots.room() >= count.into()).then(chosen);
+                }
+                // Who takes any slot leaves none to those behind it.
+                aside.add(fitting?);
+            }
+            self.pass_over_cap(over_cap?);
+        }
+    }
+
+    /// Whether a ticket at that place would get its slots now. Nobody is in line who could be served.
+    pub(super) fn could_be_given(
+        &self,
+        lock: &Lock,
+        place: Place,
+        selection: Option<&Selection>,
+        permits: Permits,
+    ) -> bool {
+        if lock.is_stopped() {
+            return false;
+        }
+        let free: Bits = lock.slots.free().collect();
+        let mut heads: Vec<_> = lock.queue.heads().filter(|(head, ..)| *head < place).collect();
+        heads.sort_unstable_by_key(|(place, ..)| *place);
+        let mut aside = Bits::default();
+        for (_, id, fitting) in heads {
+            let Some(fitting) = fitting else { return false };
+            let asked = asked_of(self.ticket(id).permits, lock.slots.size());
+            if free.both(fitting).without(&aside).len() >= asked.into() {
+                // It waits for room: holders are out that the lock has no slots for any more.
+                return false;
+            }
+            aside.add(fitting);
+        }
+        let Permits::Count(count) = permits else { return lock.slots.out() == 0 };
+        let fitting = selection.map(|selection| lock.slots_of(selection));
+        let usable = fitting.map_or_else(|| free.clone(), |fitting| free.both(&fitting)).without(&aside);
+        usable.len() >= count.into() && lock.slots.room() >= count.into()
+    }
+}
