@@ -88,3 +88,31 @@ def test_with_asyncio(server: Running) -> None:
             assert (await client.lock("two")).withheld == 1
 
     asyncio.run(main())
+
+
+def test_withheld_and_restored(server: Running, client: Client) -> None:
+    admin = server.admin
+    lock = admin.withhold("ports", slots=["port-a"], reason="no ping", until_s=600)
+    (one,) = lock.withholdings
+    assert (one.cause, one.reason, one.slot_names, one.ended_as) == ("admin", "no ping", ["port-a"], None)
+    with client.hold("ports") as other:
+        assert other.slot_names == ["port-b"]
+        assert client.try_hold("ports") is None
+    admin.restore("ports", slots=["port-a"])
+    with client.hold("ports") as held:
+        assert held.slot_names == ["port-a"]
+    (waited,) = admin.withhold("two", 2).withholdings
+    assert (waited.awaited, waited.ends_in_s) == (0, None)
+    admin.restore("two", waited.number)
+    client.hold("two").release(withhold="smells")
+    assert client.lock("two").withholdings[0].cause == "broken"
+
+
+def test_what_others_use(server: Running, client: Client) -> None:
+    with client.hold("five", 2):
+        lock = server.admin.report("five", in_use=4, until_s=60)
+        assert (lock.withheld, lock.free) == (2, 1)
+        assert lock.outside is not None
+        assert lock.outside.in_use == 4
+        server.admin.unreport("five")
+        assert (client.lock("five").outside, client.lock("five").free) == (None, 3)

@@ -174,6 +174,49 @@ pub struct Withholding {
     pub awaited_names: Vec<String>,
 }
 
+/// What is to be withheld: `permits` or `slots`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Withhold {
+    /// So many permits, whichever come back first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permits: Option<u32>,
+    /// The slots of these names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<String>>,
+    /// Why, for everybody who looks.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// They can be given again by themselves after this time; without it when they are restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_s: Option<Seconds>,
+}
+
+/// A report of what is used of a lock, by whoever can see that.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Permits in use in all, those of this server's holders included.
+    pub in_use: u32,
+    /// So long it counts, if no other comes.
+    #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 1, maximum = 2_592_000))]
+    pub until_s: Seconds,
+}
+
+/// The last report of what is used of a lock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Outside {
+    /// Permits in use in all, as it was reported.
+    pub in_use: u32,
+    /// When it was reported.
+    pub reported_at: String,
+    /// How long it still counts; `null` once it is stale, and nothing is withheld because of it.
+    pub ends_in_s: Option<Seconds>,
+}
+
 /// Counts since the server started or made the lock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -299,6 +342,9 @@ pub struct Lock {
     pub next: Option<String>,
     /// Withheld permits, at most 1,000 entries, the oldest first.
     pub withholdings: Vec<Withholding>,
+    /// What was last reported of permits that others use, if somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
     /// Counts.
     pub statistics: Statistics,
     /// The last event that this includes; a valid Last-Event-ID.

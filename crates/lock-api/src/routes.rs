@@ -8,8 +8,10 @@ pub const LOCK: &str = "/v1/locks/{lock}";
 pub const LOCK_TICKETS: &str = "/v1/locks/{lock}/tickets";
 /// A ticket by its public number: end it.
 pub const LOCK_TICKET: &str = "/v1/locks/{lock}/tickets/{number}";
-/// Withheld permits of a lock: restore them. `?number=` for those of one ticket.
+/// Withheld permits of a lock: withhold some, restore them. `?number=` for those of one withholding, `?slots=` for slots by name.
 pub const LOCK_WITHHELD: &str = "/v1/locks/{lock}/withheld";
+/// What others use of a lock: report it, take the report back.
+pub const LOCK_OUTSIDE: &str = "/v1/locks/{lock}/outside";
 /// The last hour and day of a lock.
 pub const LOCK_HISTORY: &str = "/v1/locks/{lock}/history";
 /// Is this token a holder's now?

@@ -4,8 +4,8 @@ use crate::address::segment;
 use crate::send::{Call, Repeat};
 use crate::{BootTime, Client, Error, Retry};
 use lock_api::{
-    ErrorCode, History, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Seconds, Status, Ticket,
-    TicketState, Tickets, routes,
+    ErrorCode, History, Lock, LockPatch, LockSettings, Locks, Released, Reloaded, Renew, Report, Seconds, Status,
+    Ticket, TicketState, Tickets, Withhold, routes,
 };
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -28,15 +28,32 @@ pub struct Guarded {
 pub struct ReleaseOptions {
     /// For so long nobody is given the permits that come back; cut to the lock's longest lease.
     pub keep: Option<Duration>,
+    /// The permits are broken, for this reason: they are withheld until somebody restores them.
+    pub withhold: Option<String>,
 }
 
 impl ReleaseOptions {
-    fn apply(&self, call: Call) -> Call {
-        match self.keep {
-            Some(keep) => call.query("keep_s", Seconds::from(keep)),
-            None => call,
+    fn apply(&self, mut call: Call) -> Call {
+        if let Some(keep) = self.keep {
+            call = call.query("keep_s", Seconds::from(keep));
         }
+        if let Some(reason) = &self.withhold {
+            call = call.query("withhold", reason);
+        }
+        call
     }
+}
+
+/// Which withheld permits to restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Restore {
+    /// All of the lock.
+    #[default]
+    All,
+    /// Those of the withholding with this number.
+    Number(u64),
+    /// The slots of these names.
+    Slots(Vec<String>),
 }
 
 impl Guarded {
@@ -327,15 +344,45 @@ impl Client {
         if answer.is_empty() { Ok(()) } else { Err(answer.not_lockserver("a body where none was expected")) }
     }
 
-    /// Restores withheld permits of a lock: all, or those of one ticket.
+    /// Withholds permits, or slots by their names: what is free at once, the rest as it comes back.
     ///
     /// # Errors
     /// As every call.
-    pub async fn restore(&self, lock: &str, number: Option<u64>) -> Result<(), Error> {
-        let mut call = Call::new(Method::DELETE, of_lock(routes::LOCK_WITHHELD, lock));
-        if let Some(number) = number {
-            call = call.query("number", number);
-        }
+    pub async fn withhold(&self, lock: &str, what: &Withhold) -> Result<Lock, Error> {
+        // Sent a second time it would withhold twice as many.
+        let call = Call::new(Method::POST, of_lock(routes::LOCK_WITHHELD, lock)).json(what);
+        self.send(&call.repeat(Repeat::IfNothingHappened)).await?.parse()
+    }
+
+    /// Reports how many permits of a lock are in use in all, also by those who do not ask the server.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn report(&self, lock: &str, report: Report) -> Result<Lock, Error> {
+        self.send(&Call::new(Method::PUT, of_lock(routes::LOCK_OUTSIDE, lock)).json(&report)).await?.parse()
+    }
+
+    /// Takes the report back.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn unreport(&self, lock: &str) -> Result<(), Error> {
+        let answer = self.send(&Call::new(Method::DELETE, of_lock(routes::LOCK_OUTSIDE, lock))).await?;
+        // Without a body if the lock was idle, and went with that.
+        if answer.is_empty() { Ok(()) } else { answer.parse::<Lock>().map(drop) }
+    }
+
+    /// Restores withheld permits of a lock.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn restore(&self, lock: &str, which: &Restore) -> Result<(), Error> {
+        let call = Call::new(Method::DELETE, of_lock(routes::LOCK_WITHHELD, lock));
+        let call = match which {
+            Restore::All => call,
+            Restore::Number(number) => call.query("number", number),
+            Restore::Slots(names) => call.query("slots", names.join(",")),
+        };
         let answer = self.send(&call).await?;
         // Without a body if the lock was being removed and went with that.
         if answer.is_empty() { Ok(()) } else { answer.parse::<Lock>().map(drop) }

@@ -43,7 +43,7 @@ mod tls;
 pub use acquire::AcquireOptions;
 pub use boot_time::BootTime;
 pub use builder::{Builder, Client};
-pub use calls::{Guarded, ReleaseOptions};
+pub use calls::{Guarded, ReleaseOptions, Restore};
 pub use error::{Error, Tried};
 pub use events::{Events, Update};
 pub use held::{Held, Lease, Lost};

@@ -410,7 +410,7 @@ async fn every_call(client: &Client) -> Vec<(&'static str, Result<(), Error>)> {
         ("replace", client.replace("a", &settings, guarded).await.map(drop)),
         ("change", client.change("a", &patch, guarded).await.map(drop)),
         ("delete", client.delete("a", guarded).await),
-        ("restore", client.restore("a", None).await),
+        ("restore", client.restore("a", &lock_client::Restore::All).await),
         ("reload", client.reload().await.map(drop)),
         ("acquire", client.acquire("a", &AcquireOptions::default()).await.map(drop)),
         ("events", client.events(None, None).next().await.map(drop)),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from . import _calls
 from ._settings import Core
@@ -70,9 +70,42 @@ class Administration:
         """
         self._runner.run(_calls.revoke(self._core, lock, number, reason, state))
 
-    def restore(self, lock: str, number: int | None = None) -> None:
-        """Restore withheld permits: all, or those of one ticket."""
-        self._runner.run(_calls.restore(self._core, lock, number))
+    def withhold(
+        self,
+        lock: str,
+        permits: int | None = None,
+        *,
+        slots: Iterable[str] | None = None,
+        reason: str = "",
+        until_s: float | None = None,
+    ) -> Lock:
+        """Withhold a number of permits, or slots by their names: what is free at once, the rest as it comes back.
+
+        Holders go on; size and names stay. They can be given again after `until_s`, or when they are restored.
+        """
+        wanted: dict[str, object] = {"reason": reason}
+        if permits is not None:
+            wanted["permits"] = permits
+        if slots is not None:
+            wanted["slots"] = list(slots)
+        if until_s is not None:
+            wanted["until_s"] = until_s
+        return self._runner.run(_calls.withhold(self._core, lock, wanted))
+
+    def restore(self, lock: str, number: int | None = None, *, slots: Iterable[str] | None = None) -> None:
+        """Restore withheld permits: all, those of one withholding, or slots by their names."""
+        self._runner.run(_calls.restore(self._core, lock, number, slots))
+
+    def report(self, lock: str, in_use: int, until_s: float) -> Lock:
+        """Report how many permits are in use in all, also by those who do not ask the server. It counts for `until_s`.
+
+        What the server's own holders do not have of that is withheld until the next report.
+        """
+        return self._runner.run(_calls.report(self._core, lock, in_use, until_s))
+
+    def unreport(self, lock: str) -> None:
+        """Take the report back."""
+        self._runner.run(_calls.unreport(self._core, lock))
 
     def reload(self) -> Reloaded:
         """Make the server read its configuration again."""

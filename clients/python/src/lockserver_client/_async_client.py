@@ -186,9 +186,12 @@ class AsyncClient(AsyncAdministration):
         """Renew a ticket by its secret id, with a new lease from now on if one is given. A `Held` does this by itself."""
         return await self._runner.run(_calls.renew(self._core, ticket_id, ttl_s))
 
-    async def release(self, ticket_id: str, *, keep_s: float | None = None) -> None:
-        """Release a ticket by its secret id, or withdraw it from the queue. Nobody is given its permits for another `keep_s`."""
-        await self._runner.run(_calls.release(self._core, ticket_id, keep_s=keep_s))
+    async def release(self, ticket_id: str, *, keep_s: float | None = None, withhold: str | None = None) -> None:
+        """Release a ticket by its secret id, or withdraw it from the queue. Nobody is given its permits for another `keep_s`.
+
+        `withhold` says why they are broken: then nobody is given them until an administrator restores them.
+        """
+        await self._runner.run(_calls.release(self._core, ticket_id, keep_s=keep_s, withhold=withhold))
 
     async def verify(self, lock: str, token: int) -> bool:
         """Whether a holder has this fencing token now."""

@@ -41,17 +41,19 @@ class AsyncHeld(HeldTicket):
             await self._told.wait()
         return None if self._over else self.lost
 
-    async def release(self, *, keep_s: float | None = None) -> None:
+    async def release(self, *, keep_s: float | None = None, withhold: str | None = None) -> None:
         """Give the permits back. Again does nothing. Nobody is given them for another `keep_s`, cut to the lock's `max_ttl_s`.
+
+        `withhold` says why they are broken: then nobody is given them until an administrator restores them.
 
         Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
         ends.
         """
-        lost = await self._end(keep_s)
+        lost = await self._end(keep_s, withhold)
         if lost is not None:
             raise lost
 
-    async def _end(self, keep_s: float | None) -> LeaseLost | None:
+    async def _end(self, keep_s: float | None, withhold: str | None = None) -> LeaseLost | None:
         if self._over or self._pid != os.getpid():
             return None
         self._over = self._state.over = True
@@ -59,7 +61,7 @@ class AsyncHeld(HeldTicket):
         if self._task is not asyncio.current_task():
             self._task.cancel()
         self._told.set()
-        return await self._runner.to_the_end(self._lease.release(keep_s))
+        return await self._runner.to_the_end(self._lease.release(keep_s, withhold))
 
     async def __aenter__(self) -> AsyncHeld:
         return self

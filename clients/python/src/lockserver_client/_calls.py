@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from ._plan import Call, Plan
@@ -98,9 +98,10 @@ def verify(core: Core, name: str, token: int) -> Plan[bool]:
 
 
 def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: float | None = None,
-            until: float | None = None, keep_s: float | None = None) -> Plan[None]:  # fmt: skip
+            until: float | None = None, keep_s: float | None = None, withhold: str | None = None) -> Plan[None]:  # fmt: skip
     """End a ticket by its id."""
-    params = () if keep_s is None else (("keep_s", f"{keep_s:.3f}"),)
+    params: tuple[tuple[str, str], ...] = () if keep_s is None else (("keep_s", f"{keep_s:.3f}"),)
+    params += () if withhold is None else (("withhold", withhold),)
     call = Call("DELETE", of_ticket(ticket_id), params, retry=retry, timeout_s=timeout_s, until=until)
     (yield from send(core, call)).read(Released)
 
@@ -154,9 +155,29 @@ def delete(core: Core, name: str, force: bool, expect: int | None, revision: int
         raise answer.not_lockserver("a body where none was expected")
 
 
-def restore(core: Core, name: str, number: int | None) -> Plan[None]:
+def withhold(core: Core, name: str, wanted: Mapping[str, object]) -> Plan[Lock]:
+    """Withhold permits. Sent a second time it would withhold twice as many."""
+    return (yield from send(core, Call("POST", path(name, "/withheld"), body=wanted, repeatable=False))).read(Lock)
+
+
+def report(core: Core, name: str, in_use: int, until_s: float) -> Plan[Lock]:
+    """Report how many permits are in use in all."""
+    body = {"in_use": in_use, "until_s": until_s}
+    return (yield from send(core, Call("PUT", path(name, "/outside"), body=body))).read(Lock)
+
+
+def unreport(core: Core, name: str) -> Plan[None]:
+    """Take the report back."""
+    answer = yield from send(core, Call("DELETE", path(name, "/outside")))
+    # Without a body if the lock was idle, and went with that.
+    if not answer.is_empty():
+        answer.read(Lock)
+
+
+def restore(core: Core, name: str, number: int | None, slots: Iterable[str] | None) -> Plan[None]:
     """Restore withheld permits."""
-    params = () if number is None else (("number", str(number)),)
+    params: tuple[tuple[str, str], ...] = () if number is None else (("number", str(number)),)
+    params += () if slots is None else (("slots", ",".join(slots)),)
     answer = yield from send(core, Call("DELETE", path(name, "/withheld"), params))
     # Without a body if the lock was being removed and went with that.
     if not answer.is_empty():

@@ -45,17 +45,19 @@ class Held(HeldTicket):
             self._told.wait(timeout_s)
         return None if self._over else self.lost
 
-    def release(self, *, keep_s: float | None = None) -> None:
+    def release(self, *, keep_s: float | None = None, withhold: str | None = None) -> None:
         """Give the permits back. Again does nothing. Nobody is given them for another `keep_s`, cut to the lock's `max_ttl_s`.
+
+        `withhold` says why they are broken: then nobody is given them until an administrator restores them.
 
         Raises `LeaseLost` if they were lost, and other errors if no server could be told: then they are free when their lease
         ends.
         """
-        lost = self._end(keep_s)
+        lost = self._end(keep_s, withhold)
         if lost is not None:
             raise lost
 
-    def _end(self, keep_s: float | None) -> LeaseLost | None:
+    def _end(self, keep_s: float | None, withhold: str | None = None) -> LeaseLost | None:
         record = self._claim.record
         try:
             if self._over or self._pid != os.getpid():
@@ -64,7 +66,7 @@ class Held(HeldTicket):
             self._abandon.detach()
             record.keeper = None
             record.mail.put(STOP)
-            lost = self._runner.run(self._lease.release(keep_s))
+            lost = self._runner.run(self._lease.release(keep_s, withhold))
         except LockserverError:
             record.over()
             raise

@@ -118,8 +118,8 @@ class Lease:
         self._due = self._next()
         return None
 
-    def release(self, keep_s: float | None = None) -> Plan[LeaseLost | None]:
-        """Give it back; nobody is given it for another `keep_s`.
+    def release(self, keep_s: float | None = None, withhold: str | None = None) -> Plan[LeaseLost | None]:
+        """Give it back; nobody is given it for another `keep_s`, or until it is restored if it is broken.
 
         What is returned or raised: it was lost; it could not be given back.
         """
@@ -130,7 +130,9 @@ class Lease:
         retry = Retry(rounds=self.core.retry.rounds if lost is None else 1, within_s=within)
         self._ending = True
         try:
-            yield from _calls.release(self.core, self.id, retry, min(within, self.core.timeout_s), keep_s=keep_s)
+            yield from _calls.release(
+                self.core, self.id, retry, min(within, self.core.timeout_s), keep_s=keep_s, withhold=withhold
+            )
         except (Gone, UnknownTicket) as error:
             return self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
         except LockserverError:

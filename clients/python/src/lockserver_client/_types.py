@@ -121,13 +121,28 @@ class Withholding:
     number: int
     slots: list[int]
     slot_names: list[str]
-    ended_as: str
-    ends_in_s: float
+    #: How the ticket ended that had them; `None` if they are withheld by somebody's word.
+    ended_as: str | None = None
+    #: `None`: until they are restored.
+    ends_in_s: float | None = None
     slot_ranges: str = ""
-    #: Why: `lost_holder`, `cooldown`.
+    #: Why: `lost_holder`, `cooldown`, `broken`, `admin`, `outside`.
     cause: str = "lost_holder"
-    #: The administrator's words, if one ended the ticket and gave a reason.
+    #: The words of whoever withholds them, or ended the ticket.
     reason: str | None = None
+    #: So many more, or the slots of these names, are withheld as they come back.
+    awaited: int = 0
+    awaited_names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What was last reported of a lock's permits that are in use in all."""
+
+    in_use: int
+    reported_at: str
+    #: How long it still counts; `None` once it is stale.
+    ends_in_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,7 @@ class Lock:
     expected_wait_s: float | None = None
     #: How it is, in one sentence for people: why one has to wait, and what a newcomer has to expect.
     why: str = ""
+    outside: Outside | None = _object(Outside, None)
 
 
 @dataclass(frozen=True)

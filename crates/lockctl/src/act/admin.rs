@@ -1,11 +1,11 @@
 //! Changes by administrators.
 
 use super::{changed, done};
-use crate::cli::{Create, Delete, Pause, Resize, Restore};
+use crate::cli::{Create, Delete, Outside, Pause, Resize, Restore, Withhold};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::say;
 use crate::show::{self, Style};
-use lock_client::api::{Lock, LockPatch, LockSettings, Permits, Reloaded, Seconds, Ticket};
+use lock_client::api::{self, Lock, LockPatch, LockSettings, Permits, Reloaded, Seconds, Ticket};
 use lock_client::{Client, Guarded};
 use serde_json::json;
 use std::time::Duration;
@@ -107,8 +107,33 @@ pub(super) async fn resume(client: &Client, lock: &str, json: bool) -> Result<u8
     shown(&client.change(lock, &patch, Guarded::default()).await?, json)
 }
 
+/// Shows the lock as it is then, withholdings and all.
+pub(super) async fn withhold(client: &Client, asked: Withhold, json: bool) -> Result<u8, Failure> {
+    let until_s = asked.until.map(Seconds::from);
+    let what = api::Withhold { permits: asked.permits, slots: asked.slot, reason: asked.reason, until_s };
+    shown(&client.withhold(&asked.lock, &what).await?, json)
+}
+
+pub(super) async fn outside(client: &Client, asked: Outside, json: bool) -> Result<u8, Failure> {
+    match asked.in_use {
+        Some(in_use) => {
+            let report = api::Report { in_use, until_s: Seconds::from(asked.until) };
+            shown(&client.report(&asked.lock, report).await?, json)
+        }
+        None => {
+            client.unreport(&asked.lock).await?;
+            done(json, &format!("nothing is withheld of `{}` for others", asked.lock))
+        }
+    }
+}
+
 pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Result<u8, Failure> {
-    client.restore(&asked.lock, asked.number).await?;
+    let which = match (asked.number, asked.slot) {
+        (Some(number), _) => lock_client::Restore::Number(number),
+        (None, Some(names)) => lock_client::Restore::Slots(names),
+        (None, None) => lock_client::Restore::All,
+    };
+    client.restore(&asked.lock, &which).await?;
     done(json, &format!("the withheld permits of `{}` can be given again", asked.lock))
 }
 

@@ -9,9 +9,9 @@ use clap_complete::Shell;
 const NAMES: &str = "lockctl status --names --connect-timeout 1 2>/dev/null";
 
 /// Commands whose first word is a lock.
-const OF_A_LOCK: [&str; 14] = [
-    "acquire", "check", "delete", "history", "pause", "release", "resize", "restore", "resume", "revoke", "run", "set",
-    "status", "watch",
+const OF_A_LOCK: [&str; 16] = [
+    "acquire", "check", "delete", "history", "outside", "pause", "release", "resize", "restore", "resume", "revoke",
+    "run", "set", "status", "watch", "withhold",
 ];
 
 /// After the function that clap made, which it completes: a word that begins no option may be a lock.

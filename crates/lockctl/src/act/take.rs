@@ -43,7 +43,10 @@ pub(super) async fn renew(client: &Client, asked: Renew, json: bool) -> Result<u
 pub(super) async fn release(client: &Client, asked: Release, json: bool) -> Result<u8, Failure> {
     match asked.number {
         Some(number) => client.revoke(&asked.ticket, number, None).await?,
-        None => client.release_with(&asked.ticket, &ReleaseOptions { keep: asked.keep }).await?,
+        None => {
+            let options = ReleaseOptions { keep: asked.keep, withhold: asked.withhold };
+            client.release_with(&asked.ticket, &options).await?;
+        }
     }
     done(json, "released")
 }

@@ -95,14 +95,52 @@ pub(crate) struct Pause {
     pub(crate) until: Option<Duration>,
 }
 
+/// `withhold`
+#[derive(Debug, Args)]
+pub(crate) struct Withhold {
+    /// The lock
+    pub(crate) lock: String,
+    /// How many permits: those that are free at once, the rest as it comes back
+    #[arg(required_unless_present = "slot")]
+    pub(crate) permits: Option<u32>,
+    /// Slots by their names instead, with commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "permits")]
+    pub(crate) slot: Option<Vec<String>>,
+    /// Why, for everybody who looks
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) reason: String,
+    /// Restore them by itself after that
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
+    pub(crate) until: Option<Duration>,
+}
+
 /// `restore`
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     /// The lock
     pub(crate) lock: String,
-    /// Only those that this ticket had
+    /// Only those of the withholding with this number, as `status` shows it
     #[arg(long)]
     pub(crate) number: Option<u64>,
+    /// Only the slots of these names, with commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "number")]
+    pub(crate) slot: Option<Vec<String>>,
+}
+
+/// `outside`
+#[derive(Debug, Args)]
+pub(crate) struct Outside {
+    /// The lock
+    pub(crate) lock: String,
+    /// Permits in use in all, also by those who do not ask the server
+    #[arg(required_unless_present = "none")]
+    pub(crate) in_use: Option<u32>,
+    /// So long the report counts, if no other comes
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true, default_value = "300")]
+    pub(crate) until: Duration,
+    /// Take the report back
+    #[arg(long, conflicts_with = "in_use")]
+    pub(crate) none: bool,
 }
 
 /// `revoke`

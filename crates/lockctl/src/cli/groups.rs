@@ -7,7 +7,10 @@ use std::fmt::Write as _;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Hold a lock", &["run", "acquire", "renew", "release"]),
     ("Look", &["status", "history", "watch", "verify", "check"]),
-    ("Administer", &["create", "set", "resize", "pause", "resume", "restore", "revoke", "delete", "reload"]),
+    (
+        "Administer",
+        &["create", "set", "resize", "pause", "resume", "withhold", "restore", "outside", "revoke", "delete", "reload"],
+    ),
     ("Set up", &["completions", "man", "help"]),
 ];
 

@@ -5,7 +5,7 @@ mod groups;
 mod look;
 mod take;
 
-pub(crate) use admin::{Create, Delete, Pause, Resize, Restore, Revoke, Set, Which};
+pub(crate) use admin::{Create, Delete, Outside, Pause, Resize, Restore, Revoke, Set, Which, Withhold};
 pub(crate) use groups::{command, plain_command};
 pub(crate) use look::{Check, History, Status, Threshold};
 pub(crate) use take::{Acquire, OnLost, Release, Renew, Run, Waiting};
@@ -114,8 +114,12 @@ pub(crate) enum Command {
         /// The lock
         lock: String,
     },
-    /// Restore permits that are withheld after a holder was lost
+    /// Withhold permits, or slots by their names: nobody is given them. Holders go on
+    Withhold(Withhold),
+    /// Restore permits that are withheld
     Restore(Restore),
+    /// Report how many permits are in use in all, so that what others use is withheld
+    Outside(Outside),
     /// End somebody's ticket, or many at once
     Revoke(Revoke),
     /// Delete a lock
@@ -154,7 +158,9 @@ impl Command {
             Self::Resize(asked) => Some(&asked.lock),
             Self::Pause(asked) => Some(&asked.lock),
             Self::Resume { lock } | Self::Verify { lock, .. } => Some(lock),
+            Self::Withhold(asked) => Some(&asked.lock),
             Self::Restore(asked) => Some(&asked.lock),
+            Self::Outside(asked) => Some(&asked.lock),
             Self::Revoke(asked) => Some(&asked.lock),
             Self::Delete(asked) => Some(&asked.lock),
             Self::Release(asked) => asked.number.is_some().then_some(asked.ticket.as_str()),
@@ -176,7 +182,9 @@ impl Command {
                 | Self::Resize(_)
                 | Self::Pause(_)
                 | Self::Resume { .. }
+                | Self::Withhold(_)
                 | Self::Restore(_)
+                | Self::Outside(_)
                 | Self::Revoke(_)
                 | Self::Delete(_)
                 | Self::Reload

@@ -129,4 +129,7 @@ pub(crate) struct Release {
     /// Nobody is given the permits for so long
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true, conflicts_with = "number")]
     pub(crate) keep: Option<Duration>,
+    /// What is broken: the permits are withheld, for this reason, until an administrator restores them
+    #[arg(long, value_name = "REASON", conflicts_with = "number")]
+    pub(crate) withhold: Option<String>,
 }

@@ -66,7 +66,7 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
             let keeps = plan.min_hold.filter(|_| end == End::Status(0) && !lost);
             let keep = keeps.map(|min_hold| min_hold.saturating_sub(BootTime::now().since(ours_since)));
             let within = if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN };
-            let gone = release(held, within, &ReleaseOptions { keep }).await;
+            let gone = release(held, within, &ReleaseOptions { keep, withhold: None }).await;
             if (lost || gone) && plan.on_lost == OnLost::Kill {
                 return Ok(LOST);
             }

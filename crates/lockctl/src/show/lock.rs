@@ -4,7 +4,7 @@ use super::Style;
 use super::table::{Cell, cell, plain, table};
 use super::time::{age, brief, human};
 use crate::say::clean;
-use lock_client::api::{Lock, Permits, Ticket};
+use lock_client::api::{Lock, Permits, Ticket, WithheldCause, Withholding};
 use std::time::Duration;
 
 /// What is unusual about a lock, in a few words.
@@ -105,21 +105,60 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
             &rows,
         ));
     }
+    if !lock.withholdings.is_empty() {
+        out.push('\n');
+    }
     for withholding in &lock.withholdings {
-        let one = withholding.slots.len() == 1 && !withholding.slot_ranges.contains(['-', ',']);
-        let reason = withholding.reason.as_deref().filter(|reason| !reason.is_empty());
-        out.push_str(&format!(
-            "\n{} {} of ticket {}, which ended as {}, {} withheld for {}{}\n",
-            if one { "slot" } else { "slots" },
-            clean(&withholding.slot_ranges),
-            withholding.number,
-            withholding.ended_as.as_str(),
-            if one { "is" } else { "are" },
-            human(withholding.ends_in_s.into()),
-            reason.map(|reason| format!(": {}", clean(reason))).unwrap_or_default(),
-        ));
+        out.push_str(&withheld(withholding));
     }
     out
+}
+
+/// A withholding on one line.
+fn withheld(withholding: &Withholding) -> String {
+    let names: Vec<String> =
+        withholding.slot_names.iter().chain(&withholding.awaited_names).map(|name| clean(name)).collect();
+    let count = withholding.slots.len() + withholding.awaited_names.len();
+    let one = count == 1 && withholding.awaited == 0;
+    let what = match (names.is_empty(), withholding.slot_ranges.is_empty()) {
+        (false, _) => names.join(","),
+        (true, false) => clean(&withholding.slot_ranges),
+        (true, true) => withholding.awaited.to_string(),
+    };
+    let kind = match (names.is_empty() && withholding.slot_ranges.is_empty(), one || withholding.awaited == 1) {
+        (true, true) => "permit",
+        (true, false) => "permits",
+        (false, _) => {
+            if one {
+                "slot"
+            } else {
+                "slots"
+            }
+        }
+    };
+    let of = match withholding.ended_as {
+        Some(how) => format!("of ticket {}, which ended as {},", withholding.number, how.as_str()),
+        None => format!("of no. {}", withholding.number),
+    };
+    let are = if one { "is" } else { "are" };
+    let how_long = match withholding.ends_in_s {
+        Some(left) => format!("for {}", human(left.into())),
+        None => format!("until {} restored", if one { "it is" } else { "they are" }),
+    };
+    let why = match withholding.cause {
+        WithheldCause::LostHolder => None,
+        WithheldCause::Cooldown => Some("not given again so soon"),
+        WithheldCause::Broken => Some("given back as broken"),
+        WithheldCause::Admin => Some("by an administrator"),
+        WithheldCause::Outside => Some("used by others"),
+        WithheldCause::Unknown => Some("for a cause that is newer than this lockctl"),
+    };
+    let reason = withholding.reason.as_deref().filter(|reason| !reason.is_empty()).map(clean);
+    let because: Vec<String> = why.map(str::to_owned).into_iter().chain(reason).collect();
+    let because = if because.is_empty() { String::new() } else { format!(": {}", because.join(": ")) };
+    let awaited = u64::from(withholding.awaited) + withholding.awaited_names.len() as u64;
+    let awaited = if awaited > 0 { format!("; {awaited} of them when they come back") } else { String::new() };
+    format!("{kind} {what} {of} {are} withheld {how_long}{because}{awaited}\n")
 }
 
 /// One ticket on one line.

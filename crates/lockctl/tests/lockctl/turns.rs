@@ -52,7 +52,7 @@ fn a_success_keeps_the_permit_back_and_a_failure_does_not() {
     assert!(bench.run(&["run", "--min-hold", "600", "a", "--", "true"]).status.success());
     let lock = bench.server.lock("a");
     assert_eq!(lock.withheld, 1);
-    let left = lock.withholdings[0].ends_in_s.as_ms();
+    let left = lock.withholdings[0].ends_in_s.unwrap().as_ms();
     assert!(left > 500_000 && left <= 600_000, "from when it was ours: {left}");
     assert_eq!(bench.run(&["run", "-n", "-E", "0", "a", "--", "sh", "-c", "echo ran"]).stdout, b"");
     // A script says it with its release.
@@ -73,4 +73,45 @@ fn a_lock_is_made_with_a_cap_and_a_rest() {
     let refused = bench.run(&["run", "n=3", "--", "true"]);
     assert_eq!(refused.status.code(), Some(78));
     assert!(text(&refused.stderr).contains("one owner may have 2"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn permits_are_withheld_and_restored() {
+    let bench = Bench::new();
+    assert!(bench.run(&["create", "n", "--slots", "x,y,z"]).status.success());
+    let run = |words: &[&str]| {
+        let output = bench.run(words);
+        assert!(output.status.success(), "{words:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let shown = run(&["withhold", "n", "--slot", "x", "--reason", "no ping", "--for", "90"]);
+    assert!(shown.contains("1 withheld"), "{shown}");
+    run(&["withhold", "n", "1"]);
+    let status = run(&["status", "n"]);
+    let number = bench.server.lock("n").withholdings[1].number;
+    for part in [
+        "slot x of no. ",
+        " is withheld for 1 min ",
+        ": by an administrator: no ping\n",
+        &format!("slot y of no. {number} is withheld until it is restored: by an administrator\n"),
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    assert_eq!(run(&["run", "n", "--", "sh", "-c", "echo $LOCK_SLOT_NAME"]), "z\n");
+    run(&["restore", "n", "--slot", "x"]);
+    assert_eq!(bench.server.lock("n").withheld, 1);
+    run(&["restore", "n", "--number", &number.to_string()]);
+    assert_eq!(bench.server.lock("n").free, 3);
+    let id = bench.server.occupy("n");
+    run(&["release", &id, "--withhold", "no ping"]);
+    assert!(run(&["status", "n"]).contains("given back as broken: no ping"));
+    run(&["outside", "n", "2", "--for", "60"]);
+    let lock = bench.server.lock("n");
+    assert_eq!((lock.withheld, lock.outside.unwrap().in_use), (3, 2));
+    assert!(run(&["status", "n"]).contains(": used by others\n"));
+    run(&["outside", "n", "--none"]);
+    assert_eq!(bench.server.lock("n").withheld, 1);
+    for wrong in [&["withhold", "n"][..], &["withhold", "n", "1", "--slot", "x"], &["outside", "n"]] {
+        assert_eq!(bench.run(wrong).status.code(), Some(64), "{wrong:?}");
+    }
 }

@@ -76,6 +76,8 @@ fn check_example(place: &str, content: &Value) {
         "Renew" => serde_json::from_value::<lock_api::Renew>(example).map(drop),
         "LockSettings" => serde_json::from_value::<lock_api::LockSettings>(example).map(drop),
         "LockPatch" => serde_json::from_value::<lock_api::LockPatch>(example).map(drop),
+        "Withhold" => serde_json::from_value::<lock_api::Withhold>(example).map(drop),
+        "Report" => serde_json::from_value::<lock_api::Report>(example).map(drop),
         "Ticket" => serde_json::from_value::<lock_api::Ticket>(example).map(drop),
         "Tickets" => serde_json::from_value::<lock_api::Tickets>(example).map(drop),
         "Released" => serde_json::from_value::<lock_api::Released>(example).map(drop),

@@ -103,3 +103,106 @@ async fn rule_18_who_is_superseded_hears_by_whom() {
     assert_eq!(lock["holding"], 1, "holders are never touched");
     server.delete(&format!("/v1/tickets/{holder}")).await.ok();
 }
+
+/// What is withheld, as `(cause, slots, awaited)`.
+fn withheld(lock: &Value) -> Vec<(String, Value, Value)> {
+    let all = lock["withholdings"].as_array().unwrap().iter();
+    all.map(|one| (one["cause"].as_str().unwrap().to_owned(), one["slot_names"].clone(), one["awaited"].clone()))
+        .collect()
+}
+
+#[tokio::test]
+async fn rule_15_an_administrator_withholds_and_restores() {
+    let server = Server::start().await;
+    let path = "/v1/locks/two/withheld";
+    let refused = server.post(path, r#"{"permits": 1}"#).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
+    for wrong in
+        ["{}", r#"{"permits": 1, "slots": ["a"]}"#, r#"{"permits": 0}"#, r#"{"permits": 3}"#, r#"{"slots": []}"#]
+    {
+        assert_eq!(server.admin("POST", path, &[JSON], wrong).await.code(), "invalid", "{wrong}");
+    }
+    let unknown = server.admin("POST", path, &[JSON], r#"{"slots": ["a"]}"#).await;
+    assert!(unknown.detail().contains("its slots have no names"), "{}", unknown.detail());
+    let holder = server.take("two").await;
+    let wanted = r#"{"permits": 2, "reason": "inventory", "until_s": 3600}"#;
+    let lock = server.admin("POST", path, &[JSON], wanted).await.ok();
+    assert_eq!(
+        (&lock["size"], &lock["free"], &lock["in_use"], &lock["withheld"]),
+        (&json!(2), &json!(0), &json!(1), &json!(1))
+    );
+    let one = &lock["withholdings"][0];
+    assert_eq!((&one["cause"], &one["reason"], &one["awaited"]), (&json!("admin"), &json!("inventory"), &json!(1)));
+    assert!(one["ended_as"].is_null() && one["ends_in_s"].as_f64().unwrap() > 3500.0, "{one}");
+    server.delete(&format!("/v1/tickets/{holder}")).await.ok();
+    let lock = server.lock("two").await;
+    assert_eq!((&lock["withheld"], &lock["withholdings"][0]["awaited"]), (&json!(2), &json!(0)), "it came back");
+    let number = lock["withholdings"][0]["number"].as_u64().unwrap();
+    assert_eq!(server.admin("DELETE", &format!("{path}?number={number}&slots=a"), &[], "").await.code(), "invalid");
+    assert_eq!(server.admin("DELETE", &format!("{path}?number={number}"), &[], "").await.ok()["free"], 2);
+}
+
+#[tokio::test]
+async fn rule_15_slots_are_withheld_by_their_names() {
+    let server = Server::start().await;
+    make(&server, "lab", &json!({"slots": ["x", "y", "z"]})).await;
+    let path = "/v1/locks/lab/withheld";
+    let unknown = server.admin("POST", path, &[JSON], r#"{"slots": ["w"]}"#).await;
+    assert!(unknown.code() == "invalid" && unknown.detail().contains("it has x, y, z"), "{}", unknown.detail());
+    let holder = server.take("lab").await;
+    let lock = server.admin("POST", path, &[JSON], r#"{"slots": ["x", "y"], "reason": "no ping"}"#).await.ok();
+    assert_eq!(withheld(&lock), [("admin".to_owned(), json!(["y"]), json!(0))]);
+    assert_eq!(lock["withholdings"][0]["awaited_names"], json!(["x"]));
+    assert!(lock["withholdings"][0]["ends_in_s"].is_null(), "until it is restored: {lock}");
+    server.delete(&format!("/v1/tickets/{holder}")).await.ok();
+    assert_eq!(server.post("/v1/locks/lab/tickets", "").await.json()["slot_names"], json!(["z"]));
+    let lock = server.admin("DELETE", &format!("{path}?slots=x"), &[], "").await.ok();
+    assert_eq!((withheld(&lock), &lock["free"]), (vec![("admin".to_owned(), json!(["y"]), json!(0))], &json!(1)));
+    assert_eq!(
+        server.admin("DELETE", &format!("{path}?slots=x"), &[], "").await.code(),
+        "invalid",
+        "it is not withheld"
+    );
+}
+
+#[tokio::test]
+async fn rule_15_a_holder_gives_back_what_is_broken() {
+    let server = Server::start().await;
+    let id = server.take("one").await;
+    server.delete(&format!("/v1/tickets/{id}?withhold=no%20ping")).await.ok();
+    let lock = server.lock("one").await;
+    let one = &lock["withholdings"][0];
+    assert_eq!((&one["cause"], &one["reason"], &one["ends_in_s"]), (&json!("broken"), &json!("no ping"), &Value::Null));
+    assert_eq!(server.post("/v1/locks/one/tickets", "").await.code(), "busy");
+    assert_eq!(server.admin("DELETE", "/v1/locks/one/withheld", &[], "").await.ok()["free"], 1);
+}
+
+#[tokio::test]
+async fn rule_15_what_others_use_is_withheld_while_the_report_counts() {
+    let server = Server::start().await;
+    make(&server, "licence", &json!({"size": 10})).await;
+    let path = "/v1/locks/licence/outside";
+    let _ids = [server.take("licence").await, server.take("licence").await];
+    assert_eq!(server.call("PUT", path, &[JSON], r#"{"in_use": 5, "until_s": 60}"#).await.code(), "not_allowed");
+    for wrong in ["{}", r#"{"in_use": 5}"#, r#"{"in_use": -1, "until_s": 60}"#, r#"{"in_use": 5, "until_s": 0}"#] {
+        assert_eq!(server.admin("PUT", path, &[JSON], wrong).await.code(), "invalid", "{wrong}");
+    }
+    let lock = server.admin("PUT", path, &[JSON], r#"{"in_use": 5, "until_s": 60}"#).await.ok();
+    assert_eq!((&lock["withheld"], &lock["free"], &lock["outside"]["in_use"]), (&json!(3), &json!(5), &json!(5)));
+    assert_eq!(lock["withholdings"][0]["cause"], "outside");
+    assert!(
+        lock["outside"]["ends_in_s"].as_f64().unwrap() > 50.0 && lock["outside"]["reported_at"].is_string(),
+        "{lock}"
+    );
+    let lock = server.admin("PUT", path, &[JSON], r#"{"in_use": 2, "until_s": 1}"#).await.ok();
+    assert_eq!((&lock["withheld"], &lock["free"]), (&json!(0), &json!(8)));
+    let lock = server.admin("PUT", path, &[JSON], r#"{"in_use": 12, "until_s": 1}"#).await.ok();
+    assert_eq!((&lock["withheld"], &lock["free"]), (&json!(8), &json!(0)), "no more than there are");
+    // Nobody reports any more: better too few are withheld than all for ever, and it is said.
+    let lock = server.until("licence", "the report is stale", |lock| lock["withheld"] == 0).await;
+    assert_eq!((&lock["outside"]["in_use"], &lock["outside"]["ends_in_s"]), (&json!(12), &Value::Null));
+    let events = server.get("/v1/locks/licence/history").await.ok()["events"].clone();
+    let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"permits_withheld") && kinds.last() == Some(&"report_stale"), "{kinds:?}");
+    assert!(server.admin("DELETE", path, &[], "").await.ok()["outside"].is_null());
+}

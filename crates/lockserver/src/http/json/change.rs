@@ -1,4 +1,4 @@
-//! What administrators do: make, change and delete locks, end tickets, restore withheld permits.
+//! What administrators do: make, change and delete locks, end tickets.
 
 use super::super::app::App;
 use super::super::auth::note_change;
@@ -12,9 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
 use lock_core::limits::GRACE_MIN_MS;
-use lock_core::{
-    Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Restored, Settings, SlotName, Stage,
-};
+use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName, Stage};
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -52,11 +50,6 @@ pub(super) fn describe() -> Vec<Call> {
                 ErrorCode::UnknownLock,
                 ErrorCode::TicketChanged,
             ]),
-        Call::new(HttpMethod::Delete, routes::LOCK_WITHHELD, "restore", "Restore withheld permits before their time")
-            .about("For administrators.")
-            .query_number("number", 17, "Only those that the ticket with this number had")
-            .answer_with::<Lock>(200, "Open", examples::lock(), &etag)
-            .errors(&[ErrorCode::UnknownLock, ErrorCode::UnknownTicket, ErrorCode::NotAllowed]),
     ]
 }
 
@@ -90,6 +83,14 @@ fn never_if_zero(time: Option<Seconds>) -> Option<Ms> {
     time.map(Seconds::as_ms).filter(|ms| *ms > 0)
 }
 
+/// Names of slots.
+pub(super) fn slot_names(names: &[String]) -> Result<Vec<SlotName>, Refusal> {
+    let check = |name: &String| {
+        SlotName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a slot: {why}")))
+    };
+    names.iter().map(check).collect()
+}
+
 fn capacity(size: Option<u32>, slots: Option<Vec<String>>) -> Result<Option<Capacity>, Refusal> {
     match (size, slots) {
         (Some(_), Some(_)) => {
@@ -97,12 +98,7 @@ fn capacity(size: Option<u32>, slots: Option<Vec<String>>) -> Result<Option<Capa
         }
         (Some(size), None) => Ok(Some(Capacity::Size(size))),
         (None, None) => Ok(None),
-        (None, Some(names)) => {
-            let check = |name: &String| {
-                SlotName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a slot: {why}")))
-            };
-            Ok(Some(Capacity::Named(names.iter().map(check).collect::<Result<_, _>>()?)))
-        }
+        (None, Some(names)) => Ok(Some(Capacity::Named(slot_names(&names)?))),
     }
 }
 
@@ -155,7 +151,7 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     })
 }
 
-fn tell(app: &App, status: StatusCode, told: &CommandResult) -> Answer {
+pub(super) fn tell(app: &App, status: StatusCode, told: &CommandResult) -> Answer {
     match &told.outcome {
         Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of, &app.engine.metrics().history)),
         // The change was its end: it was going, and had only been kept by what this took away.
@@ -164,7 +160,7 @@ fn tell(app: &App, status: StatusCode, told: &CommandResult) -> Answer {
 }
 
 /// The answer to a change, done or refused; the audit log has in both cases what was asked for.
-fn answer(app: &App, status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
+pub(super) fn answer(app: &App, status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
     let answer = told.map_err(Refusal::from).and_then(|told| tell(app, status, &told));
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     note_change(&mut response, change);
@@ -227,12 +223,4 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
-}
-
-pub(super) async fn restore(asked: Asked) -> Answer {
-    asked.only_parameters(&["number"])?;
-    let (lock, number) = (asked.lock()?, asked.count("number")?);
-    let which = number.map_or(Restored::All, Restored::Number);
-    let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, which }).await?;
-    tell(&asked.app, StatusCode::OK, &told)
 }

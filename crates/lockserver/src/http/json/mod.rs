@@ -16,6 +16,7 @@ mod status;
 mod ticket;
 mod view;
 mod why;
+mod withhold;
 mod written;
 
 use super::app::Place;
@@ -48,7 +49,10 @@ pub(super) fn routes() -> Routes {
         .delete(routes::LOCK_TICKETS, r#use, ticket::release_request)
         // One's own; for others' the handler wants an administrator.
         .delete(routes::LOCK_TICKET, r#use, change::revoke)
-        .delete(routes::LOCK_WITHHELD, admin, change::restore)
+        .post(routes::LOCK_WITHHELD, admin, withhold::withhold)
+        .delete(routes::LOCK_WITHHELD, admin, withhold::restore)
+        .put(routes::LOCK_OUTSIDE, admin, withhold::report)
+        .delete(routes::LOCK_OUTSIDE, admin, withhold::unreport)
         .get(routes::LOCK_HISTORY, observe, lock::history)
         .get(routes::VERIFY, Need::UseOrObserve, lock::verify)
         .get(routes::TICKETS, r#use, ticket::mine)
@@ -88,6 +92,7 @@ static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     calls.extend(ticket::describe());
     calls.extend(lock::describe());
     calls.extend(change::describe());
+    calls.extend(withhold::describe());
     calls.extend(status::describe());
     calls.extend(openapi::describe_neighbours());
     openapi::describe(calls).to_pretty_json().expect("a description is plain data")

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use utoipa::openapi::path::HttpMethod;
 
+const WITHHOLD: &str = "Why the permits that come back are broken: they are withheld until somebody restores them";
 const KEEP: &str = "For so long nobody is given the permits that come back; cut to the lock's `max_ttl_s`";
 
 pub(super) fn describe() -> Vec<Call> {
@@ -44,12 +45,14 @@ pub(super) fn describe() -> Vec<Call> {
         Call::new(HttpMethod::Delete, routes::TICKET, "release", "Release a ticket, or withdraw it from the queue")
             .about("A success as often as it is asked for.")
             .query_number("keep_s", 60, KEEP)
+            .query_text("withhold", "no ping", WITHHOLD)
             .answer::<Released>(200, "It has ended by its owner", examples::released())
             .errors(&[ErrorCode::UnknownTicket, ErrorCode::Gone]),
         Call::new(HttpMethod::Delete, routes::LOCK_TICKETS, "release_request", "End a ticket by its `request_id`")
             .about("Also before its request arrives: that one then takes nothing.")
             .query_text("request_id", "d1f0c9a4-9a7e-4b52", "The `request_id` that made or would make it")
             .query_number("keep_s", 60, KEEP)
+            .query_text("withhold", "no ping", WITHHOLD)
             .answer::<Released>(200, "There is no such live ticket any more", examples::released())
             .errors(&[ErrorCode::UnknownLock, ErrorCode::Gone, ErrorCode::LimitReached]),
     ]
@@ -139,13 +142,13 @@ pub(super) async fn renew(mut asked: Asked) -> Answer {
 }
 
 pub(super) async fn release(asked: Asked) -> Answer {
-    asked.only_parameters(&["keep_s"])?;
+    asked.only_parameters(&["keep_s", "withhold"])?;
     let target = ReleaseTarget::Id(None, asked.ticket()?);
     end(asked, target).await
 }
 
 pub(super) async fn release_request(asked: Asked) -> Answer {
-    asked.only_parameters(&["request_id", "keep_s"])?;
+    asked.only_parameters(&["request_id", "keep_s", "withhold"])?;
     let lock = asked.lock()?;
     let Some(id) = asked.text("request_id") else {
         return Err(Refusal::invalid("name the request to end: ?request_id="));
@@ -156,7 +159,8 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {
     let keep = asked.seconds("keep_s")?.map(lock_api::Seconds::as_ms);
-    let command = Command::Release { target, queued: true, keep, withhold: None };
+    let withhold = asked.text("withhold").map(Arc::from);
+    let command = Command::Release { target, queued: true, keep, withhold };
     let told = asked.app.engine.submit(&asked.caller, command).await?;
     let ticket = if let Outcome::Ticket(ticket) = &told.outcome { Some(&**ticket) } else { None };
     Ok(view::written(StatusCode::OK, written::released(ticket)))

@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{
-    Event, EventKind, Lock, LockChange, LockSettings, Permits, Seconds, SettingValue, Statistics, Ticket, TicketState,
-    WithheldCause, Withholding,
+    Event, EventKind, Lock, LockChange, LockSettings, Outside, Permits, Seconds, SettingValue, Statistics, Ticket,
+    TicketState, WithheldCause, Withholding,
 };
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
@@ -295,6 +295,11 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
         next: view.next.map(cursor),
         withholdings: view.withholdings.iter().map(withholding).collect(),
+        outside: record.outside.as_ref().map(|outside| Outside {
+            in_use: outside.in_use,
+            reported_at: rfc3339(outside.reported_at),
+            ends_in_s: outside.until.map(|until| seconds(until.saturating_sub(view.wall))),
+        }),
         statistics: statistics(&view.statistics),
         as_of: as_of.to_string(),
     }

@@ -30,7 +30,7 @@ macro_rules! asset {
 }
 
 const SCRIPT: usize = 2;
-static ALL: [Asset; 16] = [
+static ALL: [Asset; 17] = [
     asset!("page.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
@@ -47,6 +47,7 @@ static ALL: [Asset; 16] = [
     asset!("ask.js", "text/javascript; charset=utf-8"),
     asset!("act.js", "text/javascript; charset=utf-8"),
     asset!("settings.js", "text/javascript; charset=utf-8"),
+    asset!("withhold.js", "text/javascript; charset=utf-8"),
 ];
 
 /// The file of that name.

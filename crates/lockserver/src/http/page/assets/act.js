@@ -27,7 +27,7 @@ function entrants({ queue, holders }, room, empty) {
 }
 
 /** The same in words. */
-function entering(lock, room, empty) {
+export function entering(lock, room, empty) {
   const ready = lock.queue.filter((one) => !one.dormant);
   const first = entrants(lock, room, empty);
   if (first.length) return [p(first.length === 1 ? "This one is let in at once:" : `These ${first.length} are let in at once:`), list(first)];
@@ -180,27 +180,6 @@ export function revoke(page, ticket) {
       return { text: how ? `The ticket has ended as ${how} by itself.` : "The ticket has ended by itself.", over: true };
     },
     done: () => `Ticket ${ticket.number} is ended.`,
-  });
-}
-
-export function restore(page, withholding) {
-  ask({
-    title: ["Restore withheld permits of ", name(page.lock)],
-    shown: page.lock,
-    text: (lock) => {
-      const withheld = lock.withheld - slotsOf(withholding);
-      return [
-        p(`Ticket ${withholding.number} ended as ${withholding.ended_as}. Its client may still be at work: its permits are withheld for another ${about(Math.max(0, withholding.ends_in_s - (Date.now() - page.readAt) / 1000))}. If you know that it is not, restore them now.`),
-        lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - withheld, lock.in_use + withheld === 0),
-      ];
-    },
-    verb: "Restore now",
-    act: () => call("DELETE", `${lockPath(page.name)}/withheld?number=${withholding.number}`),
-    moved: async () => {
-      await page.refresh();
-      return { text: "They can be given again already.", over: true };
-    },
-    done: () => "Restored.",
   });
 }
 

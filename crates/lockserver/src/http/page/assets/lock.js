@@ -7,6 +7,7 @@ import { bar, drawBar, legend } from "./draw.js";
 import { Log } from "./log.js";
 import { Plots } from "./plots.js";
 import { Seats } from "./seats.js";
+import { withhold } from "./withhold.js";
 import { about, h, put, some } from "./words.js";
 
 // What the lock looks like is read again after events, but not for each of many.
@@ -120,7 +121,7 @@ export class LockPage {
     if (this.acting !== state) {
       this.acting = state;
       const button = (id, text, act) => h("button", { type: "button", id, click: () => act(this) }, text);
-      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("settings", "Settings…", change), button("delete", "Delete…", remove)] : []));
+      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), button("withhold", "Withhold…", withhold), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("settings", "Settings…", change), button("delete", "Delete…", remove)] : []));
     }
     this.seats.draw();
     this.drawFacts();
@@ -128,13 +129,14 @@ export class LockPage {
   }
 
   drawFacts() {
-    const { settings, statistics: counts, overridden } = this.lock;
+    const { settings, statistics: counts, overridden, outside } = this.lock;
     const time = (seconds, none) => (seconds == null ? none : about(seconds));
     const facts = [
       ["Lease without one asked for", time(settings.max_lock_time_s, "no end")],
       ["Held at most", time(settings.max_hold_time_s, "no limit")],
       ["Time to claim a grant", time(settings.grace_time_s)],
       ["Withheld after a lost holder", settings.lock_delay_s ? time(settings.lock_delay_s) : "not at all"],
+      outside ? ["Reported in use in all", `${outside.in_use.toLocaleString()}, ${outside.ends_in_s == null ? "too long ago to count" : `counts for another ${about(outside.ends_in_s)}`}`] : null,
       ["Queue at most", settings.max_queue.toLocaleString()],
       settings.max_per_owner ? ["For one key or address at most", some(settings.max_per_owner, "permit")] : null,
       settings.min_hold_time_s ? ["Given again after its claim", `${about(settings.min_hold_time_s)} later at the earliest`] : null,

@@ -1,7 +1,8 @@
 // The slots of a lock, each with its holder or free, and the queue, as tables.
 
-import { restore, revoke } from "./act.js";
+import { revoke } from "./act.js";
 import { now } from "./api.js";
+import { awaited, because, restore } from "./withhold.js";
 import { h, pairs, put, span, when, written } from "./words.js";
 
 // More holders or waiters than so many are folded until somebody wants to see them.
@@ -109,9 +110,11 @@ export class Seats {
     const shown = rows.map(([kind, one]) => {
       if (kind === "free") return freeRow(`f${one.slot_names[0]}`, named(one.slot_names[0]));
       if (kind === "withholding") {
-        const ends = page.readAt + one.ends_in_s * 1000;
-        const made = row(`w${one.number}`, "withheld", () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), ` its last holder, ticket ${one.number}, ended as ${one.ended_as}`], ["since"], ["lease", "for another ", h("span", { "data-until": ends }, "")], ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
-        made.querySelector("[data-until]").dataset.until = ends;
+        const ends = one.ends_in_s == null ? null : page.readAt + one.ends_in_s * 1000;
+        const lasts = ends == null ? ["lease", "until it is restored"] : ["lease", "for another ", h("span", { "data-until": ends }, "")];
+        const state = `withheld ${one.slot_ranges} ${one.awaited} ${one.awaited_names} ${ends == null}`;
+        const made = row(`w${one.number}`, state, () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), " ", because(one), awaited(one)], ["since"], lasts, ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
+        if (ends != null) made.querySelector("[data-until]").dataset.until = ends;
         return made;
       }
       const since = one.granted_at ?? one.created_at;
