@@ -46,6 +46,8 @@ echo "$1 is deployed"
     "simulate": 'echo "simulating $1 with $LM_LICENSE_FILE"',
     "report": NOTES + "note + readers && all_there readers 2 && echo reading && note - readers",
     "import": 'echo writing',
+    "licences-in-use": "echo 6",
+    "test-board": NOTES + 'note + tests && [ "$1" != rpi-1 ]',
     "build-it": NOTES + 'note "+ $1" builds && all_there builds 6 && note "- $1" builds',
     # The first one takes until two of those that wait have made way.
     "./release.sh": NOTES + '''
@@ -270,7 +272,7 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
 
 
 def test_the_page_has_what_people_come_for():
-    wanted = ["SAN", "Cron", "deploy", "Licences", "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
+    wanted = ["SAN", "Cron", "deploy", "Licences", "others use", "broken", "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
               "Fencing"]
     for word in wanted:
         assert any(word in name for name in RECIPES), word
