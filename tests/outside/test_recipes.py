@@ -272,7 +272,8 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
 
 
 def test_the_page_has_what_people_come_for():
-    wanted = ["SAN", "Cron", "deploy", "Licences", "others use", "broken", "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
+    wanted = ["SAN", "Cron", "deploy", "Licences", "others use", "of a kind", "broken",
+              "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
               "Fencing"]
     for word in wanted:
         assert any(word in name for name in RECIPES), word

@@ -116,3 +116,31 @@ def test_what_others_use(server: Running, client: Client) -> None:
         assert lock.outside.in_use == 4
         server.admin.unreport("five")
         assert (client.lock("five").outside, client.lock("five").free) == (None, 3)
+
+
+def test_slots_by_name_and_by_tag(server: Running, client: Client) -> None:
+    settings = {"slots": ["a", "b", "c"], "tags": {"a": ["fast"], "b": ["fast", "big"]}, "pick": "lru"}
+    made = server.admin.create("gpu", settings).settings
+    assert (made["tags"], made["pick"]) == (settings["tags"], "lru")
+    with client.hold("gpu", slots=["b", "c"]) as two:
+        assert sorted(two.slot_names) == ["b", "c"]
+        assert two.ticket.selection is not None
+        assert sorted(two.ticket.selection["slots"]) == ["b", "c"]
+        with client.hold("gpu", tags=["fast"]) as one:
+            assert one.slot_names == ["a"]
+            assert one.ticket.selection == {"tags": ["fast"]}
+            assert client.try_hold("gpu", tags=["fast"]) is None
+    with pytest.raises(errors.Invalid, match="no slot d"):
+        client.hold("gpu", slots=["d"])
+    with pytest.raises(errors.Invalid, match="no slot of the lock has the tag slow"):
+        client.hold("gpu", tags=["slow"])
+    with pytest.raises(errors.TooManyPermits):
+        client.hold("gpu", 3, tags=["fast"])
+    with pytest.raises(errors.Invalid):
+        client.hold("gpu", 3, slots=["a"])
+
+    @client.limited("gpu", tags=iter(["big"]))
+    def which() -> list[str]:
+        return client.lock("gpu").holders[0].slot_names
+
+    assert [which(), which()] == [["b"], ["b"]]

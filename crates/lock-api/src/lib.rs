@@ -21,8 +21,9 @@ pub use error::{ErrorCode, PROBLEM_JSON, Problem};
 pub use event::{Event, EventKind, LockChange, SettingValue};
 pub use history::{History, Past, Percentiles};
 pub use lock::{
-    Lock, LockPatch, LockSettings, Locks, Outside, Report, Statistics, Usage, WithheldCause, Withhold, Withholding,
+    Lock, LockPatch, LockSettings, Locks, Outside, Pick, Report, Statistics, Usage, WithheldCause, Withhold,
+    Withholding,
 };
 pub use seconds::Seconds;
 pub use status::{ConfigurationStatus, Leader, Reloaded, Standby, Status, You};
-pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Ticket, TicketState, Tickets};
+pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Selection, Ticket, TicketState, Tickets};

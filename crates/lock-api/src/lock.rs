@@ -1,7 +1,19 @@
 //! Locks: how they are set, and how they are.
 
+use crate::words::words;
 use crate::{EndedAs, Seconds, Ticket};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+
+words! {
+    /// Which of the slots that fit is given: of those with the fewest tags.
+    pub enum Pick {
+        /// The lowest.
+        First = "first",
+        /// The one that has been unused for longest.
+        Lru = "lru",
+    }
+}
 
 /// Settings of a lock. `size` and `slots` exclude each other; times that are `null` are never.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +26,11 @@ pub struct LockSettings {
     /// Names of the permits; their number is the size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slots: Option<Vec<String>>,
+    /// Tags of these slots, by their names: `{"gpu0": ["a100", "nvlink"]}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Vec<String>>,
+    /// Which of the slots that fit is given.
+    pub pick: Pick,
     /// How long a grant waits to be claimed.
     pub grace_time_s: Seconds,
     /// Lease of queued tickets made over XML-RPC.
@@ -41,6 +58,8 @@ impl Default for LockSettings {
         Self {
             size: None,
             slots: None,
+            tags: BTreeMap::new(),
+            pick: Pick::First,
             grace_time_s: Seconds::from_ms(10_000),
             expiration_time_s: Some(Seconds::from_ms(300_000)),
             max_lock_time_s: Some(Seconds::from_ms(300_000)),
@@ -78,6 +97,12 @@ pub struct LockPatch {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "not_null")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub slots: Option<Vec<String>>,
+    /// Tags of the slots, all of them.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub tags: Option<Option<BTreeMap<String, Vec<String>>>>,
+    /// Which of the slots that fit is given.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub pick: Option<Option<Pick>>,
     /// How long a grant waits to be claimed.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub grace_time_s: Option<Option<Seconds>>,

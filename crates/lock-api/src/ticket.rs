@@ -87,8 +87,15 @@ mod schema {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Acquire {
-    /// How many permits.
-    pub permits: Permits,
+    /// How many permits: 1 without this, or one for each of `slots`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permits: Option<Permits>,
+    /// Exactly the slots of these names, at most 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<String>>,
+    /// Slots that have all of these tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
     /// How long to wait on the server for the grant, at most 60.
     #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 60))]
     pub wait_s: Seconds,
@@ -127,6 +134,17 @@ pub struct Renew {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
+}
+
+/// Which slots a ticket asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// Exactly those of these names.
+    Slots(Vec<String>),
+    /// Any that have all of these tags.
+    Tags(Vec<String>),
 }
 
 words! {
@@ -225,6 +243,9 @@ pub struct Ticket {
     /// Who ended it, if an administrator did, or a change by one: the name of a key, or what stands for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<String>,
+    /// Which slots it asks for; without this any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
     /// The word with which it supersedes queued tickets, and is superseded itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersede: Option<String>,

@@ -29,8 +29,12 @@ const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 /// What to ask for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AcquireOptions {
-    /// How many permits.
+    /// How many permits. With `slots` their number counts, unless this is another one than 1.
     pub permits: Permits,
+    /// Exactly the slots of these names; empty for any.
+    pub slots: Vec<String>,
+    /// Slots that have all of these tags; empty for any.
+    pub tags: Vec<String>,
     /// How long to wait: for ever if there is none, not at all if it is zero.
     pub wait: Option<Duration>,
     /// How long the ticket lives without a heartbeat; the server's default if there is none.
@@ -201,8 +205,11 @@ impl<'a> Attempt<'a> {
     }
 
     fn request(&self, options: &AcquireOptions) -> Call {
+        let named = |names: &Vec<String>| Some(names.clone()).filter(|names| !names.is_empty());
         let body = Acquire {
-            permits: options.permits,
+            permits: Some(options.permits).filter(|permits| options.slots.is_empty() || *permits != Permits::default()),
+            slots: named(&options.slots),
+            tags: named(&options.tags),
             wait_s: Seconds::default(),
             ttl_s: options.ttl.map(Seconds::from),
             info: options.info.clone(),

@@ -75,6 +75,9 @@ class Wanted:
     supersede: str | None = None
     #: Asked for by the release, if all went well.
     keep_s: float | None = None
+    #: Exactly the slots of these names, or slots that have all of these tags.
+    slots: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Before anything is sent: what is no JSON would otherwise fail in the midst of it, and what says so would not help.
@@ -86,7 +89,6 @@ class Wanted:
     def body(self, request_id: str) -> dict[str, object]:
         """The body of the request."""
         body: dict[str, object] = {
-            "permits": self.permits,
             "info": who() if self.info is None else self.info,
             "priority": self.priority,
             "request_id": request_id,
@@ -95,6 +97,13 @@ class Wanted:
         for name, seconds in (("ttl_s", self.ttl_s), ("max_hold_s", self.max_hold_s)):
             if seconds is not None:
                 body[name] = round(seconds, 3)
+        # One for each slot that is named, unless somebody says another number.
+        if not self.slots or self.permits != 1:
+            body["permits"] = self.permits
+        if self.slots:
+            body["slots"] = list(self.slots)
+        if self.tags:
+            body["tags"] = list(self.tags)
         if self.supersede is not None:
             body["supersede"] = self.supersede
         return body

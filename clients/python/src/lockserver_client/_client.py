@@ -73,6 +73,8 @@ class Client(Administration):
         max_hold_s: float | None = None,
         supersede: str | None = None,
         keep_s: float | None = None,
+        slots: Iterable[str] = (),
+        tags: Iterable[str] = (),
         on_lost: OnLost | None = None,
     ) -> Held:
         """Take permits of a lock, and renew them until they are released: `with client.hold("san-ssh") as held:`.
@@ -82,11 +84,12 @@ class Client(Administration):
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
         With a word to `supersede` by, what the same key or address has queued for this lock with that word ends (`Gone`, with
         `ended_as` "superseded"). If all goes well, nobody is given the permits for another `keep_s` after the block.
+        `slots` names the slots to have, `tags` what those must have that are given.
         `on_lost` is called when the permits are lost, by another thread.
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
         """
-        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s, supersede, keep_s)
+        wanted = Wanted(lock, permits, wait_s, ttl_s, info, priority, max_hold_s, supersede, keep_s, tuple(slots), tuple(tags))
         return take(self._runner, wanted, on_lost)
 
     def try_hold(
@@ -99,6 +102,8 @@ class Client(Administration):
         max_hold_s: float | None = None,
         supersede: str | None = None,
         keep_s: float | None = None,
+        slots: Iterable[str] = (),
+        tags: Iterable[str] = (),
         on_lost: OnLost | None = None,
     ) -> Held | None:
         """As `hold` without waiting: `None` if it is not free now."""
@@ -112,6 +117,8 @@ class Client(Administration):
                 max_hold_s=max_hold_s,
                 supersede=supersede,
                 keep_s=keep_s,
+                slots=slots,
+                tags=tags,
                 on_lost=on_lost,
             )
         except Busy:
@@ -129,9 +136,13 @@ class Client(Administration):
         max_hold_s: float | None = None,
         supersede: str | None = None,
         keep_s: float | None = None,
+        slots: Iterable[str] = (),
+        tags: Iterable[str] = (),
         on_lost: OnLost | None = None,
     ) -> Callable[[F], F]:
         """A decorator: each call of the function holds permits while it runs. The arguments are those of `hold`."""
+        # They are looked at once for each call.
+        wanted_slots, wanted_tags = tuple(slots), tuple(tags)
 
         def decorate(function: F) -> F:
             _limited.check(function)
@@ -148,6 +159,8 @@ class Client(Administration):
                     max_hold_s=max_hold_s,
                     supersede=supersede,
                     keep_s=keep_s,
+                    slots=wanted_slots,
+                    tags=wanted_tags,
                     on_lost=on_lost,
                 ):
                     result = function(*args, **named)

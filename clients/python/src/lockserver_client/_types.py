@@ -18,6 +18,10 @@ class Settings(TypedDict, total=False):
 
     size: int
     slots: list[str]
+    #: Tags of these slots, by their names.
+    tags: dict[str, list[str]] | None
+    #: Which of the slots that fit is given: the lowest, or the one that has been unused for longest.
+    pick: Literal["first", "lru"]
     grace_time_s: float
     expiration_time_s: float | None
     max_lock_time_s: float | None
@@ -109,6 +113,8 @@ class Ticket:
     slot_ranges: str = ""
     #: Who ended it, if an administrator did.
     ended_by: str | None = None
+    #: Which slots it asks for: `{"slots": [...]}` or `{"tags": [...]}`; `None` for any.
+    selection: Mapping[str, list[str]] | None = None
     #: The word with which it supersedes queued tickets, and the number of the ticket that superseded it.
     supersede: str | None = None
     superseded_by: int | None = None

@@ -1,22 +1,29 @@
 //! Changes by administrators.
 
 use super::{changed, done};
-use crate::cli::{Create, Delete, Outside, Pause, Resize, Restore, Withhold};
+use crate::cli::{Create, Delete, Outside, Pause, Resize, Restore, Slot, Withhold};
 use crate::exit::{CONFLICT, Failure, IMPOSSIBLE};
 use crate::say;
 use crate::show::{self, Style};
-use lock_client::api::{self, Lock, LockPatch, LockSettings, Permits, Reloaded, Seconds, Ticket};
+use lock_client::api::{self, Lock, LockPatch, LockSettings, Permits, Pick, Reloaded, Seconds, Ticket};
 use lock_client::{Client, Guarded};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn shown(lock: &Lock, json: bool) -> Result<u8, Failure> {
     changed(json, lock, || show::all_locks(Style::of_stdout(), std::slice::from_ref(lock)))
 }
 
-/// Names as the file takes them, with blanks around.
-fn trimmed(names: Vec<String>) -> Vec<String> {
-    names.into_iter().map(|name| name.trim().to_owned()).collect()
+/// The names of slots, as the file takes them.
+pub(super) fn names(slots: &[Slot]) -> Vec<String> {
+    slots.iter().map(|slot| slot.name.clone()).collect()
+}
+
+/// Their tags, of those that have some.
+pub(super) fn tags(slots: &[Slot]) -> BTreeMap<String, Vec<String>> {
+    let tagged = slots.iter().filter(|slot| !slot.tags.is_empty());
+    tagged.map(|slot| (slot.name.clone(), slot.tags.clone())).collect()
 }
 
 pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result<u8, Failure> {
@@ -29,7 +36,9 @@ pub(super) async fn create(client: &Client, asked: Create, json: bool) -> Result
     };
     let settings = LockSettings {
         size: asked.size,
-        slots: asked.slots.map(trimmed),
+        tags: asked.slots.as_deref().map(tags).unwrap_or_default(),
+        slots: asked.slots.as_deref().map(names),
+        pick: if asked.pick == Pick::Lru.as_str() { Pick::Lru } else { Pick::First },
         grace_time_s: asked.grace_time.map_or(default.grace_time_s, Seconds::from),
         expiration_time_s: or_never(asked.expiration_time, default.expiration_time_s),
         max_lock_time_s: or_never(asked.max_lock_time, default.max_lock_time_s),
@@ -63,7 +72,13 @@ pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result
             return Err(Failure::new(IMPOSSIBLE, text));
         }
     }
-    let patch = LockPatch { size: asked.size, slots: asked.slots.map(trimmed), ..LockPatch::default() };
+    let patch = LockPatch {
+        size: asked.size,
+        slots: asked.slots.as_deref().map(names),
+        // A number says nothing about tags, which are those of names.
+        tags: asked.slots.as_deref().map(tags).filter(|tags| !tags.is_empty()).map(Some),
+        ..LockPatch::default()
+    };
     shown(&client.change(&asked.lock, &patch, asked.force.guarded()).await?, json)
 }
 

@@ -1,16 +1,17 @@
 //! `set`: changes of a lock's settings, as the configuration file writes them.
 
 use super::changed;
-use crate::cli::{Set, seconds};
+use crate::cli::{Set, Slot, seconds};
 use crate::exit::Failure;
 use crate::nearest::nearest;
 use crate::show::{self, Style};
 use lock_client::Client;
-use lock_client::api::{LockPatch, Seconds};
+use lock_client::api::{LockPatch, Pick, Seconds};
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "size",
     "slots",
+    "pick",
     "grace-time",
     "expiration-time",
     "max-lock-time",
@@ -56,11 +57,21 @@ fn put(patch: &mut LockPatch, name: &str, value: &str) -> Result<(), String> {
     match name {
         "size" => patch.size = Some(number()?),
         "slots" => {
-            let names: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
-            if names.iter().any(String::is_empty) {
+            let slots: Vec<Slot> = value.split(',').map(str::parse).collect::<Result<_, _>>()?;
+            if slots.iter().any(|slot| slot.name.is_empty()) {
                 return Err("names with one comma between them are expected".to_owned());
             }
-            patch.slots = Some(names);
+            // As they stand there: a name without braces has no tags.
+            patch.tags = Some(Some(super::admin::tags(&slots)));
+            patch.slots = Some(super::admin::names(&slots));
+        }
+        "pick" => {
+            patch.pick = Some(match value {
+                "" => None,
+                "first" => Some(Pick::First),
+                "lru" => Some(Pick::Lru),
+                _ => return Err("first or lru is expected".to_owned()),
+            });
         }
         "grace-time" => patch.grace_time_s = time()?,
         "expiration-time" => patch.expiration_time_s = time()?,
@@ -102,6 +113,9 @@ mod tests {
         );
         let patch = super::patch(&["slots=a, b".to_owned()]).unwrap();
         assert_eq!(patch.slots, Some(vec!["a".to_owned(), "b".to_owned()]));
+        let patch = super::patch(&["slots=a {x y},b", "pick=lru"].map(str::to_owned)).unwrap();
+        let wanted = serde_json::json!({"slots": ["a", "b"], "tags": {"a": ["x", "y"]}, "pick": "lru"});
+        assert_eq!(serde_json::to_value(&patch).unwrap(), wanted);
     }
 
     #[test]

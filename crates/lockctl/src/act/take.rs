@@ -17,6 +17,7 @@ pub(super) async fn acquire(
     json: bool,
 ) -> Result<u8, Failure> {
     let wants = [Want::parse(&asked.lock)?];
+    run::check_selection(&wants, &asked.waiting)?;
     let wish = run::wish(&asked.waiting, asked.ttl, run::info(None), patience);
     let mut signals = Signals::ending()?;
     let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;

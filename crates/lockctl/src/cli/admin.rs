@@ -2,7 +2,32 @@
 
 use super::seconds;
 use clap::Args;
+use std::str::FromStr;
 use std::time::Duration;
+
+/// A name of a slot with its tags, as in the configuration: `gpu0 {a100 nvlink}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) name: String,
+    pub(crate) tags: Vec<String>,
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let Some((name, rest)) = text.split_once('{') else {
+            return Ok(Self { name: text.to_owned(), tags: Vec::new() });
+        };
+        let Some(tags) = rest.strip_suffix('}') else {
+            return Err(
+                "the tags of a slot stand in braces after its name, with blanks between: gpu0 {a100 nvlink}".to_owned()
+            );
+        };
+        Ok(Self { name: name.trim_end().to_owned(), tags: tags.split_whitespace().map(str::to_owned).collect() })
+    }
+}
 
 /// What a change needs that would end tickets.
 #[derive(Debug, Args)]
@@ -29,9 +54,12 @@ pub(crate) struct Create {
     /// How many permits it has
     #[arg(long, value_name = "NUMBER", required_unless_present = "slots")]
     pub(crate) size: Option<u32>,
-    /// Names of its permits, with commas: their number is the size
+    /// Names of its permits, with commas: their number is the size. Tags stand in braces after a name: `gpu0 {a100 nvlink},gpu1`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
-    pub(crate) slots: Option<Vec<String>>,
+    pub(crate) slots: Option<Vec<Slot>>,
+    /// Which of the slots that fit is given: the first, or the one that has been unused for longest
+    #[arg(long, value_name = "first|lru", value_parser = ["first", "lru"], default_value = "first")]
+    pub(crate) pick: String,
     /// Time to claim a grant
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) grace_time: Option<Duration>,
@@ -72,9 +100,9 @@ pub(crate) struct Resize {
     /// How many permits it has from now on; holders stay. A lock whose permits have names needs --slots
     #[arg(required_unless_present = "slots")]
     pub(crate) size: Option<u32>,
-    /// Names of its permits from now on, with commas: their number is the size
+    /// Names of its permits from now on, with commas: their number is the size. Tags stand in braces after a name
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
-    pub(crate) slots: Option<Vec<String>>,
+    pub(crate) slots: Option<Vec<Slot>>,
     /// Say what would happen, and do nothing
     #[arg(long, conflicts_with_all = ["force", "expect_tickets"])]
     pub(crate) preview: bool,

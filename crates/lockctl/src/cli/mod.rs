@@ -5,7 +5,7 @@ mod groups;
 mod look;
 mod take;
 
-pub(crate) use admin::{Create, Delete, Outside, Pause, Resize, Restore, Revoke, Set, Which, Withhold};
+pub(crate) use admin::{Create, Delete, Outside, Pause, Resize, Restore, Revoke, Set, Slot, Which, Withhold};
 pub(crate) use groups::{command, plain_command};
 pub(crate) use look::{Check, History, Status, Threshold};
 pub(crate) use take::{Acquire, OnLost, Release, Renew, Run, Waiting};

@@ -27,6 +27,12 @@ pub(crate) struct Waiting {
     /// End the hold after that, whatever is renewed
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) max_hold: Option<Duration>,
+    /// Exactly the slots of these names, with commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "tag")]
+    pub(crate) slot: Vec<String>,
+    /// A slot that has all of these tags, with commas
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) tag: Vec<String>,
     /// The latest only: end what the same key, or without one the same address, has queued for the lock with this word
     #[arg(long, value_name = "WORD", num_args = 0..=1, require_equals = true, default_missing_value = "latest")]
     pub(crate) latest: Option<String>,

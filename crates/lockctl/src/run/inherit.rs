@@ -6,7 +6,7 @@
 
 use super::child;
 use super::environment::{BETWEEN_LOCKS, VALUE_MAX, Variables};
-use super::plan::{Plan, Want};
+use super::plan::{Plan, Want, Wish};
 use crate::exit::{Failure, NO_SERVER};
 use crate::say::{clean, say};
 use lock_client::Client;
@@ -60,7 +60,7 @@ pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Resul
     let look = async {
         let mut found = Vec::new();
         for want in &plan.wants {
-            found.push(hold_of(client, want, marks, plan.verbose).await?);
+            found.push(hold_of(client, want, marks, plan).await?);
         }
         Ok(found)
     };
@@ -70,12 +70,18 @@ pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Resul
     tokio::time::timeout(within, look).await.map_err(late)?
 }
 
-async fn hold_of(client: &Client, want: &Want, marks: &[Mark], verbose: bool) -> Result<Option<Ticket>, Failure> {
-    let lock = clean(&want.lock);
+async fn hold_of(client: &Client, want: &Want, marks: &[Mark], plan: &Plan) -> Result<Option<Ticket>, Failure> {
+    let (lock, verbose) = (clean(&want.lock), plan.verbose);
     for mark in marks.iter().filter(|mark| mark.lock == want.lock) {
         match client.holder(&want.lock, mark.token).await {
-            Ok(Some(ticket)) if is_enough(&ticket, want.permits) => return Ok(Some(ticket)),
-            Ok(Some(_)) if verbose => say(&format!("the hold of `{lock}` around this run has fewer permits")),
+            Ok(Some(ticket))
+                if is_enough(&ticket, want.permits) && has_selected(client, &ticket, &plan.wish).await? =>
+            {
+                return Ok(Some(ticket));
+            }
+            Ok(Some(_)) if verbose => {
+                say(&format!("the hold of `{lock}` around this run has fewer permits, or other slots"))
+            }
             Ok(None) if verbose => say(&format!("the hold of `{lock}` that the environment tells of is over")),
             Ok(_) => {}
             // What speaks against it speaks against another ticket too, and is said then.
@@ -92,6 +98,25 @@ fn is_enough(ticket: &Ticket, wanted: Permits) -> bool {
         (Permits::Count(_), Permits::All) => false,
         (Permits::Count(has), Permits::Count(wanted)) => has >= wanted,
     }
+}
+
+/// Whether its slots are those that are asked for.
+async fn has_selected(client: &Client, ticket: &Ticket, wish: &Wish) -> Result<bool, Failure> {
+    let (slots, tags) = (&wish.options.slots, &wish.options.tags);
+    if !slots.iter().all(|slot| ticket.slot_names.contains(slot)) {
+        return Ok(false);
+    }
+    if tags.is_empty() {
+        return Ok(true);
+    }
+    // Who may not look takes a ticket.
+    let tagged = match client.lock(&ticket.lock).await {
+        Ok(lock) => lock.settings.tags,
+        Err(error) if error.problem().is_some() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let has = |name: &String| tagged.get(name).is_some_and(|own| tags.iter().all(|tag| own.contains(tag)));
+    Ok(!ticket.slot_names.is_empty() && ticket.slot_names.iter().all(has))
 }
 
 /// Becomes the command. Returns only if that cannot be.

@@ -21,7 +21,7 @@ mod watchdog;
 pub(crate) use environment::{before_exports, exports, instead_of_exports};
 pub(crate) use guard::{GUARD_WORD, guard_main};
 pub(crate) use obtain::obtain;
-pub(crate) use plan::{Want, info, wish};
+pub(crate) use plan::{Want, check_selection, info, wish};
 pub(crate) use signals::Signals;
 
 use crate::cli::{OnLost, Run};

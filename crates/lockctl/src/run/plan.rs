@@ -21,6 +21,23 @@ const KILL_AFTER: Duration = Duration::from_secs(10);
 pub(crate) struct Want {
     pub(crate) lock: String,
     pub(crate) permits: Permits,
+    /// Their number was said.
+    given: bool,
+}
+
+/// Whether slots or tags can be asked for together with these.
+pub(crate) fn check_selection(wants: &[Want], waiting: &Waiting) -> Result<(), Failure> {
+    let slots = waiting.slot.len();
+    match wants {
+        _ if slots == 0 && waiting.tag.is_empty() => Ok(()),
+        [Want { permits: Permits::Count(count), given: true, .. }] if slots > 0 && *count as usize != slots => {
+            let text =
+                format!("{count} permits are asked for and {slots} slots named: all slots that are named are given");
+            Err(Failure::usage(text))
+        }
+        [_] => Ok(()),
+        _ => Err(Failure::usage("--slot and --tag are for one lock: with several nobody knows of which")),
+    }
 }
 
 impl Want {
@@ -40,7 +57,7 @@ impl Want {
         if lock.is_empty() {
             return Err(Failure::usage(format!("`{text}`: there is no name of a lock")));
         }
-        Ok(Self { lock: lock.to_owned(), permits })
+        Ok(Self { lock: lock.to_owned(), permits, given: lock.len() < text.len() })
     }
 }
 
@@ -66,6 +83,8 @@ impl Wish {
 pub(crate) fn wish(waiting: &Waiting, ttl: Option<Duration>, info: String, patience: Duration) -> Wish {
     let options = AcquireOptions {
         permits: Permits::default(),
+        slots: waiting.slot.clone(),
+        tags: waiting.tag.clone(),
         wait: waiting.limit(),
         ttl,
         info: waiting.info.clone().unwrap_or(info),
@@ -117,6 +136,7 @@ impl Plan {
                 return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
             }
         }
+        check_selection(&wants, &run.waiting)?;
         let info = info(run.command.first().map(OsString::as_os_str));
         let plan = Self {
             wish: wish(&run.waiting, Some(run.ttl), info, patience),
@@ -163,8 +183,8 @@ mod tests {
             ("", None),
         ];
         for (text, expected) in cases {
-            let expected = expected.map(|(lock, permits)| Want { lock: lock.to_owned(), permits });
-            assert_eq!(Want::parse(text).ok(), expected, "{text}");
+            let expected = expected.map(|(lock, permits)| (lock.to_owned(), permits));
+            assert_eq!(Want::parse(text).ok().map(|want| (want.lock, want.permits)), expected, "{text}");
         }
     }
 }

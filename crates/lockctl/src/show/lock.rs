@@ -4,7 +4,7 @@ use super::Style;
 use super::table::{Cell, cell, plain, table};
 use super::time::{age, brief, human};
 use crate::say::clean;
-use lock_client::api::{Lock, Permits, Ticket, WithheldCause, Withholding};
+use lock_client::api::{Lock, Permits, Selection, Ticket, WithheldCause, Withholding};
 use std::time::Duration;
 
 /// What is unusual about a lock, in a few words.
@@ -182,9 +182,14 @@ fn slots(ticket: &Ticket) -> String {
 }
 
 fn wants(ticket: &Ticket) -> String {
-    match ticket.permits {
+    let permits = match ticket.permits {
         Permits::Count(count) => count.to_string(),
         Permits::All => "all".to_owned(),
+    };
+    match &ticket.selection {
+        Some(Selection::Slots(names)) => clean(&names.join(",")),
+        Some(Selection::Tags(tags)) => format!("{permits} {{{}}}", clean(&tags.join(" "))),
+        None => permits,
     }
 }
 

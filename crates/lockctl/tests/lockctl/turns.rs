@@ -115,3 +115,44 @@ fn permits_are_withheld_and_restored() {
         assert_eq!(bench.run(wrong).status.code(), Some(64), "{wrong:?}");
     }
 }
+
+#[test]
+fn slots_by_name_and_by_tag() {
+    let bench = Bench::new();
+    let words = ["create", "n", "--slots", "x {fast}, y {fast big},z", "--pick", "lru"];
+    assert!(bench.run(&words).status.success());
+    let settings = bench.server.lock("n").settings;
+    assert_eq!(settings.slots.unwrap(), ["x", "y", "z"]);
+    assert_eq!(settings.tags["y"], ["fast", "big"]);
+    let named = |words: &[&str]| {
+        let output = bench.run(&[&["run", "-n"], words, &["--", "sh", "-c", "echo $LOCK_SLOT_NAMES"]].concat());
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    assert_eq!(named(&["n", "--slot", "y,z"]), (Some(0), "y,z\n".to_owned()));
+    assert_eq!(named(&["n=2", "--slot", "x,z"]), (Some(0), "x,z\n".to_owned()));
+    assert_eq!(named(&["n", "--tag", "fast,big"]), (Some(0), "y\n".to_owned()));
+    for (words, code, said) in [
+        (&["n=1", "--slot", "x,z"][..], 64, "all slots that are named are given"),
+        (&["n", "a", "--slot", "x"], 64, "are for one lock"),
+        (&["n", "--slot", "x", "--tag", "fast"], 64, "cannot be used with"),
+        (&["n", "--slot", "w"], 64, "it has x, y, z"),
+        (&["n=3", "--tag", "fast"], 78, "the lock has 2"),
+    ] {
+        let (status, told) = named(words);
+        assert_eq!(status, Some(code), "{words:?}: {told}");
+        assert!(told.contains(said), "{words:?}: {told}");
+    }
+    let _all = bench.run(&["acquire", "n", "--slot", "x,y,z"]);
+    let _waits = bench.start(&["run", "n", "--tag", "fast", "--", "true"]);
+    until("it waits", || (bench.server.lock("n").queued == 1).then_some(()));
+    assert!(text(&bench.run(&["status", "n"]).stdout).contains("1 {fast}"));
+    // Who asks for what the run around it does not have takes a ticket, and here there is none.
+    let inner = |words: &str| format!("\"$LOCKCTL\" run -n --inherit {words} -- true");
+    assert!(bench.run(&["create", "m", "--slots", "x {fast},y"]).status.success());
+    for (words, code) in [("m --slot x", 0), ("m --tag fast", 0), ("m --slot y", 0), ("m=2", 75)] {
+        let output = bench.run(&["run", "m", "--slot", "x", "--", "sh", "-c", &inner(words)]);
+        assert_eq!(output.status.code(), Some(code), "{words}: {}", text(&output.stderr));
+    }
+    let wrong = bench.run(&["create", "o", "--slots", "x {fast"]);
+    assert_eq!(wrong.status.code(), Some(64));
+}

@@ -28,7 +28,7 @@ async fn a_lock_is_shown_without_ids() {
         "why": "1 of 2 is free, and 1 waits: the first in line needs all.", "paused": false,
         "pause_reason": null, "paused_by": null, "pause_ends_in_s": null, "retiring": false, "template": null,
         "settings": {
-            "size": 2, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
+            "size": 2, "pick": "first", "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
             "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "max_per_owner": null, "min_hold_time_s": 0,
             "description": "",
         },
@@ -69,7 +69,7 @@ async fn null_in_a_patch_is_the_default() {
     assert_eq!(
         settings,
         json!({
-            "size": 1, "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
+            "size": 1, "pick": "first", "grace_time_s": 10, "expiration_time_s": 300, "max_lock_time_s": 300, "max_hold_time_s": null,
             "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "max_per_owner": null, "min_hold_time_s": 0,
             "description": "",
         })

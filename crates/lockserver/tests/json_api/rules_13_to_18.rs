@@ -206,3 +206,50 @@ async fn rule_15_what_others_use_is_withheld_while_the_report_counts() {
     assert!(kinds.contains(&"permits_withheld") && kinds.last() == Some(&"report_stale"), "{kinds:?}");
     assert!(server.admin("DELETE", path, &[], "").await.ok()["outside"].is_null());
 }
+
+#[tokio::test]
+async fn rule_14_slots_by_name_and_by_tag() {
+    let server = Server::start().await;
+    let settings = json!({"slots": ["a", "b", "c"], "tags": {"a": ["fast"], "b": ["fast", "big"]}, "pick": "lru"});
+    let made = make(&server, "gpu", &settings).await;
+    for name in ["slots", "tags", "pick"] {
+        assert_eq!(made["settings"][name], settings[name]);
+    }
+    let tickets = "/v1/locks/gpu/tickets";
+    let ask = async |body: Value| server.post(tickets, &body.to_string()).await;
+    for (wrong, code, words) in [
+        (json!({"slots": ["a"], "tags": ["fast"]}), "invalid", "exclude each other"),
+        (json!({"slots": ["d"]}), "invalid", "it has a, b, c"),
+        (json!({"tags": ["slow"]}), "invalid", "there are big, fast"),
+        (json!({"tags": ["a b"]}), "invalid", "is no tag"),
+        (json!({"tags": ["fast"], "permits": 3}), "too_many_permits", "the lock has 2"),
+        (json!({"slots": ["a", "b"], "permits": 1}), "invalid", "2 slots named"),
+        (json!({"slots": [], "queue": true}), "invalid", "names 1 to"),
+        (json!({"tags": ["fast"], "permits": "all"}), "invalid", "cannot choose tags"),
+    ] {
+        let refused = ask(wrong.clone()).await;
+        assert_eq!(refused.code(), code, "{wrong}");
+        assert!(refused.detail().contains(words), "{wrong}: {}", refused.detail());
+    }
+    let two = ask(json!({"slots": ["c", "b"]})).await.json();
+    assert_eq!((&two["permits"], &two["slot_names"]), (&json!(2), &json!(["b", "c"])));
+    let waits = ask(json!({"tags": ["big"], "queue": true})).await.json();
+    assert_eq!((&waits["state"], &waits["selection"]), (&json!("queued"), &json!({"tags": ["big"]})));
+    // What the first in line cannot use goes to those behind it.
+    let one = ask(json!({})).await.json();
+    assert_eq!((&one["slot_names"], &one["selection"]), (&json!(["a"]), &Value::Null));
+    let lock = server.lock("gpu").await;
+    assert_eq!(lock["queue"][0]["selection"], json!({"tags": ["big"]}));
+    let refused = server.admin("PATCH", "/v1/locks/gpu", &[JSON], r#"{"tags": {"b": ["fast"]}}"#).await;
+    assert_eq!(refused.code(), "would_end_tickets", "the one that waits for it");
+    for wrong in [r#"{"tags": {"a": []}}"#, r#"{"tags": {"a": ["x", "x"]}}"#, r#"{"tags": {"a,": ["x"]}}"#] {
+        assert_eq!(server.admin("PATCH", "/v1/locks/gpu", &[JSON], wrong).await.code(), "invalid", "{wrong}");
+    }
+    let forced = "/v1/locks/gpu?force=true&expect_tickets=1";
+    let changed = server.admin("PATCH", forced, &[JSON], r#"{"tags": null, "pick": null}"#).await.ok();
+    assert_eq!((&changed["settings"]["tags"], &changed["settings"]["pick"]), (&Value::Null, &json!("first")));
+    assert_eq!(
+        server.get(&format!("/v1/tickets/{}", waits["id"].as_str().unwrap())).await.json()["ended_as"],
+        "oversized"
+    );
+}

@@ -5,7 +5,7 @@ use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, view, written};
+use super::{change, examples, view, written};
 use crate::access::Denied;
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -13,7 +13,8 @@ use axum::response::{IntoResponse as _, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
 use lock_core::limits::PRIORITY_MAX;
 use lock_core::{
-    Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, ReleaseTarget, State, TicketId, TicketView,
+    Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, ReleaseTarget, Selection, State, TicketId,
+    TicketView,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -66,19 +67,39 @@ pub(super) async fn handle(mut asked: Asked) -> Answer {
         return Err(Refusal::new(ErrorCode::NotAllowed, text));
     }
     let (queue, repeatable) = (wanted.queue, wanted.request_id.is_some());
-    let new = new_ticket(&asked, lock, wanted, wait);
+    let selection = selection(wanted.slots.as_deref(), wanted.tags.as_deref())?;
+    let new = NewTicket { selection, ..new_ticket(&asked, lock, wanted, wait) };
     let one = Acquiring { asked: &asked, queue, repeatable };
     let (told, over) = one.ask(new, wait).await?;
     one.conclude(told, over).await
 }
 
+/// Which slots are asked for.
+fn selection(slots: Option<&[String]>, tags: Option<&[String]>) -> Result<Option<Selection>, Refusal> {
+    match (slots, tags) {
+        (None, None) => Ok(None),
+        (Some(names), None) => Ok(Some(Selection::Slots(change::slot_names(names)?))),
+        (None, Some(tags)) => Ok(Some(Selection::Tags(change::tags(tags)?))),
+        (Some(_), Some(_)) => {
+            Err(Refusal::invalid("slots and tags exclude each other: name the slots, or what they must have"))
+        }
+    }
+}
+
+/// One permit, or one for each slot that is named.
+fn permits(permits: Option<lock_api::Permits>, slots: Option<&[String]>) -> Permits {
+    match (permits, slots) {
+        (Some(lock_api::Permits::Count(count)), _) => Permits::Count(count),
+        (Some(lock_api::Permits::All), _) => Permits::All,
+        (None, Some(names)) => Permits::Count(u32::try_from(names.len()).unwrap_or(u32::MAX).max(1)),
+        (None, None) => Permits::Count(1),
+    }
+}
+
 fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) -> NewTicket {
     let new = acquire::new_ticket(&asked.who, lock);
     NewTicket {
-        permits: match wanted.permits {
-            lock_api::Permits::Count(count) => Permits::Count(count),
-            lock_api::Permits::All => Permits::All,
-        },
+        permits: permits(wanted.permits, wanted.slots.as_deref()),
         priority: if wanted.priority == 0 { new.priority } else { wanted.priority },
         info: Arc::from(wanted.info),
         lease: wanted.ttl_s.map_or(Lease::OfLock, |ttl| Lease::Given(ttl.as_ms())),

@@ -10,11 +10,14 @@ use super::{examples, view};
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Seconds, Ticket, routes};
+use lock_api::{ErrorCode, Lock, LockPatch, LockSettings, Pick, Seconds, Ticket, routes};
 use lock_core::limits::GRACE_MIN_MS;
-use lock_core::{Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName, Stage};
+use lock_core::{
+    Capacity, Command, Force, Ms, Outcome, Patch, Precondition, Rejection, Settings, SlotName, SlotTags, Stage, Tag,
+};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::path::HttpMethod;
 
@@ -91,6 +94,24 @@ pub(super) fn slot_names(names: &[String]) -> Result<Vec<SlotName>, Refusal> {
     names.iter().map(check).collect()
 }
 
+/// Tags as tickets and settings name them.
+pub(super) fn tags(tags: &[String]) -> Result<Vec<Tag>, Refusal> {
+    let check = |tag: &String| Tag::new(tag).map_err(|why| Refusal::invalid(format!("{tag:?} is no tag: {why}")));
+    tags.iter().map(check).collect()
+}
+
+fn slot_tags(wanted: &BTreeMap<String, Vec<String>>) -> Result<SlotTags, Refusal> {
+    let names: Vec<String> = wanted.keys().cloned().collect();
+    slot_names(&names)?.into_iter().zip(wanted.values()).map(|(name, own)| Ok((name, tags(own)?))).collect()
+}
+
+fn pick(pick: Pick) -> lock_core::Pick {
+    match pick {
+        Pick::First => lock_core::Pick::First,
+        Pick::Lru => lock_core::Pick::Lru,
+    }
+}
+
 fn capacity(size: Option<u32>, slots: Option<Vec<String>>) -> Result<Option<Capacity>, Refusal> {
     match (size, slots) {
         (Some(_), Some(_)) => {
@@ -108,8 +129,8 @@ fn settings(wanted: LockSettings) -> Result<Settings, Refusal> {
     };
     Ok(Settings {
         capacity,
-        tags: Vec::new(),
-        pick: lock_core::Pick::First,
+        tags: slot_tags(&wanted.tags)?,
+        pick: pick(wanted.pick),
         grace: wanted.grace_time_s.as_ms().max(GRACE_MIN_MS),
         expiration: never_if_zero(wanted.expiration_time_s),
         max_lock: never_if_zero(wanted.max_lock_time_s),
@@ -135,8 +156,8 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     let default = LockSettings::default();
     Ok(Patch {
         capacity: capacity(wanted.size, wanted.slots)?,
-        tags: None,
-        pick: None,
+        tags: wanted.tags.map(|tags| slot_tags(&tags.unwrap_or_default())).transpose()?,
+        pick: wanted.pick.map(|wanted| pick(wanted.unwrap_or(default.pick))),
         grace: wanted.grace_time_s.map(|grace| grace.unwrap_or(default.grace_time_s).as_ms().max(GRACE_MIN_MS)),
         expiration: wanted.expiration_time_s.map(never_if_zero),
         max_lock: wanted.max_lock_time_s.map(never_if_zero),

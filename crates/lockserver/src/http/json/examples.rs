@@ -52,7 +52,7 @@ pub(super) fn released() -> Value {
 /// Settings of a lock.
 pub(super) fn settings() -> Value {
     json!({
-        "size": 7, "grace_time_s": 10, "expiration_time_s": 1200, "max_lock_time_s": 1200, "max_hold_time_s": null,
+        "size": 7, "pick": "first", "grace_time_s": 10, "expiration_time_s": 1200, "max_lock_time_s": 1200, "max_hold_time_s": null,
         "max_ttl_s": null, "lock_delay_s": 0, "max_queue": 100_000, "max_per_owner": null, "min_hold_time_s": 0, "description": "SSH sessions of the SAN",
     })
 }

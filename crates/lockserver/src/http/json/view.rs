@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{
-    Event, EventKind, Lock, LockChange, LockSettings, Outside, Permits, Seconds, SettingValue, Statistics, Ticket,
-    TicketState, WithheldCause, Withholding,
+    Event, EventKind, Lock, LockChange, LockSettings, Outside, Permits, Pick, Seconds, Selection, SettingValue,
+    Statistics, Ticket, TicketState, WithheldCause, Withholding,
 };
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
@@ -202,8 +202,16 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         ended_as: view.ended().map(ended_as),
         reason: reason.map(ToString::to_string),
         ended_by: record.more().ended_by.as_deref().map(str::to_owned),
+        selection: record.more().selection.as_deref().map(selection),
         supersede: record.more().supersede.as_deref().map(str::to_owned),
         superseded_by: record.more().superseded_by,
+    }
+}
+
+fn selection(selection: &lock_core::Selection) -> Selection {
+    match selection {
+        lock_core::Selection::Slots(names) => Selection::Slots(texts(names)),
+        lock_core::Selection::Tags(tags) => Selection::Tags(tags.iter().map(ToString::to_string).collect()),
     }
 }
 
@@ -215,6 +223,15 @@ fn settings(settings: &lock_core::Settings) -> LockSettings {
     LockSettings {
         size,
         slots,
+        tags: settings
+            .tags
+            .iter()
+            .map(|(name, tags)| (name.to_string(), tags.iter().map(ToString::to_string).collect()))
+            .collect(),
+        pick: match settings.pick {
+            lock_core::Pick::First => Pick::First,
+            lock_core::Pick::Lru => Pick::Lru,
+        },
         grace_time_s: seconds(settings.grace),
         expiration_time_s: settings.expiration.map(seconds),
         max_lock_time_s: settings.max_lock.map(seconds),

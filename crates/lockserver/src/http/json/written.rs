@@ -6,7 +6,7 @@
 use super::view::{permits, seconds, slots_of, time_left};
 use crate::wall::write_rfc3339;
 use lock_api::{Permits, Seconds};
-use lock_core::{More, State, TicketView, WallMs};
+use lock_core::{More, Selection, State, TicketView, WallMs};
 use uuid::Uuid;
 
 /// What most tickets fit into.
@@ -104,6 +104,19 @@ fn write_more(out: &mut Vec<u8>, more: &More) {
         out.extend_from_slice(br#","ended_by":"#);
         text(out, by);
     }
+    match more.selection.as_deref() {
+        Some(Selection::Slots(names)) => {
+            out.extend_from_slice(br#","selection":{"slots":"#);
+            list(out, names, |out, name| text(out, name.as_str()));
+            out.push(b'}');
+        }
+        Some(Selection::Tags(tags)) => {
+            out.extend_from_slice(br#","selection":{"tags":"#);
+            list(out, tags, |out, tag| text(out, tag.as_str()));
+            out.push(b'}');
+        }
+        None => {}
+    }
     if let Some(word) = &more.supersede {
         out.extend_from_slice(br#","supersede":"#);
         text(out, word);
@@ -175,7 +188,7 @@ mod tests {
     use super::*;
     use lock_api::Released;
     use lock_core::limits::LISTED_SLOTS_MAX;
-    use lock_core::{EndedAs, Lease, LockName, Moment, More, QueueLease, SlotName, TicketId, TicketRecord};
+    use lock_core::{EndedAs, Lease, LockName, Moment, More, QueueLease, SlotName, Tag, TicketId, TicketRecord};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -214,8 +227,17 @@ mod tests {
         ];
         let names = prop_oneof![Just(vec![]), Just(vec!["a", "port \"b\""])];
         let when = (times(), times(), times(), times());
-        let more = (prop::option::of(words()), prop::option::of(any::<u64>()), prop::option::of(Just(9)))
-            .prop_map(|(supersede, superseded_by, not_before)| More { supersede, superseded_by, not_before });
+        let selection = prop::option::of(prop::sample::select(vec![
+            Selection::Slots(vec![SlotName::new("a").expect("a name"), SlotName::new("port \"b\"").expect("a name")]),
+            Selection::Tags(vec![Tag::new("a100").expect("a tag"), Tag::new("\"").expect("a tag")]),
+        ]));
+        let more = (prop::option::of(words()), prop::option::of(any::<u64>()), prop::option::of(Just(9)), selection)
+            .prop_map(|(supersede, superseded_by, not_before, selection)| More {
+                supersede,
+                superseded_by,
+                not_before,
+                selection: selection.map(Arc::new),
+            });
         (numbers, told, slots, names, when, states(), prop::option::of(more)).prop_map(
             |(numbers, (info, owner, from), slots, names, when, state, more)| {
                 let (id, number, permits, priority, token) = numbers;

@@ -139,6 +139,8 @@ export class LockPage {
       outside ? ["Reported in use in all", `${outside.in_use.toLocaleString()}, ${outside.ends_in_s == null ? "too long ago to count" : `counts for another ${about(outside.ends_in_s)}`}`] : null,
       ["Queue at most", settings.max_queue.toLocaleString()],
       settings.max_per_owner ? ["For one key or address at most", some(settings.max_per_owner, "permit")] : null,
+      settings.tags ? ["Tags of slots", Object.entries(settings.tags).slice(0, 50).map(([slot, tags]) => `${slot} {${tags.join(" ")}}`).join(", ")] : null,
+      settings.pick === "lru" ? ["Given first", "what has been unused for longest"] : null,
       settings.min_hold_time_s ? ["Given again after its claim", `${about(settings.min_hold_time_s)} later at the earliest`] : null,
       overridden.length ? ["Changed since the configuration", overridden.join(", ").replaceAll("_", " ")] : null,
       ["Asked since the start", counts.queries.toLocaleString()],

@@ -29,8 +29,11 @@ const named = (name) => h("bdi", { class: name.length > 16 ? "long-name" : "name
 /** Where a ticket or withholding is; names before numbers. */
 const place = ({ slot_ranges: text, slot_names: names }) => (names.length ? names.slice(0, 20).flatMap((name, i) => [i ? ", " : null, named(name)]).concat(names.length > 20 ? ` and ${names.length - 20} more` : null) : ranges(pairs(text)));
 
+/** Which slots a ticket asks for. */
+const chosen = ({ selection }) => (selection?.slots ? `only ${selection.slots.slice(0, 20).join(", ")}` : selection?.tags ? `with ${selection.tags.join(", ")}` : null);
+
 function who(ticket) {
-  const words = [`#${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
+  const words = [`#${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, chosen(ticket), ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
   const from = ticket.owner ? [h("b", {}, h("bdi", {}, ticket.owner)), `, ${ticket.from}`] : [ticket.from];
   return [ticket.info ? written(ticket.info) : h("i", {}, "(no info)"), h("small", {}, from, ` · ${words.join(" · ")}`)];
 }
