@@ -231,13 +231,16 @@ mod tests {
             Selection::Slots(vec![SlotName::new("a").expect("a name"), SlotName::new("port \"b\"").expect("a name")]),
             Selection::Tags(vec![Tag::new("a100").expect("a tag"), Tag::new("\"").expect("a tag")]),
         ]));
-        let more = (prop::option::of(words()), prop::option::of(any::<u64>()), prop::option::of(Just(9)), selection)
-            .prop_map(|(supersede, superseded_by, not_before, selection)| More {
+        let by = (prop::option::of(any::<u64>()), prop::option::of(words()));
+        let more = (prop::option::of(words()), by, prop::option::of(Just(9)), selection).prop_map(
+            |(supersede, (superseded_by, ended_by), not_before, selection)| More {
                 supersede,
+                ended_by,
                 superseded_by,
                 not_before,
                 selection: selection.map(Arc::new),
-            });
+            },
+        );
         (numbers, told, slots, names, when, states(), prop::option::of(more)).prop_map(
             |(numbers, (info, owner, from), slots, names, when, state, more)| {
                 let (id, number, permits, priority, token) = numbers;
