@@ -84,13 +84,13 @@ def test_the_last_key_stays_over_a_reload(make_server):
     server = make_server(sections=NONE + section).start()
     server.configure({}, "")
     server.signal(signal.SIGHUP)
-    until(lambda: "the last key would be removed" in server.log(), 20, "the refusal")
+    until(lambda: "this would remove the last key" in server.log(), 20, "the refusal")
     assert ask(server)[0] == 401 and ask(server, secret)[0] == 200
     # Why is for administrators; that it was refused is for everybody who may look.
     assert "administrators are told why" in ask(server, secret, "/v1/status")[1]
     with Admin(server) as admin:
         refused = admin.ok("GET", "/v1/status")["configuration"]["refused"]
-    assert "the last key would be removed" in refused
+    assert "this would remove the last key" in refused
 
 
 def test_a_ticket_outlives_the_reload_that_takes_its_keys_right(make_server):
@@ -107,7 +107,7 @@ def test_a_ticket_outlives_the_reload_that_takes_its_keys_right(make_server):
 @pytest.mark.parametrize("sections, warns", [
     ("", "there are no keys"),
     ("[anonymous]\nRIGHTS=use, observe\n", None),
-    (NONE + "[key ci]\nSECRET_HASH=sha256:" + "0" * 64, "keys are sent over this network as everybody on it can read"),
+    (NONE + "[key ci]\nSECRET_HASH=sha256:" + "0" * 64, "keys cross this network in clear text"),
 ])
 def test_what_is_open_to_the_network_is_said(make_server, sections, warns):
     server = make_server({"SERVER": "0.0.0.0"}, sections=sections).start()

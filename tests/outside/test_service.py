@@ -58,7 +58,7 @@ def test_keep_alives_end_when_the_engine_stands_still(make_service):
     beats = service.all_told("WATCHDOG")
     assert beats[3] - beats[0] < 2 * 3, f"later than every two seconds: {beats}"
     with standing_still(service.pid, "engine"):
-        until(lambda: "stands still" in service.log(), 20, "the reason in the log")
+        until(lambda: "has not moved for" in service.log(), 20, "the reason in the log")
         # Connections are still served: only the engine does not move.
         assert get(service.at, "/healthz").status == 200
         count, until_when = len(service.all_told("WATCHDOG")), time.monotonic() + 3
@@ -99,7 +99,7 @@ def test_the_socket_counts_where_the_configuration_disagrees(make_service):
     service.start()
     assert service.at == service.given["lockserver.socket"].getsockname()
     serves(service.at)
-    assert f"it listens on 127.0.0.1:{service.port}, and not where SERVER=192.0.2.1 and PORT=1 say" in service.log()
+    assert f"it listens on 127.0.0.1:{service.port}, and SERVER=192.0.2.1 and PORT=1 have no effect" in service.log()
 
 
 def test_a_socket_of_another_kind_is_refused_by_its_name(make_service, tmp_path):

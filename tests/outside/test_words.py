@@ -107,7 +107,7 @@ def test_a_reader_of_the_log_that_reads_no_more_stops_nobody(make_server, connec
         head = os.read(process.stderr.fileno(), 1 << 20)
         client.release(client.take("x"))
         rest = os.read(process.stderr.fileno(), 1 << 20)
-        assert b"lines of the log were lost: nobody reads standard error" in head + rest, rest[:500]
+        assert b"lines of the log were lost: standard error has no reader" in head + rest, rest[:500]
     finally:
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=30)[1]

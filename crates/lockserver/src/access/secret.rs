@@ -59,7 +59,7 @@ pub enum SecretError {
     #[error("a secret has 20 to 200 visible ASCII characters; 'lockserver key new' makes one")]
     Weak,
     /// The system has none.
-    #[error("the system gives no random bytes: {0}")]
+    #[error("the system provides no random bytes: {0}")]
     Randomness(String),
 }
 

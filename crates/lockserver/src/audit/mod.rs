@@ -116,7 +116,7 @@ impl Audit {
         if start && let Err(error) = writer::start(self.0.clone()) {
             self.0.state().running = false;
             self.0.on.store(false, Ordering::Release);
-            tracing::error!("there is no audit log: its thread cannot be started: {error}");
+            tracing::error!("the thread of the audit log cannot be started: {error}");
         }
     }
 
@@ -135,7 +135,10 @@ impl Audit {
         let waited = self.0.quiet.wait_timeout_while(self.0.state(), at_most, running);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.running {
-            tracing::error!("the audit log is not written in time: at least {} lines are lost", state.waiting.len());
+            tracing::error!(
+                "the audit log cannot be written fast enough: at least {} lines are lost",
+                state.waiting.len()
+            );
         }
     }
 

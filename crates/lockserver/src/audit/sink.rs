@@ -17,8 +17,8 @@ pub enum Place {
 /// The place cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the audit log {} cannot be opened: {error}; check that its directory is there and that the server may write to it, or \
-     change AUDIT_LOG: what is asked for is not left out in silence",
+    "the audit log {} cannot be opened: {error}; check that its directory exists and that the server may write to it, \
+     or change AUDIT_LOG. The server does not run without an audit log that is configured",
     .path.display()
 )]
 pub struct OpenError {

@@ -79,7 +79,10 @@ impl Writer {
     fn give_up(&mut self, state: &mut State) {
         let left = (self.in_hand.len() + state.waiting.len()) as u64;
         self.shared.lost.fetch_add(left, Ordering::Relaxed);
-        tracing::error!("the audit log ends without its last {} lines, for they cannot be written", left + state.lost);
+        tracing::error!(
+            "the last {} lines of the audit log are lost, because they cannot be written",
+            left + state.lost
+        );
         self.in_hand.clear();
         state.waiting.clear();
         state.lost = 0;
@@ -92,8 +95,8 @@ impl Writer {
             if let Err(error) = sink.write(&record.render()) {
                 if !std::mem::replace(&mut self.failing, true) {
                     tracing::error!(
-                        "the audit log {sink} cannot be written: {error}; its lines wait, and the first ones that find no \
-                         room are lost. Make room, or reload with another AUDIT_LOG"
+                        "the audit log {sink} cannot be written: {error}; lines wait in memory, and those that find \
+                         no room are lost. Make room, or reload with another AUDIT_LOG"
                     );
                 }
                 return;

@@ -36,7 +36,7 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
     if let Ok(loaded) = result {
         config(&mut out, &loaded.config);
     }
-    let verdict = if result.is_ok() { "the configuration is good" } else { "the server does not start like this" };
+    let verdict = if result.is_ok() { "the configuration is good" } else { "the server would not start" };
     let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len() + exposed.len(), "warning"));
     let _ = writeln!(out, "# {counts}: {verdict}");
     out

@@ -86,7 +86,7 @@ pub(super) fn check(
 ) -> Option<ClusterConfig> {
     let StoreChoice::Etcd(shared) = store else {
         if let Some((at, _)) = section {
-            report.warn(at, "the store is not one that several servers share, so that this section counts for nothing");
+            report.warn(at, "this section has no effect, because the store is not in etcd");
         }
         return None;
     };
@@ -101,9 +101,7 @@ pub(super) fn check(
         if !options.contains_key(needed) {
             report.error(
                 at,
-                format!(
-                    "{needed} is missing: servers that give requests to one another need ADVERTISE and SECRET_FILE"
-                ),
+                format!("{needed} is missing: servers that pass requests on need ADVERTISE and SECRET_FILE"),
             );
         }
     }
@@ -136,7 +134,7 @@ fn secret(text: &str) -> Result<(PathBuf, Secret), String> {
         ));
     }
     if secret.chars().any(is_unsafe) {
-        return Err(format!("{} has more than one line, or characters that nobody can see", quote(text)));
+        return Err(format!("{} has more than one line, or invisible characters", quote(text)));
     }
     Ok((path.to_owned(), Secret(Arc::from(secret))))
 }
@@ -146,7 +144,7 @@ fn name(text: &str) -> Result<String, String> {
         return Err(format!("the name of a server has 1 to {CLUSTER_NAME_BYTES_MAX} bytes"));
     }
     if text.chars().any(is_unsafe) {
-        return Err(format!("{} contains characters that nobody can see", quote(text)));
+        return Err(format!("{} contains invisible characters", quote(text)));
     }
     Ok(text.to_owned())
 }

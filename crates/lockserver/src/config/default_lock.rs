@@ -35,7 +35,7 @@ pub(super) fn read_size(lock: &mut DefaultLock, value: &mut Value<'_>) {
     let mut size = 1;
     value.put(&mut size, whole);
     if size > u64::from(PERMITS_MAX) {
-        value.warn(format!("{} is more than a lock can have: {PERMITS_MAX} counts", quote(value.text)));
+        value.warn(format!("{} is more than a lock can have; {PERMITS_MAX} is used", quote(value.text)));
     }
     lock.paused = (size == 0).then(|| value.place.clone());
     lock.settings.capacity = Capacity::Size(u32::try_from(size).unwrap_or(PERMITS_MAX).clamp(1, PERMITS_MAX));
@@ -45,7 +45,7 @@ pub(super) fn read_size(lock: &mut DefaultLock, value: &mut Value<'_>) {
 pub(super) fn read_grace(grace: &mut Ms, value: &mut Value<'_>) {
     read_time(grace, value);
     if *grace < GRACE_MIN_MS {
-        value.warn("a grant waits at least 1 second to be claimed: 1 counts");
+        value.warn("a grant waits at least 1 second to be claimed; 1 is used");
         *grace = GRACE_MIN_MS;
     }
 }
@@ -65,7 +65,7 @@ fn read_time(ms: &mut Ms, value: &mut Value<'_>) {
     value.put(ms, seconds);
     if *ms > TTL_MAX_MS {
         let max = TTL_MAX_MS / 1000;
-        value.warn(format!("{} is longer than 30 days: {max} counts; write 0 for never", quote(value.text)));
+        value.warn(format!("{} is longer than 30 days; {max} is used. Write 0 for never", quote(value.text)));
         *ms = TTL_MAX_MS;
     }
 }

@@ -82,7 +82,7 @@ fn latest(settings: Vec<Lenient>, report: &mut Report) -> HashMap<String, Raw> {
         if let Some(first) = last.get(&name)
             && names::general_name(&name).is_some()
         {
-            let text = format!("set before in line {}; this later value counts", first.place.line.unwrap_or(0));
+            let text = format!("also set in line {}; this later value is used", first.place.line.unwrap_or(0));
             report.warn(&raw.place, text);
         }
         last.insert(name, raw);

@@ -98,7 +98,7 @@ pub(super) fn check(section: Option<&(Place, Options)>, store: &mut StoreChoice,
         if let Some((place, _)) = section {
             report.warn(
                 place,
-                "the store is not in etcd, so that this section counts for nothing; STORE=etcd: names its members",
+                "this section has no effect, because the store is not in etcd; STORE=etcd: names its members",
             );
         }
         return;
@@ -112,7 +112,7 @@ pub(super) fn check(section: Option<&(Place, Options)>, store: &mut StoreChoice,
     }
     for (one, other) in [("CERT", "KEY"), ("KEY", "CERT"), ("USER", "PASSWORD_FILE"), ("PASSWORD_FILE", "USER")] {
         if options.contains_key(one) && !options.contains_key(other) {
-            report.error(at, format!("{one} is of no use without {other}"));
+            report.error(at, format!("{one} has no effect without {other}"));
         }
     }
     for name in ["CA", "CERT", "KEY"] {
@@ -123,7 +123,8 @@ pub(super) fn check(section: Option<&(Place, Options)>, store: &mut StoreChoice,
     if draft.user.is_some() && !place.endpoints.iter().any(|one| is_tls(one)) {
         report.warn(
             at,
-            "the password is sent to etcd as everybody on the way can read it: STORE names its members by http",
+            "the password for etcd crosses the network in clear text, because STORE names the members by http; write \
+             https",
         );
     }
     let Draft { prefix, ca, cert, key, user, password_file, lease } = draft;
@@ -134,13 +135,13 @@ pub(super) fn check(section: Option<&(Place, Options)>, store: &mut StoreChoice,
 
 fn prefix(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("the value is empty: all of etcd would be the store; write how its keys begin".to_owned());
+        return Err("the value is empty, so all of etcd would be the store; write a prefix for its keys".to_owned());
     }
     if text.len() > ETCD_PREFIX_BYTES_MAX {
         return Err(format!("the prefix has more than {ETCD_PREFIX_BYTES_MAX} bytes"));
     }
     if text.chars().any(is_unsafe) {
-        return Err(format!("{} contains characters that nobody can see", quote(text)));
+        return Err(format!("{} contains invisible characters", quote(text)));
     }
     Ok(text.to_owned())
 }
@@ -166,7 +167,7 @@ fn password_file(text: &str) -> Result<PathBuf, String> {
     let path = absolute(text)?;
     let password = read_secret_file(path).map_err(|error| format!("{} cannot be read: {error}", quote(text)))?;
     if password.trim_end().is_empty() {
-        return Err(format!("{} has no password in it", quote(text)));
+        return Err(format!("{} contains no password", quote(text)));
     }
     Ok(path.to_owned())
 }
@@ -175,7 +176,7 @@ fn lease(text: &str) -> Result<Duration, String> {
     let ms = seconds(text)?;
     if !(ETCD_LEASE_MIN_MS..=ETCD_LEASE_MAX_MS).contains(&ms) || ms % 1000 != 0 {
         let (min, max) = (ETCD_LEASE_MIN_MS / 1000, ETCD_LEASE_MAX_MS / 1000);
-        return Err(format!("{} is out of bounds; {min} to {max} whole seconds", quote(text)));
+        return Err(format!("{} is out of range; write {min} to {max} whole seconds", quote(text)));
     }
     Ok(Duration::from_millis(ms))
 }

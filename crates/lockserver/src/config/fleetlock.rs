@@ -17,7 +17,7 @@ pub(super) fn check(document: &Document, report: &mut Report) -> Arc<str> {
         return Arc::from(PREFIX_DEFAULT);
     };
     if raw.text.is_empty() {
-        let text = "the value is empty, and FleetLock has no leases: it would take any lock for ever; write the beginning of the \
+        let text = "the value is empty, so FleetLock could hold any lock without a lease; write the beginning of the \
                     names that are for it, or remove the line";
         report.error(&raw.place, text);
     }

@@ -38,7 +38,7 @@ pub(super) static GENERAL: [General; 19] = [
         .print(|config| Some(config.server.clone()))
         .doc("address or host name to listen on; IPv6 with or without brackets")
         .old("**changed**: 0.36 ignored it and listened on all addresses. Now it counts. For all: `0.0.0.0`, or `::`. A \
-             `[general]` without it warns; empty means `0.0.0.0`, with a warning"),
+              `[general]` without it warns; empty means `0.0.0.0`, with a warning"),
     General::new("PORT", "9090")
         .flag("--port")
         .restart()
@@ -180,13 +180,13 @@ fn log_file(text: &str) -> Result<Option<PathBuf>, String> {
 
 fn read_log_level(draft: &mut Draft, value: &mut Value<'_>) {
     draft.config.log.level = LogLevel::from_name(value.text).unwrap_or_else(|| {
-        value.warn(format!("{} is no log level and means debug, as in 0.36; {LOG_LEVELS}", quote(value.text)));
+        value.warn(format!("{} is not a log level and means debug, as in 0.36; {LOG_LEVELS}", quote(value.text)));
         LogLevel::Debug
     });
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
-    LogFormat::from_name(text).ok_or_else(|| format!("{} is no log format; write classic or json", quote(text)))
+    LogFormat::from_name(text).ok_or_else(|| format!("{} is not a log format; write classic or json", quote(text)))
 }
 
 fn long_poll(text: &str) -> Result<Duration, String> {
@@ -200,7 +200,7 @@ fn long_poll(text: &str) -> Result<Duration, String> {
 fn max_waiting(text: &str) -> Result<usize, String> {
     let max = WAITING_REQUESTS_SETTABLE_MAX;
     let number = usize::try_from(whole(text)?).ok();
-    number.filter(|n| (1..=max).contains(n)).ok_or_else(|| format!("{} is out of bounds; 1 to {max}", quote(text)))
+    number.filter(|n| (1..=max).contains(n)).ok_or_else(|| format!("{} is out of range; write 1 to {max}", quote(text)))
 }
 
 fn audit(text: &str) -> Result<Option<AuditLog>, String> {
@@ -208,7 +208,7 @@ fn audit(text: &str) -> Result<Option<AuditLog>, String> {
         "" => Ok(None),
         _ if text.eq_ignore_ascii_case("journal") => Ok(Some(AuditLog::Journal)),
         _ if !text.starts_with('/') || text.chars().any(char::is_control) => {
-            Err(format!("{} is no whole path; begin it with /, or write journal", quote(text)))
+            Err(format!("{} is not an absolute path; begin it with /, or write journal", quote(text)))
         }
         _ => Ok(Some(AuditLog::File(PathBuf::from(text)))),
     }

@@ -32,9 +32,9 @@ pub(super) fn check(document: &Document, certificates: bool, report: &mut Report
             .error(&Place::elsewhere(""), format!("{} keys are too many; a server has at most {KEYS_MAX}", keys.len()));
     }
     if let (Some(place), None) = (a_key, &anonymous) {
-        let text = "there is a key, and nothing says what is allowed without one. Add one of these, each two lines: \
-                    '[anonymous]' and 'RIGHTS=none', which lets nobody in without a key; or '[anonymous]' and \
-                    'RIGHTS=use, observe', which goes on to serve clients that have none";
+        let text = "[anonymous] is missing: once there is a key, it must say what clients without one may do. Add one \
+                    of these, each two lines: '[anonymous]' and 'RIGHTS=none', which admits only clients with a key; \
+                    or '[anonymous]' and 'RIGHTS=use, observe', which serves clients without one as before";
         report.error(place, text);
     }
     let Some(anonymous) = anonymous else {
@@ -75,7 +75,8 @@ impl Section<'_> {
         };
         let grants = self.grants(Rights::NONE);
         if grants.rights.has(Right::Admin) {
-            let text = "nobody is an administrator without a key; on the server's own machine its Unix socket is one";
+            let text = "clients without a key cannot have the right admin; use the Unix socket on the server's own \
+                        machine";
             self.report.error(&raw.place, text);
         }
         grants
@@ -91,7 +92,7 @@ impl Section<'_> {
             self.report.error(self.place, text);
         }
         if said && !name.may_have_secret() {
-            let text = "a name with ':' is for client certificates; a key with a secret needs one without";
+            let text = "a name with ':' is for client certificates; a key with a secret needs a name without ':'";
             self.report.error(self.place, text);
         }
         if secrets.len() > KEY_SECRETS_MAX {
@@ -109,7 +110,7 @@ fn rights(text: &str) -> Result<Rights, String> {
     let words = "write use, observe, admin, some of them with commas between, or none";
     list(text)?
         .into_iter()
-        .map(|word| Right::from_word(word).ok_or_else(|| format!("{} is no right; {words}", quote(word))))
+        .map(|word| Right::from_word(word).ok_or_else(|| format!("{} is not a right; {words}", quote(word))))
         .collect()
 }
 
@@ -123,7 +124,7 @@ fn priority(text: &str) -> Result<i8, String> {
     whole_signed(text)
         .filter(|n| (i64::from(PRIORITY_MIN)..=i64::from(PRIORITY_MAX)).contains(n))
         .and_then(|n| i8::try_from(n).ok())
-        .ok_or_else(|| format!("{} is no priority; {PRIORITY_MIN} to {PRIORITY_MAX}", quote(text)))
+        .ok_or_else(|| format!("{} is not a priority; write {PRIORITY_MIN} to {PRIORITY_MAX}", quote(text)))
 }
 
 fn hashes(text: &str) -> Result<Vec<Digest>, String> {
@@ -136,7 +137,7 @@ fn secret_file(text: &str) -> Result<Vec<Digest>, String> {
     let path = Path::new(text);
     if !path.is_absolute() {
         // Not with the text: it may be the secret itself.
-        return Err("it is no whole path; begin it with /".to_owned());
+        return Err("it is not an absolute path; begin it with /".to_owned());
     }
     let content = read_secret_file(path).map_err(|error| format!("{} cannot be read: {error}", quote(text)))?;
     let lines = content.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -144,7 +145,7 @@ fn secret_file(text: &str) -> Result<Vec<Digest>, String> {
     let secrets: Vec<Digest> =
         lines.map(read).collect::<Result<_, _>>().map_err(|error| format!("in {}: {error}", quote(text)))?;
     if secrets.is_empty() {
-        return Err(format!("{} has no secret in it; write one a line", quote(text)));
+        return Err(format!("{} contains no secret; write one on each line", quote(text)));
     }
     Ok(secrets)
 }

@@ -138,13 +138,13 @@ pub fn exposure(config: &Config, loopback: bool) -> Vec<String> {
         return Vec::new();
     }
     if config.access.is_open() {
-        let text = "whoever reaches this server may use and observe every lock: there are no keys. Make one with \
-                    'lockserver key new NAME', or write [anonymous] and its RIGHTS to say that this is meant";
+        let text = "anybody that reaches this server may use and observe every lock: there are no keys. Make one with \
+                    'lockserver key new NAME', or write [anonymous] and its RIGHTS to confirm that";
         return vec![text.to_owned()];
     }
     if config.access.has_keys() && config.tls.is_none() && config.trusted_proxies.is_empty() {
-        let text = "keys are sent over this network as everybody on it can read them: there is no [tls], and no proxy that \
-                    speaks TLS is named in TRUSTED_PROXIES";
+        let text = "keys cross this network in clear text: there is no [tls], and TRUSTED_PROXIES names no proxy that \
+                    speaks TLS";
         return vec![text.to_owned()];
     }
     Vec::new()
@@ -174,7 +174,10 @@ pub fn restart_needed(old: &Config, new: &Config) -> Vec<String> {
         .filter(|(_, old, new)| old != new);
     changed
         .map(|(name, old, new)| {
-            format!("{name}: '{new}' needs a restart of the server; until then '{old}' stays. All else is applied")
+            format!(
+                "{name}: '{new}' needs a restart of the server; until then '{old}' stays in force. Everything \
+                 else is applied"
+            )
         })
         .collect()
 }

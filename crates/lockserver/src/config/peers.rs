@@ -10,7 +10,7 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         let address = one.parse::<IpAddr>().map(IpNet::from);
         address
             .or_else(|_| one.parse())
-            .map_err(|_| format!("{} is no address and no network; write 192.0.2.1 or 192.0.2.0/24", quote(one)))
+            .map_err(|_| format!("{} is neither an address nor a network; write 192.0.2.1 or 192.0.2.0/24", quote(one)))
     };
     each(text, |one| read(one).map(unmapped))
 }
@@ -41,7 +41,7 @@ pub(super) fn hosts(text: &str) -> Result<Vec<String>, String> {
         }
         if let Some((_, host)) = one.split_once("://") {
             let host = host.split(['/', '?', '#']).next().unwrap_or(host);
-            return Err(format!("{} is an address of a page; write its name alone: {}", quote(one), quote(host)));
+            return Err(format!("{} is a URL; write its host name alone: {}", quote(one), quote(host)));
         }
         server(one).map(|host| host.trim_end_matches('.').to_lowercase())
     })
@@ -54,9 +54,10 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
 
 fn origin(one: &str) -> Result<String, String> {
     if one == "*" {
-        return Err("'*' would let every page in; write the origin of each one that may: https://host".to_owned());
+        return Err("'*' would admit every page; write each allowed origin: https://host".to_owned());
     }
-    let no_origin = || format!("{} is no origin; write https://host or https://host:port, without a path", quote(one));
+    let no_origin =
+        || format!("{} is not an origin; write https://host or https://host:port, without a path", quote(one));
     let lower = one.to_lowercase();
     let (scheme, rest) = lower.split_once("://").ok_or_else(no_origin)?;
     let usual = match scheme {
@@ -65,7 +66,7 @@ fn origin(one: &str) -> Result<String, String> {
         _ => return Err(no_origin()),
     };
     if !lower.is_ascii() {
-        return Err(format!("{} is not as browsers write it; write the name as xn--...", quote(one)));
+        return Err(format!("{} has letters outside ASCII; write the name as xn--...", quote(one)));
     }
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),

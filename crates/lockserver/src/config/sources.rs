@@ -119,7 +119,7 @@ impl Sources {
             let place = Place::elsewhere(format!("{PREFIX}{name} in the environment"));
             let Some(known) = names::general_name(name).filter(|known| *known == name) else {
                 if let Some(meant) = names::almost_general(name) {
-                    report.warn(&place, format!("unknown name: passed over; did you mean {PREFIX}{meant}?"));
+                    report.warn(&place, format!("unknown name, ignored; did you mean {PREFIX}{meant}?"));
                 }
                 continue;
             };
@@ -141,7 +141,7 @@ impl Sources {
             match value.to_str() {
                 // Unlike in a file it does not mean debug.
                 Some(level) if setting.name == "LOGLEVEL" && LogLevel::from_name(level).is_none() => {
-                    report.error(&place, format!("{} is no log level; {LOG_LEVELS}", quote(level)));
+                    report.error(&place, format!("{} is not a log level; {LOG_LEVELS}", quote(level)));
                 }
                 Some(text) => set(document, setting.name, text, place),
                 None => report.error(&place, "the path is not UTF-8"),

@@ -40,7 +40,7 @@ pub(crate) fn read_store(
         _ if text.starts_with('/') => {
             Err(format!("{} has no kind; did you mean {}?", quote(text), quote(&format!("sqlite:{text}"))))
         }
-        _ => Err(format!("{} is no store; {choices}", quote(text))),
+        _ => Err(format!("{} is not a store; {choices}", quote(text))),
     }
 }
 

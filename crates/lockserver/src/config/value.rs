@@ -13,7 +13,7 @@ use std::path::Path;
 /// An absolute path.
 pub(super) fn absolute(text: &str) -> Result<&Path, String> {
     let path = Path::new(text);
-    if path.is_absolute() { Ok(path) } else { Err(format!("{} is no whole path; begin it with /", quote(text))) }
+    if path.is_absolute() { Ok(path) } else { Err(format!("{} is not an absolute path; begin it with /", quote(text))) }
 }
 
 /// The address of a server, `http` or `https` with host and port and nothing behind them; without a port the usual one, if there is one.
@@ -34,7 +34,7 @@ pub(super) fn base_url(text: &str, what: &str, usual_port: Option<u16>) -> Resul
     };
     let host = server(host).map_err(|_| wrong())?;
     if port == 0 || port > u64::from(u16::MAX) {
-        return Err(format!("{}: the port is out of bounds; 1 to 65535", quote(text)));
+        return Err(format!("{}: the port is out of range; write 1 to 65535", quote(text)));
     }
     Ok(if host.contains(':') { format!("{scheme}://[{host}]:{port}") } else { format!("{scheme}://{host}:{port}") })
 }
@@ -110,10 +110,10 @@ pub(super) fn list(text: &str) -> Result<Vec<&str>, String> {
         return Err("the value is empty; write a list with commas between, or remove the line".to_owned());
     }
     if pieces.iter().any(|piece| piece.is_empty()) {
-        return Err("there is a comma with nothing beside it; write one comma between two pieces".to_owned());
+        return Err("an item is missing beside a comma; write one comma between two items".to_owned());
     }
     if pieces.len() > CONFIG_LIST_MAX {
-        return Err(format!("the list has more than {CONFIG_LIST_MAX} pieces"));
+        return Err(format!("the list has more than {CONFIG_LIST_MAX} items"));
     }
     Ok(pieces)
 }
@@ -137,7 +137,7 @@ pub(super) fn seconds(text: &str) -> Result<Ms, String> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let unsigned = number.strip_prefix(['+', '-']).unwrap_or(number);
     if !is_number(unsigned) || !is_number(fraction) {
-        return Err(format!("{} is no time; write seconds (90) or units (20m, 1h30m, 2d)", quote(text)));
+        return Err(format!("{} is not a time; write seconds (90) or units (20m, 1h30m, 2d)", quote(text)));
     }
     if number.starts_with('-') {
         return Err(format!("{} is negative; write a time from 0", quote(text)));
@@ -221,7 +221,7 @@ pub(super) fn interpolate<'a>(text: &str, lookup: impl Fn(&str) -> Option<&'a st
         value = interpolate_once(&value, &lookup)?;
     }
     if value.contains("%(") {
-        return Err(format!("the references in {} go in circles; write the value out", quote(text)));
+        return Err(format!("the references in {} form a circle; write the value out", quote(text)));
     }
     Ok(value)
 }
@@ -241,7 +241,7 @@ fn interpolate_once<'a>(text: &str, lookup: &impl Fn(&str) -> Option<&'a str>) -
             return Err(format!("{} is neither '%%' nor '%(name)s'; beside a reference write % as %%", quote(after)));
         };
         let Some(found) = lookup(&name.to_lowercase()) else {
-            return Err(format!("the reference to {} finds no such setting; write the value out", quote(name)));
+            return Err(format!("there is no setting {} to refer to; write the value out", quote(name)));
         };
         out.push_str(found);
         rest = after;

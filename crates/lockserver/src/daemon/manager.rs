@@ -58,7 +58,7 @@ impl Manager {
     pub(super) fn ready(&self, status: &str) {
         if let Some(said) = &self.unusable {
             tracing::warn!(
-                "the service manager is told nothing: NOTIFY_SOCKET={} is no path and no @NAME",
+                "the service manager cannot be notified: NOTIFY_SOCKET={} is neither a path nor @NAME",
                 said.display()
             );
         }
@@ -69,12 +69,12 @@ impl Manager {
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let now_us = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now_us}\nSTATUS=reads its configuration"), &[]);
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={now_us}\nSTATUS=reading the configuration"), &[]);
     }
 
     /// It ends.
     pub(super) fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=answers who is there, and stops", &[]);
+        self.tell("STOPPING=1\nSTATUS=stopping, connected clients are being answered", &[]);
     }
 
     /// Asks it to keep listening sockets under this name while the server is started again. True if there is one that
@@ -107,8 +107,8 @@ impl Manager {
             } else if !told {
                 told = true;
                 tracing::error!(
-                    "the engine stands still for {} s: the service manager gets no more keep-alives, and will end the \
-                     server. Please report this as a bug",
+                    "the engine has not moved for {} s, so the service manager gets no more keep-alives and will end \
+                     the server. Please report this as a bug",
                     still.as_secs()
                 );
             }

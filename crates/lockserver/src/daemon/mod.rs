@@ -89,7 +89,8 @@ fn prepare(config: &Config, audit: &Audit) -> Result<(Runtime, u64), Ended> {
     });
     if open_files < OPEN_FILES_MIN {
         tracing::error!(
-            "{open_files} open files are too few, {OPEN_FILES_MIN} are needed, and one more for each client; raise the hard \
+            "a limit of {open_files} open files is too low: {OPEN_FILES_MIN} are needed, and one more for each \
+             client; raise the hard \
              limit (LimitNOFILE= of the systemd unit, 'ulimit -Hn' in a start script)"
         );
         return Err(Ended(exit::CONFIG));
@@ -207,7 +208,7 @@ impl Server {
                     // If as many wait already as may, what this one would read is read by them.
                     Signal::Reload => reload_by_signal(&self.reloads, self.engine.audit()),
                     Signal::Stop(name) => {
-                        tracing::info!("{name}: stopping; who waits is answered, tickets stay in the store");
+                        tracing::info!("{name}: stopping; waiting clients are answered, tickets stay in the store");
                         return Ok(());
                     }
                 },

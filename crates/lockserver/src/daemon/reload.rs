@@ -124,7 +124,7 @@ impl Reload {
         match self.config.audit.as_ref().map(Opened::open).transpose() {
             Ok(None) => {}
             Ok(opened) => self.engine.audit().switch(opened),
-            Err(error) => tracing::error!("{error}; it goes on in the file that is open"),
+            Err(error) => tracing::error!("{error}; the audit log goes on in the file that is open"),
         }
     }
 
@@ -141,7 +141,8 @@ impl Reload {
             problems.to_string()
         })?;
         if self.config.access.has_keys() && !loaded.config.access.has_keys() {
-            let text = "the last key would be removed, and with it what keeps others out; if that is meant, restart the server";
+            let text = "this would remove the last key and open the server to everybody; if that is meant, restart \
+                        the server";
             tracing::error!("reload refused: {text}");
             return Err(text.to_owned());
         }

@@ -41,7 +41,7 @@ pub(super) async fn listen(
     if listener.origin() == Origin::Given && !listener.is_at(&config.server, config.port).await {
         let there: Vec<_> = listener.addresses().iter().map(ToString::to_string).collect();
         tracing::warn!(
-            "the socket of the service manager counts: it listens on {}, and not where SERVER={} and PORT={} say",
+            "the socket of the service manager is used: it listens on {}, and SERVER={} and PORT={} have no effect",
             there.join(" and "),
             config.server,
             config.port

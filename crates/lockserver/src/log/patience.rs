@@ -29,7 +29,7 @@ impl<T: AsFd + Write> Write for Patience<T> {
         let mut output = [PollFd::new(&self.to, PollFlags::OUT)];
         if poll(&mut output, Some(&patience))? == 0 {
             self.over = true;
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, "nobody reads standard error"));
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "standard error has no reader"));
         }
         self.over = false;
         self.to.write(&bytes[..bytes.len().min(WRITTEN_AT_ONCE)])
@@ -60,7 +60,7 @@ mod tests {
         };
         assert_eq!(
             (full.kind(), full.to_string()),
-            (io::ErrorKind::WouldBlock, "nobody reads standard error".to_owned())
+            (io::ErrorKind::WouldBlock, "standard error has no reader".to_owned())
         );
         for _ in 0..1000 {
             assert!(write(b"line\n").is_err());

@@ -258,7 +258,7 @@ fn broken(error: &pem::Error) -> &'static str {
         pem::Error::IllegalSectionStart { .. } => {
             "a `-----BEGIN ...-----` in it is not whole; was it cut off when it was copied?"
         }
-        pem::Error::Base64Decode(_) => "it is no PEM: between BEGIN and END is something that is not base64",
-        _ => "it is no PEM file",
+        pem::Error::Base64Decode(_) => "it is not a PEM file: the text between BEGIN and END is not base64",
+        _ => "it is not a PEM file",
     }
 }

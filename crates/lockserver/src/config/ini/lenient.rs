@@ -31,14 +31,15 @@ impl Reader<'_> {
         let place = Place::in_file(&file, number, label);
         if let Some((other, line)) = continued {
             let text = format!(
-                "read as a setting; to 0.36 this indented line was a part of {other} in line {line}. Begin it without blanks"
+                "read as a setting; 0.36 read this indented line as a part of {other} in line {line}. Remove the \
+                 indentation"
             );
             self.report.warn(&place, text);
         }
         if known.is_none() && in_general {
             let place = Place::in_file(&file, number, "");
             let text =
-                format!("unknown name {} in [general]: passed over{}", quote(name), names::did_you_mean_general(name));
+                format!("unknown name {} in [general], ignored{}", quote(name), names::did_you_mean_general(name));
             self.report.warn(&place, text);
         }
         let raw = Raw { text: cut_old_comment(value).to_owned(), place, plain: false };

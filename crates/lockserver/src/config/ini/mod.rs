@@ -111,7 +111,7 @@ impl<'r> Reader<'r> {
             Section::None if self.homeless => {}
             Section::None => {
                 self.homeless = true;
-                let text = format!("{} stands before any section; write [general] above it", quote(trimmed));
+                let text = format!("{} is above the first section; write [general] above it", quote(trimmed));
                 self.error(number, text);
             }
             Section::Strict(_) if not_utf8 => self.error(number, "the line is not UTF-8; save the file as UTF-8"),
@@ -153,7 +153,7 @@ impl<'r> Reader<'r> {
                     );
                     self.warn(number, text);
                 } else if self.content.has_general {
-                    self.warn(number, "[general] stands in this file before; both are read");
+                    self.warn(number, "[general] appears in this file before; both are read");
                 }
                 self.content.has_general = true;
                 self.section = Section::General;
@@ -173,7 +173,7 @@ impl<'r> Reader<'r> {
                     let text = format!("unknown section {}; did you mean [{}]?", quote(inside.trim()), like(meant));
                     self.error(number, text);
                 }
-                None => self.warn(number, format!("unknown section {}: passed over", quote(inside))),
+                None => self.warn(number, format!("unknown section {}, ignored", quote(inside))),
             },
         }
     }

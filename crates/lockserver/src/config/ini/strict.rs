@@ -55,14 +55,14 @@ impl Reader<'_> {
         if name.is_empty() {
             self.begin(number, word, section);
         } else {
-            self.error(number, format!("[{word}] has no name behind it: write [{word}]"));
+            self.error(number, format!("[{word}] takes no name; write [{word}]"));
         }
     }
 
     /// A section begins, unless the file has it already.
     fn begin(&mut self, number: usize, title: &str, section: Strict) {
         if let Some((first, _)) = self.content.sections.get(&section) {
-            let text = format!("[{title}] stands in line {} before; put its settings there", first.line.unwrap_or(0));
+            let text = format!("[{title}] begins in line {} already; put its settings there", first.line.unwrap_or(0));
             return self.error(number, text);
         }
         let place = self.place(number, "");
@@ -94,7 +94,7 @@ impl Reader<'_> {
             return;
         };
         if let Some(first) = options.get(known) {
-            let text = format!("set before in line {}; remove one of the two", first.place.line.unwrap_or(0));
+            let text = format!("also set in line {}; remove one of the two", first.place.line.unwrap_or(0));
             return self.report.error(&place, text);
         }
         options.insert(known, Raw { text: value.to_owned(), place, plain: false });

@@ -67,7 +67,7 @@ fn what_is_wrong_is_said() {
             0o600,
             "6: CA: /dev/null: cannot be read: it is not a file",
         ),
-        ("ADVERTISE=http://a:1\nSECRET_FILE\nCA=ca.crt", SECRET, 0o600, "6: CA: 'ca.crt' is no whole path"),
+        ("ADVERTISE=http://a:1\nSECRET_FILE\nCA=ca.crt", SECRET, 0o600, "6: CA: 'ca.crt' is not an absolute path"),
     ] {
         let errors = member(section, secret, mode).errors();
         assert_eq!(errors.len(), 1, "{section}: {errors:?}");
@@ -80,5 +80,5 @@ fn what_is_wrong_is_said() {
 fn it_counts_for_nothing_without_a_store_to_share() {
     let host = Host::new().file("etc/lockserver.conf", "[general]\nSTORE=memory\n[cluster]\nNAME=a\n");
     assert_eq!(host.config().cluster, None);
-    assert!(host.warnings().iter().any(|warning| warning.contains("counts for nothing")), "{:?}", host.warnings());
+    assert!(host.warnings().iter().any(|warning| warning.contains("has no effect")), "{:?}", host.warnings());
 }

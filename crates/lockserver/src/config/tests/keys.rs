@@ -71,7 +71,7 @@ fn secrets_in_a_file() {
     let weak = "a secret has 20 to 200 visible ASCII characters; 'lockserver key new' makes one";
     assert_eq!(error(&host), format!("/etc/lockserver.conf:4: SECRET_FILE: in 'FILE': {weak}"));
     fs::write(&path, "# nothing\n").unwrap();
-    assert_eq!(error(&host), "/etc/lockserver.conf:4: SECRET_FILE: 'FILE' has no secret in it; write one a line");
+    assert_eq!(error(&host), "/etc/lockserver.conf:4: SECRET_FILE: 'FILE' contains no secret; write one on each line");
     fs::write(&path, vec![b'#'; 5000]).unwrap();
     assert_eq!(error(&host), "/etc/lockserver.conf:4: SECRET_FILE: 'FILE' cannot be read: it has more than 4096 bytes");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
@@ -128,9 +128,10 @@ fn who_is_in_front_and_who_may_call() {
 
 #[test]
 fn what_is_wrong_and_what_to_do() {
-    const CHOICES: &str = "there is a key, and nothing says what is allowed without one. Add one of these, each two \
-                           lines: '[anonymous]' and 'RIGHTS=none', which lets nobody in without a key; or '[anonymous]' \
-                           and 'RIGHTS=use, observe', which goes on to serve clients that have none";
+    const CHOICES: &str = "[anonymous] is missing: once there is a key, it must say what clients without one may do. \
+                           Add one of these, each two lines: '[anonymous]' and 'RIGHTS=none', which admits only \
+                           clients with a key; or '[anonymous]' and 'RIGHTS=use, observe', which serves clients \
+                           without one as before";
     let digest = "write it as sha256: and 64 hexadecimal digits, as 'lockserver key new' prints it";
     let cases: &[(&str, &str)] = &[
         (&format!("[key ci]\nSECRET_HASH={HASH}"), &format!("1: {CHOICES}")),
@@ -141,7 +142,7 @@ fn what_is_wrong_and_what_to_do() {
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\n[key ci]"),
-            "3: [key ci] stands in line 1 before; put its settings there",
+            "3: [key ci] begins in line 1 already; put its settings there",
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nSECRET=x"),
@@ -160,16 +161,16 @@ fn what_is_wrong_and_what_to_do() {
         ),
         (
             &format!("[key a:b]\nSECRET_HASH={HASH}"),
-            "1: a name with ':' is for client certificates; a key with a secret needs one without",
+            "1: a name with ':' is for client certificates; a key with a secret needs a name without ':'",
         ),
-        ("[key ci]\nSECRET_FILE=a", "2: SECRET_FILE: it is no whole path; begin it with /"),
+        ("[key ci]\nSECRET_FILE=a", "2: SECRET_FILE: it is not an absolute path; begin it with /"),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nRIGHTS=read"),
-            "3: RIGHTS: 'read' is no right; write use, observe, admin, some of them with commas between, or none",
+            "3: RIGHTS: 'read' is not a right; write use, observe, admin, some of them with commas between, or none",
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nLOCKS=a,,b"),
-            "3: LOCKS: there is a comma with nothing beside it; write one comma between two pieces",
+            "3: LOCKS: an item is missing beside a comma; write one comma between two items",
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nLOCKS=a*b"),
@@ -177,23 +178,24 @@ fn what_is_wrong_and_what_to_do() {
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\nMAX_PRIORITY=101"),
-            "3: MAX_PRIORITY: '101' is no priority; -100 to 100",
+            "3: MAX_PRIORITY: '101' is not a priority; write -100 to 100",
         ),
         (
             &format!("[key ci]\nSECRET_HASH={HASH}\n[key ops]\nSECRET_HASH={HASH}"),
             "1: the keys ci and ops have the same secret; make a new one for one of them",
         ),
         ("[tls]\nCERT=/a", "1: CERT and KEY are the two files that TLS needs; one is missing"),
-        ("[tls]\nCERT=/a\nKEY=b", "3: KEY: 'b' is no whole path; begin it with /"),
-        ("[tls server]", "1: [tls] has no name behind it: write [tls]"),
-        ("[general]\nAUDIT_LOG=a", "2: AUDIT_LOG: 'a' is no whole path; begin it with /, or write journal"),
+        ("[tls]\nCERT=/a\nKEY=b", "3: KEY: 'b' is not an absolute path; begin it with /"),
+        ("[tls server]", "1: [tls] takes no name; write [tls]"),
+        ("[general]\nAUDIT_LOG=a", "2: AUDIT_LOG: 'a' is not an absolute path; begin it with /, or write journal"),
         (
             "[general]\nTRUSTED_PROXIES=proxy",
-            "2: TRUSTED_PROXIES: 'proxy' is no address and no network; write 192.0.2.1 or 192.0.2.0/24",
+            "2: TRUSTED_PROXIES: 'proxy' is neither an address nor a network; write 192.0.2.1 or 192.0.2.0/24",
         ),
         (
             "[general]\nALLOWED_ORIGINS=https://a/b",
-            "2: ALLOWED_ORIGINS: 'https://a/b' is no origin; write https://host or https://host:port, without a path",
+            "2: ALLOWED_ORIGINS: 'https://a/b' is not an origin; write https://host or https://host:port, without a \
+             path",
         ),
         (
             "[general]\nALLOWED_HOSTS=a:1",
@@ -209,23 +211,25 @@ fn what_is_wrong_and_what_to_do() {
         ),
         (
             "[general]\nALLOWED_HOSTS=https://a/",
-            "2: ALLOWED_HOSTS: 'https://a/' is an address of a page; write its name alone: 'a'",
+            "2: ALLOWED_HOSTS: 'https://a/' is a URL; write its host name alone: 'a'",
         ),
         (
             "[general]\nALLOWED_ORIGINS=*",
-            "2: ALLOWED_ORIGINS: '*' would let every page in; write the origin of each one that may: https://host",
+            "2: ALLOWED_ORIGINS: '*' would admit every page; write each allowed origin: https://host",
         ),
         (
             "[general]\nALLOWED_ORIGINS=https://a:x",
-            "2: ALLOWED_ORIGINS: 'https://a:x' is no origin; write https://host or https://host:port, without a path",
+            "2: ALLOWED_ORIGINS: 'https://a:x' is not an origin; write https://host or https://host:port, without a \
+             path",
         ),
         (
             "[general]\nALLOWED_ORIGINS=https://b@a",
-            "2: ALLOWED_ORIGINS: 'https://b@a' is no origin; write https://host or https://host:port, without a path",
+            "2: ALLOWED_ORIGINS: 'https://b@a' is not an origin; write https://host or https://host:port, without a \
+             path",
         ),
         (
             "[general]\nALLOWED_ORIGINS=https://bücher.example",
-            "2: ALLOWED_ORIGINS: 'https://bücher.example' is not as browsers write it; write the name as xn--...",
+            "2: ALLOWED_ORIGINS: 'https://bücher.example' has letters outside ASCII; write the name as xn--...",
         ),
     ];
     for (text, expected) in cases {
@@ -238,7 +242,7 @@ fn what_is_wrong_and_what_to_do() {
         errors("[anonymous]"),
         ["/etc/lockserver.conf:1: RIGHTS is missing; write none, observe, or use, observe"]
     );
-    let admin = "nobody is an administrator without a key; on the server's own machine its Unix socket is one";
+    let admin = "clients without a key cannot have the right admin; use the Unix socket on the server's own machine";
     assert_eq!(errors("[anonymous]\nRIGHTS=admin"), [format!("/etc/lockserver.conf:2: RIGHTS: {admin}")]);
 }
 

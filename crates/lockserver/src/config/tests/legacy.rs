@@ -80,7 +80,7 @@ fn what_is_read_with_a_warning() {
         (
             "[general] # mine\nSERVER=h\n[general]\nPORT=7\n",
             "h:7 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: [general] stands in this file before; both are read",
+            "/etc/lockserver.conf:3: [general] appears in this file before; both are read",
         ),
         (
             "[general] PORT=7\nSERVER=h",
@@ -95,13 +95,13 @@ fn what_is_read_with_a_warning() {
         (
             "[general]\nSERVER=h\nPORT=5\nPORT=6",
             "h:6 DefaultLock/1 info",
-            "/etc/lockserver.conf:4: PORT: set before in line 3; this later value counts",
+            "/etc/lockserver.conf:4: PORT: also set in line 3; this later value is used",
         ),
         (
             "[general]\nSERVER=a\n  PORT=5\n",
             "a:5 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: PORT: read as a setting; to 0.36 this indented line was a part of SERVER in line 2. \
-             Begin it without blanks",
+            "/etc/lockserver.conf:3: PORT: read as a setting; 0.36 read this indented line as a part of SERVER in \
+             line 2. Remove the indentation",
         ),
         (
             "[general]\nSERVER=a\n  and b\n",
@@ -123,33 +123,34 @@ fn what_is_read_with_a_warning() {
         (
             "[general]\nSERVER=h\nLOGLEVEL=trace",
             "h:9090 DefaultLock/1 debug",
-            "/etc/lockserver.conf:3: LOGLEVEL: 'trace' is no log level and means debug, as in 0.36; \
+            "/etc/lockserver.conf:3: LOGLEVEL: 'trace' is not a log level and means debug, as in 0.36; \
              write superdebug, debug, info, warning or error",
         ),
         (
             "[general]\nSERVER=h\nLOG_LEVEL=debug",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: unknown name 'LOG_LEVEL' in [general]: passed over; did you mean LOGLEVEL?",
+            "/etc/lockserver.conf:3: unknown name 'LOG_LEVEL' in [general], ignored; did you mean LOGLEVEL?",
         ),
         (
             "[general]\nSERVER=h\nSIZE=5",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: unknown name 'SIZE' in [general]: passed over; did you mean DEFAULT_LOCK_SIZE?",
+            "/etc/lockserver.conf:3: unknown name 'SIZE' in [general], ignored; did you mean DEFAULT_LOCK_SIZE?",
         ),
         (
             "[general]\nSERVER=h\nmy own note: x\n  continued\n",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: unknown name 'my own note' in [general]: passed over",
+            "/etc/lockserver.conf:3: unknown name 'my own note' in [general], ignored",
         ),
         (
             "[general]\nSERVER=h\n[backup]\nnot a setting\nPORT=7",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: unknown section 'backup': passed over",
+            "/etc/lockserver.conf:3: unknown section 'backup', ignored",
         ),
         (
             "[general]\nSERVER=h\nLIFECYCLE_PERIOD=often",
             "h:9090 DefaultLock/1 info",
-            "/etc/lockserver.conf:3: LIFECYCLE_PERIOD: 'often' is no time; write seconds (90) or units (20m, 1h30m, 2d); \
+            "/etc/lockserver.conf:3: LIFECYCLE_PERIOD: 'often' is not a time; write seconds (90) or units (20m, \
+             1h30m, 2d); \
              the setting is not needed any more: remove it",
         ),
         (
@@ -161,8 +162,8 @@ fn what_is_read_with_a_warning() {
         (
             "[general]\nSERVER=h\nDEFAULT_LOCK_SIZE=99999999999999999999999",
             "h:9090 DefaultLock/1000000 info",
-            "/etc/lockserver.conf:3: DEFAULT_LOCK_SIZE: '99999999999999999999999' is more than a lock can have: \
-             1000000 counts",
+            "/etc/lockserver.conf:3: DEFAULT_LOCK_SIZE: '99999999999999999999999' is more than a lock can have; \
+             1000000 is used",
         ),
     ];
     for (text, expected, warning) in rows {
@@ -180,7 +181,7 @@ fn zeros_and_long_times_warn_what_they_mean() {
     assert_eq!(
         host.warnings(),
         [
-            "/etc/lockserver.conf:3: DEFAULT_LOCK_GRACE_TIME: a grant waits at least 1 second to be claimed: 1 counts",
+            "/etc/lockserver.conf:3: DEFAULT_LOCK_GRACE_TIME: a grant waits at least 1 second to be claimed; 1 is used",
             "/etc/lockserver.conf:4: DEFAULT_LOCK_EXPIRATION_TIME: 0 means that a query in the queue never expires",
             "/etc/lockserver.conf:5: DEFAULT_LOCK_MAX_LOCK_TIME: 0 means that a held lock is never taken back",
         ]
@@ -191,8 +192,8 @@ fn zeros_and_long_times_warn_what_they_mean() {
     let host = super::host("[general]\nSERVER=h\nDEFAULT_LOCK_MAX_LOCK_TIME=99999999\n");
     assert_eq!(
         host.warnings(),
-        ["/etc/lockserver.conf:3: DEFAULT_LOCK_MAX_LOCK_TIME: '99999999' is longer than 30 days: 2592000 counts; \
-          write 0 for never"]
+        ["/etc/lockserver.conf:3: DEFAULT_LOCK_MAX_LOCK_TIME: '99999999' is longer than 30 days; 2592000 is used. \
+          Write 0 for never"]
     );
     assert_eq!(lock(&host.config(), "DefaultLock").unwrap().max_lock, Some(2_592_000_000));
 }

@@ -154,7 +154,7 @@ fn the_environment() {
     let host = Host::new().env("LOCKSERVER_LOG_LEVEL", "debug");
     assert_eq!(
         host.warnings(),
-        ["LOCKSERVER_LOG_LEVEL in the environment: unknown name: passed over; did you mean LOCKSERVER_LOGLEVEL?"]
+        ["LOCKSERVER_LOG_LEVEL in the environment: unknown name, ignored; did you mean LOCKSERVER_LOGLEVEL?"]
     );
     let host = Host::new()
         .env("LOCKSERVER_PORT", "x")
@@ -182,9 +182,10 @@ fn bad_flags() {
     assert_eq!(
         host.errors(),
         [
-            "--log-level: 'loud' is no log level; write superdebug, debug, info, warning or error",
+            "--log-level: 'loud' is not a log level; write superdebug, debug, info, warning or error",
             "--log-file: the path is not UTF-8",
-            "--store: 'x' is no store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
+            "--store: 'x' is not a store; write memory, sqlite:/absolute/path or \
+             etcd:http://HOST:2379,http://HOST:2379",
             "--server: 'a b' is not an address or a host name",
         ]
     );
@@ -286,14 +287,16 @@ fn what_needs_a_restart() {
     assert_eq!(
         restart_needed(&old, &config("SERVER=b\nPORT=2\nSTORE=sqlite:/x\n")),
         [
-            "SERVER: 'b' needs a restart of the server; until then 'a' stays. All else is applied",
-            "PORT: '2' needs a restart of the server; until then '1' stays. All else is applied",
-            "STORE: 'sqlite:/x' needs a restart of the server; until then 'memory' stays. All else is applied",
+            "SERVER: 'b' needs a restart of the server; until then 'a' stays in force. Everything else is applied",
+            "PORT: '2' needs a restart of the server; until then '1' stays in force. Everything else is applied",
+            "STORE: 'sqlite:/x' needs a restart of the server; until then 'memory' stays in force. Everything else is \
+             applied",
         ]
     );
     assert_eq!(
         restart_needed(&old, &config("SERVER=a\nPORT=1\nSTORE=memory\nON_DOUBT=pause\n")),
-        ["ON_DOUBT: 'pause' needs a restart of the server; until then 'serve' stays. All else is applied"]
+        ["ON_DOUBT: 'pause' needs a restart of the server; until then 'serve' stays in force. Everything else is \
+          applied"]
     );
 }
 
@@ -303,10 +306,9 @@ fn the_report_of_a_check() {
     let report = check_report(&host.load()).replace(&host.root.path().display().to_string(), "");
     assert_eq!(
         report,
-        "warning: /etc/lockserver.conf:4: LOGLEVEL: 'x' is no log level and means debug, as in 0.36; \
+        "warning: /etc/lockserver.conf:4: LOGLEVEL: 'x' is not a log level and means debug, as in 0.36; \
          write superdebug, debug, info, warning or error
-warning: whoever reaches this server may use and observe every lock: there are no keys. Make one with 'lockserver key new \
-         NAME', or write [anonymous] and its RIGHTS to say that this is meant
+warning: anybody that reaches this server may use and observe every lock: there are no keys. Make one with 'lockserver key new NAME', or write [anonymous] and its RIGHTS to confirm that
 # read /etc/lockserver.conf
 [general]
 SERVER=h
@@ -348,8 +350,8 @@ LOCK_DELAY=1.5
     assert_eq!(
         report,
         "error: /etc/lockserver.conf:3: PORT: 'x' is not a whole number
-warning: /etc/lockserver.conf:4: unknown name 'FOO' in [general]: passed over
-# 1 error, 1 warning: the server does not start like this
+warning: /etc/lockserver.conf:4: unknown name 'FOO' in [general], ignored
+# 1 error, 1 warning: the server would not start
 "
     );
 }

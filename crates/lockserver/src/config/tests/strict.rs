@@ -73,7 +73,7 @@ fn slots_and_a_size_that_agree() {
 /// Text, and the only error, without `/etc/lockserver.conf:`.
 const BAD: &[(&str, &str)] = &[
     // [general]
-    ("PORT=9090", "1: 'PORT=9090' stands before any section; write [general] above it"),
+    ("PORT=9090", "1: 'PORT=9090' is above the first section; write [general] above it"),
     ("[general", "1: '[general' begins a section, but its ']' is missing"),
     ("[general]\nPORT", "2: 'PORT' is not a setting; write NAME=value"),
     ("[general]\n=5", "2: '=5' is not a setting; write NAME=value"),
@@ -86,10 +86,10 @@ const BAD: &[(&str, &str)] = &[
         "[general]\nPORT=1\n  2",
         "2: PORT: the value has several lines, since the indented ones below continue it; begin them without blanks",
     ),
-    ("[general]\nPORT=%(none)s", "2: PORT: the reference to 'none' finds no such setting; write the value out"),
+    ("[general]\nPORT=%(none)s", "2: PORT: there is no setting 'none' to refer to; write the value out"),
     (
         "[general]\nDEFAULT_LOCK=%(default_lock)s",
-        "2: DEFAULT_LOCK: the references in '%(default_lock)s' go in circles; write the value out",
+        "2: DEFAULT_LOCK: the references in '%(default_lock)s' form a circle; write the value out",
     ),
     (
         "[general]\nx=1\nDEFAULT_LOCK=%(x)s%d",
@@ -119,16 +119,17 @@ const BAD: &[(&str, &str)] = &[
     ("[general]\nDEFAULT_LOCK_GRACE_TIME=-1", "2: DEFAULT_LOCK_GRACE_TIME: '-1' is negative; write a time from 0"),
     (
         "[general]\nDEFAULT_LOCK_EXPIRATION_TIME=5 moons",
-        "2: DEFAULT_LOCK_EXPIRATION_TIME: '5 moons' is no time; write seconds (90) or units (20m, 1h30m, 2d)",
+        "2: DEFAULT_LOCK_EXPIRATION_TIME: '5 moons' is not a time; write seconds (90) or units (20m, 1h30m, 2d)",
     ),
     ("[general]\nLOG_FILE=/a\u{1}b", "2: LOG_FILE: '/a\\u{1}b' contains control characters"),
     (
         "[general]\nSTORE=redis",
-        "2: STORE: 'redis' is no store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
+        "2: STORE: 'redis' is not a store; write memory, sqlite:/absolute/path or \
+         etcd:http://HOST:2379,http://HOST:2379",
     ),
     (
         "[general]\nSTORE=",
-        "2: STORE: '' is no store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
+        "2: STORE: '' is not a store; write memory, sqlite:/absolute/path or etcd:http://HOST:2379,http://HOST:2379",
     ),
     ("[general]\nSTORE=etcd", "2: STORE: the value is empty; write a list with commas between, or remove the line"),
     ("[general]\nSTORE=etcd:h1", "2: STORE: 'h1' is not a member of etcd; write http://HOST:2379 or https://HOST:2379"),
@@ -136,7 +137,7 @@ const BAD: &[(&str, &str)] = &[
         "[general]\nSTORE=etcd:http://h1/v3",
         "2: STORE: 'http://h1/v3' is not a member of etcd; write http://HOST:2379 or https://HOST:2379",
     ),
-    ("[general]\nSTORE=etcd:http://h1:0", "2: STORE: 'http://h1:0': the port is out of bounds; 1 to 65535"),
+    ("[general]\nSTORE=etcd:http://h1:0", "2: STORE: 'http://h1:0': the port is out of range; write 1 to 65535"),
     (
         "[general]\nSTORE=etcd:http://h1,https://h2",
         "2: STORE: some members are reached by https and others by http; write all of them alike",
@@ -146,17 +147,17 @@ const BAD: &[(&str, &str)] = &[
     ("[general]\nSTORE=sqlite:/var/", "2: STORE: '/var/' is a directory; add a file name"),
     ("[general]\nSTORE=sqlite::memory:", "2: STORE: write STORE=memory to keep nothing on disk"),
     ("[general]\nLONG_POLL=61", "2: LONG_POLL: '61' is too long; 0 to 60 seconds"),
-    ("[general]\nLOG_FORMAT=xml", "2: LOG_FORMAT: 'xml' is no log format; write classic or json"),
-    ("[general]\nMAX_WAITING=0", "2: MAX_WAITING: '0' is out of bounds; 1 to 100000"),
+    ("[general]\nLOG_FORMAT=xml", "2: LOG_FORMAT: 'xml' is not a log format; write classic or json"),
+    ("[general]\nMAX_WAITING=0", "2: MAX_WAITING: '0' is out of range; write 1 to 100000"),
     ("[general]\nSTORE=memory PORT=1", "2: STORE: the value contains ' PORT='; write one setting a line"),
     // sections
-    ("[fleetlock a]", "1: [fleetlock] has no name behind it: write [fleetlock]"),
+    ("[fleetlock a]", "1: [fleetlock] takes no name; write [fleetlock]"),
     ("[fleetlock] PREFIX=a", "1: 'PREFIX=a' follows the section's ']'; write it on a line of its own"),
-    ("[fleetlock]\nPREFIX=a\n[fleetlock]", "3: [fleetlock] stands in line 1 before; put its settings there"),
+    ("[fleetlock]\nPREFIX=a\n[fleetlock]", "3: [fleetlock] begins in line 1 already; put its settings there"),
     (
         "[fleetlock]\nPREFIX=",
-        "2: PREFIX: the value is empty, and FleetLock has no leases: it would take any lock for ever; write the beginning of \
-         the names that are for it, or remove the line",
+        "2: PREFIX: the value is empty, so FleetLock could hold any lock without a lease; write the beginning of the \
+         names that are for it, or remove the line",
     ),
     ("[fleetlock]\nPREFX=a", "2: unknown name 'PREFX' in [fleetlock]; did you mean PREFIX?"),
     (
@@ -166,21 +167,24 @@ const BAD: &[(&str, &str)] = &[
     ("[etcd]\nPREFX=a/", "2: unknown name 'PREFX' in [etcd]; did you mean PREFIX?"),
     (
         "[general]\nSTORE=etcd:http://h1\n[etcd]\nPREFIX=",
-        "4: PREFIX: the value is empty: all of etcd would be the store; write how its keys begin",
+        "4: PREFIX: the value is empty, so all of etcd would be the store; write a prefix for its keys",
     ),
-    ("[general]\nSTORE=etcd:http://h1\n[etcd]\nLEASE=2", "4: LEASE: '2' is out of bounds; 3 to 60 whole seconds"),
-    ("[general]\nSTORE=etcd:http://h1\n[etcd]\nLEASE=4.5", "4: LEASE: '4.5' is out of bounds; 3 to 60 whole seconds"),
-    ("[general]\nSTORE=etcd:http://h1\n[etcd]\nUSER=a", "3: USER is of no use without PASSWORD_FILE"),
-    ("[general]\nSTORE=etcd:https://h1\n[etcd]\nCERT=/dev/null", "3: CERT is of no use without KEY"),
+    ("[general]\nSTORE=etcd:http://h1\n[etcd]\nLEASE=2", "4: LEASE: '2' is out of range; write 3 to 60 whole seconds"),
+    (
+        "[general]\nSTORE=etcd:http://h1\n[etcd]\nLEASE=4.5",
+        "4: LEASE: '4.5' is out of range; write 3 to 60 whole seconds",
+    ),
+    ("[general]\nSTORE=etcd:http://h1\n[etcd]\nUSER=a", "3: USER has no effect without PASSWORD_FILE"),
+    ("[general]\nSTORE=etcd:https://h1\n[etcd]\nCERT=/dev/null", "3: CERT has no effect without KEY"),
     (
         "[general]\nSTORE=etcd:http://h1\n[etcd]\nCA=/dev/null",
         "4: CA: STORE names the members of etcd by http, without TLS; write https",
     ),
-    ("[general]\nSTORE=etcd:https://h1\n[etcd]\nCA=ca.crt", "4: CA: 'ca.crt' is no whole path; begin it with /"),
+    ("[general]\nSTORE=etcd:https://h1\n[etcd]\nCA=ca.crt", "4: CA: 'ca.crt' is not an absolute path; begin it with /"),
     ("[cluster]\nNAEM=a", "2: unknown name 'NAEM' in [cluster]; did you mean NAME?"),
     (
         "[general]\nSTORE=etcd:http://h1\n[cluster]\nADVERTISE=http://a:1",
-        "3: SECRET_FILE is missing: servers that give requests to one another need ADVERTISE and SECRET_FILE",
+        "3: SECRET_FILE is missing: servers that pass requests on need ADVERTISE and SECRET_FILE",
     ),
     ("[lcok a]", "1: unknown section 'lcok a'; did you mean [lock NAME]?"),
     ("[locks a]", "1: unknown section 'locks a'; did you mean [lock NAME]?"),
@@ -195,7 +199,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     ("[lock ..]", "1: [lock '..']: '.' and '..' are no names"),
     ("[lock a] SIZE=5", "1: 'SIZE=5' follows the section's ']'; write it on a line of its own"),
-    ("[lock a]\n[lock b]\n[ lock  a ]", "3: [lock a] stands in line 1 before; put its settings there"),
+    ("[lock a]\n[lock b]\n[ lock  a ]", "3: [lock a] begins in line 1 already; put its settings there"),
     // [lock NAME]
     ("[lock a]\nSIZE", "2: 'SIZE' is not a setting; write NAME=value"),
     ("[lock a]\nrem is no comment here", "2: 'rem is no comment here' is not a setting; write NAME=value"),
@@ -205,7 +209,7 @@ const BAD: &[(&str, &str)] = &[
     ("[lock a]\nDEFAULT_LOCK_SIZE=5", "2: unknown name 'DEFAULT_LOCK_SIZE' in a lock section; did you mean SIZE?"),
     ("[lock a]\nCOLOUR=blue", "2: unknown name 'COLOUR' in a lock section"),
     ("[lock a]\nPAUSED=yes", "2: PAUSED cannot be set in the file: a lock is paused and resumed while the server runs"),
-    ("[lock a]\nSIZE=1\n\nsize=2", "4: SIZE: set before in line 2; remove one of the two"),
+    ("[lock a]\nSIZE=1\n\nsize=2", "4: SIZE: also set in line 2; remove one of the two"),
     ("[lock a]\nSIZE=5 GRACE_TIME = 3", "2: SIZE: the value contains ' GRACE_TIME='; write one setting a line"),
     ("[lock a]\nDESCRIPTION=x size=3", "2: DESCRIPTION: the value contains ' SIZE='; write one setting a line"),
     ("[lock a]\nSIZE=", "2: SIZE: the value is empty; write a whole number, or remove the line"),
@@ -225,7 +229,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "[lock a]\nMAX_HOLD_TIME=2h30",
-        "2: MAX_HOLD_TIME: '2h30' is no time; write seconds (90) or units (20m, 1h30m, 2d)",
+        "2: MAX_HOLD_TIME: '2h30' is not a time; write seconds (90) or units (20m, 1h30m, 2d)",
     ),
     ("[lock a]\nMAX_HOLD_TIME=31d", "2: MAX_HOLD_TIME: '31d' is too long; at most 2592000 seconds (30 days)"),
     ("[lock a]\nLOCK_DELAY=-0.1", "2: LOCK_DELAY: '-0.1' is negative; write a time from 0"),
