@@ -124,7 +124,7 @@ def test_a_store_that_others_may_read_or_write_is_named(make_server):
     server.start()
     server.stop()
     database, _ = files(server)
-    for mode, word in ((0o644, "may read tickets' ids"), (0o666, "may change who holds what"), (0o640, None)):
+    for mode, word in ((0o644, "may read the ids of tickets"), (0o666, "may change holders and waiters"), (0o640, None)):
         database.chmod(mode)
         server.start()
         for said in (warnings(server), server.err_path.read_text()):
@@ -142,7 +142,7 @@ def test_a_store_that_others_may_replace_is_named(make_server):
     for mode, is_named in ((0o777, True), (0o1777, False), (0o700, False)):
         database.parent.chmod(mode)
         server.start()
-        assert ("put another store in the place of this one" in warnings(server)) == is_named, oct(mode)
+        assert ("may replace the store" in warnings(server)) == is_named, oct(mode)
         server.stop()
 
 

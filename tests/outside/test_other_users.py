@@ -102,7 +102,7 @@ def test_root_that_may_not_give_its_files_away_serves_all_the_same(place):
         with Api(server.at) as api:
             held = api.take("DefaultLock", ttl_s=600)
         for name in ("lockserver.db", "lockserver.db.lock"):
-            said = f"{place}/{name} cannot be given to the owner of its directory, and stays root's: " in server.log()
+            said = f"{place}/{name} still belongs to root, because it cannot be given to the owner of its directory: " in server.log()
             assert said or place.stat().st_uid == 0
             assert (place / name).stat().st_uid == 0
         server.stop()

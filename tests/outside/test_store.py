@@ -196,7 +196,7 @@ def test_where_a_backup_goes(server, tmp_path):
     assert not dest.exists()
     good(*backup("saved.db"), cwd=tmp_path)
     before = dest.read_bytes()
-    refused(CANNOT_CREATE, ["is there already", "--force"], *backup(dest))
+    refused(CANNOT_CREATE, ["exists already", "--force"], *backup(dest))
     assert dest.read_bytes() == before
     with Api(server.at) as api:
         ticket = api.take("DefaultLock")
@@ -206,7 +206,7 @@ def test_where_a_backup_goes(server, tmp_path):
     link = tmp_path / "link.db"
     link.symlink_to("/dev/null")
     for what in (link, pathlib.Path("/dev/null")):
-        refused(CANNOT_CREATE, "no file", *backup("--force", what))
+        refused(CANNOT_CREATE, "not a file", *backup("--force", what))
     (tmp_path / "used.db-wal").write_bytes(b"of another database")
     refused(CANNOT_CREATE, "used.db-wal", *backup(tmp_path / "used.db"))
     for part in ("", "-wal", "-shm", ".lock"):
@@ -302,7 +302,7 @@ def test_a_store_is_restored_only_where_no_server_is(make_server, tmp_path):
                 "restore", "--store", server.store, tmp_path / "saved.db", *force)
     server.stop()
     before = file_of(server).read_bytes()
-    refused(CANNOT_CREATE, ["is there already", "--force"], "restore", "--store", server.store, tmp_path / "saved.db")
+    refused(CANNOT_CREATE, ["exists already", "--force"], "restore", "--store", server.store, tmp_path / "saved.db")
     assert file_of(server).read_bytes() == before
     refused(USAGE, "is the store itself", "restore", "--store", server.store, file_of(server), "--force")
     refused(STORE, ["nothing.db", "nothing was changed"], "restore", "--store", server.store, tmp_path / "nothing.db")
@@ -365,7 +365,7 @@ def test_a_damaged_store_is_named_and_changes_nothing(make_server, tmp_path):
                          "WHERE number IN (SELECT number FROM tickets LIMIT 2)")
     database.close()
     refused(STORE, [whole, "contradicts itself"], "check", whole)
-    refused(STORE, ["not good", "contradicts itself"], "backup", "--store", whole, tmp_path / "saved.db")
+    refused(STORE, ["failed its check", "contradicts itself"], "backup", "--store", whole, tmp_path / "saved.db")
     assert not (tmp_path / "saved.db").exists()
     refused(STORE, "cannot be", "check", tmp_path / "nothing.db")
 
@@ -374,7 +374,7 @@ def test_what_is_no_database_is_called_so(tmp_path):
     pipe, empty = tmp_path / "pipe", tmp_path / "empty"
     os.mkfifo(pipe)
     empty.touch()
-    for path, words in [(tmp_path, "it is no file"), (pipe, "it is no file"), (empty, "it is empty")]:
+    for path, words in [(tmp_path, "it is not a file"), (pipe, "it is not a file"), (empty, "it is empty")]:
         refused(STORE, words, "check", path)
         refused(STORE, words, "--store", tmp_path / "new.db", "restore", path)
     assert not (tmp_path / "new.db").exists()
@@ -407,7 +407,7 @@ def test_a_copy_is_a_store_of_its_own(make_server, tmp_path):
     assert names(other.directory) == ["lockserver.conf"]
     server.stop()
     for pair in (("memory", other.store), (server.store, "memory")):
-        refused(USAGE, ["memory", "gone with it"], "copy", *pair)
+        refused(USAGE, ["memory", "only the server's process"], "copy", *pair)
     refused(USAGE, "itself", "copy", server.store, server.store)
     refused(STORE, "nothing.db", "copy", tmp_path / "nothing.db", other.store)
     refused(CANNOT_CREATE, "nowhere", "copy", server.store, tmp_path / "nowhere" / "lockserver.db")
@@ -418,7 +418,7 @@ def test_a_copy_is_a_store_of_its_own(make_server, tmp_path):
     refused(USAGE, "is", "copy", server.store, link)
     assert "1 ticket (1 holds, 0 wait)" in good("copy", server.store, other.store)
     assert source.read_bytes() == before, "the source is not written"
-    refused(CANNOT_CREATE, "holds something already", "copy", server.store, other.store)
+    refused(CANNOT_CREATE, "is not empty", "copy", server.store, other.store)
     other.start()
     with Api(other.at) as api:
         api.ok("POST", f"/v1/tickets/{held['id']}/renew")

@@ -39,7 +39,7 @@ def test_it_is_read_while_a_server_leads_and_copied_when_none_does(make_server, 
     assert "copied" in good("copy", etcd.store, copy)
     copied = dump(copy)
     assert set(tickets(copied)) == ids and copied["last_token"] > read["last_token"], "its counters go on at the clock"
-    refused(CANNOT_CREATE, "holds something already", "copy", copy, etcd.store)
+    refused(CANNOT_CREATE, "is not empty", "copy", copy, etcd.store)
     # A server goes on with it.
     leader.start()
     with Api(leader.at) as api:

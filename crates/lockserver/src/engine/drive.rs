@@ -276,7 +276,10 @@ impl Engine {
             return self.enter_recovery(tick, &error);
         }
         if restart {
-            tracing::warn!("the store is new, forgetful or a copy: tokens and ticket numbers begin at the Unix time");
+            tracing::warn!(
+                "fencing tokens and ticket numbers begin at the Unix time, because the store is in memory, \
+                 new or a copy"
+            );
         }
         self.observers.metrics.engine.terms.increment();
         self.observers.status.set_doubt(table.in_doubt_since());

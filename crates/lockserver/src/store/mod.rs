@@ -120,7 +120,8 @@ impl StoreError {
     /// Too much time has passed to know who leads.
     #[must_use]
     pub fn deposed() -> Self {
-        let reason = "this server does not lead any more: the store did not answer it in time, so that another one may lead by now";
+        let reason = "this server does not lead any more: the store did not answer it in time, so another server may \
+                      lead by now";
         Self::Standby { reason: reason.to_owned(), leader: None }
     }
 }

@@ -11,8 +11,9 @@ pub enum StoreCommand {
     /// Save the store to a file, while the server runs or not
     #[command(
         after_help = "DEST is complete and proven good, or it is as it was. It holds tickets' ids, which are secrets: its \
-        mode is 0600.\n\nExit status: 0 saved, 64 usage, 73 DEST is there already or cannot be written, 74 store not usable \
-        or damaged, 78 configuration not usable."
+                      mode is 0600.\n\nExit status: 0 saved, 64 usage, 73 DEST is there already or cannot be written, \
+                      74 store not usable \
+                      or damaged, 78 configuration not usable."
     )]
     Backup {
         /// The file to make
@@ -24,8 +25,9 @@ pub enum StoreCommand {
     /// Put a backup in the place of the store, while no server uses it
     #[command(
         after_help = "Tokens and ticket numbers of the restored store begin at the clock, above all that were given \
-        before.\n\nExit status: 0 restored, 64 usage, 73 a store is there already, 74 SRC or the store not usable, 75 a \
-        server uses the store, 78 configuration not usable."
+                      before.\n\nExit status: 0 restored, 64 usage, 73 a store is there already, 74 SRC or the store \
+                      not usable, 75 a \
+                      server uses the store, 78 configuration not usable."
     )]
     Restore {
         /// The backup
@@ -37,7 +39,8 @@ pub enum StoreCommand {
     /// Copy a store that no server uses to a new one
     #[command(
         after_help = "Exit status: 0 copied, 64 usage, 73 TO holds something already, 74 a store is not usable, 75 a \
-        server uses one of them.\n\nFor etcd, the configuration of the server says how to come to it: [etcd]."
+                      server uses one of them.\n\nFor etcd, the configuration of the server says how to reach it: \
+                      [etcd]."
     )]
     Copy {
         /// The store to copy: sqlite:PATH or etcd:http://HOST:2379,...

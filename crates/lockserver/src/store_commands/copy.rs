@@ -21,10 +21,13 @@ pub enum CopyError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The second one is not empty.
-    #[error("it holds something already")]
+    #[error("it is not empty")]
     NotEmpty,
     /// The second one gave back something else than was given to it.
-    #[error("it does not hold what was written to it; do not use it, and please report this as an error of lockserver")]
+    #[error(
+        "it differs from the data that was written to it; do not use it, and please report this as a bug of \
+         lockserver"
+    )]
     Different,
 }
 
@@ -52,7 +55,7 @@ pub(super) fn run(cli: &Cli, from: &str, to: &str) -> Result<(), Failed> {
     let [from, to] = [which::parse(cli, from)?, which::parse(cli, to)?].map(for_itself);
     for choice in [&from, &to] {
         if *choice == StoreChoice::Memory {
-            let text = "memory cannot be copied: it is in a server's process alone, and gone with it";
+            let text = "a store in memory cannot be copied: only the server's process has it";
             return Err(Failed::new(exit::USAGE, text));
         }
     }
@@ -72,10 +75,9 @@ pub(super) fn run(cli: &Cli, from: &str, to: &str) -> Result<(), Failed> {
     }
     let mut second = store::open(&to).map_err(place_error)?;
     let copied = copy_table(snapshot, &mut *second, wall::now_us()).map_err(|error| match error {
-        CopyError::NotEmpty => Failed::new(
-            exit::CANNOT_CREATE,
-            format!("{to} holds something already, and nothing was changed; name a store that is not there yet"),
-        ),
+        CopyError::NotEmpty => {
+            Failed::new(exit::CANNOT_CREATE, format!("{to} is not empty, and nothing was changed; name a new store"))
+        }
         CopyError::Store(error @ StoreError::Standby { .. }) => error.into(),
         CopyError::Store(error) => Failed::new(exit::CANNOT_CREATE, error.to_string().replace(GOES_ON, "")),
         CopyError::Load(error) => Failed::new(exit::STORE, format!("{from}: {error}")),
@@ -83,7 +85,7 @@ pub(super) fn run(cli: &Cli, from: &str, to: &str) -> Result<(), Failed> {
     })?;
     if !kept_still.holds() {
         let text = format!(
-            "etcd did not answer in time, so that a server may have gone on with {from} meanwhile: empty {to} and copy again"
+            "etcd did not answer in time, so a server may have gone on with {from} meanwhile; empty {to} and copy again"
         );
         return Err(Failed::new(exit::IN_USE, text));
     }

@@ -8,7 +8,8 @@ use crate::store::StoreChoice;
 use std::path::{Path, PathBuf};
 
 /// What is done to files only.
-const NOT_ETCD: &str = "the store is in etcd, and no file: 'etcdctl snapshot save FILE' saves it, and 'lockserver store copy' copies it \
+const NOT_ETCD: &str = "the store is in etcd, and not in a file: 'etcdctl snapshot save FILE' saves it, and \
+                        'lockserver store copy' copies it \
                         to a file and back while no server uses it";
 
 /// The store that was named, else the server's: that of `--store`, which needs no configuration, or of the configuration.
@@ -28,7 +29,8 @@ pub(super) fn choose(cli: &Cli, named: Option<&str>) -> Result<StoreChoice, Fail
 pub(super) fn parse(cli: &Cli, text: &str) -> Result<StoreChoice, Failed> {
     let has_kind = text == "memory" || text.starts_with("sqlite:") || text.starts_with("etcd:");
     let text = if has_kind { text.to_owned() } else { format!("sqlite:{text}") };
-    let absolute = |path: &str| std::path::absolute(path).map_err(|error| format!("{path:?} names no file: {error}"));
+    let absolute =
+        |path: &str| std::path::absolute(path).map_err(|error| format!("{path:?} is not the path of a file: {error}"));
     match read_store(&text, absolute) {
         Ok(Some(StoreChoice::Etcd(_))) => in_etcd(cli, text),
         Ok(Some(choice)) => Ok(choice),
@@ -42,7 +44,7 @@ fn in_etcd(cli: &Cli, text: String) -> Result<StoreChoice, Failed> {
     let mut sources = cli.sources();
     sources.overrides = vec![("--store", text.into())];
     let loaded = sources.load().map_err(|problems| {
-        let hint = "the configuration cannot be used, so it is not known how to come to etcd ([etcd])";
+        let hint = "the configuration cannot be used, so the way to etcd ([etcd]) is not known";
         Failed::new(exit::CONFIG, format!("{problems}\n{hint}"))
     })?;
     Ok(loaded.config.store)
@@ -55,8 +57,7 @@ pub(super) fn file(choice: StoreChoice) -> Result<PathBuf, Failed> {
         StoreChoice::Etcd(_) => Err(Failed::new(exit::USAGE, NOT_ETCD)),
         StoreChoice::Memory => Err(Failed::new(
             exit::USAGE,
-            "the store is memory: it is in the server's process alone, and gone with it; there is nothing to save, \
-             check or restore",
+            "the store is memory: only the server's process has it, and there is nothing to save, check or restore",
         )),
     }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 /// Why a value is not the record that its key stands for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record {record} means nothing to this version of lockserver: {problem}")]
+#[error("the record {record} cannot be read by this version of lockserver: {problem}")]
 pub struct DecodeError {
     /// Its key, without what is secret of it.
     record: String,

@@ -29,7 +29,7 @@ impl Scalar for LockName {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Self::stored(text).map_err(|error| format!("no name of a lock: {error}"))
+        Self::stored(text).map_err(|error| format!("not a name of a lock: {error}"))
     }
 }
 
@@ -50,7 +50,7 @@ impl Scalar for Prefix {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Self::stored(text).map_err(|error| format!("no name of a template: {error}"))
+        Self::stored(text).map_err(|error| format!("not a name of a template: {error}"))
     }
 }
 
@@ -94,7 +94,7 @@ impl Scalar for EndedAs {
     }
 
     fn from_text(text: &str) -> Result<Self, String> {
-        Self::from_word(text).ok_or_else(|| format!("{text:?} is no way to end"))
+        Self::from_word(text).ok_or_else(|| format!("{text:?} is not a way to end"))
     }
 }
 

@@ -262,7 +262,8 @@ impl Client {
             Ok(Err(status)) => match self.failed(&status, at) {
                 failure if failure.is(Refusal::NoUsers) => {
                     tracing::warn!(
-                        "etcd has no users: everybody who reaches it may change the store, whatever USER says"
+                        "authentication is off in etcd: everybody that reaches it may change the store, and USER has \
+                         no effect"
                     );
                     self.state().without_users = true;
                     return Ok(None);
@@ -274,8 +275,9 @@ impl Client {
                 return Err(Failure::Unknown(format!("{}: no answer to the log-in", self.place.endpoints[at.0])));
             }
         };
-        let token = MetadataValue::try_from(answer.token)
-            .map_err(|_| Failure::Refused(Refusal::Other, "the token of the user is no header of HTTP".to_owned()))?;
+        let token = MetadataValue::try_from(answer.token).map_err(|_| {
+            Failure::Refused(Refusal::Other, "the token of the user is not valid in an HTTP header".to_owned())
+        })?;
         self.state().token = Some(token.clone());
         Ok(Some(token))
     }

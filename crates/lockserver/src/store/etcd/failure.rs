@@ -98,11 +98,12 @@ impl Failure {
                 format!("etcd does not answer ({at}: {said}): check that most of its members run and can be reached")
             }
             Self::Refused(Refusal::NoSpace, said) => format!(
-                "etcd has no space left ({said}): compact and defragment it or raise --quota-backend-bytes, then take back the \
-                 alarm with 'etcdctl alarm disarm'"
+                "etcd has no space left ({said}): compact and defragment it or raise --quota-backend-bytes, then \
+                 disarm the alarm with 'etcdctl alarm disarm'"
             ),
             Self::Refused(Refusal::NotAllowed | Refusal::Token, said) => format!(
-                "etcd does not allow it ({said}): check USER and PASSWORD_FILE in [etcd], and that the user's role may read and \
+                "etcd denies access ({said}): check USER and PASSWORD_FILE in [etcd], and that the user's role may \
+                 read and \
                  write all keys that begin with PREFIX"
             ),
             Self::Refused(Refusal::TooLarge | Refusal::TooManyOperations, said) => format!(
@@ -113,7 +114,8 @@ impl Failure {
             Self::Deposed(reason, leader) => return StoreError::Standby { reason, leader },
             Self::Refused(Refusal::Damaged, said) => {
                 return StoreError::Damaged(format!(
-                    "the store in etcd holds what no server wrote: {said}; restore it from a snapshot, or name another PREFIX"
+                    "the store in etcd holds a record that no server wrote: {said}; restore it from a snapshot, or \
+                     name another PREFIX"
                 ));
             }
             Self::Refused(_, said) => format!("etcd refuses a request ({at}: {said})"),

@@ -122,7 +122,7 @@ async fn keep(client: Client, lasts: Duration, lease: i64, authority: Authority,
         authority.end();
         lost.store(true, Ordering::Release);
         if has_ended {
-            tracing::warn!("etcd has ended the lease of this leader: it did not hear from it in time");
+            tracing::warn!("etcd has ended the lease of this leader, because no renewal came in time");
         } else {
             tracing::warn!("etcd has not answered this leader for as long as its lease lasts: another one may lead");
             let _ = client.revoke(lease, Instant::now() + RESIGN).await;

@@ -68,7 +68,7 @@ async fn chunks(client: &Client, place: &EtcdPlace, commit: &Commit, revision: i
         let request = RangeRequest { revision, ..read(place.key(&name)) };
         let answer = client.range(request, Instant::now() + place.lease * 2).await?;
         let chunk = answer.kvs.first().and_then(|found| of_chunk(&found.value));
-        writes.extend(chunk.ok_or_else(|| damaged(&name, "it is missing or means nothing"))?);
+        writes.extend(chunk.ok_or_else(|| damaged(&name, "it is missing or unreadable"))?);
     }
     Ok(writes)
 }

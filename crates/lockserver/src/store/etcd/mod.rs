@@ -111,8 +111,8 @@ impl Store for EtcdStore {
         snapshot.lost_commits = !is_copy && is_ahead(&self.mark, &snapshot.meta);
         if snapshot.lost_commits {
             tracing::error!(
-                "the store in etcd is older than what was last committed to it: etcd was restored from a snapshot. Who was given \
-                 something since may still hold it, and it may be given again"
+                "the store in etcd is older than what was last committed to it: etcd was restored from a snapshot. \
+                 Clients may still hold permits that were granted since, and those may be granted again"
             );
         }
         snapshot.restart_counters = is_copy || snapshot.lost_commits;
@@ -234,7 +234,7 @@ impl Records {
 }
 
 fn decode(key: &str, value: &[u8]) -> Result<Change, StoreError> {
-    let text = std::str::from_utf8(value).map_err(|_| damaged("the value of a record is no text".to_owned()))?;
+    let text = std::str::from_utf8(value).map_err(|_| damaged("the value of a record is not a text".to_owned()))?;
     codec::decode(key, text).map_err(|error| damaged(error.to_string()))
 }
 

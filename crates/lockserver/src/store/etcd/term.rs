@@ -111,7 +111,7 @@ impl Term {
     pub(super) async fn commit(&mut self, batch: Batch) -> Result<(), Failure> {
         let until = Instant::now() + self.authority.left();
         if !self.authority.holds() {
-            let text = "etcd did not answer this leader in time, so that another one may lead by now";
+            let text = "etcd did not answer this leader in time, so another server may lead by now";
             return Err(Failure::Refused(Refusal::Overtaken, text.to_owned()));
         }
         let fits = batch.fits(&Batch::default(), self.writes_max());
@@ -187,7 +187,7 @@ impl Term {
         }
         Err(match leader {
             Some(leader) if leader.create_revision == self.commit.term => {
-                let text = "the commit record in etcd is not the one that this server has left";
+                let text = "the commit record in etcd is not the one that this server wrote";
                 Failure::Refused(Refusal::Overtaken, text.to_owned())
             }
             Some(leader) => deposed_by(&leader.value),

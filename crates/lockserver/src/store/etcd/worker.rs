@@ -106,7 +106,7 @@ impl Worker {
         self.take_lead().await?;
         let Some(of_lead) = self.lead.as_ref().map(|lead| lead.term) else { unreachable!("it was taken") };
         if before.is_some_and(|before| before != of_lead) {
-            let text = "this server leads anew, and others may have led since it did";
+            let text = "this server leads again, and another may have led in between";
             return Err(Failure::Deposed(text.to_owned(), None));
         }
         for again in 1.. {

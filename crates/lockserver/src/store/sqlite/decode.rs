@@ -194,7 +194,7 @@ fn request(row: &mut Reader<'_>) -> Result<Option<Box<RequestKey>>, Unreadable> 
 fn state(row: &mut Reader<'_>) -> Result<State, Unreadable> {
     let words = ["queued", "granted", "held", "ended"];
     let known = |word: &str| words.into_iter().find(|known| *known == word);
-    let word = row.parsed(|word| known(word).ok_or_else(|| format!("{word:?} is no state of a ticket")))?;
+    let word = row.parsed(|word| known(word).ok_or_else(|| format!("{word:?} is not a state of a ticket")))?;
     let dormant = row.flag()?;
     match (word, dormant, row.scalar_or_null()?, row.number_or_null()?, row.scalar_or_null()?) {
         ("queued", dormant, None, None, None) => Ok(State::Queued { dormant }),

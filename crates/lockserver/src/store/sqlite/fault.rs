@@ -40,7 +40,8 @@ impl Fault {
         let path = path.display();
         match self {
             Self::Value(what) => StoreError::Damaged(format!(
-                "the store {path} holds what no server wrote: {what}; restore it from a backup, or correct the row with \
+                "the store {path} holds a record that no server wrote: {what}; restore it from a backup, or correct \
+                 the row with \
                  sqlite3 while no server runs"
             )),
             Self::Structure(said) => StoreError::Damaged(is_damaged(path, &said)),
@@ -85,7 +86,8 @@ impl Fault {
 
 fn is_damaged(path: Display<'_>, said: &str) -> String {
     format!(
-        "the store {path} is damaged or is no database ({said}): restore it from a backup, or move it away with its -wal \
+        "the store {path} is damaged or is not a database ({said}): restore it from a backup, or move it away with \
+         its -wal \
          file to begin with an empty one"
     )
 }

@@ -103,7 +103,8 @@ pub(super) fn give_to_owner_of_directory(file: &File, path: &Path) -> Result<(),
     // A kindness: where it is not allowed, as on some network file systems, the file is root's, and root can use it.
     if let Err(error) = std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid())) {
         tracing::warn!(
-            "{} cannot be given to the owner of its directory, and stays root's: {error}; a server of another user needs chown",
+            "{} still belongs to root, because it cannot be given to the owner of its directory: {error}; chown it if \
+             the server runs as another user",
             path.display()
         );
     }
@@ -124,15 +125,15 @@ pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
         if place.mode() & 0o022 != 0 && place.mode() & 0o1000 == 0 {
             let mode = place.mode() & 0o7777;
             found.push(format!(
-                "{name} has mode {mode:04o}: others than its owner may put another store in the place of this one; \
+                "{name} has mode {mode:04o}: users other than its owner may replace the store; \
                  chmod go-w {name}"
             ));
         }
         if is_foreign(place.uid()) {
             let owner = place.uid();
             found.push(format!(
-                "{name} belongs to user {owner}, who may put another store in the place of this one; chown it to user \
-                 {ours}, as whom the server runs"
+                "{name} belongs to user {owner}, and that user may replace the store; chown it to user {ours}, which \
+                 runs the server"
             ));
         }
     }
@@ -141,15 +142,16 @@ pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
         let Ok(file) = fs::metadata(&path) else { continue };
         if is_foreign(file.uid()) {
             found.push(format!(
-                "{} belongs to user {}, who may change who holds what; chown it to user {ours}, as whom the server runs",
+                "{} belongs to user {}, and that user may change holders and waiters; chown it to user {ours}, which \
+                 runs the server",
                 path.display(),
                 file.uid()
             ));
         }
         let mode = file.mode() & 0o777;
         let what = match (mode & 0o022 != 0, mode & 0o004 != 0) {
-            (true, _) => "others than its owner may change who holds what",
-            (false, true) => "everybody on this machine may read tickets' ids, which are secrets",
+            (true, _) => "users other than its owner may change holders and waiters",
+            (false, true) => "everybody on this machine may read the ids of tickets, which are secrets",
             (false, false) => continue,
         };
         found.push(format!("{} has mode {mode:04o}: {what}; chmod 0600 {}", path.display(), path.display()));
@@ -158,8 +160,8 @@ pub(in crate::store) fn weaknesses(path: &Path) -> Vec<String> {
         && file.nlink() > 1
     {
         found.push(format!(
-            "{} has another name (a hard link): a server that is started by that one after a crash does not find the last \
-             commits, which are in the -wal file of this one; remove the other name",
+            "{} has another name (a hard link): after a crash, a server that opens that name misses the last commits, \
+             which are in the -wal file of this one; remove the other name",
             path.display()
         ));
     }

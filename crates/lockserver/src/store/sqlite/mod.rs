@@ -234,7 +234,8 @@ impl Store for SqliteStore {
             tracing::error!(
                 file = %self.path.display(),
                 "the store is older than what was last committed to it: its -wal file was lost or damaged, or an older database \
-                 was put in its place. Who was given something since may still hold it, and it may be given again"
+                 was put in its place. Clients may still hold permits that were granted since, and those may be \
+                 granted again"
             );
         }
         if self.moved || older {

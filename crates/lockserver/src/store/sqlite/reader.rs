@@ -40,10 +40,10 @@ impl SqliteReader {
         let found = fs::metadata(&path).map_err(unreadable)?;
         let no_database = |why| unreadable(io::Error::new(io::ErrorKind::InvalidInput, why));
         if !found.is_file() {
-            return Err(no_database("it is no file: name a database in it, or elsewhere"));
+            return Err(no_database("it is not a file; name a database in it, or elsewhere"));
         }
         if found.len() == 0 {
-            return Err(no_database("it is empty, no database"));
+            return Err(no_database("it is empty, and not a database"));
         }
         fs::File::open(&path).map_err(unreadable)?;
         let (connection, schema) = schema::connect_to_read(&path)?;
@@ -109,14 +109,15 @@ impl SqliteReader {
         for suffix in ["-wal", "-journal"] {
             let beside = with_suffix(target, suffix);
             if beside.symlink_metadata().is_ok() {
-                let error = format!("{} is there: a program uses that database, or left it so", beside.display());
+                let error =
+                    format!("{} exists: a program uses that database, or was killed while it did", beside.display());
                 return Err(SaveError::Target { path: target.to_owned(), act: "written", error });
             }
         }
         match target.symlink_metadata() {
             Ok(_) if !replace => return Err(SaveError::Exists { path: target.to_owned() }),
             Ok(found) if !found.is_file() => {
-                let error = "it is no file: name one".to_owned();
+                let error = "it is not a file; name one".to_owned();
                 return Err(SaveError::Target { path: target.to_owned(), act: "replaced", error });
             }
             _ => {}

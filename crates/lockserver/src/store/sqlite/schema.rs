@@ -184,7 +184,7 @@ fn migrate(connection: &mut Connection, path: &Path, from: i32, migration: &str)
         transaction.execute("INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0, ?1, 0)", [identity])?;
     }
     transaction.commit()?;
-    tracing::info!(file = %path.display(), schema = from + 1, "the schema of the store was brought forward");
+    tracing::info!(file = %path.display(), "the store has schema {} now", from + 1);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub enum SaveError {
     #[error(transparent)]
     Source(#[from] OpenError),
     /// A file of that name is there.
-    #[error("{} is there already: nothing was changed; name another file, or say --force", path.display())]
+    #[error("{} exists already, and nothing was changed; name another file, or use --force", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum SaveError {
         error: String,
     },
     /// The copy was made, and is not good.
-    #[error("the copy was thrown away, because it is not good: {0}")]
+    #[error("the copy was removed, because it failed its check: {0}")]
     Bad(StoreError),
 }
 

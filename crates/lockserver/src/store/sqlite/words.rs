@@ -42,7 +42,7 @@ pub(super) fn starts_to_text(starts: &Starts) -> String {
 pub(super) fn starts_from_text(text: &str) -> Result<Starts, String> {
     let all: Result<Vec<Ms>, _> = parts(text).map(str::parse).collect();
     let starts = all.ok().and_then(|all| Starts::from_all(&all));
-    starts.ok_or_else(|| format!("{text:?} is no list of at most {} rising moments", Starts::MAX))
+    starts.ok_or_else(|| format!("{text:?} is not a list of at most {} rising moments", Starts::MAX))
 }
 
 /// `port-a,port-b`. No name is empty or contains a comma.

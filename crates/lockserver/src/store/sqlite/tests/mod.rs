@@ -225,7 +225,7 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE tickets SET id = 'x'", "column id: not a UUID"),
         ("UPDATE tickets SET slots = '3-1'", "column slots: \"3-1\""),
         ("UPDATE tickets SET slot_names = 'a,,b'", "column slot_names"),
-        ("UPDATE tickets SET lock = 'a/b'", "column lock: no name of a lock"),
+        ("UPDATE tickets SET lock = 'a/b'", "column lock: not a name of a lock"),
         ("UPDATE tickets SET permits = 'some'", "column permits"),
         ("UPDATE tickets SET permits = -1", "column permits"),
         ("UPDATE tickets SET permits = x'00'", "column permits"),
@@ -239,7 +239,7 @@ fn what_cannot_be_understood_is_damage_and_named() {
         ("UPDATE locks SET size = 3", "table locks, row name = \"san-ssh\", size is 3, but names has 2"),
         ("UPDATE locks SET pause_reason = 'x'", "contradict each other"),
         ("UPDATE locks SET slot_names = 'port-a'", "column slot_names: \"port-a\" is not 'slot=name'"),
-        ("UPDATE locks SET template = 'deploy'", "column template: no name of a template"),
+        ("UPDATE locks SET template = 'deploy'", "column template: not a name of a template"),
         ("UPDATE locks SET revision = -1", "column revision"),
         (
             "INSERT INTO file_values (lock, size, grace_ms, lock_delay_ms, max_queue, description, paused) VALUES ('x', 1, 1, 1, 1, '', 0)",

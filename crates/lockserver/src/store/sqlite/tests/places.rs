@@ -46,7 +46,7 @@ fn a_file_that_is_no_database_is_damage_and_left_alone() {
     fs::write(place.path(), &text).unwrap();
     let OpenError::Store(error) = error_of(&place.path()) else { panic!("refused for another reason") };
     let said = damaged(error);
-    assert!(said.contains("is no database") && said.contains("move it away"), "{said}");
+    assert!(said.contains("is not a database") && said.contains("move it away"), "{said}");
     assert_eq!(fs::read_to_string(place.path()).unwrap(), text);
 }
 
