@@ -1,6 +1,6 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench bench-hostile instructions jepsen audit screenshots packages release
+.PHONY: help run test check fmt bench bench-hostile instructions jepsen planted audit screenshots packages release
 
 help: ## print this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 15
@@ -31,6 +31,9 @@ screenshots: ## take pictures of the page into target/screenshots, and that of R
 
 jepsen: ## break servers over etcd for MINUTES=30 and judge what their clients were told; SEED=1 chooses the same faults again
 	@scripts/jepsen
+
+planted: ## build the server with each mistake of tests/history/planted, and have the judge of make jepsen find it (some minutes)
+	@scripts/planted
 
 audit: ## judge the dependencies with cargo-deny and cargo-machete
 	@scripts/audit

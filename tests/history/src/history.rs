@@ -38,6 +38,8 @@ pub enum Ask {
     Resize { lock: String, size: u32 },
     /// How the lock stands.
     Look { lock: String },
+    /// Whether this token is that of a holder.
+    Verify { lock: String, token: u64 },
 }
 
 /// What was answered.
@@ -55,6 +57,8 @@ pub enum Answer {
     Resized,
     /// How the lock stands.
     Seen(Seen),
+    /// Whether the token is that of a holder.
+    Verified(bool),
     /// The server says that it did nothing, or it was not reached at all.
     Refused(String),
     /// Anything may have happened.
@@ -97,6 +101,8 @@ pub struct Fault {
     pub kind: &'static str,
     /// When it began.
     pub from: Nanos,
+    /// When nothing was broken any more: etcd answers. Servers that had been killed begin to start then.
+    pub mended: Nanos,
     /// When all was well again.
     pub until: Nanos,
 }
@@ -110,4 +116,19 @@ pub struct History {
     pub calls: Vec<Call>,
     /// All faults.
     pub faults: Vec<Fault>,
+    /// Moments at which a leader was dead or cut off for good: the next one cannot have loaded the table before.
+    pub takeovers: Vec<Nanos>,
+    /// Servers that ended without being told to, and how.
+    pub ended: Vec<String>,
+}
+
+impl History {
+    /// All of it, one line for each call and fault.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let calls = self.calls.iter().map(|call| format!("{call:?}\n"));
+        let faults = self.faults.iter().map(|fault| format!("{fault:?}\n"));
+        let takeovers = self.takeovers.iter().map(|at| format!("Takeover {at}\n"));
+        calls.chain(faults).chain(takeovers).collect()
+    }
 }

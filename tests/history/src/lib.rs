@@ -11,7 +11,9 @@ mod client;
 mod faults;
 mod http;
 mod random;
+mod report;
 mod run;
 mod world;
 
-pub use run::{Plan, Report, run};
+pub use report::{Of, Report};
+pub use run::{Plan, run};

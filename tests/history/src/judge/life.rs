@@ -1,8 +1,11 @@
 //! The life of each ticket, as far as its client knows it.
 
 use super::{Finding, Promise, seconds};
-use crate::history::{Answer, Ask, Call, History, Nanos, Told};
+use crate::history::{Answer, Ask, Call, History, Nanos, SECOND, Told};
 use std::collections::HashMap;
+
+/// What a leader was doing when it died or was cut off is done or not after this time.
+const UNDER_WAY: Nanos = SECOND / 5;
 
 /// An answered call that was a heartbeat.
 #[derive(Debug, Clone, Copy)]
@@ -10,6 +13,16 @@ pub(super) struct Beat {
     pub(super) sent: Nanos,
     pub(super) answered: Nanos,
     pub(super) ttl: Nanos,
+}
+
+impl Beat {
+    /// Until when the lease surely lasts. A takeover in that time begins it anew (rule 9); only the first one counts here, since
+    /// of many restarts the later ones may let it go on.
+    fn lease_until(&self, takeovers: &[Nanos]) -> Nanos {
+        let until = self.sent + self.ttl;
+        let first = takeovers.iter().copied().filter(|at| *at > self.answered).min();
+        first.filter(|at| at + UNDER_WAY < until).map_or(until, |at| at + self.ttl)
+    }
 }
 
 /// What a client was granted.
@@ -34,7 +47,7 @@ pub(super) struct Life {
     pub(super) lock: String,
     pub(super) permits: u32,
     pub(super) request_id: String,
-    /// When it was first asked for.
+    /// When it was first asked for, but for requests of which their client was told that they did nothing.
     pub(super) asked: Nanos,
     /// When its client first knew of it.
     pub(super) known: Nanos,
@@ -43,7 +56,7 @@ pub(super) struct Life {
     /// Answers that say that it holds, likewise.
     pub(super) held: Vec<Beat>,
     pub(super) grant: Option<Grant>,
-    /// When its client first sent its release.
+    /// When its client first sent its release, but for one of which it was told that it did nothing.
     pub(super) release_sent: Option<Nanos>,
     /// When its client first knew of its release.
     pub(super) released: Option<Nanos>,
@@ -73,9 +86,9 @@ impl Life {
         }
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, takeovers: &[Nanos]) {
         let Some(told) = self.held.iter().map(|beat| beat.answered).min() else { return };
-        let lease_until = self.held.iter().map(|beat| beat.sent + beat.ttl).max().unwrap_or(told);
+        let lease_until = self.held.iter().map(|beat| beat.lease_until(takeovers)).max().unwrap_or(told);
         // An answer that came after the client knew better says nothing about the time before its grant.
         let queued = self.queued.iter().filter(|beat| beat.answered <= told).map(|beat| beat.sent).max();
         let (token, slots) = self.tokens[0].clone();
@@ -109,6 +122,9 @@ impl Lives {
         let mut requests: HashMap<&str, (Nanos, Option<u64>)> = HashMap::new();
         for call in order.iter().map(|at| &history.calls[*at]) {
             let Ask::Acquire { lock, request_id, permits } = &call.ask else { continue };
+            if matches!(call.answer, Answer::Refused(_)) {
+                continue;
+            }
             let (asked, number) = requests.entry(request_id).or_insert((call.sent, None));
             let Answer::Ticket(told) = &call.answer else { continue };
             if let Some(other) = number.replace(told.number)
@@ -145,7 +161,7 @@ impl Lives {
             lives.add(&history.calls[at], at, &of_request);
         }
         for life in &mut lives.all {
-            life.finish();
+            life.finish(&history.takeovers);
         }
         lives
     }
@@ -157,7 +173,7 @@ impl Lives {
                 _ => of_request.get(request_id),
             },
             Ask::Wait { ticket } | Ask::Renew { ticket } | Ask::Release { ticket } => self.by_id.get(ticket),
-            Ask::Resize { .. } | Ask::Look { .. } => None,
+            Ask::Resize { .. } | Ask::Look { .. } | Ask::Verify { .. } => None,
         };
         let Some(life) = which.map(|at| &mut self.all[*at]) else { return };
         life.calls.push(at);
@@ -171,7 +187,9 @@ impl Lives {
                 self.findings.push(Finding { promise: Promise::Tokens, what });
             }
         }
-        if let Ask::Release { .. } = call.ask {
+        if let Ask::Release { .. } = call.ask
+            && !matches!(call.answer, Answer::Refused(_))
+        {
             life.release_sent.get_or_insert(call.sent);
             if call.answer == Answer::Released {
                 life.released = Some(life.released.map_or(call.answered, |first| first.min(call.answered)));

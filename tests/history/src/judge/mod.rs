@@ -1,7 +1,8 @@
 //! The judge: reads a history and says what in it breaks the rules of `docs/rules.md`.
 //!
 //! A client was told something when its answer arrived, and asked for it when it began to send. What the server did lies
-//! between the two; the judge reports only what no moment in between can explain. Unknown answers may have taken effect.
+//! between the two; the judge reports only what no moment in between can explain. Unknown answers may have taken effect, and
+//! refused ones have not.
 
 mod answers;
 mod life;
@@ -9,6 +10,7 @@ mod looks;
 mod order;
 mod sizes;
 mod tokens;
+mod verified;
 
 #[cfg(test)]
 mod planted;
@@ -44,6 +46,8 @@ pub enum Promise {
     Order,
     /// One `request_id` makes one ticket.
     RequestIds,
+    /// A server ends only when it is told to.
+    Service,
 }
 
 /// What the history breaks. Empty if all is well.
@@ -58,7 +62,9 @@ pub fn judge(history: &History) -> Vec<Finding> {
     tokens::fence(&lives, &mut findings);
     answers::nothing_is_lost(history, &lives, &mut findings);
     looks::show_what_was_told(history, &lives, &sizes, &mut findings);
+    verified::are_those_of_holders(history, &lives, &mut findings);
     order::first_come_first_served(history, &lives, &mut findings);
+    findings.extend(history.ended.iter().map(|what| Finding { promise: Promise::Service, what: what.clone() }));
     findings
 }
 

@@ -44,7 +44,22 @@ impl Story {
     }
 
     fn fault(mut self, from: u64, until: u64) -> Self {
-        self.0.faults.push(Fault { kind: "planted", from: from * SECOND, until: until * SECOND });
+        self.0.faults.push(Fault {
+            kind: "planted",
+            from: from * SECOND,
+            mended: until * SECOND,
+            until: until * SECOND,
+        });
+        self
+    }
+
+    fn verify(self, sent: u64, answered: u64, token: u64, holds: bool) -> Self {
+        self.call(sent, answered, Ask::Verify { lock: "x".to_owned(), token }, Answer::Verified(holds))
+    }
+
+    /// The leader died or was cut off.
+    fn takeover(mut self, at: u64) -> Self {
+        self.0.takeovers.push(at * SECOND);
         self
     }
 
@@ -193,4 +208,46 @@ fn a_request_that_made_two_tickets() {
     let twice = Story::of(2).acquire(1, 2, 1, held(1, 0, 1));
     let ask = Ask::Acquire { lock: "x".to_owned(), request_id: "r1".to_owned(), permits: 1 };
     twice.call(3, 4, ask, held(2, 1, 2)).breaks(&[Promise::RequestIds]);
+}
+
+#[test]
+fn a_token_that_is_not_a_holders() {
+    let told = || Story::of(1).acquire(1, 2, 1, held(1, 0, 7));
+    told().verify(3, 4, 7, true).verify(12, 13, 7, false).breaks(&[]);
+    told().verify(3, 4, 7, false).breaks(&[Promise::Grants]);
+    let released = || told().release(3, 4, 1, Answer::Released);
+    released().verify(3, 5, 7, true).breaks(&[]);
+    released().verify(5, 6, 7, true).breaks(&[Promise::Releases]);
+    let lost = || told().acquire(15, 16, 2, held(2, 0, 8));
+    lost().verify(15, 17, 7, true).verify(17, 18, 8, true).breaks(&[]);
+    lost().verify(17, 18, 7, true).breaks(&[Promise::Size]);
+}
+
+#[test]
+fn what_was_refused_and_done_all_the_same() {
+    let refused = || Answer::Refused("unavailable".to_owned());
+    let told = || Story::of(1).acquire(1, 2, 1, held(1, 0, 1));
+    told().release(3, 4, 1, refused()).look(5, 6, 1, &[], &[]).breaks(&[Promise::Grants]);
+    told().release(3, 4, 1, refused()).renew(5, 6, 1, Answer::Gone("released".to_owned())).breaks(&[Promise::Grants]);
+    told().release(3, 4, 1, unknown()).renew(5, 6, 1, Answer::Gone("released".to_owned())).breaks(&[]);
+    let before = || Story::of(3).acquire(1, 2, 5, refused()).acquire(3, 4, 6, held(6, 0, 6));
+    before().acquire(5, 6, 5, held(5, 1, 7)).breaks(&[Promise::Tokens]);
+}
+
+#[test]
+fn a_takeover_that_shortens_a_lease() {
+    let told = || Story::of(1).acquire(1, 2, 1, held(1, 0, 1)).takeover(10);
+    told().renew(16, 17, 1, held(1, 0, 1)).breaks(&[]);
+    told().renew(16, 17, 1, Answer::Gone("lost".to_owned())).breaks(&[Promise::Grants]);
+    told().renew(18, 21, 1, Answer::Gone("lost".to_owned())).breaks(&[]);
+    told().acquire(16, 17, 2, held(2, 0, 2)).breaks(&[Promise::Size, Promise::Tokens]);
+    // Of many restarts the later ones may let it go on.
+    told().takeover(17).renew(22, 23, 1, Answer::Gone("lost".to_owned())).breaks(&[]);
+}
+
+#[test]
+fn a_server_that_ends_by_itself() {
+    let mut story = Story::of(1);
+    story.0.ended.push("it ended by itself".to_owned());
+    story.breaks(&[Promise::Service]);
 }

@@ -1,55 +1,148 @@
-//! A member of etcd.
+//! etcd: members, and what may be asked of them beside keys and values.
 
-use super::{Process, free_port, own_address, program};
+use super::disk::SmallDisk;
+use super::{Process, own_port, program, until};
 use crate::http::{Outcome, call};
 use hyper::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
+
+/// How long a member that works hard may take for an answer.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// All members.
+#[derive(Debug)]
+pub(crate) struct Etcd {
+    pub(crate) members: Vec<Member>,
+    /// That of the first member, if it has one of its own.
+    disk: Option<SmallDisk>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Member {
     name: String,
-    pub(super) client: SocketAddr,
+    client: SocketAddr,
     peer: SocketAddr,
-    directory: PathBuf,
+    home: PathBuf,
     pub(crate) process: Process,
 }
 
+impl Etcd {
+    /// `small_disk`: the first member is to keep its data on a disk that can be full.
+    pub(crate) fn new(directory: &Path, members: usize, small_disk: bool) -> io::Result<Self> {
+        let members: Vec<Member> =
+            (0..members).map(|number| Member::new(directory, number)).collect::<Result<_, _>>()?;
+        let disk = small_disk.then(|| SmallDisk::mount(&members[0].home)).transpose()?;
+        Ok(Self { members, disk })
+    }
+
+    /// Whether the disk of a member can be full.
+    pub(crate) fn has_small_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// Leaves the first member no room on its disk.
+    pub(crate) fn fill_disk(&self) -> io::Result<()> {
+        self.disk.as_ref().map_or(Ok(()), SmallDisk::fill)
+    }
+
+    /// Where clients reach the members.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.members.iter().map(|member| member.client).collect()
+    }
+
+    /// Gives room back, lets go on what stands still, and starts what does not run.
+    pub(crate) fn mend(&mut self) -> io::Result<()> {
+        self.disk.as_ref().map_or(Ok(()), SmallDisk::empty)?;
+        let cluster: Vec<String> = self.members.iter().map(Member::in_cluster).collect();
+        for member in &mut self.members {
+            member.process.signal(Signal::CONT);
+            if !member.process.runs() {
+                member.start(&cluster.join(","))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn wait_until_well(&self) -> io::Result<()> {
+        for member in &self.members {
+            until("etcd is healthy", || member.is_healthy()).await?;
+        }
+        Ok(())
+    }
+
+    /// The member that leads the others.
+    pub(crate) async fn leader(&self) -> Option<usize> {
+        for (number, member) in self.members.iter().enumerate() {
+            if let Some(answer) = member.ask("maintenance/status", &json!({})).await
+                && answer["leader"] == answer["header"]["member_id"]
+            {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Has it forget all revisions but the present one.
+    pub(crate) async fn compact(&self) {
+        if let Some(answer) = self.members[0].ask("kv/range", &json!({ "key": "AA==" })).await {
+            let revision = answer["header"]["revision"].clone();
+            self.members[0].ask("kv/compaction", &json!({ "revision": revision, "physical": true })).await;
+        }
+    }
+}
+
 impl Member {
-    pub(super) fn new(directory: &Path, number: usize) -> io::Result<Self> {
-        let address = own_address(number);
+    fn new(directory: &Path, number: usize) -> io::Result<Self> {
         Ok(Self {
             name: format!("m{number}"),
-            client: free_port(address)?,
-            peer: free_port(address)?,
-            directory: directory.to_owned(),
+            client: own_port()?,
+            peer: own_port()?,
+            home: directory.join(format!("m{number}")),
             process: Process::default(),
         })
     }
 
     /// As etcd wants its members listed.
-    pub(super) fn in_cluster(&self) -> String {
+    fn in_cluster(&self) -> String {
         format!("{}=http://{}", self.name, self.peer)
     }
 
-    pub(super) fn start(&mut self, cluster: &str) -> io::Result<()> {
+    fn start(&mut self, cluster: &str) -> io::Result<()> {
         let (client, peer) = (format!("http://{}", self.client), format!("http://{}", self.peer));
-        let data = self.directory.join(&self.name);
-        let mut command = Command::new(program("ETCD", &["target/etcd/usr/bin/etcd"], "etcd"));
+        let data = self.home.join("data");
+        let mut command = Process::command(program("ETCD", &["target/etcd/usr/bin/etcd"], "etcd"));
         command.arg("--name").arg(&self.name).arg("--data-dir").arg(data);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", cluster, "--initial-cluster-state", "new", "--logger", "zap"]);
-        command.args(["--heartbeat-interval", "50", "--election-timeout", "500"]);
-        self.process.start(&mut command, &self.directory.join(format!("{}.log", self.name)))
+        // As etcd has it without flags: a shorter time makes a busy machine elect again and again, and each of etcd's leaders
+        // begins all leases anew.
+        command.args(["--heartbeat-interval", "100", "--election-timeout", "1000"]);
+        self.process.start(&mut command, &self.home.with_extension("log"))
     }
 
     /// Whether it has a leader.
-    pub(super) async fn is_healthy(&self) -> bool {
+    async fn is_healthy(&self) -> bool {
         let answer = call(self.client, Method::GET, "/health", None, Duration::from_secs(2)).await;
         matches!(answer, Outcome::Answered(200, body) if body["health"] == "true")
+    }
+
+    /// Has it give back what it does not need any more; it answers nobody meanwhile.
+    pub(crate) async fn defragment(&self) {
+        self.ask("maintenance/defragment", &json!({})).await;
+    }
+
+    /// By its gateway for JSON. Nothing if it does not answer, or refuses.
+    async fn ask(&self, path: &str, body: &Value) -> Option<Value> {
+        let answer = call(self.client, Method::POST, &format!("/v3/{path}"), Some(body), BUSY).await;
+        match answer {
+            Outcome::Answered(200, answer) => Some(answer),
+            _ => None,
+        }
     }
 }

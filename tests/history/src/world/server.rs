@@ -1,6 +1,6 @@
 //! A lockserver.
 
-use super::{Process, free_port, own_address, program};
+use super::{Process, program};
 use crate::http::{Outcome, call};
 use hyper::Method;
 use std::io;
@@ -8,14 +8,11 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::process::Command;
-
-/// Behind the addresses of etcd's members.
-const FIRST_ADDRESS: usize = 10;
 
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) at: SocketAddr,
+    name: String,
     store: String,
     directory: PathBuf,
     pub(crate) process: Process,
@@ -33,31 +30,45 @@ pub(crate) enum Standing {
 }
 
 impl Server {
-    pub(super) fn new(directory: &Path, number: usize, store: &str, sections: &str, lease_s: u64) -> io::Result<Self> {
-        let at = free_port(own_address(FIRST_ADDRESS + number))?;
-        let directory = directory.join(format!("s{number}"));
+    /// `advertise`: where the others reach it. `sections`: more of its configuration.
+    pub(super) fn new(
+        (directory, name): (&Path, &str),
+        at: SocketAddr,
+        advertise: &str,
+        store: &str,
+        sections: &str,
+    ) -> io::Result<Self> {
+        let directory = directory.join(name);
         std::fs::create_dir(&directory)?;
         let secret = directory.join("secret");
         std::fs::write(&secret, "a secret that only these servers know\n")?;
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600))?;
         let general = format!("[general]\nSERVER={}\nPORT={}\nDEFAULT_LOCK=\n", at.ip(), at.port());
         let secret = secret.display();
-        let cluster = format!("[cluster]\nNAME=s{number}\nADVERTISE=http://{at}\nSECRET_FILE={secret}\n");
-        let text = format!("{general}{sections}[etcd]\nLEASE={lease_s}\n{cluster}");
-        std::fs::write(directory.join("lockserver.conf"), text)?;
-        Ok(Self { at, store: store.to_owned(), directory, process: Process::default() })
+        let cluster = format!("[cluster]\nNAME={name}\nADVERTISE={advertise}\nSECRET_FILE={secret}\n");
+        std::fs::write(directory.join("lockserver.conf"), format!("{general}{sections}{cluster}"))?;
+        let (name, store) = (name.to_owned(), store.to_owned());
+        Ok(Self { at, name, store, directory, process: Process::default() })
     }
 
-    pub(crate) fn start(&mut self) -> io::Result<()> {
-        let mut command = Command::new(program("LOCKSERVER_BIN", &["target/debug/lockserver"], "lockserver"));
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        let mut command = Process::command(program("LOCKSERVER_BIN", &["target/debug/lockserver"], "lockserver"));
         command.args(["--config", "lockserver.conf", "--admin-socket", "admin.sock", "--store", &self.store]);
         command.current_dir(&self.directory);
         self.process.start(&mut command, &self.directory.join("log"))
     }
 
+    /// That it has ended although nobody told it to, and what it said last.
+    pub(super) fn ended_by_itself(&mut self) -> Option<String> {
+        let status = self.process.ended_by_itself()?;
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        let last = log.lines().last().unwrap_or("nothing").to_owned();
+        Some(format!("{} ended by itself with {status}; it said last: {last}", self.name))
+    }
+
     /// What it says of itself.
     pub(crate) async fn standing(&self) -> Standing {
-        match call(self.at, Method::GET, "/v1/status", None, Duration::from_millis(500)).await {
+        match call(self.at, Method::GET, "/v1/status", None, Duration::from_secs(1)).await {
             Outcome::Answered(200, body) if body["ready"] == true => {
                 if body["role"] == "leader" {
                     Standing::Leads
