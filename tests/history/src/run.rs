@@ -44,6 +44,8 @@ pub struct Plan {
     pub pause_ms: u64,
     /// At most about that many faults.
     pub faults: usize,
+    /// At least about that many, however long they take.
+    pub at_least: usize,
     /// How long all is well at most between two of them, in milliseconds.
     pub calm_ms: u64,
     /// No more of them after this time.
@@ -65,6 +67,7 @@ impl Default for Plan {
             clients: 16,
             pause_ms: 30,
             faults: usize::MAX,
+            at_least: 0,
             calm_ms: 1500,
             time: Duration::from_secs(60),
             keep: false,
@@ -195,10 +198,11 @@ fn employ(stage: &Stage, plan: &Plan, clients: &mut JoinSet<()>) {
     }
 }
 
-/// Whether there is to be another fault, which is counted then.
+/// Whether there is to be another fault, which is counted then. Once nothing is left there is none.
 fn another(left: &AtomicUsize, plan: &Plan, begun: Instant) -> bool {
-    begun.elapsed() < plan.time
-        && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    let is_over = begun.elapsed() >= plan.time;
+    let next = |left: usize| left.checked_sub(1).filter(|_| !is_over || plan.faults - left < plan.at_least);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
 }
 
 async fn break_pair(stage: Arc<Stage>, plan: Plan, left: Arc<AtomicUsize>, begun: Instant) -> io::Result<()> {

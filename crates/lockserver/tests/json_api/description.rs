@@ -76,8 +76,6 @@ fn check_example(place: &str, content: &Value) {
         "Renew" => serde_json::from_value::<lock_api::Renew>(example).map(drop),
         "LockSettings" => serde_json::from_value::<lock_api::LockSettings>(example).map(drop),
         "LockPatch" => serde_json::from_value::<lock_api::LockPatch>(example).map(drop),
-        "Withhold" => serde_json::from_value::<lock_api::Withhold>(example).map(drop),
-        "Report" => serde_json::from_value::<lock_api::Report>(example).map(drop),
         "Ticket" => serde_json::from_value::<lock_api::Ticket>(example).map(drop),
         "Tickets" => serde_json::from_value::<lock_api::Tickets>(example).map(drop),
         "Released" => serde_json::from_value::<lock_api::Released>(example).map(drop),
@@ -86,6 +84,9 @@ fn check_example(place: &str, content: &Value) {
         "History" => serde_json::from_value::<lock_api::History>(example).map(drop),
         "Status" => serde_json::from_value::<lock_api::Status>(example).map(drop),
         "Reloaded" => serde_json::from_value::<lock_api::Reloaded>(example).map(drop),
+        "Withhold" => serde_json::from_value::<lock_api::Withhold>(example).map(drop),
+        "Report" => serde_json::from_value::<lock_api::Report>(example).map(drop),
+        "Outside" => serde_json::from_value::<lock_api::Outside>(example).map(drop),
         "Problem" => serde_json::from_value::<lock_api::Problem>(example).map(drop),
         other => panic!("{place}: {other} is not checked here"),
     };
