@@ -104,7 +104,10 @@ async fn buttons_are_there_for_those_who_may() {
     assert_eq!(browser.js(buttons, Vec::new()).await, json!([]), "with a key that does not administer");
     open_as(&browser, &server, "ops", "/locks/san-ssh").await;
     browser.until_text("#holders", "of ops").await;
-    assert_eq!(browser.js(buttons, Vec::new()).await, json!(["Resize…", "Pause…", "Settings…", "Delete…", "End…"]));
+    assert_eq!(
+        browser.js(buttons, Vec::new()).await,
+        json!(["Resize…", "Withhold…", "Pause…", "Settings…", "Delete…", "End…"])
+    );
     browser.end(&[]).await;
 }
 
