@@ -30,7 +30,12 @@ impl Network {
             }),
             Ask::Wait { ticket } => Command::Get { lock: None, id: id(ticket), renew: false, wait: manner.wait > 0 },
             Ask::Renew { ticket } => Command::Renew { id: id(ticket), ttl: None },
-            Ask::Release { ticket } => Command::Release { target: ReleaseTarget::Id(None, id(ticket)), queued: true },
+            Ask::Release { ticket } => Command::Release {
+                target: ReleaseTarget::Id(None, id(ticket)),
+                queued: true,
+                keep: None,
+                withhold: None,
+            },
             Ask::Resize { lock: name, size } => Command::PatchLock {
                 name: lock(name),
                 patch: Patch { capacity: Some(Capacity::Size(*size)), ..Patch::default() },
