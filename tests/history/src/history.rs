@@ -28,8 +28,8 @@ pub struct Call {
 pub enum Ask {
     /// A ticket; a repetition has the same id.
     Acquire { lock: String, request_id: String, permits: u32 },
-    /// How the ticket stands, waiting for its grant.
-    Wait { ticket: String },
+    /// How the ticket stands. Only a request that waits for its grant is a heartbeat.
+    Wait { ticket: String, waits: bool },
     /// A heartbeat.
     Renew { ticket: String },
     /// The end of the ticket.

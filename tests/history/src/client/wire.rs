@@ -14,7 +14,7 @@ pub(super) fn request(ask: &Ask, options: &Value) -> (Method, String, Option<Val
             body["permits"] = json!(permits);
             (Method::POST, format!("/v1/locks/{lock}/tickets"), Some(body))
         }
-        Ask::Wait { ticket } => (Method::GET, format!("/v1/tickets/{ticket}?wait_s={}", options["wait_s"]), None),
+        Ask::Wait { ticket, .. } => (Method::GET, format!("/v1/tickets/{ticket}?wait_s={}", options["wait_s"]), None),
         Ask::Renew { ticket } => (Method::POST, format!("/v1/tickets/{ticket}/renew"), Some(json!({}))),
         Ask::Release { ticket } => (Method::DELETE, format!("/v1/tickets/{ticket}"), None),
         Ask::Resize { lock, size } => (Method::PATCH, format!("/v1/locks/{lock}"), Some(json!({ "size": size }))),

@@ -94,7 +94,8 @@ impl Worker {
             if self.random.percent(2) || self.shared.stopped() {
                 break;
             }
-            let answer = self.insist(Ask::Wait { ticket: told.id.clone() }, json!({ "wait_s": wait })).await;
+            let answer =
+                self.insist(Ask::Wait { ticket: told.id.clone(), waits: wait > 0 }, json!({ "wait_s": wait })).await;
             match answer {
                 Answer::Ticket(now) => told = now,
                 _ => return,

@@ -1,27 +1,33 @@
 //! The life of each ticket, as far as its client knows it.
 
 use super::{Finding, Promise, seconds};
-use crate::history::{Answer, Ask, Call, History, Nanos, SECOND, Told};
+use crate::history::{Answer, Ask, Call, Fault, History, Nanos, SECOND, Told};
 use std::collections::HashMap;
 
 /// What a leader was doing when it died or was cut off is done or not after this time.
 const UNDER_WAY: Nanos = SECOND / 5;
 
-/// An answered call that was a heartbeat.
+/// An answered call about a ticket that lives.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beat {
     pub(super) sent: Nanos,
     pub(super) answered: Nanos,
     pub(super) ttl: Nanos,
+    /// It was a heartbeat (rule 5).
+    pub(super) renews: bool,
 }
 
 impl Beat {
-    /// Until when the lease surely lasts. A takeover in that time begins it anew (rule 9); only the first one counts here, since
-    /// of many restarts the later ones may let it go on.
-    fn lease_until(&self, takeovers: &[Nanos]) -> Nanos {
+    /// Until when the lease surely lasts. A takeover in that time begins it anew (rule 9), if no other one came before it: of
+    /// many restarts the later ones may let it go on.
+    fn lease_until(&self, history: &History) -> Nanos {
         let until = self.sent + self.ttl;
-        let first = takeovers.iter().copied().filter(|at| *at > self.answered).min();
-        first.filter(|at| at + UNDER_WAY < until).map_or(until, |at| at + self.ttl)
+        let first = history.takeovers.iter().copied().filter(|at| *at > self.answered).min();
+        let is_first = |at: &Nanos| {
+            let came_before = |fault: &Fault| fault.until > self.answered && fault.until < *at;
+            at + UNDER_WAY < until && !history.faults.iter().any(came_before)
+        };
+        first.filter(is_first).map_or(until, |at| at + self.ttl)
     }
 }
 
@@ -68,7 +74,7 @@ pub(super) struct Life {
 impl Life {
     /// Until when its place in the queue surely lives.
     pub(super) fn place_until(&self) -> Option<Nanos> {
-        self.queued.iter().map(|beat| beat.sent + beat.ttl).max()
+        self.queued.iter().filter(|beat| beat.renews).map(|beat| beat.sent + beat.ttl).max()
     }
 
     pub(super) fn name(&self) -> String {
@@ -77,7 +83,9 @@ impl Life {
 
     fn told(&mut self, call: &Call, told: &Told) {
         self.known = self.known.min(call.answered);
-        let beat = Beat { sent: call.sent, answered: call.answered, ttl: told.ttl };
+        // A read that is told of permits claims them; no client of a run reads once more after that.
+        let renews = told.held || !matches!(call.ask, Ask::Wait { waits: false, .. });
+        let beat = Beat { sent: call.sent, answered: call.answered, ttl: told.ttl, renews };
         if told.held {
             self.held.push(beat);
             self.tokens.push((told.token, told.slots.clone()));
@@ -86,9 +94,9 @@ impl Life {
         }
     }
 
-    fn finish(&mut self, takeovers: &[Nanos]) {
+    fn finish(&mut self, history: &History) {
         let Some(told) = self.held.iter().map(|beat| beat.answered).min() else { return };
-        let lease_until = self.held.iter().map(|beat| beat.lease_until(takeovers)).max().unwrap_or(told);
+        let lease_until = self.held.iter().map(|beat| beat.lease_until(history)).max().unwrap_or(told);
         // An answer that came after the client knew better says nothing about the time before its grant.
         let queued = self.queued.iter().filter(|beat| beat.answered <= told).map(|beat| beat.sent).max();
         let (token, slots) = self.tokens[0].clone();
@@ -161,7 +169,7 @@ impl Lives {
             lives.add(&history.calls[at], at, &of_request);
         }
         for life in &mut lives.all {
-            life.finish(&history.takeovers);
+            life.finish(history);
         }
         lives
     }
@@ -172,7 +180,7 @@ impl Lives {
                 Answer::Ticket(told) => self.by_number.get(&told.number),
                 _ => of_request.get(request_id),
             },
-            Ask::Wait { ticket } | Ask::Renew { ticket } | Ask::Release { ticket } => self.by_id.get(ticket),
+            Ask::Wait { ticket, .. } | Ask::Renew { ticket } | Ask::Release { ticket } => self.by_id.get(ticket),
             Ask::Resize { .. } | Ask::Look { .. } | Ask::Verify { .. } => None,
         };
         let Some(life) = which.map(|at| &mut self.all[*at]) else { return };

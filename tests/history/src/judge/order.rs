@@ -55,7 +55,8 @@ fn overtaken(history: &History, early: &Life, late: &Life, grant: &Grant) -> boo
     }
     let waits_still = early.queued.iter().any(|beat| beat.sent > grant.told);
     let granted_later = early.grant.as_ref().is_some_and(|own| own.token > grant.token);
-    (waits_still || granted_later) && early.queued.iter().any(|beat| heard(history, early, beat, grant))
+    (waits_still || granted_later)
+        && early.queued.iter().filter(|beat| beat.renews).any(|beat| heard(history, early, beat, grant))
 }
 
 /// The server heard of the waiting client before it can have made the grant, and of no trouble since.

@@ -23,7 +23,7 @@ impl Story {
     }
 
     fn wait(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
-        self.call(sent, answered, Ask::Wait { ticket: number.to_string() }, answer)
+        self.call(sent, answered, Ask::Wait { ticket: number.to_string(), waits: true }, answer)
     }
 
     fn renew(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
@@ -201,6 +201,17 @@ fn one_who_overtakes() {
     overtaking().breaks(&[Promise::Order]);
     // A server that starts anew serves those whose clients it hears.
     overtaking().fault(5, 6).breaks(&[]);
+    // A read that does not wait is not heard (rule 5).
+    let read = |mut story: Story| {
+        for call in &mut story.0.calls {
+            if let Ask::Wait { waits, .. } = &mut call.ask {
+                *waits = false;
+            }
+        }
+        story
+    };
+    read(overtaking()).fault(2, 3).breaks(&[]);
+    overtaking().fault(2, 3).breaks(&[Promise::Order]);
 }
 
 #[test]
@@ -242,6 +253,7 @@ fn a_takeover_that_shortens_a_lease() {
     told().renew(18, 21, 1, Answer::Gone("lost".to_owned())).breaks(&[]);
     told().acquire(16, 17, 2, held(2, 0, 2)).breaks(&[Promise::Size, Promise::Tokens]);
     // Of many restarts the later ones may let it go on.
+    told().fault(4, 5).renew(16, 17, 1, Answer::Gone("lost".to_owned())).breaks(&[]);
     told().takeover(17).renew(22, 23, 1, Answer::Gone("lost".to_owned())).breaks(&[]);
 }
 

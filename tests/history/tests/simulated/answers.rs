@@ -28,7 +28,9 @@ impl Network {
                 },
                 ..NewTicket::new(lock(name), self.new_id())
             }),
-            Ask::Wait { ticket } => Command::Get { lock: None, id: id(ticket), renew: false, wait: manner.wait > 0 },
+            Ask::Wait { ticket, .. } => {
+                Command::Get { lock: None, id: id(ticket), renew: false, wait: manner.wait > 0 }
+            }
             Ask::Renew { ticket } => Command::Renew { id: id(ticket), ttl: None },
             Ask::Release { ticket } => Command::Release {
                 target: ReleaseTarget::Id(None, id(ticket)),

@@ -73,7 +73,7 @@ impl Client {
                 break;
             }
             let wait = if network.percent(30) { 0 } else { network.from(200, 3000) };
-            let ask = Ask::Wait { ticket: told.id.clone() };
+            let ask = Ask::Wait { ticket: told.id.clone(), waits: wait > 0 };
             match self.insist(Manner { wait, ..self.manner() }, ask).await {
                 Answer::Ticket(now) => told = now,
                 _ => return,
