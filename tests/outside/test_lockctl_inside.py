@@ -28,7 +28,7 @@ def test_variables_of_a_hold_are_replaced_as_a_whole(make_server):
     done = run(server, "run", "--export-ticket", "named", "--", lockctl(), "run", "DefaultLock", "--", "env")
     told = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("LOCK_"))
     assert told["LOCK_NAME"] == "DefaultLock" and set(told) == {"LOCK_NAME", "LOCK_TOKEN", "LOCK_SLOT", "LOCK_SLOTS",
-                                                                 "LOCK_SERVER", "LOCK_OUTER_HOLD"}
+                                                                 "LOCK_SERVER", "LOCK_OUTER_HOLD", "LOCK_OUTER_TOKENS"}
 
 
 @pytest.mark.parametrize("name", ["LOCK_SERVER", "LOCK_KEY", "LOCK_KEY_FILE", "LOCK_CA", "LOCK_CERT", "LOCK_CERT_KEY",

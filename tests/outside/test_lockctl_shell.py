@@ -85,7 +85,7 @@ def test_a_lock_that_is_deleted_meanwhile_is_not_got(server, shell):
 
     from harness.wait import until
     for script in ('set -e; eval "$(lockctl acquire DefaultLock)"; echo work', *waiting_forms()):
-        assert run("unix:/proc/self/cwd/admin.sock", "create", "x", "--size", "2", cwd=server.directory).returncode == 0
+        assert run("unix:/proc/self/cwd/admin.sock", "create", "x", "--size", "10", cwd=server.directory).returncode == 0
         assert run(server, "acquire", "x=all").returncode == 0
         found = []
         waiter = threading.Thread(target=lambda script=script, found=found: found.append(shell(server, script.replace("DefaultLock", "x"))))
