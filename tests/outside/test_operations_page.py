@@ -71,7 +71,7 @@ def test_a_block_of_commands_as_written(host, number):
 
 # What of the bad day answers each of the questions.
 ANSWERS = {
-    "Who paused this, until when, and why?": r"paused  until 20.* by uid:\d+  firmware",
+    "Why is this paused, by whom, and until when?": r"paused  until 20.* by uid:\d+  firmware",
     "Where does host db1 hold, and where does it wait?": r"san-ssh +\d+ +held .* backup of db1",
     "Why does my job wait?": r"^paused by .* for .*: firmware",
     "What hangs?": r"HELD FOR",
@@ -79,7 +79,7 @@ ANSWERS = {
     "Which lock is the bottleneck?": r"WAITING FOR",
     "What changed in the last hour?": r"ended .* revoked .* by uid:\d+",
     "What happens if I resize it?": r"^at least 2 must come back before anybody is let in$",
-    "Who had it before?": r"ended .* revoked",
+    "Which clients had it before?": r"ended .* revoked",
     "Is the server well?": r"^lockserver \S+ serves, up ",
 }
 

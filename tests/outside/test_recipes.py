@@ -247,7 +247,8 @@ WORKED = 'echo "$0" >>"$HOME/worked"\n'
 @pytest.mark.parametrize("there", ["no lock", "no server"])
 @pytest.mark.parametrize("name", RECIPES)
 def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
-    for job in [*(one for one in STAND_INS if one != "terraform"), "sh", "echo"]:
+    # Terraform asks for its lock itself, and a count of licences is no work.
+    for job in [*(one for one in STAND_INS if one not in ("terraform", "licences-in-use")), "sh", "echo"]:
         host.stand_in(job, WORKED)
     recipe = RECIPES[name]
     (tmp_path / "server").mkdir()

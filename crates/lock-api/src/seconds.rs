@@ -36,7 +36,7 @@ impl Seconds {
             let end = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
             let (unit, next) = behind.split_at(end);
             let is_all = rest.len() == text.trim().len() && next.is_empty();
-            sum += number * unit_s(unit).or((unit.is_empty() && is_all).then_some(1.0))?;
+            sum += number * unit_s(unit).or_else(|| (unit.is_empty() && is_all).then_some(1.0))?;
             rest = next.trim_start();
             if rest.is_empty() {
                 break;

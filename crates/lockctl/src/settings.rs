@@ -95,7 +95,7 @@ impl Settings {
         match name {
             "LOCK_SERVER" => {
                 let servers = value.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect();
-                self.servers.get_or_insert((servers, path.to_owned()));
+                self.servers.get_or_insert_with(|| (servers, path.to_owned()));
                 Ok(())
             }
             "LOCK_KEY_FILE" => keep(&mut self.key_file),

@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn what_the_environment_tells_of() {
         let expected = |pairs: &[(&str, u64)]| pairs.iter().map(|(lock, token)| ((*lock).to_owned(), *token)).collect();
-        let cases: [(&str, &str, &str, &[(&str, u64)]); 8] = [
+        type Case = (&'static str, &'static str, &'static str, &'static [(&'static str, u64)]);
+        let cases: [Case; 8] = [
             ("", "", "", &[]),
             ("a", "7", "", &[("a", 7)]),
             ("a;b", "7;9", "", &[("a", 7), ("b", 9)]),
