@@ -250,10 +250,13 @@ def test_a_standby_does_not_say_that_nothing_was_done_if_a_leader_may_have_done_
         until(lambda: (standby.status().get("leader") or {}).get("name") == "gone", 20, "it knows who leads")
         with Api(standby.at) as api:
             api.ask("DELETE", "/v1/tickets/6f9619ff-8b86-4d01-b42d-00cf4fc964ff")
-            taken, _ = leader.accept()
-            assert taken.recv(6) == b"DELETE"
+            taken = [leader.accept()[0]]
+            # The standby also says that it stands by.
+            while taken[-1].recv(6) != b"DELETE":
+                taken.append(leader.accept()[0])
             leader.close()
-            taken.close()
+            for one in taken:
+                one.close()
             standby.signal(signal.SIGTERM)
             status, problem = api.answer()
         assert (status, problem["may_have_taken_effect"]) == (503, True), problem
