@@ -298,7 +298,10 @@ EVERY_CALL: dict[str, Callable[[Client], object]] = {
     "resume": lambda one: one.resume("san"),
     "delete": lambda one: one.delete("san"),
     "revoke": lambda one: one.revoke("san", 7),
+    "withhold": lambda one: one.withhold("san", 1),
     "restore": lambda one: one.restore("san"),
+    "report": lambda one: one.report("san", 3, 60),
+    "unreport": lambda one: one.unreport("san"),
     "reload": lambda one: one.reload(),
 }
 
@@ -313,7 +316,7 @@ def test_what_answers_everything_confirms_nothing(call: str) -> None:
     answers: list[Any] = [(200, "<html>Log in</html>", "text/html"), (200, ""), (200, {}), (200, {"status": "ok"}), (204, "")]
     for answer in answers:
         # To these the last one is an answer.
-        if answer[0] == 204 and call in ("delete", "restore"):
+        if answer[0] == 204 and call in ("delete", "restore", "unreport"):
             EVERY_CALL[call](client(Fake(answer)))
             continue
         with pytest.raises(errors.NotLockserver, match="http://one is not a lockserver"):
