@@ -446,9 +446,10 @@ impl Durable {
                 assert!(asked && how == EndedAs::Released, "rule 15: nobody said that they are broken: {after:?}");
             } else if had && least > at && !restored(&after.lock) {
                 let withholding = self.withholdings.get(&after.number);
-                let right = withholding.is_some_and(|one| {
-                    one.until == Some(least.max(kept_until(before, at, facts))) && one.slots == before.slots
-                });
+                // A release that came too late keeps nothing: the ticket had ended otherwise.
+                let kept = if how == EndedAs::Released { kept_until(before, at, facts) } else { 0 };
+                let right =
+                    withholding.is_some_and(|one| one.until == Some(least.max(kept)) && one.slots == before.slots);
                 assert!(right, "rules 4 and 17: not withheld until {least}: {withholding:?} {after:?}");
             }
         }
