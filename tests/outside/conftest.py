@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -10,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import packages  # noqa: E402
 from harness.debian import Debian  # noqa: E402
+from harness.etcd import Etcd  # noqa: E402
 from harness.manager import Service  # noqa: E402
 from harness.script import Script  # noqa: E402
 from harness.server import Server  # noqa: E402
@@ -58,6 +60,16 @@ def make_service(make_server):
 def server(make_server):
     """A server with DefaultLock of size 1, started."""
     return make_server().start()
+
+
+@pytest.fixture
+def etcd():
+    """An etcd of one member, in memory where that can be: how long a disk takes is not what is tested here."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="lockserver-etcd-", dir=memory) as home:
+        one = Etcd(pathlib.Path(home)).start()
+        yield one
+        one.close()
 
 
 @pytest.fixture

@@ -3,12 +3,9 @@
 import contextlib
 import http.client
 import json
-import os
-import pathlib
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,7 +14,7 @@ import pytest
 
 from harness import ctl
 from harness.api import Admin, Api
-from harness.etcd import SECRET, Etcd, Pair
+from harness.etcd import SECRET, Pair
 from harness.published import clients
 from harness.wait import until
 from harness.wire import get
@@ -26,16 +23,6 @@ SECTIONS = "[lock x]\nSIZE=1\n[lock many]\nSIZE=6\n[anonymous]\nRIGHTS=use, obse
 LEASE = 4
 # Their clocks are real ones: a machine that is busy with other tests would depose leaders.
 pytestmark = pytest.mark.alone
-
-
-@pytest.fixture
-def etcd():
-    """An etcd of one member, in memory where that can be: how long a disk takes is not what is tested here."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="lockserver-etcd-", dir=memory) as home:
-        one = Etcd(pathlib.Path(home)).start()
-        yield one
-        one.close()
 
 
 @pytest.fixture

@@ -9,16 +9,14 @@ LOCKSERVER_TAKEOVERS sets how many leaders are killed, and as many are stopped i
 import itertools
 import json
 import os
-import pathlib
 import signal
 import statistics
-import tempfile
 import time
 
 import pytest
 
 from harness import judge
-from harness.etcd import Etcd, Pair
+from harness.etcd import Pair
 from harness.published import clients
 from harness.relay import Relay
 from harness.wait import until
@@ -33,16 +31,6 @@ KILLED_S, STOPPED_S = LEASE + 2, 0.5
 USUAL_S = WORK + 0.5
 SECTIONS = f"[lock jobs]\nSIZE={SIZE}\nGRACE_TIME=5\nEXPIRATION_TIME=10\nMAX_LOCK_TIME=10\n[anonymous]\nRIGHTS=use, observe\n"
 pytestmark = pytest.mark.alone
-
-
-@pytest.fixture
-def etcd():
-    """An etcd of one member, in memory where that can be: how long a disk takes is not what is tested here."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="lockserver-etcd-", dir=memory) as home:
-        one = Etcd(pathlib.Path(home)).start()
-        yield one
-        one.close()
 
 
 @pytest.fixture
