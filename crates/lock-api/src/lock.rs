@@ -185,7 +185,7 @@ pub struct Withholding {
     /// How the ticket ended that had them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_as: Option<EndedAs>,
-    /// The words of whoever withholds them, or ended the ticket.
+    /// The reason that was given when they were withheld, or when the ticket was ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Time until they can be given again by themselves; without it they are withheld until they are restored.
@@ -218,7 +218,7 @@ pub struct Withhold {
     pub until_s: Option<Seconds>,
 }
 
-/// A report of what is used of a lock, by whoever can see that.
+/// A report of how many permits of a lock are in use, from a program that can see that.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -183,7 +183,7 @@ impl Events {
 }
 
 impl Events {
-    /// Tells whoever wants to hear it, once, that there has been no stream for a second.
+    /// Calls the listener once when there has been no stream for a second.
     fn tell_silence(&mut self, since: Instant, tried: Vec<Tried>, refused: Option<&Problem>) {
         let inner = &self.client.inner;
         let Some(tell) = inner.on_silence.as_ref().filter(|_| !self.told && since.elapsed() >= TELL_AFTER) else {

@@ -1,4 +1,4 @@
-//! What of a lock has become another: so that whoever looks later sees who changed what, and from what.
+//! Changes of a lock, each with the old and the new value and its author, for readers that look later.
 
 use crate::limits::INFO_KEPT_BYTES_MAX;
 use crate::{Capacity, LockRecord, Ms, Pause, Settings, SlotTags, text};

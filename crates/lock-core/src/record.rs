@@ -456,7 +456,7 @@ pub struct Withholding {
     pub cause: WithheldCause,
     /// How the ticket ended that had them; `None` if they were withheld by somebody's word.
     pub how: Option<EndedAs>,
-    /// The words of whoever withholds them, or ended the ticket: those are cut to [`crate::limits::INFO_KEPT_BYTES_MAX`].
+    /// The reason that was given when they were withheld, or when the ticket was ended. That of a ticket is cut to [`crate::limits::INFO_KEPT_BYTES_MAX`].
     pub reason: Option<Arc<str>>,
     /// Service time at which they can be given again.
     pub until: Option<Ms>,

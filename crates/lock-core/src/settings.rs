@@ -29,7 +29,7 @@ impl Capacity {
 pub struct Settings {
     /// Permits and, if they have any, their names.
     pub capacity: Capacity,
-    /// Tags of slots with names, for those who select slots by them (rule 14). Each name once; one that is no slot's has no effect.
+    /// Tags of named slots, by which tickets select slots (rule 14). Each name stands once. A name without a slot has no effect.
     pub tags: SlotTags,
     /// Which of the slots that fit is given.
     pub pick: Pick,

@@ -134,7 +134,7 @@ class Withholding:
     slot_ranges: str = ""
     #: Why: `lost_holder`, `cooldown`, `broken`, `admin`, `outside`.
     cause: str = "lost_holder"
-    #: The words of whoever withholds them, or ended the ticket.
+    #: The reason that was given when they were withheld, or when the ticket was ended.
     reason: str | None = None
     #: So many more, or the slots of these names, are withheld as they come back.
     awaited: int = 0

@@ -76,7 +76,7 @@ impl Line {
         self.marks[self.index(seq)] == Mark::Dormant
     }
 
-    /// False if it was so already. Who is dormant no longer is ready.
+    /// False if it was so already. A ticket that is no longer dormant is ready.
     pub(super) fn set_dormant(&mut self, seq: u64, dormant: bool) -> bool {
         let index = self.index(seq);
         let before = self.marks[index];

@@ -11,7 +11,7 @@ use crate::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What whoever ends a ticket says of its permits.
+/// The end of a ticket, and how its permits come back.
 #[derive(Default)]
 pub(super) struct After {
     /// They are not given again for so long, whatever the lock says (rule 17).

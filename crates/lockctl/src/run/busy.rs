@@ -1,4 +1,4 @@
-//! Why there is no permit, for whoever may know: who has them, or that the lock is paused.
+//! The reason why there is no permit, for clients with the right to observe: the holders, or a pause.
 
 use crate::exit::{BUSY, Failure};
 use crate::say::clean;
