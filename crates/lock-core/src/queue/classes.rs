@@ -159,9 +159,10 @@ impl Queues {
         let classes = self.classes.iter().flat_map(move |(selection, class)| {
             let fit = u32::try_from(class.slots.len()).unwrap_or(u32::MAX);
             let most = most.min(fitting(selection, fit));
-            // A ticket for one permit is among those too many only where there is none.
+            // Where nothing fits that is everybody, once: those that ask for more than one permit as well.
             let nothing = (most == 0).then(|| class.queue.iter().map(|(_, id)| id)).into_iter().flatten();
-            nothing.chain(class.queue.oversized(most.max(1), size))
+            let some = (most > 0).then(|| class.queue.oversized(most, size)).into_iter().flatten();
+            nothing.chain(some)
         });
         self.any.oversized(most, size).chain(classes)
     }

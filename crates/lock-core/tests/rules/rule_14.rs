@@ -138,6 +138,18 @@ fn rule_14_a_change_that_removes_what_waiters_select_ends_them() {
 }
 
 #[test]
+fn rule_14_a_waiter_without_any_fitting_slot_is_counted_once() {
+    play(
+        "lock gpu names=g0{a}+g1{b}+g2{b}
+         x takes gpu permits=3 -> held 0-2 g0,g1,g2
+         a asks gpu slots=g0+g1 -> queued ahead 0
+         b asks gpu tags=b permits=2 -> queued ahead 1
+         patch gpu names=g3 -> refused: would end 2
+         patch gpu names=g3 force expect=2 -> size 1 free 0 in-use 3 withheld 0 queued 0 names 3=g3; a oversized; b oversized",
+    );
+}
+
+#[test]
 fn rule_14_places_are_kept_over_a_restart_and_repeated_requests_must_select_the_same() {
     play(
         "lock gpu names=g0{a}+g1{b}
