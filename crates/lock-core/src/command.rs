@@ -607,18 +607,21 @@ fn slots_there(known: &[SlotName]) -> String {
     if known.is_empty() {
         return "; its slots have no names".to_owned();
     }
-    let names: Vec<&str> = known.iter().take(TOLD_NAMES).map(SlotName::as_str).collect();
-    let more = if known.len() > TOLD_NAMES { ", …" } else { "" };
-    format!("; it has {}{more}", names.join(", "))
+    format!("; it has {}", first_of(known.iter().map(SlotName::as_str)))
 }
 
 fn tags_there(known: &[Tag]) -> String {
     if known.is_empty() {
         return "; its slots have none".to_owned();
     }
-    let tags: Vec<&str> = known.iter().take(TOLD_NAMES).map(Tag::as_str).collect();
+    format!("; there are {}", first_of(known.iter().map(Tag::as_str)))
+}
+
+/// As many as an error tells, and a mark if there are more.
+fn first_of<'a>(known: impl ExactSizeIterator<Item = &'a str>) -> String {
     let more = if known.len() > TOLD_NAMES { ", …" } else { "" };
-    format!("; there are {}{more}", tags.join(", "))
+    let told: Vec<&str> = known.take(TOLD_NAMES).collect();
+    format!("{}{more}", told.join(", "))
 }
 
 impl Outcome {
