@@ -57,25 +57,23 @@ pub(super) static CLUSTER: [Cluster; 4] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.advertise, |text| base_url(text, "the address of a server", None).map(Some)))
         .print(|cluster| Some(cluster.advertise.clone()))
-        .doc("where the other servers reach this one: `http://HOST:PORT`, or `https://HOST:PORT` with `[tls]`"),
+        .doc("Where the other servers reach this one: `http://HOST:PORT`, or `https://HOST:PORT` with `[tls]`"),
     Cluster::new("SECRET_FILE", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.secret, |text| secret(text).map(Some)))
         .print(|cluster| Some(cluster.secret_file.display().to_string()))
-        .doc(
-            "absolute path of a file that is the same for all of them, 16 bytes or more, and not readable for everybody: by it a \
-             leader believes a standby whose request it gives on",
-        ),
+        .doc("Absolute path of a file with the same content on all servers, 16 bytes or more. Not readable by \
+              everybody on the machine. It proves to the leader that a request comes from a standby"),
     Cluster::new("NAME", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.name, |text| name(text).map(Some)))
         .print(|cluster| Some(cluster.name.clone()))
-        .doc("what this server is called by all of them; without it as its host"),
+        .doc("The name of this server. Without it its host name"),
     Cluster::new("CA", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.ca, |text| authorities(text).map(Some)))
         .print(|cluster| cluster.ca.as_ref().map(|path| path.display().to_string()))
-        .doc("who vouches for the servers' certificates, PEM; without it those whom the system trusts"),
+        .doc("Certificate authorities for the servers' certificates, PEM. Without it those of the system"),
 ];
 
 /// The section, and what a store that several share says of this server. Without it nothing can be given to a leader.

@@ -36,40 +36,38 @@ pub(super) static ETCD: [Etcd; 7] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.prefix, prefix))
         .print(|place| Some(place.prefix.clone()))
-        .doc("what all keys begin with; servers with the same members and prefix are servers of the same locks"),
+        .doc("The beginning of all keys. Servers with the same members and prefix serve the same locks"),
     Etcd::new("CA", "")
         .restart()
         .read(|draft, value| put_file(&mut draft.ca, value))
         .print(|place| place.ca.as_ref().map(|path| path.display().to_string()))
-        .doc("who vouches for etcd's certificates, PEM; without it those whom the system trusts"),
+        .doc("Certificate authorities for etcd's certificates, PEM. Without it those of the system"),
     Etcd::new("CERT", "")
         .restart()
         .read(|draft, value| put_file(&mut draft.cert, value))
         .print(|place| place.identity.as_ref().map(|(cert, _)| cert.display().to_string()))
-        .doc("a certificate that is shown to etcd, PEM"),
+        .doc("A certificate for etcd to check, PEM"),
     Etcd::new("KEY", "")
         .restart()
         .read(|draft, value| put_file(&mut draft.key, value))
         .print(|place| place.identity.as_ref().map(|(_, key)| key.display().to_string()))
-        .doc("its private key, PEM"),
+        .doc("Its private key, PEM"),
     Etcd::new("USER", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.user, |text| user(text).map(Some)))
         .print(|place| place.user.as_ref().map(|(user, _)| user.clone()))
-        .doc("a user of etcd, whose role may read and write the keys that begin with `PREFIX`"),
+        .doc("A user of etcd. Its role may read and write the keys below `PREFIX`"),
     Etcd::new("PASSWORD_FILE", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.password_file, |text| password_file(text).map(Some)))
         .print(|place| place.user.as_ref().map(|(_, file)| file.display().to_string()))
-        .doc("absolute path of a file with the user's password, which not everybody on the machine can read"),
+        .doc("Absolute path of a file with the user's password. Not readable by everybody on the machine"),
     Etcd::new("LEASE", "5")
         .restart()
         .read(|draft, value| value.put(&mut draft.lease, lease))
         .print(|place| Some(seconds_text(u64::try_from(place.lease.as_millis()).unwrap_or(u64::MAX))))
-        .doc(
-            "whole seconds after which another server takes over from one that died, 3 to 60. A leader that does not hear from etcd \
-             for a second less stops answering",
-        ),
+        .doc("Whole seconds, 3 to 60, after which another server takes over from a dead one. A leader stops answering \
+              after one second less without a word from etcd"),
 ];
 
 /// Reads the members' addresses, each as the client writes it.

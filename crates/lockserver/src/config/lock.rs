@@ -20,7 +20,7 @@ pub(super) static LOCK: [Lock; 13] = [
             Capacity::Size(size) if !lock.paused => Some(size.to_string()),
             _ => None,
         })
-        .doc("permits, 1 to 1000000"),
+        .doc("Permits, 1 to 1000000"),
     Lock::new("SLOTS", "")
         .read(|lock, value| {
             let mut both = (lock.capacity.clone(), std::mem::take(&mut lock.tags));
@@ -31,10 +31,8 @@ pub(super) static LOCK: [Lock; 13] = [
             Capacity::Named(names) => Some(join(&names.iter().map(|name| with_tags(lock, name)).collect::<Vec<_>>())),
             Capacity::Size(_) => None,
         })
-        .doc(
-            "names for the permits, with commas between them, and their tags, with blanks between those: `SLOTS=port-a, gpu-1 {a100 nvlink}`. \
-             They set the size: leave `SIZE` out",
-        ),
+        .doc("Names of the permits, with commas, and their tags in braces, with blanks: `SLOTS=port-a, gpu-1 {a100 \
+              nvlink}`. They set the size: leave `SIZE` out"),
     Lock::new("PICK", "first")
         .read(|lock, value| {
             value.put(&mut lock.pick, |text| {
@@ -42,44 +40,42 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| Some(lock.settings.pick).filter(|pick| *pick != Pick::First).map(|pick| pick.as_str().to_owned()))
-        .doc(
-            "which of the slots that fit, with the fewest tags, is given: `first`, the lowest, or `lru`, the one that has been unused for \
-             longest",
-        ),
+        .doc("Which slot is given, of those that fit with the fewest tags: `first` is the lowest, `lru` the one that \
+              was unused for longest"),
     Lock::new("GRACE_TIME", "10")
         .read(|lock, value| {
             value.put(&mut lock.grace, |text| time(text, GRACE_MIN_MS, "a grant waits at least 1 second"));
         })
         .print(|lock| Some(seconds_text(lock.settings.grace)))
-        .doc("how long a grant waits to be claimed; at least 1"),
+        .doc("How long a grant waits to be claimed. At least 1"),
     Lock::new("EXPIRATION_TIME", "300")
         .read(|lock, value| value.put(&mut lock.expiration, time_or_never))
         .print(|lock| Some(seconds_text(lock.settings.expiration.unwrap_or(0))))
-        .doc("how long a query made over XML-RPC may queue without a heartbeat; 0: for ever"),
+        .doc("How long a query over XML-RPC may queue without a heartbeat. 0: for ever"),
     Lock::new("MAX_LOCK_TIME", "300")
         .read(|lock, value| value.put(&mut lock.max_lock, time_or_never))
         .print(|lock| Some(seconds_text(lock.settings.max_lock.unwrap_or(0))))
-        .doc("how long a holder that asked for no lease of its own lives after its last heartbeat; 0: for ever"),
+        .doc("The lease of a holder that asked for none: how long it lives after its last heartbeat. 0: for ever"),
     Lock::new("MAX_HOLD_TIME", "0")
         .read(|lock, value| value.put(&mut lock.max_hold, time_or_never))
         .print(|lock| lock.settings.max_hold.map(seconds_text))
-        .doc("longest time that a permit is held, whatever its holder renews; 0: no such end"),
+        .doc("Longest time to hold a permit, whatever is renewed. 0: no such end"),
     Lock::new("MAX_TTL", "")
         .read(|lock, value| {
             let least = "a lease has at least 1 second";
             value.put(&mut lock.max_ttl, |text| time(text, TTL_MIN_MS, least).map(Some));
         })
         .print(|lock| lock.settings.max_ttl.map(seconds_text))
-        .doc("longest lease that a client may ask for; at least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 (30 \
-              days if `MAX_LOCK_TIME` is 0)"),
+        .doc("Longest lease that a client may ask for. At least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 \
+              (30 days if `MAX_LOCK_TIME` is 0)"),
     Lock::new("LOCK_DELAY", "0")
         .read(|lock, value| value.put(&mut lock.lock_delay, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.lock_delay).filter(|delay| *delay > 0).map(seconds_text))
-        .doc("how long permits are withheld after their holder was lost or thrown out; never after a release"),
+        .doc("How long permits are withheld after their holder was lost or ended. Never after a release"),
     Lock::new("MAX_QUEUE", "100000")
         .read(|lock, value| value.put(&mut lock.max_queue, |text| number(text, LOCK_TICKETS_MAX as u64, "")))
         .print(|lock| Some(lock.settings.max_queue).filter(|max| *max as usize != LOCK_TICKETS_MAX).map(|max| max.to_string()))
-        .doc("tickets that may queue, from 1"),
+        .doc("Tickets that may queue, from 1"),
     Lock::new("MAX_PER_OWNER", "")
         .read(|lock, value| {
             value.put(&mut lock.max_per_owner, |text| {
@@ -87,21 +83,17 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| lock.settings.max_per_owner.map(|cap| cap.to_string()))
-        .doc(
-            "most permits of one key, or of one address without a key, at a time, from 1. Who has as many is passed over and holds \
-             up nobody",
-        ),
+        .doc("Most permits of one key, or of one address without a key, at a time, from 1. A waiter at the cap is \
+              passed over and holds up nobody"),
     Lock::new("MIN_HOLD_TIME", "0")
         .read(|lock, value| value.put(&mut lock.min_hold, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.min_hold).filter(|time| *time > 0).map(seconds_text))
-        .doc(
-            "how long after it was claimed a permit is not given again, even if it comes back earlier: at most `SIZE` starts in any \
-             such time",
-        ),
+        .doc("A permit is not given again for this time after its claim, even if it comes back earlier. So at most \
+              `SIZE` holds begin in any such time"),
     Lock::new("DESCRIPTION", "")
         .read(|lock, value| value.put(&mut lock.description, description))
         .print(|lock| Some(lock.settings.description.to_string()).filter(|text| !text.is_empty()))
-        .doc("for people, at most 1024 bytes"),
+        .doc("For people, at most 1024 bytes"),
 ];
 
 /// A time of at least `min`, `TTL_MAX_MS` at most. `why` explains the lower bound.
