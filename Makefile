@@ -1,6 +1,6 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench bench-hostile instructions jepsen planted audit screenshots packages release
+.PHONY: help run test check fmt bench bench-hostile instructions jepsen planted audit screenshots book packages release
 
 help: ## print this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 15
@@ -28,6 +28,9 @@ instructions: ## count the instructions of what must stay fast, and compare them
 
 screenshots: ## take pictures of the page into target/screenshots, and that of README
 	@scripts/screenshots
+
+book: ## render the pages into target/book/html with mdBook, if that is installed
+	@scripts/book
 
 jepsen: ## break servers over etcd for MINUTES=30 and judge what their clients were told; SEED=1 chooses the same faults again
 	@scripts/jepsen

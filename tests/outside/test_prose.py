@@ -96,3 +96,32 @@ def test_links_lead_somewhere(name):
             there = page.parent / target if target else page
             assert there.exists(), f"{name}: there is no {target}"
             assert not place or place in [anchor(heading) for heading in re.findall(r"^#+ (.+)$", prose(there), re.M)], f"{name}: {target}#{place}"
+
+
+def listed():
+    """The pages of docs/SUMMARY.md by their group, as paths in the source."""
+    _, first, *parts = re.split(r"^# (.+)$", (ROOT / "docs/SUMMARY.md").read_text(), flags=re.M)
+    assert first == "Summary"
+    return {name: [str((ROOT / "docs" / link).resolve().relative_to(ROOT)) for link in re.findall(r"\]\(([^)]+)\)", text)]
+            for name, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
+
+
+def test_the_book_has_every_page_once_and_the_groups_of_the_readme():
+    groups = listed()
+    pages = [page for group in groups.values() for page in group]
+    assert sorted(pages) == sorted([*WORDS.documents(), "CHANGELOG.md"])
+    rows = re.findall(r"^\| \*\*(\w+)\*\* \| (.*) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert len(rows) == 5
+    for name, row in rows:
+        linked = re.findall(r"\]\(([^)#]+)\)", row)
+        assert linked == [page for page in groups[name] if "/decisions/" not in page], name
+
+
+def test_the_pages_of_the_book_link_to_what_is_in_it(tmp_path):
+    subprocess.run([ROOT / "scripts/book", "--stage", tmp_path], check=True, timeout=60)
+    pages = sorted((tmp_path / "src").rglob("*.md"))
+    assert len(pages) == len(WORDS.documents()) + 2
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose(page)):
+            if not re.match(r"[a-z]+:", target):
+                assert (page.parent / target).is_file(), f"{page.relative_to(tmp_path)}: the book has no {target}"
