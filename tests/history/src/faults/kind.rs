@@ -20,12 +20,13 @@ pub(super) enum Kind {
     StopStandby,
     CutStandbyFromEtcd,
     CutStandbyFromLeader,
+    SetClocks,
     KillServers,
 }
 
 impl Kind {
     /// Each kind as often as it stands here.
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::KillLeader,
         Self::KillLeader,
         Self::KillLeaderAsLeasesEnd,
@@ -51,6 +52,8 @@ impl Kind {
         Self::StopStandby,
         Self::CutStandbyFromEtcd,
         Self::CutStandbyFromLeader,
+        Self::SetClocks,
+        Self::SetClocks,
         Self::KillServers,
     ];
 
@@ -73,6 +76,7 @@ impl Kind {
             Self::StopStandby => "standby stopped",
             Self::CutStandbyFromEtcd => "standby cut off from etcd",
             Self::CutStandbyFromLeader => "standby cut off from the leader",
+            Self::SetClocks => "wall clocks of the servers set by hours",
             Self::KillServers => "all servers killed",
         }
     }

@@ -133,11 +133,29 @@ impl Strike<'_> {
                 self.pair.from_other[leader].cut(what);
                 self.pass(100, 4000).await;
             }
+            Kind::SetClocks => self.set_clocks(known).await?,
             Kind::KillServers => {
                 self.pair.kill().await;
                 self.shared.taken_over(self.shared.now());
                 self.pass(0, 1000).await;
             }
+        }
+        Ok(())
+    }
+
+    /// Sets the wall clock of each server by up to a day, ahead or back, and again while clients work. Half of the time the leader
+    /// dies then, so that the next one goes on by a clock that differs. The clocks stay as they are.
+    async fn set_clocks(&mut self, known: Option<usize>) -> io::Result<()> {
+        for _ in 0..2 {
+            for server in &self.pair.servers {
+                let hours = i64::try_from(self.random.below(48)).expect("small") - 24;
+                server.wall_clock.set_ahead(hours * 3600)?;
+            }
+            self.pass(200, 1000).await;
+        }
+        if self.random.percent(50) {
+            self.kill_leader(known).await;
+            self.pass(0, 1000).await;
         }
         Ok(())
     }

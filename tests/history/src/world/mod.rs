@@ -6,6 +6,7 @@ mod link;
 mod pair;
 mod process;
 mod server;
+mod wall_clock;
 
 pub(crate) use etcd::Etcd;
 pub(crate) use link::{Cut, Link};

@@ -1,5 +1,6 @@
 //! A lockserver.
 
+use super::wall_clock::WallClock;
 use super::{Process, program};
 use crate::http::{Outcome, call};
 use hyper::Method;
@@ -16,6 +17,7 @@ pub(crate) struct Server {
     store: String,
     directory: PathBuf,
     pub(crate) process: Process,
+    pub(crate) wall_clock: WallClock,
 }
 
 /// What a server says of itself.
@@ -48,13 +50,15 @@ impl Server {
         let cluster = format!("[cluster]\nNAME={name}\nADVERTISE={advertise}\nSECRET_FILE={secret}\n");
         std::fs::write(directory.join("lockserver.conf"), format!("{general}{sections}{cluster}"))?;
         let (name, store) = (name.to_owned(), store.to_owned());
-        Ok(Self { at, name, store, directory, process: Process::default() })
+        let wall_clock = WallClock::new(&directory)?;
+        Ok(Self { at, name, store, directory, process: Process::default(), wall_clock })
     }
 
     pub(super) fn start(&mut self) -> io::Result<()> {
         let mut command = Process::command(program("LOCKSERVER_BIN", &["target/debug/lockserver"], "lockserver"));
         command.args(["--config", "lockserver.conf", "--admin-socket", "admin.sock", "--store", &self.store]);
         command.current_dir(&self.directory);
+        self.wall_clock.give_to(&mut command);
         self.process.start(&mut command, &self.directory.join("log"))
     }
 
