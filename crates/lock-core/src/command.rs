@@ -64,11 +64,23 @@ pub enum IfBusy {
     Wait,
 }
 
+/// What a bundle asks for of one of its further locks (rule 13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The lock.
+    pub lock: LockName,
+    /// How many of its permits.
+    pub permits: Permits,
+}
+
 /// A request for permits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTicket {
-    /// The lock.
+    /// The lock; of a bundle the first one by its name.
     pub lock: LockName,
+    /// Further locks, which makes the ticket a bundle (rule 13): in the order of their names, each behind `lock`, and at most
+    /// [`limits::BUNDLE_LOCKS_MAX`](crate::limits::BUNDLE_LOCKS_MAX) with it. A bundle has neither `selection` nor `holder`.
+    pub others: Vec<Asked>,
     /// A fresh random id; used if a ticket is made.
     pub id: TicketId,
     /// How many.
@@ -104,6 +116,7 @@ impl NewTicket {
     pub fn new(lock: LockName, id: TicketId) -> Self {
         Self {
             lock,
+            others: Vec::new(),
             id,
             permits: Permits::Count(1),
             priority: 0,
@@ -124,10 +137,11 @@ impl NewTicket {
 /// Which ticket to release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseTarget {
-    /// By its id; of that lock, if one is named.
+    /// By its id; of that lock, alone or among others, if one is named.
     Id(Option<LockName>, TicketId),
-    /// By the `request_id` that made or would make it.
-    Request(LockName, Arc<str>),
+    /// By the `request_id` that made or would make it. Its scope is the first of its locks by name, and the further ones of a bundle
+    /// in the order of their names.
+    Request(LockName, Box<[LockName]>, Arc<str>),
     /// By the holder's name. Nothing held is a success.
     Holder(LockName, Arc<str>),
 }
@@ -221,7 +235,7 @@ pub enum Command {
     Acquire(NewTicket),
     /// Read a ticket, and claim it if it is granted.
     Get {
-        /// The lock it must be of.
+        /// The lock it must be of, alone or among others.
         lock: Option<LockName>,
         /// The ticket.
         id: TicketId,
@@ -303,7 +317,7 @@ pub enum Command {
     },
     /// End somebody's ticket: an administrator any, a user those of its own key.
     Revoke {
-        /// The lock.
+        /// The lock, or one of those of the ticket.
         lock: LockName,
         /// The ticket's number.
         number: u64,
@@ -483,6 +497,10 @@ pub struct ConfigureReport {
 /// Why a command was refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Rejection {
+    /// One lock of a bundle refuses (rule 13), for a reason that is not another `InLock`. Whatever is said of a bundle and is a matter of
+    /// one of its locks comes so; nothing else does. See [`Rejection::reason`].
+    #[error("lock {0}: {1}")]
+    InLock(LockName, Box<Rejection>),
     /// No such lock.
     #[error("lock does not exist")]
     UnknownLock,
@@ -592,6 +610,9 @@ pub enum Rejection {
     /// The caller's ticket, in a lock that it may not use any more.
     #[error("the lock {:?} may not be used any longer by who made this ticket; it can only be released", .0)]
     OutOfReach(LockName),
+    /// A lock of a bundle that the caller may not use.
+    #[error("this client may not use the lock")]
+    NotUsable,
     /// Not the caller's ticket.
     #[error("the ticket was made with another key")]
     NotAllowed,
@@ -642,6 +663,15 @@ impl Outcome {
 }
 
 impl Rejection {
+    /// The reason itself, and the lock that refuses if it is one of a bundle.
+    #[must_use]
+    pub fn reason(&self) -> (Option<&LockName>, &Self) {
+        match self {
+            Self::InLock(lock, reason) => (Some(lock), reason),
+            _ => (None, self),
+        }
+    }
+
     /// How the ticket ended, if that is why.
     #[must_use]
     pub fn ended(&self) -> Option<EndedAs> {

@@ -34,17 +34,17 @@ mod view;
 
 pub use change::{LockChange, SettingValue};
 pub use command::{
-    Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition, Rejection,
-    ReleaseTarget, Restored, ToWithhold,
+    Asked, Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition,
+    Rejection, ReleaseTarget, Restored, ToWithhold,
 };
 pub use continuity::Continuity;
 pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName, Tag};
 pub use network::{network, network_name};
 pub use record::{
-    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Outside, Pause, Permits, QueueLease, RequestKey,
-    RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until, Withdrawn,
-    WithheldCause, WithheldName, Withholding,
+    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Outside, Part, PartRef, Pause, Permits,
+    QueueLease, RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord,
+    Until, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 pub use selection::{Pick, Selection, SlotTags};
 pub use settings::{Capacity, Definition, Settings, Target};
@@ -52,7 +52,9 @@ pub(crate) use shares::QuotaOwner;
 pub use shares::Shares;
 pub use table::{LoadError, StepContext, Table};
 pub use uptime::{CLOCK_LAG_MAX_MS, Starts, Uptime};
-pub use view::{LockView, LocksPage, Moment, Statistics, TicketView, TicketsAfter, TicketsPage, Usage, UsageTotals};
+pub use view::{
+    LockView, LocksPage, Moment, PartView, Statistics, TicketView, TicketsAfter, TicketsPage, Usage, UsageTotals,
+};
 
 /// Milliseconds of service time (rule 9): the time during which the service ran. Both a moment and a duration.
 pub type Ms = u64;

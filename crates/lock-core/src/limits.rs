@@ -31,7 +31,9 @@ pub const TAG_BYTES_MAX: usize = 64;
 pub const SLOT_TAGS_MAX: usize = 16;
 /// Most slots or tags that a ticket names.
 pub const SELECTED_MAX: usize = 100;
-/// Most distinct selections of slots that wait for one lock.
+/// Most locks of one ticket (rule 13).
+pub const BUNDLE_LOCKS_MAX: usize = 16;
+/// Most distinct selections of slots and sets of locks that wait for one lock.
 pub const SELECTIONS_MAX: usize = 64;
 /// Lowest priority.
 pub const PRIORITY_MIN: i8 = -100;

@@ -300,6 +300,38 @@ pub struct More {
     pub ended_by: Option<Arc<str>>,
     /// Which slots it will have; `None` takes any.
     pub selection: Option<Arc<Selection>>,
+    /// Of a bundle (rule 13): the further locks, in the order of their names, each behind [`TicketRecord::lock`].
+    pub parts: Vec<Part>,
+}
+
+/// What a bundle asks for and has of one of its further locks (rule 13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The lock.
+    pub lock: LockName,
+    /// What it asks for there.
+    pub permits: Permits,
+    /// Slots of its last grant.
+    pub slots: SlotRanges,
+    /// Names of those slots, in their order; empty if they have none.
+    pub slot_names: Vec<SlotName>,
+    /// Service time before which these permits are not given again (rule 17); set when it is claimed.
+    pub not_before: Option<Ms>,
+}
+
+/// What a ticket asks for and has of one of its locks, the first one included: see [`TicketRecord::parts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartRef<'a> {
+    /// The lock.
+    pub lock: &'a LockName,
+    /// What it asks for there.
+    pub permits: Permits,
+    /// Slots of its last grant.
+    pub slots: &'a SlotRanges,
+    /// Names of those slots, in their order; empty if they have none.
+    pub slot_names: &'a Vec<SlotName>,
+    /// Service time before which these permits are not given again (rule 17).
+    pub not_before: Option<Ms>,
 }
 
 /// A ticket: one request for permits, from its making to its end.
@@ -309,7 +341,7 @@ pub struct TicketRecord {
     pub id: TicketId,
     /// Public.
     pub number: u64,
-    /// The lock it is for.
+    /// The lock it is for; of a bundle the first one by its name. The others are in [`More::parts`].
     pub lock: LockName,
     /// Name of the key that made it; `None` without a key.
     pub owner: Option<Arc<str>>,
@@ -365,9 +397,51 @@ impl TicketRecord {
     /// What few tickets have.
     #[must_use]
     pub fn more(&self) -> &More {
-        static NOTHING: More =
-            More { supersede: None, superseded_by: None, not_before: None, ended_by: None, selection: None };
+        static NOTHING: More = More {
+            supersede: None,
+            superseded_by: None,
+            not_before: None,
+            ended_by: None,
+            selection: None,
+            parts: Vec::new(),
+        };
         self.more.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// Whether it is for several locks (rule 13).
+    #[must_use]
+    pub fn is_bundle(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| !more.parts.is_empty())
+    }
+
+    /// What it asks for and has of each of its locks, in the order of their names; of most tickets that is one.
+    pub fn parts(&self) -> impl Iterator<Item = PartRef<'_>> {
+        let first = PartRef {
+            lock: &self.lock,
+            permits: self.permits,
+            slots: &self.slots,
+            slot_names: &self.slot_names,
+            not_before: self.more().not_before,
+        };
+        std::iter::once(first).chain(self.more().parts.iter().map(|part| PartRef {
+            lock: &part.lock,
+            permits: part.permits,
+            slots: &part.slots,
+            slot_names: &part.slot_names,
+            not_before: part.not_before,
+        }))
+    }
+
+    /// What it asks for and has of that lock; `None` if it is not for it.
+    #[must_use]
+    pub fn part(&self, lock: &LockName) -> Option<PartRef<'_>> {
+        self.parts().find(|part| part.lock == lock)
+    }
+
+    /// Whether it is for that lock, alone or among others.
+    #[must_use]
+    pub fn is_of(&self, lock: &LockName) -> bool {
+        self.part(lock).is_some()
     }
 
     /// Changes what few tickets have. What is left empty takes no room.
@@ -503,11 +577,13 @@ pub struct WithheldName {
     pub until: Ms,
 }
 
-/// Whose `request_id`: its scope is a lock and a key name (rule 6).
+/// Whose `request_id`: its scope is a key name and a lock (rule 6), or the locks of a bundle (rule 13).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestScope {
-    /// The lock.
+    /// The lock; of a bundle the first one by its name.
     pub lock: LockName,
+    /// The further locks of a bundle, in the order of their names.
+    pub others: Box<[LockName]>,
     /// The key's name.
     pub owner: Option<Arc<str>>,
     /// As the client chose it.

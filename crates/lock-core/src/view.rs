@@ -11,8 +11,11 @@ use crate::{
 pub struct TicketView {
     /// All that is durable of it. A protocol shows the id to the client that made the ticket only.
     pub ticket: TicketRecord,
-    /// Tickets before it in the queue; 0 unless it is queued.
+    /// Tickets before it in the queue, of a bundle in that of its first lock, or in the listing of a lock in that lock's queue. 0 unless
+    /// it is queued.
     pub ahead: u64,
+    /// The further locks of a bundle (rule 13), in the order of their names.
+    pub others: Vec<PartView>,
     /// Time until its lease ends without another heartbeat; `None` for never, or while a request waits for it.
     pub expires_in: Option<Ms>,
     /// Time until it has been held for as long as it may be, whatever is renewed; `None` for never, or unless it is held.
@@ -25,6 +28,21 @@ pub struct TicketView {
     pub claimed: bool,
     /// When it was so: all times until something are from then.
     pub moment: Moment,
+}
+
+/// What a bundle asks for and has of one of its further locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartView {
+    /// The lock.
+    pub lock: LockName,
+    /// What it asks for there.
+    pub permits: Permits,
+    /// Slots that it has.
+    pub slots: SlotRanges,
+    /// Their names, if they have any.
+    pub slot_names: Vec<SlotName>,
+    /// Tickets before it in the queue of that lock, 0 unless it is queued. `None` in listings of a lock, which tell its own only.
+    pub ahead: Option<u64>,
 }
 
 /// When a step was made, by clocks that no rule looks at: what is shown to people, and what is told later than it was decided,
@@ -51,7 +69,18 @@ impl TicketView {
     pub(crate) fn weight(&self) -> usize {
         let ticket = &self.ticket;
         let selection = ticket.more().selection.as_ref().map_or(0, |selection| selection.weight());
-        600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names) + selection
+        let others: usize = self
+            .others
+            .iter()
+            .map(|part| 100 + part.lock.as_str().len() + slots_weight(&part.slots, &part.slot_names))
+            .sum();
+        600 + ticket.info.len() + slots_weight(&ticket.slots, &ticket.slot_names) + selection + others
+    }
+
+    /// Tickets before it in the queue of its locks that has most of them, so far as this view tells. 0 unless it is queued.
+    #[must_use]
+    pub fn most_ahead(&self) -> u64 {
+        self.others.iter().filter_map(|part| part.ahead).fold(self.ahead, u64::max)
     }
 
     /// Time until it surely ends without another heartbeat: its lease or its longest hold, whichever is over first.

@@ -147,6 +147,7 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
     };
     NewTicket {
         lock: lock(choices),
+        others: Vec::new(),
         id,
         permits: match choices.below(16) {
             0 => Permits::All,
@@ -214,7 +215,7 @@ fn patch(choices: &mut Choices<'_>) -> Patch {
 
 fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
     match choices.below(8) {
-        0 => ReleaseTarget::Request(lock(choices), Arc::from(choices.of(&REQUESTS))),
+        0 => ReleaseTarget::Request(lock(choices), Box::default(), Arc::from(choices.of(&REQUESTS))),
         1 => ReleaseTarget::Holder(lock(choices), Arc::from(choices.of(&["h1", "h2"]))),
         2 => ReleaseTarget::Id(Some(lock(choices)), ticket(choices, world)),
         _ => ReleaseTarget::Id(None, ticket(choices, world)),

@@ -2,12 +2,12 @@
 
 use super::apply::Effect;
 use super::{Lock, StepContext, Table, Ticket, Timer};
-use crate::command::{Caller, IfBusy, NewTicket, Rejection};
+use crate::command::{Asked, Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
-    HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX,
-    PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, SELECTIONS_MAX,
-    SUPERSEDE_BYTES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    BUNDLE_LOCKS_MAX, HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX,
+    OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN,
+    SELECTIONS_MAX, SUPERSEDE_BYTES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
 use crate::queue::Place;
 use crate::{
@@ -263,7 +263,8 @@ impl Table {
 impl NewTicket {
     fn scope(&self, caller: &Caller) -> Option<RequestScope> {
         let id = self.request_id.clone()?;
-        Some(RequestScope { lock: self.lock.clone(), owner: caller.owner.clone(), id })
+        let others = self.others.iter().map(|asked| asked.lock.clone()).collect();
+        Some(RequestScope { lock: self.lock.clone(), others, owner: caller.owner.clone(), id })
     }
 
     fn request_key(&self) -> Option<Box<RequestKey>> {
@@ -323,6 +324,40 @@ pub(super) fn check_request_id(id: &str) -> Result<(), Rejection> {
     )))
 }
 
+/// The locks of a bundle are a set in order, and it has nothing that is for one lock only (rule 13).
+fn check_bundle(new: &NewTicket) -> Result<(), Rejection> {
+    if new.others.is_empty() {
+        return Ok(());
+    }
+    let invalid = |text: String| Err(Rejection::Invalid(text));
+    let all = 1 + new.others.len();
+    if all > BUNDLE_LOCKS_MAX {
+        return invalid(format!("a ticket is for at most {BUNDLE_LOCKS_MAX} locks, and {all} were named"));
+    }
+    let mut before = &new.lock;
+    for Asked { lock, permits } in &new.others {
+        if lock == before {
+            return invalid(format!("the lock {lock} is named twice"));
+        }
+        if lock < before {
+            return invalid(format!(
+                "the locks of a ticket are in the order of their names, and {lock} is behind {before}"
+            ));
+        }
+        if matches!(permits, Permits::Count(count) if !(1..=PERMITS_MAX).contains(count)) {
+            return invalid(format!("permits of {lock} must be from 1 to {PERMITS_MAX}, or all"));
+        }
+        before = lock;
+    }
+    if new.selection.is_some() {
+        return invalid("a ticket for several locks cannot choose slots or tags".to_owned());
+    }
+    if new.holder.is_some() {
+        return invalid("a ticket for several locks has no holder's name".to_owned());
+    }
+    invalid("tickets for several locks cannot be made yet".to_owned())
+}
+
 fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
     let invalid = |text: String| Err(Rejection::Invalid(text));
     if let Permits::Count(count) = new.permits
@@ -346,6 +381,7 @@ fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {
     if let Some(selection) = &new.selection {
         selection.check(new.permits)?;
     }
+    check_bundle(new)?;
     if let Some(word) = &new.supersede {
         if word.is_empty() || word.len() > SUPERSEDE_BYTES_MAX {
             return invalid(format!("the word of supersede must have 1 to {SUPERSEDE_BYTES_MAX} bytes"));

@@ -30,15 +30,13 @@ impl Table {
             return Err(Rejection::UnknownLock);
         }
         let ticket = self.find(id)?;
-        if !may_use(ticket, caller) || lock.is_some_and(|lock| *lock != ticket.lock) {
+        if !may_use(ticket, caller) || lock.is_some_and(|lock| !ticket.is_of(lock)) {
             return Err(Rejection::UnknownTicket);
         }
-        if caller.uses(&ticket.lock) {
-            Ok(ticket)
-        } else if is_own(ticket, caller) {
-            Err(Rejection::OutOfReach(ticket.lock.clone()))
-        } else {
-            Err(Rejection::UnknownTicket)
+        match ticket.parts().find(|part| !caller.uses(part.lock)) {
+            None => Ok(ticket),
+            Some(part) if is_own(ticket, caller) => Err(Rejection::OutOfReach(part.lock.clone())),
+            Some(_) => Err(Rejection::UnknownTicket),
         }
     }
 
@@ -223,9 +221,10 @@ impl Table {
                 self.releasable(lock.as_ref(), *id, caller)?;
                 *id
             }
-            ReleaseTarget::Request(lock, request_id) => {
+            ReleaseTarget::Request(lock, others, request_id) => {
                 check_request_id(request_id)?;
-                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: request_id.clone() };
+                let (lock, others, id) = (lock.clone(), others.clone(), request_id.clone());
+                let scope = RequestScope { lock, others, owner: caller.owner.clone(), id };
                 match self.requests.get(&scope) {
                     Some(&id) => id,
                     None => return self.withdraw(scope, caller),
@@ -313,7 +312,7 @@ impl Table {
         super::admin::check_text("the reason", reason)?;
         let id = *self.numbers.get(&number).ok_or(Rejection::UnknownTicket)?;
         let ticket = self.ticket(id);
-        if ticket.lock != *lock {
+        if !ticket.is_of(lock) {
             return Err(Rejection::UnknownTicket);
         }
         let own = caller.owner.is_some() && ticket.owner == caller.owner;

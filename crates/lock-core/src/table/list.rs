@@ -4,7 +4,7 @@ use super::{Lock, Table};
 use crate::command::{Caller, Outcome, Rejection};
 use crate::limits::{LISTED_BYTES_MAX, LISTED_TICKETS_MAX, LISTED_VISITS_MAX, LISTED_WITHHOLDINGS_MAX};
 use crate::queue::Place;
-use crate::view::{LockView, LocksPage, TicketView, TicketsAfter, TicketsPage};
+use crate::view::{LockView, LocksPage, PartView, TicketView, TicketsAfter, TicketsPage};
 use crate::{LockName, LockRecord, State, Target, TicketId, Until};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -20,8 +20,22 @@ impl Table {
     pub(crate) fn view_ticket(&self, id: TicketId) -> TicketView {
         let ticket = self.ticket(id);
         let queued = matches!(ticket.state, State::Queued { .. });
-        let ahead = if queued { self.lock(&ticket.lock).queue.ahead(ticket.place()) } else { 0 };
-        self.view_ticket_behind(id, ahead)
+        let ahead = |lock| if queued { self.lock(lock).queue.ahead(ticket.place()) } else { 0 };
+        let mut view = self.view_ticket_behind(id, ahead(&ticket.lock));
+        view.others.iter_mut().for_each(|part| part.ahead = Some(ahead(&part.lock)));
+        view
+    }
+
+    /// The further locks of a ticket.
+    fn view_parts(&self, id: TicketId) -> Vec<PartView> {
+        let parts = self.ticket(id).more().parts.iter().map(|part| PartView {
+            lock: part.lock.clone(),
+            permits: part.permits,
+            slots: part.slots.clone(),
+            slot_names: part.slot_names.clone(),
+            ahead: None,
+        });
+        parts.collect()
     }
 
     fn view_ticket_behind(&self, id: TicketId, ahead: u64) -> TicketView {
@@ -29,6 +43,7 @@ impl Table {
         let held = ticket.state == State::Held;
         TicketView {
             ahead,
+            others: self.view_parts(id),
             expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
             overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
             ttl: self.lease_of(id),

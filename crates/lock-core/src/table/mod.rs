@@ -195,7 +195,8 @@ impl Ticket {
 
     pub(crate) fn scope(&self) -> Option<RequestScope> {
         let id = self.request.as_ref()?.id.clone();
-        Some(RequestScope { lock: self.lock.clone(), owner: self.owner.clone(), id })
+        let others = self.more().parts.iter().map(|part| part.lock.clone()).collect();
+        Some(RequestScope { lock: self.lock.clone(), others, owner: self.owner.clone(), id })
     }
 }
 

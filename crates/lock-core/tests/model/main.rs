@@ -45,6 +45,8 @@ fn words(outcome: &Result<Outcome, Rejection>) -> Words {
         Ok(Outcome::Done) => "done".into(),
         Ok(Outcome::Incomplete) => "again".into(),
         Err(why) => match why {
+            Rejection::InLock(lock, reason) => format!("{lock}: {}", words(&Err((**reason).clone()))),
+            Rejection::NotUsable => "not usable".into(),
             Rejection::UnknownLock => "unknown lock".into(),
             Rejection::UnknownTicket => "unknown ticket".into(),
             Rejection::Gone(view) => format!("gone {}", view.ended().map_or("?", |how| how.as_str())),

@@ -238,7 +238,11 @@ fn share_of_one_owner_in_the_withdrawn_request_ids() {
     crowd.put("san", Settings::new(1)).unwrap();
     let withdraw = |crowd: &mut Crowd, owner: usize, number: usize| {
         let caller = Caller { owner: Some(Arc::from(format!("key-{owner}"))), ..Caller::anonymous("host") };
-        let target = ReleaseTarget::Request(name("san"), Arc::from(format!("request-of-{owner}-number-{number}")));
+        let target = ReleaseTarget::Request(
+            name("san"),
+            Box::default(),
+            Arc::from(format!("request-of-{owner}-number-{number}")),
+        );
         crowd.table.apply(
             at(crowd.now),
             &caller,

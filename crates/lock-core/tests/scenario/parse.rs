@@ -158,7 +158,7 @@ impl Stage {
             "stops-waiting" => Command::EndWait { id, lost: options.has("lost") },
             "releases" => Command::Release {
                 target: match (options.text("request"), options.text("holder")) {
-                    (Some(request), _) => ReleaseTarget::Request(lock(first.expect("a lock")), request),
+                    (Some(request), _) => ReleaseTarget::Request(lock(first.expect("a lock")), Box::default(), request),
                     (_, Some(holder)) => ReleaseTarget::Holder(lock(first.expect("a lock")), holder),
                     _ => ReleaseTarget::Id(options.value("lock").map(lock), id),
                 },
@@ -189,6 +189,7 @@ fn caller(options: &Options<'_>) -> Caller {
 fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewTicket {
     NewTicket {
         lock,
+        others: Vec::new(),
         id,
         permits: match options.value("permits") {
             Some("all") => Permits::All,

@@ -114,6 +114,8 @@ pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {
 
 fn rejection(why: &Rejection) -> String {
     match why {
+        Rejection::InLock(lock, reason) => format!("{lock}: {}", rejection(reason)),
+        Rejection::NotUsable => "not usable".to_owned(),
         Rejection::UnknownLock => "unknown lock".to_owned(),
         Rejection::UnknownTicket => "unknown ticket".to_owned(),
         Rejection::Gone(view) => format!("gone, {}", view.ended().map_or("alive?", |how| how.as_str())),

@@ -168,6 +168,7 @@ impl Client {
         let named = modern && dice.permille(600);
         let new = NewTicket {
             lock: of,
+            others: Vec::new(),
             id,
             selection,
             permits,
@@ -227,7 +228,7 @@ impl Client {
                 ReleaseTarget::Holder(new.lock.clone(), Arc::from(self.name.as_str()))
             }
             (Some(id), _) => ReleaseTarget::Id(None, id),
-            (None, Some(new)) => ReleaseTarget::Request(new.lock.clone(), new.request_id.clone()?),
+            (None, Some(new)) => ReleaseTarget::Request(new.lock.clone(), Box::default(), new.request_id.clone()?),
             (None, None) => {
                 self.forget();
                 return None;

@@ -94,7 +94,7 @@ fn kept_until(ticket: &TicketRecord, at: Ms, facts: &Facts) -> Ms {
         Command::Release { target: ReleaseTarget::Holder(lock, holder), keep, .. } => {
             keep.filter(|_| *lock == ticket.lock && ticket.holder.as_ref() == Some(holder))
         }
-        Command::Release { target: ReleaseTarget::Request(lock, id), keep, .. } => {
+        Command::Release { target: ReleaseTarget::Request(lock, _, id), keep, .. } => {
             let request = ticket.request.as_ref().map(|request| &request.id);
             keep.filter(|_| *lock == ticket.lock && request == Some(id))
         }
@@ -567,7 +567,7 @@ impl Durable {
             }),
             Command::Release { target, .. } => match target {
                 ReleaseTarget::Id(_, id) => Some(*id),
-                ReleaseTarget::Request(lock, request) => {
+                ReleaseTarget::Request(lock, _, request) => {
                     by(lock, &|ticket| ticket.request.as_ref().is_some_and(|key| key.id == *request))
                 }
                 ReleaseTarget::Holder(lock, holder) => by(lock, &|ticket| ticket.holder.as_ref() == Some(holder)),

@@ -205,8 +205,9 @@ impl Naive {
                 // One's own may always be given back.
                 _ => *id,
             },
-            ReleaseTarget::Request(lock, id) => {
-                let scope = RequestScope { lock: lock.clone(), owner: caller.owner.clone(), id: id.clone() };
+            ReleaseTarget::Request(lock, others, id) => {
+                let (others, owner) = (others.clone(), caller.owner.clone());
+                let scope = RequestScope { lock: lock.clone(), others, owner, id: id.clone() };
                 match self.by_request(&scope) {
                     Some(ticket) => ticket.id,
                     None if !self.known(lock) => return "unknown lock".into(),

@@ -112,7 +112,12 @@ impl Naive {
             _ => {}
         }
         if let Some(id) = &new.request_id {
-            let scope = RequestScope { lock: new.lock.clone(), owner: caller.owner.clone(), id: id.clone() };
+            let scope = RequestScope {
+                lock: new.lock.clone(),
+                others: Box::default(),
+                owner: caller.owner.clone(),
+                id: id.clone(),
+            };
             if self.withdrawn.iter().any(|withdrawn| withdrawn.scope == scope) {
                 return Err("withdrawn".into());
             }

@@ -65,6 +65,11 @@ impl Refusal {
         let detail = why.to_string();
         let simple = |code| Self::new(code, format!("{detail}{}", advice(code)));
         match why {
+            Rejection::InLock(_, reason) => {
+                let mut refusal = Self::rejected(*reason);
+                refusal.problem.detail = format!("{detail}{}", advice(refusal.problem.code));
+                refusal
+            }
             Rejection::UnknownLock => simple(ErrorCode::UnknownLock),
             Rejection::UnknownTicket => simple(ErrorCode::UnknownTicket),
             Rejection::Gone(ticket) => {
@@ -89,7 +94,9 @@ impl Refusal {
                 refusal
             }
             Rejection::RequestIdReused => simple(ErrorCode::RequestIdReused),
-            Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotAllowed => simple(ErrorCode::NotAllowed),
+            Rejection::HolderTaken | Rejection::OutOfReach(_) | Rejection::NotUsable | Rejection::NotAllowed => {
+                simple(ErrorCode::NotAllowed)
+            }
             Rejection::Busy | Rejection::Paused(_) => simple(ErrorCode::Busy),
             Rejection::TooManyPermits { .. } | Rejection::TooManyForOwner { .. } | Rejection::TooFewSlots { .. } => {
                 simple(ErrorCode::TooManyPermits)

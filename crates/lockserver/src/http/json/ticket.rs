@@ -153,7 +153,7 @@ pub(super) async fn release_request(asked: Asked) -> Answer {
     let Some(id) = asked.text("request_id") else {
         return Err(Refusal::invalid("name the request to end: ?request_id="));
     };
-    let target = ReleaseTarget::Request(lock, Arc::from(id));
+    let target = ReleaseTarget::Request(lock, Box::default(), Arc::from(id));
     end(asked, target).await
 }
 

@@ -239,6 +239,7 @@ mod tests {
                 superseded_by,
                 not_before,
                 selection: selection.map(Arc::new),
+                parts: Vec::new(),
             },
         );
         (numbers, told, slots, names, when, states(), prop::option::of(more)).prop_map(
@@ -286,7 +287,7 @@ mod tests {
             // Of a moment that is still to come: no time passes between the two.
             let moment = Moment { wall: wall.unwrap_or(0), mono: u64::MAX };
             let (activity_seq, claimed) = (1, false);
-            let view = TicketView { ticket, ahead, expires_in, overdue_in, ttl, activity_seq, claimed, moment };
+            let view = TicketView { ticket, ahead, others: Vec::new(), expires_in, overdue_in, ttl, activity_seq, claimed, moment };
             let typed = view::ticket(&view, true);
             let text = |json: Vec<u8>| String::from_utf8(json).expect("JSON is UTF-8");
             prop_assert_eq!(text(super::ticket(&view)), serde_json::to_string(&typed).expect("plain data"));

@@ -85,6 +85,16 @@ impl<T: Json> Json for Vec<T> {
     }
 }
 
+impl<T: Json> Json for Box<[T]> {
+    fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter().map(Written))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Vec::read(from).map(Self::from)
+    }
+}
+
 impl Json for Starts {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         self.all().serialize(to)

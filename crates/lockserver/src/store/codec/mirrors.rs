@@ -6,9 +6,10 @@
 
 use super::json::{self, Json};
 use lock_core::{
-    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, More, Ms, Outside, Pause, Permits, Pick, Prefix,
-    QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, SlotTags, Starts, State, Tag,
-    TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs, Withdrawn, WithheldCause, WithheldName, Withholding,
+    Capacity, EndedAs, FileValues, Lease, LockName, LockRecord, Meta, More, Ms, Outside, Part, Pause, Permits, Pick,
+    Prefix, QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, SlotTags, Starts, State,
+    Tag, TemplateRecord, TicketId, TicketRecord, Until, Uptime, WallMs, Withdrawn, WithheldCause, WithheldName,
+    Withholding,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -137,6 +138,14 @@ mirrors! {
         not_before: Option<Ms> = "not_before_service_ms", default;
         ended_by: Option<Arc<str>>, default;
         selection: Option<Arc<Selection>>, default;
+        parts: Vec<Part>, default;
+    }
+    Part = "Part" {
+        lock: LockName;
+        permits: Permits;
+        slots: SlotRanges, default;
+        slot_names: Vec<SlotName>, default;
+        not_before: Option<Ms> = "not_before_service_ms", default;
     }
     RequestKey = "RequestKey" {
         id: Arc<str>;
@@ -167,6 +176,7 @@ mirrors! {
     }
     RequestScope = "RequestScope" {
         lock: LockName;
+        others: Box<[LockName]>, default;
         owner: Option<Arc<str>>;
         id: Arc<str>;
     }

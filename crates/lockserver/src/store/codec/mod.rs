@@ -39,8 +39,10 @@ pub fn key(key: &Key) -> String {
         Key::Withholding(number) => format!("withholdings/{number}"),
         Key::WithheldName(name) => format!("withheld_names/{name}"),
         // No lock's name contains a slash, and JSON tells where the owner ends.
-        Key::Withdrawn(RequestScope { lock, owner, id }) => {
-            format!("withdrawn/{lock}/{}/{id}", Value::from(owner.as_deref()))
+        Key::Withdrawn(RequestScope { lock, others, owner, id }) => {
+            // Nor does it contain an asterisk.
+            let others: String = others.iter().map(|other| format!("*{other}")).collect();
+            format!("withdrawn/{lock}{others}/{}/{id}", Value::from(owner.as_deref()))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use lock_core::limits::{COUNTER_MAX, INFO_BYTES_MAX, PERMITS_MAX, TTL_MAX_MS};
 use lock_core::{
-    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, More, Outside, Pause, Permits, Pick,
-    Prefix, QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, Starts, State, Tag,
+    Capacity, Change, EndedAs, FileValues, Key, Lease, LockName, LockRecord, Meta, More, Outside, Part, Pause, Permits,
+    Pick, Prefix, QueueLease, RequestKey, RequestScope, Selection, Settings, SlotName, SlotRanges, Starts, State, Tag,
     TemplateRecord, TicketId, TicketRecord, Until, Uptime, Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 use std::collections::BTreeMap;
@@ -204,6 +204,27 @@ fn states() -> Vec<State> {
     states
 }
 
+/// A further lock of a bundle: one that has permits, or one that waits.
+fn part(at: usize) -> Part {
+    let waits = Part {
+        lock: names()[at].clone(),
+        permits: Permits::All,
+        slots: Vec::new(),
+        slot_names: Vec::new(),
+        not_before: None,
+    };
+    match at {
+        0 => Part {
+            permits: Permits::Count(2),
+            slots: vec![(4, 4), (9, 9)],
+            slot_names: slot_names(),
+            not_before: Some(38),
+            ..waits
+        },
+        _ => waits,
+    }
+}
+
 fn tickets() -> Vec<TicketRecord> {
     // All different, so that no two columns can be mixed up.
     let distinct = TicketRecord {
@@ -234,6 +255,7 @@ fn tickets() -> Vec<TicketRecord> {
             not_before: Some(37),
             ended_by: Some(Arc::from("ops")),
             selection: Some(Arc::new(Selection::Tags(vec![tag("a100"), tag("'x'")]))),
+            parts: vec![part(0), part(1)],
         })),
         ..plain_ticket(20)
     };
@@ -322,7 +344,7 @@ pub(super) fn withholding(how: EndedAs) -> Withholding {
 }
 
 fn scope(owner: Option<&str>, id: &str) -> RequestScope {
-    RequestScope { lock: names()[0].clone(), owner: owner.map(Arc::from), id: Arc::from(id) }
+    RequestScope { lock: names()[0].clone(), others: Box::default(), owner: owner.map(Arc::from), id: Arc::from(id) }
 }
 
 /// Every kind of record, at its ends; several may have the same key.

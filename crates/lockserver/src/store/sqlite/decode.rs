@@ -228,5 +228,5 @@ fn withheld_name(row: &mut Reader<'_>) -> Result<WithheldName, Unreadable> {
 
 fn withdrawn(row: &mut Reader<'_>) -> Result<Withdrawn, Unreadable> {
     let (lock, owner, id) = (row.scalar()?, row.scalar_or_null()?, row.scalar()?);
-    Ok(Withdrawn { scope: RequestScope { lock, owner, id }, until: row.number()? })
+    Ok(Withdrawn { scope: RequestScope { lock, others: Box::default(), owner, id }, until: row.number()? })
 }

@@ -217,7 +217,7 @@ fn template_row(template: &TemplateRecord) -> Writer<'_> {
 }
 
 /// The columns of a withdrawal's key.
-fn scope_row(RequestScope { lock, owner, id }: &RequestScope) -> Writer<'_> {
+fn scope_row(RequestScope { lock, others: _, owner, id }: &RequestScope) -> Writer<'_> {
     let mut row = Writer::default();
     row.scalar(lock);
     row.scalar_or_null(owner.as_ref());
