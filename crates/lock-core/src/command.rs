@@ -500,7 +500,7 @@ pub enum Rejection {
     /// One lock of a bundle refuses (rule 13), for a reason that is not another `InLock`. Whatever is said of a bundle and is a matter of
     /// one of its locks comes so; nothing else does. See [`Rejection::reason`].
     #[error("lock {0}: {1}")]
-    InLock(LockName, Box<Rejection>),
+    InLock(LockName, Box<Self>),
     /// No such lock.
     #[error("lock does not exist")]
     UnknownLock,

@@ -1,19 +1,24 @@
 //! What must be true of a table after every step, computed anew from its tickets. Tests and the load of a store use it.
 
+use crate::queue::Place;
 use crate::table::{Lock, Superseding, Table, Ticket};
-use crate::{Permits, QuotaOwner, SlotRanges, State, limits, ranges};
+use crate::{LockName, PartRef, Permits, QuotaOwner, SlotRanges, State, limits, ranges};
 use std::collections::{BTreeMap, BTreeSet};
 
 fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
-/// Everything.
+/// Everything. Of a table that was loaded and has not made a step yet, what is true before that.
 ///
 /// # Errors
 /// What is not true.
 pub fn check(table: &Table) -> Result<(), String> {
     check_consistent(table)?;
+    if table.is_unstepped() {
+        return Ok(());
+    }
+    rule_13_first_in_all_queues(table)?;
     for lock in table.locks.values() {
         rule_2_no_permit_idle(table, lock)?;
         rule_15_withheld_as_it_comes_back(table, lock)?;
@@ -47,11 +52,11 @@ pub(crate) fn check_stored(table: &Table) -> Result<(), String> {
 
 fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String> {
     let name = &lock.record.name;
-    let holders = lock.active.values().map(|&id| table.ticket(id));
+    let holders = lock.active.values().map(|&id| (table.ticket(id), permits_of(table, lock, id)));
     let withholdings = lock.withholdings.iter().map(|number| &table.withholdings[number]);
     let given: Vec<(&SlotRanges, &Vec<crate::SlotName>)> = holders
         .clone()
-        .map(|ticket| (&ticket.slots, &ticket.slot_names))
+        .map(|(_, part)| (part.slots, part.slot_names))
         .chain(withholdings.clone().map(|withholding| (&withholding.slots, &withholding.slot_names)))
         .filter(|(slots, _)| !slots.is_empty())
         .collect();
@@ -67,8 +72,8 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     seen.sort_unstable();
     let twice = seen.windows(2).find(|pair| pair[0].1 >= pair[1].0);
     require(twice.is_none(), || format!("{name}: rule 1: slot {} is out twice", twice.map_or(0, |pair| pair[1].0)))?;
-    let granted = holders.clone().filter(|ticket| ticket.state == State::Granted);
-    let granted: u64 = granted.map(|ticket| ranges::count(&ticket.slots)).sum();
+    let granted = holders.clone().filter(|(ticket, _)| ticket.state == State::Granted);
+    let granted: u64 = granted.map(|(_, part)| ranges::count(part.slots)).sum();
     let withheld: u64 = withholdings.clone().map(|withholding| ranges::count(&withholding.slots)).sum();
     require((granted, withheld) == (lock.granted, lock.withheld), || {
         format!(
@@ -80,31 +85,105 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     // More than size is right only while a lock that shrank still has its old holders, and then there is no room.
     let room = u64::from(lock.slots.size()).saturating_sub(out);
     require(lock.slots.room() == room, || format!("{name}: rule 1: room for {} instead of {room}", lock.slots.room()))?;
-    for ticket in holders.clone() {
-        let right = match ticket.permits {
-            Permits::Count(count) => ranges::count(&ticket.slots) == u64::from(count),
+    for (ticket, part) in holders.clone() {
+        let right = match part.permits {
+            Permits::Count(count) => ranges::count(part.slots) == u64::from(count),
             Permits::All => given.len() == 1,
         };
         require(right, || format!("{name}: ticket {} has other permits than it asked for", ticket.number))?;
     }
-    let all = holders.clone().any(|ticket| ticket.permits == Permits::All)
+    let all = holders.clone().any(|(_, part)| part.permits == Permits::All)
         || withholdings.clone().any(|withholding| withholding.all);
     require(all == lock.exclusive, || format!("{name}: exclusive is {}", lock.exclusive))
 }
 
+/// What a ticket asks for and has of that lock.
+fn permits_of<'a>(table: &'a Table, lock: &Lock, id: crate::TicketId) -> PartRef<'a> {
+    table.ticket(id).part(&lock.record.name).expect("a ticket of the lock")
+}
+
+/// Whether the grant of a ticket takes its owner over no cap of its locks.
+fn is_within_caps(table: &Table, ticket: &Ticket) -> bool {
+    ticket.parts().all(|part| {
+        let lock = table.lock(part.lock);
+        let Some(cap) = lock.record.settings.max_per_owner else { return true };
+        let used = caps(table, lock).get(&ticket.quota_owner()).copied().unwrap_or(0);
+        used + asked(lock, part.permits) <= u64::from(cap)
+    })
+}
+
+fn asked(lock: &Lock, permits: Permits) -> u64 {
+    match permits {
+        Permits::Count(count) => count.into(),
+        Permits::All => u64::from(lock.slots.size()),
+    }
+}
+
+/// Each lock knows which bundle is first in all of its queues: nobody in line is before it in any of them, but for bundles of which that is
+/// not true.
+fn rule_13_first_in_all_queues(table: &Table) -> Result<(), String> {
+    let all = table.tickets.values().filter(|ticket| ticket.is_bundle());
+    let queued = all.clone().filter(|ticket| matches!(ticket.state, State::Queued { .. })).count();
+    require(queued == table.queued_bundles, || {
+        format!("rule 13: {queued} queue, {} are counted", table.queued_bundles)
+    })?;
+    let mut first: BTreeMap<&LockName, Place> = BTreeMap::new();
+    if queued > 0 {
+        let in_line = all.filter(|ticket| ticket.state == State::Queued { dormant: false });
+        let mut in_line: Vec<&Ticket> = in_line.map(Box::as_ref).filter(|one| is_within_caps(table, one)).collect();
+        in_line.sort_by_key(|ticket| ticket.place());
+        for ticket in in_line {
+            let is_first = ticket.parts().all(|part| {
+                let lock = table.lock(part.lock);
+                let before = lock.queue.iter().map(|(_, id)| table.ticket(id));
+                let before = before.take_while(|other| other.place() < ticket.place());
+                let mut before = before.filter(|other| !other.is_bundle());
+                let waits =
+                    |other: &Ticket| other.state == State::Queued { dormant: false } && is_within_caps(table, other);
+                let stopped = lock.record.pause.is_some() || lock.deleting;
+                !stopped && !first.contains_key(part.lock) && !before.any(waits)
+            });
+            if is_first {
+                first.extend(ticket.parts().map(|part| (part.lock, ticket.place())));
+            }
+        }
+    }
+    for lock in table.locks.values() {
+        let known = lock.queue.first_bundle().map(|(place, ..)| *place);
+        let is = first.get(&lock.record.name).copied();
+        require(known == is, || {
+            format!("{}: rule 13: {known:?} is known as the first, it is {is:?}", lock.record.name)
+        })?;
+    }
+    Ok(())
+}
+
+/// A bundle that is first in all of its queues does not fit in all of them.
+fn rule_13_no_permit_idle(table: &Table, bundle: &Ticket) -> Result<(), String> {
+    let fits = bundle.parts().all(|part| {
+        let lock = table.lock(part.lock);
+        let enough = match part.permits {
+            Permits::Count(count) => u64::from(count) <= lock.slots.room(),
+            Permits::All => lock.slots.out() == 0,
+        };
+        enough && !lock.is_stopped()
+    });
+    require(!fits, || format!("rule 13: ticket {} could be granted", bundle.number))
+}
+
 /// The first in line, so far as caps let it be (rule 16), is not one that could be granted.
 fn rule_2_no_permit_idle(table: &Table, lock: &Lock) -> Result<(), String> {
+    if let Some((_, id, _)) = lock.queue.first_bundle() {
+        return rule_13_no_permit_idle(table, table.ticket(*id));
+    }
     let used = caps(table, lock);
     let within_cap = |ticket: &Ticket| {
         let Some(cap) = lock.record.settings.max_per_owner else { return true };
-        let asked = match ticket.permits {
-            Permits::Count(count) => count.into(),
-            Permits::All => u64::from(lock.slots.size()),
-        };
-        used.get(&ticket.quota_owner()).copied().unwrap_or(0) + asked <= u64::from(cap)
+        used.get(&ticket.quota_owner()).copied().unwrap_or(0) + asked(lock, ticket.permits) <= u64::from(cap)
     };
     let waiters = lock.queue.iter().map(|(_, id)| table.ticket(id));
-    let mut waiters = waiters.filter(|ticket| ticket.state == State::Queued { dormant: false });
+    // Other bundles than the first one are passed over.
+    let mut waiters = waiters.filter(|one| one.state == State::Queued { dormant: false } && !one.is_bundle());
     if lock.queue.has_classes() {
         return rule_14_slots_idle(table, lock, within_cap);
     }
@@ -137,10 +216,10 @@ fn rule_15_withheld_as_it_comes_back(table: &Table, lock: &Lock) -> Result<(), S
 fn rule_14_slots_idle(table: &Table, lock: &Lock, within_cap: impl Fn(&Ticket) -> bool) -> Result<(), String> {
     let mut aside: BTreeSet<u32> = BTreeSet::new();
     let waiters = lock.queue.iter().map(|(_, id)| table.ticket(id));
-    let ready = |ticket: &&Ticket| ticket.state == State::Queued { dormant: false };
+    let ready = |ticket: &&Ticket| ticket.state == State::Queued { dormant: false } && !ticket.is_bundle();
     for ticket in waiters.filter(ready).filter(|ticket| within_cap(ticket)) {
-        let fitting: BTreeSet<u32> = match ticket.selected() {
-            Some(selection) => lock.slots_of(&selection).slots().collect(),
+        let fitting: BTreeSet<u32> = match &ticket.more().selection {
+            Some(selection) => lock.slots_of(selection).slots().collect(),
             None => lock.slots.free().collect(),
         };
         let usable = fitting.iter().filter(|slot| lock.slots.is_free(**slot) && !aside.contains(slot)).count() as u64;
@@ -153,7 +232,7 @@ fn rule_14_slots_idle(table: &Table, lock: &Lock, within_cap: impl Fn(&Ticket) -
                 format!("{}: rule 14: ticket {} could have its slots", lock.record.name, ticket.number)
             });
         }
-        if ticket.selected().is_none() {
+        if ticket.more().selection.is_none() {
             return Ok(());
         }
         aside.extend(fitting);
@@ -164,8 +243,8 @@ fn rule_14_slots_idle(table: &Table, lock: &Lock, within_cap: impl Fn(&Ticket) -
 /// What each owner has of a lock with a cap.
 fn caps(table: &Table, lock: &Lock) -> BTreeMap<QuotaOwner, u64> {
     let mut used: BTreeMap<QuotaOwner, u64> = BTreeMap::new();
-    for ticket in lock.active.values().map(|&id| table.ticket(id)) {
-        *used.entry(ticket.quota_owner()).or_default() += ranges::count(&ticket.slots);
+    for &id in lock.active.values() {
+        *used.entry(table.ticket(id).quota_owner()).or_default() += ranges::count(permits_of(table, lock, id).slots);
     }
     used
 }
@@ -186,10 +265,9 @@ fn queue_is_complete(table: &Table, lock: &Lock) -> Result<(), String> {
     for (place, id) in lock.queue.iter() {
         let ticket = table.tickets.get(&id).ok_or_else(|| format!("{name}: an unknown ticket queues"))?;
         let dormant = ticket.state == State::Queued { dormant: true };
-        require(
-            matches!(ticket.state, State::Queued { .. }) && ticket.place() == place && ticket.lock == *name,
-            || format!("{name}: ticket {} is not where it queues", ticket.number),
-        )?;
+        require(matches!(ticket.state, State::Queued { .. }) && ticket.place() == place && ticket.is_of(name), || {
+            format!("{name}: ticket {} is not where it queues", ticket.number)
+        })?;
         require(dormant == lock.queue.is_dormant(&ticket.selected(), place), || {
             format!("{name}: ticket {}: dormant?", ticket.number)
         })?;
@@ -204,15 +282,18 @@ fn indexes(table: &Table) -> Result<(), String> {
     let mut leases: BTreeSet<(u64, u64)> = BTreeSet::new();
     let mut ended = 0;
     for (&id, ticket) in &table.tickets {
-        let counts = live.entry(ticket.lock.as_str()).or_default();
+        for part in ticket.parts() {
+            let counts = live.entry(part.lock.as_str()).or_default();
+            counts.0 += usize::from(matches!(ticket.state, State::Queued { .. }));
+            counts.1 += usize::from(ticket.is_active());
+        }
         match ticket.state {
             State::Queued { .. } => {
-                counts.0 += 1;
                 if let Some(key) = ticket.superseding() {
                     superseding.entry(key).or_default().insert(ticket.number);
                 }
             }
-            State::Granted | State::Held => counts.1 += 1,
+            State::Granted | State::Held => {}
             State::Ended { at, .. } => {
                 ended += 1;
                 require(table.ended.contains(&(at, ticket.number, id)), || {
@@ -251,7 +332,7 @@ fn indexes(table: &Table) -> Result<(), String> {
         let payer =
             lock.charged.as_ref().and_then(|(number, quota_owner)| Some((table.numbers.get(number)?, quota_owner)));
         let is_paid =
-            payer.is_some_and(|(&id, by)| table.ticket(id).lock == *name && table.ticket(id).quota_owner() == *by);
+            payer.is_some_and(|(&id, by)| table.ticket(id).is_of(name) && table.ticket(id).quota_owner() == *by);
         require(is_paid == (is_instance && lock.live() > 0), || format!("{name} is charged to {:?}", lock.charged))?;
         require(is_instance || lock.charged.is_none(), || format!("{name} is charged and no instance"))?;
         if let Some((_, quota_owner)) = &lock.charged {

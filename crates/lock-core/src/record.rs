@@ -432,6 +432,41 @@ impl TicketRecord {
         }))
     }
 
+    /// What it asks for and has of the lock that is the `at`th of its locks.
+    pub(crate) fn part_at(&self, at: usize) -> PartRef<'_> {
+        self.parts().nth(at).expect("one of its locks")
+    }
+
+    /// It has these slots of its `at`th lock.
+    pub(crate) fn set_slots(&mut self, at: usize, slots: SlotRanges, slot_names: Vec<SlotName>) {
+        match at.checked_sub(1) {
+            None => (self.slots, self.slot_names) = (slots, slot_names),
+            Some(at) => {
+                let part = &mut self.more.as_mut().expect("a bundle").parts[at];
+                (part.slots, part.slot_names) = (slots, slot_names);
+            }
+        }
+    }
+
+    /// It has no slots of its `at`th lock any more; which it had.
+    pub(crate) fn take_slots(&mut self, at: usize) -> (SlotRanges, Vec<SlotName>) {
+        match at.checked_sub(1) {
+            None => (std::mem::take(&mut self.slots), std::mem::take(&mut self.slot_names)),
+            Some(at) => {
+                let part = &mut self.more.as_mut().expect("a bundle").parts[at];
+                (std::mem::take(&mut part.slots), std::mem::take(&mut part.slot_names))
+            }
+        }
+    }
+
+    /// Its permits of its `at`th lock are not given again before that.
+    pub(crate) fn set_not_before(&mut self, at: usize, not_before: Option<Ms>) {
+        self.change_more(|more| match at.checked_sub(1) {
+            None => more.not_before = not_before,
+            Some(at) => more.parts[at].not_before = not_before,
+        });
+    }
+
     /// What it asks for and has of that lock; `None` if it is not for it.
     #[must_use]
     pub fn part(&self, lock: &LockName) -> Option<PartRef<'_>> {

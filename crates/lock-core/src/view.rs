@@ -197,8 +197,10 @@ pub struct Usage {
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
-    /// What the first in line asks for; dormant tickets are not in line.
+    /// What the first in line asks for; dormant tickets are not in line, nor are bundles that are not first in all of their queues.
     pub head: Option<Permits>,
+    /// Nobody is in line, and bundles wait that are not first in all of their queues (rule 13): for other locks, or for a place there.
+    pub elsewhere: bool,
     /// Permits that the tickets in the queue ask for together, without dormant ones; one that asks for all counts as the size.
     pub wanted: u64,
     /// A ticket that asked for all has its permits, or they are withheld after it: nothing is granted beside it.

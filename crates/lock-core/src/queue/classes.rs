@@ -1,14 +1,23 @@
-//! The queue of one lock with those who will not have just any slot (rule 14): all who select the same slots have a line of their own,
-//! and there are few such lines. Without any, this is the one queue.
+//! The queue of one lock with those who will not have just any slot (rule 14) and with bundles (rule 13): all who ask for the same have a
+//! line of their own, and there are few such lines. Without any, this is the one queue.
 
-use super::{Place, Queue, Queued};
+use super::bundle::Bundles;
+use super::{Bundle, BundleHead, Place, Queue, Queued};
 use crate::bits::Bits;
 use crate::{Selection, TicketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a ticket selects; `None` takes any slot.
-pub(crate) type Selected = Option<Arc<Selection>>;
+/// In which line of a queue a ticket stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Selected {
+    /// Among those who take any slot.
+    Any,
+    /// Among those who select these.
+    Slots(Arc<Selection>),
+    /// Among the bundles that ask for this, in each of their locks.
+    Bundle(Arc<Bundle>),
+}
 
 /// Those who select the same slots.
 #[derive(Debug)]
@@ -25,6 +34,8 @@ pub(crate) struct Queues {
     any: Queue,
     /// The others, by what they select. None of them is empty.
     classes: BTreeMap<Arc<Selection>, Class>,
+    /// Bundles, if there are any.
+    bundles: Option<Box<Bundles>>,
 }
 
 impl Queues {
@@ -38,22 +49,38 @@ impl Queues {
         self.classes.insert(selection, Class { queue, slots });
     }
 
+    /// The bundles that ask for this.
+    pub(crate) fn set_bundle(&mut self, bundle: Arc<Bundle>, queue: Queue) {
+        self.bundles.get_or_insert_default().lines.insert(bundle, queue);
+    }
+
     fn of(&self, selected: &Selected) -> &Queue {
         match selected {
-            None => &self.any,
-            Some(selection) => &self.classes.get(selection).expect("has this place").queue,
+            Selected::Any => &self.any,
+            Selected::Slots(selection) => &self.classes.get(selection).expect("has this place").queue,
+            Selected::Bundle(bundle) => self.bundles_like(bundle).expect("has this place").1,
         }
     }
 
     fn of_mut(&mut self, selected: &Selected) -> &mut Queue {
         match selected {
-            None => &mut self.any,
-            Some(selection) => &mut self.classes.get_mut(selection).expect("has this place").queue,
+            Selected::Any => &mut self.any,
+            Selected::Slots(selection) => &mut self.classes.get_mut(selection).expect("has this place").queue,
+            Selected::Bundle(bundle) => {
+                let lines = self.bundles.as_mut().map(|bundles| &mut bundles.lines);
+                lines.and_then(|lines| lines.get_mut(bundle)).expect("has this place")
+            }
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Queue> {
-        std::iter::once(&self.any).chain(self.classes.values().map(|class| &class.queue))
+        let bundles = self.bundles.iter().flat_map(|bundles| bundles.lines.values());
+        std::iter::once(&self.any).chain(self.classes.values().map(|class| &class.queue)).chain(bundles)
+    }
+
+    /// Whether there is nothing but those who take any slot.
+    fn is_one(&self) -> bool {
+        self.classes.is_empty() && self.bundles.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -65,14 +92,47 @@ impl Queues {
         !self.classes.is_empty()
     }
 
-    /// The selections that tickets wait with.
-    pub(crate) fn classes(&self) -> impl ExactSizeIterator<Item = (&Arc<Selection>, &Class)> {
-        self.classes.iter()
+    /// How many selections and sets of locks tickets wait with.
+    pub(crate) fn count_classes(&self) -> usize {
+        self.classes.len() + self.bundles.as_ref().map_or(0, |bundles| bundles.lines.len())
     }
 
     /// The class of those who select this.
     pub(crate) fn class(&self, selection: &Selection) -> Option<(&Arc<Selection>, &Class)> {
         self.classes.get_key_value(selection)
+    }
+
+    /// Whether bundles wait.
+    pub(crate) fn has_bundles(&self) -> bool {
+        self.bundles.is_some()
+    }
+
+    /// The line of the bundles that ask for this.
+    pub(crate) fn bundles_like(&self, bundle: &Bundle) -> Option<(&Arc<Bundle>, &Queue)> {
+        self.bundles.as_ref()?.lines.get_key_value(bundle)
+    }
+
+    /// Of the bundles that ask for the same, the first in line.
+    pub(crate) fn bundle_heads(&self) -> impl Iterator<Item = (Place, TicketId, &Arc<Bundle>)> {
+        self.bundles.iter().flat_map(|bundles| bundles.heads())
+    }
+
+    /// The bundle that is first in all of its queues, if it is one of those that wait here: nobody in line is before it, and it holds up
+    /// everybody behind it.
+    pub(crate) fn first_bundle(&self) -> Option<&BundleHead> {
+        self.bundles.as_ref()?.first()
+    }
+
+    /// Has this bundle be the first in all of its queues, or none of those that wait here; says which it was.
+    pub(crate) fn set_first_bundle(&mut self, first: Option<BundleHead>) -> Option<BundleHead> {
+        self.bundles.as_mut().and_then(|bundles| bundles.set_first(first))
+    }
+
+    /// Forgets the first bundle if it is not in line any more.
+    pub(crate) fn check_first_bundle(&mut self) {
+        if let Some(bundles) = &mut self.bundles {
+            bundles.check_first();
+        }
     }
 
     /// Other slots fit now.
@@ -85,21 +145,43 @@ impl Queues {
     /// Adds a ticket. `slots` are those that fit, if it is the first to select them.
     pub(crate) fn push(&mut self, selected: &Selected, ticket: Queued, slots: impl FnOnce(&Selection) -> Bits) {
         let Queued { place, id, permits, dormant } = ticket;
-        if let Some(selection) = selected
-            && !self.classes.contains_key(selection)
-        {
-            let class = Class { queue: Queue::default(), slots: slots(selection) };
-            self.classes.insert(selection.clone(), class);
-        }
+        self.begin_line(selected, slots);
         self.of_mut(selected).push(place, id, permits, dormant);
     }
 
+    /// Has the line be there.
+    fn begin_line(&mut self, selected: &Selected, slots: impl FnOnce(&Selection) -> Bits) {
+        match selected {
+            Selected::Any => {}
+            Selected::Slots(selection) => {
+                if !self.classes.contains_key(selection) {
+                    let class = Class { queue: Queue::default(), slots: slots(selection) };
+                    self.classes.insert(selection.clone(), class);
+                }
+            }
+            Selected::Bundle(bundle) => {
+                let lines = &mut self.bundles.get_or_insert_default().lines;
+                if !lines.contains_key(bundle) {
+                    lines.insert(bundle.clone(), Queue::default());
+                }
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, selected: &Selected, place: Place, permits: u32) {
-        self.of_mut(selected).remove(place, permits);
-        if let Some(selection) = selected
-            && self.of(selected).len() == 0
-        {
-            self.classes.remove(selection);
+        let queue = self.of_mut(selected);
+        queue.remove(place, permits);
+        match selected {
+            Selected::Any => {}
+            _ if queue.len() > 0 => {}
+            Selected::Slots(selection) => drop(self.classes.remove(selection)),
+            Selected::Bundle(bundle) => {
+                let bundles = self.bundles.as_mut().expect("has had this place");
+                bundles.lines.remove(bundle);
+                if bundles.lines.is_empty() {
+                    self.bundles = None;
+                }
+            }
         }
     }
 
@@ -110,11 +192,7 @@ impl Queues {
         tickets: Vec<Queued>,
         slots: impl FnOnce(&Selection) -> Bits,
     ) {
-        if let Some(selection) = selected
-            && !self.classes.contains_key(selection)
-        {
-            self.classes.insert(selection.clone(), Class { queue: Queue::default(), slots: slots(selection) });
-        }
+        self.begin_line(selected, slots);
         self.of_mut(selected).put_back(tickets);
     }
 
@@ -130,12 +208,21 @@ impl Queues {
         self.of(selected).is_dormant(place)
     }
 
-    /// The first in line, whatever it selects.
+    /// The first in line, whatever it selects. A bundle is in line once it is first in all of its queues.
     pub(crate) fn head(&self) -> Option<(Place, TicketId)> {
-        if self.classes.is_empty() { self.any.head() } else { self.all().filter_map(Queue::head).min() }
+        if self.is_one() {
+            return self.any.head();
+        }
+        let bundle = self.first_bundle().map(|(place, id, _)| (*place, *id));
+        self.head_alone().into_iter().chain(bundle).min()
     }
 
-    /// Of each selection the first in line with the slots that fit it; without slots of those who take any.
+    /// The first in line of those that are no bundles.
+    pub(crate) fn head_alone(&self) -> Option<(Place, TicketId)> {
+        self.heads().map(|(place, id, _)| (place, id)).min_by_key(|(place, _)| *place)
+    }
+
+    /// Of each selection the first in line with the slots that fit it; without slots of those who take any. Bundles are not among them.
     pub(crate) fn heads(&self) -> impl Iterator<Item = (Place, TicketId, Option<&Bits>)> {
         let any = self.any.head().map(|(place, id)| (place, id, None));
         let classes = self.classes.values();
@@ -164,12 +251,14 @@ impl Queues {
             let some = (most > 0).then(|| class.queue.oversized(most, size)).into_iter().flatten();
             nothing.chain(some)
         });
-        self.any.oversized(most, size).chain(classes)
+        let bundles = self.bundles.iter().flat_map(move |bundles| bundles.lines.values());
+        let bundles = bundles.flat_map(move |line| line.oversized(most, size));
+        self.any.oversized(most, size).chain(classes).chain(bundles)
     }
 
     /// Everybody in the order of their places.
     pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = (Place, TicketId)> + '_> {
-        if self.classes.is_empty() {
+        if self.is_one() {
             return Box::new(self.any.iter());
         }
         Box::new(self.behind(None).map(|(place, id, _)| (place, id)))
@@ -177,7 +266,7 @@ impl Queues {
 
     /// Those behind a place, all of them without one, and how many in line are before each.
     pub(crate) fn behind(&self, place: Option<Place>) -> Box<dyn Iterator<Item = (Place, TicketId, u64)> + '_> {
-        if self.classes.is_empty() {
+        if self.is_one() {
             return Box::new(self.any.behind(place));
         }
         let mut lines: Vec<_> = self.all().map(|queue| queue.entries(place).peekable()).collect();

@@ -1,8 +1,10 @@
 //! The queue of one lock (rule 2): who is next, and how many are ahead, in O(log n).
 
+mod bundle;
 mod classes;
 mod line;
 
+pub(crate) use bundle::{Bundle, BundleHead};
 pub(crate) use classes::{Queues, Selected};
 
 use crate::TicketId;

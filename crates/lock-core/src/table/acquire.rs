@@ -1,18 +1,18 @@
 //! Making a ticket (rule 6).
 
+use super::admit::check_bundle;
 use super::apply::Effect;
-use super::{Lock, StepContext, Table, Ticket, Timer};
+use super::{Lock, StepContext, Table, Ticket, Timer, wants};
 use crate::command::{Asked, Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};
 use crate::limits::{
-    BUNDLE_LOCKS_MAX, HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX,
-    OWNER_TICKETS_MAX, PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN, REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN,
-    SELECTIONS_MAX, SUPERSEDE_BYTES_MAX, TICKETS_MAX, TTL_MAX_MS, TTL_MIN_MS,
+    HOLDER_BYTES_MAX, INFO_BYTES_MAX, INFO_KEPT_BYTES_MAX, PERMITS_MAX, PRIORITY_MAX, PRIORITY_MIN,
+    REQUEST_ID_CHARS_MAX, REQUEST_ID_CHARS_MIN, SUPERSEDE_BYTES_MAX, TTL_MAX_MS, TTL_MIN_MS,
 };
-use crate::queue::Place;
+use crate::queue::Bundle;
 use crate::{
-    FileValues, Key, Lease, LockName, LockRecord, More, Ms, Pause, Permits, Prefix, RequestKey, RequestScope,
-    Selection, State, TicketId, TicketRecord, text,
+    FileValues, Key, Lease, LockName, LockRecord, More, Ms, Part, Pause, Permits, Prefix, RequestKey, RequestScope,
+    Selection, Settings, SlotRanges, State, TicketId, TicketRecord, text,
 };
 use std::sync::Arc;
 
@@ -29,15 +29,14 @@ impl Table {
             self.record_activity(id);
             return Ok(asked(id));
         }
-        let template = self.admit(caller, new)?;
-        if let Some(prefix) = template {
-            self.make_instance(at, &new.lock, &prefix);
+        for (name, prefix) in self.admit(caller, new)? {
+            self.make_instance(at, &name, &prefix);
         }
         self.make_ticket(at, caller, new);
         if new.supersede.is_some() {
             self.supersede_older(at, new.id);
         }
-        self.charge_instance(&new.lock);
+        self.for_each_lock(new.id, |table, _, name| table.charge_instance(name));
         Ok(asked(new.id))
     }
 
@@ -75,90 +74,12 @@ impl Table {
         }
     }
 
-    /// Whether a new ticket may be made; with the template if its lock must be made first.
-    fn admit(&self, caller: &Caller, new: &NewTicket) -> Result<Option<Prefix>, Rejection> {
-        let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
-        let template = match self.locks.get(&new.lock) {
-            Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
-            Some(_) => None,
-            None => Some(self.instance_of(&new.lock)?),
-        };
-        let lock = self.locks.get(&new.lock);
-        let settings = match &template {
-            Some(prefix) => &self.templates[prefix].record.settings,
-            None => &lock.expect("looked up above").record.settings,
-        };
-        if let Permits::Count(asked) = new.permits
-            && asked > settings.size()
-        {
-            return Err(Rejection::TooManyPermits { asked, size: settings.size() });
-        }
-        if let Some(max) = settings.max_per_owner {
-            let asked = asked_of(new.permits, settings.size());
-            if asked > max {
-                return Err(Rejection::TooManyForOwner { asked, max });
-            }
-        }
-        let selection = new.selection.as_ref().map(Selection::canonical);
-        if let Some(selection) = &selection {
-            settings.check_selection(selection, asked_of(new.permits, settings.size()))?;
-        }
-        let would_wait = match lock {
-            Some(lock) => !self.would_be_granted(caller, lock, new),
-            None => self.templates[template.as_ref().expect("no lock")].record.paused,
-        };
-        if would_wait && new.if_busy == IfBusy::Refuse {
-            let pause = lock.map_or_else(|| Some(file_pause()), |lock| lock.record.pause.clone());
-            return Err(pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause))));
-        }
-        if would_wait
-            && let (Some(lock), Some(selection)) = (lock, &selection)
-            && lock.queue.class(selection).is_none()
-            && lock.queue.classes().len() >= SELECTIONS_MAX
-        {
-            return full("selections of slots that wait for a lock", SELECTIONS_MAX);
-        }
-        let queued = lock.map_or(0, |lock| lock.queue.len()) - self.superseded_by(caller, new);
-        if would_wait && queued >= settings.max_queue as usize {
-            return full("max_queue", settings.max_queue as usize);
-        }
-        if lock.map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
-            return full("tickets of a lock", LOCK_TICKETS_MAX);
-        }
-        if self.numbers.len() >= TICKETS_MAX {
-            return full("tickets of the server", TICKETS_MAX);
-        }
-        let quota_owner = caller.quota_owner();
-        if template.is_some() && self.instances.get(&quota_owner).is_some_and(|count| *count >= OWNER_INSTANCES_MAX) {
-            return full("instances of templates of a key or address", OWNER_INSTANCES_MAX);
-        }
-        if self.live_by_owner.get(&quota_owner).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
-            return full("tickets of a key or address", OWNER_TICKETS_MAX);
-        }
-        Ok(template)
-    }
-
-    fn would_be_granted(&self, caller: &Caller, lock: &Lock, new: &NewTicket) -> bool {
-        let place = Place::new(new.priority, u64::MAX);
-        let gets_its_slots = if lock.queue.has_classes() || new.selection.is_some() {
-            self.could_be_given(lock, place, new.selection.as_ref(), new.permits)
-        } else {
-            let first = lock.queue.head().is_none_or(|(head, _)| place < head);
-            first && self.fits(&new.lock, new.permits)
-        };
-        gets_its_slots
-            && !lock.caps.as_ref().is_some_and(|caps| {
-                let asked = asked_of(new.permits, lock.slots.size());
-                lock.is_over(caps.used(&caller.quota_owner()) + u64::from(asked))
-            })
-    }
-
     /// Adds a lock that is not there.
     pub(super) fn insert_lock(
         &mut self,
         at: StepContext<'_>,
         name: &LockName,
-        settings: crate::Settings,
+        settings: Settings,
         paused: bool,
         file: Option<FileValues>,
         template: Option<Prefix>,
@@ -198,7 +119,7 @@ impl Table {
             seq: self.meta.last_seq,
             request: new.request_key(),
             holder: new.holder.clone(),
-            lease: self.cap_lease(&new.lock, new.lease),
+            lease: self.cap_lease(new.parts().map(|(name, _)| name), new.lease),
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
             acknowledged: false,
@@ -225,13 +146,16 @@ impl Table {
         self.numbers.push(ticket.number, new.id);
         self.tickets.insert(new.id, Box::new(ticket));
         self.enqueue(new.id);
-        let lock = self.lock_mut(&new.lock);
-        lock.statistics.queries += 1;
         self.join_superseding(new.id);
-        self.ripen(&new.lock);
-        if self.lock(&new.lock).record.template.is_some() {
-            self.timers.cancel(&Timer::Instance(new.lock.clone()));
-        }
+        self.for_each_lock(new.id, |table, _, name| {
+            let lock = table.lock_mut(name);
+            lock.statistics.queries += 1;
+            let is_instance = lock.record.template.is_some();
+            table.ripen(name);
+            if is_instance {
+                table.timers.cancel(&Timer::Instance(name.clone()));
+            }
+        });
         self.restart_lease(new.id);
         self.mark_ticket(new.id);
         self.emit_transition(at, new.id, Transition::Queued);
@@ -239,22 +163,33 @@ impl Table {
 
     /// What few tickets have of what was asked.
     fn more_of(&self, new: &NewTicket) -> Option<Box<More>> {
-        if new.supersede.is_none() && new.selection.is_none() {
+        if new.supersede.is_none() && new.selection.is_none() && new.others.is_empty() {
             return None;
         }
+        let part = |asked: &Asked| Part {
+            // One text for all tickets of the lock.
+            lock: self.lock(&asked.lock).record.name.clone(),
+            permits: asked.permits,
+            slots: SlotRanges::new(),
+            slot_names: Vec::new(),
+            not_before: None,
+        };
+        let parts = new.others.iter().map(part).collect();
         let selection = new.selection.as_ref().map(|selection| {
             let selection = selection.canonical();
             // One for all who wait with it.
             let known = self.lock(&new.lock).queue.class(&selection).map(|(known, _)| known.clone());
             known.unwrap_or_else(|| Arc::new(selection))
         });
-        Some(Box::new(More { supersede: new.supersede.clone(), selection, ..More::default() }))
+        Some(Box::new(More { supersede: new.supersede.clone(), selection, parts, ..More::default() }))
     }
 
-    /// Rule 4: a lease asked for is capped by the lock's `max_ttl`.
-    pub(super) fn cap_lease(&self, lock: &LockName, lease: Lease) -> Lease {
+    /// Rule 4: a lease asked for is capped by the `max_ttl` of each lock.
+    pub(super) fn cap_lease<'a>(&self, locks: impl Iterator<Item = &'a LockName>, lease: Lease) -> Lease {
         match lease {
-            Lease::Given(ttl) => Lease::Given(ttl.min(self.lock(lock).record.settings.max_ttl_ms())),
+            Lease::Given(ttl) => {
+                Lease::Given(locks.map(|lock| self.lock(lock).record.settings.max_ttl_ms()).fold(ttl, Ms::min))
+            }
             other => other,
         }
     }
@@ -263,8 +198,22 @@ impl Table {
 impl NewTicket {
     fn scope(&self, caller: &Caller) -> Option<RequestScope> {
         let id = self.request_id.clone()?;
-        let others = self.others.iter().map(|asked| asked.lock.clone()).collect();
-        Some(RequestScope { lock: self.lock.clone(), others, owner: caller.owner.clone(), id })
+        Some(RequestScope { lock: self.lock.clone(), others: self.other_locks(), owner: caller.owner.clone(), id })
+    }
+
+    /// Its locks and what it asks for of each.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&LockName, Permits)> {
+        std::iter::once((&self.lock, self.permits)).chain(self.others.iter().map(|asked| (&asked.lock, asked.permits)))
+    }
+
+    /// The locks behind the first one.
+    pub(super) fn other_locks(&self) -> Box<[LockName]> {
+        self.others.iter().map(|asked| asked.lock.clone()).collect()
+    }
+
+    /// What it asks for as a bundle.
+    pub(super) fn bundle(&self) -> Bundle {
+        self.parts().map(|(name, permits)| (name.clone(), wants(permits))).collect()
     }
 
     fn request_key(&self) -> Option<Box<RequestKey>> {
@@ -278,10 +227,11 @@ impl NewTicket {
         let max = if ticket.is_live() { usize::MAX } else { INFO_KEPT_BYTES_MAX };
         let same_info = text::cut(&ticket.info, max) == text::cut(&self.info, max);
         ticket.request == self.request_key()
-            && (ticket.permits, ticket.priority) == (self.permits, self.priority)
+            && ticket.priority == self.priority
             && same_info
             && ticket.holder == self.holder
             && ticket.more().supersede == self.supersede
+            && ticket.parts().map(|part| part.permits).eq(self.parts().map(|(_, permits)| permits))
             && ticket.more().selection.as_deref() == self.selection.as_ref().map(Selection::canonical).as_ref()
     }
 }
@@ -322,40 +272,6 @@ pub(super) fn check_request_id(id: &str) -> Result<(), Rejection> {
     Err(Rejection::Invalid(format!(
         "request_id must have {REQUEST_ID_CHARS_MIN} to {REQUEST_ID_CHARS_MAX} characters, none of them a control or invisible character"
     )))
-}
-
-/// The locks of a bundle are a set in order, and it has nothing that is for one lock only (rule 13).
-fn check_bundle(new: &NewTicket) -> Result<(), Rejection> {
-    if new.others.is_empty() {
-        return Ok(());
-    }
-    let invalid = |text: String| Err(Rejection::Invalid(text));
-    let all = 1 + new.others.len();
-    if all > BUNDLE_LOCKS_MAX {
-        return invalid(format!("a ticket is for at most {BUNDLE_LOCKS_MAX} locks, and {all} were named"));
-    }
-    let mut before = &new.lock;
-    for Asked { lock, permits } in &new.others {
-        if lock == before {
-            return invalid(format!("the lock {lock} is named twice"));
-        }
-        if lock < before {
-            return invalid(format!(
-                "the locks of a ticket are in the order of their names, and {lock} is behind {before}"
-            ));
-        }
-        if matches!(permits, Permits::Count(count) if !(1..=PERMITS_MAX).contains(count)) {
-            return invalid(format!("permits of {lock} must be from 1 to {PERMITS_MAX}, or all"));
-        }
-        before = lock;
-    }
-    if new.selection.is_some() {
-        return invalid("a ticket for several locks cannot choose slots or tags".to_owned());
-    }
-    if new.holder.is_some() {
-        return invalid("a ticket for several locks has no holder's name".to_owned());
-    }
-    invalid("tickets for several locks cannot be made yet".to_owned())
 }
 
 fn check_bounds(new: &NewTicket) -> Result<(), Rejection> {

@@ -49,7 +49,7 @@ impl Table {
     ) -> Result<Effect, Rejection> {
         let prefix = match self.locks.get(name) {
             Some(_) => None,
-            None => Some(self.instance_of(name)?),
+            None => Some(self.instance_of(name, &[])?),
         };
         let before = match &prefix {
             Some(prefix) => &self.templates[prefix].record.settings,
@@ -103,6 +103,8 @@ impl Table {
             }
         }
         self.lock_mut(name).deleting = true;
+        // Bundles that wait for it hold up nobody any more.
+        self.ripen(name);
         // The end of its last ticket removes it.
         while let Some(id) = self.locks.contains_key(name).then(|| self.live_tickets(name).next()).flatten() {
             if !self.may_end() {
@@ -119,8 +121,10 @@ impl Table {
 
     /// The name of a lock that is deleted while permits are out stays withheld as long as those permits would (rule 7).
     fn close_name(&mut self, name: &LockName, id: TicketId) {
-        if self.ticket(id).is_active()
-            && let Some((until, _)) = self.withheld_until(id, true, 0)
+        let ticket = self.ticket(id);
+        let part = ticket.part(name).expect("a ticket of the lock");
+        if ticket.is_active()
+            && let Some((until, _)) = self.withheld_until(part, true, 0)
         {
             self.withhold_name_until(name, until);
         }

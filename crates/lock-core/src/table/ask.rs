@@ -1,6 +1,7 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
+use super::admit::in_lock;
 use super::apply::Effect;
 use super::life::After;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
@@ -127,8 +128,7 @@ impl Table {
             let ticket = self.ticket_mut(id);
             // Its client may know now, so that the loss of an earlier answer must not take the permits away.
             ticket.activity_seq += u64::from(!claimed);
-            let lock = ticket.lock.clone();
-            self.lock_mut(&lock).statistics.got += 1;
+            self.for_each_lock(id, |table, _, name| table.lock_mut(name).statistics.got += 1);
         }
         let mut view = self.view_ticket(id);
         view.claimed = claimed;
@@ -143,7 +143,7 @@ impl Table {
         }
         self.mark_acknowledged(id);
         if let Some(ttl) = ttl {
-            let lease = self.cap_lease(&self.ticket(id).lock, Lease::Given(ttl));
+            let lease = self.cap_lease(self.ticket(id).parts().map(|part| part.lock), Lease::Given(ttl));
             if self.ticket(id).lease != lease {
                 self.ticket_mut(id).lease = lease;
                 self.mark_ticket(id);
@@ -247,8 +247,7 @@ impl Table {
             }
             State::Queued { .. } => self.end(at, id, EndedAs::Cancelled, None),
             State::Granted | State::Held => {
-                let max_ttl = self.lock(&self.ticket(id).lock).record.settings.max_ttl_ms();
-                let after = After { keep: keep.unwrap_or(0).min(max_ttl), broken: broken.cloned() };
+                let after = After { keep: keep.unwrap_or(0), broken: broken.cloned() };
                 self.end_and_keep(at, id, EndedAs::Released, None, &after);
             }
         }
@@ -257,8 +256,11 @@ impl Table {
 
     /// Remembers a `request_id` whose request never arrived, so that it takes nothing if it still does (rule 6).
     fn withdraw(&mut self, scope: RequestScope, caller: &Caller) -> Result<Effect, Rejection> {
-        if !self.locks.contains_key(&scope.lock) && self.matching_template(scope.lock.as_str()).is_none() {
-            return Err(Rejection::UnknownLock);
+        super::admit::check_order(&scope.lock, scope.others.iter())?;
+        for lock in std::iter::once(&scope.lock).chain(&scope.others) {
+            if !self.locks.contains_key(lock) && self.matching_template(lock.as_str()).is_none() {
+                return Err(in_lock(lock, !scope.others.is_empty(), Rejection::UnknownLock));
+            }
         }
         if self.withdrawn.contains_key(&scope) {
             return Ok(Effect::Done(Outcome::NothingHeld));

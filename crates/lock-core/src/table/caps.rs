@@ -4,6 +4,7 @@
 use super::acquire::asked_of;
 use super::{Lock, Table};
 use crate::caps::Caps;
+use crate::queue::{Place, Selected};
 use crate::{LockName, TicketId};
 
 impl Lock {
@@ -14,43 +15,46 @@ impl Lock {
 }
 
 impl Table {
-    /// Whether the grant of this ticket would take its owner over the cap of its lock.
-    pub(super) fn is_over_cap(&self, id: TicketId) -> bool {
+    /// Which of its locks has a cap that the grant of this ticket would take its owner over; the first of them.
+    pub(super) fn over_cap(&self, id: TicketId) -> Option<usize> {
         let ticket = self.ticket(id);
-        let lock = self.lock(&ticket.lock);
-        let used = lock.caps.as_ref().map_or(0, |caps| caps.used(&ticket.quota_owner()));
-        lock.is_over(used + u64::from(asked_of(ticket.permits, lock.slots.size())))
+        ticket.parts().position(|part| {
+            let lock = self.lock(part.lock);
+            lock.caps.as_ref().is_some_and(|caps| {
+                let asked = asked_of(part.permits, lock.slots.size());
+                lock.is_over(caps.used(&ticket.quota_owner()) + u64::from(asked))
+            })
+        })
     }
 
-    /// Passes over a waiter whose owner has as much as it may have.
-    pub(super) fn pass_over_cap(&mut self, id: TicketId) {
+    /// Passes over a waiter whose owner has as much of its `at`th lock as it may have: in all of its locks.
+    pub(super) fn pass_over_cap(&mut self, id: TicketId, at: usize) {
         let ticket = self.ticket(id);
-        let (place, kind, owner, name) = (ticket.place(), ticket.kind(), ticket.quota_owner(), ticket.lock.clone());
-        let lock = self.lock_mut(&name);
-        lock.queue.set_passed(&kind.1, place, true);
-        lock.caps.as_mut().expect("the lock has a cap").pass(owner, kind, place);
+        let (place, kind, owner) = (ticket.place(), ticket.kind(at), ticket.quota_owner());
+        let name = ticket.part_at(at).lock.clone();
+        self.for_each_lock(id, |table, _, name| table.lock_mut(name).queue.set_passed(&kind.1, place, true));
+        self.lock_mut(&name).caps.as_mut().expect("the lock has a cap").pass(owner, kind, place);
     }
 
-    /// The ticket has that many permits now.
-    pub(super) fn count_cap(&mut self, id: TicketId, permits: u64) {
-        let (owner, name) = (self.ticket(id).quota_owner(), self.ticket(id).lock.clone());
-        self.lock_mut(&name).caps.as_mut().expect("the lock has a cap").take(owner, permits);
-        self.look_again(id, &name);
+    /// The ticket has that many permits of this lock now.
+    pub(super) fn count_cap(&mut self, id: TicketId, name: &LockName, permits: u64) {
+        let owner = self.ticket(id).quota_owner();
+        self.lock_mut(name).caps.as_mut().expect("the lock has a cap").take(owner, permits);
+        self.look_again(id, name);
     }
 
-    /// The ticket has its permits no longer: its owner's waiters are looked at again.
-    pub(super) fn put_back_cap(&mut self, id: TicketId) {
-        let ticket = self.ticket(id);
-        let (owner, name, permits) = (ticket.quota_owner(), ticket.lock.clone(), crate::ranges::count(&ticket.slots));
-        self.lock_mut(&name).caps.as_mut().expect("the lock has a cap").put_back(&owner, permits);
-        self.look_again(id, &name);
+    /// The ticket has those permits of this lock no longer: its owner's waiters are looked at again.
+    pub(super) fn put_back_cap(&mut self, id: TicketId, name: &LockName, permits: u64) {
+        let owner = self.ticket(id).quota_owner();
+        self.lock_mut(name).caps.as_mut().expect("the lock has a cap").put_back(&owner, permits);
+        self.look_again(id, name);
     }
 
-    /// The ticket has left the queue of this lock, or is dormant or awake: it is not passed over any more.
-    pub(super) fn leave_caps(&mut self, id: TicketId, name: &LockName) {
+    /// The ticket has left the queue of its `at`th lock, or is dormant or awake: it is not passed over any more.
+    pub(super) fn leave_caps(&mut self, id: TicketId, at: usize, name: &LockName) {
         let ticket = self.ticket(id);
         if self.lock(name).caps.is_some() {
-            let (place, kind, owner) = (ticket.place(), ticket.kind(), ticket.quota_owner());
+            let (place, kind, owner) = (ticket.place(), ticket.kind(at), ticket.quota_owner());
             self.lock_mut(name).caps.as_mut().expect("just looked at").forget(&owner, &kind, place);
             self.look_again(id, name);
         }
@@ -64,26 +68,38 @@ impl Table {
         let lock = self.lock_mut(name);
         let (cap, size) = (lock.record.settings.max_per_owner, lock.slots.size());
         let (Some(caps), Some(cap)) = (&mut lock.caps, cap) else { return };
-        for (kind, place) in caps.worth_a_look(&owner, cap.into(), size) {
-            caps.forget(&owner, &kind, place);
-            lock.queue.set_passed(&kind.1, place, false);
+        let again = caps.worth_a_look(&owner, cap.into(), size);
+        again.iter().for_each(|(kind, place)| caps.forget(&owner, kind, *place));
+        for ((_, selected), place) in again {
+            self.pass_no_longer(name, &selected, place);
         }
         self.ripen(name);
     }
 
+    /// The waiter at that place is not passed over any more: in all of its locks, of which this is one.
+    fn pass_no_longer(&mut self, name: &LockName, selected: &Selected, place: Place) {
+        let Selected::Bundle(bundle) = selected else {
+            return self.lock_mut(name).queue.set_passed(selected, place, false);
+        };
+        for name in bundle.locks() {
+            self.lock_mut(name).queue.set_passed(selected, place, false);
+            self.ripen(name);
+        }
+    }
+
     /// Another cap, or none: counts what each owner has, and passes over nobody until the next look.
     pub(super) fn count_caps_anew(&mut self, name: &LockName) {
-        let lock = self.lock_mut(name);
-        if let Some(caps) = lock.caps.take() {
-            caps.passed().for_each(|((_, selected), place)| lock.queue.set_passed(selected, place, false));
+        if let Some(caps) = self.lock_mut(name).caps.take() {
+            caps.passed().for_each(|((_, selected), place)| self.pass_no_longer(name, selected, place));
         }
-        if lock.record.settings.max_per_owner.is_none() {
+        if self.lock(name).record.settings.max_per_owner.is_none() {
             return;
         }
         let mut caps = Caps::default();
         for &id in self.lock(name).active.values() {
             let ticket = self.ticket(id);
-            caps.take(ticket.quota_owner(), crate::ranges::count(&ticket.slots));
+            let part = ticket.part(name).expect("it has permits of the lock");
+            caps.take(ticket.quota_owner(), crate::ranges::count(part.slots));
         }
         self.lock_mut(name).caps = Some(Box::new(caps));
     }

@@ -14,16 +14,17 @@ impl Table {
             .find_map(|end| self.templates.get_key_value(&name[..end]).map(|(prefix, _)| prefix))
     }
 
-    /// The template that a lock of this name would be made from, if it may be made now.
-    pub(super) fn instance_of(&self, name: &LockName) -> Result<Prefix, Rejection> {
+    /// The template that a lock of this name would be made from, if it may be made now, and others before it.
+    pub(super) fn instance_of(&self, name: &LockName, before: &[(LockName, Prefix)]) -> Result<Prefix, Rejection> {
         if let Some(withheld) = self.withheld_names.get(name) {
             return Err(Rejection::NameWithheld(withheld.until - self.now()));
         }
         let prefix = self.matching_template(name.as_str()).ok_or(Rejection::UnknownLock)?.clone();
-        if self.locks.len() >= LOCKS_MAX {
+        if self.locks.len() + before.len() >= LOCKS_MAX {
             return Err(Rejection::LimitReached { what: "locks of the server", max: LOCKS_MAX as u64 });
         }
-        if self.templates[&prefix].instances >= TEMPLATE_INSTANCES_MAX {
+        let of_it = before.iter().filter(|(_, other)| *other == prefix).count();
+        if self.templates[&prefix].instances + of_it >= TEMPLATE_INSTANCES_MAX {
             return Err(Rejection::LimitReached {
                 what: "instances of a template",
                 max: TEMPLATE_INSTANCES_MAX as u64,

@@ -6,7 +6,8 @@ use crate::event::{EventKind, Transition};
 use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX, QUEUE_LEASE_MS};
 use crate::queue::{Queued, Selected};
 use crate::{
-    EndedAs, Key, Lease, LockName, Ms, QueueLease, Settings, State, TicketId, WithheldCause, Withholding, ranges, text,
+    EndedAs, Key, Lease, LockName, Ms, PartRef, Permits, QueueLease, Settings, State, TicketId, WithheldCause,
+    Withholding, ranges, text,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +15,20 @@ use std::sync::Arc;
 /// The end of a ticket, and how its permits come back.
 #[derive(Default)]
 pub(super) struct After {
-    /// They are not given again for so long, whatever the lock says (rule 17).
+    /// They are not given again for so long, or for the lock's longest lease if that is shorter (rule 17).
     pub(super) keep: Ms,
     /// They are broken, for this reason (rule 15).
     pub(super) broken: Option<Arc<str>>,
+}
+
+/// Queued tickets by lock and line.
+type Lines = BTreeMap<(LockName, Selected), Vec<Queued>>;
+
+/// Puts a ticket into its line, in each of its locks.
+fn put_in_line(lines: &mut Lines, ticket: &Ticket, selected: Selected) {
+    for (part, at) in ticket.parts().zip(0..) {
+        lines.entry((part.lock.clone(), selected.clone())).or_default().push(ticket.queued(at));
+    }
 }
 
 impl Ticket {
@@ -62,7 +73,7 @@ impl Table {
     pub(super) fn suspend_unacknowledged(&mut self, at: StepContext<'_>) {
         let (mut heard, mut granted) = (Vec::new(), Vec::new());
         let mut back: BTreeMap<LockName, Vec<Queued>> = BTreeMap::new();
-        let mut selecting: BTreeMap<(LockName, Selected), Vec<Queued>> = BTreeMap::new();
+        let mut selecting = Lines::new();
         for ticket in self.tickets.values_mut().filter(|ticket| ticket.is_live() && !ticket.acknowledged) {
             match ticket.state {
                 _ if !ticket.restored => {
@@ -72,12 +83,9 @@ impl Table {
                 State::Queued { dormant: false } => {
                     ticket.state = State::Queued { dormant: true };
                     match (ticket.selected(), back.get_mut(&ticket.lock)) {
-                        (Some(selection), _) => {
-                            let of = (ticket.lock.clone(), Some(selection));
-                            selecting.entry(of).or_default().push(ticket.queued());
-                        }
-                        (None, Some(tickets)) => tickets.push(ticket.queued()),
-                        (None, None) => drop(back.insert(ticket.lock.clone(), vec![ticket.queued()])),
+                        (Selected::Any, Some(tickets)) => tickets.push(ticket.queued(0)),
+                        (Selected::Any, None) => drop(back.insert(ticket.lock.clone(), vec![ticket.queued(0)])),
+                        (selected, _) => put_in_line(&mut selecting, ticket, selected),
                     }
                 }
                 State::Granted => granted.push((ticket.number, ticket.id)),
@@ -93,14 +101,20 @@ impl Table {
         for (_, id) in granted {
             self.take_back(at, id, self.ticket(id).seq);
             let ticket = self.ticket(id);
-            selecting.entry((ticket.lock.clone(), ticket.selected())).or_default().push(ticket.queued());
+            let selected = ticket.selected();
+            self.queued_bundles += usize::from(matches!(selected, Selected::Bundle(_)));
+            put_in_line(&mut selecting, self.ticket(id), selected);
         }
         for (name, tickets) in back {
-            selecting.entry((name, None)).or_default().extend(tickets);
+            selecting.entry((name, Selected::Any)).or_default().extend(tickets);
         }
         for ((name, selected), tickets) in selecting {
-            let fitting = selected.as_ref().map(|selection| self.lock(&name).slots_of(selection));
-            self.lock_mut(&name).queue.put_back(&selected, tickets, |_| fitting.unwrap_or_default());
+            let lock = self.lock_mut(&name);
+            let fitting = match &selected {
+                Selected::Slots(selection) => Some(lock.slots_of(selection)),
+                Selected::Any | Selected::Bundle(_) => None,
+            };
+            lock.queue.put_back(&selected, tickets, |_| fitting.unwrap_or_default());
             self.ripen(&name);
         }
     }
@@ -116,10 +130,15 @@ impl Table {
         }
     }
 
-    /// The lease of a ticket in its present state; `None` for never. A queued ticket with a waiting request has none.
+    /// The lease of a ticket in its present state, of a bundle the shortest that its locks give it; `None` for never. A queued ticket with a waiting request has none.
     pub(crate) fn lease_of(&self, id: TicketId) -> Option<Ms> {
         let ticket = self.ticket(id);
-        if ticket.is_live() { ticket.lease_under(&self.lock(&ticket.lock).record.settings) } else { None }
+        if !ticket.is_live() {
+            return None;
+        }
+        let of = |lock| ticket.lease_under(&self.lock(lock).record.settings);
+        let others = ticket.more().parts.iter().filter_map(|part| of(&part.lock));
+        of(&ticket.lock).into_iter().chain(others).min()
     }
 
     /// Starts the ticket's lease again, in full.
@@ -165,11 +184,14 @@ impl Table {
     pub(super) fn set_dormant(&mut self, id: TicketId, dormant: bool) {
         let ticket = self.ticket_mut(id);
         ticket.state = State::Queued { dormant };
-        let (place, wants, lock, selected) = (ticket.place(), ticket.wants(), ticket.lock.clone(), ticket.selected());
-        self.lock_mut(&lock).queue.set_dormant(&selected, place, wants, dormant);
-        self.leave_caps(id, &lock);
-        // A dormant one may have been the head that more permits were kept free for.
-        self.ripen(&lock);
+        let (place, selected) = (ticket.place(), ticket.selected());
+        self.for_each_lock(id, |table, at, lock| {
+            let wants = table.ticket(id).wants(at);
+            table.lock_mut(lock).queue.set_dormant(&selected, place, wants, dormant);
+            table.leave_caps(id, at, lock);
+            // A dormant one may have been the head that more permits were kept free for.
+            table.ripen(lock);
+        });
         self.mark_ticket(id);
     }
 
@@ -177,23 +199,22 @@ impl Table {
     pub(super) fn claim(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket(id);
         assert_eq!(ticket.state, State::Granted, "only a granted ticket is claimed");
-        let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
-        self.lock_mut(&lock).granted -= permits;
-        let ticket = self.ticket(id);
-        let max_hold = match (ticket.max_hold, self.lock(&lock).record.settings.max_hold) {
-            (Some(own), Some(locks)) => Some(own.min(locks)),
-            (own, locks) => own.or(locks),
-        };
-        let until = max_hold.map(|max_hold| self.now() + max_hold);
-        let not_before = Some(self.lock(&lock).record.settings.min_hold).filter(|min_hold| *min_hold > 0);
-        let not_before = not_before.map(|min_hold| self.now() + min_hold);
+        let (now, mut max_hold) = (self.now(), ticket.max_hold);
+        self.for_each_lock(id, |table, of, name| {
+            let permits = ranges::count(table.ticket(id).part_at(of).slots);
+            let lock = table.lock_mut(name);
+            lock.granted -= permits;
+            let (longest, min_hold) = (lock.record.settings.max_hold, lock.record.settings.min_hold);
+            max_hold = max_hold.into_iter().chain(longest).min();
+            if min_hold > 0 {
+                table.ticket_mut(id).set_not_before(of, Some(now + min_hold));
+            }
+        });
+        let until = max_hold.map(|max_hold| now + max_hold);
         let ticket = self.ticket_mut(id);
         ticket.state = State::Held;
         ticket.held_at = Some(at.wall);
         ticket.hold_until = until;
-        if not_before.is_some() {
-            ticket.change_more(|more| more.not_before = not_before);
-        }
         ticket.activity_seq += 1;
         ticket.restored = false;
         if let Some(until) = until {
@@ -207,15 +228,19 @@ impl Table {
     /// Held -> granted: the answer that told its client was lost, and there was no heartbeat since (rule 5).
     pub(super) fn revert_claim(&mut self, at: StepContext<'_>, id: TicketId) {
         self.timers.cancel(&Timer::Hold(id));
-        let ticket = self.ticket(id);
-        let (lock, permits) = (ticket.lock.clone(), ranges::count(&ticket.slots));
-        self.lock_mut(&lock).granted += permits;
+        self.for_each_lock(id, |table, of, name| {
+            let permits = ranges::count(table.ticket(id).part_at(of).slots);
+            table.lock_mut(name).granted += permits;
+        });
         let ticket = self.ticket_mut(id);
         ticket.state = State::Granted;
         ticket.held_at = None;
         ticket.hold_until = None;
         if ticket.more.is_some() {
-            ticket.change_more(|more| more.not_before = None);
+            ticket.change_more(|more| {
+                more.not_before = None;
+                more.parts.iter_mut().for_each(|part| part.not_before = None);
+            });
         }
         self.restart_lease(id);
         self.mark_ticket(id);
@@ -227,25 +252,24 @@ impl Table {
     pub(super) fn lapse(&mut self, at: StepContext<'_>, id: TicketId) {
         self.meta.last_seq += 1;
         self.take_back(at, id, self.meta.last_seq);
-        let ticket = self.ticket(id);
-        let lock = ticket.lock.clone();
         self.enqueue(id);
-        self.ripen(&lock);
+        self.for_each_lock(id, |table, _, lock| table.ripen(lock));
     }
 
     /// Granted -> queued and dormant, in that place, into which the caller puts it.
     fn take_back(&mut self, at: StepContext<'_>, id: TicketId, seq: u64) {
         self.take_from_active(id);
         let ticket = self.ticket_mut(id);
-        let (slots, names) = (std::mem::take(&mut ticket.slots), std::mem::take(&mut ticket.slot_names));
         ticket.state = State::Queued { dormant: true };
         ticket.seq = seq;
         ticket.token = None;
         ticket.granted_at = None;
-        let lock = ticket.lock.clone();
-        let of = self.lock_mut(&lock);
-        of.slots.put_back(&slots, &names);
-        of.statistics.lapsed += 1;
+        self.for_each_lock(id, |table, of, name| {
+            let (slots, names) = table.ticket_mut(id).take_slots(of);
+            let lock = table.lock_mut(name);
+            lock.slots.put_back(&slots, &names);
+            lock.statistics.lapsed += 1;
+        });
         self.join_superseding(id);
         self.restart_lease(id);
         self.mark_ticket(id);
@@ -272,10 +296,8 @@ impl Table {
             self.note_use(id);
             self.free_or_withhold(id, how, reason.as_ref(), after);
         } else {
-            let ticket = self.ticket(id);
-            let (place, wants, selected) = (ticket.place(), ticket.wants(), ticket.selected());
-            self.lock_mut(&name).queue.remove(&selected, place, wants);
-            self.leave_caps(id, &name);
+            self.leave_queues(id);
+            self.for_each_lock(id, |table, at, name| table.leave_caps(id, at, name));
             self.leave_superseding(id);
         }
         let (now, author) = (self.now(), self.author.clone());
@@ -293,7 +315,7 @@ impl Table {
         self.restart_lease(id);
         self.numbers.remove(number);
         if let Some(holder) = holder {
-            self.holders.remove(&(name.clone(), holder));
+            self.holders.remove(&(name, holder));
         }
         let numbers = self.live_by_owner.get_mut(&quota_owner).expect("has each live ticket");
         numbers.remove(&number);
@@ -311,33 +333,38 @@ impl Table {
         self.ended.insert((now, number, id));
         self.ended_of.insert(&quota_owner, (now, number, id));
         self.mark_ticket(id);
-        self.lock_mut(&name).statistics.ended[how as usize] += 1;
+        self.for_each_lock(id, |table, _, name| table.lock_mut(name).statistics.ended[how as usize] += 1);
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
-        self.charge_instance(&name);
-        self.ripen(&name);
-        self.reap_if_idle(at, &name);
+        self.for_each_lock(id, |table, _, name| {
+            table.charge_instance(name);
+            table.ripen(name);
+            table.reap_if_idle(at, name);
+        });
     }
 
     fn take_from_active(&mut self, id: TicketId) {
         self.timers.cancel(&Timer::Hold(id));
         let ticket = self.ticket(id);
-        let (token, lock) = (ticket.token.expect("a ticket with permits has a token"), ticket.lock.clone());
-        let granted = if ticket.state == State::Granted { ranges::count(&ticket.slots) } else { 0 };
-        let of = self.lock_mut(&lock);
-        of.granted -= granted;
-        of.active.remove(&token).expect("a ticket with permits is listed");
-        of.exclusive = false;
-        if of.caps.is_some() {
-            self.put_back_cap(id);
-        }
+        let (token, claimed) = (ticket.token.expect("a ticket with permits has a token"), ticket.state == State::Held);
+        self.for_each_lock(id, |table, of, name| {
+            let permits = ranges::count(table.ticket(id).part_at(of).slots);
+            let lock = table.lock_mut(name);
+            lock.granted -= if claimed { 0 } else { permits };
+            lock.active.remove(&token).expect("a ticket with permits is listed");
+            lock.exclusive = false;
+            if lock.caps.is_some() {
+                table.put_back_cap(id, name, permits);
+            }
+        });
     }
 
-    /// Until when permits of this ticket are withheld if it ends so, and why: after `lost`, `overdue` and `revoked` its client may
-    /// still be at work (rule 4), and they are not given again too soon after their claim (rule 17). Whichever is longer.
-    pub(super) fn withheld_until(&self, id: TicketId, risky: bool, keep: Ms) -> Option<(Ms, WithheldCause)> {
-        let (now, ticket) = (self.now(), self.ticket(id));
-        let delay = if risky { self.lock(&ticket.lock).record.settings.lock_delay } else { 0 };
-        let cooldown = ticket.more().not_before.unwrap_or(0).max(now + keep);
+    /// Until when permits of a ticket are withheld that it has of this lock, if it ends so, and why: after `lost`, `overdue` and
+    /// `revoked` its client may still be at work (rule 4), and they are not given again too soon after their claim (rule 17). Whichever is
+    /// longer.
+    pub(super) fn withheld_until(&self, part: PartRef<'_>, risky: bool, keep: Ms) -> Option<(Ms, WithheldCause)> {
+        let (now, settings) = (self.now(), &self.lock(part.lock).record.settings);
+        let delay = if risky { settings.lock_delay } else { 0 };
+        let cooldown = part.not_before.unwrap_or(0).max(now + keep.min(settings.max_ttl_ms()));
         match (now + delay, cooldown) {
             (delay, cooldown) if delay.max(cooldown) <= now => None,
             (delay, cooldown) if delay >= cooldown => Some((delay, WithheldCause::LostHolder)),
@@ -345,22 +372,34 @@ impl Table {
         }
     }
 
-    /// Frees the permits of a ticket that has ended, or withholds them for a while.
+    /// Frees the permits of a ticket that has ended, or withholds them for a while: in each of its locks as that says.
     fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>, after: &After) {
-        let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
-        let withheld = self.withheld_until(id, risky, after.keep);
-        let ticket = self.ticket(id);
-        let (slots, names, number) = (ticket.slots.clone(), ticket.slot_names.clone(), ticket.number);
-        let (lock, all) = (ticket.lock.clone(), ticket.permits == crate::Permits::All);
-        let (until, cause, reason) = match (withheld, &after.broken) {
-            (_, Some(why)) => (None, WithheldCause::Broken, Some(why)),
-            (Some((until, cause)), None) => (Some(until), cause, reason),
-            (None, None) => return self.lock_mut(&lock).slots.put_back(&slots, &names),
-        };
-        let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
-        let how = Some(how);
-        let new = Withholding::empty(number, lock, cause);
-        self.add_withholding(Withholding { slots, slot_names: names, all, how, reason, until, ..new });
+        let mut number = Some(self.ticket(id).number);
+        self.for_each_lock(id, |table, of, name| {
+            let part = table.ticket(id).part_at(of);
+            let risky = match how {
+                EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked => true,
+                // Of a bundle, in the locks that stay. The name of the one that goes is withheld instead.
+                EndedAs::LockDeleted => !table.lock(name).deleting,
+                _ => false,
+            };
+            let withheld = table.withheld_until(part, risky, after.keep);
+            let (slots, names, lock) = (part.slots.clone(), part.slot_names.clone(), part.lock.clone());
+            let all = part.permits == Permits::All;
+            let (until, cause, reason) = match (withheld, &after.broken) {
+                (_, Some(why)) => (None, WithheldCause::Broken, Some(why)),
+                (Some((until, cause)), None) => (Some(until), cause, reason),
+                (None, None) => return table.lock_mut(name).slots.put_back(&slots, &names),
+            };
+            let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
+            // The first one has the number of the ticket, the others have their own.
+            let number = number.take().unwrap_or_else(|| {
+                table.meta.last_number += 1;
+                table.meta.last_number
+            });
+            let new = Withholding::empty(number, lock, cause);
+            table.add_withholding(Withholding { slots, slot_names: names, all, how: Some(how), reason, until, ..new });
+        });
     }
 
     /// Forgets an ended ticket (rule 8).
@@ -377,11 +416,16 @@ impl Table {
         self.mark(Key::Ticket(ticket.number, id));
     }
 
+    /// Tells of a ticket, once for each of its locks.
     pub(super) fn emit_transition(&mut self, at: StepContext<'_>, id: TicketId, transition: Transition) {
         let ticket = self.ticket(id);
         let info = text::cut(&ticket.info, INFO_KEPT_BYTES_MAX);
         let (lock, number, owner, from) =
             (ticket.lock.clone(), ticket.number, ticket.owner.clone(), ticket.from.clone());
-        self.emit(at, &lock, EventKind::Ticket { number, info, owner, from, transition });
+        let kind = EventKind::Ticket { number, info, owner, from, transition };
+        let others = ticket.other_locks();
+        let also: Vec<EventKind> = others.iter().map(|_| kind.clone()).collect();
+        self.emit(at, &lock, kind);
+        others.iter().zip(also).for_each(|(lock, kind)| self.emit(at, lock, kind));
     }
 }

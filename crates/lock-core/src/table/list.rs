@@ -232,7 +232,7 @@ impl Table {
                 page.next = Some(last);
                 break;
             }
-            page.visited += 1;
+            page.visited += 1 + view.as_ref().map_or(0, |view| view.others.len());
             room = room.saturating_sub(weight);
             page.tickets.extend(view);
             last = number;

@@ -36,6 +36,7 @@ impl Table {
     }
 
     pub(super) fn measure_usage(&self, lock: &Lock) -> Usage {
+        let head = lock.queue.head();
         let since = |id: Option<&TicketId>| id.and_then(|&id| self.ticket(id).granted_at);
         Usage {
             size: lock.slots.size(),
@@ -45,7 +46,8 @@ impl Table {
             withheld: lock.withheld,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
-            head: lock.queue.head().map(|(_, id)| self.ticket(id).permits),
+            head: head.and_then(|(_, id)| Some(self.ticket(id).part(&lock.record.name)?.permits)),
+            elsewhere: head.is_none() && lock.queue.bundle_heads().next().is_some(),
             wanted: lock.queue.wanted(lock.slots.size()),
             exclusive: lock.exclusive,
             paused: lock.record.pause.is_some(),

@@ -2,8 +2,10 @@
 
 mod acquire;
 mod admin;
+mod admit;
 mod apply;
 mod ask;
+mod bundles;
 mod caps;
 mod checks;
 mod configure;
@@ -22,15 +24,15 @@ use crate::caps::Caps;
 use crate::change::Condition;
 use crate::command::Rejection;
 use crate::event::{Event, EventKind, Transition};
-use crate::queue::{Place, Queued, Queues, Selected};
+use crate::queue::{Bundle, Place, Queued, Queues, Selected};
 use crate::rising::Rising;
 use crate::shared_texts::SharedTexts;
 use crate::slots::Slots;
 use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
 use crate::{
-    Change, Key, LockName, LockRecord, Meta, Ms, Prefix, QuotaOwner, RequestScope, Shares, State, TemplateRecord,
-    TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
+    Change, Key, LockName, LockRecord, Meta, Ms, Permits, Prefix, QuotaOwner, RequestScope, Shares, State,
+    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,6 +105,8 @@ pub struct Table {
     floor: Ms,
     /// How many more tickets this step may end because of timers.
     ends_left: usize,
+    /// Bundles that queue. Without any, no lock has to do with another.
+    pub(crate) queued_bundles: usize,
     /// Locks of which a grant may have become possible, or a waiter impossible: see [`Table::grant_ripe`].
     ripe: BTreeSet<LockName>,
     /// Those of which this step may end no more waiters: it goes on in the next one.
@@ -124,8 +128,8 @@ pub struct Table {
     author: Option<Arc<str>>,
 }
 
-/// Lock, owner and word of tickets of which a newer one supersedes the queued (rule 18).
-pub(crate) type Superseding = (LockName, QuotaOwner, Arc<str>);
+/// Lock, further locks of a bundle, owner and word of tickets of which a newer one supersedes the queued (rule 18).
+pub(crate) type Superseding = (LockName, Box<[LockName]>, QuotaOwner, Arc<str>);
 
 /// A ticket and what of it is not durable.
 #[derive(Debug)]
@@ -160,27 +164,40 @@ impl Ticket {
         Place::new(self.priority, self.seq)
     }
 
-    /// Permits it asks for as its queue counts them: 0 is "all".
-    pub(crate) fn wants(&self) -> u32 {
-        match self.permits {
-            crate::Permits::Count(count) => count,
-            crate::Permits::All => 0,
+    /// Permits it asks for of its `at`th lock, as the queue there counts them.
+    pub(crate) fn wants(&self, at: usize) -> u32 {
+        if at == 0 { wants(self.permits) } else { wants(self.more().parts[at - 1].permits) }
+    }
+
+    /// It in the queue of its `at`th lock.
+    pub(crate) fn queued(&self, at: usize) -> Queued {
+        let dormant = self.state != State::Queued { dormant: false };
+        Queued { place: self.place(), id: self.id, permits: self.wants(at), dormant }
+    }
+
+    /// The line in which it queues.
+    pub(crate) fn selected(&self) -> Selected {
+        let Some(more) = &self.more else { return Selected::Any };
+        match &more.selection {
+            Some(selection) => Selected::Slots(selection.clone()),
+            None if more.parts.is_empty() => Selected::Any,
+            None => Selected::Bundle(Arc::new(self.bundle())),
         }
     }
 
-    pub(crate) fn queued(&self) -> Queued {
-        let dormant = self.state != State::Queued { dormant: false };
-        Queued { place: self.place(), id: self.id, permits: self.wants(), dormant }
+    /// What it asks for as a bundle.
+    fn bundle(&self) -> Bundle {
+        self.parts().map(|part| (part.lock.clone(), wants(part.permits))).collect()
     }
 
-    /// The slots that it selects.
-    pub(crate) fn selected(&self) -> Selected {
-        self.more.as_ref()?.selection.clone()
+    /// What it asks for of its `at`th lock, as caps tell it apart.
+    pub(crate) fn kind(&self, at: usize) -> crate::caps::Kind {
+        (self.wants(at), self.selected())
     }
 
-    /// What it asks for, as caps tell it apart.
-    pub(crate) fn kind(&self) -> crate::caps::Kind {
-        (self.wants(), self.selected())
+    /// The locks behind the first one.
+    pub(crate) fn other_locks(&self) -> Box<[LockName]> {
+        self.more().parts.iter().map(|part| part.lock.clone()).collect()
     }
 
     pub(crate) fn quota_owner(&self) -> QuotaOwner {
@@ -190,13 +207,20 @@ impl Ticket {
     /// What it can be superseded by.
     pub(crate) fn superseding(&self) -> Option<Superseding> {
         let word = self.more().supersede.clone()?;
-        Some((self.lock.clone(), self.quota_owner(), word))
+        Some((self.lock.clone(), self.other_locks(), self.quota_owner(), word))
     }
 
     pub(crate) fn scope(&self) -> Option<RequestScope> {
         let id = self.request.as_ref()?.id.clone();
-        let others = self.more().parts.iter().map(|part| part.lock.clone()).collect();
-        Some(RequestScope { lock: self.lock.clone(), others, owner: self.owner.clone(), id })
+        Some(RequestScope { lock: self.lock.clone(), others: self.other_locks(), owner: self.owner.clone(), id })
+    }
+}
+
+/// Permits as a queue counts them: 0 is "all".
+pub(crate) fn wants(permits: Permits) -> u32 {
+    match permits {
+        Permits::Count(count) => count,
+        Permits::All => 0,
     }
 }
 
@@ -399,6 +423,11 @@ impl Table {
         !(self.leases.is_empty() && self.timers.is_empty() && self.wall_timers.is_empty() && self.ended.is_empty())
     }
 
+    /// Whether it was loaded and has not made a step yet.
+    pub(crate) fn is_unstepped(&self) -> bool {
+        self.unstepped.is_some()
+    }
+
     fn change_of(&self, key: Key) -> Change {
         match key {
             Key::Meta => Change::Meta(self.meta),
@@ -510,6 +539,14 @@ impl Table {
 
     fn lock_mut(&mut self, name: &LockName) -> &mut Lock {
         self.locks.get_mut(name).expect("a live ticket's lock exists")
+    }
+
+    /// Does something for each lock of a ticket in the order of their names, which are told with their numbers.
+    fn for_each_lock(&mut self, id: TicketId, mut act: impl FnMut(&mut Self, usize, &LockName)) {
+        let ticket = self.ticket(id);
+        let (first, others) = (ticket.lock.clone(), ticket.other_locks());
+        act(self, 0, &first);
+        others.iter().zip(1..).for_each(|(other, at)| act(self, at, other));
     }
 
     /// When a lease ends that stands in the table as ending then.

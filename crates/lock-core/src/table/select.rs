@@ -4,7 +4,7 @@
 use super::acquire::asked_of;
 use super::{Lock, Table};
 use crate::bits::Bits;
-use crate::queue::{Place, Queued};
+use crate::queue::{Place, Selected};
 use crate::slots::Slots;
 use crate::{LockName, Ms, Permits, Pick, Selection, Settings, SlotRanges, TicketId, ranges};
 use std::collections::BTreeMap;
@@ -68,24 +68,58 @@ impl Lock {
 impl Table {
     /// Puts a ticket into its queue, as its state says.
     pub(super) fn enqueue(&mut self, id: TicketId) {
+        let selected = self.one_selected(id);
+        if matches!(selected, Selected::Bundle(_)) {
+            self.queued_bundles += 1;
+        }
+        self.for_each_lock(id, |table, at, name| {
+            let queued = table.ticket(id).queued(at);
+            let lock = table.lock_mut(name);
+            let fitting = match &selected {
+                Selected::Slots(selection) if lock.queue.class(selection).is_none() => Some(lock.slots_of(selection)),
+                _ => None,
+            };
+            lock.queue.push(&selected, queued, |_| fitting.unwrap_or_default());
+        });
+    }
+
+    /// The line in which a ticket queues; one text for all of a line.
+    fn one_selected(&self, id: TicketId) -> Selected {
         let ticket = self.ticket(id);
-        let (queued, selected, name): (Queued, _, _) = (ticket.queued(), ticket.selected(), ticket.lock.clone());
-        let fitting = selected.as_ref().filter(|selection| self.lock(&name).queue.class(selection).is_none());
-        let fitting = fitting.map(|selection| self.lock(&name).slots_of(selection));
-        self.lock_mut(&name).queue.push(&selected, queued, |_| fitting.unwrap_or_default());
+        match ticket.selected() {
+            Selected::Bundle(bundle) => {
+                let known = self.lock(&ticket.lock).queue.bundles_like(&bundle).map(|(known, _)| known.clone());
+                Selected::Bundle(known.unwrap_or(bundle))
+            }
+            selected => selected,
+        }
+    }
+
+    /// Takes a ticket out of its queues.
+    pub(super) fn leave_queues(&mut self, id: TicketId) {
+        let ticket = self.ticket(id);
+        let (place, selected) = (ticket.place(), ticket.selected());
+        if matches!(selected, Selected::Bundle(_)) {
+            self.queued_bundles -= 1;
+        }
+        self.for_each_lock(id, |table, at, name| {
+            let wants = table.ticket(id).wants(at);
+            table.lock_mut(name).queue.remove(&selected, place, wants);
+        });
     }
 
     /// The ticket, which has ended, had its slots until now.
     pub(super) fn note_use(&mut self, id: TicketId) {
-        let ticket = self.ticket(id);
-        let name = ticket.lock.clone();
-        if self.lock(&name).record.settings.pick == Pick::Lru {
-            let (slots, number, now) = (ticket.slots.clone(), ticket.number, self.now());
-            self.lock_mut(&name).note_use(&slots, now, number);
-        }
+        self.for_each_lock(id, |table, at, name| {
+            if table.lock(name).record.settings.pick == Pick::Lru {
+                let (ticket, now) = (table.ticket(id), table.now());
+                let (slots, number) = (ticket.part_at(at).slots.clone(), ticket.number);
+                table.lock_mut(name).note_use(&slots, now, number);
+            }
+        });
     }
 
-    /// Whose turn it is in a lock in which some wait for certain slots, and which it gets: the first of each selection in the order of
+    /// Whose turn it is in a lock in which some wait for certain slots and no bundle is first, and which it gets: the first of each selection in the order of
     /// their places. Who cannot be served sets aside whatever it could use.
     pub(super) fn next_of_classes(&mut self, name: &LockName) -> Option<(TicketId, Option<SlotRanges>)> {
         loop {
@@ -98,8 +132,10 @@ impl Table {
             heads.sort_unstable_by_key(|(place, ..)| *place);
             let (mut aside, mut over_cap) = (Bits::default(), None);
             for (_, id, fitting) in heads {
-                if lock.caps.is_some() && self.is_over_cap(id) {
-                    over_cap = Some(id);
+                if lock.caps.is_some()
+                    && let Some(over) = self.over_cap(id)
+                {
+                    over_cap = Some((id, over));
                     break;
                 }
                 let Permits::Count(count) = self.ticket(id).permits else {
@@ -113,7 +149,8 @@ impl Table {
                 // Who takes any slot leaves none to those behind it.
                 aside.add(fitting?);
             }
-            self.pass_over_cap(over_cap?);
+            let (id, over) = over_cap?;
+            self.pass_over_cap(id, over);
         }
     }
 
@@ -125,7 +162,8 @@ impl Table {
         selection: Option<&Selection>,
         permits: Permits,
     ) -> bool {
-        if lock.is_stopped() {
+        let held_up = lock.queue.first_bundle().is_some_and(|(first, ..)| *first < place);
+        if lock.is_stopped() || held_up {
             return false;
         }
         let free: Bits = lock.slots.free().collect();

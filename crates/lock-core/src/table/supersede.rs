@@ -1,4 +1,4 @@
-//! The latest only (rule 18): a new ticket ends the queued ones of its lock, owner and word.
+//! The latest only (rule 18): a new ticket ends the queued ones of its locks, owner and word.
 
 use super::{StepContext, Superseding, Table};
 use crate::command::{Caller, NewTicket};
@@ -9,7 +9,7 @@ impl Table {
     /// How many queued tickets a new one would supersede.
     pub(super) fn superseded_by(&self, caller: &Caller, new: &NewTicket) -> usize {
         let Some(word) = &new.supersede else { return 0 };
-        let key: Superseding = (new.lock.clone(), caller.quota_owner(), word.clone());
+        let key: Superseding = (new.lock.clone(), new.other_locks(), caller.quota_owner(), word.clone());
         self.superseding.get(&key).map_or(0, std::collections::BTreeSet::len)
     }
 

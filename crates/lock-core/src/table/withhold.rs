@@ -230,7 +230,7 @@ impl Table {
 
     /// The template of which a lock of this name has to be made first; `None` if it is there.
     fn template_for(&self, name: &LockName) -> Result<Option<Prefix>, Rejection> {
-        if self.locks.contains_key(name) { Ok(None) } else { self.instance_of(name).map(Some) }
+        if self.locks.contains_key(name) { Ok(None) } else { self.instance_of(name, &[]).map(Some) }
     }
 
     fn check_withhold(&self, name: &LockName, prefix: Option<&Prefix>, what: &ToWithhold) -> Result<(), Rejection> {

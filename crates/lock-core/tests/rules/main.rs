@@ -9,6 +9,7 @@ mod bounds;
 mod file;
 mod measure;
 mod pages;
+mod rule_13;
 mod rule_14;
 mod rule_15;
 mod rules_01_to_03;

@@ -8,6 +8,8 @@
 //! +1   a releases          -> released; b granted 0-1
 //! ```
 //!
+//! A bundle names its locks with what it asks for: `a asks san=1,tape=2`; its slots are told for each: `held san:0 tape:0-1`.
+//!
 //! `+5` lets 5 s of service time pass before the step, ` & ` puts several commands into one batch (their results are
 //! separated by ` & ` too), and after `;` stands everything else that happened, in its order. A line without commands only
 //! lets time pass. After every line the invariants hold and a table loaded from the store equals this one.
@@ -211,7 +213,14 @@ impl Stage {
     /// Everything that happened since, but for what the acting client's result says anyway.
     fn happened(&mut self, actor: Option<&str>) -> Vec<String> {
         let mut told: Vec<String> = Vec::new();
+        let mut last: Option<EventKind> = None;
         for event in self.table.take_events() {
+            // Of a bundle each of its locks tells the same.
+            if last.replace(event.kind.clone()).as_ref() == Some(&event.kind)
+                && matches!(event.kind, EventKind::Ticket { .. })
+            {
+                continue;
+            }
             match event.kind {
                 EventKind::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
                 EventKind::LockDeleted => told.push(format!("{} deleted", event.lock)),
@@ -262,7 +271,7 @@ impl Stage {
         let view = self.listed(&record.lock, record.id);
         let left = |time: Option<Ms>| time.map_or_else(|| "never".to_owned(), words::seconds);
         let fact = |fact: &String| match fact.as_str() {
-            "state" => words::state(&record, view.as_ref().map_or(0, |view| view.ahead)),
+            "state" => words::state(&record, &words::ahead(self.table.look(record.id).as_ref())),
             "token" => format!("token {}", record.token.unwrap_or(0)),
             "number" => format!("number {}", record.number),
             "seq" => format!("seq {}", record.seq),

@@ -2,7 +2,7 @@
 
 use super::{Act, Actor, Stage};
 use lock_core::{
-    Caller, Capacity, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, Ms, NewTicket, Patch,
+    Asked, Caller, Capacity, Command, ConfigureMode, Definition, Force, IfBusy, Lease, LockName, Ms, NewTicket, Patch,
     Permits, Pick, Precondition, Prefix, QueueLease, ReleaseTarget, Restored, Selection, Settings, SlotName, SlotTags,
     Tag, Target, TicketId, TicketsAfter, ToWithhold,
 };
@@ -148,7 +148,7 @@ impl Stage {
             "asks" | "takes" => {
                 self.ids += 1;
                 let id = TicketId(self.ids);
-                Command::Acquire(ask(lock(first.expect("a lock")), id, verb == "takes", options))
+                Command::Acquire(ask(first.expect("a lock"), id, verb == "takes", options))
             }
             "gets" => get(true, options.has("wait")),
             "reads" => get(false, false),
@@ -158,7 +158,10 @@ impl Stage {
             "stops-waiting" => Command::EndWait { id, lost: options.has("lost") },
             "releases" => Command::Release {
                 target: match (options.text("request"), options.text("holder")) {
-                    (Some(request), _) => ReleaseTarget::Request(lock(first.expect("a lock")), Box::default(), request),
+                    (Some(request), _) => {
+                        let mut names = first.expect("a lock").split(',').map(lock);
+                        ReleaseTarget::Request(names.next().expect("a lock"), names.collect(), request)
+                    }
                     (_, Some(holder)) => ReleaseTarget::Holder(lock(first.expect("a lock")), holder),
                     _ => ReleaseTarget::Id(options.value("lock").map(lock), id),
                 },
@@ -186,18 +189,24 @@ fn caller(options: &Options<'_>) -> Caller {
     }
 }
 
-fn ask(lock: LockName, id: TicketId, claim: bool, options: &Options<'_>) -> NewTicket {
+/// One lock, or several with what is asked of each: `san`, `san=1,tape=all`.
+fn ask(locks: &str, id: TicketId, claim: bool, options: &Options<'_>) -> NewTicket {
+    let permits = |text: &str| match text {
+        "all" => Permits::All,
+        count => Permits::Count(count.parse().unwrap_or_else(|_| panic!("{count} is no number of permits"))),
+    };
+    let named = options.value("slots").map_or(1, |names| names.split('+').count() as u32);
+    let alone = options.value("permits").map_or(Permits::Count(named), permits);
+    let mut all = locks.split(',').map(|text| match text.split_once('=') {
+        Some((name, count)) => Asked { lock: lock(name), permits: permits(count) },
+        None => Asked { lock: lock(text), permits: alone },
+    });
+    let first = all.next().expect("a lock");
     NewTicket {
-        lock,
-        others: Vec::new(),
+        lock: first.lock,
+        permits: first.permits,
+        others: all.collect(),
         id,
-        permits: match options.value("permits") {
-            Some("all") => Permits::All,
-            _ => {
-                let named = options.value("slots").map_or(1, |names| names.split('+').count() as u32);
-                Permits::Count(options.number("permits").unwrap_or(named))
-            }
-        },
         priority: options.number("priority").unwrap_or(0),
         info: options.text("info").unwrap_or_else(|| Arc::from("")),
         lease: match options.time("ttl") {

@@ -1,6 +1,6 @@
 //! Outcomes in the words of the scripts.
 
-use lock_core::{LockView, Ms, Outcome, Rejection, State, TicketRecord, UsageTotals};
+use lock_core::{LockView, Ms, Outcome, Rejection, SlotName, SlotRanges, State, TicketRecord, TicketView, UsageTotals};
 
 pub(super) fn seconds(time: Ms) -> String {
     match time % 1000 {
@@ -11,19 +11,36 @@ pub(super) fn seconds(time: Ms) -> String {
 
 /// `0-1,4` and, if they have names, `a,b`.
 pub(super) fn slots(ticket: &TicketRecord) -> String {
-    let ranges: Vec<String> = ticket
-        .slots
+    if !ticket.is_bundle() {
+        return slots_of(&ticket.slots, &ticket.slot_names);
+    }
+    let parts = ticket.parts().map(|part| format!("{}:{}", part.lock, slots_of(part.slots, part.slot_names)));
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn slots_of(slots: &SlotRanges, names: &[SlotName]) -> String {
+    let ranges: Vec<String> = slots
         .iter()
         .map(|&(start, end)| match start == end {
             true => start.to_string(),
             false => format!("{start}-{end}"),
         })
         .collect();
-    let names: Vec<&str> = ticket.slot_names.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
     format!("{} {}", ranges.join(","), names.join(",")).trim().to_owned()
 }
 
-pub(super) fn state(ticket: &TicketRecord, ahead: u64) -> String {
+/// How many are before it, of a bundle in each of its locks.
+pub(super) fn ahead(view: Option<&TicketView>) -> String {
+    let Some(view) = view.filter(|view| view.ticket.is_bundle()) else {
+        return view.map_or(0, |view| view.ahead).to_string();
+    };
+    let others = view.others.iter().map(|part| (&part.lock, part.ahead.expect("a look tells all")));
+    let all = std::iter::once((&view.ticket.lock, view.ahead)).chain(others);
+    all.map(|(lock, ahead)| format!("{lock}:{ahead}")).collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn state(ticket: &TicketRecord, ahead: &str) -> String {
     match &ticket.state {
         State::Queued { dormant: true } => format!("dormant ahead {ahead}"),
         State::Queued { dormant: false } => format!("queued ahead {ahead}"),
@@ -83,8 +100,8 @@ pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
 
 pub(super) fn result(outcome: Result<Outcome, Rejection>) -> String {
     match outcome {
-        Ok(Outcome::Ticket(view)) => state(&view.ticket, view.ahead),
-        Ok(Outcome::Waiting(view)) => format!("waits ahead {}", view.ahead),
+        Ok(Outcome::Ticket(view)) => state(&view.ticket, &ahead(Some(&view))),
+        Ok(Outcome::Waiting(view)) => format!("waits ahead {}", ahead(Some(&view))),
         Ok(Outcome::NothingHeld) => "nothing".to_owned(),
         Ok(Outcome::Lock(view)) => lock(&view),
         Ok(Outcome::Locks(locks)) => {

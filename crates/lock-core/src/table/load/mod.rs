@@ -87,6 +87,7 @@ impl Table {
             ripe: BTreeSet::new(),
             unfinished: BTreeSet::new(),
             unstepped: None,
+            queued_bundles: 0,
             moment: Moment::default(),
             dirty: BTreeSet::new(),
             shared: SharedTexts::default(),

@@ -2,11 +2,11 @@
 //! them, and is as small as it can be.
 
 use super::{LoadError, require};
-use crate::queue::{Queue, Queued};
+use crate::queue::{Bundle, Queue, Queued, Selected};
 use crate::table::{Table, Ticket, Timer};
 use crate::{
-    Continuity, LockName, Ms, Permits, QuotaOwner, RequestScope, Selection, State, TicketId, TicketRecord, limits,
-    ranges,
+    Continuity, LockName, Ms, PartRef, Permits, QuotaOwner, RequestScope, Selection, State, TicketId, TicketRecord,
+    limits, ranges,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ struct Gathered {
     queued: BTreeMap<LockName, Vec<Queued>>,
     /// Those who will not have just any slot.
     selecting: BTreeMap<(LockName, Arc<Selection>), Vec<Queued>>,
+    /// Bundles.
+    bundles: BTreeMap<Arc<Bundle>, Vec<Queued>>,
     by_owner: BTreeMap<QuotaOwner, Vec<u64>>,
     /// Of each scope the ticket that is found by it comes first: a live one wins over those that are remembered.
     requests: Vec<(RequestScope, bool, Reverse<u64>, TicketId)>,
@@ -63,37 +65,40 @@ impl Table {
             gathered.requests.push((scope, !ticket.is_live(), Reverse(number), id));
         }
         if let State::Ended { at, .. } = ticket.state {
-            if let Some(lock) = self.locks.get_mut(&ticket.lock) {
-                lock.note_use(&ticket.slots, at, number);
+            for part in ticket.parts() {
+                if let Some(lock) = self.locks.get_mut(part.lock) {
+                    lock.note_use(part.slots, at, number);
+                }
             }
             gathered.ended.push((at, number, id));
             self.ended_of.insert(&ticket.quota_owner(), (at, number, id));
             return Ok(());
         }
-        let lock = self.locks.get_mut(&ticket.lock);
-        let lock = lock.ok_or_else(|| LoadError(format!("live ticket {number} is of no lock")))?;
         // One text for all of them.
-        ticket.lock = lock.record.name.clone();
+        ticket.lock = self.place_lock(number, &ticket.lock)?;
+        if ticket.is_bundle() {
+            let parts = &mut ticket.more.as_mut().expect("a bundle").parts;
+            for part in parts.iter_mut() {
+                part.lock = self.place_lock(number, &part.lock)?;
+            }
+            let sorted = ticket.parts().map(|part| part.lock).is_sorted_by(|one, next| one < next);
+            require(sorted && ticket.more().selection.is_none() && ticket.holder.is_none(), || {
+                format!("ticket {number} is for several locks in no order, or has what is for one lock")
+            })?;
+        }
         if ticket.is_active() {
-            let token =
-                ticket.token.ok_or_else(|| LoadError(format!("ticket {number} has permits and no given token")))?;
-            let free = !ticket.slots.is_empty() && lock.slots.restore(&ticket.slots, &ticket.slot_names);
-            require(free, || format!("slots of ticket {number} are given twice"))?;
-            lock.exclusive |= ticket.permits == Permits::All;
-            if ticket.state == State::Granted {
-                lock.granted += ranges::count(&ticket.slots);
-            }
-            require(lock.active.insert(token, id).is_none(), || format!("token {token} is given twice"))?;
-            if let Some(caps) = &mut lock.caps {
-                caps.take(ticket.quota_owner(), ranges::count(&ticket.slots));
-            }
+            ticket.parts().try_for_each(|part| self.place_permits(ticket, part))?;
         } else {
             if let Some(superseding) = ticket.superseding() {
                 self.superseding.entry(superseding).or_default().insert(number);
             }
             match (ticket.selected(), gathered.queued.get_mut(&ticket.lock)) {
-                (Some(selection), _) => {
-                    let queued = ticket.queued();
+                (Selected::Bundle(bundle), _) => {
+                    self.queued_bundles += 1;
+                    gathered.bundles.entry(bundle).or_default().push(ticket.queued(0));
+                }
+                (Selected::Slots(selection), _) => {
+                    let queued = ticket.queued(0);
                     let of = (ticket.lock.clone(), selection);
                     // One for all of them.
                     if let Some(((_, known), _)) = gathered.selecting.get_key_value(&of) {
@@ -102,8 +107,8 @@ impl Table {
                     }
                     gathered.selecting.entry(of).or_default().push(queued);
                 }
-                (None, Some(queued)) => queued.push(ticket.queued()),
-                (None, None) => drop(gathered.queued.insert(ticket.lock.clone(), vec![ticket.queued()])),
+                (Selected::Any, Some(queued)) => queued.push(ticket.queued(0)),
+                (Selected::Any, None) => drop(gathered.queued.insert(ticket.lock.clone(), vec![ticket.queued(0)])),
             }
         }
         gathered.numbers.push((number, id));
@@ -118,8 +123,32 @@ impl Table {
         Ok(())
     }
 
+    /// The name of a lock of a live ticket, as the lock itself has it.
+    fn place_lock(&self, number: u64, name: &LockName) -> Result<LockName, LoadError> {
+        let lock = self.locks.get(name).ok_or_else(|| LoadError(format!("live ticket {number} is of no lock")))?;
+        Ok(lock.record.name.clone())
+    }
+
+    /// Notes the permits that a ticket has of one of its locks.
+    fn place_permits(&mut self, ticket: &Ticket, part: PartRef<'_>) -> Result<(), LoadError> {
+        let number = ticket.number;
+        let token = ticket.token.ok_or_else(|| LoadError(format!("ticket {number} has permits and no given token")))?;
+        let lock = self.lock_mut(part.lock);
+        let free = !part.slots.is_empty() && lock.slots.restore(part.slots, part.slot_names);
+        require(free, || format!("slots of ticket {number} are given twice"))?;
+        lock.exclusive |= part.permits == Permits::All;
+        if ticket.state == State::Granted {
+            lock.granted += ranges::count(part.slots);
+        }
+        require(lock.active.insert(token, ticket.id).is_none(), || format!("token {token} is given twice"))?;
+        if let Some(caps) = &mut lock.caps {
+            caps.take(ticket.quota_owner(), ranges::count(part.slots));
+        }
+        Ok(())
+    }
+
     fn index(&mut self, gathered: Gathered) -> Result<(), LoadError> {
-        let Gathered { mut numbers, queued, selecting, by_owner, mut requests, ended } = gathered;
+        let Gathered { mut numbers, queued, selecting, bundles, by_owner, mut requests, ended } = gathered;
         numbers.sort_unstable();
         let twice = numbers.windows(2).find(|pair| pair[0].0 == pair[1].0);
         require(twice.is_none(), || format!("ticket number {} is given twice", twice.map_or(0, |pair| pair[0].0)))?;
@@ -133,6 +162,14 @@ impl Table {
             let lock = self.lock_mut(&name);
             let slots = lock.slots_of(&selection);
             lock.queue.set_class(selection, queue, slots);
+        }
+        for (bundle, queued) in bundles {
+            for (name, permits) in bundle.parts() {
+                let here = queued.iter().map(|one| Queued { permits, ..*one }).collect();
+                let queue =
+                    Queue::of(here).ok_or_else(|| LoadError(format!("a place of lock {name} is given twice")))?;
+                self.lock_mut(name).queue.set_bundle(bundle.clone(), queue);
+            }
         }
         self.live_by_owner = by_owner.into_iter().map(|(owner, all)| (owner, all.into_iter().collect())).collect();
         requests.sort_unstable();
@@ -156,7 +193,8 @@ impl Table {
         for (_, ticket) in tickets.iter_mut().filter(|(_, ticket)| ticket.is_live()) {
             let goes_on = lives.starts.second_after(ticket.lease_began).filter(|_| begins_life);
             let from = goes_on.map_or(now, |began| began + lives.downtime_ms);
-            let lease = ticket.lease_under(&self.locks[&ticket.lock].record.settings);
+            let of_each = ticket.parts().filter_map(|part| ticket.lease_under(&self.locks[part.lock].record.settings));
+            let lease = of_each.min();
             ticket.lease_until = lease.map(|lease| from + lease);
             leases.extend(ticket.lease_until.map(|until| (until, ticket.number)));
         }

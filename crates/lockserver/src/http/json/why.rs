@@ -55,6 +55,7 @@ pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs)
         let reason = match usage.head {
             Some(Permits::Count(count)) => format!("the first in line needs {count}"),
             Some(Permits::All) => "the first in line needs all".to_owned(),
+            None if usage.elsewhere => "the first in line waits for other locks, too".to_owned(),
             None => "none of them has shown life lately".to_owned(),
         };
         return format!("{free}, and {wait}: {reason}.");

@@ -1,0 +1,193 @@
+//! Whether a new ticket may be made: what its locks can give, what their queues and the server take (rules 2, 6, 12 to 16).
+
+use super::acquire::{asked_of, file_pause};
+use super::{Lock, Table};
+use crate::command::{Asked, Caller, IfBusy, NewTicket, Rejection};
+use crate::limits::{
+    BUNDLE_LOCKS_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX, PERMITS_MAX, SELECTIONS_MAX,
+    TICKETS_MAX,
+};
+use crate::queue::Place;
+use crate::{LockName, Permits, Prefix, Settings};
+
+impl Table {
+    /// Whether a new ticket may be made; with the templates of those of its locks that must be made first.
+    pub(super) fn admit(&self, caller: &Caller, new: &NewTicket) -> Result<Vec<(LockName, Prefix)>, Rejection> {
+        let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
+        let is_bundle = !new.others.is_empty();
+        let within = |name: &LockName, why| in_lock(name, is_bundle, why);
+        let mut to_make: Vec<(LockName, Prefix)> = Vec::new();
+        for part in new.parts() {
+            let prefix = self.admit_of(caller, new, part, &to_make).map_err(|why| within(part.0, why))?;
+            to_make.extend(prefix.map(|prefix| (part.0.clone(), prefix)));
+        }
+        let waits = new.parts().find(|(name, permits)| !self.would_be_granted(caller, new, name, *permits));
+        if let Some(busy) = waits {
+            if new.if_busy == IfBusy::Refuse {
+                let pause = match self.locks.get(busy.0) {
+                    Some(lock) => lock.record.pause.clone(),
+                    None => Some(file_pause()),
+                };
+                let why = pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause)));
+                return Err(within(busy.0, why));
+            }
+            for part in new.parts() {
+                self.admit_to_queue(caller, new, part.0).map_err(|why| within(part.0, why))?;
+            }
+        }
+        for part in new.parts() {
+            if self.locks.get(part.0).map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
+                return full("tickets of a lock", LOCK_TICKETS_MAX).map_err(|why| within(part.0, why));
+            }
+        }
+        if self.numbers.len() >= TICKETS_MAX {
+            return full("tickets of the server", TICKETS_MAX);
+        }
+        let quota_owner = caller.quota_owner();
+        let instances = || self.instances.get(&quota_owner).copied().unwrap_or(0);
+        if !to_make.is_empty() && instances() + to_make.len() > OWNER_INSTANCES_MAX {
+            return full("instances of templates of a key or address", OWNER_INSTANCES_MAX);
+        }
+        if self.live_by_owner.get(&quota_owner).is_some_and(|numbers| numbers.len() >= OWNER_TICKETS_MAX) {
+            return full("tickets of a key or address", OWNER_TICKETS_MAX);
+        }
+        Ok(to_make)
+    }
+
+    /// Whether a lock can ever give what is asked of it; with its template if it must be made first, as those before it must.
+    fn admit_of(
+        &self,
+        caller: &Caller,
+        new: &NewTicket,
+        (name, permits): (&LockName, Permits),
+        to_make: &[(LockName, Prefix)],
+    ) -> Result<Option<Prefix>, Rejection> {
+        if !new.others.is_empty() && !caller.uses(name) {
+            return Err(Rejection::NotUsable);
+        }
+        let template = match self.locks.get(name) {
+            Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
+            Some(_) => None,
+            None => Some(self.instance_of(name, to_make)?),
+        };
+        let settings = self.settings_of(name, template.as_ref());
+        if let Permits::Count(asked) = permits
+            && asked > settings.size()
+        {
+            return Err(Rejection::TooManyPermits { asked, size: settings.size() });
+        }
+        let asked = asked_of(permits, settings.size());
+        if let Some(max) = settings.max_per_owner
+            && asked > max
+        {
+            return Err(Rejection::TooManyForOwner { asked, max });
+        }
+        if let Some(selection) = &new.selection {
+            settings.check_selection(&selection.canonical(), asked)?;
+        }
+        Ok(template)
+    }
+
+    /// The settings of a lock, or those that its template gives it.
+    fn settings_of(&self, name: &LockName, template: Option<&Prefix>) -> &Settings {
+        match template {
+            Some(prefix) => &self.templates[prefix].record.settings,
+            None => &self.lock(name).record.settings,
+        }
+    }
+
+    /// Whether the queue of a lock takes one more.
+    fn admit_to_queue(&self, caller: &Caller, new: &NewTicket, name: &LockName) -> Result<(), Rejection> {
+        let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
+        let lock = self.locks.get(name);
+        let is_new_line = lock.is_some_and(|lock| match &new.selection {
+            Some(selection) => lock.queue.class(&selection.canonical()).is_none(),
+            None => !new.others.is_empty() && lock.queue.bundles_like(&new.bundle()).is_none(),
+        });
+        if is_new_line && lock.is_some_and(|lock| lock.queue.count_classes() >= SELECTIONS_MAX) {
+            return full("selections of slots and sets of locks that wait for a lock", SELECTIONS_MAX);
+        }
+        let max_queue = match lock {
+            Some(lock) => lock.record.settings.max_queue,
+            None => self
+                .matching_template(name.as_str())
+                .map_or(0, |prefix| self.templates[prefix].record.settings.max_queue),
+        };
+        let queued = lock.map_or(0, |lock| lock.queue.len()) - self.superseded_by(caller, new);
+        if queued >= max_queue as usize {
+            return full("max_queue", max_queue as usize);
+        }
+        Ok(())
+    }
+
+    /// Whether a new ticket would get what it asks for of this lock at once. A bundle is granted if that is so of all of its locks.
+    fn would_be_granted(&self, caller: &Caller, new: &NewTicket, name: &LockName, permits: Permits) -> bool {
+        let Some(lock) = self.locks.get(name) else {
+            return self.matching_template(name.as_str()).is_some_and(|prefix| !self.templates[prefix].record.paused);
+        };
+        let place = Place::new(new.priority, u64::MAX);
+        let takes_any = new.selection.is_none() && (!lock.queue.has_classes() || !new.others.is_empty());
+        let gets_its_slots = if takes_any {
+            let first = lock.queue.head().is_none_or(|(head, _)| place < head);
+            first && self.fits(name, permits)
+        } else {
+            self.could_be_given(lock, place, new.selection.as_ref(), permits)
+        };
+        gets_its_slots
+            && !lock.caps.as_ref().is_some_and(|caps| {
+                let asked = asked_of(permits, lock.slots.size());
+                lock.is_over(caps.used(&caller.quota_owner()) + u64::from(asked))
+            })
+    }
+}
+
+/// What one lock says of a ticket: with its name if the ticket is a bundle.
+pub(super) fn in_lock(name: &LockName, is_bundle: bool, why: Rejection) -> Rejection {
+    if is_bundle { Rejection::InLock(name.clone(), Box::new(why)) } else { why }
+}
+
+/// The locks of a bundle are a set, in order and not too large (rule 13).
+pub(super) fn check_order<'a>(
+    first: &LockName,
+    others: impl ExactSizeIterator<Item = &'a LockName>,
+) -> Result<(), Rejection> {
+    let all = 1 + others.len();
+    if all > BUNDLE_LOCKS_MAX {
+        return Err(Rejection::Invalid(format!(
+            "a ticket is for at most {BUNDLE_LOCKS_MAX} locks, and {all} were named"
+        )));
+    }
+    let mut before = first;
+    for lock in others {
+        if lock == before {
+            return Err(Rejection::Invalid(format!("the lock {lock} is named twice")));
+        }
+        if lock < before {
+            let text = format!("the locks of a ticket are in the order of their names, and {lock} is behind {before}");
+            return Err(Rejection::Invalid(text));
+        }
+        before = lock;
+    }
+    Ok(())
+}
+
+/// A bundle asks for what there can be, and for nothing that is for one lock only (rule 13).
+pub(super) fn check_bundle(new: &NewTicket) -> Result<(), Rejection> {
+    if new.others.is_empty() {
+        return Ok(());
+    }
+    let invalid = |text: String| Err(Rejection::Invalid(text));
+    check_order(&new.lock, new.others.iter().map(|asked| &asked.lock))?;
+    let is_wrong =
+        |asked: &&Asked| matches!(asked.permits, Permits::Count(count) if !(1..=PERMITS_MAX).contains(&count));
+    if let Some(Asked { lock, .. }) = new.others.iter().find(is_wrong) {
+        return invalid(format!("permits of the lock {lock} must be from 1 to {PERMITS_MAX}, or all"));
+    }
+    if new.selection.is_some() {
+        return invalid("a ticket for several locks cannot choose slots or tags".to_owned());
+    }
+    if new.holder.is_some() {
+        return invalid("a ticket for several locks has no holder's name".to_owned());
+    }
+    Ok(())
+}
