@@ -130,6 +130,26 @@ fn precondition(choices: &mut Choices<'_>) -> Precondition {
     }
 }
 
+/// One lock, or several in the order of their names.
+fn locks(choices: &mut Choices<'_>) -> (LockName, Vec<LockName>) {
+    let more = [0, 0, 0, 0, 1, 1, 2][choices.below(7)];
+    let mut all: Vec<LockName> = (0..=more).map(|_| lock(choices)).collect();
+    all.sort();
+    all.dedup();
+    (all.remove(0), all)
+}
+
+fn permits(choices: &mut Choices<'_>, usual: u32) -> Permits {
+    match choices.below(16) {
+        0 => Permits::All,
+        1 => Permits::Count(0),
+        2..=5 => Permits::Count(2),
+        6 => Permits::Count(3),
+        7 => Permits::Count(4),
+        _ => Permits::Count(usual),
+    }
+}
+
 fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
     // Ids are in no order, as random ones are.
     let id = TicketId((world.ids.len() as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
@@ -142,22 +162,19 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
         _ => None,
     };
     let named = match &selection {
-        Some(Selection::Slots(names)) => Some(Permits::Count(u32::try_from(names.len()).expect("few"))),
-        _ => None,
+        Some(Selection::Slots(names)) => u32::try_from(names.len()).expect("few"),
+        _ => 1,
     };
+    let (lock, others) = locks(choices);
+    let others: Vec<Asked> = others.into_iter().map(|lock| Asked { lock, permits: permits(choices, 1) }).collect();
+    // Those for several locks have neither, but for some that are refused.
+    let alone = others.is_empty() || choices.below(12) == 0;
     NewTicket {
-        lock: lock(choices),
-        others: Vec::new(),
+        lock,
+        others,
         id,
-        permits: match choices.below(16) {
-            0 => Permits::All,
-            1 => Permits::Count(0),
-            2..=5 => Permits::Count(2),
-            6 => Permits::Count(3),
-            7 => Permits::Count(4),
-            _ => named.unwrap_or(Permits::Count(1)),
-        },
-        selection,
+        permits: permits(choices, named),
+        selection: selection.filter(|_| alone),
         priority: [0, 0, 0, 1, -1][choices.below(5)],
         info: Arc::from(""),
         lease: match choices.below(12) {
@@ -170,7 +187,7 @@ fn new_ticket(choices: &mut Choices<'_>, world: &mut World) -> NewTicket {
         queue_lease: [QueueLease::Minute, QueueLease::Expiration][choices.below(2)],
         max_hold: [None, None, None, Some(9999)][choices.below(4)],
         request_id: [None, None, Some(0), Some(1), Some(2)][choices.below(5)].map(|at: usize| Arc::from(REQUESTS[at])),
-        holder: [None, None, None, Some("h1"), Some("h2")][choices.below(5)].map(Arc::from),
+        holder: [None, None, None, Some("h1"), Some("h2")][choices.below(5)].map(Arc::from).filter(|_| alone),
         supersede: [None, None, None, Some("w1"), Some("w2")][choices.below(5)].map(Arc::from),
         if_busy: [IfBusy::Queue, IfBusy::Wait, IfBusy::Refuse, IfBusy::Wait][choices.below(4)],
         claim: choices.below(3) > 0,
@@ -215,7 +232,10 @@ fn patch(choices: &mut Choices<'_>) -> Patch {
 
 fn release_target(choices: &mut Choices<'_>, world: &World) -> ReleaseTarget {
     match choices.below(8) {
-        0 => ReleaseTarget::Request(lock(choices), Box::default(), Arc::from(choices.of(&REQUESTS))),
+        0 => {
+            let (lock, others) = locks(choices);
+            ReleaseTarget::Request(lock, others.into(), Arc::from(choices.of(&REQUESTS)))
+        }
         1 => ReleaseTarget::Holder(lock(choices), Arc::from(choices.of(&["h1", "h2"]))),
         2 => ReleaseTarget::Id(Some(lock(choices)), ticket(choices, world)),
         _ => ReleaseTarget::Id(None, ticket(choices, world)),

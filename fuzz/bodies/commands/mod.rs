@@ -8,7 +8,7 @@ use lock_core::*;
 use std::collections::BTreeSet;
 
 /// Bytes that make one step.
-pub(crate) const STEP_BYTES: usize = 40;
+pub(crate) const STEP_BYTES: usize = 52;
 
 /// An answer that told of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub(crate) fn told(outcome: &Result<Outcome, Rejection>) -> Option<&TicketView> 
 pub(crate) fn note(world: &mut World, command: &Command, outcome: &Result<Outcome, Rejection>) {
     let Some(view) = told(outcome) else { return };
     let ticket = &view.ticket;
-    world.told.push((ticket.lock.clone(), ticket.number, ticket.token.unwrap_or(0)));
+    let (number, token) = (ticket.number, ticket.token.unwrap_or(0));
+    world.told.extend(ticket.parts().map(|part| (part.lock.clone(), number, token)));
     if matches!(outcome, Ok(Outcome::Waiting(_))) {
         world.waits.push(view.ticket.id);
         world.absent.retain(|id| *id != view.ticket.id);

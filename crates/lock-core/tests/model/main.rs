@@ -259,7 +259,7 @@ impl Run {
             let row = |ticket: &naive::Ticket| {
                 let queued = matches!(ticket.rec.state, State::Queued { .. });
                 let left = ticket.until.map(|until| until.max(self.model.floor).saturating_sub(self.model.now()));
-                let (least, most) = if queued { self.model.ahead(ticket.rec.id) } else { (0, 0) };
+                let (least, most) = if queued { self.model.ahead_in(&name, ticket.rec.id) } else { (0, 0) };
                 let told = lock.queue.iter().find(|view| view.ticket.id == ticket.rec.id).map_or(0, |view| view.ahead);
                 (ticket.rec.number, told.clamp(least, most), left, self.model.lease(ticket.rec.id))
             };

@@ -4,6 +4,15 @@ use super::{Naive, Ticket, Words, change_more, may_use};
 use lock_core::*;
 use std::sync::Arc;
 
+/// Whether the caller's key is for that lock.
+pub(super) fn is_for(caller: &Caller, name: &LockName) -> bool {
+    let Some(locks) = &caller.locks else { return true };
+    locks.iter().any(|target| match target {
+        Target::Lock(own) => own == name,
+        Target::Template(prefix) => name.as_str().starts_with(prefix.as_str()),
+    })
+}
+
 impl Naive {
     pub(crate) fn apply(&mut self, caller: &Caller, command: &Command) -> Words {
         let administers = matches!(
@@ -48,7 +57,7 @@ impl Naive {
         if lock.is_some_and(|lock| !self.known(lock)) {
             return Err("unknown lock".into());
         }
-        let fits = |ticket: &Ticket| may_use(&ticket.rec, caller) && lock.is_none_or(|lock| *lock == ticket.rec.lock);
+        let fits = |ticket: &Ticket| may_use(&ticket.rec, caller) && lock.is_none_or(|lock| ticket.rec.is_of(lock));
         match self.find(id) {
             Some(ticket) if fits(ticket) && self.in_reach(ticket, caller) => Ok(()),
             Some(ticket) if fits(ticket) && ticket.rec.owner == caller.owner => Err("out of reach".into()),
@@ -56,13 +65,9 @@ impl Naive {
         }
     }
 
-    /// Whether the caller's key is for the ticket's lock.
+    /// Whether the caller's key is for each of the ticket's locks.
     fn in_reach(&self, ticket: &Ticket, caller: &Caller) -> bool {
-        let Some(locks) = &caller.locks else { return true };
-        locks.iter().any(|target| match target {
-            Target::Lock(name) => *name == ticket.rec.lock,
-            Target::Template(prefix) => ticket.rec.lock.as_str().starts_with(prefix.as_str()),
-        })
+        ticket.rec.parts().all(|part| is_for(caller, part.lock))
     }
 
     /// Rules 5 and 9: whether the command renews the lease of a live ticket, and of which.
@@ -143,7 +148,8 @@ impl Naive {
         }
         self.ticket(id).rec.acknowledged = true;
         if let Some(ttl) = ttl {
-            self.ticket(id).rec.lease = self.capped(&record.lock, Lease::Given(ttl));
+            let locks: Vec<&LockName> = record.parts().map(|part| part.lock).collect();
+            self.ticket(id).rec.lease = self.capped(&locks, Lease::Given(ttl));
         }
         self.record_activity(id);
         self.told(id, true, false)
@@ -181,7 +187,10 @@ impl Naive {
             ticket.rec.state = State::Granted;
             ticket.rec.held_at = None;
             ticket.rec.hold_until = None;
-            change_more(&mut ticket.rec, |more| more.not_before = None);
+            change_more(&mut ticket.rec, |more| {
+                more.not_before = None;
+                more.parts.iter_mut().for_each(|part| part.not_before = None);
+            });
             self.restart_lease(id);
         }
         self.grant_all(None);
@@ -208,9 +217,11 @@ impl Naive {
             ReleaseTarget::Request(lock, others, id) => {
                 let (others, owner) = (others.clone(), caller.owner.clone());
                 let scope = RequestScope { lock: lock.clone(), others, owner, id: id.clone() };
+                let unknown = std::iter::once(lock).chain(&scope.others).find(|lock| !self.known(lock));
                 match self.by_request(&scope) {
                     Some(ticket) => ticket.id,
-                    None if !self.known(lock) => return "unknown lock".into(),
+                    None if unknown.is_some() && scope.others.is_empty() => return "unknown lock".into(),
+                    None if unknown.is_some() => return format!("{}: unknown lock", unknown.expect("is some")),
                     None => {
                         let until = self.now() + 600_000;
                         if self.withdrawn.iter().all(|withdrawn| withdrawn.scope != scope) {
@@ -235,9 +246,7 @@ impl Naive {
             }
             State::Queued { .. } => self.end(id, EndedAs::Cancelled, None),
             _ => {
-                let longest = self.capped(&self.find(id).expect("a ticket").rec.lock, Lease::Given(keep.unwrap_or(0)));
-                let Lease::Given(keep) = longest else { unreachable!("it is given") };
-                self.end_and_keep(id, EndedAs::Released, None, keep, broken);
+                self.end_and_keep(id, EndedAs::Released, None, keep.unwrap_or(0), broken);
             }
         }
         self.describe(id)
@@ -252,7 +261,7 @@ impl Naive {
         only: Option<Stage>,
     ) -> Words {
         let live = |ticket: &&Ticket| ticket.rec.number == number && ticket.rec.is_live();
-        let Some(ticket) = self.tickets.iter().find(live).filter(|ticket| ticket.rec.lock == *lock) else {
+        let Some(ticket) = self.tickets.iter().find(live).filter(|ticket| ticket.rec.is_of(lock)) else {
             return "unknown ticket".into();
         };
         if !caller.admin && (caller.owner.is_none() || caller.owner != ticket.rec.owner) {

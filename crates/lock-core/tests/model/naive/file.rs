@@ -139,9 +139,9 @@ impl Naive {
         for lock in &mut self.locks {
             lock.used.clear();
             let lru = lock.rec.settings.pick == Pick::Lru;
-            let own = self.tickets.iter().map(|ticket| &ticket.rec).filter(|rec| lru && rec.lock == lock.rec.name);
+            let own = self.tickets.iter().map(|ticket| &ticket.rec).filter(|rec| lru && rec.is_of(&lock.rec.name));
             for (rec, last) in own.filter_map(|rec| Some((rec, ended(rec)?))) {
-                for slot in super::listed(&rec.slots) {
+                for slot in super::listed(rec.part(&lock.rec.name).expect("a ticket of the lock").slots) {
                     let used = lock.used.entry(slot).or_default();
                     *used = last.max(*used);
                 }

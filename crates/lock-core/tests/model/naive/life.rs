@@ -1,14 +1,19 @@
 //! Leases, claiming, ends, and what the clock does (rules 4, 5, 8, 9).
 
 use super::select::fitting;
-use super::{Naive, Ticket, change_more, listed};
+use super::{Naive, Ticket, change_more, listed, permits_in};
 use lock_core::*;
 use std::sync::Arc;
 
 impl Naive {
+    /// Of a bundle the shortest that its locks give it.
     pub(crate) fn lease(&self, id: TicketId) -> Option<Ms> {
         let ticket = self.find(id).expect("a ticket");
-        let settings = self.settings(&ticket.rec.lock);
+        ticket.rec.parts().filter_map(|part| self.lease_of(ticket, part.lock)).min()
+    }
+
+    fn lease_of(&self, ticket: &Ticket, lock: &LockName) -> Option<Ms> {
+        let settings = self.settings(lock);
         let grace = settings.grace.max(1000);
         match (&ticket.rec.state, ticket.rec.lease) {
             (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
@@ -33,16 +38,22 @@ impl Naive {
 
     pub(crate) fn claim(&mut self, id: TicketId) {
         let (now, wall) = (self.now(), self.wall);
-        let lock = self.ticket(id).rec.lock.clone();
-        let of_lock = self.settings(&lock).max_hold;
-        let min_hold = self.settings(&lock).min_hold;
+        let record = self.ticket(id).rec.clone();
+        let of_locks = record.parts().map(|part| self.settings(part.lock).max_hold);
+        let hold = of_locks.chain([record.max_hold]).flatten().min();
+        let rest = |lock: &LockName| Some(self.settings(lock).min_hold).filter(|rest| *rest > 0).map(|rest| now + rest);
+        let rests: Vec<Option<Ms>> = record.parts().map(|part| rest(part.lock)).collect();
         let ticket = self.ticket(id);
         ticket.rec.state = State::Held;
         ticket.rec.held_at = Some(wall);
-        ticket.rec.hold_until = [ticket.rec.max_hold, of_lock].into_iter().flatten().min().map(|hold| now + hold);
-        if min_hold > 0 {
-            change_more(&mut ticket.rec, |more| more.not_before = Some(now + min_hold));
-        }
+        ticket.rec.hold_until = hold.map(|hold| now + hold);
+        change_more(&mut ticket.rec, |more| {
+            // What an earlier claim has set stays where there is no rest now.
+            more.not_before = rests[0].or(more.not_before);
+            for (part, rest) in more.parts.iter_mut().zip(&rests[1..]) {
+                part.not_before = rest.or(part.not_before);
+            }
+        });
         ticket.life += 1;
         ticket.restored = false;
         self.restart_lease(id);
@@ -58,10 +69,11 @@ impl Naive {
         self.restart_lease(id);
     }
 
-    /// Until when permits of a ticket that ends now are withheld: by rule 4, and by rule 17.
-    pub(super) fn withheld_until(&self, ticket: &TicketRecord, bad: bool, keep: Ms) -> (Ms, Ms) {
-        let delay = if bad { self.settings(&ticket.lock).lock_delay } else { 0 };
-        (self.now() + delay, ticket.more().not_before.unwrap_or(0).max(self.now() + keep))
+    /// Until when permits of a ticket that ends now are withheld in one of its locks: by rule 4, and by rule 17.
+    pub(super) fn withheld_until(&self, part: PartRef<'_>, bad: bool, keep: Ms) -> (Ms, Ms) {
+        let delay = if bad { self.settings(part.lock).lock_delay } else { 0 };
+        let Lease::Given(keep) = self.capped(&[part.lock], Lease::Given(keep)) else { unreachable!("it is given") };
+        (self.now() + delay, part.not_before.unwrap_or(0).max(self.now() + keep))
     }
 
     pub(crate) fn end(&mut self, id: TicketId, how: EndedAs, reason: Option<Arc<str>>) {
@@ -78,34 +90,42 @@ impl Naive {
     ) {
         let (now, wall) = (self.now(), self.wall);
         let ticket = self.ticket(id).rec.clone();
-        let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
-        let (risk, cooldown) = self.withheld_until(&ticket, bad, keep);
-        if ticket.is_active() && (risk.max(cooldown) > now || broken.is_some()) {
-            let why = broken.clone().or_else(|| reason.clone());
-            self.withholdings.push(Withholding {
-                number: ticket.number,
-                lock: ticket.lock.clone(),
-                slots: ticket.slots.clone(),
-                slot_names: ticket.slot_names.clone(),
-                all: ticket.permits == Permits::All,
-                cause: match (&broken, risk >= cooldown) {
-                    (Some(_), _) => WithheldCause::Broken,
-                    (None, true) => WithheldCause::LostHolder,
-                    (None, false) => WithheldCause::Cooldown,
-                },
-                how: Some(how),
-                reason: why.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
-                until: broken.is_none().then_some(risk.max(cooldown)),
-                until_wall: None,
-                awaited: 0,
-                awaited_names: Vec::new(),
-            });
+        let mut number = Some(ticket.number);
+        for part in ticket.parts().filter(|_| ticket.is_active()) {
+            let bad = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked)
+                || (how == EndedAs::LockDeleted && self.deleting.as_ref() != Some(part.lock));
+            let (risk, cooldown) = self.withheld_until(part, bad, keep);
+            if risk.max(cooldown) > now || broken.is_some() {
+                let number = number.take().unwrap_or_else(|| {
+                    self.meta.last_number += 1;
+                    self.meta.last_number
+                });
+                let why = broken.clone().or_else(|| reason.clone());
+                self.withholdings.push(Withholding {
+                    number,
+                    lock: part.lock.clone(),
+                    slots: part.slots.clone(),
+                    slot_names: part.slot_names.clone(),
+                    all: part.permits == Permits::All,
+                    cause: match (&broken, risk >= cooldown) {
+                        (Some(_), _) => WithheldCause::Broken,
+                        (None, true) => WithheldCause::LostHolder,
+                        (None, false) => WithheldCause::Cooldown,
+                    },
+                    how: Some(how),
+                    reason: why.as_ref().map(|reason| text::cut(reason, limits::INFO_KEPT_BYTES_MAX)),
+                    until: broken.is_none().then_some(risk.max(cooldown)),
+                    until_wall: None,
+                    awaited: 0,
+                    awaited_names: Vec::new(),
+                });
+            }
+            let lock = self.lock(part.lock);
+            if lock.rec.settings.pick == Pick::Lru {
+                lock.used.extend(listed(part.slots).into_iter().map(|slot| (slot, (now, ticket.number))));
+            }
         }
         let author = self.author.clone();
-        let lock = self.lock(&ticket.lock);
-        if ticket.is_active() && lock.rec.settings.pick == Pick::Lru {
-            lock.used.extend(listed(&ticket.slots).into_iter().map(|slot| (slot, (now, ticket.number))));
-        }
         let record = self.ticket(id);
         if author.is_some() {
             change_more(&mut record.rec, |more| more.ended_by = author);
@@ -113,7 +133,7 @@ impl Naive {
         record.rec.state = State::Ended { how, at: now, reason };
         record.rec.ended_at = Some(wall);
         record.until = None;
-        self.reap_if_idle(&ticket.lock);
+        ticket.parts().for_each(|part| self.reap_if_idle(part.lock));
     }
 
     pub(crate) fn lapse(&mut self, id: TicketId) {
@@ -150,12 +170,15 @@ impl Naive {
         self.absent.retain(|id| asked != Some(*id));
         let mut names: Vec<LockName> = self.locks.iter().map(|lock| lock.rec.name.clone()).collect();
         names.sort();
+        names.iter().for_each(|name| self.end_oversized(name));
+        names.retain(|name| self.has_lock(name));
         for name in names {
-            self.end_oversized(&name);
-            if self.has_lock(&name) {
+            self.put_aside(&name);
+            if !self.queue(&name).iter().any(|ticket| ticket.rec.is_bundle()) {
                 self.grant(&name);
             }
         }
+        self.grant_connected();
         self.absent = absent;
     }
 
@@ -166,6 +189,12 @@ impl Naive {
         ticket.rec.granted_at = None;
         ticket.rec.slots.clear();
         ticket.rec.slot_names.clear();
+        change_more(&mut ticket.rec, |more| {
+            for part in &mut more.parts {
+                part.slots.clear();
+                part.slot_names.clear();
+            }
+        });
         self.restart_lease(id);
     }
 
@@ -176,7 +205,7 @@ impl Naive {
             let selection = ticket.rec.more().selection.as_ref();
             selection.map_or(usize::MAX, |selection| fitting(settings, selection).len())
         };
-        let too_big = |ticket: &&Ticket| match ticket.rec.permits {
+        let too_big = |ticket: &&Ticket| match permits_in(ticket, name) {
             Permits::Count(count) => count > size.min(cap) || count as usize > fit(ticket),
             Permits::All => size > cap,
         };

@@ -68,8 +68,7 @@ impl Naive {
     }
 
     pub(super) fn live_of(&self, name: &LockName) -> Vec<TicketId> {
-        let live = |ticket: &&Ticket| ticket.rec.lock == *name && ticket.rec.is_live();
-        self.tickets.iter().filter(live).map(|ticket| ticket.rec.id).collect()
+        self.active(name).into_iter().chain(self.queue(name)).map(|ticket| ticket.rec.id).collect()
     }
 
     pub(super) fn idle(&self, name: &LockName) -> bool {
@@ -141,9 +140,7 @@ impl Naive {
 
     /// A lease that was endless begins, one that has become endless stops; others run on as they were told.
     fn start_or_stop_leases(&mut self, name: &LockName) {
-        let of_lock = |ticket: &&Ticket| ticket.rec.lock == *name && ticket.rec.is_live();
-        let ids: Vec<TicketId> = self.tickets.iter().filter(of_lock).map(|ticket| ticket.rec.id).collect();
-        for id in ids {
+        for id in self.live_of(name) {
             if self.lease(id).is_some() != self.find(id).expect("a ticket").until.is_some() {
                 self.restart_lease(id);
             }
@@ -251,7 +248,7 @@ impl Naive {
             return format!("would end {}", live.len());
         }
         let until = |ticket: &Ticket| {
-            let (risk, cooldown) = self.withheld_until(&ticket.rec, true, 0);
+            let (risk, cooldown) = self.withheld_until(ticket.rec.part(name).expect("a ticket of the lock"), true, 0);
             risk.max(cooldown)
         };
         let until = self.active(name).into_iter().map(until).max().unwrap_or(0);
@@ -262,7 +259,9 @@ impl Naive {
         self.lock(name).rec.pause = Some(size_0());
         self.lock(name).rec.retiring = false;
         self.lock(name).rec.template = None;
+        self.deleting = Some(name.clone());
         live.into_iter().for_each(|id| self.end(id, EndedAs::LockDeleted, None));
+        self.deleting = None;
         self.remove(name);
         "done".into()
     }

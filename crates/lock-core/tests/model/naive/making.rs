@@ -1,9 +1,16 @@
 //! Making a ticket, and telling of it (rules 5 and 6).
 
+use super::asking::is_for;
 use super::select::fitting;
 use super::{Naive, Ticket, Words, change_more, owner_of};
 use lock_core::*;
 use std::sync::Arc;
+
+/// Locks and what is asked of each.
+fn parts_of(new: &NewTicket) -> Vec<(LockName, Permits)> {
+    let others = new.others.iter().map(|asked| (asked.lock.clone(), asked.permits));
+    std::iter::once((new.lock.clone(), new.permits)).chain(others).collect()
+}
 
 impl Naive {
     /// Rule 6.
@@ -17,60 +24,49 @@ impl Naive {
             }
             Ok(None) => {}
         }
-        let template = match self.locks.iter().find(|lock| lock.rec.name == new.lock) {
-            Some(lock) if lock.rec.retiring => return "retiring".into(),
-            Some(_) => None,
-            None => match self.may_make(&new.lock) {
-                Ok(template) => Some(template),
-                Err(why) => return why,
-            },
-        };
-        let settings =
-            template.as_ref().map_or_else(|| self.settings(&new.lock), |template| &template.settings).clone();
-        if matches!(new.permits, Permits::Count(count) if count > settings.size()) {
-            return "too many permits".into();
-        }
-        let asked = |permits| match permits {
-            Permits::Count(count) => count,
-            Permits::All => settings.size(),
-        };
-        let cap = settings.max_per_owner.unwrap_or(u32::MAX);
-        if asked(new.permits) > cap {
-            return "too many for one owner".into();
-        }
-        if let Some(selection) = &new.selection {
-            let names: &[SlotName] = if let Capacity::Named(names) = &settings.capacity { names } else { &[] };
-            let there = |tag: &Tag| settings.tags.iter().any(|(name, tags)| names.contains(name) && tags.contains(tag));
-            match selection {
-                Selection::Slots(wanted) if !wanted.iter().all(|name| names.contains(name)) => {
-                    return "unknown slot".into();
-                }
-                Selection::Tags(tags) if !tags.iter().all(there) => return "unknown tag".into(),
-                _ if fitting(&settings, selection).len() < asked(new.permits) as usize => {
-                    return "too few slots".into();
-                }
-                _ => {}
+        let parts = parts_of(new);
+        let is_bundle = parts.len() > 1;
+        let said = |name: &LockName, why: &str| if is_bundle { format!("{name}: {why}") } else { why.to_owned() };
+        let mut templates = Vec::new();
+        for (name, permits) in &parts {
+            if is_bundle && !is_for(caller, name) {
+                return said(name, "not usable");
+            }
+            match self.may_ask(new, name, *permits) {
+                Err(why) => return said(name, &why),
+                Ok(template) => templates.push(template),
             }
         }
-        let free = match &template {
-            Some(template) => !template.paused,
-            None => {
-                let selection = new.selection.as_ref().map(Selection::canonical);
-                let turn = self.turn(&new.lock, Some((new.priority, (None, new.permits, selection))));
-                let used = self.used(&new.lock, &owner_of(caller.owner.as_ref(), &caller.from));
-                let within_cap = used + u64::from(asked(new.permits)) <= u64::from(cap);
-                within_cap && turn.is_some_and(|(id, _)| id.is_none())
+        let mut busy = None;
+        for ((name, permits), template) in parts.iter().zip(&templates) {
+            let free = match template {
+                Some(template) => !template.paused,
+                None if is_bundle => self.would_fit(caller, new.priority, name, *permits),
+                None => {
+                    let selection = new.selection.as_ref().map(Selection::canonical);
+                    let turn = self.turn(name, Some((new.priority, (None, *permits, selection))));
+                    let owner = owner_of(caller.owner.as_ref(), &caller.from);
+                    self.is_within_cap(&owner, name, *permits) && turn.is_some_and(|(id, _)| id.is_none())
+                }
+            };
+            if !free {
+                busy = busy.or(Some(name));
             }
-        };
-        if !free && new.if_busy == IfBusy::Refuse {
-            return "busy".into();
+        }
+        if let Some(name) = busy.filter(|_| new.if_busy == IfBusy::Refuse) {
+            return said(name, "busy");
         }
         let older = self.superseded(caller, new);
-        if !free && self.queue(&new.lock).len() - older.len() >= settings.max_queue as usize {
-            return "full max_queue".into();
+        for ((name, _), template) in parts.iter().zip(&templates) {
+            let settings = template.as_ref().map_or_else(|| self.settings(name), |template| &template.settings);
+            if busy.is_some() && self.queue(name).len() - older.len() >= settings.max_queue as usize {
+                return said(name, "full max_queue");
+            }
         }
-        if let Some(template) = template {
-            self.make_instance(&new.lock, &template);
+        for ((name, _), template) in parts.iter().zip(templates) {
+            if let Some(template) = template {
+                self.make_instance(name, &template);
+            }
         }
         self.make(caller, new);
         let number = self.ticket(new.id).rec.number;
@@ -81,13 +77,44 @@ impl Naive {
         self.told(new.id, new.claim, new.if_busy == IfBusy::Wait)
     }
 
+    /// Whether a lock can ever give what is asked of it, and the template that it is to be made of.
+    fn may_ask(&self, new: &NewTicket, name: &LockName, permits: Permits) -> Result<Option<TemplateRecord>, Words> {
+        let template = match self.locks.iter().find(|lock| lock.rec.name == *name) {
+            Some(lock) if lock.rec.retiring => return Err("retiring".into()),
+            Some(_) => None,
+            None => Some(self.may_make(name)?),
+        };
+        let settings = template.as_ref().map_or_else(|| self.settings(name), |template| &template.settings);
+        let asked = match permits {
+            Permits::Count(count) if count > settings.size() => return Err("too many permits".into()),
+            Permits::Count(count) => count,
+            Permits::All => settings.size(),
+        };
+        if settings.max_per_owner.is_some_and(|cap| asked > cap) {
+            return Err("too many for one owner".into());
+        }
+        if let Some(selection) = &new.selection {
+            let names: &[SlotName] = if let Capacity::Named(names) = &settings.capacity { names } else { &[] };
+            let there = |tag: &Tag| settings.tags.iter().any(|(name, tags)| names.contains(name) && tags.contains(tag));
+            match selection {
+                Selection::Slots(wanted) if !wanted.iter().all(|name| names.contains(name)) => {
+                    return Err("unknown slot".into());
+                }
+                Selection::Tags(tags) if !tags.iter().all(there) => return Err("unknown tag".into()),
+                _ if fitting(settings, selection).len() < asked as usize => return Err("too few slots".into()),
+                _ => {}
+            }
+        }
+        Ok(template)
+    }
+
     /// Rule 18: the queued tickets that this would end.
     fn superseded(&self, caller: &Caller, new: &NewTicket) -> Vec<TicketId> {
         let owner = owner_of(caller.owner.as_ref(), &caller.from);
         let same = |ticket: &&TicketRecord| {
             new.supersede.is_some()
                 && ticket.more().supersede == new.supersede
-                && ticket.lock == new.lock
+                && ticket.parts().map(|part| part.lock).eq(parts_of(new).iter().map(|(name, _)| name))
                 && owner_of(ticket.owner.as_ref(), &ticket.from) == owner
                 && matches!(ticket.state, State::Queued { .. })
         };
@@ -101,7 +128,10 @@ impl Naive {
             Lease::Given(ttl) => Some(ttl),
             _ => None,
         };
-        if asked_ttl.is_some_and(|ttl| ttl < 1000) || new.permits == Permits::Count(0) {
+        let parts = parts_of(new);
+        let nothing = parts.iter().any(|(_, permits)| *permits == Permits::Count(0));
+        let bad_bundle = parts.len() > 1 && (new.selection.is_some() || new.holder.is_some());
+        if asked_ttl.is_some_and(|ttl| ttl < 1000) || nothing || bad_bundle {
             return Err("invalid".into());
         }
         match (&new.selection, new.permits) {
@@ -114,7 +144,7 @@ impl Naive {
         if let Some(id) = &new.request_id {
             let scope = RequestScope {
                 lock: new.lock.clone(),
-                others: Box::default(),
+                others: new.others.iter().map(|asked| asked.lock.clone()).collect(),
                 owner: caller.owner.clone(),
                 id: id.clone(),
             };
@@ -124,8 +154,8 @@ impl Naive {
             let key = RequestKey { id: id.clone(), asked_ttl, asked_max_hold: new.max_hold };
             if let Some(ticket) = self.by_request(&scope) {
                 let same = ticket.request.as_deref() == Some(&key)
-                    && (ticket.permits, ticket.priority, &ticket.info, &ticket.holder)
-                        == (new.permits, new.priority, &new.info, &new.holder)
+                    && ticket.parts().map(|part| part.permits).eq(parts.iter().map(|(_, permits)| *permits))
+                    && (ticket.priority, &ticket.info, &ticket.holder) == (new.priority, &new.info, &new.holder)
                     && ticket.more().supersede == new.supersede
                     && ticket.more().selection.as_deref() == new.selection.as_ref().map(Selection::canonical).as_ref();
                 return match &ticket.state {
@@ -146,6 +176,7 @@ impl Naive {
     pub(crate) fn by_request(&self, scope: &RequestScope) -> Option<&TicketRecord> {
         let same = |ticket: &&TicketRecord| {
             ticket.lock == scope.lock
+                && ticket.more().parts.iter().map(|part| &part.lock).eq(&scope.others)
                 && ticket.owner == scope.owner
                 && ticket.request.as_ref().is_some_and(|request| request.id == scope.id)
         };
@@ -157,11 +188,14 @@ impl Naive {
         self.tickets.iter().map(|ticket| &ticket.rec).find(same)
     }
 
-    pub(crate) fn capped(&self, lock: &LockName, lease: Lease) -> Lease {
-        let settings = self.settings(lock);
-        let default = settings.max_lock.map_or(2_592_000_000, |max_lock| max_lock.max(3_600_000));
+    pub(crate) fn capped(&self, locks: &[&LockName], lease: Lease) -> Lease {
+        let longest = |lock: &&LockName| {
+            let settings = self.settings(lock);
+            let default = settings.max_lock.map_or(2_592_000_000, |max_lock| max_lock.max(3_600_000));
+            settings.max_ttl.unwrap_or(default)
+        };
         match lease {
-            Lease::Given(ttl) => Lease::Given(ttl.min(settings.max_ttl.unwrap_or(default))),
+            Lease::Given(ttl) => Lease::Given(locks.iter().map(longest).fold(ttl, Ms::min)),
             other => other,
         }
     }
@@ -188,7 +222,7 @@ impl Naive {
                 .clone()
                 .map(|id| Box::new(RequestKey { id, asked_ttl, asked_max_hold: new.max_hold })),
             holder: new.holder.clone(),
-            lease: self.capped(&new.lock, new.lease),
+            lease: self.capped(&parts_of(new).iter().map(|(name, _)| name).collect::<Vec<_>>(), new.lease),
             queue_lease: new.queue_lease,
             max_hold: new.max_hold,
             acknowledged: false,
@@ -206,11 +240,22 @@ impl Naive {
         };
         let mut rec = rec;
         change_more(&mut rec, |more| {
+            more.parts = new
+                .others
+                .iter()
+                .map(|asked| Part {
+                    lock: asked.lock.clone(),
+                    permits: asked.permits,
+                    slots: Vec::new(),
+                    slot_names: Vec::new(),
+                    not_before: None,
+                })
+                .collect();
             more.supersede = new.supersede.clone();
             more.selection = new.selection.as_ref().map(|selection| Arc::new(selection.canonical()));
         });
         self.tickets.push(Ticket { rec, until: None, waiting: 0, life: 0, restored: false });
-        self.lock(&new.lock).idle_until = None;
+        parts_of(new).iter().for_each(|(name, _)| self.lock(name).idle_until = None);
         self.restart_lease(new.id);
     }
 

@@ -2,6 +2,7 @@
 //! each time. Slow and short; only the public records are shared with the real table.
 
 mod asking;
+mod bundles;
 mod file;
 mod life;
 mod locks;
@@ -55,6 +56,8 @@ pub(crate) struct Naive {
     pub(crate) absent: Vec<TicketId>,
     /// The administrator whose command it is.
     pub(crate) author: Option<Arc<str>>,
+    /// The lock that is being deleted.
+    pub(crate) deleting: Option<LockName>,
 }
 
 pub(crate) fn listed(slots: &SlotRanges) -> Vec<u32> {
@@ -79,6 +82,28 @@ pub(crate) fn may_use(ticket: &TicketRecord, caller: &Caller) -> bool {
 /// Whose share a ticket counts against: its key's or, without one, its network's.
 pub(crate) fn owner_of(owner: Option<&Arc<str>>, from: &Arc<str>) -> (bool, Arc<str>) {
     owner.map_or_else(|| (false, network_name(from)), |owner| (true, owner.clone()))
+}
+
+/// The slots that a ticket has of one of its locks.
+pub(crate) fn slots_in<'a>(ticket: &'a Ticket, name: &LockName) -> &'a SlotRanges {
+    ticket.rec.part(name).expect("one of its locks").slots
+}
+
+/// What a ticket asks for of one of its locks.
+pub(crate) fn permits_in(ticket: &Ticket, name: &LockName) -> Permits {
+    ticket.rec.part(name).expect("one of its locks").permits
+}
+
+/// It has these slots of one of its locks.
+pub(crate) fn set_slots_in(record: &mut TicketRecord, name: &LockName, slots: SlotRanges, names: Vec<SlotName>) {
+    if record.lock == *name {
+        (record.slots, record.slot_names) = (slots, names);
+        return;
+    }
+    change_more(record, |more| {
+        let part = more.parts.iter_mut().find(|part| part.lock == *name).expect("one of its locks");
+        (part.slots, part.slot_names) = (slots, names);
+    });
 }
 
 pub(crate) fn change_more(record: &mut TicketRecord, change: impl FnOnce(&mut More)) {
@@ -125,7 +150,7 @@ impl Naive {
 
     /// Tickets with permits, in the order of their grants.
     pub(crate) fn active(&self, name: &LockName) -> Vec<&Ticket> {
-        let active = |ticket: &&Ticket| ticket.rec.lock == *name && ticket.rec.is_active();
+        let active = |ticket: &&Ticket| ticket.rec.is_of(name) && ticket.rec.is_active();
         let mut found: Vec<&Ticket> = self.tickets.iter().filter(active).collect();
         found.sort_by_key(|ticket| ticket.rec.token);
         found
@@ -133,7 +158,7 @@ impl Naive {
 
     /// The queue in its order (rule 2).
     pub(crate) fn queue(&self, name: &LockName) -> Vec<&Ticket> {
-        let queued = |ticket: &&Ticket| ticket.rec.lock == *name && matches!(ticket.rec.state, State::Queued { .. });
+        let queued = |ticket: &&Ticket| ticket.rec.is_of(name) && matches!(ticket.rec.state, State::Queued { .. });
         let mut found: Vec<&Ticket> = self.tickets.iter().filter(queued).collect();
         found.sort_by_key(|ticket| (-i32::from(ticket.rec.priority), ticket.rec.seq));
         found
@@ -142,7 +167,11 @@ impl Naive {
     /// Tickets before it: those in line at least, those that are not dormant at most. Who is passed over for another reason need
     /// not be found out before it is the first.
     pub(crate) fn ahead(&self, id: TicketId) -> (u64, u64) {
-        let lock = &self.find(id).expect("a ticket").rec.lock;
+        self.ahead_in(&self.find(id).expect("a ticket").rec.lock, id)
+    }
+
+    /// The same in the queue of one of its locks.
+    pub(crate) fn ahead_in(&self, lock: &LockName, id: TicketId) -> (u64, u64) {
         let queue = self.queue(lock);
         let before = || queue.iter().take_while(|ticket| ticket.rec.id != id);
         let ready = |ticket: &&&Ticket| ticket.rec.state == State::Queued { dormant: false };
@@ -154,19 +183,25 @@ impl Naive {
     pub(crate) fn used(&self, name: &LockName, owner: &(bool, Arc<str>)) -> u64 {
         let active = self.active(name).into_iter();
         let own = active.filter(|ticket| owner_of(ticket.rec.owner.as_ref(), &ticket.rec.from) == *owner);
-        own.map(|ticket| listed(&ticket.rec.slots).len() as u64).sum()
+        own.map(|ticket| listed(slots_in(ticket, name)).len() as u64).sum()
     }
 
-    /// Whether nothing has others pass this waiter: it is not dormant, and its owner may have what it asks for (rule 16).
+    /// Whether nothing has others pass this waiter: it is not dormant, and its owner may have what it asks for in each of its locks
+    /// (rule 16). A bundle may be passed by others all the same, see [`Naive::is_first`].
     pub(crate) fn in_line(&self, ticket: &Ticket) -> bool {
-        let settings = self.settings(&ticket.rec.lock);
-        let asked = match ticket.rec.permits {
+        let owner = owner_of(ticket.rec.owner.as_ref(), &ticket.rec.from);
+        ticket.rec.state == State::Queued { dormant: false }
+            && ticket.rec.parts().all(|part| self.is_within_cap(&owner, part.lock, part.permits))
+    }
+
+    /// Whether the owner may have that much more of a lock (rule 16).
+    pub(crate) fn is_within_cap(&self, owner: &(bool, Arc<str>), name: &LockName, permits: Permits) -> bool {
+        let settings = self.settings(name);
+        let asked = match permits {
             Permits::Count(count) => count,
             Permits::All => settings.size(),
         };
-        let used = self.used(&ticket.rec.lock, &owner_of(ticket.rec.owner.as_ref(), &ticket.rec.from));
-        let within_cap = settings.max_per_owner.is_none_or(|cap| used + u64::from(asked) <= u64::from(cap));
-        ticket.rec.state == State::Queued { dormant: false } && within_cap
+        settings.max_per_owner.is_none_or(|cap| self.used(name, owner) + u64::from(asked) <= u64::from(cap))
     }
 
     pub(crate) fn withholdings_of(&self, name: &LockName) -> Vec<&Withholding> {
@@ -175,7 +210,8 @@ impl Naive {
 
     /// Slots that are out, with the names their holders were told.
     pub(crate) fn out(&self, name: &LockName) -> Vec<(u32, Option<SlotName>)> {
-        let held = self.active(name).into_iter().map(|t| (&t.rec.slots, &t.rec.slot_names));
+        let held = self.active(name).into_iter().filter_map(|t| t.rec.part(name));
+        let held = held.map(|part| (part.slots, part.slot_names));
         let withheld = self.withholdings_of(name).into_iter().map(|c| (&c.slots, &c.slot_names));
         held.chain(withheld)
             .flat_map(|(slots, names)| {
@@ -187,34 +223,40 @@ impl Naive {
 
     /// Whether "all" is out.
     pub(crate) fn exclusive(&self, name: &LockName) -> bool {
-        self.active(name).iter().any(|ticket| ticket.rec.permits == Permits::All)
+        self.active(name).iter().any(|ticket| permits_in(ticket, name) == Permits::All)
             || self.withholdings_of(name).iter().any(|withholding| withholding.all)
     }
 
-    /// Rules 2 and 3.
+    /// Rules 2 and 3 in a lock for which no bundle waits.
     pub(crate) fn grant(&mut self, name: &LockName) {
-        self.put_aside(name);
         while let Some((Some(id), taken)) = self.turn(name, None) {
-            let head = self.find(id).expect("a ticket").clone();
-            if head.waiting > 0 && self.absent.contains(&id) {
-                self.ticket(id).rec.state = State::Queued { dormant: true };
-                continue;
-            }
+            self.give(id, &[(name.clone(), taken)]);
+        }
+    }
+
+    /// Gives these slots of these locks, unless the client is gone.
+    pub(crate) fn give(&mut self, id: TicketId, taken: &[(LockName, Vec<u32>)]) {
+        let waits = self.ticket(id).waiting > 0;
+        if waits && self.absent.contains(&id) {
+            self.ticket(id).rec.state = State::Queued { dormant: true };
+            return;
+        }
+        self.meta.last_token += 1;
+        let (token, wall) = (self.meta.last_token, self.wall);
+        let ticket = self.ticket(id);
+        ticket.rec.state = State::Granted;
+        ticket.rec.token = Some(token);
+        ticket.rec.granted_at = Some(wall);
+        for (name, taken) in taken {
             let record = self.lock(name).rec.clone();
             let name_of =
                 |slot: &u32| record.slot_names.iter().find(|(at, _)| at == slot).map(|(_, name)| name.clone());
-            self.meta.last_token += 1;
-            let (token, wall) = (self.meta.last_token, self.wall);
-            let ticket = self.ticket(id);
-            ticket.rec.state = State::Granted;
-            ticket.rec.token = Some(token);
-            ticket.rec.slot_names = taken.iter().filter_map(name_of).collect();
-            ticket.rec.slots = ranges(&taken);
-            ticket.rec.granted_at = Some(wall);
-            self.restart_lease(id);
-            if head.waiting > 0 {
-                self.claim(id);
-            }
+            let names = taken.iter().filter_map(name_of).collect();
+            set_slots_in(&mut self.ticket(id).rec, name, ranges(taken), names);
+        }
+        self.restart_lease(id);
+        if waits {
+            self.claim(id);
         }
     }
 }
