@@ -162,6 +162,9 @@ pub struct Problem {
     /// The request may be in effect all the same: ask before repeating it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_have_taken_effect: bool,
+    /// The lock that refused, of a request for several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// How the ticket ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_as: Option<EndedAs>,
@@ -189,6 +192,7 @@ impl Problem {
             code,
             retryable: code.is_retryable(),
             may_have_taken_effect: false,
+            lock: None,
             ended_as: None,
             would_end: None,
             tickets: Vec::new(),

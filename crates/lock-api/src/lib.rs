@@ -26,4 +26,4 @@ pub use lock::{
 };
 pub use seconds::Seconds;
 pub use status::{ConfigurationStatus, Leader, Reloaded, Standby, Status, You};
-pub use ticket::{Acquire, EndedAs, Permits, Released, Renew, Selection, Ticket, TicketState, Tickets};
+pub use ticket::{Acquire, EndedAs, Part, Permits, Released, Renew, Selection, Ticket, TicketState, Tickets};

@@ -16,7 +16,7 @@ pub const LOCK_OUTSIDE: &str = "/v1/locks/{lock}/outside";
 pub const LOCK_HISTORY: &str = "/v1/locks/{lock}/history";
 /// Is this token a holder's now?
 pub const VERIFY: &str = "/v1/locks/{lock}/verify";
-/// The caller's tickets.
+/// Tickets: make one for one lock or several, list the caller's, end one by its `request_id`.
 pub const TICKETS: &str = "/v1/tickets";
 /// One ticket by its id.
 pub const TICKET: &str = "/v1/tickets/{id}";

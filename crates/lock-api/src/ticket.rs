@@ -2,8 +2,9 @@
 
 use crate::Seconds;
 use crate::words::words;
-use serde::de::{Error, Unexpected, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How many permits: a number from 1, or `"all"` for every permit and nobody beside.
@@ -82,15 +83,44 @@ mod schema {
     impl utoipa::ToSchema for Permits {}
 }
 
-/// Body of a request for permits; every field is optional.
+/// What is wanted of each lock. A name that stands there twice is refused: nobody knows which of both is meant.
+fn wanted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, Permits>>, D::Error> {
+    deserializer.deserialize_map(WantedVisitor).map(Some)
+}
+
+struct WantedVisitor;
+
+impl<'de> Visitor<'de> for WantedVisitor {
+    type Value = BTreeMap<String, Permits>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a number of permits, or \"all\", for each name of a lock")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut wanted = BTreeMap::new();
+        while let Some((lock, permits)) = map.next_entry::<String, Permits>()? {
+            if let Some(_earlier) = wanted.insert(lock.clone(), permits) {
+                return Err(A::Error::custom(format!("the lock {lock:?} stands there twice")));
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// Body of a request for permits; every field is optional, but for `locks` where the path names no lock.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Acquire {
+    /// Of `POST /v1/tickets` only, and needed there: 1 to 16 locks, and how many permits of each. All or nothing.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "wanted")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub locks: Option<BTreeMap<String, Permits>>,
     /// How many permits: 1 without this, or one for each of `slots`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permits: Option<Permits>,
-    /// Exactly the slots of these names, at most 100.
+    /// Exactly the slots of these names, at most 100. Of one lock only, as `tags`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slots: Option<Vec<String>>,
     /// Slots that have all of these tags.
@@ -99,7 +129,8 @@ pub struct Acquire {
     /// How long to wait on the server for the grant, at most 60.
     #[cfg_attr(feature = "openapi", schema(value_type = f64, minimum = 0, maximum = 60))]
     pub wait_s: Seconds,
-    /// How long the ticket lives without a heartbeat; capped by the lock's `max_ttl_s`, the answer tells the one given.
+    /// How long the ticket lives without a heartbeat; capped by the lock's `max_ttl_s`, of several locks by the shortest. The
+    /// answer tells the one given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
@@ -117,7 +148,8 @@ pub struct Acquire {
     /// Longest time to hold, whatever is renewed; 0 for as long as the lock allows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_hold_s: Option<Seconds>,
-    /// End the *queued* tickets of this lock that were made with the same word, by the same key or without one from the same address.
+    /// End the *queued* tickets of the same locks that were made with the same word, by the same key or without one from the
+    /// same address.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub supersede: Option<String>,
@@ -185,7 +217,30 @@ words! {
     }
 }
 
+/// What a ticket has of one of its locks, or asks for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Part {
+    /// What it asked for.
+    pub permits: Permits,
+    /// The slots it was given, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
+    #[serde(default)]
+    pub slots: Vec<u32>,
+    /// All slots it was given, as ranges: `0-2,7`. Empty while it has none.
+    #[serde(default)]
+    pub slot_ranges: String,
+    /// The names of its slots in the order of `slot_ranges`, if the lock's slots have names. Listings name the first 1,000.
+    #[serde(default)]
+    pub slot_names: Vec<String>,
+    /// Tickets before it in the queue of this lock. Of a bundle only, and not where a lock is listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<u64>,
+}
+
 /// A ticket.
+///
+/// That of one lock has `lock`, `permits`, `slots`, `slot_ranges` and `slot_names` beside `locks`. A *bundle*, which is for
+/// several locks, has `locks` alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ticket {
@@ -194,22 +249,31 @@ pub struct Ticket {
     pub id: Option<String>,
     /// Public number, never given twice.
     pub number: u64,
-    /// The lock.
-    pub lock: String,
+    /// What it has of each of its locks, by their names.
+    pub locks: BTreeMap<String, Part>,
+    /// The ticket is for so many further locks, which the caller may not see.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub locks_unseen: u32,
+    /// The lock, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// Where it is in its life.
     pub state: TicketState,
-    /// What it asked for.
-    pub permits: Permits,
-    /// The slots it was given, the lowest first: the first 1,000 of them, for all see `slot_ranges`.
-    pub slots: Vec<u32>,
-    /// All slots it was given, as ranges: `0-2,7`. Empty while it has none.
-    #[serde(default)]
-    pub slot_ranges: String,
-    /// The names of its slots in the order of `slot_ranges`, if the lock's slots have names. Listings name the first 1,000.
-    pub slot_names: Vec<String>,
+    /// As in `locks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permits: Option<Permits>,
+    /// As in `locks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<Vec<u32>>,
+    /// As in `locks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_ranges: Option<String>,
+    /// As in `locks`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_names: Option<Vec<String>>,
     /// Fencing token of the grant.
     pub token: Option<u64>,
-    /// Tickets before it in the queue.
+    /// Tickets before it in the queue; of a bundle in the queue where they are most, and where a lock is listed in that of this lock.
     pub ahead: u64,
     /// Dormant: others are served until its client sends a heartbeat.
     pub dormant: bool,
@@ -254,6 +318,19 @@ pub struct Ticket {
     pub superseded_by: Option<u64>,
 }
 
+impl Ticket {
+    /// The names of its locks, with commas between.
+    #[must_use]
+    pub fn lock_names(&self) -> String {
+        self.locks.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 /// A list of tickets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -273,4 +350,29 @@ pub struct Released {
     pub released: bool,
     /// The ticket that this request ended.
     pub ticket: Option<Ticket>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_of_several_locks() {
+        let read = |text: &str| serde_json::from_str::<Acquire>(text).map_err(|error| error.to_string());
+        let wanted = read(r#"{"locks": {"b": "all", "a": 2}}"#).unwrap().locks.unwrap();
+        assert_eq!(
+            wanted.into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), Permits::Count(2)), ("b".to_owned(), Permits::All)]
+        );
+        assert_eq!(read("{}").unwrap().locks, None);
+        for (wrong, why) in [
+            (r#"{"locks": {"a": 1, "a": 2}}"#, "stands there twice"),
+            (r#"{"locks": ["a"]}"#, "for each name of a lock"),
+            (r#"{"locks": null}"#, "for each name of a lock"),
+            (r#"{"locks": {"a": 0}}"#, "a number of permits from 1"),
+        ] {
+            let said = read(wrong).unwrap_err();
+            assert!(said.contains(why), "{wrong}: {said}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::send::Call;
 use crate::{BootTime, Client, Error, Held};
 use lock_api::{Acquire, ErrorCode, Permits, Problem, Seconds, Ticket, TicketState, routes};
 use reqwest::Method;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -29,9 +30,9 @@ const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 /// What to ask for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AcquireOptions {
-    /// How many permits. With `slots` their number counts, unless this is another one than 1.
+    /// How many permits. With `slots` their number counts, unless this is another one than 1. Of several locks each has its own.
     pub permits: Permits,
-    /// Exactly the slots of these names; empty for any.
+    /// Exactly the slots of these names; empty for any. Of one lock only, as `tags`.
     pub slots: Vec<String>,
     /// Slots that have all of these tags; empty for any.
     pub tags: Vec<String>,
@@ -45,7 +46,7 @@ pub struct AcquireOptions {
     pub priority: i8,
     /// Longest time to hold, whatever is renewed.
     pub max_hold: Option<Duration>,
-    /// Ends the queued tickets of the same lock, owner and word.
+    /// Ends the queued tickets of the same locks, owner and word.
     pub supersede: Option<String>,
     /// With a `wait`: how long after its end it is given up if no server answers. Without one each call is repeated as the
     /// client says.
@@ -70,11 +71,46 @@ impl Client {
         &self,
         lock: &str,
         options: &AcquireOptions,
+        queued: impl FnMut(&Ticket),
+    ) -> Result<Held, Error> {
+        self.acquire_wanted(&Wanted::one(lock, options.permits), options, queued).await
+    }
+
+    /// Gets permits of several locks, all or nothing: one ticket, with one place in all of their queues. So no two who want the
+    /// same locks wait for each other, in whichever order they name them.
+    ///
+    /// # Errors
+    /// As [`Client::acquire`]. What is refused because of one lock names it in the problem's `lock`.
+    pub async fn acquire_all(
+        &self,
+        locks: &BTreeMap<String, Permits>,
+        options: &AcquireOptions,
+    ) -> Result<Held, Error> {
+        self.acquire_all_watched(locks, options, |_| {}).await
+    }
+
+    /// The same, and tells each time when it learns its place in the queues.
+    ///
+    /// # Errors
+    /// As [`Client::acquire_all`].
+    pub async fn acquire_all_watched(
+        &self,
+        locks: &BTreeMap<String, Permits>,
+        options: &AcquireOptions,
+        queued: impl FnMut(&Ticket),
+    ) -> Result<Held, Error> {
+        self.acquire_wanted(&Wanted { locks: locks.clone() }, options, queued).await
+    }
+
+    async fn acquire_wanted(
+        &self,
+        wanted: &Wanted,
+        options: &AcquireOptions,
         mut queued: impl FnMut(&Ticket),
     ) -> Result<Held, Error> {
         let begin = Instant::now();
         loop {
-            let mut attempt = Attempt::new(self, lock);
+            let mut attempt = Attempt::new(self, wanted);
             let mut had_a_place = false;
             let mut watch = |ticket: &Ticket| {
                 had_a_place = true;
@@ -123,10 +159,32 @@ fn is_lost(error: &Error) -> bool {
     })
 }
 
+/// The locks, and how many permits of each.
+#[derive(Debug, Clone)]
+struct Wanted {
+    locks: BTreeMap<String, Permits>,
+}
+
+impl Wanted {
+    fn one(lock: &str, permits: Permits) -> Self {
+        Self { locks: BTreeMap::from([(lock.to_owned(), permits)]) }
+    }
+
+    /// The lock, if it is one.
+    fn single(&self) -> Option<(&str, Permits)> {
+        let mut all = self.locks.iter().map(|(lock, permits)| (lock.as_str(), *permits));
+        all.next().filter(|_| all.next().is_none())
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.locks.keys().map(String::as_str).collect()
+    }
+}
+
 /// One ticket that we try to get. Dropped before it is over, it is cancelled in the background.
 struct Attempt<'a> {
     client: &'a Client,
-    lock: &'a str,
+    wanted: &'a Wanted,
     request_id: String,
     /// The ticket's id, once it is known.
     id: Option<String>,
@@ -136,9 +194,9 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(client: &'a Client, lock: &'a str) -> Self {
+    fn new(client: &'a Client, wanted: &'a Wanted) -> Self {
         let request_id = format!("{:032x}", rand::random::<u128>());
-        Self { client, lock, request_id, id: None, unsure: Arc::default(), over: false }
+        Self { client, wanted, request_id, id: None, unsure: Arc::default(), over: false }
     }
 
     async fn run(
@@ -160,7 +218,7 @@ impl<'a> Attempt<'a> {
             let left = options.wait.map(|wait| wait.saturating_sub(begin.elapsed()));
             if left.is_some_and(|left| left.is_zero()) {
                 let waited = begin.elapsed();
-                return Err(Error::TimedOut { lock: self.lock.to_owned(), waited, ahead: ticket.ahead });
+                return Err(Error::TimedOut { lock: self.wanted.names().join(", "), waited, ahead: ticket.ahead });
             }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let id = ticket.id.as_deref().ok_or_else(|| self.without_id())?;
@@ -206,8 +264,17 @@ impl<'a> Attempt<'a> {
 
     fn request(&self, options: &AcquireOptions) -> Call {
         let named = |names: &Vec<String>| Some(names.clone()).filter(|names| !names.is_empty());
+        let (path, locks, permits) = match self.wanted.single() {
+            Some((lock, permits)) => {
+                // One for each slot that is named, unless somebody says another number.
+                let said = Some(permits).filter(|_| options.slots.is_empty() || permits != Permits::default());
+                (of_lock(routes::LOCK_TICKETS, lock), None, said)
+            }
+            None => (routes::TICKETS.to_owned(), Some(self.wanted.locks.clone()), None),
+        };
         let body = Acquire {
-            permits: Some(options.permits).filter(|permits| options.slots.is_empty() || *permits != Permits::default()),
+            locks,
+            permits,
             slots: named(&options.slots),
             tags: named(&options.tags),
             wait_s: Seconds::default(),
@@ -219,7 +286,7 @@ impl<'a> Attempt<'a> {
             supersede: options.supersede.clone(),
             queue: options.wait.is_none_or(|wait| !wait.is_zero()),
         };
-        Call::new(Method::POST, of_lock(routes::LOCK_TICKETS, self.lock)).json(&body).unsure(&self.unsure)
+        Call::new(Method::POST, path).json(&body).unsure(&self.unsure)
     }
 
     fn without_id(&self) -> Error {
@@ -228,7 +295,7 @@ impl<'a> Attempt<'a> {
 
     /// Ends the ticket, if there is one.
     async fn cancel(&self, within: Duration) {
-        let cancel = cancel(self.client, self.lock, &self.request_id, self.id.as_deref());
+        let cancel = cancel(self.client, self.wanted, &self.request_id, self.id.as_deref());
         match tokio::time::timeout(within, cancel).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "the ticket was not cancelled and ends with its lease"),
@@ -242,10 +309,10 @@ impl Drop for Attempt<'_> {
         if self.over {
             return;
         }
-        let (client, lock, request_id) = (self.client.clone(), self.lock.to_owned(), self.request_id.clone());
+        let (client, wanted, request_id) = (self.client.clone(), self.wanted.clone(), self.request_id.clone());
         let id = self.id.take();
         self.client.inner.background.spawn(async move {
-            if let Err(error) = cancel(&client, &lock, &request_id, id.as_deref()).await {
+            if let Err(error) = cancel(&client, &wanted, &request_id, id.as_deref()).await {
                 tracing::debug!(%error, "the ticket was not cancelled and ends with its lease");
             }
         });
@@ -254,15 +321,16 @@ impl Drop for Attempt<'_> {
 
 /// Ends the ticket of a request. By its id where that is known: a key that may not use the lock any more can still give back
 /// what it was given.
-async fn cancel(client: &Client, lock: &str, request_id: &str, id: Option<&str>) -> Result<(), Error> {
-    match id {
-        Some(id) => client.cancel_ticket(id).await,
-        None => client.cancel(lock, request_id).await,
+async fn cancel(client: &Client, wanted: &Wanted, request_id: &str, id: Option<&str>) -> Result<(), Error> {
+    match (id, wanted.single()) {
+        (Some(id), _) => client.cancel_ticket(id).await,
+        (None, Some((lock, _))) => client.cancel(lock, request_id).await,
+        (None, None) => client.cancel_all(&wanted.names(), request_id).await,
     }
 }
 
 fn ended(ticket: &Ticket) -> Error {
-    let mut detail = format!("ticket {} of `{}` has ended", ticket.number, ticket.lock);
+    let mut detail = format!("ticket {} of `{}` has ended", ticket.number, ticket.lock_names());
     if let Some(by) = &ticket.ended_by {
         detail = format!("{detail}, ended by {by}");
     }

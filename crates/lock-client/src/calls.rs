@@ -200,7 +200,7 @@ impl Client {
         };
         // Whatever answers every request with 200 confirms nothing.
         let holder: Ticket = answer.parse()?;
-        if holder.lock == lock && holder.token == Some(token) {
+        if holder.locks.contains_key(lock) && holder.token == Some(token) {
             Ok(Some(holder))
         } else {
             Err(answer.not_lockserver("a ticket of another lock or token"))
@@ -263,6 +263,15 @@ impl Client {
     pub async fn cancel(&self, lock: &str, request_id: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, of_lock(routes::LOCK_TICKETS, lock)).query("request_id", request_id);
         self.end_if_there(call).await
+    }
+
+    /// The same of a request for several locks; which ones, and not in which order, belongs to the request.
+    ///
+    /// # Errors
+    /// As [`Client::cancel`].
+    pub async fn cancel_all(&self, locks: &[&str], request_id: &str) -> Result<(), Error> {
+        let call = Call::new(Method::DELETE, routes::TICKETS).query("request_id", request_id);
+        self.end_if_there(locks.iter().fold(call, |call, lock| call.query("lock", lock))).await
     }
 
     /// Ends a ticket of ours by its id. A ticket that has ended already is a success.

@@ -67,7 +67,7 @@ pub enum Error {
     /// The wait was over before the grant came. Nothing is left behind.
     #[error("`{lock}` was not granted within {:.1} s, {ahead} before us", .waited.as_secs_f64())]
     TimedOut {
-        /// The lock.
+        /// The lock, or the locks with commas between.
         lock: String,
         /// How long we waited.
         waited: Duration,

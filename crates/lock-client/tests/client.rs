@@ -30,7 +30,7 @@ async fn takes_and_gives_back() {
     let server = Faulty::start();
     let client = client(&server);
     let held = client.acquire("a lock", &options(None, 60_000)).await.unwrap();
-    assert_eq!(held.ticket().slots, [0]);
+    assert_eq!(held.ticket().locks["a lock"].slots, [0]);
     assert!(client.verify("a lock", held.ticket().token.unwrap()).await.unwrap());
     assert!(!client.verify("a lock", 7).await.unwrap());
     let lock = client.lock("a lock").await.unwrap();

@@ -76,6 +76,12 @@ impl Failure {
         self
     }
 
+    /// The same, about a lock that its words name already.
+    pub(crate) fn of_lock(mut self, lock: &str) -> Self {
+        self.lock = Some(lock.to_owned());
+        self
+    }
+
     /// The same with other words for why.
     pub(crate) fn with_text(mut self, text: String) -> Self {
         if let Some(problem) = &mut self.problem {

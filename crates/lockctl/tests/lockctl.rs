@@ -2,6 +2,8 @@
 
 #[path = "lockctl/bench.rs"]
 mod bench;
+#[path = "lockctl/bundles.rs"]
+mod bundles;
 #[path = "lockctl/exit.rs"]
 mod exit;
 #[path = "lockctl/find.rs"]

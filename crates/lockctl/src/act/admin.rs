@@ -84,7 +84,8 @@ pub(super) async fn resize(client: &Client, asked: Resize, json: bool) -> Result
 
 /// Waiters that ask for more than that.
 fn too_big(lock: &Lock, size: u32) -> Vec<u64> {
-    let is_too_big = |ticket: &&Ticket| matches!(ticket.permits, Permits::Count(count) if count > size);
+    let wants = |ticket: &Ticket| ticket.locks.get(&lock.name).map(|part| part.permits);
+    let is_too_big = |ticket: &&Ticket| matches!(wants(ticket), Some(Permits::Count(count)) if count > size);
     lock.queue.iter().filter(is_too_big).map(|ticket| ticket.number).collect()
 }
 

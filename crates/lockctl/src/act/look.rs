@@ -8,6 +8,7 @@ use crate::server::Servers;
 use crate::show::{self, Style};
 use lock_client::Client;
 use lock_client::api::{ErrorCode, Event, Ticket, Tickets};
+use std::collections::BTreeSet;
 
 pub(super) async fn status(client: &Client, servers: &Servers, asked: Status, json: bool) -> Result<u8, Failure> {
     let style = Style::of_stdout();
@@ -61,7 +62,10 @@ async fn holders(client: &Client, text: &str, json: bool) -> Result<u8, Failure>
     let locks = client.locks().await?.locks;
     let wanted = text.to_lowercase();
     let all = locks.into_iter().flat_map(|lock| lock.holders.into_iter().chain(lock.queue));
-    let found: Vec<Ticket> = all.filter(|ticket| is_meant(ticket, &wanted)).collect();
+    let mut found: Vec<Ticket> = all.filter(|ticket| is_meant(ticket, &wanted)).collect();
+    // A bundle is in each of its locks, and is one ticket.
+    let mut seen = BTreeSet::new();
+    found.retain(|ticket| seen.insert(ticket.number));
     let found = Tickets { tickets: found, next: None };
     told(json, &found, || match found.tickets.as_slice() {
         [] => {
@@ -74,7 +78,8 @@ async fn holders(client: &Client, text: &str, json: bool) -> Result<u8, Failure>
 /// Whether the ticket's words, key, address or slots contain this text in small letters.
 fn is_meant(ticket: &Ticket, wanted: &str) -> bool {
     let texts = [Some(&ticket.info), ticket.owner.as_ref(), Some(&ticket.from)].into_iter().flatten();
-    texts.chain(&ticket.slot_names).any(|text| text.to_lowercase().contains(wanted))
+    let slots = ticket.locks.values().flat_map(|part| &part.slot_names);
+    texts.chain(slots).any(|text| text.to_lowercase().contains(wanted))
 }
 
 /// The same failure with the name of the lock, and what may have been meant by it. Whoever may not look hears nothing of others.

@@ -31,7 +31,10 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
                 "lockctl run -n -E 0 nightly-report -- /usr/local/bin/report",
                 "For cron on many hosts: one of them runs it, the others say nothing.",
             ),
-            ("lockctl run licences=3 gpu -- make simulation", "Three permits of one lock and one of another."),
+            (
+                "lockctl run licences=3 gpu -- make simulation",
+                "Three permits of one lock and one of another, all at once or none.",
+            ),
             ("lockctl run table=all -- rebuild-index", "Alone: when nobody else has a permit of it."),
         ],
     ),
@@ -103,7 +106,10 @@ const ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 const OF_THE_COMMAND: [(&str, &str); 6] = [
-    ("LOCK_NAME", "The lock. With several locks each of these variables has a value for each, with ; between."),
+    (
+        "LOCK_NAME",
+        "The lock. With several locks each of these variables but LOCK_TICKET has a value for each, in the order of the command line, with ; between.",
+    ),
     ("LOCK_TOKEN", "The fencing token."),
     ("LOCK_SLOT, LOCK_SLOT_NAME", "The first slot, by its number from 0 and by its name."),
     ("LOCK_SLOTS, LOCK_SLOT_NAMES", "All slots, with commas; more than 100 numbers as ranges."),

@@ -8,7 +8,7 @@ use crate::show;
 use lock_client::{Client, ReleaseOptions};
 use std::time::Duration;
 
-/// Takes a lock and prints its ticket. If it cannot be printed, nobody could release it: then it is given back.
+/// Takes locks, all or nothing, and prints the ticket. If it cannot be printed, nobody could release it: then it is given back.
 pub(super) async fn acquire(
     client: &Client,
     servers: &str,
@@ -16,22 +16,22 @@ pub(super) async fn acquire(
     patience: Duration,
     json: bool,
 ) -> Result<u8, Failure> {
-    let wants = [Want::parse(&asked.lock)?];
+    let wants = Want::parse_all(&asked.locks)?;
     run::check_selection(&wants, &asked.waiting)?;
     let wish = run::wish(&asked.waiting, asked.ttl, run::info(None), patience);
     let mut signals = Signals::ending()?;
     let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;
-    for one in held.map_err(|failure| wish.with_conflict_code(failure))? {
-        let mut ticket = one.ticket().clone();
-        ticket.id = Some(one.id().to_owned());
-        let printed = if json { show::out_json(&ticket, false) } else { show::out(&run::exports(&ticket, servers)) };
-        if let Err(failure) = printed {
-            // Why it cannot be printed matters more than that it could not be given back either.
-            let _ = one.release().await;
-            return Err(failure);
-        }
-        let _ = one.into_ticket();
+    let held = held.map_err(|failure| wish.with_conflict_code(failure))?;
+    let mut ticket = held.ticket().clone();
+    ticket.id = Some(held.id().to_owned());
+    let printed =
+        if json { show::out_json(&ticket, false) } else { show::out(&run::exports(&ticket, &wants, servers)) };
+    if let Err(failure) = printed {
+        // Why it cannot be printed matters more than that it could not be given back either.
+        let _ = held.release().await;
+        return Err(failure);
     }
+    let _ = held.into_ticket();
     Ok(0)
 }
 

@@ -84,7 +84,7 @@ pub(crate) struct Connection {
 pub(crate) enum Command {
     /// Hold locks while a command runs
     Run(Run),
-    /// Take a lock and print its ticket as `export` lines, for scripts
+    /// Take one lock or several and print the ticket as `export` lines, for scripts
     Acquire(Acquire),
     /// Give a ticket a new lease
     Renew(Renew),

@@ -33,7 +33,7 @@ pub(crate) struct Waiting {
     /// A slot that has all of these tags, with commas
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(crate) tag: Vec<String>,
-    /// The latest only: end what the same key, or without one the same address, has queued for the lock with this word
+    /// The latest only: end what the same key, or without one the same address, has queued for the same locks with this word
     #[arg(long, value_name = "WORD", num_args = 0..=1, require_equals = true, default_missing_value = "latest")]
     pub(crate) latest: Option<String>,
 }
@@ -59,9 +59,9 @@ pub(crate) enum OnLost {
 #[command(after_help = format!("The command finds LOCK_NAME, LOCK_TOKEN (the fencing token), LOCK_SLOT and LOCK_SLOT_NAME (the \
     first slot, by number and name), LOCK_SLOTS and LOCK_SLOT_NAMES (all, with commas; more than 100 numbers as ranges, 0-999) \
     and LOCK_SERVER in its environment; \
-    with several locks a value for each, with ; between.\n\n{EXIT_STATUS}"))]
+    with several locks a value for each in the order of the command line, with ; between.\n\n{EXIT_STATUS}"))]
 pub(crate) struct Run {
-    /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Several are taken in the order of their names
+    /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Of several, 16 at most, all are taken at once or none
     #[arg(required_unless_present = "lock", value_name = "LOCK[=PERMITS]")]
     pub(crate) locks: Vec<String>,
     /// One more lock: for names that begin with a dash, as --lock=-NAME
@@ -99,9 +99,9 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_STATUS)]
 pub(crate) struct Acquire {
-    /// The lock, or LOCK=PERMITS where PERMITS is a number or `all`
-    #[arg(value_name = "LOCK[=PERMITS]")]
-    pub(crate) lock: String,
+    /// A lock, or LOCK=PERMITS where PERMITS is a number or `all`. Of several, 16 at most, all are taken at once or none
+    #[arg(required = true, value_name = "LOCK[=PERMITS]")]
+    pub(crate) locks: Vec<String>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
     /// The lease; without it the lock's own

@@ -1,9 +1,10 @@
 //! The reason why there is no permit, for clients with the right to observe: the holders, or a pause.
 
+use super::plan::Want;
 use crate::exit::{BUSY, Failure};
 use crate::say::clean;
 use crate::show::age;
-use lock_client::api::{EndedAs, ErrorCode, Lock, Ticket};
+use lock_client::api::{EndedAs, ErrorCode, Lock, Permits, Ticket};
 use lock_client::{Client, Error};
 use std::time::Duration;
 
@@ -12,24 +13,72 @@ const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// Holders that are named.
 const NAMED: usize = 3;
 
-/// The failure to get a lock, with what is in the way.
-pub(super) async fn explained(client: &Client, lock: &str, error: Error) -> Failure {
+/// The failure to get the locks, with what is in the way.
+pub(super) async fn explained(client: &Client, wants: &[Want], error: Error) -> Failure {
     let is_busy = error.code() == Some(ErrorCode::Busy);
     let is_over = matches!(error, Error::TimedOut { .. }) || error.code() == Some(ErrorCode::TimedOut);
+    let problem = error.problem();
     // A newer one that takes our place is no loss of anything that we had.
-    let superseded = error.problem().is_some_and(|problem| problem.ended_as == Some(EndedAs::Superseded));
+    let superseded = problem.is_some_and(|problem| problem.ended_as == Some(EndedAs::Superseded));
+    // Of several locks the server names the one that refused.
+    let refused = problem.and_then(|problem| problem.lock.clone());
     let failure = Failure::from(error);
     let failure = if superseded { failure.of_kind(BUSY) } else { failure };
-    if failure.code != BUSY || !(is_busy || is_over) {
-        return failure;
-    }
-    match tokio::time::timeout(ASK_WITHIN, client.lock(lock)).await {
-        Ok(Ok(now)) => {
-            let text = failure.text().to_owned();
-            failure.with_text(if is_busy { busy(&now) } else { format!("{text}; {}", in_the_way(&now)) })
+    let failure = if failure.code == BUSY && (is_busy || is_over) {
+        match tokio::time::timeout(ASK_WITHIN, blocking(client, wants, None)).await {
+            Ok((_, found)) if !found.is_empty() => with_reason(failure, wants, &found, is_busy),
+            // Who may not look is told no more.
+            Ok(_) | Err(_) => failure,
         }
-        // Who may not look is told no more.
-        Ok(Err(_)) | Err(_) => failure,
+    } else {
+        failure
+    };
+    match (wants, refused) {
+        ([want], _) => failure.about(&want.lock),
+        (_, Some(lock)) => failure.of_lock(&lock),
+        (_, None) => failure,
+    }
+}
+
+fn with_reason(failure: Failure, wants: &[Want], found: &[Lock], is_busy: bool) -> Failure {
+    let text = match found {
+        [lock] if is_busy && wants.len() == 1 => busy(lock),
+        [lock] if is_busy => format!("`{}`: {}", clean(&lock.name), busy(lock)),
+        _ => format!("{}; {}", failure.text(), in_their_way(wants, found)),
+    };
+    failure.with_text(text)
+}
+
+/// Those of the locks that may be seen, and those of them that let nobody in who asks for so much, or for whose place in the queue
+/// others go first; all of them if nothing speaks against any.
+pub(super) async fn blocking(client: &Client, wants: &[Want], number: Option<u64>) -> (Vec<Lock>, Vec<Lock>) {
+    let looks = wants.iter().map(|want| client.lock(&want.lock));
+    let found: Vec<Option<Lock>> = futures_util::future::join_all(looks).await.into_iter().map(Result::ok).collect();
+    let all: Vec<Lock> = found.iter().flatten().cloned().collect();
+    let some =
+        wants.iter().zip(found).filter_map(|(want, lock)| lock.filter(|lock| blocks(lock, want.permits, number)));
+    let some: Vec<Lock> = some.collect();
+    let blocking = if some.is_empty() { all.clone() } else { some };
+    (all, blocking)
+}
+
+fn blocks(lock: &Lock, permits: Permits, number: Option<u64>) -> bool {
+    let is_full = match permits {
+        Permits::Count(count) => lock.free < u64::from(count),
+        Permits::All => lock.in_use + lock.withheld > 0,
+    };
+    let first = lock.queue.iter().find(|ticket| !ticket.dormant).map(|ticket| ticket.number);
+    lock.paused || is_full || first.is_some_and(|first| Some(first) != number)
+}
+
+/// What keeps those waiting who want these locks; of one of several with its name.
+pub(super) fn in_their_way(wants: &[Want], locks: &[Lock]) -> String {
+    match (wants, locks) {
+        ([_], [lock]) => in_the_way(lock),
+        (_, locks) => {
+            let each = locks.iter().map(|lock| format!("`{}` {}", clean(&lock.name), in_the_way(lock)));
+            each.collect::<Vec<_>>().join("; ")
+        }
     }
 }
 
@@ -45,7 +94,7 @@ fn busy(lock: &Lock) -> String {
 }
 
 /// What keeps others waiting: a pause, or those who hold.
-pub(super) fn in_the_way(lock: &Lock) -> String {
+fn in_the_way(lock: &Lock) -> String {
     let held = match lock.holders.as_slice() {
         [] if lock.withheld > 0 => format!("{} withheld", lock.withheld),
         [] => "held by nobody".to_owned(),

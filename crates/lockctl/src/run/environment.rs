@@ -1,9 +1,9 @@
 //! What the command is told about its locks.
 
+use super::plan::Want;
 use crate::exit::BUSY;
 use crate::say::say;
-use lock_client::Held;
-use lock_client::api::Ticket;
+use lock_client::api::{Part, Ticket};
 
 /// Between the values of several locks, in the order of the command line.
 pub(super) const BETWEEN_LOCKS: &str = ";";
@@ -18,31 +18,44 @@ const OF_A_HOLD: [&str; 7] =
 /// Variables with their values; those without one are to be removed, for they would tell of another hold.
 pub(super) type Variables = Vec<(&'static str, Option<String>)>;
 
-/// For tickets in the order of the command line. Of those that others hold nobody knows the ids.
-pub(super) fn of_command(tickets: &[&Ticket], servers: &str, held: &[Held], export_ticket: bool) -> Variables {
-    let id = |ticket: &&Ticket| held.iter().find(|held| held.ticket().number == ticket.number).map_or("", Held::id);
-    let ids: Vec<&str> = tickets.iter().map(id).filter(|_| export_ticket).collect();
-    let ids = if ids.iter().all(|id| id.is_empty()) { String::new() } else { ids.join(BETWEEN_LOCKS) };
-    variables(tickets, servers, &ids)
+/// What is held of one lock.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct HeldLock {
+    lock: String,
+    token: Option<u64>,
+    part: Part,
 }
 
-fn variables(tickets: &[&Ticket], servers: &str, ids: &str) -> Variables {
-    let each = |value: &dyn Fn(&Ticket) -> String| {
-        let values: Vec<String> = tickets.iter().map(|ticket| value(ticket)).collect();
+impl HeldLock {
+    /// What a ticket has of this lock, if that is one of its locks.
+    pub(super) fn of(ticket: &Ticket, lock: &str) -> Option<Self> {
+        let part = ticket.locks.get(lock)?.clone();
+        Some(Self { lock: lock.to_owned(), token: ticket.token, part })
+    }
+
+    pub(super) fn part(&self) -> &Part {
+        &self.part
+    }
+}
+
+/// For locks in the order of the command line. Of a ticket that others hold nobody knows the id.
+pub(super) fn variables(locks: &[HeldLock], servers: &str, id: &str) -> Variables {
+    let each = |value: &dyn Fn(&HeldLock) -> String| {
+        let values: Vec<String> = locks.iter().map(value).collect();
         if values.iter().all(String::is_empty) { String::new() } else { values.join(BETWEEN_LOCKS) }
     };
     let values = [
-        each(&|ticket| ticket.lock.clone()),
-        each(&|ticket| ticket.token.map(|token| token.to_string()).unwrap_or_default()),
-        each(&|ticket| ticket.slots.first().map(u32::to_string).unwrap_or_default()),
-        each(&|ticket| match ticket.slot_ranges.as_str() {
+        each(&|held| held.lock.clone()),
+        each(&|held| held.token.map(|token| token.to_string()).unwrap_or_default()),
+        each(&|held| held.part.slots.first().map(u32::to_string).unwrap_or_default()),
+        each(&|held| match held.part.slot_ranges.as_str() {
             // The list has the first 1,000 only.
-            ranges if ticket.slots.len() > LISTED && !ranges.is_empty() => ranges.to_owned(),
-            _ => numbers(&ticket.slots),
+            ranges if held.part.slots.len() > LISTED && !ranges.is_empty() => ranges.to_owned(),
+            _ => numbers(&held.part.slots),
         }),
-        each(&|ticket| ticket.slot_names.first().cloned().unwrap_or_default()),
-        each(&|ticket| ticket.slot_names.join(",")),
-        ids.to_owned(),
+        each(&|held| held.part.slot_names.first().cloned().unwrap_or_default()),
+        each(&|held| held.part.slot_names.join(",")),
+        id.to_owned(),
     ];
     let fitting = |(name, value): (&'static str, String)| {
         if value.len() > VALUE_MAX {
@@ -79,9 +92,10 @@ pub(crate) fn instead_of_exports(code: u8) -> String {
     format!("(exit {})\n", if code == 0 { BUSY } else { code })
 }
 
-/// `export` lines for a POSIX shell.
-pub(crate) fn exports(ticket: &Ticket, servers: &str) -> String {
-    let variables = variables(&[ticket], servers, ticket.id.as_deref().unwrap_or_default());
+/// `export` lines for a POSIX shell, for locks in the order of the command line.
+pub(crate) fn exports(ticket: &Ticket, wants: &[Want], servers: &str) -> String {
+    let locks: Vec<HeldLock> = wants.iter().filter_map(|want| HeldLock::of(ticket, &want.lock)).collect();
+    let variables = variables(&locks, servers, ticket.id.as_deref().unwrap_or_default());
     let lines =
         variables.iter().filter_map(|(name, value)| Some(format!("export {name}={}\n", quote(value.as_deref()?))));
     lines.collect()

@@ -5,12 +5,12 @@
 //! has outlived its parent does not pass the next holder.
 
 use super::child;
-use super::environment::{BETWEEN_LOCKS, VALUE_MAX, Variables};
+use super::environment::{BETWEEN_LOCKS, HeldLock, VALUE_MAX, Variables};
 use super::plan::{Plan, Want, Wish};
 use crate::exit::{Failure, NO_SERVER};
 use crate::say::{clean, say};
 use lock_client::Client;
-use lock_client::api::{Permits, Ticket};
+use lock_client::api::{Part, Permits};
 use std::time::Duration;
 
 /// The variable that passes on what runs further out hold: `TOKEN LOCK`, with tabs between, which no name has in it.
@@ -55,8 +55,9 @@ pub(super) fn passed_on(marks: &[Mark]) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// For each lock that is wanted the ticket that holds it already, if one does.
-pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Result<Vec<Option<Ticket>>, Failure> {
+/// For each lock that is wanted what somebody around us holds of it already. Nothing of a bundle is needed twice: what they do not
+/// hold is taken as one ticket.
+pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Result<Vec<Option<HeldLock>>, Failure> {
     let look = async {
         let mut found = Vec::new();
         for want in &plan.wants {
@@ -70,30 +71,34 @@ pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Resul
     tokio::time::timeout(within, look).await.map_err(late)?
 }
 
-async fn hold_of(client: &Client, want: &Want, marks: &[Mark], plan: &Plan) -> Result<Option<Ticket>, Failure> {
+async fn hold_of(client: &Client, want: &Want, marks: &[Mark], plan: &Plan) -> Result<Option<HeldLock>, Failure> {
     let (lock, verbose) = (clean(&want.lock), plan.verbose);
     for mark in marks.iter().filter(|mark| mark.lock == want.lock) {
-        match client.holder(&want.lock, mark.token).await {
-            Ok(Some(ticket))
-                if is_enough(&ticket, want.permits) && has_selected(client, &ticket, &plan.wish).await? =>
+        let held = match client.holder(&want.lock, mark.token).await {
+            Ok(ticket) => ticket.and_then(|ticket| HeldLock::of(&ticket, &want.lock)),
+            // What speaks against it speaks against another ticket too, and is said then.
+            Err(error) if error.problem().is_some() => continue,
+            Err(error) => return Err(error.into()),
+        };
+        match held {
+            Some(held)
+                if is_enough(held.part(), want.permits)
+                    && has_selected(client, &want.lock, held.part(), &plan.wish).await? =>
             {
-                return Ok(Some(ticket));
+                return Ok(Some(held));
             }
-            Ok(Some(_)) if verbose => {
+            Some(_) if verbose => {
                 say(&format!("the hold of `{lock}` around this run has fewer permits, or other slots"))
             }
-            Ok(None) if verbose => say(&format!("the hold of `{lock}` that the environment tells of is over")),
-            Ok(_) => {}
-            // What speaks against it speaks against another ticket too, and is said then.
-            Err(error) if error.problem().is_some() => {}
-            Err(error) => return Err(error.into()),
+            None if verbose => say(&format!("the hold of `{lock}` that the environment tells of is over")),
+            Some(_) | None => {}
         }
     }
     Ok(None)
 }
 
-fn is_enough(ticket: &Ticket, wanted: Permits) -> bool {
-    match (ticket.permits, wanted) {
+fn is_enough(part: &Part, wanted: Permits) -> bool {
+    match (part.permits, wanted) {
         (Permits::All, _) => true,
         (Permits::Count(_), Permits::All) => false,
         (Permits::Count(has), Permits::Count(wanted)) => has >= wanted,
@@ -101,22 +106,22 @@ fn is_enough(ticket: &Ticket, wanted: Permits) -> bool {
 }
 
 /// Whether its slots are those that are asked for.
-async fn has_selected(client: &Client, ticket: &Ticket, wish: &Wish) -> Result<bool, Failure> {
+async fn has_selected(client: &Client, lock: &str, part: &Part, wish: &Wish) -> Result<bool, Failure> {
     let (slots, tags) = (&wish.options.slots, &wish.options.tags);
-    if !slots.iter().all(|slot| ticket.slot_names.contains(slot)) {
+    if !slots.iter().all(|slot| part.slot_names.contains(slot)) {
         return Ok(false);
     }
     if tags.is_empty() {
         return Ok(true);
     }
     // Who may not look takes a ticket.
-    let tagged = match client.lock(&ticket.lock).await {
+    let tagged = match client.lock(lock).await {
         Ok(lock) => lock.settings.tags,
         Err(error) if error.problem().is_some() => return Ok(false),
         Err(error) => return Err(error.into()),
     };
     let has = |name: &String| tagged.get(name).is_some_and(|own| tags.iter().all(|tag| own.contains(tag)));
-    Ok(!ticket.slot_names.is_empty() && ticket.slot_names.iter().all(has))
+    Ok(!part.slot_names.is_empty() && part.slot_names.iter().all(has))
 }
 
 /// Becomes the command. Returns only if that cannot be.

@@ -1,6 +1,6 @@
 //! `lockctl run`: hold locks while a command runs, and let it live no longer than they are surely ours.
 //!
-//! In reading order: `plan` (what was asked for, checked), `obtain` (the locks, in turn), `environment` and `child` (the
+//! In reading order: `plan` (what was asked for, checked), `obtain` (the locks, all or nothing), `environment` and `child` (the
 //! command), `watchdog` (when to end it), `supervise` (signals, stops, leases until it has ended), `guard` (the process that
 //! ends it if we cannot), `outer` (runs inside of runs), `inherit` (those that need no ticket of their own).
 
@@ -27,10 +27,9 @@ pub(crate) use signals::Signals;
 use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST, SYSTEM};
 use crate::say::{clean, say};
-use environment::Variables;
+use environment::{HeldLock, Variables};
 use guard::Guard;
 use inherit::Mark;
-use lock_client::api::Ticket;
 use lock_client::{BootTime, Client, Error, Held, ReleaseOptions};
 use outer::{Board, Outer};
 use plan::{MARGIN, Plan};
@@ -54,7 +53,7 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
     let around = Surroundings { servers, outer, inherited, marks };
     let wants: Vec<Want> = around.still_wanted(&plan.wants).cloned().collect();
     if wants.is_empty() {
-        return Err(inherit::become_command(&plan, around.environment(&plan, &[])));
+        return Err(inherit::become_command(&plan, around.environment(&plan, None)));
     }
     let mut signals = Signals::ending()?;
     let held = obtain(&client, &wants, &plan.wish, plan.verbose, &mut signals).await;
@@ -87,8 +86,8 @@ struct Surroundings {
     servers: String,
     /// The run that it is inside of.
     outer: Option<Outer>,
-    /// Of each lock that is wanted the ticket that somebody around it holds.
-    inherited: Vec<Option<Ticket>>,
+    /// Of each lock that is wanted what somebody around it holds.
+    inherited: Vec<Option<HeldLock>>,
     /// All holds around it, so far as the environment tells.
     marks: Vec<Mark>,
 }
@@ -100,11 +99,13 @@ impl Surroundings {
     }
 
     /// What the command is told, for all locks in the order of the command line.
-    fn environment(&self, plan: &Plan, held: &[Held]) -> Variables {
-        let mut own = held.iter().map(Held::ticket);
-        let tickets: Vec<&Ticket> =
-            self.inherited.iter().filter_map(|inherited| inherited.as_ref().or_else(|| own.next())).collect();
-        let mut environment = environment::of_command(&tickets, &self.servers, held, plan.export_ticket);
+    fn environment(&self, plan: &Plan, held: Option<&Held>) -> Variables {
+        let own = |want: &Want| held.and_then(|held| HeldLock::of(held.ticket(), &want.lock));
+        let wanted = plan.wants.iter().zip(&self.inherited);
+        let locks: Vec<HeldLock> =
+            wanted.filter_map(|(want, inherited)| inherited.clone().or_else(|| own(want))).collect();
+        let id = held.filter(|_| plan.export_ticket).map_or("", Held::id);
+        let mut environment = environment::variables(&locks, &self.servers, id);
         environment.push((inherit::VARIABLE, inherit::passed_on(&self.marks)));
         environment
     }
@@ -113,34 +114,31 @@ impl Surroundings {
 /// Runs the command to its end; with it whether a lease was lost meanwhile.
 async fn command(
     plan: &Plan,
-    held: &[Held],
+    held: &Held,
     surroundings: &Surroundings,
     signals: &mut Signals,
 ) -> Result<(End, bool), Failure> {
     let outer = surroundings.outer.as_ref();
-    for one in held {
-        let given = one.lease().ttl;
-        if given.is_some_and(|given| given < plan.shortest_ttl()) {
-            let text = format!(
-                "`{}` gives leases of {} s only (its max_ttl), which leaves no time to end the command: lower --kill-after",
-                one.ticket().lock,
-                given.unwrap_or_default().as_secs_f64(),
-            );
-            return Err(Failure::new(IMPOSSIBLE, text));
-        }
+    if let Some(given) = held.lease().ttl.filter(|given| *given < plan.shortest_ttl()) {
+        let text = format!(
+            "`{}` gives leases of {} s only (its max_ttl), which leaves no time to end the command: lower --kill-after",
+            clean(&held.ticket().lock_names()),
+            given.as_secs_f64(),
+        );
+        return Err(Failure::new(IMPOSSIBLE, text));
     }
     // Inside of another run there is no more time than that one takes.
     let kill_after = kill_after(plan, held)?.min(outer.map_or(Duration::MAX, Outer::kill_after));
     let board = Board::new().map_err(|error| Failure::new(SYSTEM, format!("no memory for the hold: {error}")))?;
     let guard = Guard::start(kill_after, &board)?;
     // Before there is a command: we may be stopped the moment it runs.
-    let ours = held.iter().filter_map(|one| one.lease().deadline).filter(|_| plan.on_lost == OnLost::Kill);
-    let deadline = ours.chain(outer.and_then(Outer::deadline)).min();
+    let ours = held.lease().deadline.filter(|_| plan.on_lost == OnLost::Kill);
+    let deadline = ours.into_iter().chain(outer.and_then(Outer::deadline)).min();
     guard.lease(deadline);
     board.post(deadline);
     let terminal = terminal::Terminal::open();
     signals.also_job_control()?;
-    let mut environment = surroundings.environment(plan, held);
+    let mut environment = surroundings.environment(plan, Some(held));
     environment.push((outer::VARIABLE, Some(board.name(kill_after))));
     let pid = child::start(&plan.command, environment, &guard, terminal.as_ref())?;
     let around = Around { guard: &guard, terminal: terminal.as_ref(), board: &board, outer };
@@ -156,58 +154,46 @@ async fn command(
     Ok(outcome)
 }
 
-/// The time between TERM and KILL. Where a lock may be held only shortly at all, its end takes no more than a third of that.
-fn kill_after(plan: &Plan, held: &[Held]) -> Result<Duration, Failure> {
-    let mut shortest = plan.kill_after;
-    for one in held {
-        let lease = one.lease();
-        let Some(deadline) = lease.deadline.filter(|_| lease.last) else { continue };
-        let whole = deadline.since(BootTime::now());
-        let (lock, seconds) = (clean(&one.ticket().lock), whole.as_secs_f64());
-        let Some(left) = (whole / 3).checked_sub(MARGIN) else {
-            let text = format!(
-                "`{lock}` may be held for {seconds:.1} s only (its max_hold_time, or --max-hold), which leaves no time to \
-                 end the command: it takes {:.0} s at least",
-                3.0 * MARGIN.as_secs_f64(),
-            );
-            return Err(Failure::new(IMPOSSIBLE, text));
-        };
-        if left < shortest {
-            shortest = left;
-            say(&format!(
-                "`{lock}` may be held for {seconds:.1} s only: the command gets TERM {:.1} s before that is over, and KILL \
-                 {:.1} s later",
-                (left + MARGIN).as_secs_f64(),
-                left.as_secs_f64(),
-            ));
-        }
+/// The time between TERM and KILL. What may be held only shortly at all takes no more than a third of that for its end.
+fn kill_after(plan: &Plan, held: &Held) -> Result<Duration, Failure> {
+    let lease = held.lease();
+    let Some(deadline) = lease.deadline.filter(|_| lease.last) else { return Ok(plan.kill_after) };
+    let whole = deadline.since(BootTime::now());
+    let (locks, seconds) = (clean(&held.ticket().lock_names()), whole.as_secs_f64());
+    let Some(left) = (whole / 3).checked_sub(MARGIN) else {
+        let text = format!(
+            "`{locks}` may be held for {seconds:.1} s only (its max_hold_time, or --max-hold), which leaves no time to end \
+             the command: it takes {:.0} s at least",
+            3.0 * MARGIN.as_secs_f64(),
+        );
+        return Err(Failure::new(IMPOSSIBLE, text));
+    };
+    if left < plan.kill_after {
+        say(&format!(
+            "`{locks}` may be held for {seconds:.1} s only: the command gets TERM {:.1} s before that is over, and KILL \
+             {:.1} s later",
+            (left + MARGIN).as_secs_f64(),
+            left.as_secs_f64(),
+        ));
     }
-    Ok(shortest)
+    Ok(left.min(plan.kill_after))
 }
 
-/// Gives back what is held. True if the server had ended one of them before.
-async fn release(held: Vec<Held>, within: Duration, options: &ReleaseOptions) -> bool {
-    let mut gone = false;
-    for one in held.into_iter().rev() {
-        let name = clean(&one.ticket().lock);
-        let lost = one.lease().lost.is_some();
-        match one.release_with(within, options).await {
-            Ok(()) => {}
-            Err(Error::Refused(problem)) if !lost => {
-                gone = true;
-                say(&format!(
-                    "`{name}` was lost before the command ended: {}",
-                    clean(&Error::Refused(problem).to_string())
-                ));
-            }
-            Err(error) if !lost => {
-                say(&format!(
-                    "`{name}` could not be released and stays taken until its lease ends: {}",
-                    clean(&error.to_string())
-                ));
-            }
-            Err(_) => {}
+/// Gives back what is held. True if the server had ended the ticket before.
+async fn release(held: Held, within: Duration, options: &ReleaseOptions) -> bool {
+    let locks = clean(&held.ticket().lock_names());
+    let lost = held.lease().lost.is_some();
+    match held.release_with(within, options).await {
+        Err(Error::Refused(problem)) if !lost => {
+            let why = clean(&Error::Refused(problem).to_string());
+            say(&format!("`{locks}` was lost before the command ended: {why}"));
+            true
         }
+        Err(error) if !lost => {
+            let why = clean(&error.to_string());
+            say(&format!("`{locks}` could not be released and stays taken until its lease ends: {why}"));
+            false
+        }
+        Ok(()) | Err(_) => false,
     }
-    gone
 }

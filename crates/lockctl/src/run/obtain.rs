@@ -1,13 +1,12 @@
-//! The locks, one after another in the order of their names, so that two such calls cannot wait for each other.
+//! The locks, all or nothing: one ticket, which has its place in all of their queues.
 
-use super::busy::{explained, in_the_way};
+use super::busy::{blocking, explained, in_their_way};
 use super::environment::BETWEEN_LOCKS;
 use super::outer::VARIABLE;
-use super::plan::{Want, Wish};
+use super::plan::{Want, Wish, names};
 use super::signals::Signals;
-use crate::exit::{BY_SIGNAL, Failure, LOST, NO_SERVER};
+use crate::exit::{BY_SIGNAL, Failure, NO_SERVER};
 use crate::say::{clean, say, say_raw};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lock_client::api::Ticket;
 use lock_client::{AcquireOptions, Client, Held};
 use std::cell::{Cell, RefCell};
@@ -23,63 +22,35 @@ const QUIET: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 const ASK_EVERY: u32 = 5;
 
-/// Takes all of them. They come back in the order in which they were wanted.
+/// Takes all of them, or none.
 pub(crate) async fn obtain(
     client: &Client,
     wants: &[Want],
     wish: &Wish,
     verbose: bool,
     signals: &mut Signals,
-) -> Result<Vec<Held>, Failure> {
-    let mut order: Vec<usize> = (0..wants.len()).collect();
-    order.sort_by_key(|&place| &wants[place].lock);
-    let begin = Instant::now();
-    let mut taken: Vec<(usize, Held)> = Vec::new();
-    for place in order {
-        let want = &wants[place];
-        let options = AcquireOptions {
-            permits: want.permits,
-            wait: wish.options.wait.map(|wait| wait.saturating_sub(begin.elapsed())),
-            ..wish.options.clone()
-        };
-        let outcome = tokio::select! {
-            outcome = take(client, want, &options, verbose) => outcome.map_err(|failure| failure.about(&want.lock)),
-            number = signals.next_ending() => Err(Failure::silent(BY_SIGNAL.saturating_add(number))),
-            lost = any_lost(&taken) => Err(Failure::new(LOST, lost)),
-        };
-        match outcome {
-            Ok(held) => taken.push((place, held)),
-            Err(failure) => {
-                drop(taken);
-                // Where nobody answers, nobody will be told in time either.
-                client.drain_background(if failure.code == NO_SERVER { DRAIN_WITHIN / 3 } else { DRAIN_WITHIN }).await;
-                return Err(failure);
-            }
-        }
+) -> Result<Held, Failure> {
+    let outcome = tokio::select! {
+        outcome = take(client, wants, &wish.options, verbose) => outcome,
+        number = signals.next_ending() => Err(Failure::silent(BY_SIGNAL.saturating_add(number))),
+    };
+    if let Err(failure) = &outcome {
+        // Where nobody answers, nobody will be told in time either.
+        client.drain_background(if failure.code == NO_SERVER { DRAIN_WITHIN / 3 } else { DRAIN_WITHIN }).await;
     }
-    taken.sort_by_key(|(place, _)| *place);
-    Ok(taken.into_iter().map(|(_, held)| held).collect())
+    outcome
 }
 
-/// Returns when one that we have is lost while we wait for another.
-async fn any_lost(taken: &[(usize, Held)]) -> String {
-    let loss = |held| async move { (Held::ticket(held), held.lost().await) };
-    let mut losses: FuturesUnordered<_> = taken.iter().map(|(_, held)| loss(held)).collect();
-    match losses.next().await {
-        Some((ticket, lost)) => format!("`{}` was lost while we waited: {lost}", ticket.lock),
-        None => std::future::pending().await,
-    }
-}
-
-async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: bool) -> Result<Held, Failure> {
+async fn take(client: &Client, wants: &[Want], options: &AcquireOptions, verbose: bool) -> Result<Held, Failure> {
     let place = RefCell::new(None);
     let begin = Instant::now();
-    let own = Cell::new(!verbose && is_our_own(&want.lock));
-    let acquire = client.acquire_watched(&want.lock, options, |ticket| {
-        if own.take() {
+    let own = Cell::new(our_own(wants).filter(|_| !verbose));
+    let locks = wants.iter().map(|want| (want.lock.clone(), want.permits)).collect();
+    let acquire = client.acquire_all_watched(&locks, options, |ticket| {
+        if let Some(lock) = own.take() {
             say(&format!(
                 "waiting for `{}`, which the run that this one is inside of holds: without more permits this has no end",
-                clean(&want.lock)
+                clean(lock)
             ));
         }
         *place.borrow_mut() = Some(ticket.clone());
@@ -91,7 +62,7 @@ async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: b
         let written = Cell::new(false);
         let outcome = tokio::select! {
             outcome = acquire => outcome,
-            () = progress(client, &want.lock, &place, begin, quiet, &written) => unreachable!("it has no end"),
+            () = progress(client, wants, &place, begin, quiet, &written) => unreachable!("it has no end"),
         };
         if terminal && written.get() {
             say_raw("\r\x1b[K".to_owned());
@@ -102,20 +73,21 @@ async fn take(client: &Client, want: &Want, options: &AcquireOptions, verbose: b
     };
     let held = match outcome {
         Ok(held) => held,
-        Err(error) => return Err(explained(client, &want.lock, error).await),
+        Err(error) => return Err(explained(client, wants, error).await),
     };
     if !verbose {
         return Ok(held);
     }
     let waited = begin.elapsed().as_secs_f64();
-    say(&format!("`{}` is ours after {waited:.1} s", clean(&want.lock)));
+    let are = if wants.len() == 1 { "is" } else { "are" };
+    say(&format!("`{}` {are} ours after {waited:.1} s", clean(&names(wants))));
     Ok(held)
 }
 
 /// Says where we are: every second on a terminal, else once. First it is quiet for a while.
 async fn progress(
     client: &Client,
-    lock: &str,
+    wants: &[Want],
     place: &RefCell<Option<Ticket>>,
     begin: Instant,
     quiet: Duration,
@@ -129,21 +101,22 @@ async fn progress(
         let Some(ticket) = place.borrow().clone() else { continue };
         if tick % ASK_EVERY == 0 {
             let mine = ticket.number;
-            if let Ok(now) = client.lock(lock).await {
-                let ahead = now.queue.iter().position(|other| other.number == mine);
-                if let (Some(ahead), Some(ticket)) = (ahead, place.borrow_mut().as_mut()) {
-                    ticket.ahead = ahead as u64;
-                }
-                holders = in_the_way(&now);
+            let (all, blocking) = blocking(client, wants, Some(mine)).await;
+            let ahead = all.iter().filter_map(|lock| lock.queue.iter().position(|other| other.number == mine)).max();
+            if let (Some(ahead), Some(ticket)) = (ahead, place.borrow_mut().as_mut()) {
+                ticket.ahead = ahead as u64;
+            }
+            if !blocking.is_empty() {
+                holders = in_their_way(wants, &blocking);
             }
         }
         let ahead = place.borrow().as_ref().map_or(0, |ticket| ticket.ahead);
         let text = format!(
             "waiting for `{}`: place {}, {:.0} s; {holders}{}",
-            clean(lock),
+            clean(&names(wants)),
             ahead + 1,
             begin.elapsed().as_secs_f64(),
-            if is_our_own(lock) { "; one of them is the run that this one is inside of" } else { "" },
+            if our_own(wants).is_some() { "; one of them is the run that this one is inside of" } else { "" },
         );
         written.set(true);
         if terminal {
@@ -158,8 +131,10 @@ async fn progress(
     }
 }
 
-/// Whether the environment says that we run inside of a run that holds this lock.
-fn is_our_own(lock: &str) -> bool {
-    let inside = std::env::var_os(VARIABLE).is_some();
-    inside && std::env::var("LOCK_NAME").is_ok_and(|names| names.split(BETWEEN_LOCKS).any(|name| name == lock))
+/// A lock that, as the environment says, a run holds which we run inside of.
+fn our_own(wants: &[Want]) -> Option<&str> {
+    std::env::var_os(VARIABLE)?;
+    let held = std::env::var("LOCK_NAME").ok()?;
+    let ours = |want: &&Want| held.split(BETWEEN_LOCKS).any(|name| name == want.lock);
+    wants.iter().find(ours).map(|want| want.lock.as_str())
 }

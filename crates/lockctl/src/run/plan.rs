@@ -16,6 +16,9 @@ pub(super) const MARGIN: Duration = Duration::from_secs(1);
 /// Between TERM and KILL, if nobody says otherwise and the lease leaves room for it.
 const KILL_AFTER: Duration = Duration::from_secs(10);
 
+/// Locks of a ticket, as the server bounds them.
+const LOCKS_MAX: usize = 16;
+
 /// Permits of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Want {
@@ -59,6 +62,30 @@ impl Want {
         }
         Ok(Self { lock: lock.to_owned(), permits, given: lock.len() < text.len() })
     }
+
+    /// The same of each of them, with every lock once.
+    pub(crate) fn parse_all<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<Vec<Self>, Failure> {
+        let mut wants: Vec<Self> = Vec::new();
+        for text in texts {
+            let want = Self::parse(text)?;
+            if wants.iter().any(|earlier| earlier.lock == want.lock) {
+                return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
+            }
+            wants.push(want);
+        }
+        if wants.len() > LOCKS_MAX {
+            let count = wants.len();
+            return Err(Failure::usage(format!(
+                "{count} locks are asked for, and one ticket is for {LOCKS_MAX} at most"
+            )));
+        }
+        Ok(wants)
+    }
+}
+
+/// Their names, with commas between.
+pub(crate) fn names(wants: &[Want]) -> String {
+    wants.iter().map(|want| want.lock.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// How to ask.
@@ -130,12 +157,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(run: Run, patience: Duration) -> Result<Self, Failure> {
-        let wants = run.lock.iter().chain(&run.locks).map(|text| Want::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        for (place, want) in wants.iter().enumerate() {
-            if wants[..place].iter().any(|earlier| earlier.lock == want.lock) {
-                return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
-            }
-        }
+        let wants = Want::parse_all(run.lock.iter().chain(&run.locks))?;
         check_selection(&wants, &run.waiting)?;
         let info = info(run.command.first().map(OsString::as_os_str));
         let plan = Self {

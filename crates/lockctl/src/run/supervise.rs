@@ -10,7 +10,6 @@ use super::watchdog::{Action, Watchdog};
 use crate::cli::OnLost;
 use crate::say::{clean, say};
 use crate::{sys, words};
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use lock_client::{BootTime, Held, Lease, Lost};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, wait, waitpid};
@@ -49,7 +48,9 @@ pub(super) struct Around<'a> {
 pub(super) struct Supervisor<'a> {
     plan: &'a Plan,
     group: Pid,
-    leases: Vec<(String, watch::Receiver<Lease>)>,
+    /// The names of its locks.
+    name: String,
+    lease: watch::Receiver<Lease>,
     around: Around<'a>,
     signals: &'a mut Signals,
     watchdog: Watchdog,
@@ -60,8 +61,8 @@ pub(super) struct Supervisor<'a> {
     /// It was said that the command cannot be signalled.
     untouchable: bool,
     warned: bool,
-    /// Locks that the command gave back itself, with the ticket that it was given.
-    given_back: Vec<String>,
+    /// The command gave the locks back itself, with the ticket that it was given.
+    given_back: bool,
 }
 
 impl<'a> Supervisor<'a> {
@@ -69,16 +70,16 @@ impl<'a> Supervisor<'a> {
         plan: &'a Plan,
         kill_after: Duration,
         group: Pid,
-        held: &[Held],
+        held: &Held,
         around: Around<'a>,
         signals: &'a mut Signals,
     ) -> Self {
-        let leases = held.iter().map(|held| (held.ticket().lock.clone(), held.watch())).collect();
         let watchdog = Watchdog::new(kill_after);
         Self {
             plan,
             group,
-            leases,
+            name: held.ticket().lock_names(),
+            lease: held.watch(),
             around,
             signals,
             watchdog,
@@ -87,7 +88,7 @@ impl<'a> Supervisor<'a> {
             termed: None,
             untouchable: false,
             warned: false,
-            given_back: Vec::new(),
+            given_back: false,
         }
     }
 
@@ -109,7 +110,7 @@ impl<'a> Supervisor<'a> {
             };
             tokio::select! {
                 number = self.signals.next() => self.pass_on(number),
-                () = changed(&mut self.leases) => {}
+                () = changed(&mut self.lease) => {}
                 () = tokio::time::sleep(wake) => {}
             }
         }
@@ -120,29 +121,29 @@ impl<'a> Supervisor<'a> {
         group::is_gone(self.group) || (stuck && !group::has_untouchable(self.group))
     }
 
-    /// Looks at the leases and does what has to be done. The deadline of the first one that ends.
+    /// Looks at the leases, ours and that of a run around us, and does what has to be done. The deadline of the one that ends first.
     fn judge(&mut self) -> Option<BootTime> {
         let now = BootTime::now();
-        let leases: Vec<(String, Lease)> =
-            self.leases.iter().map(|(name, lease)| (name.clone(), lease.borrow().clone())).collect();
-        let leases = self.without_given_back(leases);
+        let lease = self.lease.borrow().clone();
+        let lease = self.unless_given_back(lease);
         let outer = self.around.outer.and_then(Outer::deadline).into_iter().chain(self.termed).min();
-        let lost = leases.iter().find_map(|(name, lease)| Some((name, lease.lost.as_ref()?)));
+        let lost = lease.as_ref().and_then(|lease| lease.lost.as_ref());
         if self.plan.on_lost == OnLost::Warn
-            && let Some((name, lost)) = lost.filter(|_| !self.warned)
+            && let Some(lost) = lost.filter(|_| !self.warned)
         {
-            let (name, why) = (clean(name), clean(&lost.to_string()));
+            let (name, why) = (clean(&self.name), clean(&lost.to_string()));
             say(&format!("`{name}` is lost, the command goes on without it: {why}"));
             self.warned = true;
         }
         let kills = self.plan.on_lost == OnLost::Kill;
-        let deadline = leases.iter().filter_map(|(_, lease)| lease.deadline).filter(|_| kills).chain(outer).min();
+        let ours = lease.as_ref().and_then(|lease| lease.deadline).filter(|_| kills);
+        let deadline = ours.into_iter().chain(outer).min();
         if deadline != self.told {
             self.around.guard.lease(deadline);
             self.around.board.post(deadline);
             self.told = deadline;
         }
-        let ended = kills && lost.is_some_and(|(_, lost)| matches!(lost, Lost::Ended(_)));
+        let ended = kills && lost.is_some_and(|lost| matches!(lost, Lost::Ended(_)));
         let action = self.watchdog.judge(now, deadline, ended);
         if let Some(kill_at) = self.watchdog.kill_at().filter(|_| action != Action::None) {
             // Before TERM: an inner run that hears it is to know what time it has.
@@ -153,17 +154,17 @@ impl<'a> Supervisor<'a> {
             Action::None => {}
             Action::Term => {
                 match lost.filter(|_| kills) {
-                    Some((name, lost)) => {
-                        let (name, why) = (clean(name), clean(&lost.to_string()));
+                    Some(lost) => {
+                        let (name, why) = (clean(&self.name), clean(&lost.to_string()));
                         say(&format!("`{name}` is lost, ending the command: {why}"));
                     }
                     None if outer.is_some() && outer == deadline => {
                         say("the hold that this one runs inside of is over, ending the command");
                     }
-                    None if leases.iter().any(|(_, lease)| lease.last && lease.deadline == deadline) => {
+                    None if lease.as_ref().is_some_and(|lease| lease.last && lease.deadline == deadline) => {
                         say("the longest hold is over, ending the command");
                     }
-                    None => say(&unrenewed(&leases, deadline)),
+                    None => say(&unrenewed(&self.name, lease.as_ref())),
                 }
                 self.around.guard.urgent();
                 self.kill(Signal::TERM);
@@ -179,19 +180,16 @@ impl<'a> Supervisor<'a> {
         deadline
     }
 
-    /// Those that have to be kept: what the command gave up on purpose is over, and no reason to end it.
-    fn without_given_back(&mut self, leases: Vec<(String, Lease)>) -> Vec<(String, Lease)> {
-        let (over, kept) = leases.into_iter().partition(|(_, lease)| lease.lost.as_ref().is_some_and(Lost::is_release));
-        let over: Vec<(String, Lease)> = over;
-        for (name, _) in over {
-            if !self.given_back.contains(&name) {
-                if self.plan.verbose {
-                    say(&format!("`{}` was released, the command goes on without it", clean(&name)));
-                }
-                self.given_back.push(name);
-            }
+    /// What has to be kept: what the command gave up on purpose is over, and no reason to end it.
+    fn unless_given_back(&mut self, lease: Lease) -> Option<Lease> {
+        if !lease.lost.as_ref().is_some_and(Lost::is_release) {
+            return Some(lease);
         }
-        kept
+        if !self.given_back && self.plan.verbose {
+            say(&format!("`{}` was released, the command goes on without it", clean(&self.name)));
+        }
+        self.given_back = true;
+        None
     }
 
     /// Nobody there is what we want. What may not be signalled is watched on, and never said to have ended.
@@ -284,11 +282,10 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// Why the lease with this deadline was not renewed: what the server said to it, if it said something.
-fn unrenewed(leases: &[(String, Lease)], deadline: Option<BootTime>) -> String {
-    let ending = leases.iter().filter(|(_, lease)| lease.deadline == deadline);
-    match ending.into_iter().find_map(|(name, lease)| Some((name, lease.refused.as_ref()?))) {
-        Some((name, problem)) => format!(
+/// Why the lease was not renewed: what the server said to it, if it said something.
+fn unrenewed(name: &str, lease: Option<&Lease>) -> String {
+    match lease.and_then(|lease| lease.refused.as_ref()) {
+        Some(problem) => format!(
             "the server refuses to renew `{}`, ending the command before its lease ends: {}",
             clean(name),
             clean(&words::of(problem)),
@@ -297,14 +294,10 @@ fn unrenewed(leases: &[(String, Lease)], deadline: Option<BootTime>) -> String {
     }
 }
 
-/// Returns when one of the leases is renewed, refused or lost.
-async fn changed(leases: &mut [(String, watch::Receiver<Lease>)]) {
-    let mut changes: FuturesUnordered<_> = leases.iter_mut().map(|(_, lease)| lease.changed()).collect();
-    while let Some(outcome) = changes.next().await {
-        // A keeper that has ended has said its last word.
-        if outcome.is_ok() {
-            return;
-        }
+/// Returns when the lease is renewed, refused or lost.
+async fn changed(lease: &mut watch::Receiver<Lease>) {
+    // A keeper that has ended has said its last word.
+    if lease.changed().await.is_err() {
+        std::future::pending().await
     }
-    std::future::pending().await
 }

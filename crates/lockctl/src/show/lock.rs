@@ -4,7 +4,7 @@ use super::Style;
 use super::table::{Cell, cell, plain, table};
 use super::time::{age, brief, human};
 use crate::say::clean;
-use lock_client::api::{Lock, Permits, Selection, Ticket, WithheldCause, Withholding};
+use lock_client::api::{Lock, Part, Permits, Selection, Ticket, WithheldCause, Withholding};
 use std::time::Duration;
 
 /// What is unusual about a lock, in a few words.
@@ -66,18 +66,20 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
             .map(|ticket| {
                 vec![
                     cell(ticket.number.to_string(), plain),
-                    cell(slots(ticket), plain),
+                    cell(slots(&part(ticket, lock)), plain),
                     cell(ticket.token.map(|token| token.to_string()).unwrap_or_default(), plain),
                     cell(age(ticket.granted_at.as_deref()), plain),
                     cell(brief(ticket.granted_at.as_deref()), plain),
                     cell(left(ticket), plain),
+                    cell(with(ticket, lock), plain),
                     cell(owner(ticket), plain),
                     cell(clean(&ticket.info), Style::dim),
                 ]
             })
             .collect();
         out.push_str("\nHolders\n");
-        out.push_str(&table(style, &["NUMBER", "SLOTS", "TOKEN", "HELD FOR", "SINCE", "LEASE", "FROM", "INFO"], &rows));
+        let headings = ["NUMBER", "SLOTS", "TOKEN", "HELD FOR", "SINCE", "LEASE", "WITH", "FROM", "INFO"];
+        out.push_str(&table(style, &headings, &rows));
     }
     if !lock.queue.is_empty() {
         let rows: Vec<Vec<Cell>> = lock
@@ -88,7 +90,8 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
                 vec![
                     cell((place + 1).to_string(), plain),
                     cell(ticket.number.to_string(), plain),
-                    cell(wants(ticket), plain),
+                    cell(wants(ticket, part(ticket, lock).permits), plain),
+                    cell(with(ticket, lock), plain),
                     cell(ticket.priority.to_string(), plain),
                     cell(age(Some(&ticket.created_at)), plain),
                     cell(brief(Some(&ticket.created_at)), plain),
@@ -101,7 +104,7 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
         out.push_str("\nQueue\n");
         out.push_str(&table(
             style,
-            &["PLACE", "NUMBER", "PERMITS", "PRIORITY", "WAITING FOR", "SINCE", "FROM", "STATE", "INFO"],
+            &["PLACE", "NUMBER", "PERMITS", "WITH", "PRIORITY", "WAITING FOR", "SINCE", "FROM", "STATE", "INFO"],
             &rows,
         ));
     }
@@ -166,30 +169,38 @@ pub(crate) fn ticket(ticket: &Ticket) -> String {
     format!(
         "ticket {} of `{}`: {}, lease {}\n",
         ticket.number,
-        clean(&ticket.lock),
+        clean(&ticket.lock_names()),
         ticket.state.as_str(),
         left(ticket)
     )
 }
 
-fn slots(ticket: &Ticket) -> String {
-    let numbers = ticket.slots.iter().map(u32::to_string);
-    let names = ticket.slot_names.iter().map(|name| clean(name));
-    let all: Vec<String> = if ticket.slot_names.is_empty() { numbers.collect() } else { names.collect() };
+/// What a ticket has of this lock.
+fn part(ticket: &Ticket, lock: &Lock) -> Part {
+    ticket.locks.get(&lock.name).cloned().unwrap_or_default()
+}
+
+/// The further locks of a bundle.
+fn with(ticket: &Ticket, lock: &Lock) -> String {
+    let others = ticket.locks.keys().filter(|name| **name != lock.name).map(|name| clean(name));
+    let unseen = Some(ticket.locks_unseen).filter(|count| *count > 0).map(|count| format!("{count} unseen"));
+    others.chain(unseen).collect::<Vec<_>>().join(", ")
+}
+
+fn slots(part: &Part) -> String {
+    let numbers = part.slots.iter().map(u32::to_string);
+    let names = part.slot_names.iter().map(|name| clean(name));
+    let all: Vec<String> = if part.slot_names.is_empty() { numbers.collect() } else { names.collect() };
     let more = all.len().saturating_sub(8);
     let shown = all.iter().take(8).cloned().collect::<Vec<_>>().join(",");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-fn wants(ticket: &Ticket) -> String {
-    let permits = match ticket.permits {
-        Permits::Count(count) => count.to_string(),
-        Permits::All => "all".to_owned(),
-    };
+fn wants(ticket: &Ticket, permits: Permits) -> String {
     match &ticket.selection {
         Some(Selection::Slots(names)) => clean(&names.join(",")),
         Some(Selection::Tags(tags)) => format!("{permits} {{{}}}", clean(&tags.join(" "))),
-        None => permits,
+        None => permits.to_string(),
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn tickets(style: Style, tickets: &[&Ticket]) -> String {
         .map(|ticket| {
             let began = ticket.granted_at.as_deref().unwrap_or(&ticket.created_at);
             vec![
-                cell(clean(&ticket.lock), plain),
+                cell(clean(&ticket.lock_names()), plain),
                 cell(ticket.number.to_string(), plain),
                 cell(ticket.state.as_str().to_owned(), plain),
                 cell(age(Some(began)), plain),

@@ -42,7 +42,7 @@ fn a_signal_while_waiting_gives_up_the_place() {
     let bench = Bench::new();
     let _other = bench.server.occupy("b");
     let mut running = bench.start(&["run", "a", "b", "--", "true"]);
-    until("it waits for b and holds a", || (bench.server.living() == 3).then_some(()));
+    until("it waits for both", || (bench.server.living() == 3).then_some(()));
     running.signal(Signal::TERM);
     assert_eq!(running.code(), Some(143));
     assert_eq!(bench.server.living(), 1);

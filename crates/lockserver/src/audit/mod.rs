@@ -152,7 +152,13 @@ impl Audit {
             let (range, caller) = causes.get(causes.partition_point(|(range, _)| range.end <= place))?;
             range.contains(&place).then_some(caller)
         };
-        let records = events.iter().enumerate().filter_map(|(place, event)| Record::of(event, || by(place)));
+        let mut records: Vec<Record> = Vec::with_capacity(events.len());
+        for (place, event) in events.iter().enumerate() {
+            let Some(record) = Record::of(event, || by(place)) else { continue };
+            if !records.last_mut().is_some_and(|last| last.takes_in(&record)) {
+                records.push(record);
+            }
+        }
         self.0.push(records, AUDIT_LINES_WAITING_MAX);
     }
 

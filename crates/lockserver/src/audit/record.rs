@@ -62,7 +62,16 @@ enum Of {
     Opened,
     Closed,
     Lost(u64),
-    Ticket { lock: LockName, number: u64, who: Who, info: Arc<str>, transition: Transition, by: Option<Who> },
+    Ticket {
+        lock: LockName,
+        /// Further ones of a ticket for several.
+        others: Vec<LockName>,
+        number: u64,
+        who: Who,
+        info: Arc<str>,
+        transition: Transition,
+        by: Option<Who>,
+    },
     Act(Box<Act>),
     Refused(Box<Refused>),
 }
@@ -108,6 +117,7 @@ impl Record {
         let who = Who { key: owner.clone(), from: from.clone() };
         let of = Of::Ticket {
             lock: event.lock.clone(),
+            others: Vec::new(),
             number: *number,
             who,
             info: info.clone(),
@@ -115,6 +125,19 @@ impl Record {
             by,
         };
         Some(Self { at: event.at, of })
+    }
+
+    /// Takes in the record that follows it, if both are of one thing that happened to a ticket for several locks: there is an event for
+    /// each of them.
+    pub(super) fn takes_in(&mut self, next: &Self) -> bool {
+        let Of::Ticket { lock, others, number, transition, .. } = &mut self.of else { return false };
+        let Of::Ticket { lock: also, number: same, transition: as_well, .. } = &next.of else { return false };
+        let is_one = number == same && transition == as_well && self.at == next.at;
+        if !is_one || lock == also || others.contains(also) {
+            return false;
+        }
+        others.push(also.clone());
+        true
     }
 
     /// The line, with its end.
@@ -127,11 +150,15 @@ impl Record {
                 .word("lost")
                 .number("lines", *lines)
                 .text("why", &format!("{lines} lines lost: they came faster than they could be written")),
-            Of::Ticket { lock, number, who, info, transition, by } => {
-                line.word(word(transition))
-                    .text("lock", lock.as_str())
-                    .number("number", *number)
-                    .who("key", "from", who);
+            Of::Ticket { lock, others, number, who, info, transition, by } => {
+                line.word(word(transition));
+                if others.is_empty() {
+                    line.text("lock", lock.as_str());
+                } else {
+                    let all = std::iter::once(lock).chain(others).map(LockName::as_str);
+                    line.plain("locks", &serde_json::Value::from_iter(all).to_string());
+                }
+                line.number("number", *number).who("key", "from", who);
                 ticket(&mut line, transition, by.as_ref()).text("info", info)
             }
             Of::Act(act) => {

@@ -84,6 +84,46 @@ fn ended(how: EndedAs, reason: Option<&str>, held: Option<u64>) -> Transition {
 }
 
 #[test]
+fn what_happens_to_a_ticket_for_several_locks_has_one_line() {
+    let disk = Disk::with_room(usize::MAX);
+    let audit = Audit::default();
+    audit.switch(Some(disk.opened()));
+    let of = |lock: &str, number: u64, transition: Transition| Event {
+        lock: LockName::new(lock).unwrap(),
+        ..event(number, None, transition)
+    };
+    let granted = Transition::Granted { token: 7, waited: 0 };
+    let events = [
+        of("a", 1, granted.clone()),
+        of("b", 1, granted.clone()),
+        of("c", 1, granted.clone()),
+        of("a", 1, Transition::Held),
+        of("b", 1, Transition::Held),
+        of("b", 2, granted.clone()),
+        of("a", 1, ended(EndedAs::Released, None, Some(5))),
+        of("b", 1, ended(EndedAs::Released, None, Some(5))),
+        of("b", 2, ended(EndedAs::Released, None, Some(5))),
+    ];
+    let by = || caller(None, "192.0.2.1");
+    audit.events(&events, &[(6..8, by()), (8..9, by())]);
+    audit.close(PATIENCE);
+    let lines = disk.lines();
+    let told: Vec<String> = lines[1..lines.len() - 1]
+        .iter()
+        .map(|line| format!("{} {} {}{}", line["audit"], line["number"], line["lock"], line["locks"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "\"granted\" 1 null[\"a\",\"b\",\"c\"]",
+            "\"granted\" 2 \"b\"null",
+            "\"released\" 1 null[\"a\",\"b\"]",
+            "\"released\" 2 \"b\"null",
+        ]
+    );
+}
+
+#[test]
 fn the_lines_of_tickets() {
     let disk = Disk::with_room(usize::MAX);
     let audit = Audit::default();

@@ -123,10 +123,13 @@ impl App {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
-    /// Resolves when who waits may not use the lock any longer, because keys or rights have changed; with why.
-    pub(super) async fn until_denied(&self, who: &Who, lock: &LockName) -> Denied {
+    /// Resolves when who waits may not use one of these locks any longer, because keys or rights have changed; with why.
+    pub(super) async fn until_denied(&self, who: &Who, locks: &[LockName]) -> Denied {
         let mut live = self.live.clone();
-        let denied = |live: &Live| who.again(&live.auth.access).and_then(|now| now.may(Right::Use, lock)).err();
+        let denied = |live: &Live| {
+            let now = who.again(&live.auth.access);
+            now.and_then(|now| locks.iter().try_for_each(|lock| now.may(Right::Use, lock))).err()
+        };
         let found = live.wait_for(|live| denied(live).is_some()).await.ok().and_then(|now| denied(&now));
         match found {
             Some(denied) => denied,

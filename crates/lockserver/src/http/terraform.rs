@@ -187,7 +187,7 @@ async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, Engin
     let view = holder::look(app, &who.caller_for(lock), lock, 1).await?;
     let holder = view.holders.first();
     let info = match holder {
-        Some(holder) if !who.sees_ticket(&holder.ticket) => {
+        Some(holder) if !who.sees(lock) && !who.owns(&holder.ticket) => {
             let words = "held by somebody whom this key may not see (it has the right to use, not to observe)";
             lock_info(holder, words, "").to_string()
         }

@@ -14,9 +14,12 @@ async fn a_lock_is_shown_without_ids() {
     assert_eq!(answer.header("etag"), Some(format!("\"{}\"", lock["revision"]).as_str()));
     let ticket = |state: &str, permits: Value, slots: Value, held: bool| {
         let or_null = |name: &str| if held { json!(format!("<{name}>")) } else { Value::Null };
+        let ranges = if held { "0" } else { "" };
         json!({
-            "number": "<number>", "lock": "two", "state": state, "permits": permits, "slots": slots,
-            "slot_ranges": if held { "0" } else { "" }, "slot_names": [], "token": or_null("token"), "ahead": 0, "dormant": false, "priority": 0, "info": "", "owner": null,
+            "number": "<number>",
+            "locks": {"two": {"permits": permits, "slots": slots, "slot_ranges": ranges, "slot_names": []}},
+            "lock": "two", "state": state, "permits": permits, "slots": slots,
+            "slot_ranges": ranges, "slot_names": [], "token": or_null("token"), "ahead": 0, "dormant": false, "priority": 0, "info": "", "owner": null,
             "from": "127.0.0.1", "created_at": "<created_at>", "granted_at": or_null("granted_at"),
             "held_at": or_null("held_at"), "ended_at": null, "expires_at": "<expires_at>",
             "expires_in_s": "<expires_in_s>", "ttl_s": if held { 300 } else { 60 }, "ended_as": null, "reason": null,

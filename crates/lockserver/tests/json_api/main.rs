@@ -1,6 +1,7 @@
 //! The JSON API through the real router, over real sockets.
 
 mod administration;
+mod bundles;
 mod description;
 mod errors;
 mod events;

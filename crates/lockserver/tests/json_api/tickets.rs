@@ -7,7 +7,9 @@ const ONE: &str = "/v1/locks/one/tickets";
 
 fn held() -> Value {
     json!({
-        "id": "<id>", "number": "<number>", "lock": "one", "state": "held", "permits": 1, "slots": [0],
+        "id": "<id>", "number": "<number>",
+        "locks": {"one": {"permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": []}},
+        "lock": "one", "state": "held", "permits": 1, "slots": [0],
         "slot_ranges": "0", "slot_names": [], "token": "<token>", "ahead": 0, "dormant": false, "priority": 0, "info": "backup", "owner": null,
         "from": "127.0.0.1", "created_at": "<created_at>", "granted_at": "<granted_at>", "held_at": "<held_at>",
         "ended_at": null, "expires_at": "<expires_at>", "expires_in_s": "<expires_in_s>", "ttl_s": 120,

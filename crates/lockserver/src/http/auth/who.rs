@@ -153,9 +153,9 @@ impl Who {
         self.grants == other.grants
     }
 
-    /// Whether it may be shown what this ticket says and whose it is: its lock is to be seen, or its own key made it.
-    pub(in crate::http) fn sees_ticket(&self, ticket: &TicketRecord) -> bool {
-        self.sees(&ticket.lock) || (self.owner.is_some() && self.owner == ticket.owner)
+    /// Whether its own key made this ticket.
+    pub(in crate::http) fn owns(&self, ticket: &TicketRecord) -> bool {
+        self.owner.is_some() && self.owner == ticket.owner
     }
 
     /// Whether it may do this to the lock.

@@ -1,4 +1,5 @@
-//! `POST /v1/locks/{lock}/tickets`: ask for permits. 2xx means that they are held, but for 202, which must be asked for.
+//! `POST /v1/locks/{lock}/tickets` and `POST /v1/tickets`: ask for permits of one lock, or of several, all or nothing. 2xx means that
+//! they are held, but for 202, which must be asked for.
 
 use super::super::acquire::{self, WaitEnd, Waiting};
 use super::super::app::{attach, only_while_held};
@@ -6,17 +7,18 @@ use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::{change, examples, view, written};
-use crate::access::Denied;
+use crate::access::{Denied, Right};
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use lock_api::{Acquire, ErrorCode, Ticket, routes};
 use lock_core::limits::PRIORITY_MAX;
 use lock_core::{
-    Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, ReleaseTarget, Selection, State, TicketId,
-    TicketView,
+    Asked as Part, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, ReleaseTarget, Selection, State,
+    TicketId, TicketView,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -25,8 +27,8 @@ use utoipa::openapi::path::HttpMethod;
 /// When a client that keeps a place in the queue should ask for it, in seconds; with `wait_s` then, it costs little.
 const ASK_AGAIN_S: u64 = 1;
 
-pub(super) fn describe() -> Call {
-    Call::new(HttpMethod::Post, routes::LOCK_TICKETS, "acquire", "Ask for permits")
+pub(super) fn describe() -> [Call; 2] {
+    let one = Call::new(HttpMethod::Post, routes::LOCK_TICKETS, "acquire", "Ask for permits")
         .about(
             "Every field is optional. Not free: 409 `busy`, or `timed_out` after `wait_s`, and nothing is left behind. With \
              `queue` the place is kept: 202. A client that hangs up leaves nothing behind either, unless it sent a \
@@ -34,8 +36,19 @@ pub(super) fn describe() -> Call {
              owner has queued with that word: those hear 410 with `ended_as` `superseded`, and by which number.",
         )
         .body::<Acquire>(json!({"wait_s": 30, "ttl_s": 60, "info": "backup of db1"}), false)
-        .answer_with::<Ticket>(201, "Held", examples::ticket(true), &[("Location", "The ticket")])
-        .answer_with::<Ticket>(
+        .answer_with::<Ticket>(201, "Held", examples::ticket(true), &[("Location", "The ticket")]);
+    let body = json!({"locks": {"san-ssh": 1, "licence": 2, "stage": "all"}, "wait_s": 30, "ttl_s": 60});
+    let several = Call::new(HttpMethod::Post, routes::TICKETS, "acquire_all", "Ask for permits of several locks at once")
+        .about(
+            "All or nothing: one ticket with one place in every queue, so no two who want the same locks wait for each other. \
+             `locks` has 1 to 16 locks with the permits of each; `permits` stays out, and `slots` and `tags` are for one lock. \
+             Everything else is as where the path names the lock. The right `use` is needed for each of them. What is refused \
+             because of one of several locks names it as `lock`. The scope of a `request_id` is the key and the set of locks.",
+        )
+        .body::<Acquire>(body, true)
+        .answer_with::<Ticket>(201, "Held", examples::bundle(), &[("Location", "The ticket")]);
+    [one, several].map(|call| {
+        call.answer_with::<Ticket>(
             202,
             "Queued, as asked for by `queue`",
             examples::queued(),
@@ -53,12 +66,63 @@ pub(super) fn describe() -> Call {
             ErrorCode::LimitReached,
             ErrorCode::NotAllowed,
         ])
+    })
 }
 
-pub(super) async fn handle(mut asked: Asked) -> Answer {
+/// Of the lock that the path names.
+pub(super) async fn one(mut asked: Asked) -> Answer {
     asked.only_parameters(&[])?;
     let lock = asked.lock()?;
     let wanted: Acquire = asked.wanted().await?;
+    if wanted.locks.is_some() {
+        return Err(Refusal::invalid("locks is for POST /v1/tickets: here the path names the lock"));
+    }
+    let permits = permits(wanted.permits, wanted.slots.as_deref());
+    acquire(&asked, Part { lock, permits }, Vec::new(), wanted).await
+}
+
+/// Of the locks that the body names.
+pub(super) async fn all(mut asked: Asked) -> Answer {
+    asked.only_parameters(&[])?;
+    let mut wanted: Acquire = asked.wanted().await?;
+    let Some(locks) = wanted.locks.take() else {
+        return Err(Refusal::invalid("name the locks with the permits of each: {\"locks\": {\"san-ssh\": 1}}"));
+    };
+    if wanted.permits.is_some() {
+        return Err(Refusal::invalid("permits stand beside each lock in locks, and nowhere else"));
+    }
+    if locks.len() > 1 && (wanted.slots.is_some() || wanted.tags.is_some()) {
+        let text = format!("slots and tags choose in one lock, and {} are named: nobody knows in which", locks.len());
+        return Err(Refusal::invalid(text));
+    }
+    let mut parts = named(&locks)?;
+    for part in &parts {
+        asked.who.may(Right::Use, &part.lock).map_err(|denied| Refusal::from(denied).of_lock(&part.lock))?;
+    }
+    if parts.is_empty() {
+        return Err(Refusal::invalid("locks names no lock: a ticket is for 1 to 16"));
+    }
+    let first = parts.remove(0);
+    acquire(&asked, first, parts, wanted).await
+}
+
+/// What is asked for, in the order of the locks.
+fn named(locks: &BTreeMap<String, lock_api::Permits>) -> Result<Vec<Part>, Refusal> {
+    let part = |(name, wanted): (&String, &lock_api::Permits)| {
+        let lock = lock_name(name)?;
+        Ok(Part { lock, permits: permits(Some(*wanted), None) })
+    };
+    let mut parts = locks.iter().map(part).collect::<Result<Vec<_>, Refusal>>()?;
+    parts.sort_by(|a, b| a.lock.cmp(&b.lock));
+    Ok(parts)
+}
+
+/// A lock that is named beside others.
+pub(super) fn lock_name(name: &str) -> Result<LockName, Refusal> {
+    LockName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a lock: {why}")))
+}
+
+async fn acquire(asked: &Asked, first: Part, others: Vec<Part>, wanted: Acquire) -> Answer {
     let wait = check_wait(wanted.wait_s)?;
     let highest = asked.who.max_priority();
     // What no client may have is refused with its bound.
@@ -68,8 +132,8 @@ pub(super) async fn handle(mut asked: Asked) -> Answer {
     }
     let (queue, repeatable) = (wanted.queue, wanted.request_id.is_some());
     let selection = selection(wanted.slots.as_deref(), wanted.tags.as_deref())?;
-    let new = NewTicket { selection, ..new_ticket(&asked, lock, wanted, wait) };
-    let one = Acquiring { asked: &asked, queue, repeatable };
+    let new = NewTicket { selection, permits: first.permits, others, ..new_ticket(asked, first.lock, wanted, wait) };
+    let one = Acquiring { asked, queue, repeatable };
     let (told, over) = one.ask(new, wait).await?;
     one.conclude(told, over).await
 }
@@ -99,7 +163,6 @@ fn permits(permits: Option<lock_api::Permits>, slots: Option<&[String]>) -> Perm
 fn new_ticket(asked: &Asked, lock: LockName, wanted: Acquire, wait: Duration) -> NewTicket {
     let new = acquire::new_ticket(&asked.who, lock);
     NewTicket {
-        permits: permits(wanted.permits, wanted.slots.as_deref()),
         priority: if wanted.priority == 0 { new.priority } else { wanted.priority },
         info: Arc::from(wanted.info),
         lease: wanted.ttl_s.map_or(Lease::OfLock, |ttl| Lease::Given(ttl.as_ms())),
@@ -135,9 +198,10 @@ impl Acquiring<'_> {
         }
         let waiting = Waiting { app, connection, caller, until: Instant::now() + wait };
         let _place = self.asked.waiting_place()?;
-        let lock = new.lock.clone();
+        let others = new.others.iter().map(|part| &part.lock);
+        let locks: Vec<LockName> = std::iter::once(&new.lock).chain(others).cloned().collect();
         // A client that may not have it any more is as good as gone: others are served.
-        Ok(waiting.send(Command::Acquire(new), app.until_denied(who, &lock), true).await?)
+        Ok(waiting.send(Command::Acquire(new), app.until_denied(who, &locks), true).await?)
     }
 
     async fn conclude(&self, told: CommandResult, over: Over) -> Answer {
@@ -159,7 +223,6 @@ impl Acquiring<'_> {
 
     /// The wait is over without a grant, and the place is not to be kept.
     async fn withdraw(&self, view: &TicketView, over: Over) -> Refusal {
-        let name = &view.ticket.lock;
         if self.repeatable {
             let again = "repeat the request with the same request_id to find your place in the queue";
             match over {
@@ -189,10 +252,9 @@ impl Acquiring<'_> {
                 ErrorCode::Unauthorized,
                 "keys or rights have changed, and this one may not wait any longer",
             ),
-            Over::Answered => Refusal::new(ErrorCode::Busy, format!("no permit of {name:?} is free now")),
+            Over::Answered => not_free(view, ErrorCode::Busy, "is free now"),
             Over::Time | Over::ClientGone => {
-                let text = format!("no permit of {name:?} was free within the time that the request wanted to wait");
-                Refusal::new(ErrorCode::TimedOut, text)
+                not_free(view, ErrorCode::TimedOut, "was free within the time that the request wanted to wait")
             }
         };
         // Its request_id has had its answer.
@@ -204,6 +266,23 @@ impl Acquiring<'_> {
         let command =
             Command::Release { target: ReleaseTarget::Id(None, id), queued: true, keep: None, withhold: None };
         app.engine.submit(caller, command).await.map(drop)
+    }
+}
+
+/// It did not come to its permits. Of several locks that one is named in whose queue it is not the first, if there is one.
+fn not_free(view: &TicketView, code: ErrorCode, when: &str) -> Refusal {
+    let record = &view.ticket;
+    if !record.is_bundle() {
+        return Refusal::new(code, format!("no permit of {:?} {when}", record.lock));
+    }
+    let names: Vec<String> = record.parts().map(|part| format!("{:?}", part.lock)).collect();
+    let text = format!("not all of {} {when}", names.join(", "));
+    let behind = record.parts().zip(view::ahead_of(view)).filter_map(|(part, ahead)| Some((part.lock, ahead?)));
+    match behind.filter(|(_, ahead)| *ahead > 0).max_by_key(|(_, ahead)| *ahead) {
+        Some((lock, ahead)) => {
+            Refusal::new(code, format!("{text}; in the queue of {lock:?} {ahead} stood before it")).of_lock(lock)
+        }
+        None => Refusal::new(code, text),
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) struct Asked {
     lock: Option<Result<LockName, NameError>>,
     /// What else its path names.
     path: Vec<(&'static str, String)>,
-    query: BTreeMap<String, String>,
+    /// Each parameter with its values, which are several for those that may be repeated.
+    query: BTreeMap<String, Vec<String>>,
 }
 
 impl FromRequest<App> for Asked {
@@ -75,15 +76,13 @@ fn decode(raw: &str) -> Result<String, Refusal> {
     path::decode(raw).map_err(|error| Refusal::invalid(format!("the query {error}")))
 }
 
-fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let mut read = BTreeMap::new();
+fn read_query(query: &str) -> Result<BTreeMap<String, Vec<String>>, Refusal> {
+    let mut read: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(&name.replace('+', " "))?;
         let value = decode(&value.replace('+', " "))?;
-        if read.insert(name.clone(), value).is_some() {
-            return Err(Refusal::invalid(format!("the query names {name:?} twice")));
-        }
+        read.entry(name).or_default().push(value);
     }
     Ok(read)
 }
@@ -91,6 +90,15 @@ fn read_query(query: &str) -> Result<BTreeMap<String, String>, Refusal> {
 impl Asked {
     /// Refuses parameters that this call does not have: a misspelt `force` must not be passed over.
     pub(super) fn only_parameters(&self, names: &[&str]) -> Result<(), Refusal> {
+        self.only_parameters_and(names, None)
+    }
+
+    /// The same, where one of them may be repeated.
+    pub(super) fn only_parameters_and(&self, names: &[&str], many: Option<&str>) -> Result<(), Refusal> {
+        let twice = |(name, values): &(&String, &Vec<String>)| values.len() > 1 && many != Some(name.as_str());
+        if let Some((name, _)) = self.query.iter().find(twice) {
+            return Err(Refusal::invalid(format!("the query names {name:?} twice")));
+        }
         match self.query.keys().find(|name| !names.contains(&name.as_str())) {
             None => Ok(()),
             Some(unknown) if names.is_empty() => {
@@ -133,7 +141,12 @@ impl Asked {
 
     /// A parameter as it is.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str)
+        self.query.get(name).and_then(|values| values.first()).map(String::as_str)
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(super) fn texts(&self, name: &str) -> &[String] {
+        self.query.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// A whole number.
@@ -213,9 +226,10 @@ mod tests {
     #[test]
     fn queries() {
         let read = read_query("force=true&reason=too+slow%2C%20sorry&mine&").unwrap();
-        assert_eq!(read["force"], "true");
-        assert_eq!(read["reason"], "too slow, sorry");
-        assert_eq!(read["mine"], "");
-        assert!(read_query("a=1&a=2").is_err() && read_query("a=%").is_err());
+        assert_eq!(read["force"], ["true"]);
+        assert_eq!(read["reason"], ["too slow, sorry"]);
+        assert_eq!(read["mine"], [""]);
+        assert_eq!(read_query("a=1&a=2").unwrap()["a"], ["1", "2"]);
+        assert!(read_query("a=%").is_err());
     }
 }

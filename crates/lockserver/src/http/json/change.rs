@@ -1,12 +1,11 @@
 //! What administrators do: make, change and delete locks, end tickets.
 
-use super::super::app::App;
 use super::super::auth::note_change;
 use super::super::shrink;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, view};
+use super::{examples, sees, view};
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -172,17 +171,25 @@ fn patch(wanted: LockPatch) -> Result<Patch, Refusal> {
     })
 }
 
-pub(super) fn tell(app: &App, status: StatusCode, told: &CommandResult) -> Answer {
+pub(super) fn tell(asked: &Asked, status: StatusCode, told: &CommandResult) -> Answer {
     match &told.outcome {
-        Outcome::Lock(lock) => Ok(view::lock_answer(status, lock, told.as_of, &app.engine.metrics().history)),
+        Outcome::Lock(lock) => {
+            let history = &asked.app.engine.metrics().history;
+            Ok(view::lock_answer(status, lock, told.as_of, history, &|one| asked.who.sees(one)))
+        }
         // The change was its end: it was going, and had only been kept by what this took away.
         _ => Ok(StatusCode::NO_CONTENT.into_response()),
     }
 }
 
 /// The answer to a change, done or refused; the audit log has in both cases what was asked for.
-pub(super) fn answer(app: &App, status: StatusCode, told: crate::engine::Answer, change: &impl Serialize) -> Answer {
-    let answer = told.map_err(Refusal::from).and_then(|told| tell(app, status, &told));
+pub(super) fn answer(
+    asked: &Asked,
+    status: StatusCode,
+    told: crate::engine::Answer,
+    change: &impl Serialize,
+) -> Answer {
+    let answer = told.map_err(Refusal::from).and_then(|told| tell(asked, status, &told));
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     note_change(&mut response, change);
     Ok(response)
@@ -205,7 +212,7 @@ pub(super) async fn put(mut asked: Asked) -> Answer {
         }
         told => (made, told),
     };
-    answer(&asked.app, status, told, &change)
+    answer(&asked, status, told, &change)
 }
 
 pub(super) async fn change(mut asked: Asked) -> Answer {
@@ -213,7 +220,7 @@ pub(super) async fn change(mut asked: Asked) -> Answer {
     let change: LockPatch = asked.wanted().await?;
     let patch = patch(change.clone())?;
     let command = Command::PatchLock { name, patch, precondition, force };
-    answer(&asked.app, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &change)
+    answer(&asked, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &change)
 }
 
 pub(super) async fn delete(asked: Asked) -> Answer {
@@ -243,5 +250,5 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
     let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
-    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false)))
+    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false, sees::ALL)))
 }

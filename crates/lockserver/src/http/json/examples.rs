@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// A ticket that is held; with its id only where its maker asks.
 pub(super) fn ticket(with_id: bool) -> Value {
     let mut ticket = json!({
-        "number": 17, "lock": "san-ssh", "state": "held", "permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": [],
+        "number": 17, "locks": {"san-ssh": {"permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": []}}, "lock": "san-ssh", "state": "held", "permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": [],
         "token": 77, "ahead": 0, "dormant": false, "priority": 0, "info": "backup of db1", "owner": null, "from": "192.0.2.7",
         "created_at": "2026-05-04T03:02:01.5Z", "granted_at": "2026-05-04T03:02:01.5Z",
         "held_at": "2026-05-04T03:02:01.5Z", "ended_at": null, "expires_at": "2026-05-04T03:03:01.5Z",
@@ -17,11 +17,27 @@ pub(super) fn ticket(with_id: bool) -> Value {
     ticket
 }
 
+/// One of several locks, for its maker.
+pub(super) fn bundle() -> Value {
+    let mut ticket = ticket(true);
+    let fields = ticket.as_object_mut().expect("a ticket is an object");
+    for name in ["lock", "permits", "slots", "slot_ranges", "slot_names"] {
+        fields.remove(name);
+    }
+    ticket["locks"] = json!({
+        "licence": {"permits": 2, "slots": [3, 4], "slot_ranges": "3-4", "slot_names": []},
+        "san-ssh": {"permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": []},
+        "stage": {"permits": "all", "slots": [0], "slot_ranges": "0", "slot_names": ["eu-1"]},
+    });
+    ticket
+}
+
 /// The same while it waits.
 pub(super) fn queued() -> Value {
     let mut ticket = ticket(true);
     for (name, value) in [
         ("state", json!("queued")),
+        ("locks", json!({"san-ssh": {"permits": 1, "slots": [], "slot_ranges": "", "slot_names": []}})),
         ("slots", json!([])),
         ("slot_ranges", json!("")),
         ("token", Value::Null),

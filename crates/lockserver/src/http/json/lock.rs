@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, History, Lock, Locks, Ticket, routes};
 use lock_core::limits::{LISTED_LOCKS_MAX, LISTED_TICKETS_MAX};
-use lock_core::{Command, LockName, Outcome, Rejection, TicketView, TicketsAfter};
+use lock_core::{Command, LockName, LockView, Outcome, Rejection, TicketView, TicketsAfter};
 use serde_json::json;
 use utoipa::openapi::path::HttpMethod;
 
@@ -86,6 +86,12 @@ fn read_cursor(text: Option<&str>) -> Result<TicketsAfter, Refusal> {
     read.ok_or_else(no_cursor)
 }
 
+/// Whether the answer is another one than others get who ask the same: tickets are listed that may be for locks which are not to be
+/// seen.
+fn sees_less(asked: &Asked, locks: &[LockView]) -> bool {
+    asked.who.among().is_some() && locks.iter().any(view::has_bundles)
+}
+
 pub(super) async fn list(asked: Asked) -> Answer {
     asked.only_parameters(&["tickets", "limit", "cursor"])?;
     let limit = asked.at_most("limit", LISTED_LOCKS_MAX)?.max(1);
@@ -96,13 +102,16 @@ pub(super) async fn list(asked: Asked) -> Answer {
     let Outcome::Locks(page) = outcome else { unreachable!("locks were asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let weight = page.weight();
+    let own = sees_less(&asked, &page.locks);
+    let who = asked.who.clone();
     let make = move || {
+        let sees = |lock: &LockName| who.sees(lock);
         let make = || {
-            let locks = page.locks.iter().map(|one| view::lock(one, as_of, &metrics.history)).collect();
+            let locks = page.locks.iter().map(|one| view::lock(one, as_of, &metrics.history, &sees)).collect();
             let next = page.next().map(ToString::to_string);
             view::bytes(&Locks { locks, next, as_of: as_of.to_string() })
         };
-        rendered.get_or_init(make).clone()
+        if own { make() } else { rendered.get_or_init(make).clone() }
     };
     let body = asked.app.reads.make(&asked.connection, weight, make).await?;
     Ok(view::rendered(StatusCode::OK, body))
@@ -117,9 +126,12 @@ pub(super) async fn get(asked: Asked) -> Answer {
     let Outcome::Lock(lock) = outcome else { unreachable!("a lock was asked for") };
     let metrics = asked.app.engine.metrics().clone();
     let (weight, tag) = (lock.weight(), view::tag(&lock));
+    let own = sees_less(&asked, std::slice::from_ref(&*lock));
+    let who = asked.who.clone();
     let make = move || {
-        let make = || view::bytes(&view::lock(&lock, as_of, &metrics.history));
-        rendered.get_or_init(make).clone()
+        let sees = |lock: &LockName| who.sees(lock);
+        let make = || view::bytes(&view::lock(&lock, as_of, &metrics.history, &sees));
+        if own { make() } else { rendered.get_or_init(make).clone() }
     };
     let body = asked.app.reads.make(&asked.connection, weight, make).await?;
     Ok((tag, view::rendered(StatusCode::OK, body)).into_response())
@@ -150,10 +162,11 @@ pub(super) async fn verify(asked: Asked) -> Answer {
     asked.only_parameters(&["token"])?;
     let lock = asked.lock()?;
     let Some(token) = asked.count("token")? else { return Err(Refusal::invalid("name the token: ?token=")) };
-    let told = asked.app.engine.submit(&asked.caller, Command::Verify { lock, token }).await?;
+    let told = asked.app.engine.submit(&asked.caller, Command::Verify { lock: lock.clone(), token }).await?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
-    let mut shown = view::ticket(ticket, false);
-    if !asked.who.sees_ticket(&ticket.ticket) {
+    let (who, owns) = (&asked.who, asked.who.owns(&ticket.ticket));
+    let mut shown = view::ticket(ticket, false, &|one| owns || *one == lock || who.sees(one));
+    if !owns && !who.sees(&lock) {
         // The right to use a lock is none to read who else does, and tokens can be guessed.
         shown = Ticket { info: String::new(), owner: None, from: String::new(), priority: 0, supersede: None, ..shown };
     }

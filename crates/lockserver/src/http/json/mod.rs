@@ -12,6 +12,7 @@ mod examples;
 mod lock;
 mod openapi;
 mod problem;
+mod sees;
 mod status;
 mod ticket;
 mod view;
@@ -32,6 +33,7 @@ use flate2::Compression;
 use lock_api::{ErrorCode, routes};
 use problem::Refusal;
 pub(super) use problem::unknown_path;
+pub(super) use sees::Sees;
 use std::sync::LazyLock;
 pub(super) use view::{now_ms, time_left};
 pub(super) use why::{expected_wait, why};
@@ -45,7 +47,7 @@ pub(super) fn routes() -> Routes {
         .put(routes::LOCK, admin, change::put)
         .patch(routes::LOCK, admin, change::change)
         .delete(routes::LOCK, admin, change::delete)
-        .post(routes::LOCK_TICKETS, r#use, acquire::handle)
+        .post(routes::LOCK_TICKETS, r#use, acquire::one)
         .delete(routes::LOCK_TICKETS, r#use, ticket::release_request)
         // One's own; for others' the handler wants an administrator.
         .delete(routes::LOCK_TICKET, r#use, change::revoke)
@@ -56,6 +58,9 @@ pub(super) fn routes() -> Routes {
         .get(routes::LOCK_HISTORY, observe, lock::history)
         .get(routes::VERIFY, Need::UseOrObserve, lock::verify)
         .get(routes::TICKETS, r#use, ticket::mine)
+        // The body and the query name the locks: the handlers want the right for each.
+        .post(routes::TICKETS, r#use, acquire::all)
+        .delete(routes::TICKETS, r#use, ticket::release_request_of_all)
         .get(routes::TICKET, r#use, ticket::get)
         .delete(routes::TICKET, r#use, ticket::release)
         .post(routes::RENEW, r#use, ticket::renew)
@@ -88,7 +93,8 @@ pub(super) fn overloaded(text: &str) -> Response {
 
 /// The description as JSON, made once.
 static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-    let mut calls = vec![acquire::describe(), events::describe(), openapi::describe_itself()];
+    let mut calls = vec![events::describe(), openapi::describe_itself()];
+    calls.extend(acquire::describe());
     calls.extend(ticket::describe());
     calls.extend(lock::describe());
     calls.extend(change::describe());

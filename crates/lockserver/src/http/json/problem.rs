@@ -1,13 +1,13 @@
 //! Refusals as RFC 9457 has them.
 
 use super::super::auth::RefusedBecause;
-use super::view;
+use super::{sees, view};
 use crate::access::Denied;
 use crate::engine::EngineError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{ErrorCode, PROBLEM_JSON, Problem};
-use lock_core::{Rejection, State};
+use lock_core::{LockName, Rejection, State};
 use std::any::Any;
 
 /// When to try again after overload, a stop or a failing store.
@@ -39,6 +39,12 @@ impl Refusal {
         Self::new(ErrorCode::Invalid, detail)
     }
 
+    /// It is because of this one of several locks.
+    pub(super) fn of_lock(mut self, lock: &LockName) -> Self {
+        self.problem.lock = Some(lock.to_string());
+        self
+    }
+
     /// The request may be in effect all the same.
     pub(super) fn unsure(mut self) -> Self {
         self.problem.may_have_taken_effect = true;
@@ -65,10 +71,11 @@ impl Refusal {
         let detail = why.to_string();
         let simple = |code| Self::new(code, format!("{detail}{}", advice(code)));
         match why {
-            Rejection::InLock(_, reason) => {
+            Rejection::InLock(lock, reason) => {
                 let mut refusal = Self::rejected(*reason);
-                refusal.problem.detail = format!("{detail}{}", advice(refusal.problem.code));
-                refusal
+                let detail = std::mem::take(&mut refusal.problem.detail);
+                refusal.problem.detail = format!("lock {lock:?}: {detail}");
+                refusal.of_lock(&lock)
             }
             Rejection::UnknownLock => simple(ErrorCode::UnknownLock),
             Rejection::UnknownTicket => simple(ErrorCode::UnknownTicket),
@@ -85,7 +92,7 @@ impl Refusal {
                 {
                     *detail = format!("{detail}: {reason}");
                 }
-                refusal.problem.tickets = vec![view::ticket(&ticket, false)];
+                refusal.problem.tickets = vec![view::ticket(&ticket, false, sees::ALL)];
                 refusal
             }
             Rejection::Withdrawn => {
@@ -115,14 +122,14 @@ impl Refusal {
             Rejection::WouldEnd { tickets, some } => {
                 let mut refusal = simple(ErrorCode::WouldEndTickets);
                 refusal.problem.would_end = Some(tickets);
-                refusal.problem.tickets = some.iter().map(|one| view::ticket(one, false)).collect();
+                refusal.problem.tickets = some.iter().map(|one| view::ticket(one, false, sees::ALL)).collect();
                 refusal
             }
             Rejection::NotAHolder => simple(ErrorCode::NotAHolder),
             // Only who may end it gets this far, and who may end a ticket may see it.
             Rejection::StageChanged(ticket) => {
                 let mut refusal = simple(ErrorCode::TicketChanged);
-                refusal.problem.tickets = vec![view::ticket(&ticket, false)];
+                refusal.problem.tickets = vec![view::ticket(&ticket, false, sees::ALL)];
                 refusal
             }
         }

@@ -3,16 +3,17 @@
 use super::super::acquire::{WaitEnd, Waiting};
 use super::super::app::{attach, only_while_held};
 use super::super::auth::Who;
+use super::acquire::lock_name;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, view, written};
+use super::{examples, sees, view, written};
 use crate::access::Right;
 use crate::engine::CommandResult;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lock_api::{ErrorCode, Released, Renew, Ticket, Tickets, routes};
-use lock_core::limits::LISTED_TICKETS_MAX;
+use lock_core::limits::{BUNDLE_LOCKS_MAX, LISTED_TICKETS_MAX};
 use lock_core::{Command, Outcome, ReleaseTarget, State, TicketId};
 use serde_json::json;
 use std::sync::Arc;
@@ -55,6 +56,14 @@ pub(super) fn describe() -> Vec<Call> {
             .query_text("withhold", "no ping", WITHHOLD)
             .answer::<Released>(200, "There is no such live ticket any more", examples::released())
             .errors(&[ErrorCode::UnknownLock, ErrorCode::Gone, ErrorCode::LimitReached]),
+        Call::new(HttpMethod::Delete, routes::TICKETS, "release_request_of_all", "End a ticket for several locks by its `request_id`")
+            .about("Also before its request arrives: that one then takes nothing. All locks of the request are named, in any order.")
+            .query_text("request_id", "d1f0c9a4-9a7e-4b52", "The `request_id` that made or would make it")
+            .query_text("lock", "san-ssh", "One of its locks; repeated for each: `lock=san-ssh&lock=licence`")
+            .query_number("keep_s", 60, KEEP)
+            .query_text("withhold", "no ping", WITHHOLD)
+            .answer::<Released>(200, "There is no such live ticket any more", examples::released())
+            .errors(&[ErrorCode::UnknownLock, ErrorCode::Gone, ErrorCode::LimitReached]),
     ]
 }
 
@@ -88,7 +97,8 @@ pub(super) async fn get(asked: Asked) -> Answer {
         let WaitEnd::Revoked(changed) = end else { return tell(told) };
         let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was asked for") };
         let is_queued = matches!(ticket.ticket.state, State::Queued { .. });
-        match changed.and_then(|now| now.may(Right::Use, &ticket.ticket.lock).map(|()| now)) {
+        let may_all = |now: &Who| ticket.ticket.parts().try_for_each(|part| now.may(Right::Use, part.lock));
+        match changed.and_then(|now| may_all(&now).map(|()| now)) {
             Ok(now) if is_queued => who = now,
             Ok(_) => return tell(told),
             Err(denied) => {
@@ -126,7 +136,7 @@ pub(super) async fn mine(asked: Asked) -> Answer {
     let Outcome::Tickets(page) = told.outcome else { unreachable!("tickets were asked for") };
     let weight = page.weight();
     let make = move || {
-        let tickets = page.tickets.iter().map(|one| view::ticket(one, false)).collect();
+        let tickets = page.tickets.iter().map(|one| view::ticket(one, false, sees::ALL)).collect();
         view::bytes(&Tickets { tickets, next: page.next.map(|number| number.to_string()) })
     };
     let body = asked.app.reads.make(&asked.connection, weight, make).await?;
@@ -150,11 +160,32 @@ pub(super) async fn release(asked: Asked) -> Answer {
 pub(super) async fn release_request(asked: Asked) -> Answer {
     asked.only_parameters(&["request_id", "keep_s", "withhold"])?;
     let lock = asked.lock()?;
-    let Some(id) = asked.text("request_id") else {
-        return Err(Refusal::invalid("name the request to end: ?request_id="));
-    };
-    let target = ReleaseTarget::Request(lock, Box::default(), Arc::from(id));
+    let id = request_id(&asked)?;
+    let target = ReleaseTarget::Request(lock, Box::default(), id);
     end(asked, target).await
+}
+
+pub(super) async fn release_request_of_all(asked: Asked) -> Answer {
+    asked.only_parameters_and(&["request_id", "lock", "keep_s", "withhold"], Some("lock"))?;
+    let id = request_id(&asked)?;
+    let mut locks = asked.texts("lock").iter().map(|name| lock_name(name)).collect::<Result<Vec<_>, _>>()?;
+    for lock in &locks {
+        asked.who.may(Right::Use, lock).map_err(|denied| Refusal::from(denied).of_lock(lock))?;
+    }
+    locks.sort();
+    if let Some(twice) = locks.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Refusal::invalid(format!("the query names the lock {:?} twice", twice[0])));
+    }
+    if locks.is_empty() || locks.len() > BUNDLE_LOCKS_MAX {
+        let text = format!("name the locks of the request, 1 to {BUNDLE_LOCKS_MAX}: ?lock=san-ssh&lock=licence");
+        return Err(Refusal::invalid(text));
+    }
+    let others = locks.split_off(1);
+    end(asked, ReleaseTarget::Request(locks.remove(0), others.into(), id)).await
+}
+
+fn request_id(asked: &Asked) -> Result<Arc<str>, Refusal> {
+    asked.text("request_id").map(Arc::from).ok_or_else(|| Refusal::invalid("name the request to end: ?request_id="))
 }
 
 async fn end(asked: Asked, target: ReleaseTarget) -> Answer {

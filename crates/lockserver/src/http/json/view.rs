@@ -1,6 +1,7 @@
 //! Tickets, locks and events of the core as the API shows them.
 
 use super::super::routes::HEADERS_USUAL;
+use super::sees::Sees;
 use super::why::{expected_wait, why};
 use crate::engine::EventId;
 use crate::metrics::{History, Past, Percentiles, Sample, Span};
@@ -10,15 +11,16 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lock_api::{
-    Event, EventKind, Lock, LockChange, LockSettings, Outside, Permits, Pick, Seconds, Selection, SettingValue,
+    Event, EventKind, Lock, LockChange, LockSettings, Outside, Part, Permits, Pick, Seconds, Selection, SettingValue,
     Statistics, Ticket, TicketState, WithheldCause, Withholding,
 };
 use lock_core::limits::LISTED_SLOTS_MAX;
 use lock_core::{
-    Capacity, EndedAs, LockView, Ms, SlotName, State, TicketId, TicketRecord, TicketView, TicketsAfter, Transition,
-    Until, WallMs,
+    Capacity, EndedAs, LockView, Ms, PartRef, SlotName, State, TicketId, TicketRecord, TicketView, TicketsAfter,
+    Transition, Until, WallMs,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -64,8 +66,14 @@ pub(super) fn cursor(after: TicketsAfter) -> String {
 }
 
 /// A lock with its ETag.
-pub(super) fn lock_answer(status: StatusCode, lock: &LockView, as_of: EventId, history: &History) -> Response {
-    (tag(lock), json(status, &self::lock(lock, as_of, history))).into_response()
+pub(super) fn lock_answer(
+    status: StatusCode,
+    lock: &LockView,
+    as_of: EventId,
+    history: &History,
+    sees: Sees<'_>,
+) -> Response {
+    (tag(lock), json(status, &self::lock(lock, as_of, history, sees))).into_response()
 }
 
 pub(super) fn id(id: TicketId) -> String {
@@ -140,18 +148,31 @@ pub(super) fn permits(permits: lock_core::Permits) -> Permits {
     }
 }
 
-/// What a ticket's permits are. A ticket that lapsed has nothing any more of what its record still names.
+/// What a ticket's permits of a lock are. A ticket that lapsed has nothing any more of what its record still names.
 pub(super) struct Slots<'t> {
     slots: &'t [(u32, u32)],
     pub(super) names: &'t [SlotName],
-    pub(super) token: Option<u64>,
 }
 
-pub(super) fn slots_of(record: &TicketRecord) -> Slots<'_> {
+pub(super) fn slots_of<'t>(record: &TicketRecord, part: PartRef<'t>) -> Slots<'t> {
     match record.state {
-        State::Queued { .. } => Slots { slots: &[], names: &[], token: None },
-        _ => Slots { slots: &record.slots, names: &record.slot_names, token: record.token },
+        State::Queued { .. } => Slots { slots: &[], names: &[] },
+        _ => Slots { slots: part.slots, names: part.slot_names },
     }
+}
+
+/// The fencing token of the grant that it has.
+pub(super) fn token_of(record: &TicketRecord) -> Option<u64> {
+    record.token.filter(|_| !matches!(record.state, State::Queued { .. }))
+}
+
+/// Tickets before a bundle in the queue of each of its locks, in their order; `None` for what this view does not tell.
+pub(super) fn ahead_of(view: &TicketView) -> impl Iterator<Item = Option<u64>> {
+    // In the listing of a lock `ahead` is that lock's, whichever of them it is.
+    let told = view.others.iter().any(|part| part.ahead.is_some());
+    let queued = matches!(view.ticket.state, State::Queued { .. });
+    let first = Some(view.ahead).filter(|_| told);
+    std::iter::once(first).chain(view.others.iter().map(|part| part.ahead)).map(move |ahead| ahead.filter(|_| queued))
 }
 
 impl Slots<'_> {
@@ -164,8 +185,8 @@ impl Slots<'_> {
     }
 }
 
-/// A ticket; its secret id only for its maker.
-pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
+/// A ticket; its secret id only for its maker, and of a bundle only those locks that are to be seen.
+pub(super) fn ticket(view: &TicketView, with_id: bool, sees: Sees<'_>) -> Ticket {
     let record = &view.ticket;
     let (state, reason) = match &record.state {
         State::Queued { .. } => (TicketState::Queued, None),
@@ -173,20 +194,41 @@ pub(super) fn ticket(view: &TicketView, with_id: bool) -> Ticket {
         State::Held => (TicketState::Held, None),
         State::Ended { reason, .. } => (TicketState::Ended, reason.as_ref()),
     };
-    let slots = slots_of(record);
     // Whoever works in the slots needs all their names.
     let names = if with_id { usize::MAX } else { LISTED_SLOTS_MAX };
+    let is_bundle = record.is_bundle();
+    let part = |of: PartRef<'_>, ahead| {
+        let slots = slots_of(record, of);
+        Part {
+            permits: permits(of.permits),
+            slots: slots.listed(),
+            slot_ranges: slots.ranges(),
+            slot_names: texts(&slots.names[..names.min(slots.names.len())]),
+            ahead,
+        }
+    };
+    let all = record.parts().zip(ahead_of(view));
+    let seen = all.filter(|(of, _)| !is_bundle || sees(of.lock));
+    let locks: BTreeMap<String, Part> = seen.map(|(of, ahead)| (of.lock.to_string(), part(of, ahead))).collect();
+    let count = 1 + record.more().parts.len();
+    let only = if is_bundle { None } else { locks.first_key_value().map(|(_, part)| part.clone()) };
+    let (permits, slots, slot_ranges, slot_names) = match only {
+        Some(part) => (Some(part.permits), Some(part.slots), Some(part.slot_ranges), Some(part.slot_names)),
+        None => (None, None, None, None),
+    };
     Ticket {
         id: with_id.then(|| id(record.id)),
         number: record.number,
-        lock: record.lock.to_string(),
+        locks_unseen: u32::try_from(count - locks.len()).unwrap_or(u32::MAX),
+        locks,
+        lock: (!is_bundle).then(|| record.lock.to_string()),
         state,
-        permits: permits(record.permits),
-        slots: slots.listed(),
-        slot_ranges: slots.ranges(),
-        slot_names: texts(&slots.names[..names.min(slots.names.len())]),
-        token: slots.token,
-        ahead: view.ahead,
+        permits,
+        slots,
+        slot_ranges,
+        slot_names,
+        token: token_of(record),
+        ahead: view.most_ahead(),
         dormant: matches!(record.state, State::Queued { dormant: true }),
         priority: record.priority,
         info: record.info.to_string(),
@@ -263,8 +305,13 @@ fn statistics(counts: &lock_core::Statistics) -> Statistics {
     }
 }
 
+/// Whether tickets are listed with it that are for other locks, too.
+pub(super) fn has_bundles(lock: &LockView) -> bool {
+    lock.holders.iter().chain(&lock.queue).any(|one| one.ticket.is_bundle())
+}
+
 /// A lock; never with a ticket's id.
-pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
+pub(super) fn lock(view: &LockView, as_of: EventId, history: &History, sees: Sees<'_>) -> Lock {
     let (record, now) = (&view.lock, now_ms());
     let usual_hold = history.usual_hold(&record.name, now);
     let usage = usage(&view.usage, usual_hold, now);
@@ -298,7 +345,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         waiting_since: usage.waiting_since,
         holding_since: usage.holding_since,
         expected_wait_s: usage.expected_wait_s,
-        why: why(view, usual_hold, now),
+        why: why(view, usual_hold, now, sees),
         paused: usage.paused,
         pause_reason: record.pause.as_ref().map(|pause| pause.reason.to_string()),
         paused_by: record.pause.as_ref().and_then(|pause| pause.by.as_deref()).map(str::to_owned),
@@ -308,8 +355,8 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History) -> Lock {
         settings: settings(&record.settings),
         overridden: view.overridden.iter().map(ToString::to_string).collect(),
         revision: record.revision,
-        holders: view.holders.iter().map(|one| ticket(one, false)).collect(),
-        queue: view.queue.iter().map(|one| ticket(one, false)).collect(),
+        holders: view.holders.iter().map(|one| ticket(one, false, sees)).collect(),
+        queue: view.queue.iter().map(|one| ticket(one, false, sees)).collect(),
         next: view.next.map(cursor),
         withholdings: view.withholdings.iter().map(withholding).collect(),
         outside: record.outside.as_ref().map(|outside| Outside {

@@ -1,7 +1,8 @@
 //! How a lock is, in one sentence: the answer to "why is my job waiting?". And how long one more would wait.
 
+use super::sees::Sees;
 use crate::wall::span;
-use lock_core::{LockView, Ms, Permits, Usage, WallMs};
+use lock_core::{LockName, LockView, Ms, Permits, State, Usage, WallMs};
 
 /// How long one more request for a permit would wait. Before it go the permits that the queue asks for, what a lock that was
 /// made smaller has too much, and then a holder of the usual kind must leave; all of that passes through the permits that
@@ -26,8 +27,9 @@ pub(in crate::http) fn expected_wait(usage: &Usage, usual_hold: Option<Ms>, now:
     lasted.chain([usual]).max()
 }
 
-/// Why somebody who waits has to; and what somebody who comes now has to expect. `usual_hold` is how long a permit is held.
-pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs) -> String {
+/// Why somebody who waits has to; and what somebody who comes now has to expect. `usual_hold` is how long a permit is held. Other
+/// locks, for which a waiter waits as well, are named to who sees them.
+pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs, sees: Sees<'_>) -> String {
     let usage = &lock.usage;
     let wait = if usage.queued == 1 { "1 waits".to_owned() } else { format!("{} wait", usage.queued) };
     let queue = if usage.queued == 0 { "Nobody waits" } else { &wait };
@@ -52,6 +54,9 @@ pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs)
         if usage.queued == 0 {
             return format!("{free}: the next one gets in at once.");
         }
+        if let Some(others) = first_waits_for(lock, sees) {
+            return format!("{free}, and {wait}: the first in line waits for {others} as well.");
+        }
         let reason = match usage.head {
             Some(Permits::Count(count)) => format!("the first in line needs {count}"),
             Some(Permits::All) => "the first in line needs all".to_owned(),
@@ -74,6 +79,29 @@ pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs)
         format!(", {whose}for {}", span(now.saturating_sub(since)))
     });
     format!("{taken}. {wait}{longest}.{newcomer}")
+}
+
+/// The further locks of the first in line, if it is for several and this one could let it in; nobody behind it waits for them.
+fn first_waits_for(lock: &LockView, sees: Sees<'_>) -> Option<String> {
+    let first = lock.queue.iter().find(|view| view.ticket.state != State::Queued { dormant: true })?;
+    let fits = match first.ticket.part(&lock.lock.name)?.permits {
+        Permits::Count(count) => u64::from(count) <= lock.usage.free,
+        Permits::All => lock.usage.in_use + lock.usage.withheld == 0,
+    };
+    let others: Vec<&LockName> =
+        first.ticket.parts().map(|part| part.lock).filter(|name| **name != lock.lock.name).collect();
+    if others.is_empty() || !fits {
+        return None;
+    }
+    let seen: Vec<String> =
+        others.iter().filter(|name| sees(name)).map(|name| format!("\u{2068}{name}\u{2069}")).collect();
+    let unseen = others.len() - seen.len();
+    Some(match (seen.len(), unseen) {
+        (0, 1) => "another lock".to_owned(),
+        (0, count) => format!("{count} other locks"),
+        (_, 0) => seen.join(", "),
+        (_, count) => format!("{} and {count} more", seen.join(", ")),
+    })
 }
 
 fn are(count: u64) -> &'static str {

@@ -57,7 +57,7 @@ pub(super) async fn withhold(mut asked: Asked) -> Answer {
     };
     let (reason, lasts) = (Arc::from(wanted.reason.as_str()), wanted.until_s.map(Seconds::as_ms));
     let command = Command::Withhold { lock, what, reason, lasts };
-    answer(&asked.app, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &wanted)
+    answer(&asked, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &wanted)
 }
 
 pub(super) async fn restore(asked: Asked) -> Answer {
@@ -73,7 +73,7 @@ pub(super) async fn restore(asked: Asked) -> Answer {
         (Some(_), Some(_)) => return Err(Refusal::invalid("number and slots exclude each other")),
     };
     let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, which }).await?;
-    tell(&asked.app, StatusCode::OK, &told)
+    tell(&asked, StatusCode::OK, &told)
 }
 
 pub(super) async fn report(mut asked: Asked) -> Answer {
@@ -81,12 +81,12 @@ pub(super) async fn report(mut asked: Asked) -> Answer {
     let lock = asked.lock()?;
     let wanted: Report = asked.wanted().await?;
     let command = Command::Outside { lock, report: Some((wanted.in_use, wanted.until_s.as_ms())) };
-    answer(&asked.app, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &wanted)
+    answer(&asked, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &wanted)
 }
 
 pub(super) async fn unreport(asked: Asked) -> Answer {
     asked.only_parameters(&[])?;
     let command = Command::Outside { lock: asked.lock()?, report: None };
     let told = asked.app.engine.submit(&asked.caller, command).await?;
-    tell(&asked.app, StatusCode::OK, &told)
+    tell(&asked, StatusCode::OK, &told)
 }

@@ -3,14 +3,14 @@
 //! Which fields there are, in which order and form, is `lock_api::Ticket` and nothing else; the test below holds these bytes to
 //! what that type gives.
 
-use super::view::{permits, seconds, slots_of, time_left};
+use super::view::{ahead_of, permits, seconds, slots_of, time_left, token_of};
 use crate::wall::write_rfc3339;
 use lock_api::{Permits, Seconds};
-use lock_core::{More, Selection, State, TicketView, WallMs};
+use lock_core::{More, PartRef, Selection, State, TicketRecord, TicketView, WallMs};
 use uuid::Uuid;
 
 /// What most tickets fit into.
-const TICKET_BYTES_USUAL: usize = 768;
+const TICKET_BYTES_USUAL: usize = 1024;
 
 /// `lock_api::Ticket`, with its secret id.
 pub(super) fn ticket(view: &TicketView) -> Vec<u8> {
@@ -36,29 +36,43 @@ fn write_ticket(out: &mut Vec<u8>, view: &TicketView) {
     out.extend_from_slice(Uuid::from_u128(record.id.0).hyphenated().encode_lower(&mut id).as_bytes());
     out.extend_from_slice(br#"","number":"#);
     number(out, record.number);
-    out.extend_from_slice(br#","lock":"#);
-    text(out, record.lock.as_str());
-    out.extend_from_slice(match &record.state {
-        State::Queued { .. } => br#","state":"queued","permits":"#.as_slice(),
-        State::Granted => br#","state":"granted","permits":"#,
-        State::Held => br#","state":"held","permits":"#,
-        State::Ended { .. } => br#","state":"ended","permits":"#,
-    });
-    match permits(record.permits) {
-        Permits::Count(count) => number(out, count.into()),
-        Permits::All => out.extend_from_slice(br#""all""#),
+    out.extend_from_slice(br#","locks":{"#);
+    // What stands of the only lock stands there again, beside its name.
+    let mut only = 0..0;
+    for (at, (part, ahead)) in record.parts().zip(ahead_of(view)).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        text(out, part.lock.as_str());
+        out.extend_from_slice(b":{");
+        let begin = out.len();
+        write_part(out, record, part);
+        only = begin..out.len();
+        if let Some(ahead) = ahead {
+            out.extend_from_slice(br#","ahead":"#);
+            number(out, ahead);
+        }
+        out.push(b'}');
     }
-    out.extend_from_slice(br#","slots":"#);
-    let slots = slots_of(record);
-    list(out, &slots.listed(), |out, slot| number(out, (*slot).into()));
-    out.extend_from_slice(br#","slot_ranges":""#);
-    out.extend_from_slice(slots.ranges().as_bytes());
-    out.extend_from_slice(br#"","slot_names":"#);
-    list(out, slots.names, |out, name| text(out, name.as_str()));
+    out.push(b'}');
+    if !record.is_bundle() {
+        out.extend_from_slice(br#","lock":"#);
+        text(out, record.lock.as_str());
+    }
+    out.extend_from_slice(match &record.state {
+        State::Queued { .. } => br#","state":"queued""#.as_slice(),
+        State::Granted => br#","state":"granted""#,
+        State::Held => br#","state":"held""#,
+        State::Ended { .. } => br#","state":"ended""#,
+    });
+    if !record.is_bundle() {
+        out.push(b',');
+        out.extend_from_within(only);
+    }
     out.extend_from_slice(br#","token":"#);
-    option(out, slots.token, number);
+    option(out, token_of(record), number);
     out.extend_from_slice(br#","ahead":"#);
-    number(out, view.ahead);
+    number(out, view.most_ahead());
     out.extend_from_slice(match record.state {
         State::Queued { dormant: true } => br#","dormant":true,"priority":"#.as_slice(),
         _ => br#","dormant":false,"priority":"#,
@@ -96,6 +110,22 @@ fn write_ticket(out: &mut Vec<u8>, view: &TicketView) {
         write_more(out, record.more());
     }
     out.push(b'}');
+}
+
+/// `lock_api::Part`, but for what is before it.
+fn write_part(out: &mut Vec<u8>, record: &TicketRecord, part: PartRef<'_>) {
+    out.extend_from_slice(br#""permits":"#);
+    match permits(part.permits) {
+        Permits::Count(count) => number(out, count.into()),
+        Permits::All => out.extend_from_slice(br#""all""#),
+    }
+    out.extend_from_slice(br#","slots":"#);
+    let slots = slots_of(record, part);
+    list(out, &slots.listed(), |out, slot| number(out, (*slot).into()));
+    out.extend_from_slice(br#","slot_ranges":""#);
+    out.extend_from_slice(slots.ranges().as_bytes());
+    out.extend_from_slice(br#"","slot_names":"#);
+    list(out, slots.names, |out, name| text(out, name.as_str()));
 }
 
 /// What few tickets have.
@@ -184,11 +214,13 @@ fn duration(out: &mut Vec<u8>, duration: Seconds) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::view;
+    use super::super::{sees, view};
     use super::*;
     use lock_api::Released;
     use lock_core::limits::LISTED_SLOTS_MAX;
-    use lock_core::{EndedAs, Lease, LockName, Moment, More, QueueLease, SlotName, Tag, TicketId, TicketRecord};
+    use lock_core::{
+        EndedAs, Lease, LockName, Moment, More, Part, PartView, QueueLease, SlotName, Tag, TicketId, TicketRecord,
+    };
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -232,14 +264,22 @@ mod tests {
             Selection::Tags(vec![Tag::new("a100").expect("a tag"), Tag::new("\"").expect("a tag")]),
         ]));
         let by = (prop::option::of(any::<u64>()), prop::option::of(words()));
-        let more = (prop::option::of(words()), by, prop::option::of(Just(9)), selection).prop_map(
-            |(supersede, (superseded_by, ended_by), not_before, selection)| More {
+        let part = |name: &str| Part {
+            lock: LockName::new(name).expect("a name"),
+            permits: lock_core::Permits::All,
+            slots: vec![(1, 3)],
+            slot_names: vec![SlotName::new("\"c\"").expect("a name")],
+            not_before: None,
+        };
+        let parts = prop::sample::select(vec![vec![], vec![part("b")], vec![part("b"), part("c \"d\"")]]);
+        let more = (prop::option::of(words()), by, prop::option::of(Just(9)), selection, parts).prop_map(
+            |(supersede, (superseded_by, ended_by), not_before, selection, parts)| More {
                 supersede,
                 ended_by,
                 superseded_by,
                 not_before,
                 selection: selection.map(Arc::new),
-                parts: Vec::new(),
+                parts,
             },
         );
         (numbers, told, slots, names, when, states(), prop::option::of(more)).prop_map(
@@ -282,13 +322,21 @@ mod tests {
         fn a_ticket_is_written_as_its_type_says(
             ticket in records(),
             (expires_in, overdue_in, ttl) in (times(), times(), times()),
-            (ahead, wall) in (any::<u64>(), times()),
+            (ahead, ahead_elsewhere, wall) in (any::<u64>(), prop::option::of(any::<u64>()), times()),
         ) {
             // Of a moment that is still to come: no time passes between the two.
             let moment = Moment { wall: wall.unwrap_or(0), mono: u64::MAX };
             let (activity_seq, claimed) = (1, false);
-            let view = TicketView { ticket, ahead, others: Vec::new(), expires_in, overdue_in, ttl, activity_seq, claimed, moment };
-            let typed = view::ticket(&view, true);
+            let others = ticket.more().parts.iter().map(|part| PartView {
+                lock: part.lock.clone(),
+                permits: part.permits,
+                slots: part.slots.clone(),
+                slot_names: part.slot_names.clone(),
+                ahead: ahead_elsewhere,
+            });
+            let others = others.collect();
+            let view = TicketView { ticket, ahead, others, expires_in, overdue_in, ttl, activity_seq, claimed, moment };
+            let typed = view::ticket(&view, true, sees::ALL);
             let text = |json: Vec<u8>| String::from_utf8(json).expect("JSON is UTF-8");
             prop_assert_eq!(text(super::ticket(&view)), serde_json::to_string(&typed).expect("plain data"));
             let typed = Released { released: true, ticket: Some(typed) };

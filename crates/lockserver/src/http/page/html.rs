@@ -1,14 +1,15 @@
 //! Documents for browsers. They can be read without scripts; the scripts take over from there.
 
 use super::super::app::App;
-use super::super::json::{expected_wait, now_ms, time_left, why};
+use super::super::json::{Sees, expected_wait, now_ms, time_left, why};
 use super::super::service::told_warnings;
 use super::assets;
 use super::words::{leads, shown, since, slots};
 use crate::wall::{rfc3339, span};
 use askama::Template;
 use lock_core::{
-    Capacity, LockView, LocksPage, Ms, Permits, SlotName, State, TicketView, Usage, WallMs, WithheldCause, Withholding,
+    Capacity, LockName, LockView, LocksPage, Ms, PartRef, Permits, SlotName, State, TicketView, Usage, WallMs,
+    WithheldCause, Withholding,
 };
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -205,21 +206,28 @@ pub(super) fn overview(app: &App, page: &LocksPage) -> String {
     })
 }
 
-/// What is said of a ticket beside who has it.
-fn remarks(view: &TicketView) -> String {
+/// What is said of a ticket of this lock beside who has it.
+fn remarks(view: &TicketView, part: PartRef<'_>, sees: Sees<'_>) -> String {
     let ticket = &view.ticket;
     let state = match ticket.state {
         State::Queued { dormant: true, .. } => ", dormant",
         State::Granted => ", granted, not claimed",
         _ => "",
     };
-    let permits = match ticket.permits {
+    let permits = match part.permits {
         Permits::Count(1) => String::new(),
         Permits::Count(count) => format!(", {count} permits"),
         Permits::All => ", all permits".to_owned(),
     };
     let priority = if ticket.priority == 0 { String::new() } else { format!(", priority {}", ticket.priority) };
-    format!("{permits}{priority}{state}")
+    let others = ticket.parts().map(|other| other.lock).filter(|lock| *lock != part.lock);
+    let (seen, unseen): (Vec<&LockName>, Vec<&LockName>) = others.partition(|lock| sees(lock));
+    let mut with: Vec<String> = seen.into_iter().map(|lock| format!("\u{2068}{lock}\u{2069}")).collect();
+    if !unseen.is_empty() {
+        with.push(format!("{} more", unseen.len()));
+    }
+    let with = if with.is_empty() { String::new() } else { format!(", with: {}", with.join(", ")) };
+    format!("{permits}{with}{priority}{state}")
 }
 
 /// Names of the slots that nobody has, where they have names and all holders are listed.
@@ -228,20 +236,21 @@ fn free_names(lock: &LockView) -> String {
     if lock.usage.holding > lock.holders.len() as u64 {
         return String::new();
     }
-    let held = lock.holders.iter().flat_map(|one| &one.ticket.slot_names);
+    let held = lock.holders.iter().filter_map(|one| one.ticket.part(&lock.lock.name)).flat_map(|part| part.slot_names);
     let taken: HashSet<&SlotName> = held.chain(lock.withholdings.iter().flat_map(|one| &one.slot_names)).collect();
     let free: Vec<SlotName> = names.iter().filter(|name| !taken.contains(name)).cloned().collect();
     slots(&[], &free)
 }
 
-fn line(view: &TicketView, now: WallMs) -> Line<'_> {
+fn line<'v>(lock: &LockName, view: &'v TicketView, now: WallMs, sees: Sees<'_>) -> Line<'v> {
     let ticket = &view.ticket;
+    let part = ticket.part(lock).expect("it is listed with its locks");
     let began = ticket.granted_at.filter(|_| !ticket.slots.is_empty()).unwrap_or(ticket.created_at);
     Line {
         number: ticket.number,
-        slots: slots(&ticket.slots, &ticket.slot_names),
+        slots: slots(part.slots, part.slot_names),
         info: &ticket.info,
-        remarks: remarks(view),
+        remarks: remarks(view, part, sees),
         who: match &ticket.owner {
             Some(owner) => format!("{owner}, {}", ticket.from),
             None => ticket.from.to_string(),
@@ -269,7 +278,7 @@ fn withheld_because(withholding: &Withholding) -> String {
     }
 }
 
-pub(super) fn lock(app: &App, lock: &LockView) -> String {
+pub(super) fn lock(app: &App, lock: &LockView, sees: Sees<'_>) -> String {
     let now = now_ms();
     let usual_hold = usual_hold(app, lock, now);
     let row = Row { bar: bar(&lock.usage, GAP_OF_ONE), ..row(lock, usual_hold, now) };
@@ -281,12 +290,12 @@ pub(super) fn lock(app: &App, lock: &LockView) -> String {
     };
     render(&OneLock {
         frame: Frame::of(app),
-        why: why(lock, usual_hold, now),
+        why: why(lock, usual_hold, now, sees),
         free: free_names(lock),
         row,
         lock,
-        holders: lock.holders.iter().map(|view| line(view, now)).collect(),
-        queue: lock.queue.iter().map(|view| line(view, now)).collect(),
+        holders: lock.holders.iter().map(|view| line(&lock.lock.name, view, now, sees)).collect(),
+        queue: lock.queue.iter().map(|view| line(&lock.lock.name, view, now, sees)).collect(),
         withholdings: lock.withholdings.iter().map(withholding).collect(),
     })
 }

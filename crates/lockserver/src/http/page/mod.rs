@@ -110,7 +110,7 @@ pub(super) async fn lock(
             let Outcome::Lock(lock) = told.outcome else { unreachable!("a lock was asked for") };
             let (weight, of) = (lock.weight(), app.clone());
             let make = move || match wanted {
-                Wanted::Page => page(StatusCode::OK, html::lock(&of, &lock)),
+                Wanted::Page => page(StatusCode::OK, html::lock(&of, &lock, &|name| who.sees(name))),
                 other => old(StatusCode::OK, other, text::lock(&lock)),
             };
             app.reads.make(&connection, weight, make).await

@@ -123,7 +123,8 @@ impl Call<'_> {
         // The answer is written all the same: a client that only closed its sending side asks again and is served in its old
         // place. The next call of one that may not use the lock any more is refused, so its ticket is dormant.
         let waiting = Waiting { app: self.app, connection: self.connection, caller, until };
-        let (told, _) = waiting.send(command, self.app.until_denied(&self.who, lock), true).await?;
+        let (told, _) =
+            waiting.send(command, self.app.until_denied(&self.who, std::slice::from_ref(lock)), true).await?;
         Ok(told)
     }
 
