@@ -18,7 +18,7 @@ EXAMPLES = [
     for page in PAGES
     for place, code in enumerate(re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S), 1)
 ]
-SECTIONS = "[lock san-ssh]\nSIZE=7\n[lock api]\nSIZE=20\n[lock deploy-*]\nSIZE=1\n"
+SECTIONS = "[lock san-ssh]\nSIZE=7\n[lock licence]\nSIZE=3\n[lock api]\nSIZE=20\n[lock deploy-*]\nSIZE=1\n"
 
 
 def test_there_are_examples() -> None:

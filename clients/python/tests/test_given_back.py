@@ -43,7 +43,7 @@ def test_an_error_in_the_midst_of_a_wait_cancels(code: str) -> None:
 def test_what_nobody_has_a_use_for_is_cancelled_by_its_id() -> None:
     """Interrupted where the plan could not clean up, and by the end of a task."""
     fake = Fake((200, RELEASED))
-    record = _janitor.Record(client(fake)._runner, "san")
+    record = _janitor.Record(client(fake)._runner, ("san",))
     record.asks("request-1")
     record.made(str(QUEUED["id"]))
     record.give_back()
@@ -202,7 +202,7 @@ def test_interrupted_as_a_claim_is_made(server: Running, client: Client) -> None
     """Every line of it: the thread that gives back lives on."""
 
     def cycle() -> None:
-        _janitor.claim(client._runner, "two")
+        _janitor.claim(client._runner, ("two",))
 
     janitor = _janitor._the_janitor()
     point = 1

@@ -141,6 +141,6 @@ def test_slots_by_name_and_by_tag(server: Running, client: Client) -> None:
 
     @client.limited("gpu", tags=iter(["big"]))
     def which() -> list[str]:
-        return client.lock("gpu").holders[0].slot_names
+        return client.lock("gpu").holders[0].locks["gpu"].slot_names
 
     assert [which(), which()] == [["b"], ["b"]]

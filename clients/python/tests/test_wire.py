@@ -11,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from lockserver_client import ApiError, AsyncClient, Client, LeaseLost, Retry, Unreachable, errors
+from lockserver_client import ApiError, AsyncClient, Client, LeaseLost, Permits, Retry, Unreachable, errors
 
 QUICK = Retry(rounds=4, within_s=60, first_s=0.001, longest_s=0.002)
 TICKET = {
     "number": 7,
+    "locks": {"san": {"permits": 1, "slots": [0], "slot_ranges": "0", "slot_names": []}},
     "lock": "san",
     "state": "held",
     "permits": 1,
@@ -259,7 +260,8 @@ def test_a_renewal_that_is_refused_is_no_silence() -> None:
 
 def test_all_slots_of_a_large_hold_are_told() -> None:
     """The list of slots ends at 1,000."""
-    ticket = {**TICKET, "permits": "all", "slots": list(range(1000)), "slot_ranges": "0-29999"}
+    part = {"permits": "all", "slots": list(range(1000)), "slot_ranges": "0-29999", "slot_names": []}
+    ticket = {**TICKET, **part, "locks": {"san": part}}
     with client(Fake((201, ticket), (200, RELEASED))).hold("san", "all") as held:
         assert (len(held.slots), held.slot_ranges) == (1000, "0-29999")
         assert "slots 0-29999 " in repr(held)
@@ -290,6 +292,7 @@ EVERY_CALL: dict[str, Callable[[Client], object]] = {
     "release": lambda one: one.release("id"),
     "verify": lambda one: one.verify("san", 41),
     "hold": lambda one: one.hold("san"),
+    "hold of several": lambda one: one.hold({"san": 1, "licence": 1}),
     "events": lambda one: next(one.events()),
     "create": lambda one: one.create("san", {"size": 1}),
     "replace": lambda one: one.replace("san", {"size": 1}),
@@ -308,7 +311,7 @@ EVERY_CALL: dict[str, Callable[[Client], object]] = {
 
 def test_every_call_is_among_them() -> None:
     public = {name for name in dir(Client) if not name.startswith("_")}
-    assert public - set(EVERY_CALL) == {"close", "limited", "try_hold"}
+    assert public - {call.split()[0] for call in EVERY_CALL} == {"close", "limited", "try_hold"}
 
 
 @pytest.mark.parametrize("call", EVERY_CALL)
@@ -329,6 +332,67 @@ def test_a_token_is_confirmed_by_its_own_ticket_alone() -> None:
     for lock, token in (("san", 42), ("other", 41)):
         with pytest.raises(errors.NotLockserver, match="another lock or token"):
             client(Fake((200, TICKET))).verify(lock, token)
+
+
+SEVERAL = {
+    **{name: value for name, value in TICKET.items() if name not in ("lock", "permits", "slots")},
+    "locks": {
+        "licence": {"permits": 2, "slots": [3, 4], "slot_ranges": "3-4", "slot_names": []},
+        "stage": {"permits": "all", "slots": [0], "slot_ranges": "0", "slot_names": ["eu-1"]},
+    },
+}
+
+
+def test_several_locks_are_one_request() -> None:
+    wanted: dict[str, Permits] = {"stage": "all", "licence": 2}
+    fake = Fake((201, SEVERAL), (200, RELEASED))
+    with client(fake).hold(wanted, wait_s=5) as held:
+        wanted["other"] = 1
+        assert (held.lock, held.token) == ("licence, stage", 41)
+        parts = [(name, part.permits, part.slots) for name, part in held.locks.items()]
+        assert parts == [("licence", 2, [3, 4]), ("stage", "all", [0])]
+        assert held.locks["stage"].slot_names == ["eu-1"]
+        assert (held.ticket.lock, held.ticket.slots) == (None, None)
+        for name in ("permits", "slots", "slot_ranges", "slot_names"):
+            with pytest.raises(AttributeError, match="several locks are held"):
+                getattr(held, name)
+        assert "'licence, stage' number 7 slots 3-4; 0 token 41" in repr(held)
+    assert fake.requests[0].url.path == "/v1/tickets"
+    assert fake.bodies()[0]["locks"] == {"stage": "all", "licence": 2}
+    assert "permits" not in fake.bodies()[0]
+
+    async def main() -> None:
+        fake = Fake((201, SEVERAL), (200, RELEASED))
+        async with AsyncClient("http://one", transport=httpx.MockTransport(fake)).hold({"stage": "all", "licence": 2}) as held:
+            assert list(held.locks) == ["licence", "stage"]
+        assert fake.bodies()[0]["locks"] == {"stage": "all", "licence": 2}
+
+    asyncio.run(main())
+
+
+def test_one_of_several_is_asked_for_as_that_one() -> None:
+    fake = Fake((201, TICKET), (200, RELEASED))
+    with client(fake).hold({"san": 3}) as held:
+        assert held.slots == [0]
+    assert fake.requests[0].url.path == "/v1/locks/san/tickets"
+    assert fake.bodies()[0]["permits"] == 3
+
+
+def test_a_request_for_several_locks_is_cancelled_as_such() -> None:
+    fake = Fake(*[httpx.ReadError("gone")] * QUICK.rounds, (200, {"released": False}))
+    with pytest.raises(Unreachable):
+        client(fake).hold({"a b": 1, "c": 1}, wait_s=0)
+    last = fake.requests[-1]
+    assert (last.method, last.url.path) == ("DELETE", "/v1/tickets")
+    assert last.url.params.get_list("lock") == ["a b", "c"]
+    assert last.url.params["request_id"] == fake.bodies()[0]["request_id"]
+
+
+def test_the_lock_that_refused_is_told() -> None:
+    fake = Fake(problem("busy", 409, retryable=True, lock="licence"))
+    with pytest.raises(errors.Busy) as busy:
+        client(fake).hold({"stage": 1, "licence": 2}, wait_s=0)
+    assert busy.value.problem.lock == "licence"
 
 
 def test_async_what_answers_everything_confirms_nothing() -> None:
@@ -458,7 +522,14 @@ def test_pauses_while_there_is_no_room_are_within_a_grace(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("lock", "permits", "what"), [(5, 1, "name of a lock is a str, not int"), ("san", object(), "permits are an int or a str")]
+    ("lock", "permits", "what"),
+    [
+        (5, 1, "name of a lock is a str, not int"),
+        ("san", object(), "permits are an int or a str"),
+        ({5: 1}, 1, "name of a lock is a str, not int"),
+        ({"san": None}, 1, "permits are an int or a str"),
+        ({"san": 1, "licence": 1}, 2, "permits stand beside each of several locks"),
+    ],
 )
 def test_arguments_of_another_type_are_told(lock: Any, permits: Any, what: str) -> None:
     fake = Fake((200, TICKET))

@@ -6,8 +6,9 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Union
 
 from . import _calls, _clock
 from ._plan import Call, CleanUp, Pause, Plan, Trace
@@ -44,6 +45,8 @@ SLACK_S = 5.0
 CANCEL_S = 3.0
 #: Letters that are not seen, which Python takes for printable and the server refuses.
 UNSEEN = "\u115f\u1160\u3164\uffa0"
+#: A lock, or several with the permits of each.
+Locks = Union[str, Mapping[str, Permits]]
 #: The longest `info` by default; the server takes 4,096 bytes.
 INFO_BYTES = 200
 
@@ -65,7 +68,7 @@ class Notes(Protocol):
 class Wanted:
     """What to ask for. `wait_s` of `None` is for ever, 0 not at all."""
 
-    lock: str
+    lock: Locks
     permits: Permits = 1
     wait_s: float | None = None
     ttl_s: float | None = None
@@ -81,10 +84,31 @@ class Wanted:
 
     def __post_init__(self) -> None:
         # Before anything is sent: what is no JSON would otherwise fail in the midst of it, and what says so would not help.
-        if not isinstance(self.lock, str):
-            raise TypeError(f"the name of a lock is a str, not {type(self.lock).__name__}: {self.lock!r}")
-        if not isinstance(self.permits, (int, str)):
-            raise TypeError(f"permits are an int or a str, not {type(self.permits).__name__}: {self.permits!r}")
+        if isinstance(self.lock, Mapping):
+            if not self.lock:
+                raise ValueError("name a lock, at least one")
+            if self.permits != 1:
+                raise TypeError("permits stand beside each of several locks: {'a': 1, 'b': 2}")
+            # What somebody changes later was not asked for.
+            object.__setattr__(self, "lock", dict(self.lock))
+        for lock, permits in self.wanted().items():
+            if not isinstance(lock, str):
+                raise TypeError(f"the name of a lock is a str, not {type(lock).__name__}: {lock!r}")
+            if not isinstance(permits, (int, str)):
+                raise TypeError(f"permits are an int or a str, not {type(permits).__name__}: {permits!r}")
+
+    def wanted(self) -> Mapping[str, Permits]:
+        """The locks, with the permits of each."""
+        return self.lock if isinstance(self.lock, Mapping) else {self.lock: self.permits}
+
+    def names(self) -> tuple[str, ...]:
+        """The names of the locks."""
+        return tuple(self.wanted())
+
+    def path(self) -> str:
+        """Where it is asked for."""
+        names = self.names()
+        return _calls.path(names[0], "/tickets") if len(names) == 1 else "/v1/tickets"
 
     def body(self, request_id: str) -> dict[str, object]:
         """The body of the request."""
@@ -97,9 +121,14 @@ class Wanted:
         for name, seconds in (("ttl_s", self.ttl_s), ("max_hold_s", self.max_hold_s)):
             if seconds is not None:
                 body[name] = round(seconds, 3)
-        # One for each slot that is named, unless somebody says another number.
-        if not self.slots or self.permits != 1:
-            body["permits"] = self.permits
+        wanted = self.wanted()
+        if len(wanted) > 1:
+            body["locks"] = dict(wanted)
+        else:
+            (permits,) = wanted.values()
+            # One for each slot that is named, unless somebody says another number.
+            if not self.slots or permits != 1:
+                body["permits"] = permits
         if self.slots:
             body["slots"] = list(self.slots)
         if self.tags:
@@ -128,14 +157,14 @@ def who() -> str:
     return "".join(letter if letter.isprintable() and letter not in UNSEEN else "?" for letter in text)
 
 
-def cancel(core: Core, lock: str, request_id: str, ticket_id: str | None, within_s: float = CANCEL_S) -> Plan[None]:
+def cancel(core: Core, locks: tuple[str, ...], request_id: str, ticket_id: str | None, within_s: float = CANCEL_S) -> Plan[None]:
     """End the ticket of a request, also if that is still on its way.
 
     By its id where that is known: a key that may not use the lock any more can still give back what it was given.
     """
     until, retry = _clock.now() + within_s, Retry(within_s=within_s)
     if ticket_id is None:
-        yield from _calls.cancel(core, lock, request_id, retry, until)
+        yield from _calls.cancel(core, locks, request_id, retry, until)
         return
     try:
         yield from _calls.release(core, ticket_id, retry, until=until)
@@ -184,7 +213,7 @@ class _Attempt:
         self.wait_ends = None if wanted.wait_s is None else begin + wanted.wait_s
 
     def run(self) -> Plan[tuple[float, Ticket]]:
-        path, body = _calls.path(self.wanted.lock, "/tickets"), self.wanted.body(self.request_id)
+        path, body = self.wanted.path(), self.wanted.body(self.request_id)
         sent, ticket = yield from ask(self.core, Call("POST", path, body=body, until=self.until), self.trace)
         self.ticket_id = ticket.id
         if self.notes is not None:
@@ -222,7 +251,7 @@ class _Attempt:
         return sent, ticket
 
     def cancel(self) -> Plan[None]:
-        return cancel(self.core, self.wanted.lock, self.request_id, self.ticket_id)
+        return cancel(self.core, self.wanted.names(), self.request_id, self.ticket_id)
 
     def may_be_left(self, error: LockserverError) -> bool:
         """Whether there may be a ticket: after a place, or a try that may have arrived, whatever is answered later."""
@@ -239,7 +268,8 @@ class _Attempt:
 
     def timed_out(self, ticket: Ticket) -> TimedOut:
         waited = _clock.now() - self.begin
-        text = f"{self.wanted.lock!r} was not granted within {waited:.1f} s, {ticket.ahead} before us"
+        names = ", ".join(self.wanted.names())
+        text = f"{names!r} was not granted within {waited:.1f} s, {ticket.ahead} before us"
         return TimedOut(Problem("timed_out", 409, "timed out", text, retryable=True))
 
 
@@ -250,7 +280,7 @@ def _is_lost(error: LockserverError) -> bool:
 
 
 def _ended(ticket: Ticket) -> LockserverError:
-    text = f"ticket {ticket.number} of {ticket.lock!r} has ended"
+    text = f"ticket {ticket.number} of {ticket.lock_names!r} has ended"
     if ticket.ended_by:
         text = f"{text}, ended by {ticket.ended_by}"
     if ticket.reason:

@@ -80,7 +80,7 @@ def _abandoned(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], lease:
     """An `AsyncHeld` is garbage and was never released: its keeper gives it back."""
     if pid != os.getpid():
         return
-    warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
+    warnings.warn(f"{lease.ticket.lock_names!r} was held and never released", ResourceWarning, stacklevel=2)
     if not loop.is_closed():
         loop.call_soon_threadsafe(task.cancel)
 

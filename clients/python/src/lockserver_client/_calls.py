@@ -92,7 +92,7 @@ def verify(core: Core, name: str, token: int) -> Plan[bool]:
         return False
     # Whatever answers every request with 200 confirms nothing.
     holder = answer.read(Ticket)
-    if (holder.lock, holder.token) != (name, token):
+    if name not in holder.locks or holder.token != token:
         raise answer.not_lockserver("a ticket of another lock or token")
     return True
 
@@ -106,11 +106,13 @@ def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: f
     (yield from send(core, call)).read(Released)
 
 
-def cancel(core: Core, name: str, request_id: str, retry: Retry, until: float) -> Plan[None]:
-    """End the ticket that a request made or is about to make. That there is none is no error."""
-    params = (("request_id", request_id),)
+def cancel(core: Core, names: tuple[str, ...], request_id: str, retry: Retry, until: float) -> Plan[None]:
+    """End the ticket that a request for these locks made or is about to make. That there is none is no error."""
+    where = path(names[0], "/tickets") if len(names) == 1 else "/v1/tickets"
+    locks = () if len(names) == 1 else tuple(("lock", name) for name in names)
+    params: tuple[tuple[str, str], ...] = (("request_id", request_id), *locks)
     try:
-        (yield from send(core, Call("DELETE", path(name, "/tickets"), params, retry=retry, until=until))).read(Released)
+        (yield from send(core, Call("DELETE", where, params, retry=retry, until=until))).read(Released)
     except (Gone, UnknownTicket):
         pass
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, cast
 
@@ -63,7 +63,7 @@ class Client(Administration):
 
     def hold(
         self,
-        lock: str,
+        lock: str | Mapping[str, Permits],
         permits: Permits = 1,
         *,
         wait_s: float | None = None,
@@ -79,12 +79,14 @@ class Client(Administration):
     ) -> Held:
         """Take permits of a lock, and renew them until they are released: `with client.hold("san-ssh") as held:`.
 
+        Of several locks, all or nothing: `hold({"san-ssh": 1, "licence": 2})`. No two who want the same ones wait for each
+        other, in whichever order they name them. `held.locks` has what is held of each.
         Waits for ever, or `wait_s` seconds; whatever ends the wait, no ticket is left behind. `ttl_s` is how long the server
         keeps them for us without a heartbeat (`None`: what the lock says). `info` is shown to everybody who looks; by default
         host, script and process. `priority` -100 to 100, higher goes first. The server ends the hold after `max_hold_s`.
-        With a word to `supersede` by, what the same key or address has queued for this lock with that word ends (`Gone`, with
-        `ended_as` "superseded"). If all goes well, nobody is given the permits for another `keep_s` after the block.
-        `slots` names the slots to have, `tags` what those must have that are given.
+        With a word to `supersede` by, what the same key or address has queued for the same locks with that word ends (`Gone`,
+        with `ended_as` "superseded"). If all goes well, nobody is given the permits for another `keep_s` after the block.
+        `slots` names the slots to have, `tags` what those must have that are given; both are for one lock.
         `on_lost` is called when the permits are lost, by another thread.
 
         Raises `TimedOut`, or `Busy` if `wait_s` is 0; as every call.
@@ -94,7 +96,7 @@ class Client(Administration):
 
     def try_hold(
         self,
-        lock: str,
+        lock: str | Mapping[str, Permits],
         permits: Permits = 1,
         *,
         ttl_s: float | None = DEFAULT_TTL_S,
@@ -126,7 +128,7 @@ class Client(Administration):
 
     def limited(
         self,
-        lock: str,
+        lock: str | Mapping[str, Permits],
         permits: Permits = 1,
         *,
         wait_s: float | None = None,

@@ -33,7 +33,7 @@ class Held(HeldTicket):
         self._claim, record = claim, claim.record
         record.lease, self._told = lease, record.told
         record.keeper = threading.Thread(
-            target=_Keeper(runner, lease, record, on_lost).run, name=f"lockserver {lease.ticket.lock}", daemon=True
+            target=_Keeper(runner, lease, record, on_lost).run, name=f"lockserver {lease.ticket.lock_names}", daemon=True
         )
         record.keeper.start()
         self._abandon = weakref.finalize(self, _abandoned, lease, self._pid)
@@ -93,7 +93,7 @@ class Held(HeldTicket):
 
 def take(runner: Runner, wanted: Wanted, on_lost: OnLost | None) -> Held:
     """Take permits; whatever interrupts that, they are given back."""
-    claim = _janitor.claim(runner, wanted.lock)
+    claim = _janitor.claim(runner, wanted.names())
     try:
         sent, ticket = runner.run(acquire(runner.core, wanted, claim.record))
         return Held(runner, Lease(runner.core, sent, ticket, wanted.keep_s), on_lost, claim)
@@ -105,7 +105,7 @@ def take(runner: Runner, wanted: Wanted, on_lost: OnLost | None) -> Held:
 def _abandoned(lease: Lease, pid: int) -> None:
     """A `Held` is garbage and was never released: its claim is, too."""
     if pid == os.getpid():
-        warnings.warn(f"{lease.ticket.lock!r} was held and never released", ResourceWarning, stacklevel=2)
+        warnings.warn(f"{lease.ticket.lock_names!r} was held and never released", ResourceWarning, stacklevel=2)
 
 
 class _Keeper:

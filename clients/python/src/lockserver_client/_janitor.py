@@ -26,8 +26,8 @@ STOP, ABANDONED, ANSWERED = "stop", "abandoned", "answered"
 class Record:
     """What there is to give back: a request that may have a ticket, and then its lease and the thread that renews it."""
 
-    def __init__(self, runner: Runner, lock: str) -> None:
-        self.runner, self.lock, self.pid = runner, lock, os.getpid()
+    def __init__(self, runner: Runner, locks: tuple[str, ...]) -> None:
+        self.runner, self.locks, self.pid = runner, locks, os.getpid()
         self.request_id: str | None = None
         self.ticket_id: str | None = None
         self.lease: Lease | None = None
@@ -74,9 +74,9 @@ class Record:
             if lease is not None:
                 self.runner.run(lease.release_quietly(within_s))
             else:
-                self.runner.run(_acquire.cancel(self.runner.core, self.lock, request_id, self.ticket_id, within_s))
+                self.runner.run(_acquire.cancel(self.runner.core, self.locks, request_id, self.ticket_id, within_s))
         except Exception as error:
-            log.debug("%r was not given back and ends with its lease: %s", self.lock, error)
+            log.debug("%r was not given back and ends with its lease: %s", ", ".join(self.locks), error)
         self.over()
 
 
@@ -140,9 +140,9 @@ def _the_janitor() -> _Janitor:
     return janitor
 
 
-def claim(runner: Runner, lock: str) -> Claim:
+def claim(runner: Runner, locks: tuple[str, ...]) -> Claim:
     """Before a ticket is asked for."""
-    return Claim(_the_janitor(), Record(runner, lock))
+    return Claim(_the_janitor(), Record(runner, locks))
 
 
 @atexit.register

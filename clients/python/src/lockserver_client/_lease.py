@@ -10,7 +10,7 @@ from . import _calls, _clock
 from ._plan import Plan
 from ._send import jitter
 from ._settings import Core, Retry
-from ._types import Permits, Ticket
+from ._types import Part, Permits, Ticket
 from .errors import ApiError, Gone, LeaseLost, LockserverError, UnknownTicket
 
 #: What is told when a lease is lost. To asyncio it may return something that can be awaited.
@@ -72,7 +72,7 @@ class Lease:
             why = f"the server refused to renew it: {self._refused}" if self._refused else ""
             if self._is_last():
                 why = "it was held for as long as it may be held"
-            self.lose(LeaseLost(self.ticket.lock, self.ticket.token, why=why))
+            self.lose(LeaseLost(self.ticket.lock_names, self.ticket.token, why=why))
         return self._lost
 
     def lose(self, why: LeaseLost) -> LeaseLost:
@@ -104,10 +104,10 @@ class Lease:
             sent, ticket = yield from _calls.renew_once(self.core, self.id, share)
         except (Gone, UnknownTicket) as error:
             if not self._ending:
-                self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
+                self.lose(LeaseLost(self.ticket.lock_names, self.ticket.token, error.problem))
             return error
         except LockserverError as error:
-            log.debug("a renewal of %r failed: %s", self.ticket.lock, error)
+            log.debug("a renewal of %r failed: %s", self.ticket.lock_names, error)
             self._refused = str(error) if isinstance(error, ApiError) else ""
             step = LOOK_S if ttl is None else ttl / 16
             self._due = _clock.now() + jitter(min(max(step, SHORTEST_S), LOOK_S / 12))
@@ -134,7 +134,7 @@ class Lease:
                 self.core, self.id, retry, min(within, self.core.timeout_s), keep_s=keep_s, withhold=withhold
             )
         except (Gone, UnknownTicket) as error:
-            return self.lose(LeaseLost(self.ticket.lock, self.ticket.token, error.problem))
+            return self.lose(LeaseLost(self.ticket.lock_names, self.ticket.token, error.problem))
         except LockserverError:
             if lost is None:
                 raise
@@ -150,7 +150,7 @@ class Lease:
         try:
             yield from _calls.release(self.core, self.id, Retry(rounds=1), min(within_s, self.core.timeout_s), until)
         except LockserverError as error:
-            log.debug("%r was not released and ends with its lease: %s", self.ticket.lock, error)
+            log.debug("%r was not released and ends with its lease: %s", self.ticket.lock_names, error)
 
 
 def _lasts(ticket: Ticket) -> float | None:
@@ -182,9 +182,14 @@ class HeldTicket:
         return self._lease.id
 
     @property
+    def locks(self) -> dict[str, Part]:
+        """What is held of each lock, by their names."""
+        return self.ticket.locks
+
+    @property
     def lock(self) -> str:
-        """The lock."""
-        return self.ticket.lock
+        """The lock; of several their names, with commas between."""
+        return self.ticket.lock_names
 
     @property
     def number(self) -> int:
@@ -193,8 +198,8 @@ class HeldTicket:
 
     @property
     def permits(self) -> Permits:
-        """How many permits."""
-        return self.ticket.permits
+        """How many permits. Of several locks, as what follows: `locks` has it of each."""
+        return self._only().permits
 
     @property
     def token(self) -> int:
@@ -204,17 +209,24 @@ class HeldTicket:
     @property
     def slots(self) -> list[int]:
         """Which permits, from 0: the first 1,000; `slot_ranges` has all of them."""
-        return self.ticket.slots
+        return self._only().slots
 
     @property
     def slot_ranges(self) -> str:
         """Which permits, all of them: `0-2,7`."""
-        return self.ticket.slot_ranges
+        return self._only().slot_ranges
 
     @property
     def slot_names(self) -> list[str]:
         """Their names in the order of `slot_ranges`, if the lock's slots have names."""
-        return self.ticket.slot_names
+        return self._only().slot_names
+
+    def _only(self) -> Part:
+        """Of one lock."""
+        if len(self.locks) != 1:
+            raise AttributeError(f"several locks are held: `locks` has permits and slots of each: {self.lock}")
+        (part,) = self.locks.values()
+        return part
 
     @property
     def ttl_s(self) -> float | None:
@@ -240,4 +252,5 @@ class HeldTicket:
             raise lost
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.lock!r} number {self.number} slots {self.slot_ranges} token {self.token}>"
+        slots = "; ".join(part.slot_ranges for part in self.locks.values())
+        return f"<{type(self).__name__} of {self.lock!r} number {self.number} slots {slots} token {self.token}>"

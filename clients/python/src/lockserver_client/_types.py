@@ -61,6 +61,17 @@ def _each(cls: type[Any]) -> dict[str, Any]:
     return {"read": lambda value: [read(cls, one) for one in value]}
 
 
+def _whole_dict(cls: type[Any]) -> Any:
+    """Objects by their names, which every answer of lockserver has."""
+
+    def read_each(value: object) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"a {cls.__name__} of each name is expected")
+        return {name: read(cls, one) for name, one in value.items()}
+
+    return field(metadata={"read": read_each})
+
+
 def _named(name: str) -> Any:
     return field(default="", metadata={"name": name})
 
@@ -82,16 +93,33 @@ def read(cls: type[T], value: object) -> T:
 
 
 @dataclass(frozen=True)
-class Ticket:
-    """One request for permits. `id` is secret, only its maker is told; `number` is public."""
+class Part:
+    """What a ticket has of one of its locks, or asks for."""
 
-    number: int
-    lock: str
-    state: str
     permits: Permits
     #: The first 1,000; `slot_ranges` has all of them: `0-2,7`.
-    slots: list[int]
+    slots: list[int] = field(default_factory=list)
+    slot_ranges: str = ""
+    #: The names of its slots in the order of `slot_ranges`, if the lock's slots have names.
     slot_names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """One request for permits. `id` is secret, only its maker is told; `number` is public.
+
+    That of one lock has `lock`, `permits`, `slots`, `slot_ranges` and `slot_names` beside `locks`; one of several has `locks`
+    alone.
+    """
+
+    number: int
+    state: str
+    #: What it has of each of its locks, by their names.
+    locks: dict[str, Part] = _whole_dict(Part)
+    lock: str | None = None
+    permits: Permits | None = None
+    slots: list[int] | None = None
+    slot_names: list[str] | None = None
     token: int | None = None
     ahead: int = 0
     dormant: bool = False
@@ -110,7 +138,9 @@ class Ticket:
     ended_as: str | None = None
     reason: str | None = None
     id: str | None = field(default=None, repr=False)
-    slot_ranges: str = ""
+    slot_ranges: str | None = None
+    #: Further locks of it, which we may not see.
+    locks_unseen: int = 0
     #: Who ended it, if an administrator did.
     ended_by: str | None = None
     #: Which slots it asks for: `{"slots": [...]}` or `{"tags": [...]}`; `None` for any.
@@ -118,6 +148,11 @@ class Ticket:
     #: The word with which it supersedes queued tickets, and the number of the ticket that superseded it.
     supersede: str | None = None
     superseded_by: int | None = None
+
+    @property
+    def lock_names(self) -> str:
+        """The names of its locks, with commas between."""
+        return ", ".join(self.locks)
 
 
 @dataclass(frozen=True)
@@ -396,6 +431,8 @@ class Problem:
     detail: str = ""
     retryable: bool = False
     may_have_taken_effect: bool = False
+    #: The lock that refused, of a request for several.
+    lock: str | None = None
     ended_as: str | None = None
     would_end: int | None = None
     tickets: list[Ticket] = _list(Ticket)
