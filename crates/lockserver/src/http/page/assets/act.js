@@ -2,7 +2,7 @@
 
 import { call, lockPath } from "./api.js";
 import { ask, field, list, ticketWords } from "./ask.js";
-import { about, h, slotsOf, some } from "./words.js";
+import { about, h, inLock, slotsOf, some } from "./words.js";
 
 const query = (force) => (force === undefined ? "" : `?force=true&expect_tickets=${force}`);
 const tag = (lock) => ({ "If-Match": `"${lock.revision}"` });
@@ -10,11 +10,15 @@ const name = (lock) => h("bdi", {}, lock.name);
 const p = (...content) => h("p", {}, ...content);
 const needs = (ticket) => (ticket.permits === "all" ? "all permits at once" : some(ticket.permits, "permit"));
 
-/** Who gets in at once if so many permits can be given; `empty` if none is out or withheld then. The rules are the server's. */
+/**
+ * Who gets in at once if so many permits can be given; `empty` if none is out or withheld then. The rules are the server's. Whether
+ * one for several locks gets in is a matter of the others, too: from there on nothing is certain.
+ */
 function entrants({ queue, holders }, room, empty) {
   const first = [];
   if (holders.some((one) => one.permits === "all") && !empty) return first;
   for (const ticket of queue.filter((one) => !one.dormant)) {
+    if (ticket.others.length) break;
     if (ticket.permits === "all") {
       if (empty && !first.length) first.push(ticket);
       break;
@@ -33,6 +37,8 @@ export function entering(lock, room, empty) {
   if (first.length) return [p(first.length === 1 ? "This one is let in at once:" : `These ${first.length} are let in at once:`), list(first)];
   if (!lock.queued) return p("Nobody waits. Who asks from then on is let in, if it fits.");
   if (!ready.length) return p("Nobody is let in by it: all tickets that wait are dormant.");
+  const fits = ready[0].permits === "all" ? empty : ready[0].permits <= room;
+  if (fits && ready[0].others.length) return p("The first in line, ", ticketWords(ready[0]), ", is let in as soon as its other locks have room for it, too.");
   return p("Nobody is let in by it: the first in line, ", ticketWords(ready[0]), `, needs ${needs(ready[0])}, and ${room > 0 ? `${room.toLocaleString()} would be free` : "none would be free"}.`);
 }
 
@@ -156,7 +162,7 @@ export function revoke(page, ticket) {
     title: [`End ticket ${ticket.number} of `, name(page.lock)],
     shown: seen(ticket),
     text: ({ ticket: one, lock }) => {
-      if (one.state === "queued") return [p(ticketWords(one)), p("It waits, and loses its place in the queue.")];
+      if (one.state === "queued") return [p(ticketWords(one)), p(`It waits, and loses its place in ${one.others.length ? "all of its queues" : "the queue"}.`)];
       const delay = lock.settings.lock_delay_s;
       const back = one.permits === "all" ? lock.in_use : Math.max(slotsOf(one), one.permits);
       const left = lock.in_use - back;
@@ -175,7 +181,7 @@ export function revoke(page, ticket) {
     moved: async (problem) => {
       await page.refresh();
       const now = problem.code === "ticket_changed" ? problem.body.tickets?.[0] : undefined;
-      if (now && now.state !== "ended") return { shown: seen(now), text: `Now ${STATES[now.state] ?? `it is ${now.state}`}.` };
+      if (now && now.state !== "ended") return { shown: seen(inLock(now, page.name)), text: `Now ${STATES[now.state] ?? `it is ${now.state}`}.` };
       const how = now?.ended_as ?? problem.body.ended_as;
       return { text: how ? `The ticket has ended as ${how} by itself.` : "The ticket has ended by itself.", over: true };
     },

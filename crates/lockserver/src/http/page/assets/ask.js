@@ -6,8 +6,11 @@ import { h, put, say, some, written } from "./words.js";
 /** A ticket for people. */
 export function ticketWords(ticket) {
   const who = ticket.owner ? `${ticket.owner}, ${ticket.from}` : ticket.from;
-  const permits = ticket.permits === 1 ? "" : ticket.permits === "all" ? ", all permits" : `, ${some(ticket.permits, "permit")}`;
-  return h("span", { class: "ticket" }, ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"), ` #${ticket.number}${permits}, `, h("bdi", {}, who));
+  const permits = (ticket.permits ?? 1) === 1 ? "" : ticket.permits === "all" ? ", all permits" : `, ${some(ticket.permits, "permit")}`;
+  // Of a lock that is shown the further ones; else all of them.
+  const others = ticket.others ?? (ticket.lock === undefined ? Object.keys(ticket.locks) : []);
+  const locks = others.length ? [ticket.others ? "with " : "for ", others.flatMap((name, i) => [i ? ", " : null, h("bdi", {}, name)]), ", "] : null;
+  return h("span", { class: "ticket" }, ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"), ` #${ticket.number}${permits}, `, locks, h("bdi", {}, who));
 }
 
 export const list = (tickets, all = tickets.length) => [

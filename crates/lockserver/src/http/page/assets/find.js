@@ -13,21 +13,22 @@ const SHOWN = 50;
 
 /** The tickets of all locks, as far as they are listed; and whether those are all. */
 async function everybody() {
-  const tickets = [];
+  // One for several locks is listed with each of them.
+  const tickets = new Map();
   let whole = true, cursor = "";
   for (let page = 0; page < PAGES; page++) {
     const { locks, next } = await call("GET", `/v1/locks?tickets=${TICKETS}${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
     for (const lock of locks) {
-      tickets.push(...lock.holders, ...lock.queue);
+      for (const ticket of [...lock.holders, ...lock.queue]) tickets.set(ticket.number, ticket);
       if (lock.holding > lock.holders.length || lock.queued > lock.queue.length) whole = false;
     }
-    if (!next) return { tickets, whole };
+    if (!next) return { tickets: [...tickets.values()], whole };
     cursor = next;
   }
-  return { tickets, whole: false };
+  return { tickets: [...tickets.values()], whole: false };
 }
 
-const texts = (ticket) => [ticket.info, ticket.owner ?? "", ticket.from, ...ticket.slot_names].join(" ").toLowerCase();
+const texts = (ticket) => [ticket.info, ticket.owner ?? "", ticket.from, ...Object.values(ticket.locks).flatMap((part) => part.slot_names)].join(" ").toLowerCase();
 
 export class Found {
   constructor(trouble) {
@@ -67,7 +68,7 @@ export class Found {
     put(this.title, title);
     if (found.length) say(`${title}.`);
     const shown = found.slice(0, SHOWN).map((ticket) => h("li", {},
-      h("a", { href: `/locks/${encodeURIComponent(ticket.lock)}` }, h("bdi", {}, ticket.lock)),
+      Object.keys(ticket.locks).flatMap((lock, i) => [i ? ", " : null, h("a", { href: `/locks/${encodeURIComponent(lock)}` }, h("bdi", {}, lock))]),
       ` ${ticket.state === "queued" ? "waits" : "holds"} for ${span((now() - Date.parse(ticket.granted_at ?? ticket.created_at)) / 1000)}: `,
       ticket.info ? written(ticket.info, 80) : h("i", {}, "(no info)"),
       h("small", {}, ` #${ticket.number}, ${ticket.owner ? `${ticket.owner}, ` : ""}${ticket.from}`)));

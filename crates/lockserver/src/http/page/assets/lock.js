@@ -8,7 +8,7 @@ import { Log } from "./log.js";
 import { Plots } from "./plots.js";
 import { Seats } from "./seats.js";
 import { withhold } from "./withhold.js";
-import { about, h, put, some } from "./words.js";
+import { about, h, inLock, put, some } from "./words.js";
 
 // What the lock looks like is read again after events, but not for each of many.
 const READ_EVERY = 400;
@@ -64,6 +64,7 @@ export class LockPage {
   /** Reads the lock and shows it. */
   async refresh() {
     const lock = await call("GET", lockPath(this.name, `?tickets=${TICKETS}`));
+    for (const all of ["holders", "queue"]) lock[all] = lock[all].map((ticket) => inLock(ticket, lock.name));
     this.readAt = Date.now();
     this.lock = lock;
     this.draw();

@@ -3,7 +3,7 @@
 import { revoke } from "./act.js";
 import { now } from "./api.js";
 import { awaited, because, restore } from "./withhold.js";
-import { h, pairs, put, span, when, written } from "./words.js";
+import { h, pairs, put, span, when, withOthers, written } from "./words.js";
 
 // More holders or waiters than so many are folded until somebody wants to see them.
 const FOLD = 20;
@@ -35,7 +35,8 @@ const chosen = ({ selection }) => (selection?.slots ? `only ${selection.slots.sl
 function who(ticket) {
   const words = [`#${ticket.number}`, ticket.permits === 1 ? null : `${ticket.permits} permits`, chosen(ticket), ticket.priority ? `priority ${ticket.priority}` : null].filter(Boolean);
   const from = ticket.owner ? [h("b", {}, h("bdi", {}, ticket.owner)), `, ${ticket.from}`] : [ticket.from];
-  return [ticket.info ? written(ticket.info) : h("i", {}, "(no info)"), h("small", {}, from, ` · ${words.join(" · ")}`)];
+  const others = withOthers(ticket);
+  return [ticket.info ? written(ticket.info) : h("i", {}, "(no info)"), h("small", {}, from, ` · ${words.join(" · ")}`, others ? [" · ", others] : null)];
 }
 
 const table = (id, titles, acting) => {

@@ -88,6 +88,19 @@ export const some = (count, one, many = `${one}s`) => `${count.toLocaleString()}
  */
 export const expected = ({ expected_wait_s: wait, queued }, waited) => (wait > 0 && queued ? Math.max(wait, waited) : wait);
 
+/** A ticket as it is in one of its locks; the further ones are its `others`. */
+export function inLock(ticket, name) {
+  const { [name]: part, ...rest } = ticket.locks;
+  return { ...ticket, ...part, ahead: ticket.ahead, others: Object.keys(rest) };
+}
+
+/** The further locks of a ticket in one of them, as links; null if there are none. */
+export function withOthers({ others = [], locks_unseen: unseen = 0 }) {
+  const names = others.map((name) => h("a", { href: `/locks/${encodeURIComponent(name)}` }, h("bdi", {}, name)));
+  if (unseen) names.push(`${unseen.toLocaleString()} more`);
+  return names.length ? ["with: ", names.flatMap((name, i) => (i ? [", ", name] : [name]))] : null;
+}
+
 /** Slots as the API tells them, `0-2,7`, as pairs of first and last. */
 export const pairs = (text) => (text ? text.split(",").map((one) => one.split("-").map(Number)).map(([first, last = first]) => [first, last]) : []);
 
