@@ -1,7 +1,7 @@
 """docs/recipes.md, run as written: each recipe on a machine of its own, its configuration, its commands, what they print.
 
 What a test machine does not have is a stand-in that the test puts on the PATH: the storage behind `ssh`, the jobs
-(`nightly-report`, `deploy.sh`, `simulate`, `report`, `import`, `forecast`), `terraform`, and cron on two hosts. They do what matters
+(`nightly-report`, `solve`, `deploy.sh`, `simulate`, `report`, `import`, `forecast`), `terraform`, and cron on two hosts. They do what matters
 here: tell when they begin and end, take as long as it takes for others to be there too, and fail where their lock is not held.
 """
 
@@ -44,6 +44,7 @@ lockctl --json status "deploy-$1" | grep -q '"holding": 1' || { echo "nobody has
 echo "$1 is deployed"
 ''',
     "simulate": 'echo "simulating $1 with $LM_LICENSE_FILE"',
+    "solve": NOTES + 'note + runs && all_there runs 2 && note - runs',
     "report": NOTES + "note + readers && all_there readers 2 && echo reading && note - readers",
     "import": 'echo writing',
     "licences-in-use": "echo 6",
@@ -108,6 +109,10 @@ def lock(host, name):
 
 def judge_san(host, _):
     assert most_at_once(host, "sessions") == (7, 9)
+
+
+def judge_solver(host, _):
+    assert most_at_once(host, "runs") == (2, 8)
 
 
 def judge_cron(host, _):
@@ -206,7 +211,7 @@ def judge_alerts(host, tmp_path, server):
     assert not warnings, warnings
 
 
-JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Reboots with FleetLock": judge_fleetlock,
+JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Two resources at once": judge_solver, "Reboots with FleetLock": judge_fleetlock,
           "CI jobs with curl": judge_ci, "An API with a limit": judge_weather, "Five teams and a cap": judge_teams,
           "Only the newest commit": judge_newest}
 
@@ -273,7 +278,7 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
 
 
 def test_the_page_has_what_people_come_for():
-    wanted = ["SAN", "Cron", "deploy", "Licences", "others use", "of a kind", "broken",
+    wanted = ["SAN", "Cron", "deploy", "Licences", "at once", "others use", "of a kind", "broken",
               "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
               "Fencing"]
     for word in wanted:
