@@ -189,7 +189,14 @@ def main():
     """Compare, or write."""
     arguments = argparse.ArgumentParser(prog="scripts/instructions", description=__doc__.splitlines()[0])
     arguments.add_argument("--write", action="store_true", help="make what is counted the baseline")
+    arguments.add_argument("--release", action="store_true", help="count a request of the release build, and compare it with nothing")
     asked = arguments.parse_args()
+    if asked.release:
+        os.environ["LOCKSERVER_BIN"] = str(TARGET / "release" / "lockserver")
+        fewer, more = TIMES["request"]
+        print(f"a cycle of the release build: {(count_server('request', more) - count_server('request', fewer)) / (more - fewer):,.0f} instructions; "
+              f"{PROFILES / 'request'}.{more} has where")
+        return
     # The baseline is of what cargo builds, in the profile of the tests.
     os.environ.pop("LOCKSERVER_BIN", None)
     baselines = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}

@@ -87,3 +87,7 @@ def test_the_figures_are_those_of_the_benchmarks():
             if cell:
                 told = float(cell.removesuffix(" ms").replace(",", ""))
                 assert told == pytest.approx(of(section, name, column) * unit, rel=0.08), (label, name)
+    in_short = re.search(r"lockserver makes ([\d.]+) times the cycles of etcd and ([\d.]+) of Redis with a lock each, and ([\d.]+) times and ([\d.]+) with one lock", PAGE)
+    ours = {section: of(section, "lockserver, sqlite", 0) for section in ("own-locks", "one-lock")}
+    ratios = [ours[section] / of(section, peer, 0) for section in ours for peer in ("etcd", "Redis, appendfsync always")]
+    assert [float(told) for told in in_short.groups()] == [pytest.approx(ratio, abs=0.06) for ratio in ratios]

@@ -57,7 +57,7 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
     let mut text = format!(
         "# Benchmarks\n\n\
          `make bench` wrote this page: it starts lockserver and its peers on this machine, loads them in turns, {} rounds of {} s each, and\n\
-         takes medians. A ratio is made within each round. A *cycle* takes a lock and gives it back. Clients and servers share the\n\
+         takes medians. A ratio is made within each round. Starts and takeovers with long queues are measured once. A *cycle* takes a lock and gives it back. Clients and servers share the\n\
          processors, and everybody that speaks HTTP has the same client, one connection each, so the ratios compare servers.\n\n\
          | | |\n| --- | --- |\n\
          | machine | {}, {cores} cores, {memory:.0} GB of memory |\n\
