@@ -663,6 +663,11 @@ impl Outcome {
 }
 
 impl Rejection {
+    /// What one lock says of a ticket: with its name if the ticket is a bundle.
+    pub(crate) fn in_lock(self, lock: &LockName, is_bundle: bool) -> Self {
+        if is_bundle { Self::InLock(lock.clone(), Box::new(self)) } else { self }
+    }
+
     /// The reason itself, and the lock that refuses if it is one of a bundle.
     #[must_use]
     pub fn reason(&self) -> (Option<&LockName>, &Self) {

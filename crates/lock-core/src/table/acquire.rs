@@ -1,7 +1,7 @@
 //! Making a ticket (rule 6).
 
-use super::admit::check_bundle;
 use super::apply::Effect;
+use super::checks::check_bundle;
 use super::{Lock, StepContext, Table, Ticket, Timer, wants};
 use crate::command::{Asked, Caller, IfBusy, NewTicket, Rejection};
 use crate::event::{EventKind, Transition};

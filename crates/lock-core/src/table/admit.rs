@@ -2,11 +2,8 @@
 
 use super::acquire::{asked_of, file_pause};
 use super::{Lock, Table};
-use crate::command::{Asked, Caller, IfBusy, NewTicket, Rejection};
-use crate::limits::{
-    BUNDLE_LOCKS_MAX, LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX, PERMITS_MAX, SELECTIONS_MAX,
-    TICKETS_MAX,
-};
+use crate::command::{Caller, IfBusy, NewTicket, Rejection};
+use crate::limits::{LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX, SELECTIONS_MAX, TICKETS_MAX};
 use crate::queue::Place;
 use crate::{LockName, Permits, Prefix, Settings};
 
@@ -15,10 +12,10 @@ impl Table {
     pub(super) fn admit(&self, caller: &Caller, new: &NewTicket) -> Result<Vec<(LockName, Prefix)>, Rejection> {
         let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
         let is_bundle = !new.others.is_empty();
-        let within = |name: &LockName, why| in_lock(name, is_bundle, why);
         let mut to_make: Vec<(LockName, Prefix)> = Vec::new();
         for part in new.parts() {
-            let prefix = self.admit_of(caller, new, part, &to_make).map_err(|why| within(part.0, why))?;
+            let prefix =
+                self.admit_of(caller, new, part, &to_make).map_err(|why: Rejection| why.in_lock(part.0, is_bundle))?;
             to_make.extend(prefix.map(|prefix| (part.0.clone(), prefix)));
         }
         let waits = new.parts().find(|(name, permits)| !self.would_be_granted(caller, new, name, *permits));
@@ -29,15 +26,16 @@ impl Table {
                     None => Some(file_pause()),
                 };
                 let why = pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause)));
-                return Err(within(busy.0, why));
+                return Err(why.in_lock(busy.0, is_bundle));
             }
             for part in new.parts() {
-                self.admit_to_queue(caller, new, part.0).map_err(|why| within(part.0, why))?;
+                self.admit_to_queue(caller, new, part.0).map_err(|why: Rejection| why.in_lock(part.0, is_bundle))?;
             }
         }
         for part in new.parts() {
             if self.locks.get(part.0).map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
-                return full("tickets of a lock", LOCK_TICKETS_MAX).map_err(|why| within(part.0, why));
+                return full("tickets of a lock", LOCK_TICKETS_MAX)
+                    .map_err(|why: Rejection| why.in_lock(part.0, is_bundle));
             }
         }
         if self.numbers.len() >= TICKETS_MAX {
@@ -139,55 +137,4 @@ impl Table {
                 lock.is_over(caps.used(&caller.quota_owner()) + u64::from(asked))
             })
     }
-}
-
-/// What one lock says of a ticket: with its name if the ticket is a bundle.
-pub(super) fn in_lock(name: &LockName, is_bundle: bool, why: Rejection) -> Rejection {
-    if is_bundle { Rejection::InLock(name.clone(), Box::new(why)) } else { why }
-}
-
-/// The locks of a bundle are a set, in order and not too large (rule 13).
-pub(super) fn check_order<'a>(
-    first: &LockName,
-    others: impl ExactSizeIterator<Item = &'a LockName>,
-) -> Result<(), Rejection> {
-    let all = 1 + others.len();
-    if all > BUNDLE_LOCKS_MAX {
-        return Err(Rejection::Invalid(format!(
-            "a ticket is for at most {BUNDLE_LOCKS_MAX} locks, and {all} were named"
-        )));
-    }
-    let mut before = first;
-    for lock in others {
-        if lock == before {
-            return Err(Rejection::Invalid(format!("the lock {lock} is named twice")));
-        }
-        if lock < before {
-            let text = format!("the locks of a ticket are in the order of their names, and {lock} is behind {before}");
-            return Err(Rejection::Invalid(text));
-        }
-        before = lock;
-    }
-    Ok(())
-}
-
-/// A bundle asks for what there can be, and for nothing that is for one lock only (rule 13).
-pub(super) fn check_bundle(new: &NewTicket) -> Result<(), Rejection> {
-    if new.others.is_empty() {
-        return Ok(());
-    }
-    let invalid = |text: String| Err(Rejection::Invalid(text));
-    check_order(&new.lock, new.others.iter().map(|asked| &asked.lock))?;
-    let is_wrong =
-        |asked: &&Asked| matches!(asked.permits, Permits::Count(count) if !(1..=PERMITS_MAX).contains(&count));
-    if let Some(Asked { lock, .. }) = new.others.iter().find(is_wrong) {
-        return invalid(format!("permits of the lock {lock} must be from 1 to {PERMITS_MAX}, or all"));
-    }
-    if new.selection.is_some() {
-        return invalid("a ticket for several locks cannot choose slots or tags".to_owned());
-    }
-    if new.holder.is_some() {
-        return invalid("a ticket for several locks has no holder's name".to_owned());
-    }
-    Ok(())
 }

@@ -1,7 +1,6 @@
 //! What a client asks of its ticket: read, renew, wait, release (rules 5 and 6).
 
 use super::acquire::{check_request_id, check_ttl};
-use super::admit::in_lock;
 use super::apply::Effect;
 use super::life::After;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
@@ -256,10 +255,10 @@ impl Table {
 
     /// Remembers a `request_id` whose request never arrived, so that it takes nothing if it still does (rule 6).
     fn withdraw(&mut self, scope: RequestScope, caller: &Caller) -> Result<Effect, Rejection> {
-        super::admit::check_order(&scope.lock, scope.others.iter())?;
+        super::checks::check_order(&scope.lock, scope.others.iter())?;
         for lock in std::iter::once(&scope.lock).chain(&scope.others) {
             if !self.locks.contains_key(lock) && self.matching_template(lock.as_str()).is_none() {
-                return Err(in_lock(lock, !scope.others.is_empty(), Rejection::UnknownLock));
+                return Err(Rejection::UnknownLock.in_lock(lock, !scope.others.is_empty()));
             }
         }
         if self.withdrawn.contains_key(&scope) {

@@ -1,8 +1,8 @@
-//! What of slots, names and tags can be asked for, and set.
+//! Which slots, names and tags can be asked for and set, and which locks in one ticket.
 
-use crate::command::{Rejection, TOLD_NAMES};
-use crate::limits::{PERMITS_MAX, SELECTED_MAX, SLOT_NAMES_MAX, SLOT_TAGS_MAX};
-use crate::{Capacity, Permits, Pick, Selection, Settings, SlotName, Tag};
+use crate::command::{Asked, NewTicket, Rejection, TOLD_NAMES};
+use crate::limits::{BUNDLE_LOCKS_MAX, PERMITS_MAX, SELECTED_MAX, SLOT_NAMES_MAX, SLOT_TAGS_MAX};
+use crate::{Capacity, LockName, Permits, Pick, Selection, Settings, SlotName, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Capacity {
@@ -111,4 +111,50 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// The locks of a bundle are a set, in order and not too large (rule 13).
+pub(super) fn check_order<'a>(
+    first: &LockName,
+    others: impl ExactSizeIterator<Item = &'a LockName>,
+) -> Result<(), Rejection> {
+    let all = 1 + others.len();
+    if all > BUNDLE_LOCKS_MAX {
+        return Err(Rejection::Invalid(format!(
+            "a ticket is for at most {BUNDLE_LOCKS_MAX} locks, and {all} were named"
+        )));
+    }
+    let mut before = first;
+    for lock in others {
+        if lock == before {
+            return Err(Rejection::Invalid(format!("the lock {lock} is named twice")));
+        }
+        if lock < before {
+            let text = format!("the locks of a ticket are in the order of their names, and {lock} is behind {before}");
+            return Err(Rejection::Invalid(text));
+        }
+        before = lock;
+    }
+    Ok(())
+}
+
+/// A bundle asks for what there can be, and for nothing that is for one lock only (rule 13).
+pub(super) fn check_bundle(new: &NewTicket) -> Result<(), Rejection> {
+    if new.others.is_empty() {
+        return Ok(());
+    }
+    let invalid = |text: String| Err(Rejection::Invalid(text));
+    check_order(&new.lock, new.others.iter().map(|asked| &asked.lock))?;
+    let is_wrong =
+        |asked: &&Asked| matches!(asked.permits, Permits::Count(count) if !(1..=PERMITS_MAX).contains(&count));
+    if let Some(Asked { lock, .. }) = new.others.iter().find(is_wrong) {
+        return invalid(format!("permits of the lock {lock} must be from 1 to {PERMITS_MAX}, or all"));
+    }
+    if new.selection.is_some() {
+        return invalid("a ticket for several locks cannot choose slots or tags".to_owned());
+    }
+    if new.holder.is_some() {
+        return invalid("a ticket for several locks has no holder's name".to_owned());
+    }
+    Ok(())
 }

@@ -15,7 +15,9 @@ use lock_core::{
 use mirror::Mirror;
 use naive::{Naive, Words};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Table, store and model side by side.
 struct Run {
@@ -294,6 +296,27 @@ fn equal<T: PartialEq + std::fmt::Debug>(
 fn cases() -> u32 {
     let set = std::env::var("LOCKSERVER_MODEL_CASES").ok();
     set.map_or(500, |cases| cases.parse().expect("LOCKSERVER_MODEL_CASES is a number"))
+}
+
+/// Random runs meet bundles in every condition, so that what is said of them is not said of nothing.
+#[test]
+fn bundles_are_met_in_every_condition() {
+    let mut met: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut runner = TestRunner::deterministic();
+    let steps = prop::collection::vec(prop::array::uniform::<_, { commands::STEP_BYTES }>(any::<u8>()), 100..150);
+    for _ in 0..60 {
+        let steps = steps.new_tree(&mut runner).expect("bytes").current();
+        let mut run = Run::new();
+        for bytes in &steps {
+            run.step(bytes).expect("the table does what the model says");
+            for bundle in run.model.tickets.iter().filter(|ticket| ticket.rec.is_bundle()) {
+                *met.entry(run.model.condition(bundle)).or_default() += 1;
+            }
+        }
+    }
+    for condition in naive::CONDITIONS {
+        assert!(met.get(condition).is_some_and(|times| *times >= 20), "{condition} is met too seldom: {met:?}");
+    }
 }
 
 proptest! {

@@ -3,6 +3,18 @@
 use super::{Naive, Ticket, owner_of};
 use lock_core::*;
 
+/// See [`Naive::condition`].
+pub(crate) const CONDITIONS: [&str; 8] = [
+    "over",
+    "granted",
+    "held",
+    "dormant",
+    "over a cap",
+    "not first in all",
+    "first in all and holds up others",
+    "first in all",
+];
+
 impl Naive {
     /// Whether everything before a bundle is passed over in each of its queues: what is not in line, and bundles of which the same is not true.
     pub(crate) fn is_first(&self, bundle: &Ticket) -> bool {
@@ -12,6 +24,24 @@ impl Naive {
                 let queue = self.queue(part.lock);
                 !self.is_paused(part.lock) && queue.iter().take_while(|one| one.rec.id != bundle.rec.id).all(passes)
             })
+    }
+
+    /// Which of the conditions a bundle is in.
+    pub(crate) fn condition(&self, bundle: &Ticket) -> &'static str {
+        let behind = |part: PartRef<'_>| {
+            let queue = self.queue(part.lock);
+            queue.iter().rev().take_while(|one| one.rec.id != bundle.rec.id).any(|one| self.in_line(one))
+        };
+        match bundle.rec.state {
+            State::Ended { .. } => "over",
+            State::Granted => "granted",
+            State::Held => "held",
+            State::Queued { dormant: true } => "dormant",
+            State::Queued { .. } if !self.in_line(bundle) => "over a cap",
+            State::Queued { .. } if !self.is_first(bundle) => "not first in all",
+            State::Queued { .. } if bundle.rec.parts().any(behind) => "first in all and holds up others",
+            State::Queued { .. } => "first in all",
+        }
     }
 
     pub(crate) fn is_paused(&self, name: &LockName) -> bool {

@@ -10,6 +10,7 @@ mod making;
 mod select;
 mod withhold;
 
+pub(crate) use bundles::CONDITIONS;
 use lock_core::*;
 use std::sync::Arc;
 
