@@ -168,7 +168,9 @@ fn what_may_be_missing_has_a_default() {
         "meta: dormant_to uptime uptime/doubt_at_ms uptime/downtime_ms uptime/monotonic_ms uptime/starts",
         "templates: paused settings/description settings/max_per_owner settings/min_hold_ms settings/pick settings/tags",
         "tickets: acknowledged ended_at_ms granted_at_ms held_at_ms lease_began_uptime_ms more slot_names \
-         more/ended_by more/not_before_service_ms more/selection more/supersede more/superseded_by request/asked_max_hold_ms request/asked_ttl_ms state/reason",
+         more/ended_by more/not_before_service_ms more/parts more/selection more/supersede more/superseded_by \
+         more/parts/0/not_before_service_ms more/parts/0/slot_names more/parts/0/slots \
+         more/parts/1/not_before_service_ms more/parts/1/slot_names more/parts/1/slots request/asked_max_hold_ms request/asked_ttl_ms state/reason",
         "withholdings: awaited awaited_names reason slot_names until_at_ms",
     ];
     let of_kind = |kind: &str| optional.iter().filter_map(|field| field.strip_prefix(kind)).collect::<Vec<_>>();

@@ -433,6 +433,8 @@ pub(crate) fn all() -> Vec<Change> {
     for text in texts() {
         all.push(Change::PutWithdrawn(Withdrawn { scope: scope(None, &text), until: 0 }));
         all.push(Change::PutWithdrawn(Withdrawn { scope: scope(Some(&text), &text), until: COUNTER_MAX }));
+        let of_bundle = RequestScope { others: names()[1..].into(), ..scope(Some(&text), &text) };
+        all.push(Change::PutWithdrawn(Withdrawn { scope: of_bundle, until: 1 }));
     }
     all
 }
@@ -444,6 +446,11 @@ pub(crate) fn alike() -> Vec<Change> {
         (0..).zip([(None, "a"), (Some(""), "a"), (Some("a"), "a"), (Some("A"), "a"), (Some("a\0"), "a"), (None, "a\0")])
     {
         all.push(Change::PutWithdrawn(Withdrawn { scope: scope(owner, id), until }));
+    }
+    let others: [&[&str]; 6] = [&[], &["b"], &["b", "c"], &["b,c"], &["b\",\"c"], &["null"]];
+    for (until, others) in (0..).zip(others) {
+        let others = others.iter().map(|name| LockName::new(name).unwrap()).collect();
+        all.push(Change::PutWithdrawn(Withdrawn { scope: RequestScope { others, ..scope(None, "b") }, until }));
     }
     for (until, name) in (0..).zip(["a", "A", "ä", "a\u{308}", "Ä", "a.", "0", "00", "0.0", "1e3", "1000"]) {
         let name = LockName::new(name).unwrap();

@@ -227,6 +227,8 @@ fn withheld_name(row: &mut Reader<'_>) -> Result<WithheldName, Unreadable> {
 }
 
 fn withdrawn(row: &mut Reader<'_>) -> Result<Withdrawn, Unreadable> {
-    let (lock, owner, id) = (row.scalar()?, row.scalar_or_null()?, row.scalar()?);
-    Ok(Withdrawn { scope: RequestScope { lock, others: Box::default(), owner, id }, until: row.number()? })
+    let (lock, others, owner, id) =
+        (row.scalar()?, row.parsed_or_null(codec::from_text)?, row.scalar_or_null()?, row.scalar()?);
+    let others = others.unwrap_or_default();
+    Ok(Withdrawn { scope: RequestScope { lock, others, owner, id }, until: row.number()? })
 }

@@ -54,7 +54,7 @@ pub(super) const WITHDRAWALS: Table = Table {
     name: "withdrawals",
     // A key of several columns, one of which may be NULL: see `scope_row`.
     key: "lock",
-    columns: "lock, owner, request_id, until_service_ms",
+    columns: "lock, others, owner, request_id, until_service_ms",
 };
 
 /// The texts of the statements; made once.
@@ -122,8 +122,10 @@ impl Encoder {
                 row.number(*until);
                 row.execute(connection, &self.withdrawals.put)
             }
-            Change::DeleteWithdrawn(scope) => scope_row(scope)
-                .execute(connection, "DELETE FROM withdrawals WHERE lock = ?1 AND owner IS ?2 AND request_id = ?3"),
+            Change::DeleteWithdrawn(scope) => scope_row(scope).execute(
+                connection,
+                "DELETE FROM withdrawals WHERE lock = ?1 AND others IS ?2 AND owner IS ?3 AND request_id = ?4",
+            ),
         }
     }
 
@@ -217,9 +219,13 @@ fn template_row(template: &TemplateRecord) -> Writer<'_> {
 }
 
 /// The columns of a withdrawal's key.
-fn scope_row(RequestScope { lock, others: _, owner, id }: &RequestScope) -> Writer<'_> {
+fn scope_row(RequestScope { lock, others, owner, id }: &RequestScope) -> Writer<'_> {
     let mut row = Writer::default();
     row.scalar(lock);
+    match others.is_empty() {
+        true => row.null(),
+        false => row.owned(codec::to_text(others)),
+    }
     row.scalar_or_null(owner.as_ref());
     row.scalar(id);
     row

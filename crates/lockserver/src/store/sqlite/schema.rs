@@ -12,13 +12,14 @@ pub(super) const APPLICATION_ID: i32 = 0x6c6b_7376;
 
 /// Each brings a database from the schema of its index to the next one, in one transaction. Never change one that was
 /// released: add one.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
     include_str!("schema/0006.sql"),
+    include_str!("schema/0007.sql"),
 ];
 
 /// The schema that this version writes.

@@ -29,7 +29,8 @@ struct Document<'a> {
 impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { dump, with_ids } = *self;
-        let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
+        let Dump { store, schema, at, meta, counts_as_copy, locks, ended: _, templates, withheld_names, withdrawn } =
+            dump;
         let Meta { service_ms, last_token, last_number, last_seq, last_revision, uptime, dormant_to: _ } = meta;
         let Uptime { downtime_ms, monotonic_ms: _, starts: _, doubt_at } = uptime;
         let mut map = serializer.serialize_map(None)?;
@@ -121,6 +122,10 @@ fn for_people(value: Value) -> Value {
             "permits" | "lease" => {
                 let only = value.as_object_mut().and_then(|fields| fields.values_mut().next()).map(Value::take);
                 shown.insert(name, only.unwrap_or(value));
+            }
+            "parts" => {
+                let parts = value.as_array_mut().map(std::mem::take).unwrap_or_default();
+                shown.insert(name, parts.into_iter().map(for_people).collect());
             }
             "state" | "scope" | "more" => shown.extend(value.as_object_mut().map(std::mem::take).unwrap_or_default()),
             _ => match name.strip_suffix("_at_ms") {

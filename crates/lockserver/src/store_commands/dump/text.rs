@@ -12,7 +12,7 @@ use std::io::{self, Write};
 const INFO_SHOWN: usize = 60;
 
 pub(super) fn print(out: &mut impl Write, dump: &Dump, with_ids: bool) -> io::Result<()> {
-    let Dump { store, schema, at, meta, counts_as_copy, locks, templates, withheld_names, withdrawn } = dump;
+    let Dump { store, schema, at, meta, counts_as_copy, locks, ended, templates, withheld_names, withdrawn } = dump;
     let schema = schema.map(|schema| format!(", schema {schema}")).unwrap_or_default();
     writeln!(out, "{store}{schema}, as of {at}")?;
     let copy = if *counts_as_copy { "; a copy: they begin at the clock when a server starts on it" } else { "" };
@@ -23,7 +23,6 @@ pub(super) fn print(out: &mut impl Write, dump: &Dump, with_ids: bool) -> io::Re
             lock(out, name, of, with_ids)?;
         }
     }
-    let ended: usize = locks.values().map(|of| of.ended.len()).sum();
     writeln!(
         out,
         "\n{} templates, {} withheld names of deleted locks, {ended} ended tickets and {} withdrawn requests remembered{}",
@@ -103,8 +102,17 @@ fn row(ticket: &TicketRecord, with_ids: bool) -> Vec<String> {
     if with_ids {
         row.push(ticket.id.to_text().into_owned());
     }
-    row.push(clean(&ticket.info));
+    row.push(clean(&info(ticket)));
     row
+}
+
+/// The client's words, of a bundle behind the names of its other locks.
+fn info(ticket: &TicketRecord) -> String {
+    let others: Vec<&str> = ticket.more().parts.iter().map(|part| part.lock.as_str()).collect();
+    match others.is_empty() {
+        true => ticket.info.to_string(),
+        false => format!("with {}: {}", others.join(", "), ticket.info),
+    }
 }
 
 fn withheld_row(withholding: &Withholding, with_ids: bool) -> Vec<String> {

@@ -256,7 +256,7 @@ fn what_cannot_be_understood_is_damage_and_named() {
             "table withholdings, row number = 1, column cause: \"mood\"",
         ),
         ("INSERT INTO withheld_names VALUES ('', 5)", "table withheld_names, row name = \"\""),
-        ("INSERT INTO withdrawals VALUES ('a*', NULL, 'r', 5)", "table withdrawals, row lock = \"a*\""),
+        ("INSERT INTO withdrawals VALUES ('a*', NULL, 'r', 5, NULL)", "table withdrawals, row lock = \"a*\""),
         ("DELETE FROM meta", "table meta has no row"),
         ("UPDATE meta SET last_token = -1", "column last_token: -1 is out of range"),
         ("DROP TABLE withholdings", "no such table: withholdings"),

@@ -12,10 +12,10 @@ use std::process::Command;
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let place = Directory::filled();
-    place.sql("PRAGMA user_version = 7");
+    place.sql("PRAGMA user_version = 8");
     let before = fs::read(place.path()).unwrap();
     let error = error_of(&place.path());
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 6, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 8, known: 7, .. }), "{error}");
     assert!(error.to_string().contains("run the version that wrote it"), "{error}");
     assert_eq!(fs::read(place.path()).unwrap(), before);
 }
