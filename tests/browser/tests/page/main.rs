@@ -7,6 +7,7 @@ mod following;
 mod looking;
 mod reading;
 mod safety;
+mod several;
 mod speed;
 
 use page_tests::{Browser, SECRET, Server};
