@@ -27,3 +27,9 @@ pub use lock::{
 pub use seconds::Seconds;
 pub use status::{ConfigurationStatus, Leader, Reloaded, Standby, Status, You};
 pub use ticket::{Acquire, EndedAs, Part, Permits, Released, Renew, Selection, Ticket, TicketState, Tickets};
+
+/// Of a count that is left out where it is 0, as of nearly all.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

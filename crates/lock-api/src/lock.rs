@@ -293,6 +293,10 @@ pub struct Usage {
     pub holding: u64,
     /// Tickets in the queue.
     pub queued: u64,
+    /// Those of them that a sum over all locks leaves out: tickets for several locks, each of which counts for the first of its
+    /// locks by name.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub queued_elsewhere: u64,
     /// Grants are stopped.
     pub paused: bool,
     /// When the ticket that is in line longest was made.
@@ -325,6 +329,10 @@ pub struct Lock {
     pub holding: u64,
     /// Tickets in the queue.
     pub queued: u64,
+    /// Those of them that a sum over all locks leaves out: tickets for several locks, each of which counts for the first of its
+    /// locks by name.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub queued_elsewhere: u64,
     /// When the ticket that is in line longest was made.
     #[serde(default)]
     pub waiting_since: Option<String>,

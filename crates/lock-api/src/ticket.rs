@@ -252,8 +252,8 @@ pub struct Ticket {
     /// What it has of each of its locks, by their names.
     pub locks: BTreeMap<String, Part>,
     /// The ticket is for so many further locks, which the caller may not see.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub locks_unseen: u32,
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub locks_unseen: u64,
     /// The lock, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
@@ -324,11 +324,6 @@ impl Ticket {
     pub fn lock_names(&self) -> String {
         self.locks.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 /// A list of tickets.

@@ -197,6 +197,8 @@ pub struct Usage {
     pub holding: u64,
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
+    /// Those of them that a sum over all locks leaves out: bundles, each of which counts for the first of its locks by name.
+    pub queued_elsewhere: u64,
     /// What the first in line asks for; dormant tickets are not in line, nor are bundles that are not first in all of their queues.
     pub head: Option<Permits>,
     /// Nobody is in line, and bundles wait that are not first in all of their queues (rule 13): for other locks, or for a place there.

@@ -221,6 +221,8 @@ class Lock:
     expected_wait_s: float | None = None
     #: How it is, in one sentence for people: why one has to wait, and what a newcomer has to expect.
     why: str = ""
+    #: Of `queued` those that a sum over all locks leaves out: tickets for several locks, which count for the first of them.
+    queued_elsewhere: int = 0
     outside: Outside | None = _object(Outside, None)
 
 
@@ -239,6 +241,7 @@ class Usage:
     waiting_since: str | None = None
     holding_since: str | None = None
     expected_wait_s: float | None = None
+    queued_elsewhere: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 use super::bundle::Bundles;
 use super::{Bundle, BundleHead, Place, Queue, Queued};
 use crate::bits::Bits;
-use crate::{Selection, TicketId};
+use crate::{LockName, Selection, TicketId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -100,6 +100,12 @@ impl Queues {
     /// The class of those who select this.
     pub(crate) fn class(&self, selection: &Selection) -> Option<(&Arc<Selection>, &Class)> {
         self.classes.get_key_value(selection)
+    }
+
+    /// Bundles that wait, and have this lock as another than their first one.
+    pub(crate) fn bundles_behind_another(&self, lock: &LockName) -> usize {
+        let lines = self.bundles.iter().flat_map(|bundles| &bundles.lines);
+        lines.filter(|(bundle, _)| bundle.locks().next() != Some(lock)).map(|(_, line)| line.len()).sum()
     }
 
     /// Whether bundles wait.

@@ -46,6 +46,7 @@ impl Table {
             withheld: lock.withheld,
             holding: lock.active.len() as u64,
             queued: lock.queue.len() as u64,
+            queued_elsewhere: lock.queue.bundles_behind_another(&lock.record.name) as u64,
             head: head.and_then(|(_, id)| Some(self.ticket(id).part(&lock.record.name)?.permits)),
             elsewhere: head.is_none() && lock.queue.bundle_heads().next().is_some(),
             wanted: lock.queue.wanted(lock.slots.size()),

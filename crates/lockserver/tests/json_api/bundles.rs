@@ -136,6 +136,8 @@ async fn a_bundle_waits_in_all_of_its_queues_and_gets_all_at_once() {
     assert_eq!(made.json()["ahead"], 1, "where it is the most");
     assert_eq!(at(&server, "one").await.1, [number.clone()]);
     assert_eq!(at(&server, "two").await.1, [ahead["number"].clone(), number.clone()]);
+    let counted = |lock: &Value| lock["queued"].as_u64().unwrap() - lock["queued_elsewhere"].as_u64().unwrap_or(0);
+    assert_eq!([counted(&server.lock("one").await), counted(&server.lock("two").await)], [1, 1], "two wait in all");
     let waiting = server.open("GET", &format!("/v1/tickets/{id}?wait_s=60"), &[], "").await;
     server.until("one", "it waits in its request", |lock| lock["queue"][0]["expires_in_s"].is_null()).await;
     // One of both is free, and says for what its first waits.

@@ -38,8 +38,12 @@ async fn a_ticket_for_several_locks_is_shown_in_each_of_them() {
     browser.until_text("#log", "the solver was ended by ops").await;
     browser.until_text("#holders", "the next one").await;
 
-    // In all locks it is one to be found.
+    // In all locks it is one to be found, and one that waits.
+    take_all(&server, "one more", json!({"gpu": 2, "licence": 1})).await;
     open(&browser, &server, "/").await;
+    browser.until_text("#sum", "3 of 5 permits in use · 1 waiting").await;
+    take_all(&server, "and one more", json!({"gpu": 2, "licence": 1})).await;
+    browser.until_text("#sum", "2 waiting").await;
     browser.click("#search").await;
     browser.keys("the next").await;
     browser.until_text(".card h2", "1 holder or waiter").await;

@@ -200,7 +200,7 @@ pub(super) fn overview(app: &App, page: &LocksPage) -> String {
         rows: locks.iter().map(|lock| row(lock, usual_hold(app, lock, now), now)).collect(),
         in_use: sum(|usage| usage.in_use),
         size: sum(|usage| usage.size.into()),
-        queued: sum(|usage| usage.queued),
+        queued: sum(|usage| usage.queued - usage.queued_elsewhere),
         more: page.more,
         next: page.next().map(|name| format!("/?after={}", encoded(name.as_str()))),
     })

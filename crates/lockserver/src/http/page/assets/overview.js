@@ -205,7 +205,7 @@ export class Overview {
   event(kind, data) {
     if (kind === "lock_deleted") this.remove(data.lock);
     else if (data.usage) {
-      this.take(data.lock, { ...data.usage, holders: this.holders(kind, data) });
+      this.take(data.lock, { queued_elsewhere: 0, ...data.usage, holders: this.holders(kind, data) });
       // The numbers do not tell a description, but that is rare.
       if (kind === "lock_changed" || kind === "lock_created") this.describe(data.lock);
     }
@@ -342,7 +342,8 @@ export class Overview {
       for (const [name, [, fits]] of Object.entries(FILTERS)) counts[name] += fits(lock);
       used += lock.in_use;
       size += lock.size;
-      queued += lock.queued;
+      // One for several locks waits in each of them, and is one.
+      queued += lock.queued - (lock.queued_elsewhere ?? 0);
       paused += lock.paused;
       if (lock.waiting_since && (!worst || since(lock.waiting_since) > since(worst.waiting_since))) worst = lock;
     }
