@@ -103,7 +103,7 @@ def run_client():
 
 @pytest.fixture
 def report(record_property, capsys):
-    """Tell a measured number to whoever reads the run."""
+    """Print a measured number into the report of the run."""
     def tell(text):
         record_property("measured", text)
         with capsys.disabled():

@@ -21,7 +21,7 @@ from harness.paths import lockctl
 SECONDS = float(os.environ.get("LOCKSERVER_BUNDLE_SECONDS", "60"))
 PROCESSES = 20
 SIZES = {f"lock-{number}": 1 + number % 3 for number in range(8)}
-#: Far more than any turn takes, so that only who is stuck reaches it.
+#: Far more than any turn takes, so that only a stuck client reaches it.
 STUCK_S = 120.0
 #: What runs under the locks: it notes when it begins and ends, each in one write, and takes a moment.
 JOB = 'printf "%s + %s\\n" "$(cut -d" " -f1 /proc/uptime)" "$0" >>"$NOTES"; sleep "$1"; printf "%s - %s\\n" "$(cut -d" " -f1 /proc/uptime)" "$0" >>"$NOTES"'
@@ -79,7 +79,7 @@ def never_more_than_size(notes):
 def could_be_let_in(locks):
     """Tickets that wait although they are the first that counts in each of their queues and fit into all of their locks.
 
-    Somebody who is not first everywhere holds up nobody: those behind pass.
+    A client that is not first everywhere holds up nobody: those behind pass.
     """
     locks = {lock["name"]: lock for lock in locks}
     waiting, dormant = {}, set()

@@ -67,7 +67,7 @@ def test_a_crowd_that_only_connects_leaves_room_for_others(make_server, begin):
             assert early.ok("POST", f"/v1/tickets/{held['id']}/renew")["state"] == "held", "the connection was kept"
 
 
-def test_whoever_waits_leaves_room_for_those_who_renew(make_server):
+def test_waiting_clients_leave_room_for_renewals(make_server):
     (hostile, section), (own, other) = new_key("hostile"), new_key("own")
     locks = "[lock theirs]\nSIZE=1\n[lock ours]\nSIZE=1\n"
     server = make_server(sections=NONE + section + other + locks, preexec=files(FILES)).start()

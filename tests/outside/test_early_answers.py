@@ -48,7 +48,7 @@ def test_the_next_request_works_or_the_answer_said_close(make_server, what):
             with Connection(server.at) as connection:
                 connection.send(head if late else head + body)
                 if late and not expect and not connection.ready(0.05):
-                    # Whoever reads before it answers waits for this.
+                    # A server that reads before it answers waits for this.
                     connection.send(body)
                 answer = connection.read()
                 if answer.status == 100:

@@ -38,7 +38,7 @@ def test_a_killed_waiter_does_not_get_the_permit(server, connect, run_client):
     assert holder.release(held)
     assert live.answer() == [True, True]
     assert time.monotonic() - begin < 8, "it did not wait for the grace time, 10 s"
-    # The ticket kept its place: whoever knows its id may come back for it.
+    # The ticket kept its place: a client with its id may come back for it.
     back = connect(server).wait(lost)
     assert not back.ready(0.3)
     assert live.release(ticket)

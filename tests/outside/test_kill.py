@@ -18,7 +18,7 @@ SIZE = 3
 CLIENTS = 12
 
 
-def test_whoever_a_kill_cuts_off_is_refused_at_once(make_server):
+def test_a_client_that_a_kill_cuts_off_is_refused_at_once(make_server):
     """A client that connects again within microseconds finds no socket that a dying process has yet to close."""
     server = make_server()
     for _ in range(5):

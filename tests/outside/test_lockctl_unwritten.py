@@ -99,7 +99,7 @@ def test_manual_pages_that_cannot_be_written(tmp_path):
     assert done.returncode == 71 and "file" in done.stderr
 
 
-def test_a_change_is_done_whoever_hears_of_it(server):
+def test_a_change_is_done_without_a_reader(server):
     ticket = json.loads(run(server, "--json", "acquire", "DefaultLock").stdout)["id"]
     with open("/dev/full", "w") as full:
         assert run(server, "renew", ticket, stdout=full).returncode == 0

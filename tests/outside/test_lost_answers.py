@@ -89,7 +89,7 @@ class Proxy:
             return False
         with socket.create_connection(self.target, 60) as server:
             server.sendall(request)
-            # Who hangs up here hangs up there.
+            # A client that hangs up here hangs up there.
             patience = 0.1 if kind == "wait" else 60
             ready, _, _ = select.select([server, client], [], [], patience)
             if server not in ready:

@@ -51,7 +51,7 @@ def test_three_things_to_try(running):
 
 
 def test_lockctl_run_gives_slot_and_token(running):
-    """The words of the README and of whoever tries it first, typed as they are."""
+    """The words of the README, typed as they are."""
     typed = "lockctl run -w 10 DefaultLock -- sh -c 'echo $LOCK_SLOT $LOCK_TOKEN'"
     address, port = READY.search(running).groups()
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOCK_")}

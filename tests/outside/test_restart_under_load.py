@@ -1,4 +1,4 @@
-"""A server that is restarted, and killed, under load, its socket kept by whoever starts it: nobody is refused, nobody dies of
+"""A server that is restarted, and killed, under load, its socket kept by its starter: nobody is refused, nobody dies of
 it, nothing is lost."""
 
 import json

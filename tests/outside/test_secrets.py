@@ -176,7 +176,7 @@ def test_no_secret_and_no_id_is_anywhere(make_server, report):
     left = tickets(run, ci)
     errors(run, ci, wrong, left[0])
     look(run, ops)
-    # Administrators by their socket, by a key, and who is none.
+    # Administrators by their socket, by a key, and a client that is not one.
     number = json.loads(run.send(ci, "GET", "/v1/tickets?mine").text)["tickets"][0]["number"]
     assert run.send(ops, "DELETE", f"/v1/locks/many/tickets/{number}?reason=test").status == 200
     with Admin(server) as admin:

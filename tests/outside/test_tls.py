@@ -23,7 +23,7 @@ SECTION = "[tls]\nCERT={}\nKEY={}\n"
 
 @pytest.fixture
 def authority(tmp_path):
-    """Who vouches for the servers."""
+    """The authority of the servers."""
     return Authority(tmp_path / "servers", "Servers")
 
 
@@ -287,7 +287,7 @@ def test_a_client_behind_a_cut_cable_does_not_keep_the_permit_over_tls(as_root, 
         network.cut()
         until(lambda: network.silent(server.port) > 3000, 40, "the far host has not been heard of for 3 s")
         api("--request", "DELETE", f"/v1/tickets/{held['id']}")
-        # Nothing is written to who was not heard of lately: its grant goes to whoever is there.
+        # Nothing is written to a client that was silent lately: its grant goes to the next one.
         assert json.loads(live.communicate(timeout=40)[0])["state"] == "held"
         assert gone.poll() is None
 

@@ -1,4 +1,4 @@
-"""Who was told *held* holds, however its connection ends: in every protocol, at every byte of the answer.
+"""A client that was told *held* holds, however its connection ends: in every protocol, at every byte of the answer.
 
 Each case has a lock of its own (of a template), whose permit is free. It asks for it, reads so many bytes of the answer, and ends
 the connection in some way. Then the permit is its for its lease: the answer was written, so it may have been read, and nothing
@@ -218,7 +218,7 @@ def connections(api):
 
 
 def judge(api, cases, report):
-    """Whoever has read something of its answer has its permit, now that the server has seen the end of every connection."""
+    """A client that has read something of its answer has its permit, now that the server has seen the end of every connection."""
     until(lambda: connections(api) == 1, 60, "the server has seen the end of all connections but this one")
     locks = {one["name"]: one["holders"] for one in api.ok("GET", "/v1/locks?tickets=1")["locks"]}
     state = {name: holders[0]["state"] for name, holders in locks.items() if holders}

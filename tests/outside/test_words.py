@@ -78,7 +78,7 @@ def test_a_secret_that_nobody_has_read_is_an_error_and_a_report_is_not():
     assert "make another" in run("key", "new", "ci", stdout=open("/dev/full", "w", encoding="ascii")).stderr
 
 
-def test_a_server_serves_whoever_reads_its_words(make_server, connect, nowhere):
+def test_a_server_serves_even_if_nobody_reads_its_words(make_server, connect, nowhere):
     server = make_server({"AUDIT_LOG": "/dev/full"})
     server.start()
     server.stop()

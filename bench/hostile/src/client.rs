@@ -29,7 +29,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Both for T {}
 /// How long anybody waits for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(75);
 
-/// Who connects whereto, and with which key.
+/// The target of a client, and its key.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     /// The server.

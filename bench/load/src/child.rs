@@ -31,7 +31,7 @@ impl Process {
     pub(crate) fn start_and_read(command: &Command, log: &Path) -> Result<(Self, String), Fault> {
         let mut process = Self::spawn(command, log, true)?;
         let out = process.child.stdout.take().ok_or("no standard output")?;
-        // Who says nothing in time is ended with `process`, and with it the thread.
+        // A silent process is ended with `process`, and with it the thread.
         let (say, hear) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();

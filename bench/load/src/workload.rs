@@ -1,4 +1,4 @@
-//! The workloads that are loops of cycles: who is loaded how, side by side, and what is to come of it.
+//! The workloads that are loops of cycles: each with its load, side by side, and its expected result.
 
 use crate::loops::Load;
 

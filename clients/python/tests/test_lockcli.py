@@ -24,7 +24,7 @@ UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Old(http.server.ThreadingHTTPServer):
-    """0.36's answers for a lock of size 1: whoever queried first holds, until it is released."""
+    """0.36's answers for a lock of size 1: the first query holds, until it is released."""
 
     daemon_threads = True
 

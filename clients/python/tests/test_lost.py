@@ -1,4 +1,4 @@
-"""A lease that is lost: whoever holds it learns it before the server could give the permits to somebody else."""
+"""A lease that is lost: its holder learns it before the server could give the permits to somebody else."""
 
 from __future__ import annotations
 

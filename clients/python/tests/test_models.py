@@ -106,7 +106,7 @@ def test_many_acquire_and_release(server: Running, client: Client) -> None:
 
 
 def test_lost_session(server: Running, client: Client) -> None:
-    """Whoever loses its session is out, hears it, and the next one is in."""
+    """A client that loses its session is out and hears it, and the next one is in."""
     first = client.hold("DefaultLock", ttl_s=1)
     with ThreadPoolExecutor(1) as pool:
         second = pool.submit(client.hold, "DefaultLock", ttl_s=60)
@@ -172,7 +172,7 @@ def test_growing_and_shrinking(server: Running, client: Client) -> None:
 
 
 def test_chosen_one_disappears(server: Running, client: Client) -> None:
-    """The next in line gives up in the moment of its turn: the permit is not lost, whoever was first."""
+    """The next in line gives up in the moment of its turn: the permit is not lost, whichever was first."""
     for _ in range(10):
         first = client.hold("DefaultLock")
         with ThreadPoolExecutor(3) as pool:

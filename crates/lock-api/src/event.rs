@@ -140,7 +140,7 @@ pub struct Event {
     /// When the pause that began with this ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Who did it, where it was no client to its own ticket: the name of a key or, without one, an address, `uid:N` for a local
+    /// The author, if it was not a client with its own ticket: the name of a key or, without one, an address, `uid:N` for a local
     /// administrator, `configuration` for the server's files. Absent for what time did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

@@ -350,7 +350,7 @@ pub struct Lock {
     pub paused: bool,
     /// Why.
     pub pause_reason: Option<String>,
-    /// Who paused it: the name of a key or, without one, an address, `uid:N` for a local administrator; `null` if the
+    /// The author of the pause: the name of a key or, without one, an address, `uid:N` for a local administrator; `null` if the
     /// configuration did.
     #[serde(default)]
     pub paused_by: Option<String>,

@@ -65,10 +65,10 @@ pub struct Status {
     pub uptime_s: Seconds,
     /// `leader`, or `standby`, which gives requests to the leader; a server alone is its own leader.
     pub role: String,
-    /// Who leads, where several servers share a store; `null` if nobody does or it is not known.
+    /// The leader, where several servers share a store; `null` without one, or if it is not known.
     #[serde(default)]
     pub leader: Option<Leader>,
-    /// Who stands by, where several servers share a store, as the leader knows it; empty while that is not known.
+    /// The standbys, where several servers share a store, as the leader knows them; empty while that is not known.
     #[serde(default)]
     pub standbys: Vec<Standby>,
     /// Where locks and tickets are kept.
@@ -81,7 +81,7 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// What an operator should look at.
     pub warnings: Vec<String>,
-    /// Who asks, and what that allows.
+    /// The client of this request, and its rights.
     #[serde(default)]
     pub you: You,
     /// Bounds by name.

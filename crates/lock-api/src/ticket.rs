@@ -134,7 +134,7 @@ pub struct Acquire {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<f64>, minimum = 1, maximum = 2_592_000))]
     pub ttl_s: Option<Seconds>,
-    /// Who or what this is for, shown to everybody who looks; at most 4,096 bytes.
+    /// The purpose of the ticket, shown to everybody that looks; at most 4,096 bytes.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "openapi", schema(max_length = 4096))]
     pub info: String,
@@ -304,7 +304,7 @@ pub struct Ticket {
     pub ended_as: Option<EndedAs>,
     /// An administrator's words about its end.
     pub reason: Option<String>,
-    /// Who ended it, if an administrator did, or a change by one: the name of a key, or what stands for it.
+    /// The author of its end, if an administrator ended it, or a change by one: the name of a key, or what stands for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<String>,
     /// Which slots it asks for; without this any.

@@ -40,7 +40,7 @@ pub struct AcquireOptions {
     pub wait: Option<Duration>,
     /// How long the ticket lives without a heartbeat; the server's default if there is none.
     pub ttl: Option<Duration>,
-    /// Who or what this is for, shown to everybody who looks.
+    /// The purpose of the ticket, shown to everybody that looks.
     pub info: String,
     /// -100 to 100, higher goes first.
     pub priority: i8,

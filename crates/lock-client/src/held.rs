@@ -31,7 +31,7 @@ pub enum Lost {
 }
 
 impl Lost {
-    /// Whether somebody with the ticket's id gave it back: no loss to whoever passed the id on.
+    /// Whether somebody with the ticket's id gave it back: no loss to the program that passed the id on.
     #[must_use]
     pub fn is_release(&self) -> bool {
         matches!(self, Self::Ended(problem) if problem.ended_as == Some(EndedAs::Released))

@@ -29,7 +29,7 @@ impl Key {
         Self(secret.trim().to_owned())
     }
 
-    /// The only word in a file that not everybody can read. Whoever can write it could make us somebody else; who can read
+    /// The only word in a file that not everybody can read. A user that can write it could make us somebody else; one that can read
     /// it is one of us, which a group of one's own may be.
     pub(crate) fn from_file(path: &Path) -> Result<Self, Error> {
         let wrong = |why: String| Error::KeyFile { path: path.to_owned(), why };

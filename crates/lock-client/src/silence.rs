@@ -1,4 +1,4 @@
-//! Servers that do not answer: how long that is borne, and who is told.
+//! Servers that do not answer: how long a client tries, and how it says so.
 
 use crate::Tried;
 use std::sync::Arc;

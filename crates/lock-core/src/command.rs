@@ -7,7 +7,7 @@ use crate::{
 };
 use std::sync::{Arc, LazyLock};
 
-/// Who asks. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
+/// The sender of a command. Knowing a ticket's id allows to renew and release it only with the same key name (design, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Name of the key; `None` without one.
@@ -323,7 +323,7 @@ pub enum Command {
         number: u64,
         /// Why, for its client and the log.
         reason: Arc<str>,
-        /// Only if the ticket is at this stage: whoever wants a waiter gone does not want to end a job that runs by now.
+        /// Only if the ticket is at this stage: a command against a waiter must not end a job that runs by now.
         only: Option<Stage>,
     },
     /// Withhold permits: those that are free at once, others when they come back (rule 15). An administrator's word.
@@ -608,7 +608,7 @@ pub enum Rejection {
     #[error("no holder has this token now")]
     NotAHolder,
     /// The caller's ticket, in a lock that it may not use any more.
-    #[error("the lock {:?} may not be used any longer by who made this ticket; it can only be released", .0)]
+    #[error("the owner of this ticket may not use the lock {:?} any longer; the ticket can only be released", .0)]
     OutOfReach(LockName),
     /// A lock of a bundle that the caller may not use.
     #[error("this client may not use the lock")]

@@ -54,11 +54,11 @@ pub const TICKETS_MAX: usize = 1_000_000;
 pub const LOCK_TICKETS_MAX: usize = 100_000;
 /// Most live tickets of one key, or of one address without a key.
 pub const OWNER_TICKETS_MAX: usize = 10_000;
-/// Ended tickets that are remembered; beyond it whoever has most of them, a key or an address, loses its oldest.
+/// Ended tickets that are remembered; beyond it the key or address with most of them loses its oldest.
 pub const ENDED_TICKETS_MAX: usize = 100_000;
 /// How long an ended ticket, and a `request_id` that was ended before it arrived, are remembered.
 pub const ENDED_MEMORY_MS: Ms = 10 * 60 * 1000;
-/// Request ids ended before they arrived that are remembered; beyond it whoever has most of them, a key or an address, loses its
+/// Request ids ended before they arrived that are remembered; beyond it the key or address with most of them loses its
 /// oldest to those who have fewer.
 pub const WITHDRAWN_MAX: usize = 100_000;
 /// Those of one key, or of one address without a key; beyond it such an end is refused.

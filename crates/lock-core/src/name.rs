@@ -30,7 +30,7 @@ pub enum NameError {
     #[error("the name begins or ends with a blank")]
     Blank,
     /// The text is `.` or `..`, which URLs give another meaning.
-    #[error("'.' and '..' are no names")]
+    #[error("'.' and '..' are not allowed as names")]
     Dots,
 }
 

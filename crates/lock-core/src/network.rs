@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The network that counts as one client: an IPv4 address is one, written as IPv6 (`::ffff:192.0.2.1`) too; of IPv6 it is
-/// the network of 64 bits, for whoever has one address of it usually has them all. Every bound "per address" counts by
+/// the network of 64 bits, for the user of one address of it usually has them all. Every bound "per address" counts by
 /// it, so that no bound is another client's who has more addresses. What is shown stays the address.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
@@ -50,7 +50,7 @@ mod tests {
             assert_eq!(name(from), counts_as, "{from}");
             if let Ok(address) = from.parse() {
                 let shown = network(address).to_string();
-                assert_eq!(shown, counts_as.trim_end_matches("/64"), "{from}: one answer, whoever asks");
+                assert_eq!(shown, counts_as.trim_end_matches("/64"), "{from}: one answer for all");
             }
         }
     }

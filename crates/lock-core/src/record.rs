@@ -77,7 +77,7 @@ pub enum Until {
 pub struct Pause {
     /// Why, for people.
     pub reason: Arc<str>,
-    /// Who paused it: see [`Caller::name`](crate::Caller::name). `None` if the file did, or nobody knows any more.
+    /// The author of the pause: see [`Caller::name`](crate::Caller::name). `None` if the file did, or nobody knows any more.
     pub by: Option<Arc<str>>,
     /// When it ends by itself.
     pub until: Option<Until>,
@@ -296,7 +296,7 @@ pub struct More {
     pub superseded_by: Option<u64>,
     /// Service time before which its permits are not given again (rule 17); set when it is claimed.
     pub not_before: Option<Ms>,
-    /// Who ended it, if an administrator did, or a change by one: see [`Caller::name`](crate::Caller::name).
+    /// The author of its end, if an administrator ended it, or a change by one: see [`Caller::name`](crate::Caller::name).
     pub ended_by: Option<Arc<str>>,
     /// Which slots it will have; `None` takes any.
     pub selection: Option<Arc<Selection>>,

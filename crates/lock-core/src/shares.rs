@@ -81,7 +81,7 @@ impl<O: Ord + Clone, T: Ord + Clone> Shares<O, T> {
         self.of.get(owner).map_or(0, BTreeSet::len)
     }
 
-    /// What has to go for one more of this owner: its own oldest if nobody has more than it, otherwise the oldest of whoever
+    /// What has to go for one more of this owner: its own oldest if nobody has more than it, otherwise the oldest of the owner that
     /// has most. `None` if nothing is remembered.
     #[must_use]
     pub fn makes_room(&self, newcomer: &O) -> Option<(&O, &T)> {

@@ -114,7 +114,7 @@ fn a_pause_says_why_and_its_end_by_itself_is_nobodys() {
 }
 
 #[test]
-fn the_end_of_a_ticket_is_the_doing_of_whoever_ended_it() {
+fn the_end_of_a_ticket_names_its_author() {
     let mut rig = Rig::new();
     assert_eq!(
         told(&rig.take(1, 2, IfBusy::Refuse)),
@@ -137,7 +137,7 @@ fn the_end_of_a_ticket_is_the_doing_of_whoever_ended_it() {
 }
 
 #[test]
-fn what_no_longer_fits_or_goes_with_its_lock_ends_by_whoever_changed_that() {
+fn a_ticket_that_no_longer_fits_or_loses_its_lock_ends_by_the_author_of_the_change() {
     let mut rig = Rig::new();
     rig.take(1, 1, IfBusy::Refuse);
     rig.take(2, 2, IfBusy::Queue);

@@ -84,7 +84,7 @@ fn plain_action(handler: libc::sighandler_t) -> libc::sigaction {
     new
 }
 
-/// Whether whoever started us wants this signal ignored, as nohup(1) and shells without job control do.
+/// Whether the parent process wants this signal ignored, as nohup(1) and shells without job control do.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     action(signal, None).sa_sigaction == libc::SIG_IGN
 }

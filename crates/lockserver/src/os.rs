@@ -208,7 +208,7 @@ pub fn unheard_for(socket: &impl AsFd) -> io::Result<Duration> {
     Ok(Duration::from_millis(numbers[LAST_DATA_RECV].min(numbers[LAST_ACK_RECV]).into()))
 }
 
-/// Ends a TCP connection at once with a reset (RST), and drops what the kernel still had to deliver, whoever else has the
+/// Ends a TCP connection at once with a reset (RST), and drops what the kernel still had to deliver, even if others have the
 /// socket open. connect(2): connecting to `AF_UNSPEC` dissolves the association.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ impl Server {
         let (reload, mut reloads) = mpsc::channel::<ReloadRequest>(1);
         tokio::spawn(async move {
             while let Some(answer) = reloads.recv().await {
-                // Who asked may be gone.
+                // The client may be gone.
                 drop(answer.send(Ok(Reloaded::default())));
             }
         });

@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
     Unknown(String),
 }
 
-/// Sends a request and waits for its answer; whoever gives up closes the connection.
+/// Sends a request and waits for its answer; dropping the future closes the connection.
 pub(crate) async fn call(
     at: SocketAddr,
     method: Method,

@@ -9,7 +9,7 @@ from .paths import ROOT, binary
 PACKAGING = ROOT / "packaging"
 SYSV = PACKAGING / "sysv" / "lockserver"
 
-# What takes no word: how a shell makes it, and where its output goes then. The pipe has had a reader, who is gone before anything is
+# What takes no word: how a shell makes it, and where its output goes then. The pipe has had a reader, which is gone before anything is
 # written.
 UNREAD = {
     "full disk": ("", "/dev/full"),

@@ -98,7 +98,7 @@ async fn half_head(hostile: Hostile) -> Result<(), Fault> {
     let mut stream = hostile.client.tcp(None).await?;
     for byte in b"GET /v1/locks HTTP/1.1\r\nHost: x\r\n".chunks(1) {
         stream.write_all(byte).await?;
-        // Whoever is cut off begins again at once.
+        // A connection that is cut off begins again at once.
         if let Ok(ended) = timeout(Duration::from_secs(3), stream.read(&mut [0; 512])).await {
             ended?;
             return Err("cut".into());

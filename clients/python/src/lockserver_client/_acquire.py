@@ -52,7 +52,7 @@ INFO_BYTES = 200
 
 
 class Notes(Protocol):
-    """Whoever cleans up if we cannot do it: told before there may be a ticket, and when there is none any more."""
+    """Cleans up if we cannot do it: told before there may be a ticket, and when there is none any more."""
 
     def asks(self, request_id: str) -> None:
         """From now on there may be a ticket."""

@@ -28,7 +28,7 @@ _SECRETS = re.compile(r"(/v1/tickets/|[?&]request_id=)[^/?&#\s\"']+")
 def _without_secrets(record: logging.LogRecord) -> bool:
     """What httpx logs has each URL, what httpcore logs each header.
 
-    The id of a ticket is a secret there: whoever reads it can release the ticket.
+    The id of a ticket is a secret there: any reader of it can release the ticket.
     """
     with contextlib.suppress(Exception):
         said = record.getMessage()

@@ -81,7 +81,7 @@ class Record:
 
 
 class Claim:
-    """Whoever has this has a use for the ticket."""
+    """Shows that its owner still uses the ticket."""
 
     __slots__ = ("__weakref__", "_janitor", "record")
 

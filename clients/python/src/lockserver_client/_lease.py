@@ -27,7 +27,7 @@ SHORTEST_S = 0.2
 #: How long a release is tried; after a loss, or when nobody waits for it, only shortly.
 RELEASE_S = 10.0
 RELEASE_LOST_S = 2.0
-#: A lease counts as lost this part of it, and no more than that many seconds, before it ends: so that whoever is told has heard
+#: A lease counts as lost this part of it, and no more than that many seconds, before it ends: so that the program has heard
 #: of it before the server can give the permits away, even if this machine is busy.
 MARGIN_PART, MARGIN_S = 1 / 16, 1.0
 

@@ -257,7 +257,7 @@ fn share_of_one_owner_in_the_withdrawn_request_ids() {
         let refused = full("cancelled request ids of a key or address", max);
         assert_eq!(withdraw(&mut crowd, owner, max), Err(refused), "its own share is full");
     }
-    // All of it is taken, and others can withdraw: whoever has most loses its oldest.
+    // All of it is taken, and others can withdraw: the owner with most loses its oldest.
     assert_eq!(withdraw(&mut crowd, 99, 0), Ok(Outcome::NothingHeld));
     let withdrawn = crowd.table.snapshot().withdrawn;
     assert_eq!(withdrawn.len(), limits::WITHDRAWN_MAX);

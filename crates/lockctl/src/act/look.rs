@@ -1,4 +1,4 @@
-//! `status`: how the locks are, who is where, and the server; and what may have been meant by a lock that is not there.
+//! `status`: the locks, the places of a holder, and the server; and the likely meaning of an unknown lock name.
 
 use super::told;
 use crate::cli::{History, Status};
@@ -57,7 +57,7 @@ pub(super) async fn history(client: &Client, asked: History, json: bool) -> Resu
     told(json, &events, || show::history(Style::of_stdout(), &events, times.as_ref()))
 }
 
-/// Who is meant by a text, in all locks.
+/// The holders and waiters of all locks that fit a text.
 async fn holders(client: &Client, text: &str, json: bool) -> Result<u8, Failure> {
     let locks = client.locks().await?.locks;
     let wanted = text.to_lowercase();
@@ -82,7 +82,7 @@ fn is_meant(ticket: &Ticket, wanted: &str) -> bool {
     texts.chain(slots).any(|text| text.to_lowercase().contains(wanted))
 }
 
-/// The same failure with the name of the lock, and what may have been meant by it. Whoever may not look hears nothing of others.
+/// The same failure with the name of the lock, and what may have been meant by it. A client that may not look hears nothing of others.
 pub(super) async fn suggest(client: &Client, failure: Failure, lock: Option<&str>) -> Failure {
     let Some(lock) = failure.lock().or(lock).map(str::to_owned) else { return failure };
     let names: Vec<String> = match client.overview().await {

@@ -27,7 +27,7 @@ pub(super) async fn explained(client: &Client, wants: &[Want], error: Error) -> 
     let failure = if failure.code == BUSY && (is_busy || is_over) {
         match tokio::time::timeout(ASK_WITHIN, blocking(client, wants, None)).await {
             Ok((_, found)) if !found.is_empty() => with_reason(failure, wants, &found, is_busy),
-            // Who may not look is told no more.
+            // A client that may not look is told no more.
             Ok(_) | Err(_) => failure,
         }
     } else {

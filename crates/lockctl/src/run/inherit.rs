@@ -114,7 +114,7 @@ async fn has_selected(client: &Client, lock: &str, part: &Part, wish: &Wish) -> 
     if tags.is_empty() {
         return Ok(true);
     }
-    // Who may not look takes a ticket.
+    // A client that may not look takes a ticket.
     let tagged = match client.lock(lock).await {
         Ok(lock) => lock.settings.tags,
         Err(error) if error.problem().is_some() => return Ok(false),

@@ -61,7 +61,7 @@ pub(crate) async fn run(client: Client, servers: String, arguments: Run, patienc
     let ours_since = BootTime::now();
     match command(&plan, &held, &around, &mut signals).await {
         Ok((end, lost)) => {
-            // Who failed may be tried again by the next one at once.
+            // The next host may try a failed job again at once.
             let keeps = plan.min_hold.filter(|_| end == End::Status(0) && !lost);
             let keep = keeps.map(|min_hold| min_hold.saturating_sub(BootTime::now().since(ours_since)));
             let within = if lost { RELEASE_OF_LOST_WITHIN } else { RELEASE_WITHIN };

@@ -1,6 +1,6 @@
 //! Runs inside of runs. A command has a process group of its own, so an outer `lockctl` that ends its command ends an inner one,
 //! and not the inner one's command. So each tells those inside of it until when its command may live, and they obey the
-//! earliest. It stands in a piece of memory that has no name: the environment says whose it is, and whoever runs inside opens it
+//! earliest. It stands in a piece of memory that has no name: the environment says whose it is, and an inner run opens it
 //! once, so that it can be read when its maker is gone.
 
 use super::plan::MARGIN;

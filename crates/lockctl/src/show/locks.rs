@@ -40,7 +40,7 @@ pub(crate) fn all_locks(style: Style, locks: &[Lock]) -> String {
     table(style, &headings, &rows)
 }
 
-/// Who holds a small lock.
+/// The holders of a small lock.
 fn holders(lock: &Lock) -> String {
     if lock.size > HOLDERS_SHOWN {
         return String::new();

@@ -32,7 +32,7 @@ impl Bench {
         for name in names {
             command.env_remove(name);
         }
-        // Neither the settings nor the time zone of whoever runs the tests.
+        // Neither the settings nor the time zone of the user of the tests.
         command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME").env("TZ", "UTC0");
         command.env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
         command.env("LOCK_SERVER", self.server.url());

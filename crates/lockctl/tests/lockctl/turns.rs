@@ -146,7 +146,7 @@ fn slots_by_name_and_by_tag() {
     let _waits = bench.start(&["run", "n", "--tag", "fast", "--", "true"]);
     until("it waits", || (bench.server.lock("n").queued == 1).then_some(()));
     assert!(text(&bench.run(&["status", "n"]).stdout).contains("1 {fast}"));
-    // Who asks for what the run around it does not have takes a ticket, and here there is none.
+    // A run that asks for more than the outer run has takes a ticket, and here there is none.
     let inner = |words: &str| format!("\"$LOCKCTL\" run -n --inherit {words} -- true");
     assert!(bench.run(&["create", "m", "--slots", "x {fast},y"]).status.success());
     for (words, code) in [("m --slot x", 0), ("m --tag fast", 0), ("m --slot y", 0), ("m=2", 75)] {

@@ -40,7 +40,7 @@ impl Default for Access {
 }
 
 impl Access {
-    /// No keys: whoever reaches the server may use and observe every lock. So it was with 0.36.
+    /// No keys: every client that reaches the server may use and observe every lock. So it was with 0.36.
     #[must_use]
     pub fn open() -> Self {
         Self { keys: HashMap::new(), digests: HashMap::new(), anonymous: Arc::new(Grants::open()), open: true }

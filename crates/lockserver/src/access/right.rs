@@ -9,7 +9,7 @@ pub enum Right {
     Observe,
     /// Ask for permits; renew and release one's own.
     Use,
-    /// Change locks and end everybody's tickets. Whoever may that may see and use them too.
+    /// Change locks and end everybody's tickets. It includes the other two.
     Admin,
 }
 

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Refusals take no more than this of the room, so that whoever provokes them does not push out what was granted.
+/// Refusals take no more than this of the room, so that a client that provokes them does not push out grants.
 const REFUSALS_WAITING_MAX: usize = AUDIT_LINES_WAITING_MAX / 2;
 
 /// The audit log of a server; off until [`Audit::switch`] says where it goes. Cheap to clone.
@@ -169,7 +169,7 @@ impl Audit {
         }
     }
 
-    /// Who was not let in, or may not.
+    /// A client that was not let in, or may not.
     pub fn refused(&self, refused: Refused) {
         if self.is_on() {
             self.0.push([Record::refused(refused)], REFUSALS_WAITING_MAX);

@@ -32,7 +32,7 @@ pub struct Act {
     pub status: Option<u16>,
 }
 
-/// Who was not let in, or may not.
+/// A client that was not let in, or may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub who: Who,

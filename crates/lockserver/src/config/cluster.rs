@@ -23,7 +23,7 @@ pub struct ClusterConfig {
     pub secret_file: PathBuf,
     /// What is in it.
     pub secret: Secret,
-    /// Who vouches for the certificates of the others, PEM; without it those whom the system trusts.
+    /// Authorities for the certificates of the others, PEM; without it those of the system.
     pub ca: Option<PathBuf>,
     /// The same, read.
     pub trust: Trust,

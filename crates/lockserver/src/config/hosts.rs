@@ -8,7 +8,7 @@ use std::net::IpAddr;
 const HOSTS_FILE: &str = "/etc/hosts";
 
 /// The names that this machine's hosts file gives a server that listens on these addresses, in lower case. On a loopback
-/// address those of all loopback addresses count: whoever comes by one of them is on this machine. Empty without a file.
+/// address those of all loopback addresses count: a client that uses one of them is on this machine. Empty without a file.
 #[must_use]
 pub fn own_names(listens_on: &[IpAddr]) -> Vec<String> {
     let mut text = Vec::new();

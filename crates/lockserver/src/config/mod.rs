@@ -77,7 +77,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Where it is written down who did what.
     pub audit: Option<AuditLog>,
-    /// Who may say for whom a request is: proxies in front of the server.
+    /// Proxies in front of the server, which may say for which client a request is.
     pub trusted_proxies: Vec<IpNet>,
     /// Names by which clients may call the server, beside its addresses; empty for any.
     pub allowed_hosts: Vec<String>,

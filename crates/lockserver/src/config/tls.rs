@@ -14,7 +14,7 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// Who vouches for clients' certificates, PEM; none are asked for without it.
+    /// Authorities for clients' certificates, PEM; without it the server asks for none.
     pub client_ca: Option<PathBuf>,
 }
 

@@ -221,7 +221,7 @@ impl Server {
         }
     }
 
-    /// Answers who is there and closes the store, in order unless it ended before its time; gives on how it ended.
+    /// Answers the connected clients and closes the store, in order unless it ended before its time; passes on how it ended.
     async fn stop(mut self, result: Result<(), Ended>) -> Result<(), Ended> {
         self.manager.stopping();
         self.stop.send_replace(true);
@@ -290,7 +290,7 @@ fn engine_ended(result: Result<(), Fatal>) -> Ended {
     }
 }
 
-/// Says where it serves: in the log, and in one line on standard output for whoever started the server and waits for it.
+/// Says where it serves: in the log, and in one line on standard output for the program that started the server and waits for it.
 /// Returns it for the service manager.
 fn announce(config: &Config, address: SocketAddr, addresses: &[SocketAddr]) -> String {
     let scheme = if config.tls.is_some() { "https" } else { "http" };

@@ -24,7 +24,7 @@ pub(super) struct Reload {
     out: Outlets,
 }
 
-/// Who hears of new settings.
+/// The receivers of new settings.
 pub(super) struct Outlets {
     pub(super) live: watch::Sender<Live>,
     pub(super) tls: watch::Sender<Option<Arc<ServerConfig>>>,
@@ -100,7 +100,7 @@ impl Reload {
             let outcome = self.run().await;
             let refused = if outcome.is_err() { "; the last reload was refused, the log says why" } else { "" };
             manager.ready(&format!("{status}{refused}"));
-            // Whoever asked may be gone; the outcome is in the log too.
+            // The client may be gone; the outcome is in the log too.
             drop(answer.send(outcome));
         }
     }
@@ -179,7 +179,7 @@ impl Reload {
     }
 }
 
-/// New connections speak TLS from now on, or do so no more: whoever starts clients has to know.
+/// New connections speak TLS from now on, or do so no more: the administrators of clients have to know.
 fn tell_of_tls(old: &Config, new: &Config) {
     match (&old.tls, &new.tls) {
         (None, Some(_)) => tracing::warn!("new connections speak TLS from now on: clients must use https://"),

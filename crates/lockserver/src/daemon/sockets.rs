@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::http::connection::{HandedOver, KEPT, ListenError, Listener, Origin};
 use std::path::Path;
 
-/// What whoever started this process has given to it.
+/// The sockets and variables that the parent process has given.
 pub(super) struct Given<'a> {
     /// The path of the administrators' socket, if it was named.
     pub(super) admin_socket: Option<&'a Path>,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// How long the engine may take to measure the locks. Whoever asks wants the other numbers, too, when the disk hangs.
+/// How long the engine may take to measure the locks. A scrape needs the other numbers, too, when the disk hangs.
 const MEASURE_TIME: Duration = Duration::from_secs(2);
 
 /// Sends requests to the engine. Cheap to clone.
@@ -118,7 +118,7 @@ impl Handle {
         timeout(MEASURE_TIME, measured).await.unwrap_or(false)
     }
 
-    /// What is counted and measured, by the engine and by whoever has this handle.
+    /// Counters and measurements of the engine, and of the owners of this handle.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.observers.metrics

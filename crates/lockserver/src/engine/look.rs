@@ -10,10 +10,10 @@ use crate::store::StoreError;
 use lock_core::limits::STEP_VISITS_MAX;
 use lock_core::{Caller, Command, Outcome};
 
-/// Answers of a step that are kept for whoever asks the same.
+/// Answers of a step that are kept for the same question.
 const SHARED_MAX: usize = 16;
 /// All locks are measured for the metrics so often that it is no more than so many a millisecond: a small part of the engine's
-/// time. With fewer of them, whoever asks hears how they are at that moment.
+/// time. With fewer of them, every answer shows that moment.
 const MEASURED_LOCKS_A_MS: usize = 100;
 
 /// What one look saw.

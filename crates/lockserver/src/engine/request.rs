@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 /// One request on its way to the engine.
 #[derive(Debug)]
 pub struct Request {
-    /// Who asks: the server itself for what no client asks for.
+    /// The sender: the server itself for what no client asks for.
     pub(crate) caller: Caller,
     pub(crate) body: Body,
 }

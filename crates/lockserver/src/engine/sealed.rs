@@ -26,7 +26,7 @@ pub(crate) struct Sealed {
     pub(crate) events: Vec<Event>,
     /// The numbers of the locks that the events are of; none of a lock that is gone.
     pub(crate) usages: BTreeMap<LockName, Arc<Usage>>,
-    /// Who asked for which events.
+    /// The authors of the events.
     pub(crate) authors: Vec<(Range<usize>, Caller)>,
     /// Tickets that ended in it.
     pub(crate) ended: Vec<TicketId>,
@@ -65,7 +65,7 @@ impl Sealed {
         !self.served.is_empty() || !self.looks.is_empty() || self.replies.iter().any(|reply| reply.to.is_some())
     }
 
-    /// Its outcome is unknown, and every request of it is told so. What those answers would have told stays untold, and is
+    /// Its outcome is unknown, and every request of it is told so. The news of those answers was not delivered, and is
     /// carried over like that of an answer that was lost. Waiting requests go on waiting.
     pub(crate) fn give_up(
         self,

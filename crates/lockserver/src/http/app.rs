@@ -29,7 +29,7 @@ pub struct Live {
     pub fleetlock_prefix: Arc<str>,
     /// The locks that Terraform may take.
     pub terraform_locks: Patterns,
-    /// Who may do what from where.
+    /// Keys, rights and origins.
     pub auth: Arc<AuthSettings>,
 }
 
@@ -133,7 +133,7 @@ impl App {
         let found = live.wait_for(|live| denied(live).is_some()).await.ok().and_then(|now| denied(&now));
         match found {
             Some(denied) => denied,
-            // The settings end with the server: whoever waits is told of that otherwise.
+            // The settings end with the server: waiting clients are told of that otherwise.
             None => std::future::pending().await,
         }
     }

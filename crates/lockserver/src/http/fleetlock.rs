@@ -71,7 +71,7 @@ fn failed(failure: EngineError) -> Response {
     }
 }
 
-/// Who wants what. The client sets no Content-Type, so none is looked at.
+/// The node and its group. The client sets no Content-Type, so none is looked at.
 async fn read(request: Request<Body>, who: &Who, prefix: &str) -> Result<(LockName, String), Response> {
     let bad = |kind, value: String| refuse(StatusCode::BAD_REQUEST, kind, value);
     if !is_fleetlock(request.headers()) {

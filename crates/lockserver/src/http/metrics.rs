@@ -73,7 +73,7 @@ impl Counting {
 
     /// It has its answer, for which it may have waited.
     pub(super) fn answered(mut self, response: &Response, waited: bool, connection: &Connection) {
-        // Who waited and has gone meanwhile is answered for the order's sake; nobody hears it.
+        // A client that has gone meanwhile is answered for the order's sake; nobody hears it.
         let heard = !waited || connection.is_open();
         self.status = heard.then(|| response.status());
         self.waited = waited;

@@ -12,10 +12,10 @@ pub(super) enum PathError {
     #[error("has a % without two hexadecimal digits; write %25 for a %")]
     Digits,
     /// Bytes that are no text.
-    #[error("is no UTF-8 once its %XX are decoded")]
+    #[error("is not UTF-8 after its %XX are decoded")]
     Utf8,
     /// Not the name of a lock.
-    #[error("names no lock: {0}")]
+    #[error("is not a valid lock name: {0}")]
     Name(NameError),
 }
 

@@ -125,7 +125,7 @@ fn with_length(mut response: Response, is_head: bool) -> Response {
     if is_head { response.map(|_| Body::empty()) } else { response }
 }
 
-/// Every route with what it needs, for whoever wants to check that.
+/// Every route with the right that it needs, for tests.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
     all().into_entries()

@@ -161,7 +161,7 @@ async fn give_back(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Resu
     }
 }
 
-/// Ends whoever held the lock when it was looked at: an administrator asked for it. Who gets it by that is not meant.
+/// Ends the ticket that held the lock when it was looked at: an administrator asked for it. The next holder is not meant.
 async fn force_unlock(app: &App, caller: &lock_core::Caller, lock: &LockName) -> Result<Response, EngineError> {
     let seen = holder::look(app, caller, lock, LISTED_TICKETS_MAX).await?;
     for holder in &seen.holders {

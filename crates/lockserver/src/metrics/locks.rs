@@ -82,7 +82,7 @@ impl Counts {
     }
 }
 
-/// Series of one label. What happened is shared with whoever renders it, so that nobody counts and waits.
+/// Series of one label. Counters are shared with the rendering of the page, so that counting never waits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Series {
     pub(super) counts: Arc<Counts>,

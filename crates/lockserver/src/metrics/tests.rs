@@ -297,7 +297,7 @@ fn labels_beyond_the_bound_are_counted_together() {
     assert_eq!(value(&text_before, "lockserver_lock_size{lock=\"zoo-*\"}"), Some(0.0));
     assert_eq!(text_before.matches("lockserver_lock_size{").count(), METRIC_LABELS_MAX + 1);
 
-    // Who makes room lets others in.
+    // A deleted lock makes room for others.
     (0..21).for_each(|number| delete(&mut table, &lock(number)));
     metrics.locks.count(&table.take_events());
     metrics.locks.measure(&table, 0);

@@ -212,7 +212,7 @@ impl Judge {
         }
     }
 
-    /// Who asks clients for certificates of these authorities, and takes those who show none.
+    /// Asks clients for certificates of these authorities, and takes clients without one.
     fn verifier(&mut self, roots: &[CertificateDer<'static>], path: &Path) -> Option<Arc<dyn ClientCertVerifier>> {
         let store = self::roots(roots).map_err(|text| self.error(Which::ClientCa, path, text)).ok()?;
         self.dates(Which::ClientCa, path, roots);

@@ -52,7 +52,7 @@ fn release(id: u128) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_request_is_answered_whoever_makes_its_step() {
+async fn every_request_is_answered_whichever_thread_makes_its_step() {
     let (handle, mut running) = engine();
     let inside = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..CLIENTS)

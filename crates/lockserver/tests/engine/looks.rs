@@ -44,7 +44,7 @@ fn a_step_visits_so_much_and_the_rest_waits_behind_what_changes_something() {
 }
 
 #[test]
-fn nothing_is_visited_for_whoever_has_gone() {
+fn nothing_is_visited_for_a_client_that_has_gone() {
     let mut rig = many(2000);
     let handle = rig.handle.clone();
     let gone = Arc::new(Connection(AtomicBool::new(false)));
@@ -57,7 +57,7 @@ fn nothing_is_visited_for_whoever_has_gone() {
             coming
         })
         .collect();
-    // Nor for whoever does not even wait for the answer.
+    // Nor for a client that does not even wait for the answer.
     (0..400).for_each(|n| drop(rig.send(list(Some(&format!("lock-{n:05}")), 1000))));
     let mut there = rig.send(view(0));
     rig.step(1);

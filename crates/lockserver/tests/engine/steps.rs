@@ -271,7 +271,7 @@ fn a_deletion_that_a_failed_commit_cuts_short_says_that_nobody_knows() {
     assert!(unknown(&now(&mut deleted)));
     rig.step(1000);
     assert!(rig.engine.table().is_some());
-    assert_eq!(rig.state(10_001), Some(State::Granted), "the lock is there, and serves who is left");
+    assert_eq!(rig.state(10_001), Some(State::Granted), "the lock is there, and serves the rest");
 }
 
 #[test]

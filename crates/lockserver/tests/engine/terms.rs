@@ -331,7 +331,7 @@ fn a_configuration_whose_commit_failed_is_not_that_of_the_next_term() {
     let definition = Definition { target: Target::Lock(name.clone()), settings: Settings::new(1), paused: false };
     rig.next(Next::FailsWithoutEffect);
     let configure = Command::Configure { definitions: vec![definition], mode: ConfigureMode::CreateMissing };
-    assert!(unknown(&rig.ask(configure)), "whoever reloads is told that it failed");
+    assert!(unknown(&rig.ask(configure)), "the reload is told that it failed");
     rig.step(100);
     let table = rig.engine.table().expect("a new term");
     assert!(!table.lock_names().any(|known| *known == name), "nor is it done later");

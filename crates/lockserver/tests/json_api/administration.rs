@@ -235,7 +235,7 @@ async fn administrators_are_known_by_their_user() {
     assert_eq!(answer.json()["from"], format!("uid:{own}"));
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&server.admin).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o660);
-    // Who waits there and hangs up is noticed as well.
+    // A waiter there that hangs up is noticed as well.
     let gone = tokio::net::UnixStream::connect(&server.admin).await.unwrap();
     let body = r#"{"wait_s": 60}"#;
     let request = format!(

@@ -70,7 +70,7 @@ async fn a_ticket_is_used_by_its_key_only() {
     assert_eq!(by(Some("ops"), "GET", &format!("/v1/tickets/{id}")).await.ok()["state"], "held");
     assert_eq!(by(Some("ci"), "DELETE", &format!("/v1/locks/one/tickets/{number}")).await.ok()["ended_as"], "revoked");
 
-    // A ticket without a key needs its id only, whoever sends it.
+    // A ticket without a key needs its id only, with any key.
     let open = by(None, "POST", "/v1/locks/one/tickets").await.id();
     assert_eq!(by(Some("other"), "DELETE", &format!("/v1/tickets/{open}")).await.status, 200);
 }

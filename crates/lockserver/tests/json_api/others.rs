@@ -59,7 +59,7 @@ async fn who_may_only_use_a_lock_reads_nothing_of_others_by_any_route() {
         "an ID, so that the client waits: {refused:?}"
     );
     assert!(refused.header("lockserver-advice").unwrap().contains("lockctl revoke 'job-1' "), "{refused:?}");
-    // Whoever may observe, and the key itself, see all of it.
+    // A key that may observe, and the key itself, see all of it.
     for name in ["observer", "team-nemo"] {
         let verified = call(&server, name, "GET", &verify, "").await.ok();
         assert_eq!((&verified["info"], &verified["from"]), (&json!("words-nemo"), &held["from"]));

@@ -179,7 +179,7 @@ fn a_page_of_ten_thousand_named_slots_is_not_made_on_a_thread_that_serves_others
 async fn answers_that_a_client_does_not_read_are_few_and_nobody_else_waits_for_them() {
     let server = Server::start().await;
     add_locks(&server, 5000).await;
-    // Each answer is longer than what the kernel keeps for whoever does not read.
+    // Each answer is longer than what the kernel keeps for a client that does not read.
     // Some more than its share come: those are turned away at once, whichever they are.
     let mut reading = JoinSet::new();
     for _ in 0..OWNER_READS_MAX + 8 {
@@ -207,7 +207,7 @@ async fn answers_that_a_client_does_not_read_are_few_and_nobody_else_waits_for_t
         said += &String::from_utf8_lossy(&part[..count]);
     }
     assert!(said.contains("limit_reached"), "{said}");
-    // What changes something goes on, and so does whoever else looks.
+    // Changes go on, and so do the looks of other clients.
     let held = server.take("one").await;
     let look = server.admin("GET", "/v1/locks?tickets=0", &[], "");
     tokio::time::timeout(Duration::from_secs(10), look).await.expect("others are answered").ok();

@@ -23,7 +23,7 @@ async fn rule_16_a_cap_passes_over_its_owner_only() {
     assert_eq!(server.post(tickets, "").await.status, 201);
     assert_eq!(server.post(tickets, r#"{"queue": true}"#).await.status, 202, "one is free, and not for this owner");
     assert_eq!(server.post(tickets, "").await.code(), "busy");
-    // Whoever comes over the socket is somebody else, and behind.
+    // A client of the socket is another owner, and stands behind.
     assert_eq!(server.admin("POST", tickets, &[JSON], "{}").await.status, 201);
     let changed =
         server.admin("PATCH", "/v1/locks/capped", &[JSON], r#"{"max_per_owner": null, "size": 3}"#).await.ok();

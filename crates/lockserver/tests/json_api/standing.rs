@@ -16,7 +16,7 @@ use tower::Service as _;
 /// The header of a request whose answer is made, and then finds the holders of this lock revoked.
 const TOO_LATE: &str = "too-late";
 
-/// An administrator ends whoever holds the lock.
+/// An administrator ends the holder of the lock.
 async fn revoke(engine: &Handle, lock: &LockName) {
     let admin = Caller { admin: true, ..Caller::anonymous("192.0.2.9") };
     let look = Command::ViewLock { name: lock.clone(), tickets: 10, after: TicketsAfter::default() };

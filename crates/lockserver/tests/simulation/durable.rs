@@ -87,7 +87,7 @@ fn owner(ticket: &TicketRecord) -> (Option<Arc<str>>, Option<Arc<str>>) {
     (ticket.owner.clone(), ticket.owner.is_none().then(|| ticket.from.clone()))
 }
 
-/// Until when whoever released the ticket asked that its permits rest (rule 17).
+/// Until when the release of the ticket asked its permits to rest (rule 17).
 fn kept_until(ticket: &TicketRecord, at: Ms, facts: &Facts) -> Ms {
     let asked = facts.commands.iter().filter_map(|command| match command {
         Command::Release { target: ReleaseTarget::Id(_, id), keep, .. } if *id == ticket.id => *keep,

@@ -97,7 +97,7 @@ async fn questions_name_who_is_concerned() {
     browser.click("dialog .main").await;
     browser.until_text("h2", "3 of 4 in use").await;
 
-    // A size: who gets in, or who is in the way.
+    // A size: the tickets that get in, or stand in the way.
     let size = async |to: u32| {
         let script = format!(
             "const i = document.querySelector('dialog input'); i.value = {to}; i.dispatchEvent(new Event('input', {{bubbles: true}})); return document.querySelector('.preview').innerText"
@@ -120,7 +120,7 @@ async fn questions_name_who_is_concerned() {
     assert!(size(4).await.is_empty());
     browser.click("#cancel").await;
 
-    // Who is next does not fit, or is dormant.
+    // The next one does not fit, or is dormant.
     browser.click("#holders button").await;
     browser.until_text("dialog", "These 2 are let in at once:two #2").await;
     browser.click("#cancel").await;

@@ -81,7 +81,7 @@ async fn what_is_shown_stands_in_the_address() {
     assert_eq!(shown(&browser).await, json!(["bb", "cc"]));
     assert_eq!(browser.js("return location.search", Vec::new()).await, "?show=paused%2Cfull");
     assert_eq!(browser.text("#show-full b").await, "1");
-    // Whoever is sent that sees the same.
+    // Another user with that address sees the same.
     browser.open("about:blank").await;
     open(&browser, &server, "/?find=c&show=paused,full&order=name").await;
     assert_eq!(shown(&browser).await, json!(["cc"]));

@@ -1,4 +1,4 @@
-//! Whoever stays with one server, whatever happens to it: looks at locks, asks whether tokens are those of holders, and renews.
+//! A client that stays with one server, whatever happens to it: looks at locks, asks whether tokens are those of holders, and renews.
 //! All of that a server can answer without etcd, and must not once another one may lead.
 
 use super::{LOCKS, Shared, locked};

@@ -105,7 +105,7 @@ impl Shared {
     ) -> Answer {
         let (method, path, body) = wire::request(&ask, options);
         let sent = self.now();
-        // Noted before it is sent: whoever judges meanwhile has to reckon with it.
+        // Noted before it is sent: a judgement meanwhile has to reckon with it.
         let under_way = Call {
             client,
             server,

@@ -41,7 +41,7 @@ impl Worker {
             let size = SIZES[0] + self.random.below(SIZES[1] - SIZES[0] + 1);
             let size = u32::try_from(size).expect("small");
             let ask = Ask::Resize { lock: RESIZED.to_owned(), size };
-            // Half of the time whatever comes of it: who is told that nothing was done may have been told so in error.
+            // Half of the time whatever comes of it: a client that hears that nothing was done may have heard so in error.
             if self.random.percent(50) {
                 self.insist(ask, Value::Null).await;
             } else if !matches!(self.ask(ask, &Value::Null, Duration::from_secs(5)).await, Answer::Resized) {

@@ -55,7 +55,7 @@ impl Sizes {
         self.of.get(lock).and_then(|writes| writes.iter().map(|one| one.size).min()).unwrap_or(0)
     }
 
-    /// Whenever somebody begins to hold, all who hold fit. Whoever has the highest token was let in last, when all others
+    /// Whenever somebody begins to hold, all holders fit. The holder with the highest token was let in last, when all others
     /// were in; that it was let in then is judged by the sizes of that time, since a lock may be made smaller later.
     pub(super) fn never_more_than_size(&self, lives: &Lives, findings: &mut Vec<Finding>) {
         let mut of_lock: BTreeMap<&str, Vec<(&Life, &Grant)>> = BTreeMap::new();

@@ -17,9 +17,9 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) enum Cut {
     /// Everything does.
     Nothing,
-    /// Who asks is heard, and hears nothing.
+    /// Requests arrive, and answers do not.
     Answers,
-    /// Who asks is not heard; what was asked before is answered.
+    /// Requests do not arrive; earlier ones are answered.
     Requests,
     /// Nothing does.
     Everything,
@@ -59,7 +59,7 @@ impl Link {
 type Read = (Instant, Vec<u8>);
 
 async fn pass(near: TcpStream, to: SocketAddr, cut: watch::Receiver<Cut>) {
-    // Who does not run refuses, and so does this by closing.
+    // A server that does not run refuses, and so does this by closing.
     let Ok(far) = TcpStream::connect(to).await else { return };
     for stream in [&near, &far] {
         // Without it answers would only be slower.

@@ -139,7 +139,7 @@ fn preflight() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Who sends the request, from that address; without one it comes through the administrators' socket.
+/// The sender of the request, from that address; without one it comes through the administrators' socket.
 fn identify(
     app: &App,
     settings: &AuthSettings,

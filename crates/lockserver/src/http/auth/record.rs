@@ -70,7 +70,7 @@ impl Note {
         self.who.from = from.clone();
     }
 
-    /// Who sends it is known.
+    /// Its sender is known.
     pub(super) fn by(&mut self, who: &Who) {
         self.who.key = who.owner().map(Arc::from);
     }

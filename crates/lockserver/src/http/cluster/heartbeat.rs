@@ -50,7 +50,7 @@ pub(in crate::http) async fn standby(State(app): State<App>, request: Request) -
     }
 }
 
-/// The standby's side, as long as the server runs: says that it stands by, to whoever leads.
+/// The standby's side, as long as the server runs: tells the leader that it stands by.
 pub async fn stand_by(app: App) {
     let Some(cluster) = &app.service.cluster else { return };
     let mut role = cluster.role.clone();

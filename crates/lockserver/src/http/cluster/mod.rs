@@ -84,7 +84,7 @@ impl Cluster {
         matches!(&*self.role.borrow(), Role::Standby(Some(leader)) if leader.url.is_some())
     }
 
-    /// Who stands by, as the leader knows it.
+    /// The standbys, as the leader knows them.
     pub(super) fn standbys(&self) -> Vec<lock_api::Standby> {
         let now = Instant::now();
         if self.leads() { self.standbys.heard(now) } else { self.standbys.told(now) }

@@ -26,7 +26,7 @@ struct Forwarded {
     certificate: Vec<String>,
 }
 
-/// Who sends a request, as far as its connection says.
+/// The sender of a request, as far as its connection says.
 #[derive(Debug)]
 pub(in crate::http) struct Sender<'c> {
     /// Its address; `None` if it came through an administrators' socket.
@@ -39,7 +39,7 @@ pub(in crate::http) struct Sender<'c> {
     pub(in crate::http) is_forwarded: bool,
 }
 
-/// Who sends this request.
+/// The sender of this request.
 pub(in crate::http) fn sender<'c>(app: &App, connection: &'c Connection, headers: &HeaderMap) -> Sender<'c> {
     if let Some(Forwarded { from, certificate, .. }) = read(app, headers) {
         let peer = from.parse().ok();

@@ -24,7 +24,7 @@ const PROBE_AFTER: Duration = Duration::from_secs(1);
 /// has its own, for it ends with the request: a stream that the client resets has nobody at its other end.
 ///
 /// Keeping one keeps the descriptor open, not the connection: when the connection ends, [`Self::is_open`] turns false
-/// and the peer sees it closed, whoever still has one.
+/// and the peer sees it closed, even if others still have one.
 pub struct Connection {
     pub(super) stream: Arc<Stream>,
     peer: Peer,
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// Who is at the other end.
+    /// The peer.
     pub const fn peer(&self) -> Peer {
         self.peer
     }
@@ -115,7 +115,7 @@ impl Connection {
     /// others, and for those who come to renew.
     pub(in crate::http) fn hold(&self, holder: &Holder) -> Option<Held> {
         let held = self.slot.hold(holder).then(|| Held(Arc::clone(&self.slot)))?;
-        // Whoever waits leaves its place to others.
+        // A waiting request leaves its place to others.
         drop(self.work.lock().unwrap_or_else(PoisonError::into_inner).take());
         Some(held)
     }

@@ -196,7 +196,7 @@ impl Flow {
             && let Some(Owed { begin, receipts, written }) = self.owed.remove(&frame.stream)
         {
             self.ending.push(Ending { begin, receipts });
-            // Whoever sent the answer may be gone already.
+            // The sender of the answer may be gone already.
             let _ = written.send(());
         }
     }

@@ -88,7 +88,7 @@ impl Keeper {
         self.stop_seen = self.stop_seen || self.stopped.as_mut().poll(context).is_ready();
         if self.stop_seen && !self.stopping {
             match self.rest() {
-                // Who connects just before the stop is about to ask something, and is not sent away.
+                // A client that connects just before the stop is about to ask something, and is not sent away.
                 Rest::Idle if self.link.flow(|flow| flow.is_new()) && self.first_may_come(context) => {}
                 Rest::Idle => return Poll::Ready(Wish::End(End::Idle)),
                 // HTTP is about to be woken by it.

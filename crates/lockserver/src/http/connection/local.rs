@@ -20,7 +20,7 @@ pub enum LocalError {
     #[error("{0}: another server answers on this socket; stop it, or choose another path with --admin-socket")]
     InUse(PathBuf),
     /// Something that is not a socket has this name.
-    #[error("{0}: there is something that is no socket; remove it, or choose another path with --admin-socket")]
+    #[error("{0}: this file exists and is not a socket; remove it, or choose another path with --admin-socket")]
     NoSocket(PathBuf),
     /// What the system says.
     #[error("{path}: {error}")]

@@ -4,7 +4,7 @@
 //! One task a connection (`drive`) shakes hands where TLS is wanted (`tls`), and drives HTTP over it (`http1`; `http2` if
 //! the client chose it in the handshake). What it does is kept in one small state (`flow`), fed by wrappers around the
 //! socket (`io`: bytes given to the kernel, below TLS; requests and ends of answers, above it) and around the router
-//! (`answer`). From it follow the deadlines (`keeper`), who is idle, and which receipts can be settled. HTTP/1 runs with half-close:
+//! (`answer`). From it follow the deadlines (`keeper`), the idle connections, and the receipts that can be settled. HTTP/1 runs with half-close:
 //! a client that has closed its sending side (FIN, or the good-bye of TLS) gets its answer; a handler that waits learns of
 //! it by [`Connection::closed`] and decides itself. Nothing here cancels a handler because of what the client does; only
 //! the end of the connection drops it: its reset while an answer is written, or [`Limits::drain_time`] of a stopping

@@ -81,7 +81,7 @@ impl Slots {
         let staying = crowd.open() - crowd.leaving();
         let mut asked = crowd.leaving() > 0;
         if staying + self.spare >= self.max {
-            // Whoever only connects has a quarter, and no more while others have use for it.
+            // Clients that only connect have a quarter, and no more while others have use for it.
             let rather_new = crowd.new_ones() * 4 > self.max;
             asked |= crowd.ask(rather_new);
         } else if crowd.new_ones() >= CONNECTIONS_NEW_MAX {
@@ -175,7 +175,7 @@ impl Slot {
         self.slots.lock().asked(self.id)
     }
 
-    /// It was asked to leave and stays: somebody else has to. Not at once, for whoever stays has something to do first.
+    /// It was asked to leave and stays: somebody else has to. Not at once, because a connection that stays has something to do first.
     pub(super) fn stays(&self) {
         self.slots.lock().stays(self.id);
     }

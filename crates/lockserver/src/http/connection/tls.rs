@@ -74,7 +74,7 @@ pub(super) async fn accept(link: &Arc<Link>, config: Arc<ServerConfig>, turns: &
     }
     let mut handshake = pin!(TlsAcceptor::from(config).accept(Socket(Arc::clone(link))));
     let while_it_is_there = poll_fn(|context| {
-        // Whoever is gone by its turn costs nothing more.
+        // A client that is gone by its turn costs nothing more.
         if os::look(&*link.client.stream).is_ok_and(|look| look.failed) {
             return Poll::Ready(Err(NoTls::Gone));
         }

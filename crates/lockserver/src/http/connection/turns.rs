@@ -1,4 +1,4 @@
-//! Who may compute next: handshakes of TLS cost a core for a millisecond each, whoever asks for them.
+//! Who may compute next: handshakes of TLS cost a core for a millisecond each, for every client.
 //!
 //! A step of a handshake takes a turn. There are fewer turns at a time than cores, so that a flood of handshakes leaves
 //! the others to those who are connected; and networks take turns, so that it leaves the next turn to a newcomer.
@@ -81,7 +81,7 @@ impl Turns {
         let State { free, waiting, order } = &mut *state;
         while let Some(network) = order.pop_front() {
             let queue = waiting.get_mut(&network).expect("each network in the order has a queue");
-            // Who gave up costs its network no turn.
+            // A client that gave up costs its network no turn.
             let next = std::iter::from_fn(|| queue.pop_front()).find(|next| !next.is_closed());
             if queue.is_empty() {
                 waiting.remove(&network);

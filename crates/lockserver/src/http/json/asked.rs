@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Who asks, of what, with which parameters.
+/// A request: its sender, its path, its parameters.
 pub(super) struct Asked {
     pub(super) app: App,
     pub(super) connection: Arc<Connection>,

@@ -82,7 +82,7 @@ impl Refusal {
             Rejection::Gone(ticket) => {
                 let mut refusal = simple(ErrorCode::Gone);
                 refusal.problem.ended_as = ticket.ended().map(view::ended_as);
-                // Whoever ended it, and why: that is what its client should read.
+                // The author of its end, and the reason: its client should read that.
                 let detail = &mut refusal.problem.detail;
                 if let Some(by) = &ticket.ticket.more().ended_by {
                     *detail = format!("{detail} by {by}");

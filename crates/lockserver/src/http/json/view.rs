@@ -195,7 +195,7 @@ pub(super) fn ticket(view: &TicketView, with_id: bool, sees: Sees<'_>) -> Ticket
         State::Held => (TicketState::Held, None),
         State::Ended { reason, .. } => (TicketState::Ended, reason.as_ref()),
     };
-    // Whoever works in the slots needs all their names.
+    // A program that works in the slots needs all their names.
     let names = if with_id { usize::MAX } else { LISTED_SLOTS_MAX };
     let is_bundle = record.is_bundle();
     let part = |of: PartRef<'_>, ahead| {

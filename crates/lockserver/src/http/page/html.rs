@@ -28,7 +28,7 @@ struct Frame {
     version: &'static str,
     warnings: Vec<String>,
     trouble: Option<String>,
-    /// Who leads; nothing for a server alone.
+    /// The leader; nothing for a server alone.
     leads: String,
 }
 

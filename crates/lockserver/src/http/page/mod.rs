@@ -211,7 +211,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    /// Who asks for plain text gets it, and so does curl, which takes anything and shows it on a terminal. Every browser
+    /// A client that asks for plain text gets it, and so does curl, which takes anything and shows it on a terminal. Every browser
     /// that knows styles and scripts calls itself Mozilla; lynx, w3m and scripts do not.
     fn of(headers: &HeaderMap) -> Self {
         let get = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");

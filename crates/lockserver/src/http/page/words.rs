@@ -14,7 +14,7 @@ pub(super) fn since(then: Option<WallMs>, now: WallMs) -> String {
     then.map_or_else(|| "–".to_owned(), |then| span(now.saturating_sub(then)))
 }
 
-/// Who leads and who stands by, where several servers share the locks.
+/// The leader and the standbys, where several servers share the locks.
 pub(super) fn leads(leader: Option<&Leader>, standbys: &[Standby]) -> String {
     let Some(Leader { name, since, .. }) = leader else { return "No server leads.".to_owned() };
     let day_and_time: String = since.chars().take(19).collect();

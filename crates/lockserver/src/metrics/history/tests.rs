@@ -177,7 +177,7 @@ fn a_step_is_full_while_nothing_could_be_given() {
     rig.pass(5);
     let full = |rig: &Rig| rig.past("x", Span::Hour).samples.steps[0].map(|step| step.full);
     assert!(full(&rig).is_some_and(|full| (full - 4.0 / 9.0).abs() < 0.001), "{:?}", full(&rig));
-    // Who has all of it has it all, also when it has grown since; and what is withheld is not free.
+    // A holder of all of it has it all, also when it has grown since; and what is withheld is not free.
     rig.ask("x", 2, Permits::All);
     rig.configure(&[("x", 9)]);
     rig.pass(11);

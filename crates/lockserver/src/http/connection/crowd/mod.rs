@@ -7,7 +7,7 @@
 //! are alike, so that among them only the order counts. A proxy that is trusted counts as such a network, and is never cut
 //! off in an answer: its connections are many people's.
 //!
-//! A connection is *new* until a request on it was allowed something. New ones have a share of their own: whoever only
+//! A connection is *new* until a request on it was allowed something. New ones have a share of their own: a client that only
 //! connects takes no place of those who are served.
 
 #[cfg(test)]
@@ -23,10 +23,10 @@ use tokio::sync::Notify;
 /// Whose a connection is: a network as [`lock_core::network`] has it; `None` for users of this machine.
 pub(super) type Network = Option<IpAddr>;
 
-/// Who holds connections by waiting on them: whether it is a key, and its name or that of its network.
+/// The owner of connections that wait: whether it is a key, and its name or that of its network.
 pub(in crate::http) type Holder = (bool, Arc<str>);
 
-/// What a connection does, as far as it matters to whether it is missed; who is missed least comes first.
+/// What a connection does, as far as it matters to whether it is missed; the least missed comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
     /// A handshake or the head of a request is unfinished, or nothing has come at all.
@@ -93,7 +93,7 @@ struct Group {
     new: usize,
     proxies: usize,
     bytes: usize,
-    /// Who may be asked to give way.
+    /// The connections that may be asked to give way.
     candidates: BTreeSet<Candidate>,
     /// Of those, the new ones.
     new_candidates: BTreeSet<Candidate>,

@@ -94,7 +94,7 @@ fn a_trusted_proxy_counts_as_one_and_is_not_cut_off_in_an_answer() {
 }
 
 #[test]
-fn whoever_waits_leaves_room_for_others_to_wait_and_for_everybody_to_renew() {
+fn waiting_clients_leave_room_for_others_to_wait_and_for_everybody_to_renew() {
     let (mut crowd, room) = (Crowd::default(), 400);
     let mut take = |name: &str, network_of: u8| {
         let taken = (0..1000).take_while(|_| {

@@ -111,7 +111,7 @@ impl Exchange {
             let mut response = Response::new(());
             *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             self.link.metrics().http.answered(None, "", response.status().as_u16(), None);
-            // Whoever is gone hears nothing.
+            // A client that is gone hears nothing.
             let _ = respond.send_response(response, true);
             return;
         }

@@ -173,7 +173,7 @@ async fn of_many_in_line_only_those_are_served_to_whom_it_is_of_use() {
 }
 
 #[tokio::test]
-async fn whoever_waits_leaves_connections_for_others() {
+async fn waiting_clients_leave_connections_for_others() {
     let limits = Limits { connections: 16, ..Limits::default() };
     let mut server = Server::start(limits).await;
     let (mut waiting, mut refused) = (Vec::new(), 0);

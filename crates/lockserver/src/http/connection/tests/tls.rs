@@ -32,7 +32,7 @@ async fn both_versions_and_both_protocols_are_spoken() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_speak_tls_is_told_or_cut() {
+async fn a_client_without_tls_is_told_or_cut() {
     let limits = Limits { header_time: Duration::from_millis(200), ..Limits::default() };
     let server = Secure::start(limits).await;
     let mut plain = server.client().await;

@@ -69,7 +69,7 @@ export function ask({ title, shown, text, fields = [], verb, danger = false, act
 
   const submit = async (event) => {
     event.preventDefault();
-    // Not `disabled`: that would take the focus away from whoever uses the keyboard.
+    // Not `disabled`: that would take the focus away from users of the keyboard.
     if (busy) return;
     busy = true;
     go.setAttribute("aria-disabled", "true");

@@ -1,4 +1,4 @@
-// Who is meant by some words: holders and waiters of all locks.
+// Finds holders and waiters of all locks by some words.
 
 import { Problem, call, now } from "./api.js";
 import { h, put, say, some, span, written } from "./words.js";
@@ -38,7 +38,7 @@ export class Found {
     this.element = h("section", { class: "card", hidden: true, "aria-label": "Holders and waiters" }, this.title, this.list);
   }
 
-  /** Shows who is meant, a moment after the last letter. */
+  /** Shows the matches, a moment after the last letter. */
   look(text) {
     clearTimeout(this.due);
     this.words = text.trim().toLowerCase().split(/\s+/).filter((word) => word.length > 1);

@@ -99,7 +99,7 @@ export class LockPage {
       if (Date.now() - this.historyAt > HISTORY_EVERY) await this.readHistory(false);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      // Whoever is told reads everything anew, as soon as that is possible.
+      // After this answer everything is read anew, as soon as that is possible.
       this.dirty = false;
       if (!this.closed) this.trouble(problem);
     } finally {

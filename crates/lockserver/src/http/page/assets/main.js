@@ -1,4 +1,4 @@
-// What every page has: who is signed in, the server's warnings, and whether what is shown is still true.
+// The parts of every page: the key, the server's warnings, and whether the shown state is still true.
 
 import { Problem, askTabs, call, forgetKey, keepKey, key, now } from "./api.js";
 import { Stream, isAfter } from "./live.js";

@@ -97,7 +97,7 @@ export class Seats {
     const at = (one) => (names && one.slot_names.length ? places.get(one.slot_names[0]) ?? names.length : one.slots[0] ?? 0);
     const ends = (ticket) => admin || (you.key && ticket.owner === you.key && you.may("use", lock.name));
     const end = (ticket) => ends(ticket) && h("button", { type: "button", class: "small", "aria-label": `End ticket ${ticket.number}…`, click: () => revoke(page, this.ticket(ticket.number) ?? ticket) }, "End…");
-    // Whoever is about to press a button keeps it: rows are kept by their tickets.
+    // A button that is about to be pressed stays: rows are kept by their tickets.
     const kept = new Map([...this.holderRows.children, ...this.queueRows.children].map((row) => [row.dataset.row, row]));
     const row = (key, state, make) => {
       const old = kept.get(key);

@@ -42,7 +42,7 @@ pub struct MethodCall {
 impl Value {
     /// The value for a human: a string as it is, an integer in decimal, everything else compact and much like JSON.
     ///
-    /// What is no string is written until it is longer than [`INFO_BYTES_MAX`] and hardly further, so that whoever cuts
+    /// What is no string is written until it is longer than [`INFO_BYTES_MAX`] and hardly further, so that code that cuts
     /// over-long texts still sees that this one was.
     #[must_use]
     pub fn to_text(&self) -> String {
