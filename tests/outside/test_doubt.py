@@ -66,8 +66,8 @@ def test_lost_commits_are_told_until_the_server_is_stopped_in_order(make_server,
     lose_commits(server, spoil)
     server.start()
     for _ in range(2):
-        assert ready(server).status == 200 and b"have lost what was committed" in ready(server).body
-        assert "have lost what was committed" in warnings(server)
+        assert ready(server).status == 200 and b"the store has lost commits" in ready(server).body
+        assert "the store has lost commits" in warnings(server)
         # A crash does not make it better.
         server.restart()
     assert "the store is older than what was last committed to it" in server.log()

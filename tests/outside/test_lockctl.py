@@ -148,7 +148,7 @@ def test_refusals_are_said_in_words_of_the_command_line(make_server, ctl):
         (("run", "nowhere", "--", "true"), 78, "`nowhere`: there is no such lock; `lockctl status` lists those"),
         (("status", "nowhere"), 78, "there is no such lock"),
         (("verify", "nowhere", "1"), 78, "there is no such lock"),
-        (("run", "a/b", "--", "true"), 64, "no name of a lock: the name contains '/'"),
+        (("run", "a/b", "--", "true"), 64, "not a valid lock name: the name contains '/'"),
         (("run", "seven=8", "--", "true"), 78, "8 permits were asked for and the lock has 7"),
         (("run", "--info", long, "seven", "--", "true"), 64, "info has 5000 bytes, 4096 are allowed"),
         (("run", "--info", long * 20, "seven", "--", "true"), 64, "the options are too long"),

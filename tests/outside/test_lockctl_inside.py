@@ -65,7 +65,7 @@ def test_the_same_lock_inside_of_itself_says_why_it_waits(server):
     for verbose in ([], ["-v"]):
         done = run(server, "run", "DefaultLock", "--", lockctl(), "run", *verbose, "-w", "2", "DefaultLock", "--", "echo", "work")
         assert done.returncode == 75 and done.stdout == ""
-        assert "the run that this one is inside of" in done.stderr, done.stderr
+        assert "the outer run" in done.stderr, done.stderr
     done = run(server, "run", "DefaultLock", "--", lockctl(), "run", "-w", "2", "nowhere", "--", "echo", "work")
     assert "inside of" not in done.stderr
 

@@ -79,7 +79,7 @@ def test_a_dead_socket_of_root_is_replaced_and_a_live_one_is_not(place):
         assert path.stat().st_uid == 0, "it was left behind"
         said = first.lockctl(become)
         owner = place.stat().st_uid
-        words = "Permission denied (os error 13): it belongs to user 0, group 0, mode 0660; be one of those who may use it, or name " \
+        words = "Permission denied (os error 13): it belongs to user 0, group 0, mode 0660; ask for the right to use it, or name " \
             "another server"
         assert said.returncode == UNAVAILABLE and (words in said.stderr or owner == 0), said
         first.start_as(become)

@@ -316,10 +316,10 @@ def test_lockctl(secure, authority, ctl, tmp_path):
         ({}, ("--cert", cert, "--cert-key", key), 0, ""),
         ({"LOCK_CERT": str(cert), "LOCK_CERT_KEY": str(key)}, (), 0, ""),
         ({}, ("--cert", cert), 64, "--cert-key"),
-        ({}, ("--cert", key, "--cert-key", key), 64, "the client's certificate cannot be used: there is none in it"),
+        ({}, ("--cert", key, "--cert-key", key), 64, "the client's certificate cannot be used: the file has none"),
         ({}, ("--ca", tmp_path / "nowhere"), 64, "cannot be read"),
         ({}, ("--cert", foreign[0], "--cert-key", foreign[1]), 69, "it refuses this client: UnknownCA"),
-        ({}, ("--ca", known.ca), 69, "nobody whom this machine trusts vouches for its certificate"),
+        ({}, ("--ca", known.ca), 69, "its certificate is signed by an unknown authority"),
         ({}, ("--server", f"http://{server.address}:{server.port}"), 69, "this server speaks TLS; use https://"),
     ]
     for env, options, code, said in cases:

@@ -107,7 +107,7 @@ def test_limited(server: Running) -> None:
             def plain() -> None:
                 pass
 
-            with pytest.raises(TypeError, match="no coroutine function"):
+            with pytest.raises(TypeError, match="not a coroutine function"):
                 client.limited("two")(plain)
 
     run(main())

@@ -271,6 +271,6 @@ def test_a_server_that_is_gone_at_the_end_of_with(server: Running) -> None:
 
 def test_lost_meanwhile(server: Running) -> None:
     lock = lockcli.Lock(server.rpc, "DefaultLock")
-    with pytest.raises(lockcli.Ended, match="not ours any more"), lock:
+    with pytest.raises(lockcli.Ended, match="the lock was lost before"), lock:
         server.admin.revoke("DefaultLock", server.admin.lock("DefaultLock").holders[0].number)
     assert lock.lock_release() is False

@@ -133,7 +133,7 @@ def test_limited_refuses_what_it_cannot_limit() -> None:
             Client("http://one").limited("san")(function)
     plain: list[Any] = [Later.Generator(), Later().stream, len]
     for function in plain:
-        with pytest.raises(TypeError, match="no coroutine function"):
+        with pytest.raises(TypeError, match="not a coroutine function"):
             AsyncClient("http://one").limited("san")(function)
     AsyncClient("http://one").limited("san")(Later.Coroutine())
     # What cannot be seen before it is called.

@@ -47,7 +47,7 @@ impl Address {
             Ok(parsed) if parsed.query().is_some() || parsed.fragment().is_some() => Err(wrong("it ends in a query")),
             // An address is shown to everybody: in messages, and to what `lockctl run` runs.
             Ok(parsed) if !parsed.username().is_empty() || parsed.password().is_some() => Err(wrong(
-                "the secret of a key does not stand in it, but in LOCK_KEY or the file named in LOCK_KEY_FILE",
+                "the secret of a key may not be in it; put it into LOCK_KEY, or into a file that LOCK_KEY_FILE names",
             )),
             Ok(_) => Ok(Self::Http(url)),
             Err(error) => Err(wrong(&error.to_string())),

@@ -19,7 +19,7 @@ pub struct Tried {
 #[non_exhaustive]
 pub enum Error {
     /// An address of a server that cannot be one.
-    #[error("`{address}` is no address of a server: {why}; write https://HOST:PORT, http://HOST:PORT or unix:/PATH")]
+    #[error("`{address}` is not a server address: {why}; write https://HOST:PORT, http://HOST:PORT or unix:/PATH")]
     Address {
         /// As given.
         address: String,
@@ -27,7 +27,7 @@ pub enum Error {
         why: String,
     },
     /// The key cannot stand in a header.
-    #[error("the key contains characters that no key has: is it the right file?")]
+    #[error("the key has characters that keys do not have: is it the right file?")]
     Key,
     /// A certificate or its key cannot be used.
     #[error("{what} cannot be used: {why}")]
@@ -38,7 +38,7 @@ pub enum Error {
         why: String,
     },
     /// The server's certificate is not trusted, or the server does not trust ours. Nothing was done.
-    #[error("no trust between us and {server}: {what}")]
+    #[error("the TLS connection to {server} failed: {what}")]
     Distrust {
         /// Its address.
         server: String,
@@ -65,7 +65,7 @@ pub enum Error {
     #[error("{}", said(.0))]
     Refused(Box<Problem>),
     /// The wait was over before the grant came. Nothing is left behind.
-    #[error("`{lock}` was not granted within {:.1} s, {ahead} before us", .waited.as_secs_f64())]
+    #[error("timed out after {:.1} s waiting for `{lock}`, {}", .waited.as_secs_f64(), place(*.ahead))]
     TimedOut {
         /// The lock, or the locks with commas between.
         lock: String,
@@ -134,6 +134,11 @@ fn said(problem: &Problem) -> String {
         let _ = write!(text, " ({})", word.replace('_', " "));
     }
     text
+}
+
+/// A place in the queue, by the number of tickets before it.
+fn place(ahead: u64) -> String {
+    if ahead == 0 { "first in the queue".to_owned() } else { format!("{ahead} ahead in the queue") }
 }
 
 fn list(tried: &[Tried]) -> String {

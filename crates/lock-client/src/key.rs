@@ -41,7 +41,7 @@ impl Key {
         match text.trim() {
             "" => Err(wrong("there is no key in it".to_owned())),
             secret if secret.contains(char::is_whitespace) => {
-                Err(wrong("there is more in it than the secret of one key: keep only that in it".to_owned()))
+                Err(wrong("it has more than the secret of one key; keep only that".to_owned()))
             }
             secret => Ok(Self::new(secret)),
         }
@@ -66,7 +66,7 @@ fn read(path: &Path) -> io::Result<String> {
             return Ok(());
         }
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         if metadata.permissions().mode() & 0o007 != 0 {
             let text = format!("everybody on this machine may read or write it; chmod o= {}", path.display());
@@ -89,7 +89,7 @@ fn read(path: &Path) -> io::Result<String> {
         return Err(io::Error::other(format!("it has more than {FILE_BYTES_MAX} bytes")));
     }
     // Not with the bytes in the message.
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is no text"))
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not text"))
 }
 
 /// To its end, or until there is too much.
@@ -98,7 +98,7 @@ fn read_pipe(mut pipe: File, bytes: &mut Vec<u8>) -> io::Result<()> {
     while bytes.len() as u64 <= FILE_BYTES_MAX {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::other("nobody wrote a key into the pipe in time"));
+            return Err(io::Error::other("the pipe brought no key in time"));
         }
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(left.subsec_nanos().max(1_000_000)) };
         let mut fds = [PollFd::new(&pipe, PollFlags::IN)];
@@ -169,8 +169,8 @@ mod tests {
             (b"lsk_hidden\n", 0o606, "everybody"),
             (b"lsk_hidden\n", 0o602, "everybody"),
             (b" \n", 0o600, "no key in it"),
-            (b"lsk_hidden\nlsk_hidden2\n", 0o600, "more in it"),
-            (b"lsk_hidden\xff", 0o600, "no text"),
+            (b"lsk_hidden\nlsk_hidden2\n", 0o600, "more than"),
+            (b"lsk_hidden\xff", 0o600, "not text"),
             (&[b'x'; 5000], 0o600, "more than 4096 bytes"),
         ] {
             let error = with(text, mode).unwrap_err();
@@ -179,6 +179,6 @@ mod tests {
             fs::remove_file(&path).unwrap();
         }
         assert!(Key::from_file(&path).unwrap_err().to_string().contains("No such file"));
-        assert!(Key::from_file(folder.path()).unwrap_err().to_string().contains("no file"));
+        assert!(Key::from_file(folder.path()).unwrap_err().to_string().contains("not a file"));
     }
 }

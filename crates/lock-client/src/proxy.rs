@@ -50,7 +50,7 @@ fn choose(server: &Url, variable: &dyn Fn(&str) -> Option<String>) -> Option<(St
 /// The address of a proxy; `http` if it names no scheme.
 fn address(text: &str) -> Result<Url, &'static str> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let url = Url::parse(&with_scheme).map_err(|_| "it is no address, such as http://proxy.example.com:3128")?;
+    let url = Url::parse(&with_scheme).map_err(|_| "it is not an address such as http://proxy.example.com:3128")?;
     match url.scheme() {
         "http" | "https" if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(url),
         "http" | "https" => Err("there is no host in it"),

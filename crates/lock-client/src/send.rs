@@ -402,7 +402,7 @@ pub(crate) fn words(server: &Server, error: &reqwest::Error) -> String {
                 format!("it belongs to user {}, group {}, mode {:04o}", it.uid(), it.gid(), it.mode() & 0o7777)
             });
             let whose = whose.unwrap_or_else(|_| "you may not enter its directory".to_owned());
-            format!("{text}: {whose}; be one of those who may use it, or name another server")
+            format!("{text}: {whose}; ask for the right to use it, or name another server")
         }
         _ => text,
     }

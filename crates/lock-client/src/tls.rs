@@ -69,8 +69,8 @@ fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
 /// Without a line of it: that may be the key's.
 fn broken(error: &pem::Error) -> String {
     let text = match error {
-        pem::Error::NoItemsFound => "there is none in it; a PEM file is wanted, whose key has no passphrase",
-        _ => "it is no whole PEM file",
+        pem::Error::NoItemsFound => "the file has none; write a PEM file, with a key without a passphrase",
+        _ => "the PEM file is incomplete",
     };
     text.to_owned()
 }
@@ -83,7 +83,7 @@ pub(crate) fn distrust(error: &reqwest::Error) -> Option<String> {
         match unwrapped(current).downcast_ref() {
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 return Some(
-                    "nobody whom this machine trusts vouches for its certificate; name the authority's (lockctl: --ca)"
+                    "its certificate is signed by an unknown authority; name that authority's certificate (lockctl: --ca FILE)"
                         .to_owned(),
                 );
             }
@@ -147,11 +147,11 @@ mod tests {
         };
         assert!(config(&trust(&cert, Some((&cert, &key))), false).is_ok());
         for (ca, pair, what) in [
-            ("", None, "the authority's certificate cannot be used: there is none in it"),
-            (&key[..], None, "the authority's certificate cannot be used: there is none in it"),
-            (&cert[..100], None, "the authority's certificate cannot be used: it is no whole PEM file"),
-            (&cert[..], Some((&key[..], &key[..])), "the client's certificate cannot be used: there is none in it"),
-            (&cert[..], Some((&cert[..], &cert[..])), "the client's key cannot be used: there is none in it"),
+            ("", None, "the authority's certificate cannot be used: the file has none"),
+            (&key[..], None, "the authority's certificate cannot be used: the file has none"),
+            (&cert[..100], None, "the authority's certificate cannot be used: the PEM file is incomplete"),
+            (&cert[..], Some((&key[..], &key[..])), "the client's certificate cannot be used: the file has none"),
+            (&cert[..], Some((&cert[..], &cert[..])), "the client's key cannot be used: the file has none"),
             (&cert[..], Some((&other[..], &key[..])), "the client's certificate or its key cannot be used: "),
         ] {
             let error = config(&trust(ca, pair), false).unwrap_err().to_string();

@@ -71,7 +71,7 @@ impl Settings {
                     wrong("a line is NAME=VALUE, such as LOCK_SERVER=https://lock.example.com:9090".to_owned())
                 })?;
             if seen.contains(&name) {
-                return Err(wrong(format!("{name} stands there twice; remove one")));
+                return Err(wrong(format!("{name} is set twice; remove one")));
             }
             if value.is_empty() {
                 return Err(wrong(format!("{name} has no value; write one, or remove the line")));
@@ -85,7 +85,7 @@ impl Settings {
     fn set(&mut self, name: &str, value: &str, path: &Path) -> Result<(), String> {
         let file = || match Path::new(value) {
             absolute if absolute.is_absolute() => Ok(absolute.to_owned()),
-            _ => Err(format!("{name}: `{value}` is no whole path; begin it with /")),
+            _ => Err(format!("{name}: `{value}` is not an absolute path; begin it with /")),
         };
         let keep = |place: &mut Option<PathBuf>| -> Result<(), String> {
             let file = file()?;
@@ -109,7 +109,7 @@ impl Settings {
             }
             // Not with the secret in the message.
             "LOCK_KEY" => {
-                Err("a secret does not stand here: put it into a file of its own, and name that by LOCK_KEY_FILE"
+                Err("a secret may not be in this file: put it into its own file, and name that with LOCK_KEY_FILE"
                     .to_owned())
             }
             other => Err(match nearest(other, VARIABLES_OF_FILES) {
@@ -157,7 +157,7 @@ fn text_of(path: &Path) -> Result<Option<String>, Failure> {
     let file = File::open(path).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     let metadata = file.metadata().map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     if !metadata.is_file() {
-        return Err(wrong("it is no file".to_owned()));
+        return Err(wrong("it is not a file".to_owned()));
     }
     if metadata.permissions().mode() & 0o002 != 0 {
         return Err(wrong(format!("everybody on this machine may write it; chmod o-w {}", path.display())));
@@ -224,10 +224,10 @@ mod tests {
             ("COLOUR=red", "client.conf:1: there is no setting COLOUR; known are LOCK_CA"),
             ("LOCK_SERVER", "client.conf:1: a line is NAME=VALUE"),
             ("LOCK_SERVER=", "client.conf:1: LOCK_SERVER has no value"),
-            ("LOCK_CA=/a\nLOCK_CA=/b", "client.conf:2: LOCK_CA stands there twice"),
-            ("LOCK_KEY_FILE=key", "client.conf:1: LOCK_KEY_FILE: `key` is no whole path"),
+            ("LOCK_CA=/a\nLOCK_CA=/b", "client.conf:2: LOCK_CA is set twice"),
+            ("LOCK_KEY_FILE=key", "client.conf:1: LOCK_KEY_FILE: `key` is not an absolute path"),
             ("LOCK_CONNECT_TIMEOUT=soon", "client.conf:1: LOCK_CONNECT_TIMEOUT: a time from 0 is expected"),
-            ("LOCK_KEY=lsk_hidden", "client.conf:1: a secret does not stand here"),
+            ("LOCK_KEY=lsk_hidden", "client.conf:1: a secret may not be in this file"),
         ] {
             write(folder.path(), OF_MACHINE, text);
             let said = format!("{:?}", Settings::read_from(folder.path(), None).unwrap_err());

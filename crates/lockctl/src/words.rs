@@ -25,7 +25,7 @@ pub(crate) fn of(problem: &Problem) -> String {
             "somebody else has changed the lock meanwhile: look at it with `lockctl status` and try again".to_owned()
         }
         ErrorCode::MethodNotAllowed | ErrorCode::NotFound | ErrorCode::UnsupportedMediaType => {
-            "the server does not know this command: it is of another version than this lockctl, or no lockserver"
+            "the server does not know this command: its version differs from this lockctl, or it is not a lockserver"
                 .to_owned()
         }
         ErrorCode::PayloadTooLarge => "the options are too long: the server reads 64 KiB at most".to_owned(),

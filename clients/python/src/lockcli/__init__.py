@@ -152,7 +152,7 @@ class Lock:
         finally:
             self._lock_id = None
         if not released and error is None:
-            raise Ended(f"{self._lockname}: it was not ours any more")
+            raise Ended(f"{self._lockname}: the lock was lost before")
 
     def _give_up(self) -> None:
         """Leave the queue, as far as the server can be told: 0.36 cannot."""

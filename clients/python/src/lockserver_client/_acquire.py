@@ -269,7 +269,8 @@ class _Attempt:
     def timed_out(self, ticket: Ticket) -> TimedOut:
         waited = _clock.now() - self.begin
         names = ", ".join(self.wanted.names())
-        text = f"{names!r} was not granted within {waited:.1f} s, {ticket.ahead} before us"
+        place = f"{ticket.ahead} ahead in the queue" if ticket.ahead else "first in the queue"
+        text = f"timed out after {waited:.1f} s waiting for {names!r}, {place}"
         return TimedOut(Problem("timed_out", 409, "timed out", text, retryable=True))
 
 

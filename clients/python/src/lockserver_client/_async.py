@@ -82,7 +82,7 @@ class _Ours(Awaitable[T]):
 
 
 def _forked() -> asyncio.CancelledError:
-    return asyncio.CancelledError("this was begun by the process from which this one was forked")
+    return asyncio.CancelledError("the parent process began this, before the fork")
 
 
 class AsyncRunner:

@@ -242,7 +242,7 @@ class HeldTicket:
     def lost(self) -> LeaseLost | None:
         """Why the permits are not surely ours any more; `None` while they are."""
         if self._pid != os.getpid():
-            return LeaseLost(self.lock, self.token, why="another process holds it: the one that this was forked from")
+            return LeaseLost(self.lock, self.token, why="the parent process holds it, from before the fork")
         return self._lease.lost
 
     def check(self) -> None:

@@ -20,7 +20,7 @@ def _is(kind: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
 def check_async(function: Callable[..., Any]) -> None:
     """Raise `TypeError` if its calls are not to be awaited."""
     if not _is(inspect.iscoroutinefunction, function):
-        raise TypeError(f"{name(function)} is no coroutine function: use Client, or `async with`")
+        raise TypeError(f"{name(function)} is not a coroutine function: use Client, or `async with`")
 
 
 def check(function: Callable[..., Any]) -> None:

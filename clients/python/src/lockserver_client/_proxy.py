@@ -74,11 +74,11 @@ def _address(name: str, value: str) -> Proxy:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise wrong("it is no address, such as http://proxy.example.com:3128") from None
+        raise wrong("it is not an address such as http://proxy.example.com:3128") from None
     if parts.scheme.lower() not in ("http", "https"):
         raise wrong("only proxies of http and https are known")
     if not host or any(letter.isspace() for letter in url):
-        raise wrong("it is no address, such as http://proxy.example.com:3128")
+        raise wrong("it is not an address such as http://proxy.example.com:3128")
     return Proxy(url, name)
 
 

@@ -27,7 +27,7 @@ def address(text: str) -> Address:
     """Read `http://HOST:PORT`, `https://HOST:PORT`, `HOST:PORT`, `unix:/PATH` or `/PATH`."""
 
     def wrong(why: str) -> ConfigurationError:
-        return ConfigurationError(f"{text!r} is no address of a server: {why}; write http://HOST:PORT or unix:/PATH")
+        return ConfigurationError(f"{text!r} is not a server address: {why}; write http://HOST:PORT or unix:/PATH")
 
     trimmed = text.strip()
     if trimmed.startswith(("unix:", "/")):
@@ -62,7 +62,7 @@ def addresses(servers: str | Iterable[str] | None) -> tuple[Address, ...]:
     texts = [servers] if isinstance(servers, str) else list(servers)
     found = tuple(address(one) for text in texts for one in text.split(",") if one.strip())
     if not found:
-        raise ConfigurationError("no address of a server was given; write http://HOST:PORT or unix:/PATH")
+        raise ConfigurationError("no server address was given; write http://HOST:PORT or unix:/PATH")
     return found
 
 
@@ -89,7 +89,7 @@ def key(given: str | None, file: str | os.PathLike[str] | None) -> str | None:
         given = None if file else os.environ.get("LOCK_KEY") or None
     secret = given.strip() if given is not None else _read_key(os.fspath(file)) if file is not None else None
     if secret is not None and (not secret or not all("!" <= letter <= "~" for letter in secret)):
-        raise ConfigurationError("the key is empty, or has characters that no key has: is it the right file?")
+        raise ConfigurationError("the key is empty, or has characters that keys do not have: is it the right file?")
     return secret
 
 

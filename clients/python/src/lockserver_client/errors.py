@@ -47,7 +47,7 @@ class Distrust(LockserverError):
     """The server's certificate is not trusted. Nothing was sent."""
 
     def __init__(self, server: str, what: str) -> None:
-        super().__init__(f"no trust between us and {server}: {what}")
+        super().__init__(f"the TLS connection to {server} failed: {what}")
         self.server, self.what = server, what
 
     def __reduce__(self) -> tuple[Any, ...]:

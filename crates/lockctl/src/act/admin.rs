@@ -138,7 +138,7 @@ pub(super) async fn outside(client: &Client, asked: Outside, json: bool) -> Resu
         }
         None => {
             client.unreport(&asked.lock).await?;
-            done(json, &format!("nothing is withheld of `{}` for others", asked.lock))
+            done(json, &format!("nothing of `{}` is withheld for outside use", asked.lock))
         }
     }
 }
@@ -150,7 +150,7 @@ pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Resu
         (None, None) => lock_client::Restore::All,
     };
     client.restore(&asked.lock, &which).await?;
-    done(json, &format!("the withheld permits of `{}` can be given again", asked.lock))
+    done(json, &format!("restored the withheld permits of `{}`", asked.lock))
 }
 
 pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {

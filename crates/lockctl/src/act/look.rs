@@ -69,7 +69,7 @@ async fn holders(client: &Client, text: &str, json: bool) -> Result<u8, Failure>
     let found = Tickets { tickets: found, next: None };
     told(json, &found, || match found.tickets.as_slice() {
         [] => {
-            format!("nobody whose words, key, address or slot contain `{}` holds or waits\n", crate::say::clean(text))
+            format!("no holder or waiter has `{}` in its info, key, address or slot\n", crate::say::clean(text))
         }
         tickets => show::tickets(Style::of_stdout(), &tickets.iter().collect::<Vec<_>>()),
     })

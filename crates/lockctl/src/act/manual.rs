@@ -29,7 +29,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
             ),
             (
                 "lockctl run -n -E 0 nightly-report -- /usr/local/bin/report",
-                "For cron on many hosts: one of them runs it, the others say nothing.",
+                "For cron on many hosts: one of them runs it, the others print nothing.",
             ),
             (
                 "lockctl run licences=3 gpu -- make simulation",
@@ -50,16 +50,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
     (
         "status",
         &[
-            ("lockctl status san-ssh", "Who holds the lock, who waits, and for how long."),
+            ("lockctl status san-ssh", "The holders and the queue of the lock, with their times."),
             ("lockctl status --holder build7", "Where the host build7 holds or waits, in all locks."),
             ("lockctl status --server-itself", "How the server is, and why lockctl asks this one."),
         ],
     ),
-    (
-        "history",
-        &[("lockctl history san-ssh --since 15m", "Who had it in the last quarter of an hour, and who changed what.")],
-    ),
-    ("watch", &[("lockctl watch san-ssh", "Every change, and who made it.")]),
+    ("history", &[("lockctl history san-ssh --since 15m", "Its holders and changes in the last quarter of an hour.")]),
+    ("watch", &[("lockctl watch san-ssh", "Every change, with its author.")]),
     (
         "check",
         &[(
@@ -71,7 +68,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
         "create",
         &[(
             "lockctl create licences --size 6 --max-hold-time 8h --description 'CAD licences'",
-            "Make a lock of six permits that nobody has for longer than eight hours.",
+            "Make a lock of six permits, which are held for eight hours at most.",
         )],
     ),
     ("set", &[("lockctl set licences max-hold-time=4h size=8", "Change two settings; all others stay.")]),
@@ -79,7 +76,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
         "pause",
         &[(
             "lockctl pause san-ssh --for 2h --reason 'firmware of the SAN'",
-            "Let nobody in for two hours; holders go on.",
+            "Give no permits for two hours; holders go on.",
         )],
     ),
     (
@@ -98,7 +95,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 14] = [
 const ENVIRONMENT: [(&str, &str); 7] = [
     ("LOCK_SERVER", "Servers, as --server."),
     ("LOCK_KEY_FILE, LOCK_KEY", "File with the secret of a key, and the secret itself."),
-    ("LOCK_CA", "Certificates that vouch for servers, as --ca."),
+    ("LOCK_CA", "Certificates of authorities to trust, as --ca."),
     ("LOCK_CERT, LOCK_CERT_KEY", "Certificate to show, and its key, as --cert and --key."),
     ("LOCK_CONNECT_TIMEOUT", "As --connect-timeout."),
     ("LOCK_TICKET", "The ticket of renew and release."),
@@ -131,9 +128,9 @@ const FILES: [(&str, &str); 3] = [
 
 const EXIT_STATUS: [(&str, &str); 11] = [
     ("0", "Done; of run that the command ended with 0."),
-    ("1", "What is there now does not allow the change, or a part of it."),
+    ("1", "The present state does not allow all of the change."),
     ("64", "Wrong command line."),
-    ("69", "No server answered, or what answered is not a lockserver."),
+    ("69", "No server answered, or the answer is not from a lockserver."),
     ("71", "This machine refused something."),
     ("75", "Busy, or the wait was over (or the status of -E)."),
     ("76", "The lease was lost and the command was ended; the ticket has ended; the token is not a holder's."),
@@ -144,7 +141,7 @@ const EXIT_STATUS: [(&str, &str); 11] = [
 ];
 
 const EXIT_STATUS_OF_CHECK: [(&str, &str); 4] =
-    [("0", "OK."), ("1", "WARNING."), ("2", "CRITICAL."), ("3", "UNKNOWN: it could not be looked at.")];
+    [("0", "OK."), ("1", "WARNING."), ("2", "CRITICAL."), ("3", "UNKNOWN: the check was not possible.")];
 
 /// Writes them: `lockctl.1`, `lockctl-run.1` and so on.
 pub(super) fn write(directory: &Path) -> Result<u8, Failure> {

@@ -40,7 +40,7 @@ fn patch(settings: &[String]) -> Result<LockPatch, Failure> {
         };
         let name = name.trim().to_lowercase().replace('_', "-");
         if seen.contains(&name) {
-            return Err(wrong("this setting stands there twice"));
+            return Err(wrong("this setting is given twice"));
         }
         put(&mut patch, &name, value.trim()).map_err(|why| wrong(&why))?;
         seen.push(name);

@@ -25,7 +25,7 @@ pub(super) fn start(
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| Failure::new(CANNOT_RUN, "the system gave a pid that is none"))
+        .ok_or_else(|| Failure::new(CANNOT_RUN, "the system returned an invalid process id"))
 }
 
 /// Becomes the command, in the group that we are in. Returns only if that cannot be.

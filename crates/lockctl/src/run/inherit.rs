@@ -67,7 +67,7 @@ pub(super) async fn holds(client: &Client, plan: &Plan, marks: &[Mark]) -> Resul
     };
     let Some(limit) = plan.wish.options.wait else { return look.await };
     let within = limit + plan.wish.options.patience.unwrap_or(Duration::MAX / 2);
-    let late = |_| Failure::new(NO_SERVER, "no server says in time whether the hold around this run is live");
+    let late = |_| Failure::new(NO_SERVER, "no server answered in time whether the outer hold is live");
     tokio::time::timeout(within, look).await.map_err(late)?
 }
 
@@ -88,9 +88,9 @@ async fn hold_of(client: &Client, want: &Want, marks: &[Mark], plan: &Plan) -> R
                 return Ok(Some(held));
             }
             Some(_) if verbose => {
-                say(&format!("the hold of `{lock}` around this run has fewer permits, or other slots"))
+                say(&format!("the hold of `{lock}` that an outer run holds has fewer permits, or other slots"))
             }
-            None if verbose => say(&format!("the hold of `{lock}` that the environment tells of is over")),
+            None if verbose => say(&format!("the outer hold of `{lock}` in the environment is over")),
             Some(_) | None => {}
         }
     }
@@ -127,7 +127,7 @@ async fn has_selected(client: &Client, lock: &str, part: &Part, wish: &Wish) -> 
 /// Becomes the command. Returns only if that cannot be.
 pub(super) fn become_command(plan: &Plan, environment: Variables) -> Failure {
     if plan.verbose {
-        say("the run around this one holds it: the command runs as a part of that");
+        say("an outer run holds it: the command runs under that hold");
     }
     child::execute(&plan.command, environment)
 }

@@ -49,7 +49,7 @@ async fn take(client: &Client, wants: &[Want], options: &AcquireOptions, verbose
     let acquire = client.acquire_all_watched(&locks, options, |ticket| {
         if let Some(lock) = own.take() {
             say(&format!(
-                "waiting for `{}`, which the run that this one is inside of holds: without more permits this has no end",
+                "waiting for `{}`, which the outer run holds: without more permits this never ends",
                 clean(lock)
             ));
         }
@@ -79,8 +79,7 @@ async fn take(client: &Client, wants: &[Want], options: &AcquireOptions, verbose
         return Ok(held);
     }
     let waited = begin.elapsed().as_secs_f64();
-    let are = if wants.len() == 1 { "is" } else { "are" };
-    say(&format!("`{}` {are} ours after {waited:.1} s", clean(&names(wants))));
+    say(&format!("acquired `{}` after {waited:.1} s", clean(&names(wants))));
     Ok(held)
 }
 
@@ -116,7 +115,7 @@ async fn progress(
             clean(&names(wants)),
             ahead + 1,
             begin.elapsed().as_secs_f64(),
-            if our_own(wants).is_some() { "; one of them is the run that this one is inside of" } else { "" },
+            if our_own(wants).is_some() { "; one of them is the outer run" } else { "" },
         );
         written.set(true);
         if terminal {

@@ -34,12 +34,11 @@ pub(crate) fn check_selection(wants: &[Want], waiting: &Waiting) -> Result<(), F
     match wants {
         _ if slots == 0 && waiting.tag.is_empty() => Ok(()),
         [Want { permits: Permits::Count(count), given: true, .. }] if slots > 0 && *count as usize != slots => {
-            let text =
-                format!("{count} permits are asked for and {slots} slots named: all slots that are named are given");
+            let text = format!("{count} permits do not fit {slots} named slots: leave the number out");
             Err(Failure::usage(text))
         }
         [_] => Ok(()),
-        _ => Err(Failure::usage("--slot and --tag are for one lock: with several nobody knows of which")),
+        _ => Err(Failure::usage("--slot and --tag need exactly one lock")),
     }
 }
 
@@ -52,13 +51,13 @@ impl Want {
             Some((lock, number)) => match number.parse() {
                 Ok(count) if count > 0 => (lock, Permits::Count(count)),
                 _ => {
-                    let hint = "after the last `=` stands a number of permits from 1, or `all`";
+                    let hint = "after the last `=` write a number of permits from 1, or `all`";
                     return Err(Failure::usage(format!("`{text}`: {hint} (a name with `=` in it is written NAME=1)")));
                 }
             },
         };
         if lock.is_empty() {
-            return Err(Failure::usage(format!("`{text}`: there is no name of a lock")));
+            return Err(Failure::usage(format!("`{text}`: the name of the lock is missing")));
         }
         Ok(Self { lock: lock.to_owned(), permits, given: lock.len() < text.len() })
     }
@@ -69,7 +68,7 @@ impl Want {
         for text in texts {
             let want = Self::parse(text)?;
             if wants.iter().any(|earlier| earlier.lock == want.lock) {
-                return Err(Failure::usage(format!("`{}` stands there twice: write {0}=PERMITS", want.lock)));
+                return Err(Failure::usage(format!("`{}` is named twice: write {0}=PERMITS", want.lock)));
             }
             wants.push(want);
         }

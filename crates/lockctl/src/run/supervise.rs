@@ -159,7 +159,7 @@ impl<'a> Supervisor<'a> {
                         say(&format!("`{name}` is lost, ending the command: {why}"));
                     }
                     None if outer.is_some() && outer == deadline => {
-                        say("the hold that this one runs inside of is over, ending the command");
+                        say("the outer hold is over, ending the command");
                     }
                     None if lease.as_ref().is_some_and(|lease| lease.last && lease.deadline == deadline) => {
                         say("the longest hold is over, ending the command");

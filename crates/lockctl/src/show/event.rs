@@ -46,7 +46,7 @@ pub(crate) fn event(style: Style, event: &Event) -> String {
 pub(crate) fn history(style: Style, events: &[Event], past: Option<&History>) -> String {
     let mut out: String = events.iter().map(|one| event(style, one)).collect();
     if events.is_empty() {
-        out.push_str("nothing that is remembered happened in that time\n");
+        out.push_str("there are no remembered events of that time\n");
     }
     if let Some(past) = past {
         for (span, past) in [("hour", &past.hour), ("day", &past.day)] {

@@ -57,7 +57,7 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
     if let Some(wait) = lock.expected_wait_s.map(Duration::from).filter(|wait| !wait.is_zero()) {
         let wait =
             if wait < Duration::from_secs(1) { "less than 1 s".to_owned() } else { format!("about {}", human(wait)) };
-        out.push_str(&format!("a newcomer waits {wait}, by what has been usual\n"));
+        out.push_str(&format!("the expected wait is {wait}\n"));
     }
     if !lock.holders.is_empty() {
         let rows: Vec<Vec<Cell>> = lock

@@ -57,7 +57,7 @@ fn the_lock_in_the_way_is_named_and_nothing_is_kept() {
     let held = bench.server.occupy("b");
     for (options, said) in [
         (&["-n"][..], "lockctl: `b`: no permit is free now: held by #"),
-        (&["-w", "0.1"], "lockctl: `a, b` was not granted within 0."),
+        (&["-w", "0.1"], "lockctl: timed out after 0."),
     ] {
         let output = bench.run(&[&["run"], options, &["a", "b", "--", "true"]].concat());
         assert_eq!(output.status.code(), Some(75), "{options:?}");
@@ -70,7 +70,7 @@ fn the_lock_in_the_way_is_named_and_nothing_is_kept() {
     let told = text(&verbose.stderr);
     assert!(told.contains("waiting for `a, b`: place 1, 0 s; `b` held by #"), "{told}");
     bench.server.vacate(&held);
-    assert!(text(&bench.run(&["run", "-v", "b", "a", "--", "true"]).stderr).contains("`b, a` are ours after 0.0 s"));
+    assert!(text(&bench.run(&["run", "-v", "b", "a", "--", "true"]).stderr).contains("acquired `b, a` after 0.0 s"));
     let unknown = bench.run(&["run", "a", "nowhere", "--", "true"]);
     assert_eq!(unknown.status.code(), Some(78));
     assert!(

@@ -144,12 +144,12 @@ fn refusals_as_json() {
     let _ = bench.server.occupy("taken");
     let cases: &[(&[&str], i32, &str, &str)] = &[
         (&["run", "-n", "taken", "--", "true"], 75, "busy", "no permit is free now"),
-        (&["run", "-w", "0.2", "taken", "--", "true"], 75, "timed_out", "`taken` was not granted within "),
-        (&["run", "-E", "9", "-w", "0.2", "taken", "--", "true"], 9, "timed_out", "not granted"),
+        (&["run", "-w", "0.2", "taken", "--", "true"], 75, "timed_out", "timed out after "),
+        (&["run", "-E", "9", "-w", "0.2", "taken", "--", "true"], 9, "timed_out", "timed out after "),
         (&["acquire", "-n", "taken"], 75, "busy", "no permit is free now"),
-        (&["acquire", "-w", "0.2", "taken"], 75, "timed_out", "not granted within"),
+        (&["acquire", "-w", "0.2", "taken"], 75, "timed_out", "first in the queue"),
         (&["run", "--ttl", "2.5", "a", "--", "true"], 64, "invalid", "--ttl 2.5 is too short"),
-        (&["run", "a", "a", "--", "true"], 64, "invalid", "stands there twice"),
+        (&["run", "a", "a", "--", "true"], 64, "invalid", "is named twice"),
         (&["run", "-w", "x", "a", "--", "true"], 64, "invalid", "invalid value 'x' for '--wait <TIME>': a time"),
         (&["run", "a"], 64, "invalid", "required arguments were not provided: <COMMAND>..."),
         (&["run", "--server", "http://127.0.0.1:1", "a", "--", "true"], 69, "no_server", "http://127.0.0.1:1"),
@@ -280,5 +280,5 @@ fn says_what_it_waits_for() {
     stderr.read_to_string(&mut said).unwrap();
     assert!(said.contains("waiting for `a`: place 1"), "{said}");
     assert!(said.contains(&format!("held by #{number} somebody else")), "{said}");
-    assert!(said.contains("is ours after"), "{said}");
+    assert!(said.contains("acquired `"), "{said}");
 }

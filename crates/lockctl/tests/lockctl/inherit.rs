@@ -41,7 +41,7 @@ fn a_run_inside_of_a_run_is_a_part_of_it() {
     until("the inner command is gone", || (!is_alive(inner)).then_some(()));
     let output = crate::bench::output_of(&mut running);
     assert_eq!(output.0, format!("a {token} 0 []\n"));
-    assert!(output.1.starts_with("lockctl: the run around this one holds it"), "{}", output.1);
+    assert!(output.1.starts_with("lockctl: an outer run holds it"), "{}", output.1);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_hold_that_is_over_is_not_inherited() {
     let words = ["run", "-n", "-v", "--inherit", "a", "--", "sh", "-c", "echo $LOCK_TOKEN"];
     let output = run_with(&bench, &words, &variables);
     assert_ne!(text(&output.stdout).trim(), old);
-    assert!(text(&output.stderr).contains("the hold of `a` that the environment tells of is over"));
+    assert!(text(&output.stderr).contains("the outer hold of `a` in the environment is over"));
     assert_eq!(asked(&bench), 1);
     // The next holder is not passed.
     let _other = bench.server.occupy("a");

@@ -123,7 +123,7 @@ fn a_terminal_without_a_width() {
     shell.shows("waiting for `a`: place 1");
     shell.shows(&format!("held by #{number} somebody else"));
     bench.server.vacate(&other);
-    shell.shows("is ours after");
+    shell.shows("acquired `");
 }
 
 #[test]

@@ -132,8 +132,8 @@ fn slots_by_name_and_by_tag() {
     assert_eq!(named(&["n=2", "--slot", "x,z"]), (Some(0), "x,z\n".to_owned()));
     assert_eq!(named(&["n", "--tag", "fast,big"]), (Some(0), "y\n".to_owned()));
     for (words, code, said) in [
-        (&["n=1", "--slot", "x,z"][..], 64, "all slots that are named are given"),
-        (&["n", "a", "--slot", "x"], 64, "are for one lock"),
+        (&["n=1", "--slot", "x,z"][..], 64, "leave the number out"),
+        (&["n", "a", "--slot", "x"], 64, "need exactly one lock"),
         (&["n", "--slot", "x", "--tag", "fast"], 64, "cannot be used with"),
         (&["n", "--slot", "w"], 64, "it has x, y, z"),
         (&["n=3", "--tag", "fast"], 78, "the lock has 2"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why a ticket was cancelled if nobody asked for that.
-const UNDELIVERED: &str = "its client was gone before it was told";
+const UNDELIVERED: &str = "its client had gone before the answer";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {

@@ -156,7 +156,7 @@ fn the_lines_of_tickets() {
             r#""ended_as":"revoked","held_s":0,"by_key":"ops","by_from":"192.0.2.9","why":"its host is gone","#,
         ),
         line("ended", 3, "\"ci\"", r#""ended_as":"lost","held_s":1,"#),
-        line("ended", 4, "null", r#""ended_as":"cancelled","why":"its client was gone before it was told","#),
+        line("ended", 4, "null", r#""ended_as":"cancelled","why":"its client had gone before the answer","#),
         line("lapsed", 5, "null", ""),
     ];
     let text = disk.text();

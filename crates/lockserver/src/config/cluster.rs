@@ -55,15 +55,19 @@ type Cluster = Setting<Draft, ClusterConfig>;
 pub(super) static CLUSTER: [Cluster; 4] = [
     Cluster::new("ADVERTISE", "")
         .restart()
-        .read(|draft, value| value.put(&mut draft.advertise, |text| base_url(text, "the address of a server", None).map(Some)))
+        .read(|draft, value| {
+            value.put(&mut draft.advertise, |text| base_url(text, "the address of a server", None).map(Some))
+        })
         .print(|cluster| Some(cluster.advertise.clone()))
         .doc("Where the other servers reach this one: `http://HOST:PORT`, or `https://HOST:PORT` with `[tls]`"),
     Cluster::new("SECRET_FILE", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.secret, |text| secret(text).map(Some)))
         .print(|cluster| Some(cluster.secret_file.display().to_string()))
-        .doc("Absolute path of a file with the same content on all servers, 16 bytes or more. Not readable by \
-              everybody on the machine. It proves to the leader that a request comes from a standby"),
+        .doc(
+            "Absolute path of a file with the same content on all servers, 16 bytes or more. Not readable by \
+              everybody on the machine. It proves to the leader that a request comes from a standby",
+        ),
     Cluster::new("NAME", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.name, |text| name(text).map(Some)))

@@ -66,8 +66,10 @@ pub(super) static ETCD: [Etcd; 7] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.lease, lease))
         .print(|place| Some(seconds_text(u64::try_from(place.lease.as_millis()).unwrap_or(u64::MAX))))
-        .doc("Whole seconds, 3 to 60, after which another server takes over from a dead one. A leader stops answering \
-              after one second less without a word from etcd"),
+        .doc(
+            "Whole seconds, 3 to 60, after which another server takes over from a dead one. A leader stops answering \
+              after one second less without a word from etcd",
+        ),
 ];
 
 /// Reads the members' addresses, each as the client writes it.

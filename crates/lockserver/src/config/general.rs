@@ -37,15 +37,19 @@ pub(super) static GENERAL: [General; 19] = [
         .read(read_server)
         .print(|config| Some(config.server.clone()))
         .doc("Address or host name to listen on. IPv6 with or without brackets")
-        .old("**changed**: 0.36 ignored it and listened on all addresses. Now it counts. For all: `0.0.0.0`, or `::`. \
-              A `[general]` without it gives a warning. Empty means `0.0.0.0`, with a warning"),
+        .old(
+            "**changed**: 0.36 ignored it and listened on all addresses. Now it counts. For all: `0.0.0.0`, or `::`. \
+              A `[general]` without it gives a warning. Empty means `0.0.0.0`, with a warning",
+        ),
     General::new("PORT", "9090")
         .flag("--port")
         .restart()
         .read(|draft, value| value.put(&mut draft.config.port, port))
         .print(|config| Some(config.port.to_string()))
-        .doc("0 to 65535. 0 picks a free one. The sockets of a [socket unit](start-scripts.md#the-socket-unit) count \
-              instead of `SERVER` and `PORT`, with a warning")
+        .doc(
+            "0 to 65535. 0 picks a free one. The sockets of a [socket unit](start-scripts.md#the-socket-unit) count \
+              instead of `SERVER` and `PORT`, with a warning",
+        )
         .old(""),
     General::new("STORE", "sqlite")
         .flag("--store")
@@ -55,8 +59,10 @@ pub(super) static GENERAL: [General; 19] = [
             value.put(&mut draft.store, store::parse);
         })
         .print(|config| Some(config.store.to_string()))
-        .doc("`memory`, `sqlite:/absolute/path`, `sqlite` for the [default place](#the-default-place-of-the-store), \
-              or `etcd:http://HOST:2379,http://HOST:2379` with the members of an etcd (section `[etcd]`)")
+        .doc(
+            "`memory`, `sqlite:/absolute/path`, `sqlite` for the [default place](#the-default-place-of-the-store), \
+              or `etcd:http://HOST:2379,http://HOST:2379` with the members of an etcd (section `[etcd]`)",
+        )
         .since("new: 0.36 forgot everything at a restart. `memory` still does"),
     General::new("LOG_FILE", "")
         .flag("--log-file")
@@ -79,14 +85,18 @@ pub(super) static GENERAL: [General; 19] = [
     General::new("LONG_POLL", "20")
         .read(|draft, value| value.put(&mut draft.config.long_poll, long_poll))
         .print(|config| Some(seconds_text(Ms::try_from(config.long_poll.as_millis()).unwrap_or(Ms::MAX))))
-        .doc("How long `get_lock` of XML-RPC waits for its grant, 0 to 60. 0 answers at once. Keep it below the \
-              socket timeout of the callers")
+        .doc(
+            "How long `get_lock` of XML-RPC waits for its grant, 0 to 60. 0 answers at once. Keep it below the \
+              socket timeout of the callers",
+        )
         .since("new: 0.36 answered at once"),
     General::new("MAX_WAITING", "2000")
         .read(|draft, value| value.put(&mut draft.config.max_waiting, max_waiting))
         .print(|config| Some(config.max_waiting.to_string()))
-        .doc("Requests that one key or address may have waiting at a time, 1 to 100000. Fewer where [open \
-              files](operations.md#open-files) are scarce"),
+        .doc(
+            "Requests that one key or address may have waiting at a time, 1 to 100000. Fewer where [open \
+              files](operations.md#open-files) are scarce",
+        ),
     General::new("AUDIT_LOG", "")
         .read(|draft, value| value.put(&mut draft.config.audit, audit))
         .print(|config| {
@@ -96,8 +106,10 @@ pub(super) static GENERAL: [General; 19] = [
                 None => String::new(),
             })
         })
-        .doc("Absolute path of a file, or `journal` for standard error: a JSON line for every action, see \
-              [security.md](security.md#the-audit-log)"),
+        .doc(
+            "Absolute path of a file, or `journal` for standard error: a JSON line for every action, see \
+              [security.md](security.md#the-audit-log)",
+        ),
     General::new("TRUSTED_PROXIES", "")
         .read(|draft, value| value.put(&mut draft.config.trusted_proxies, peers::networks))
         .print(|config| Some(join(&config.trusted_proxies)))
@@ -105,9 +117,11 @@ pub(super) static GENERAL: [General; 19] = [
     General::new("ALLOWED_HOSTS", "")
         .read(|draft, value| value.put(&mut draft.config.allowed_hosts, peers::hosts))
         .print(|config| Some(join(&config.allowed_hosts)))
-        .doc("Host names that clients may use (`Host`), without ports. Always allowed: addresses, the name in \
+        .doc(
+            "Host names that clients may use (`Host`), without ports. Always allowed: addresses, the name in \
               `SERVER`, and the names of its address in this machine's hosts file. Default: any name. If only this \
-              machine can reach the server: `localhost`"),
+              machine can reach the server: `localhost`",
+        ),
     General::new("ALLOWED_ORIGINS", "")
         .read(|draft, value| value.put(&mut draft.config.allowed_origins, peers::origins))
         .print(|config| Some(join(&config.allowed_origins)))
@@ -116,8 +130,10 @@ pub(super) static GENERAL: [General; 19] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.config.pause_in_doubt, on_doubt))
         .print(|config| Some(if config.pause_in_doubt { "pause" } else { "serve" }.to_owned()))
-        .doc("If the store has lost commits: `serve`, with a warning that stays, or `pause`, which pauses every lock \
-              until an administrator resumes it. New instances of templates then begin paused"),
+        .doc(
+            "If the store has lost commits: `serve`, with a warning that stays, or `pause`, which pauses every lock \
+              until an administrator resumes it. New instances of templates then begin paused",
+        ),
     General::new("LIFECYCLE_PERIOD", "1")
         // Read so that a bad one is not silent.
         .read(|_, value| {

@@ -31,8 +31,10 @@ pub(super) static LOCK: [Lock; 13] = [
             Capacity::Named(names) => Some(join(&names.iter().map(|name| with_tags(lock, name)).collect::<Vec<_>>())),
             Capacity::Size(_) => None,
         })
-        .doc("Names of the permits, with commas, and their tags in braces, with blanks: `SLOTS=port-a, gpu-1 {a100 \
-              nvlink}`. They set the size: leave `SIZE` out"),
+        .doc(
+            "Names of the permits, with commas, and their tags in braces, with blanks: `SLOTS=port-a, gpu-1 {a100 \
+              nvlink}`. They set the size: leave `SIZE` out",
+        ),
     Lock::new("PICK", "first")
         .read(|lock, value| {
             value.put(&mut lock.pick, |text| {
@@ -40,8 +42,10 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| Some(lock.settings.pick).filter(|pick| *pick != Pick::First).map(|pick| pick.as_str().to_owned()))
-        .doc("Which slot is given, of those that fit with the fewest tags: `first` is the lowest, `lru` the one that \
-              was unused for longest"),
+        .doc(
+            "Which slot is given, of those that fit with the fewest tags: `first` is the lowest, `lru` the one that \
+              was unused for longest",
+        ),
     Lock::new("GRACE_TIME", "10")
         .read(|lock, value| {
             value.put(&mut lock.grace, |text| time(text, GRACE_MIN_MS, "a grant waits at least 1 second"));
@@ -66,15 +70,19 @@ pub(super) static LOCK: [Lock; 13] = [
             value.put(&mut lock.max_ttl, |text| time(text, TTL_MIN_MS, least).map(Some));
         })
         .print(|lock| lock.settings.max_ttl.map(seconds_text))
-        .doc("Longest lease that a client may ask for. At least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 \
-              (30 days if `MAX_LOCK_TIME` is 0)"),
+        .doc(
+            "Longest lease that a client may ask for. At least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 \
+              (30 days if `MAX_LOCK_TIME` is 0)",
+        ),
     Lock::new("LOCK_DELAY", "0")
         .read(|lock, value| value.put(&mut lock.lock_delay, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.lock_delay).filter(|delay| *delay > 0).map(seconds_text))
         .doc("How long permits are withheld after their holder was lost or ended. Never after a release"),
     Lock::new("MAX_QUEUE", "100000")
         .read(|lock, value| value.put(&mut lock.max_queue, |text| number(text, LOCK_TICKETS_MAX as u64, "")))
-        .print(|lock| Some(lock.settings.max_queue).filter(|max| *max as usize != LOCK_TICKETS_MAX).map(|max| max.to_string()))
+        .print(|lock| {
+            Some(lock.settings.max_queue).filter(|max| *max as usize != LOCK_TICKETS_MAX).map(|max| max.to_string())
+        })
         .doc("Tickets that may queue, from 1"),
     Lock::new("MAX_PER_OWNER", "")
         .read(|lock, value| {
@@ -83,13 +91,17 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| lock.settings.max_per_owner.map(|cap| cap.to_string()))
-        .doc("Most permits of one key, or of one address without a key, at a time, from 1. A waiter at the cap is \
-              passed over and holds up nobody"),
+        .doc(
+            "Most permits of one key, or of one address without a key, at a time, from 1. A waiter at the cap is \
+              passed over and holds up nobody",
+        ),
     Lock::new("MIN_HOLD_TIME", "0")
         .read(|lock, value| value.put(&mut lock.min_hold, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.min_hold).filter(|time| *time > 0).map(seconds_text))
-        .doc("A permit is not given again for this time after its claim, even if it comes back earlier. So at most \
-              `SIZE` holds begin in any such time"),
+        .doc(
+            "A permit is not given again for this time after its claim, even if it comes back earlier. So at most \
+              `SIZE` holds begin in any such time",
+        ),
     Lock::new("DESCRIPTION", "")
         .read(|lock, value| value.put(&mut lock.description, description))
         .print(|lock| Some(lock.settings.description.to_string()).filter(|text| !text.is_empty()))
@@ -178,7 +190,7 @@ fn slots(text: &str) -> Result<(Vec<SlotName>, SlotTags), String> {
         };
         let slot = SlotName::new(name).map_err(|error| format!("{}: {error}", quote(name)))?;
         if !seen.insert(name) {
-            return Err(format!("{} is there twice; remove one", quote(name)));
+            return Err(format!("{} is named twice; remove one", quote(name)));
         }
         if let Some(own) = own {
             all_tags.push((slot.clone(), tags(name, own)?));

@@ -18,10 +18,10 @@ pub(super) fn write(event: &Event) {
         EventKind::PermitsWithheld => tracing::info!(json.lock = lock, "permits of lock {lock} are withheld{by}"),
         EventKind::ReportStale => tracing::warn!(
             json.lock = lock,
-            "what was reported of lock {lock} is too old: nothing is withheld for others now"
+            "the report of lock {lock} is too old: nothing is withheld for outside use now"
         ),
         EventKind::PermitsRestored => {
-            tracing::info!(json.lock = lock, "withheld permits of lock {lock} can be given again{}", restored(&by));
+            tracing::info!(json.lock = lock, "withheld permits of lock {lock} are restored{}", restored(&by));
         }
         EventKind::Ticket { number, info, transition, .. } => of_ticket(lock, *number, info, transition, &by),
     }
@@ -41,7 +41,7 @@ fn of_ticket(lock: &str, number: u64, info: &str, transition: &Transition, by: &
         Transition::Held => line!(debug, "ticket {number} of lock {lock} got its lock ({info})"),
         Transition::Lapsed => line!(info, "ticket {number} of lock {lock} did not claim its grant ({info})"),
         Transition::Undelivered => {
-            line!(info, "ticket {number} of lock {lock} could not be told of its grant ({info})")
+            line!(info, "ticket {number} of lock {lock} was not told of its grant ({info})")
         }
         Transition::Ended { how: EndedAs::Released | EndedAs::Cancelled | EndedAs::Superseded, .. } => {
             line!(debug, "ticket {number} of lock {lock} ended ({info})");

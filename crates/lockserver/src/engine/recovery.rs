@@ -209,13 +209,13 @@ impl CarryOver {
 /// The store has lost commits, so a client that it does not know of may hold permits. Each lock is paused for itself, so that
 /// an administrator can look at its users and then resume it.
 pub(crate) fn pause_everything(table: &Table) -> Vec<Request> {
-    let reason: Arc<str> = Arc::from("the store has lost commits: see who is at work, then resume");
+    let reason: Arc<str> = Arc::from("the store has lost commits: find the jobs at work, then resume");
     let pause = |name: &lock_core::LockName| {
         let patch = Patch { pause: Some(Some((reason.clone(), None))), ..Patch::default() };
         let (precondition, force) = (Precondition::None, Force { force: false, expect_tickets: None });
         Request::report(Command::PatchLock { name: name.clone(), patch, precondition, force })
     };
-    tracing::error!("every lock is paused, as ON_DOUBT=pause says: see who is at work, then resume them");
+    tracing::error!("every lock is paused, as ON_DOUBT=pause says: find the jobs at work, then resume them");
     table.lock_names().map(pause).collect()
 }
 

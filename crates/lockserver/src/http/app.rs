@@ -103,8 +103,8 @@ impl App {
     pub fn in_doubt(&self) -> Option<String> {
         self.engine.status().in_doubt_since().map(|since| {
             format!(
-                "the store was found at {} to have lost what was committed to it: who was given something before may still \
-                 hold it, and it may be given again; until the server is stopped in order",
+                "the store has lost commits (found at {}): clients may still hold permits that were granted before, and those \
+                 may be granted again; this warning ends when the server is stopped in order",
                 crate::wall::rfc3339(since)
             )
         })

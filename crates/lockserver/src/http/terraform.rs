@@ -94,7 +94,8 @@ fn failed(failure: EngineError) -> Response {
 }
 
 fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
-    let info: LockInfo = serde_json::from_slice(bytes).map_err(|error| format!("this is no LockInfo: {error}"))?;
+    let info: LockInfo =
+        serde_json::from_slice(bytes).map_err(|error| format!("the body is not a LockInfo: {error}"))?;
     if info.id.is_empty() || info.id.len() > HOLDER_BYTES_MAX {
         return Err(format!("the ID must have 1 to {HOLDER_BYTES_MAX} bytes"));
     }
@@ -133,7 +134,7 @@ fn in_one_line(json: &str) -> String {
 
 /// It was taken, and has ended since: nobody is known to hold it.
 fn ended() -> Response {
-    locked(&no_holder("the lock was taken for you, and somebody ended that at once"))
+    locked(&no_holder("the lock was granted, and somebody else ended your ticket at once"))
 }
 
 /// A refusal that Terraform can read.
@@ -188,7 +189,7 @@ async fn refuse(app: &App, who: &Who, lock: &LockName) -> Result<Response, Engin
     let holder = view.holders.first();
     let info = match holder {
         Some(holder) if !who.sees(lock) && !who.owns(&holder.ticket) => {
-            let words = "held by somebody whom this key may not see (it has the right to use, not to observe)";
+            let words = "this key may not see the holder (it has the right to use, not to observe)";
             lock_info(holder, words, "").to_string()
         }
         Some(holder) if is_lock_info(&holder.ticket.info, holder.ticket.holder.as_deref()) => {
@@ -239,7 +240,7 @@ fn nobody(view: &LockView) -> Value {
     } else if view.usage.withheld > 0 {
         "its last holder was lost, and its permit is withheld for a while (LOCK_DELAY)"
     } else {
-        "somebody else is first in the queue"
+        "another client is first in the queue"
     };
     no_holder(why)
 }

@@ -24,7 +24,7 @@ pub(super) fn run(cli: &Cli, src: &Path, force: bool) -> Result<(), Failed> {
         return Err(Failed::new(exit::USAGE, text));
     }
     let replaced = place.fill(&reader, force, &format!(".replaced-{}", wall::for_a_name()))?;
-    let kept = replaced.kept.map_or_else(String::new, |kept| format!("; what was there is {} now", kept.display()));
+    let kept = replaced.kept.map_or_else(String::new, |kept| format!("; the earlier store is {} now", kept.display()));
     say::done(format_args!(
         "restored {} from {}: {}{kept}",
         place.path().display(),

@@ -23,14 +23,14 @@ async fn refusals() {
         ("POST", tickets, "", "{\"wait_s\": 61}", 400, "invalid", "wait_s must be at most 60"),
         ("POST", tickets, "", "{\"request_id\": \"short\"}", 400, "invalid", "request_id must have 16 to 128"),
         ("POST", tickets, "", &long_info, 400, "invalid", "info has 5000 bytes, 4096 are allowed"),
-        ("POST", tickets, "", "[]", 400, "invalid", "no JSON object"),
+        ("POST", tickets, "", "[]", 400, "invalid", "not a JSON object"),
         ("POST", tickets, "", &large, 413, "payload_too_large", "larger than 65536 bytes"),
         ("POST", tickets, "Content-Type: text/xml", "<a/>", 415, "unsupported_media_type", "application/json"),
         ("POST", tickets, "Content-Encoding: gzip", "{}", 415, "unsupported_media_type", "gzip"),
         ("POST", "/v1/locks/one/tickets?wait_s=3", "", "", 400, "invalid", "\"wait_s\"; this call takes no parameters"),
         ("GET", "/v1/locks/%zz", "", "", 400, "invalid", "write %25 for a %"),
         ("GET", "/v1/locks/%ff", "", "", 400, "invalid", "UTF-8"),
-        ("GET", "/v1/locks/a%2Fb", "", "", 400, "invalid", "no name of a lock: the name contains '/'"),
+        ("GET", "/v1/locks/a%2Fb", "", "", 400, "invalid", "not a valid lock name: the name contains '/'"),
         ("GET", "/v1/locks/nope", "", "", 404, "unknown_lock", "GET /v1/locks"),
         ("GET", "/v1/locks?x=%", "", "", 400, "invalid", "the query"),
         ("GET", unknown, "", "", 404, "unknown_ticket", "no such ticket"),
@@ -64,7 +64,7 @@ async fn a_problem_in_full() {
     let answer = server.call("FOO", "/v1/locks/one", &[], "").await;
     let expected = json!({
         "type": "about:blank", "title": "method not allowed", "status": 405, "code": "method_not_allowed",
-        "detail": "FOO is not for this path; the header Allow lists what is", "retryable": false,
+        "detail": "this path does not take FOO; the header Allow lists its methods", "retryable": false,
     });
     assert_eq!(answer.json(), expected);
     assert_eq!(answer.header("allow"), Some("GET,HEAD,PUT,PATCH,DELETE"));

@@ -130,8 +130,8 @@ pub(super) async fn ask(server: &Server, method: &str, path: &str, body: &str, k
 
 /// Let in, sent away because nobody knows who it is, or because it is not allowed.
 fn verdict((status, body): &(u16, String)) -> u16 {
-    let fault =
-        body.contains("faultString") && (body.contains("has not the right") || body.contains("is not for the lock"));
+    let fault = body.contains("faultString")
+        && (body.contains("does not have the right") || body.contains("does not cover the lock"));
     match status {
         401 => 401,
         403 => 403,
@@ -193,9 +193,9 @@ async fn refusals_in_the_words_of_each_protocol() {
     let by = |name: &str| bearer(name);
     let refused = server.call("POST", tickets, &[&by("observer")], "").await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
-    assert_eq!(refused.detail(), "the key \"observer\" has not the right \"use\"");
+    assert_eq!(refused.detail(), "the key \"observer\" does not have the right \"use\"");
     let refused = server.call("POST", tickets, &[&by("elsewhere")], "").await;
-    assert!(refused.detail().starts_with("the key \"elsewhere\" is not for the lock \"one\""), "{refused:?}");
+    assert!(refused.detail().starts_with("the key \"elsewhere\" does not cover the lock \"one\""), "{refused:?}");
 
     let fleetlock = ["fleet-lock-protocol: true"];
     let refused = server.call("POST", "/v1/pre-reboot", &fleetlock, GROUP).await;
@@ -207,9 +207,9 @@ async fn refusals_in_the_words_of_each_protocol() {
     assert_eq!((refused.status, refused.header("content-type")), (401, Some("text/plain; charset=utf-8")));
     assert!(refused.header("www-authenticate").unwrap().starts_with("Basic"), "{refused:?}");
     let fault = server.call("POST", "/RPC2", &[&by("observer")], QUERY).await;
-    assert!(fault.status == 200 && fault.body.contains("has not the right \"use\""), "{fault:?}");
+    assert!(fault.status == 200 && fault.body.contains("does not have the right \"use\""), "{fault:?}");
     let fault = server.call("POST", "/RPC2", &[&by("elsewhere")], QUERY).await;
-    assert!(fault.status == 200 && fault.body.contains("is not for the lock \"one\""), "{fault:?}");
+    assert!(fault.status == 200 && fault.body.contains("does not cover the lock \"one\""), "{fault:?}");
     assert_eq!(server.call("GET", "/v1/locks/one", &[&by("observer")], "").await.ok()["statistics"]["queries"], 0);
 }
 

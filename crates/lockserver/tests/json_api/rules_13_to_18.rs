@@ -221,7 +221,7 @@ async fn rule_14_slots_by_name_and_by_tag() {
         (json!({"slots": ["a"], "tags": ["fast"]}), "invalid", "exclude each other"),
         (json!({"slots": ["d"]}), "invalid", "it has a, b, c"),
         (json!({"tags": ["slow"]}), "invalid", "there are big, fast"),
-        (json!({"tags": ["a b"]}), "invalid", "is no tag"),
+        (json!({"tags": ["a b"]}), "invalid", "is not a valid tag"),
         (json!({"tags": ["fast"], "permits": 3}), "too_many_permits", "the lock has 2"),
         (json!({"slots": ["a", "b"], "permits": 1}), "invalid", "2 slots named"),
         (json!({"slots": [], "queue": true}), "invalid", "names 1 to"),

@@ -74,8 +74,8 @@ const age = (lock) => {
   lock.why = lock.why.replace(/(for another )[^)]+/, (_, words) => words + min(lock.withholdings[0].ends_in_s));
   if (lock.queued && !lock.paused) {
     lock.expected_wait_s = lock.name === 'san-ssh' ? 1080 : 500;
-    const newcomer = `A newcomer waits about ${min(lock.expected_wait_s)}, by what has been usual.`;
-    lock.why = `${lock.why.replace(/for \d+\u00a0s/, () => `for ${min(passed)}`)} ${newcomer}`;
+    const expected = `The expected wait is about ${min(lock.expected_wait_s)}.`;
+    lock.why = `${lock.why.replace(/for \d+\u00a0s/, () => `for ${min(passed)}`)} ${expected}`;
   }
   if (lock.name === 'san-ssh') Object.assign(lock.statistics, {queries: 219, grants: 214, got: 214, released: 204, lost: 2, revoked: 1});
 };

@@ -84,7 +84,7 @@ async fn signing_in_and_out() {
     assert_eq!(browser.js("return sessionStorage.getItem('lockserver-key')", Vec::new()).await, Value::Null);
     // A key that may not look is told so.
     browser.keys(&format!("ci{SECRET}{ENTER}")).await;
-    browser.until_text("#message", "has not the right").await;
+    browser.until_text("#message", "does not have the right").await;
     browser.end(&["401", "403"]).await;
 }
 

@@ -44,7 +44,7 @@ async fn a_size_that_changes_under_the_question() {
     server.ok("PATCH", "/v1/locks/san-ssh", json!({"paused": false})).await;
     browser.until_text("#why", "the next one gets in").await;
     browser.click("dialog .danger").await;
-    browser.until_text("dialog .error", "Its settings are others now").await;
+    browser.until_text("dialog .error", "Its settings have changed").await;
     assert_eq!(size(&server).await, 4, "it is still there");
 
     // A lock that goes while the question stands.

@@ -197,7 +197,7 @@ const BAD: &[(&str, &str)] = &[
         "[lock a*b]",
         "1: [lock 'a*b']: the name contains '*', which no name may contain; a template's only '*' is its last character",
     ),
-    ("[lock ..]", "1: [lock '..']: '.' and '..' are no names"),
+    ("[lock ..]", "1: [lock '..']: '.' and '..' are not allowed as names"),
     ("[lock a] SIZE=5", "1: 'SIZE=5' follows the section's ']'; write it on a line of its own"),
     ("[lock a]\n[lock b]\n[ lock  a ]", "3: [lock a] begins in line 1 already; put its settings there"),
     // [lock NAME]
@@ -241,8 +241,8 @@ const BAD: &[(&str, &str)] = &[
     ("[lock a]\nMAX_QUEUE=100001", "2: MAX_QUEUE: '100001' is too large; 1 to 100000"),
     ("[lock a]\nSLOTS=", "2: SLOTS: the value is empty; write names with commas between them, or SIZE instead"),
     ("[lock a]\nSLOTS=a,,b", "2: SLOTS: there is a comma without a name; write names with one comma between them"),
-    ("[lock a]\nSLOTS=a,b,a", "2: SLOTS: 'a' is there twice; remove one"),
-    ("[lock a]\nSLOTS=a,.", "2: SLOTS: '.': '.' and '..' are no names"),
+    ("[lock a]\nSLOTS=a,b,a", "2: SLOTS: 'a' is named twice; remove one"),
+    ("[lock a]\nSLOTS=a,.", "2: SLOTS: '.': '.' and '..' are not allowed as names"),
     (
         "[lock a]\nSLOTS=a,b\nSIZE=3",
         "3: SIZE: 3 does not fit the 2 names of SLOTS (/etc/lockserver.conf:2); SLOTS alone sets the size: remove SIZE",

@@ -173,8 +173,7 @@ fn identify(
 
 /// Answers a request with a wrong key; slowly, if there have been many from that address.
 pub(in crate::http) async fn wrong_key(app: &App, address: IpAddr, refuse: &Refuse) -> Response {
-    let text =
-        "the key that was sent is none of this server's: its secret is wrong, or not of the name that was sent with it";
+    let text = "unknown key, or wrong secret for the key name that was sent";
     app.engine.metrics().http.wrong_keys.increment();
     match app.failures.note(address) {
         Pace::AtOnce => {

@@ -50,7 +50,7 @@ fn host_of(authority: &str) -> &str {
 /// What to tell.
 pub(super) fn check_host(settings: &AuthSettings, uri: &Uri, headers: &HeaderMap) -> Result<(), Foreign> {
     if headers.get_all(header::HOST).iter().count() > 1 {
-        return Err("the header Host is there twice".to_owned());
+        return Err("the header Host is sent twice".to_owned());
     }
     if settings.allowed_hosts.is_empty() && !settings.loopback {
         return Ok(());

@@ -142,7 +142,10 @@ impl Who {
             (Standing::Local, _) => Ok(self.clone()),
             (Standing::Key, Some(owner)) => match access.by_name(owner) {
                 Some(key) => Ok(Self::with_key(key, self.from.clone())),
-                None => Err(Denied { unauthorized: true, text: format!("the key {owner:?} is gone") }),
+                None => Err(Denied {
+                    unauthorized: true,
+                    text: format!("the key {owner:?} was removed from the configuration"),
+                }),
             },
             _ => Ok(Self::anonymous(access.anonymous().clone(), self.from.clone())),
         }
@@ -169,9 +172,9 @@ impl Who {
         }
         Err(self.denied(match &self.owner {
             Some(owner) => {
-                format!("the key {owner:?} is not for the lock {lock:?}; LOCKS= of its section says for which")
+                format!("the key {owner:?} does not cover the lock {lock:?}; LOCKS in the section of the key lists its locks")
             }
-            None => format!("the lock {lock:?} is not for clients without a key"),
+            None => format!("the lock {lock:?} needs a key"),
         }))
     }
 
@@ -188,7 +191,7 @@ impl Who {
                 "this is for administrators: on the server's own machine, over the Unix socket {}",
                 socket.as_deref().unwrap_or_else(|| Path::new("admin.sock")).display()
             ),
-            Some(owner) => format!("the key {owner:?} has not the right {:?}", right.word()),
+            Some(owner) => format!("the key {owner:?} does not have the right {:?}", right.word()),
             None => format!("this needs the right {:?}, which clients without a key do not have", right.word()),
         }))
     }

@@ -231,7 +231,8 @@ impl Acquiring<'_> {
                     return Refusal::new(ErrorCode::Unavailable, text).unsure();
                 }
                 Over::Stopping => {
-                    return Refusal::new(ErrorCode::ShuttingDown, format!("the server stops; {again}")).unsure();
+                    return Refusal::new(ErrorCode::ShuttingDown, format!("the server is shutting down; {again}"))
+                        .unsure();
                 }
                 Over::Answered | Over::Time | Over::Revoked(_) => {}
             }
@@ -246,11 +247,11 @@ impl Acquiring<'_> {
         }
         let refusal = match over {
             Over::Stopping => {
-                Refusal::new(ErrorCode::ShuttingDown, "the server stops; your request left nothing behind")
+                Refusal::new(ErrorCode::ShuttingDown, "the server is shutting down; your request left nothing behind")
             }
             Over::Revoked(_) => Refusal::new(
                 ErrorCode::Unauthorized,
-                "keys or rights have changed, and this one may not wait any longer",
+                "keys or rights have changed, and this client may not wait any longer",
             ),
             Over::Answered => not_free(view, ErrorCode::Busy, "is free now"),
             Over::Time | Over::ClientGone => {

@@ -123,14 +123,14 @@ impl Asked {
     /// The lock that the path names.
     pub(super) fn lock(&self) -> Result<LockName, Refusal> {
         let named = self.lock.as_ref().expect("the route has this part");
-        named.clone().map_err(|why| Refusal::invalid(format!("this is no name of a lock: {why}")))
+        named.clone().map_err(|why| Refusal::invalid(format!("not a valid lock name: {why}")))
     }
 
     /// The ticket that the path names. What is no id is the id of no ticket.
     pub(super) fn ticket(&self) -> Result<TicketId, Refusal> {
         match Uuid::try_parse(self.part("id")) {
             Ok(id) => Ok(TicketId(id.as_u128())),
-            Err(_) => Err(Refusal::new(ErrorCode::UnknownTicket, "there is no such ticket: its id is no UUID")),
+            Err(_) => Err(Refusal::new(ErrorCode::UnknownTicket, "unknown ticket: the id is not a UUID")),
         }
     }
 
@@ -200,9 +200,9 @@ impl Asked {
             (None, _) => Ok(None),
             (Some(value), None) => match value.to_str() {
                 Ok(text) => Ok(Some(text.trim())),
-                Err(_) => Err(Refusal::invalid(format!("the header {name} is no plain text"))),
+                Err(_) => Err(Refusal::invalid(format!("the header {name} is not plain text"))),
             },
-            (Some(_), Some(_)) => Err(Refusal::invalid(format!("the header {name} is there twice"))),
+            (Some(_), Some(_)) => Err(Refusal::invalid(format!("the header {name} is sent twice"))),
         }
     }
 }

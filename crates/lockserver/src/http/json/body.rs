@@ -61,7 +61,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     // A list of values would pass for an object otherwise.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Refusal::invalid("the body is no JSON object: it must begin with {"));
+        return Err(Refusal::invalid("the body is not a JSON object: it must begin with {"));
     }
     // Only of what is wrong is the place wanted, which costs to know.
     if let Ok(value) = serde_json::from_slice(bytes) {
@@ -73,7 +73,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         let at = if path == "." { String::new() } else { format!(", at {path}") };
         Refusal::invalid(format!("the body cannot be used{at}: {}", error.into_inner()))
     })?;
-    reader.end().map_err(|error| Refusal::invalid(format!("there is something after the object: {error}")))?;
+    reader.end().map_err(|error| Refusal::invalid(format!("the body has text after the object: {error}")))?;
     Ok(value)
 }
 
@@ -94,9 +94,9 @@ mod tests {
         assert!(detail(r#"{"permits": 0}"#).contains("at permits: invalid value: integer `0`, expected a number"));
         assert!(detail(r#"{"prio": 1}"#).contains("unknown field `prio`, expected one of `permits`"));
         assert!(detail("{\n  \"info\": }").contains("line 2 column 11"));
-        assert!(detail("{} {}").contains("after the object"));
+        assert!(detail("{} {}").contains("text after the object"));
         for bad in ["[]", "null", "1", "\"x\"", "permits=1"] {
-            assert!(detail(bad).contains("no JSON object"), "{bad}");
+            assert!(detail(bad).contains("not a JSON object"), "{bad}");
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) fn describe() -> Vec<Call> {
             .changes_lock()
             .errors(&[ErrorCode::LockExists, ErrorCode::NameWithheld, ErrorCode::LimitReached]),
         Call::new(HttpMethod::Patch, routes::LOCK, "patch_lock", "Change a lock, pause or resume it")
-            .about("For administrators. A merge patch (RFC 7396): what is left out stays; what is `null` has its default again, and a time without one is never.")
+            .about("For administrators. A merge patch (RFC 7396): fields that are left out stay. `null` sets the default again, and a time without a default is then never.")
             .body::<LockPatch>(json!({"size": 5, "paused": true, "reason": "maintenance", "until_s": 3600}), true)
             .answer_with::<Lock>(200, "Changed", examples::lock(), &etag)
             .changes_lock()
@@ -88,14 +88,15 @@ fn never_if_zero(time: Option<Seconds>) -> Option<Ms> {
 /// Names of slots.
 pub(super) fn slot_names(names: &[String]) -> Result<Vec<SlotName>, Refusal> {
     let check = |name: &String| {
-        SlotName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a slot: {why}")))
+        SlotName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is not a valid slot name: {why}")))
     };
     names.iter().map(check).collect()
 }
 
 /// Tags as tickets and settings name them.
 pub(super) fn tags(tags: &[String]) -> Result<Vec<Tag>, Refusal> {
-    let check = |tag: &String| Tag::new(tag).map_err(|why| Refusal::invalid(format!("{tag:?} is no tag: {why}")));
+    let check =
+        |tag: &String| Tag::new(tag).map_err(|why| Refusal::invalid(format!("{tag:?} is not a valid tag: {why}")));
     tags.iter().map(check).collect()
 }
 

@@ -108,8 +108,8 @@ pub(super) async fn stream(asked: Asked) -> Answer {
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
     let Some(place) = asked.app.take_stream_place(&asked.caller, EVENT_STREAMS_MAX, &asked.connection) else {
         let text = format!(
-            "as many event streams are open for you already as may: {EVENT_STREAMS_MAX}, or the share of the server's \
-             connections that is left for them; close one"
+            "you have too many event streams open: {EVENT_STREAMS_MAX}, or your share of the server's connections for them, \
+             is the most; close one"
         );
         return Err(Refusal::new(ErrorCode::LimitReached, text));
     };

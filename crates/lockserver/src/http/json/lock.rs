@@ -50,8 +50,8 @@ pub(super) fn describe() -> Vec<Call> {
             .errors(&[ErrorCode::UnknownLock]),
         Call::new(HttpMethod::Get, routes::LOCK_HISTORY, "history", "The last hour and day of a lock")
             .about(
-                "What the server remembers since it started: how much was in use, how long the queue was, how long was \
-                 waited and held. Of at most 1,000 locks, those that are used; of others the lists are empty.",
+                "Permits in use, length of the queue, times of waits and holds, since the server started. The server remembers \
+                 the 1,000 locks in use; the lists of others are empty.",
             )
             .answer::<History>(200, "Its past", examples::history())
             .errors(&[ErrorCode::UnknownLock]),

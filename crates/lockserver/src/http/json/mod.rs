@@ -124,8 +124,8 @@ impl Asked {
     fn waiting_place(&self) -> Result<Place, Refusal> {
         self.app.take_waiting_place(&self.caller, &self.connection).ok_or_else(|| {
             let text = format!(
-                "as many requests wait for you already as may: {}, or the share of the server's connections that is left \
-                 for waiting; nothing was done",
+                "you have too many waiting requests: {}, or your share of the server's connections for waiting, is the most; \
+                 nothing was done",
                 self.app.live().max_waiting
             );
             Refusal::new(ErrorCode::LimitReached, text)

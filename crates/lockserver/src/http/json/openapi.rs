@@ -243,10 +243,10 @@ pub(super) fn describe_neighbours() -> Vec<Call> {
             .answer_plain(200, "They are", text("ready\n"))
             .answer_plain(503, "They are not now, and why", text("disk full\n")),
         Call::beside(routes::METRICS, "metrics", "Metrics for Prometheus")
-            .about("As OpenMetrics to who asks for `application/openmetrics-text`.")
+            .about("As OpenMetrics for clients that ask for `application/openmetrics-text`.")
             .answer_plain(200, "The metrics", text("lockserver_lock_size{lock=\"san-ssh\"} 7\n"))
             .answer_plain(401, "A key is needed", text("this needs the right \"observe\"\n"))
-            .answer_plain(403, "The key does not have the right", text("the key has not the right \"observe\"\n"))
+            .answer_plain(403, "The key does not have the right", text("the key does not have the right \"observe\"\n"))
             .answer_plain(500, "Internal error", text("internal error\n")),
     ]
 }

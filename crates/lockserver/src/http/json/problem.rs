@@ -199,7 +199,7 @@ pub(in crate::http) fn unknown_path() -> Response {
 
 /// The path is there, with other methods; the router adds them as `Allow`.
 pub(super) fn wrong_method(method: &axum::http::Method) -> Response {
-    let text = format!("{method} is not for this path; the header Allow lists what is");
+    let text = format!("this path does not take {method}; the header Allow lists its methods");
     Refusal::new(ErrorCode::MethodNotAllowed, text).into_response()
 }
 

@@ -100,7 +100,7 @@ pub(super) async fn get(asked: Asked) -> Answer {
 pub(super) async fn reload(asked: Asked) -> Answer {
     asked.who.may_everywhere(Right::Admin)?;
     asked.only_parameters(&[])?;
-    let gone = || Refusal::new(ErrorCode::ShuttingDown, "the server stops");
+    let gone = || Refusal::new(ErrorCode::ShuttingDown, "the server is shutting down");
     let (answer, told) = oneshot::channel();
     asked.app.service.reload.send(answer).await.map_err(|_| gone())?;
     match told.await.map_err(|_| gone())? {

@@ -61,13 +61,13 @@ pub(in crate::http) fn why(lock: &LockView, usual_hold: Option<Ms>, now: WallMs,
             Some(Permits::Count(count)) => format!("the first in line needs {count}"),
             Some(Permits::All) => "the first in line needs all".to_owned(),
             None if usage.elsewhere => "the first in line waits for other locks, too".to_owned(),
-            None => "none of them has shown life lately".to_owned(),
+            None => "all of them are dormant".to_owned(),
         };
         return format!("{free}, and {wait}: {reason}.");
     }
     let newcomer = match expected_wait(usage, usual_hold, now) {
-        Some(ms @ 1..1000) => format!(" A newcomer waits {}, by what has been usual.", about(ms)),
-        Some(ms @ 1000..) => format!(" A newcomer waits about {}, by what has been usual.", about(ms)),
+        Some(ms @ 1..1000) => format!(" The expected wait is {}.", about(ms)),
+        Some(ms @ 1000..) => format!(" The expected wait is about {}.", about(ms)),
         _ => String::new(),
     };
     let taken = taken(lock);

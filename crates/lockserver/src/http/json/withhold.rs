@@ -17,7 +17,7 @@ pub(super) fn describe() -> Vec<Call> {
     vec![
         Call::new(HttpMethod::Post, routes::LOCK_WITHHELD, "withhold", "Withhold permits, or slots by their names")
             .about(
-                "For administrators. What is free is withheld at once, the rest as it comes back (`awaited`). Nobody is thrown out, and size \
+                "For administrators. Free permits are withheld at once, the others as they come back (`awaited`). Holders keep theirs, and size \
                  and names stay as they are.",
             )
             .body::<Withhold>(json!({"slots": ["port-b"], "reason": "no ping", "until_s": 3600}), true)
@@ -31,15 +31,15 @@ pub(super) fn describe() -> Vec<Call> {
             .errors(&[ErrorCode::UnknownLock, ErrorCode::UnknownTicket, ErrorCode::NotAllowed]),
         Call::new(HttpMethod::Put, routes::LOCK_OUTSIDE, "report", "Report how many permits are in use in all")
             .about(
-                "For administrators: for those who can see what others use, who do not ask this server. What its own holders do not have of \
-                 `in_use` is withheld until the next report. A report that is older than its `until_s` is stale: then nothing is withheld, and \
-                 an event and the log say so.",
+                "For administrators that can see the use by others, who do not ask this server. The server subtracts the permits of its own \
+                 holders from `in_use`, and withholds the rest until the next report. A report that is older than its `until_s` is stale: \
+                 then nothing is withheld, and an event and the log say so.",
             )
             .body::<Report>(json!({"in_use": 5, "until_s": 300}), true)
             .answer_with::<Lock>(200, "Reported", examples::lock(), &etag)
             .errors(&[ErrorCode::UnknownLock, ErrorCode::NotAllowed, ErrorCode::LimitReached, ErrorCode::NameWithheld]),
         Call::new(HttpMethod::Delete, routes::LOCK_OUTSIDE, "unreport", "Take the report back")
-            .about("For administrators. What was withheld because of it can be given again.")
+            .about("For administrators. The permits that it withheld can be given again.")
             .answer_with::<Lock>(200, "Without a report", examples::lock(), &etag)
             .answer_plain(204, "Without a report, and without the lock: it was idle", None)
             .errors(&[ErrorCode::UnknownLock, ErrorCode::NotAllowed]),

@@ -69,11 +69,13 @@ fn refusal(why: Refused, path: &str) -> Response {
     let (status, text) = match why {
         Refused::OfOne => (
             StatusCode::TOO_MANY_REQUESTS,
-            format!("reads_of_a_key_or_address is at its bound of {OWNER_READS_MAX}: so many are under way for you"),
+            format!(
+                "reads_of_a_key_or_address is at its bound of {OWNER_READS_MAX}: you have that many requests under way"
+            ),
         ),
         Refused::OfAll => (StatusCode::SERVICE_UNAVAILABLE, format!("reads is at its bound of {READS_MAX}, try again")),
         Refused::NoTurn => {
-            let text = "read_bytes is at its bound: answers that nobody has read yet are in the way, try again";
+            let text = "read_bytes is at its bound: other answers are not read yet, try again";
             (StatusCode::SERVICE_UNAVAILABLE, text.to_owned())
         }
         Refused::Gone => (StatusCode::SERVICE_UNAVAILABLE, "the client has gone".to_owned()),

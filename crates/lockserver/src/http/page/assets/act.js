@@ -35,7 +35,7 @@ export function entering(lock, room, empty) {
   const ready = lock.queue.filter((one) => !one.dormant);
   const first = entrants(lock, room, empty);
   if (first.length) return [p(first.length === 1 ? "This one is let in at once:" : `These ${first.length} are let in at once:`), list(first)];
-  if (!lock.queued) return p("Nobody waits. Who asks from then on is let in, if it fits.");
+  if (!lock.queued) return p("Nobody waits. A new request is let in, if it fits.");
   if (!ready.length) return p("Nobody is let in by it: all tickets that wait are dormant.");
   const fits = ready[0].permits === "all" ? empty : ready[0].permits <= room;
   if (fits && ready[0].others.length) return p("The first in line, ", ticketWords(ready[0]), ", is let in as soon as its other locks have room for it, too.");
@@ -101,7 +101,7 @@ export function pause(page) {
     title: ["Pause ", name(page.lock)],
     shown: page.lock,
     text: (lock) => [
-      p(`Nobody is let in while it is paused. ${lock.holding ? `${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on undisturbed.` : "Nobody holds it."} ${lock.queued ? `In the queue, ${some(lock.queued, "ticket")} ${lock.queued === 1 ? "keeps its place" : "keep their places"}:` : "Who asks may wait."}`),
+      p(`Nobody is let in while it is paused. ${lock.holding ? `${some(lock.holding, "holder")} ${lock.holding === 1 ? "goes" : "go"} on undisturbed.` : "Nobody holds it."} ${lock.queued ? `In the queue, ${some(lock.queued, "ticket")} ${lock.queued === 1 ? "keeps its place" : "keep their places"}:` : "New requests may wait."}`),
       lock.queued ? list(lock.queue, lock.queued) : null,
     ],
     fields: [
@@ -114,7 +114,7 @@ export function pause(page) {
       const body = { paused: true, reason: form.get("reason"), ...(until ? { until_s: until } : {}) };
       return call("PATCH", lockPath(lock.name), { body, headers: tag(lock) });
     },
-    moved: settingsMoved(page, (now) => (now.paused ? "Somebody has paused it already." : "Its settings are others now.")),
+    moved: settingsMoved(page, (now) => (now.paused ? "Somebody has paused it already." : "Its settings have changed.")),
     done: () => "Paused.",
   });
 }
@@ -129,7 +129,7 @@ export function resume(page) {
     ],
     verb: "Resume",
     act: (lock) => call("PATCH", lockPath(lock.name), { body: { paused: false }, headers: tag(lock) }),
-    moved: settingsMoved(page, (now) => (now.paused ? "Its settings are others now." : "Somebody has resumed it already.")),
+    moved: settingsMoved(page, (now) => (now.paused ? "Its settings have changed." : "Somebody has resumed it already.")),
     done: () => "Resumed.",
   });
 }
@@ -148,7 +148,7 @@ export function remove(page) {
       await call("DELETE", lockPath(lock.name, query(force)), { headers: tag(lock) });
       location.assign("/");
     },
-    moved: settingsMoved(page, (now) => `Its settings are others now; ${now.holding} hold it, ${now.queued} wait.`),
+    moved: settingsMoved(page, (now) => `Its settings have changed; ${now.holding} hold it, ${now.queued} wait.`),
     done: () => "Deleted.",
   });
 }
@@ -192,7 +192,7 @@ export function revoke(page, ticket) {
 export function makeLock() {
   ask({
     title: "New lock",
-    text: () => p("It has the usual times; its settings can be changed as soon as it is there."),
+    text: () => p("It has the usual times; you can change its settings as soon as it exists."),
     fields: [
       field("Name", h("input", { name: "name", required: true, maxlength: 200, autocomplete: "off", spellcheck: "false" })),
       field("Permits", h("input", { name: "size", type: "number", min: 1, max: 1000000, value: 1, required: true })),

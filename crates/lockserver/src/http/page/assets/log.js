@@ -32,11 +32,11 @@ function happened(event) {
   const info = event.info ? written(event.info, 60) : event.number ? `ticket ${event.number}` : null;
   const words = {
     queued: ["asked", null], granted: ["was let in", event.waited_s >= 1 ? `after ${about(event.waited_s)}` : null], held: ["holds", null],
-    lapsed: ["did not claim its grant", null], undelivered: ["could not be told of its grant", null],
+    lapsed: ["did not claim its grant", null], undelivered: ["did not hear of its grant", null],
     ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
     lock_created: ["The lock was made", null], lock_changed: [`The lock: ${changes(event)}`, null], lock_deleted: ["The lock was deleted", null],
     permits_withheld: ["Permits are withheld", null], report_stale: ["The report of what others use is too old to count", null],
-    permits_restored: ["Withheld permits can be given again", null],
+    permits_restored: ["Withheld permits are restored", null],
   }[event.kind] ?? [event.kind, null];
   const reason = event.reason ? [": ", written(event.reason, 60)] : null;
   const by = event.by ? [" by ", h("bdi", {}, event.by)] : null;

@@ -215,7 +215,7 @@ function askForKey(problem) {
   const cancel = needed ? null : h("button", { type: "button", click: () => location.reload() }, "Cancel");
   const form = h("form", { class: "card sign-in", id: "message", submit },
     h("h1", {}, "Sign in"),
-    h("p", {}, needed && key() ? refusal(problem) : "This server wants a key. It is kept until you close the last tab of this server or sign out. A password manager can keep it for longer."),
+    h("p", {}, needed && key() ? refusal(problem) : "This server needs a key. It is kept until you close the last tab of this server or sign out. A password manager can keep it for longer."),
     h("label", { for: "key-name" }, "Name (for your password manager)"), h("input", { id: "key-name", autocomplete: "username", spellcheck: "false" }),
     h("label", { for: "key" }, "Key"), field, error,
     h("div", { class: "actions" }, h("button", { class: "main" }, "Sign in"), cancel));

@@ -331,7 +331,7 @@ export class Overview {
       found += fits;
     }
     this.none.hidden = found > 0;
-    if (this.rows.size) put(this.none, wanted.length ? "No lock has this in its name or description." : "No lock is like that now.");
+    if (this.rows.size) put(this.none, wanted.length ? "No lock has this in its name or description." : "No lock is in that state now.");
     else if (!this.none.querySelector("code")) this.none.replaceChildren("There are no locks yet. Write ", h("code", {}, "[lock san-ssh]"), " and ", h("code", {}, "SIZE=7"), " into the configuration and reload it, or say ", h("code", {}, "lockctl create san-ssh --size 7"), ".");
   }
 

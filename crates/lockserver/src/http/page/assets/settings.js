@@ -82,7 +82,7 @@ export function change(page) {
     moved: async (problem) => {
       if (problem.status === 404) return { text: "The lock is gone.", over: true };
       await page.refresh();
-      return { shown: page.lock, text: "Somebody else has changed its settings. What you have not touched here stays as it is now." };
+      return { shown: page.lock, text: "Somebody else has changed its settings. Fields that you have not touched keep their new values." };
     },
     done: () => "Changed.",
   });

@@ -33,7 +33,7 @@ export function withhold(page) {
   ask({
     title: ["Withhold permits of ", name(page.lock)],
     shown: page.lock,
-    text: () => p("Nobody is given them, until they are restored. Nobody is thrown out: those that are in use are withheld when they come back. The size stays."),
+    text: () => p("They are not given until they are restored. Holders keep theirs: permits in use are withheld when they come back. The size stays."),
     fields: [
       field(slots ? "Slots" : "Permits", chosen),
       field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "Everybody sees it."),
@@ -72,7 +72,7 @@ export function restore(page, withholding) {
     act: () => call("DELETE", `${lockPath(page.name)}/withheld?number=${withholding.number}`),
     moved: async () => {
       await page.refresh();
-      return { text: "They can be given again already.", over: true };
+      return { text: "They are restored already.", over: true };
     },
     done: () => "Restored.",
   });
