@@ -45,6 +45,9 @@ SLOTS=port-a, port-b
 
 [lock licence]
 SIZE=10
+
+[lock stage]
+SIZE=1
 """
 ADMIN = ["curl", "-fsS", "--unix-socket", "/run/lockserver/admin.sock"]
 #: Of lockctl.md what needs neither a lock nor a server.
@@ -178,7 +181,7 @@ def test_every_call_of_the_api_page_as_written(host, server):
 def needs_a_lock(line):
     """Whether a call is about one lock or ticket, and does not make it."""
     makes = re.search(r"/locks/[\w-]+ -X PUT", line)
-    return bool(re.search(r"locks/|\$ID", line)) and not makes
+    return bool(re.search(r"locks/|\$ID|\"locks\"|&lock=", line)) and not makes
 
 
 @pytest.mark.root
