@@ -75,6 +75,9 @@ fn rule_1_never_more_than_size(table: &Table, lock: &Lock) -> Result<(), String>
     let granted = holders.clone().filter(|(ticket, _)| ticket.state == State::Granted);
     let granted: u64 = granted.map(|(_, part)| ranges::count(part.slots)).sum();
     let withheld: u64 = withholdings.clone().map(|withholding| ranges::count(&withholding.slots)).sum();
+    require(lock.withheld_by.iter().sum::<u64>() == lock.withheld, || {
+        format!("{name}: {:?} are not the causes of {} withheld permits", lock.withheld_by, lock.withheld)
+    })?;
     require((granted, withheld) == (lock.granted, lock.withheld), || {
         format!(
             "{name}: {granted} permits granted, {withheld} withheld; {} and {} are counted",

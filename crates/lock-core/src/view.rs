@@ -3,7 +3,7 @@
 use crate::limits::LISTED_SLOTS_MAX;
 use crate::{
     Capacity, EndedAs, LockName, LockRecord, Ms, Permits, SlotName, SlotRanges, Stage, State, TicketRecord, Until,
-    WallMs, Withholding, ranges,
+    WallMs, WithheldCause, Withholding, ranges,
 };
 
 /// A ticket as it is now.
@@ -149,6 +149,8 @@ pub struct UsageTotals {
     pub granted: u64,
     /// Permits that are withheld.
     pub withheld: u64,
+    /// The same by why, in the order of [`WithheldCause::ALL`].
+    pub withheld_by: [u64; WithheldCause::ALL.len()],
     /// Tickets in the queue, dormant ones included.
     pub queued: u64,
     /// Dormant tickets in the queue.
@@ -172,6 +174,7 @@ impl UsageTotals {
             held: self.held + other.held,
             granted: self.granted + other.granted,
             withheld: self.withheld + other.withheld,
+            withheld_by: std::array::from_fn(|cause| self.withheld_by[cause] + other.withheld_by[cause]),
             queued: self.queued + other.queued,
             dormant: self.dormant + other.dormant,
             oldest_waiter: self.oldest_waiter.max(other.oldest_waiter),

@@ -67,6 +67,7 @@ impl Table {
             held: usage.in_use - usage.granted,
             granted: usage.granted,
             withheld: usage.withheld,
+            withheld_by: lock.withheld_by,
             queued: usage.queued,
             dormant: usage.queued - lock.queue.ready() as u64,
             oldest_waiter: usage.waiting_since.map_or(0, |since| wall.saturating_sub(since)),

@@ -32,7 +32,7 @@ use crate::timers::TimerTable;
 use crate::view::{Moment, Statistics};
 use crate::{
     Change, Key, LockName, LockRecord, Meta, Ms, Permits, Prefix, QuotaOwner, RequestScope, Shares, State,
-    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, WithheldName, Withholding, limits,
+    TemplateRecord, TicketId, TicketRecord, WallMs, Withdrawn, WithheldCause, WithheldName, Withholding, limits,
 };
 pub use load::LoadError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -246,6 +246,8 @@ pub(crate) struct Lock {
     pub(crate) awaiting: BTreeSet<u64>,
     /// Permits that are withheld.
     pub(crate) withheld: u64,
+    /// The same by why, in the order of [`WithheldCause::ALL`].
+    pub(crate) withheld_by: [u64; WithheldCause::ALL.len()],
     /// Permits of tickets that are granted and not claimed.
     pub(crate) granted: u64,
     /// A ticket for all permits, or the withholding after it, is out: nothing else is granted.
@@ -280,6 +282,7 @@ impl Lock {
             withholdings: BTreeSet::new(),
             awaiting: BTreeSet::new(),
             withheld: 0,
+            withheld_by: Default::default(),
             granted: 0,
             exclusive: false,
             deleting: false,

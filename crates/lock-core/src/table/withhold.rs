@@ -2,7 +2,7 @@
 
 use super::admin::check_text;
 use super::apply::Effect;
-use super::{StepContext, Table, Timer, WallTimer};
+use super::{Lock, StepContext, Table, Timer, WallTimer};
 use crate::command::{Outcome, Rejection, Restored, ToWithhold};
 use crate::event::EventKind;
 use crate::limits::{LOCK_WITHHOLDINGS_MAX, PERMITS_MAX, TTL_MAX_MS, TTL_MIN_MS};
@@ -47,6 +47,18 @@ impl Withholding {
     }
 }
 
+impl Lock {
+    fn count_withheld(&mut self, cause: WithheldCause, permits: u64) {
+        self.withheld += permits;
+        self.withheld_by[cause as usize] += permits;
+    }
+
+    fn count_restored(&mut self, cause: WithheldCause, permits: u64) {
+        self.withheld -= permits;
+        self.withheld_by[cause as usize] -= permits;
+    }
+}
+
 impl Table {
     /// Withholds permits, which the caller has taken out of what can be given, or which are to come back.
     pub(super) fn add_withholding(&mut self, withholding: Withholding) {
@@ -69,7 +81,7 @@ impl Table {
         }
         let lock = self.lock_mut(&withholding.lock);
         lock.withholdings.insert(number);
-        lock.withheld += ranges::count(&withholding.slots);
+        lock.count_withheld(withholding.cause, ranges::count(&withholding.slots));
         lock.exclusive |= withholding.all;
         if withholding.is_awaiting() {
             lock.awaiting.insert(number);
@@ -124,7 +136,7 @@ impl Table {
             self.add_withholding(rest);
             return self.put_aside(self.meta.last_number, taken, names);
         }
-        let count = ranges::count(taken);
+        let (count, cause) = (ranges::count(taken), withholding.cause);
         if withholding.awaited > 0 {
             withholding.awaited -= u32::try_from(count).expect("no more than it awaits");
         } else {
@@ -138,7 +150,7 @@ impl Table {
         withholding.set_slots(slots);
         let awaits = withholding.is_awaiting();
         let lock = self.lock_mut(&name);
-        lock.withheld += count;
+        lock.count_withheld(cause, count);
         if !awaits {
             lock.awaiting.remove(&number);
         }
@@ -166,7 +178,7 @@ impl Table {
         let lock = self.lock_mut(&withholding.lock);
         lock.withholdings.remove(&number);
         lock.awaiting.remove(&number);
-        lock.withheld -= ranges::count(&withholding.slots);
+        lock.count_restored(withholding.cause, ranges::count(&withholding.slots));
         self.mark(Key::Withholding(number));
         withholding
     }
@@ -179,10 +191,10 @@ impl Table {
             withholding.slots_and_names().partition(|(_, name)| name.as_ref().is_some_and(|name| names.contains(name)));
         withholding.set_slots(stay);
         let (is_over, awaits) = (withholding.wanted() == 0, withholding.is_awaiting());
-        let name = withholding.lock.clone();
+        let (name, cause) = (withholding.lock.clone(), withholding.cause);
         let lock = self.lock_mut(&name);
         for (slot, slot_name) in back {
-            lock.withheld -= 1;
+            lock.count_restored(cause, 1);
             lock.slots.put_back(&vec![(slot, slot)], slot_name.as_slice());
         }
         if !awaits {
@@ -407,7 +419,7 @@ impl Table {
             let awaits = withholding.is_awaiting();
             let lock = self.lock_mut(name);
             for (slot, slot_name) in back {
-                lock.withheld -= 1;
+                lock.count_restored(WithheldCause::Outside, 1);
                 lock.slots.put_back(&vec![(slot, slot)], slot_name.as_slice());
             }
             if !awaits {

@@ -17,9 +17,9 @@ fn permits_and_waiters_are_counted_where_they_are() {
          +3 measure san -> locks 1 size 3 held 3 queued 2 oldest 5 holder 5
          c gets & d gets -> queued ahead 0 & queued ahead 1
          revoke san b -> revoked; b revoked
-         measure san -> locks 1 size 3 held 1 withheld 2 queued 2 oldest 5 holder 5
+         measure san -> locks 1 size 3 held 1 withheld 2 queued 2 lost_holder 2 oldest 5 holder 5
          patch san size=1
-         measure san -> locks 1 size 1 held 1 withheld 2 queued 2 oldest 5 holder 5
+         measure san -> locks 1 size 1 held 1 withheld 2 queued 2 lost_holder 2 oldest 5 holder 5
          +30 -> san restored
          measure san -> locks 1 size 1 held 1 queued 2 oldest 35 holder 35
          a releases -> released; c granted 0

@@ -1,6 +1,8 @@
 //! Outcomes in the words of the scripts.
 
-use lock_core::{LockView, Ms, Outcome, Rejection, SlotName, SlotRanges, State, TicketRecord, TicketView, UsageTotals};
+use lock_core::{
+    LockView, Ms, Outcome, Rejection, SlotName, SlotRanges, State, TicketRecord, TicketView, UsageTotals, WithheldCause,
+};
 
 pub(super) fn seconds(time: Ms) -> String {
     match time % 1000 {
@@ -80,8 +82,19 @@ fn lock(view: &LockView) -> String {
 
 /// What is not zero.
 pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
-    let &UsageTotals { locks, paused, size, held, granted, withheld, queued, dormant, oldest_waiter, oldest_holder } =
-        numbers;
+    let &UsageTotals {
+        locks,
+        paused,
+        size,
+        held,
+        granted,
+        withheld,
+        withheld_by,
+        queued,
+        dormant,
+        oldest_waiter,
+        oldest_holder,
+    } = numbers;
     let mut words = vec![format!("locks {locks} size {size}")];
     for (word, count) in [
         ("paused", paused),
@@ -93,6 +106,8 @@ pub(super) fn usage_totals(numbers: &UsageTotals) -> String {
     ] {
         words.extend((count > 0).then(|| format!("{word} {count}")));
     }
+    let causes = WithheldCause::ALL.iter().filter(|cause| withheld_by[**cause as usize] > 0);
+    words.extend(causes.map(|cause| format!("{} {}", cause.as_str(), withheld_by[*cause as usize])));
     words.extend((oldest_waiter > 0).then(|| format!("oldest {}", seconds(oldest_waiter))));
     words.extend((oldest_holder > 0).then(|| format!("holder {}", seconds(oldest_holder))));
     words.join(" ")

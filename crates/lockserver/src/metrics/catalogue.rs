@@ -54,6 +54,8 @@ pub(super) const PERMITS_GRANTED: Family =
     gauge("lockserver_lock_permits_granted", "Permits that are granted and not claimed yet.");
 pub(super) const PERMITS_WITHHELD: Family =
     gauge("lockserver_lock_permits_withheld", "Permits that are withheld, whatever the cause.");
+pub(super) const PERMITS_WITHHELD_BY: Family =
+    gauge("lockserver_lock_permits_withheld_by_cause", "Permits that are withheld, by why.");
 pub(super) const LOCK_QUEUED: Family = gauge("lockserver_lock_queued", "Tickets in the queue, dormant ones included.");
 pub(super) const LOCK_DORMANT: Family = gauge(
     "lockserver_lock_dormant",

@@ -6,7 +6,7 @@ use super::locks::{Counts, Label, Series};
 use super::process::Process;
 use super::text::{Samples, Text};
 use super::{Format, Metrics};
-use lock_core::{EndedAs, UsageTotals};
+use lock_core::{EndedAs, UsageTotals, WithheldCause};
 
 /// What is only known when somebody asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,6 +132,12 @@ fn locks_now(text: &mut Text, series: &[(String, Series)]) {
         let mut samples = text.family(family);
         for (label, now) in measured() {
             samples.value(&[("lock", label)], value(now));
+        }
+    }
+    let mut by_cause = text.family(&of::PERMITS_WITHHELD_BY);
+    for (label, now) in measured() {
+        for cause in WithheldCause::ALL {
+            by_cause.value(&[("lock", label), ("cause", cause.as_str())], now.withheld_by[cause as usize]);
         }
     }
     let ages: [Column<UsageTotals>; 2] =
