@@ -13,12 +13,15 @@ import urllib.parse
 
 import pytest
 
+from harness.local import Place
 from harness.paths import ROOT
 from harness.promtool import promtool
 from harness.recipe import ELSEWHERE, FILES, PAGE, Host, ReadersServer, crontab, matches, recipes
 from harness.wait import until
 
 RECIPES = recipes()
+#: Those whose lock is made by its first use, on a server of the user's own.
+LOCAL = {name for name, recipe in RECIPES.items() if recipe.is_local()}
 
 # A stand-in's words: note the begin and the end in FILE; wait until so many have begun.
 NOTES = '''
@@ -49,6 +52,11 @@ echo "$1 is deployed"
     "import": 'echo writing',
     "licences-in-use": "echo 6",
     "test-board": NOTES + 'note + tests && [ "$1" != rpi-1 ]',
+    # Those that are more than one find three at work.
+    "cargo": NOTES + '''
+[ "$1" = test ] && echo "test result: ok" && exit
+note + cargo && all_there cargo 3 && note - cargo
+''',
     "build-it": NOTES + 'note "+ $1" builds && all_there builds 6 && note "- $1" builds',
     # The first one takes until two of those that wait have made way.
     "./release.sh": NOTES + '''
@@ -127,6 +135,12 @@ def judge_weather(host, _):
     starts = sorted(datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() for at in holds)
     assert len(starts) == 22 and all(late - early >= 0.99 for early, late in zip(starts, starts[20:])), starts
     assert lock(host, "weather-rate")["statistics"]["lost"] == 0
+
+
+def judge_builds(host, _):
+    assert most_at_once(host, "cargo") == (3, 10)
+    assert "lockctl run --local" in (host.directory / "AGENTS.md").read_text()
+    assert Place(host.directory / ".local/state").log() == ""
 
 
 def judge_teams(host, _):
@@ -213,7 +227,7 @@ def judge_alerts(host, tmp_path, server):
 
 JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Two resources at once": judge_solver, "Reboots with FleetLock": judge_fleetlock,
           "CI jobs with curl": judge_ci, "An API with a limit": judge_weather, "Five teams and a cap": judge_teams,
-          "Only the newest commit": judge_newest}
+          "Only the newest commit": judge_newest, "Builds and agents on one machine": judge_builds}
 
 
 @pytest.mark.root
@@ -250,7 +264,7 @@ WORKED = 'echo "$0" >>"$HOME/worked"\n'
 
 @pytest.mark.root
 @pytest.mark.parametrize("there", ["no lock", "no server"])
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in LOCAL])
 def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
     # Terraform asks for its lock itself, and a count of licences is no work.
     for job in [*(one for one in STAND_INS if one not in ("terraform", "licences-in-use")), "sh", "echo"]:
@@ -278,7 +292,7 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
 
 
 def test_the_page_has_what_people_come_for():
-    wanted = ["SAN", "Cron", "deploy", "Licences", "at once", "others use", "of a kind", "broken",
+    wanted = ["SAN", "Cron", "Builds", "deploy", "Licences", "at once", "others use", "of a kind", "broken",
               "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
               "Fencing"]
     for word in wanted:

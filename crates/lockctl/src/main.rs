@@ -3,6 +3,7 @@
 mod act;
 mod cli;
 mod exit;
+mod local;
 mod nearest;
 mod run;
 mod say;
@@ -27,8 +28,10 @@ fn main() -> ExitCode {
     // A variable that is empty says nothing.
     sys::forget_empty(&cli::VARIABLES);
     let parsed = cli::command().try_get_matches();
+    let named = parsed.as_ref().is_ok_and(cli::names_server);
     let (json, exports, outcome) = match parsed.and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
-        Ok(cli) => {
+        Ok(mut cli) => {
+            cli.connection.is_named = named;
             let exports = cli.prints_exports();
             // What cannot be printed is not taken.
             let begun = if exports { show::out(&run::before_exports()) } else { Ok(()) };

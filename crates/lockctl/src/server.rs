@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Connection};
 use crate::exit::Failure;
+use crate::local::{self, Local};
 use crate::say;
 use crate::settings::Settings;
 use lock_client::{Client, Patience, Retry, Silence};
@@ -30,6 +31,10 @@ pub(crate) fn client(cli: &Cli, servers: &Servers) -> Result<Client, Failure> {
     // JSON is for programs, which wait for one object.
     if !cli.json {
         builder = builder.on_silence(say_silence);
+    }
+    // The local server has no keys, and those of others are none of its business.
+    if servers.local.is_some() {
+        return Ok(builder.build()?);
     }
     if let Some(path) = &connection.key_file {
         builder = builder.key_file(path)?;
@@ -77,24 +82,49 @@ pub(crate) struct Servers {
     pub(crate) names: Vec<String>,
     /// Why these, for people.
     pub(crate) why: String,
+    /// The server of this user, if that is asked.
+    pub(crate) local: Option<Local>,
 }
 
 /// What is to be done with which server: the options and the environment, what files say, the local administrator's socket if we may use
-/// it, or the default port here. What files say of keys and times is filled in.
+/// it, or the default port here. What files say of keys and times is filled in. The server of this user is started if it is asked.
 pub(crate) fn choose(connection: &mut Connection) -> Result<Servers, Failure> {
+    if connection.local {
+        if connection.is_named {
+            return Err(Failure::usage("--local and --server name two servers: leave one of them out"));
+        }
+        return of_this_user("named by --local");
+    }
     let settings = Settings::read()?;
     let own = match settings.servers() {
-        Some((names, path)) => Servers { names: names.to_vec(), why: format!("named in {}", path.display()) },
+        Some((names, path)) => {
+            Servers { names: names.to_vec(), why: format!("named in {}", path.display()), local: None }
+        }
         None => of_this_machine(),
     };
     let named = connection.server.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     connection.server = named.collect();
     settings.complete(connection, &own.names);
-    if connection.server.is_empty() {
-        connection.server.clone_from(&own.names);
-        return Ok(own);
+    let chosen = match connection.server.is_empty() {
+        true => own,
+        false => {
+            let why = "named by --server or LOCK_SERVER".to_owned();
+            Servers { names: connection.server.clone(), why, local: None }
+        }
+    };
+    if chosen.names.iter().any(|name| name == local::NAME) {
+        if chosen.names.len() > 1 {
+            return Err(Failure::usage("`local` stands alone as a server: what it holds is not held by others"));
+        }
+        return of_this_user(&chosen.why);
     }
-    Ok(Servers { names: connection.server.clone(), why: "named by --server or LOCK_SERVER".to_owned() })
+    connection.server.clone_from(&chosen.names);
+    Ok(chosen)
+}
+
+fn of_this_user(why: &str) -> Result<Servers, Failure> {
+    let local = Local::ready()?;
+    Ok(Servers { names: vec![local.address()], why: format!("your own on this machine, {why}"), local: Some(local) })
 }
 
 fn of_this_machine() -> Servers {
@@ -103,10 +133,12 @@ fn of_this_machine() -> Servers {
         Some(path) => Servers {
             names: vec![format!("unix:{}", path.display())],
             why: "the socket of the server on this machine: nothing names another one".to_owned(),
+            local: None,
         },
         None => Servers {
             names: vec![DEFAULT.to_owned()],
             why: "the default: nothing names another one, and there is no socket that you may use".to_owned(),
+            local: None,
         },
     }
 }

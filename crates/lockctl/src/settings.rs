@@ -185,7 +185,16 @@ mod tests {
 
     fn connection(servers: &[&str]) -> Connection {
         let server = servers.iter().map(|one| (*one).to_owned()).collect();
-        Connection { server, key_file: None, ca: None, cert: None, cert_key: None, connect_timeout: None }
+        Connection {
+            server,
+            local: false,
+            is_named: false,
+            key_file: None,
+            ca: None,
+            cert: None,
+            cert_key: None,
+            connect_timeout: None,
+        }
     }
 
     #[test]

@@ -35,6 +35,34 @@ pub(crate) fn before_exec(command: &mut Command, guard: RawFd, terminal: Option<
     }
 }
 
+/// Before a server is executed that outlives us: a session of its own, so that no terminal and no group takes it along, and none of our
+/// files. A pipe of whoever started us would stay open in it, and its reader would wait for ever.
+pub(crate) fn detached(command: &mut Command) {
+    let prepare = || {
+        rustix::process::setsid()?;
+        // SAFETY: the call only marks descriptors; they are closed as the server is executed, and std's own is marked already.
+        #[expect(unsafe_code, reason = "rustix does not have close_range")]
+        let marked = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+        if marked != 0 {
+            // A kernel before 5.11. Higher descriptors than these are rare.
+            for fd in 3..FILES_USUAL {
+                // SAFETY: as above; a number that is not open is an error that nobody needs.
+                #[expect(unsafe_code, reason = "there is no owner of these descriptors to borrow from")]
+                let _ = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: `prepare` makes system calls on the stack only.
+    #[expect(unsafe_code, reason = "std has no safe way to run code between fork and exec")]
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// The usual limit of open files.
+const FILES_USUAL: RawFd = 1024;
+
 /// Makes a group the foreground group of the terminal, also from the background: TTOU is held back meanwhile.
 pub(crate) fn set_foreground(terminal: BorrowedFd<'_>, group: Pid) -> io::Result<()> {
     let mut old = MaybeUninit::<libc::sigset_t>::uninit();

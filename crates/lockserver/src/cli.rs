@@ -2,10 +2,13 @@
 
 use crate::access::KeyName;
 use crate::config::Sources;
+use crate::daemon::Way;
 use crate::store_commands::StoreCommand;
 use clap::{Parser, Subcommand};
+use lock_api::Seconds;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Caps how many of anything run at once, across machines.
 #[derive(Debug, Parser)]
@@ -35,6 +38,12 @@ pub struct Cli {
     /// Unix socket for administrators, instead of admin.sock in the runtime directory
     #[arg(long, value_name = "PATH", global = true)]
     pub admin_socket: Option<PathBuf>,
+    /// Listen on no port: all clients come to the socket of --admin-socket, and each of them is an administrator
+    #[arg(long, requires = "admin_socket", conflicts_with_all = ["server", "port"])]
+    pub socket_only: bool,
+    /// Stop when for so long no client was connected, and no permit was in use, waited for or withheld: 10m, 1h30m
+    #[arg(long, value_name = "TIME", value_parser = idle_time)]
+    pub idle_exit: Option<Duration>,
     /// Without a command the server runs
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -82,7 +91,18 @@ fn key_name(text: &str) -> Result<KeyName, String> {
     Ok(name)
 }
 
+fn idle_time(text: &str) -> Result<Duration, String> {
+    let time = Seconds::from_words(text).map(Duration::from).filter(|time| !time.is_zero());
+    time.ok_or_else(|| "a time above 0 is expected, such as 600 (seconds), 10m or 1h30m".to_owned())
+}
+
 impl Cli {
+    /// How clients reach the server, and how long it stays.
+    #[must_use]
+    pub fn way(&self) -> Way<'_> {
+        Way { admin_socket: self.admin_socket.as_deref(), socket_only: self.socket_only, idle_exit: self.idle_exit }
+    }
+
     /// Everything that the configuration is read from.
     #[must_use]
     pub fn sources(&self) -> Sources {

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     let Some(command) = &cli.command else {
         #[expect(unsafe_code, reason = "the promise that there are no other threads can be made here only")]
         // SAFETY: nothing above starts a thread.
-        let code = unsafe { daemon::run(&cli.sources(), cli.admin_socket.as_deref(), held) };
+        let code = unsafe { daemon::run(&cli.sources(), cli.way(), held) };
         return ExitCode::from(code);
     };
     drop(held);

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 
+from .local import Place
 from .paths import ROOT, binary, lockctl
 from .server import Server
 
@@ -47,11 +48,15 @@ class Recipe:
                 steps.append((kind, text))
         return steps
 
+    def is_local(self):
+        """Whether all its locks are those of the user's own server, which needs no configuration."""
+        return bool(self.blocks) and not self.config() and all("lockctl" not in text or "--local" in text for kind, text in self.blocks if kind == "sh")
+
     def check(self):
         """What would not be run, or not be compared, has no place in a recipe."""
         kinds = [kind for kind, _ in self.blocks]
         assert set(kinds) <= KINDS, f"{self.name}: nobody knows what to do with {set(kinds) - KINDS}"
-        assert "ini" in kinds and "sh" in kinds, f"{self.name}: a recipe has a configuration and commands that are run"
+        assert ("ini" in kinds or self.is_local()) and "sh" in kinds, f"{self.name}: a recipe has a configuration and commands that are run"
         for before, kind in zip([None, *kinds], kinds):
             assert kind != "text" or before == "sh", f"{self.name}: only commands print something"
 
@@ -116,7 +121,8 @@ class Host:
         return prefix
 
     def close(self):
-        """The end of the namespaces."""
+        """The end of a server that a recipe has started for its user, and of the namespaces."""
+        Place(self.directory / ".local/state").stop()
         for keeper in reversed(self.keepers):
             keeper.stdin.close()
             keeper.wait(20)

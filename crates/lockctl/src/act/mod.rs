@@ -46,13 +46,17 @@ async fn act_async(mut cli: Cli) -> Result<u8, Failure> {
     let chosen = server::choose(&mut cli.connection)?;
     let servers = chosen.names.join(",");
     let client = server::client(&cli, &chosen)?;
+    if let Some(local) = chosen.local.as_ref().filter(|_| cli.stays()) {
+        local.keep()?;
+    }
+    let is_local = chosen.local.is_some();
     let json = cli.json;
     let lock = cli.command.lock().map(str::to_owned);
     let patience = cli.connection.connect_timeout.map_or(server::LOOK_WITHIN, |told| told.min(server::LOOK_WITHIN));
     let for_administrators = cli.command.is_for_administrators();
     let outcome = match cli.command {
-        Command::Run(arguments) => run::run(client.clone(), servers, arguments, patience).await,
-        Command::Acquire(arguments) => take::acquire(&client, &servers, arguments, patience, json).await,
+        Command::Run(arguments) => run::run(client.clone(), servers, is_local, arguments, patience).await,
+        Command::Acquire(arguments) => take::acquire(&client, &servers, is_local, arguments, patience, json).await,
         Command::Renew(arguments) => take::renew(&client, arguments, json).await,
         Command::Release(arguments) => take::release(&client, arguments, json).await,
         Command::Status(asked) => look::status(&client, &chosen, asked, json).await,

@@ -3,6 +3,7 @@
 use super::{changed, done};
 use crate::cli::{Acquire, Release, Renew};
 use crate::exit::Failure;
+use crate::local;
 use crate::run::{self, Signals, Want};
 use crate::show;
 use lock_client::{Client, ReleaseOptions};
@@ -12,12 +13,14 @@ use std::time::Duration;
 pub(super) async fn acquire(
     client: &Client,
     servers: &str,
+    is_local: bool,
     asked: Acquire,
     patience: Duration,
     json: bool,
 ) -> Result<u8, Failure> {
     let wants = Want::parse_all(&asked.locks)?;
     run::check_selection(&wants, &asked.waiting)?;
+    local::prepare(client, is_local, &[&wants[0].lock], asked.waiting.size).await?;
     let wish = run::wish(&asked.waiting, asked.ttl, run::info(None), patience);
     let mut signals = Signals::ending()?;
     let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;

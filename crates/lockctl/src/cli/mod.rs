@@ -55,11 +55,18 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn. Without it
+    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn; or `local`, see --local. Without it
     /// LOCK_SERVER in ~/.config/lockserver/client.conf or /etc/lockserver/client.conf, else the socket of the server on this
     /// machine, else http://127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS", env = "LOCK_SERVER", value_delimiter = ',', global = true)]
     pub(crate) server: Vec<String>,
+    /// Ask the server of your own on this machine, whatever else is set; --server local is the same. It starts when somebody needs it,
+    /// and ends when nobody has used it for 10 minutes. Its locks are made by their first use
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+    /// --server was typed, and does not come from the environment.
+    #[arg(skip)]
+    pub(crate) is_named: bool,
     /// File with the secret of a key; LOCK_KEY holds the secret itself
     #[arg(long, value_name = "FILE", env = "LOCK_KEY_FILE", global = true)]
     pub(crate) key_file: Option<PathBuf>,
@@ -198,10 +205,21 @@ impl Cli {
         matches!(self.command, Command::Acquire(_)) && !self.json
     }
 
+    /// Whether it needs its server for longer than a moment.
+    pub(crate) fn stays(&self) -> bool {
+        self.takes() || matches!(self.command, Command::Watch { .. })
+    }
+
     /// Whether it takes permits.
     pub(crate) fn takes(&self) -> bool {
         matches!(self.command, Command::Run(_) | Command::Acquire(_))
     }
+}
+
+/// Whether --server stands on the command line.
+pub(crate) fn names_server(matches: &clap::ArgMatches) -> bool {
+    let matches = matches.subcommand().map_or(matches, |(_, sub)| sub);
+    matches.value_source("server") == Some(clap::parser::ValueSource::CommandLine)
 }
 
 /// A time: seconds, with decimals if need be, or numbers with units.

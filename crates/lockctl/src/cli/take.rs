@@ -17,6 +17,9 @@ pub(crate) struct Waiting {
     /// Status instead of 75 when it is busy or the wait is over; with 0 nothing is said
     #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
     pub(crate) conflict_exit_code: Option<u8>,
+    /// With --local: how many permits the lock has. Its first use makes it, with 1 if nothing is said, and another size changes it
+    #[arg(long, value_name = "PERMITS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) size: Option<u32>,
     /// -100 to 100; higher goes first
     #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true,
         value_parser = clap::value_parser!(i8).range(-100..=100))]

@@ -26,6 +26,7 @@ pub(crate) use signals::Signals;
 
 use crate::cli::{OnLost, Run};
 use crate::exit::{BY_SIGNAL, Failure, IMPOSSIBLE, LOST, SYSTEM};
+use crate::local;
 use crate::say::{clean, say};
 use environment::{HeldLock, Variables};
 use guard::Guard;
@@ -41,8 +42,17 @@ const RELEASE_WITHIN: Duration = Duration::from_secs(10);
 const RELEASE_OF_LOST_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything from the plan to the exit status.
-pub(crate) async fn run(client: Client, servers: String, arguments: Run, patience: Duration) -> Result<u8, Failure> {
+pub(crate) async fn run(
+    client: Client,
+    servers: String,
+    is_local: bool,
+    arguments: Run,
+    patience: Duration,
+) -> Result<u8, Failure> {
+    let size = arguments.waiting.size;
     let plan = Plan::new(arguments, patience)?;
+    let locks: Vec<&str> = plan.wants.iter().map(|want| want.lock.as_str()).collect();
+    local::prepare(&client, is_local, &locks, size).await?;
     let outer = Outer::of_environment();
     let marks = inherit::marks(&servers);
     let inherited = if plan.inherit {

@@ -1,6 +1,7 @@
 //! The life of the server: start, reload, orderly stop.
 
 mod admin;
+mod idle;
 mod manager;
 mod reload;
 mod signals;
@@ -9,7 +10,7 @@ mod sockets;
 use crate::audit::{Act, Audit, Opened, Who};
 use crate::config::{ClusterConfig, Config, Loaded, Problem, Problems, Sources};
 use crate::engine::{self, Fatal, Handle, Leader, Running};
-use crate::http::connection::{self, Limits};
+use crate::http::connection::{self, Limits, Listener, LocalListener};
 use crate::http::{App, Cluster, ReloadRequest, Service, router, stand_by};
 use crate::log::{self, LogHandle};
 use crate::os::{self, HeldHangup};
@@ -19,8 +20,8 @@ use manager::Manager;
 use reload::{Outlets, Reload};
 use signals::{Signal, Signals};
 use sockets::Given;
-use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -35,17 +36,27 @@ const AUDIT_CLOSE_TIME: Duration = Duration::from_secs(5);
 /// Requests for a reload that may wait for their turn.
 const RELOADS_WAITING_MAX: usize = 16;
 
-/// Serves until it is told to stop, administrators on this socket or on one in the runtime directory. A SIGHUP that came
-/// while it was `held` is a reload. Returns the exit code.
+/// How clients reach the server, and how long it stays: what no file says.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The administrators' socket, if it is not to be in the runtime directory.
+    pub admin_socket: Option<&'a Path>,
+    /// There is no port: every client comes to that socket.
+    pub socket_only: bool,
+    /// It ends once nobody has used it for so long.
+    pub idle_exit: Option<Duration>,
+}
+
+/// Serves until it is told to stop. A SIGHUP that came while it was `held` is a reload. Returns the exit code.
 ///
 /// # Safety
 /// To be called while the process has one thread: it takes variables out of the environment.
 #[expect(unsafe_code, reason = "only the caller knows whether there are other threads")]
 #[must_use]
-pub unsafe fn run(sources: &Sources, admin_socket: Option<&Path>, held: HeldHangup) -> u8 {
+pub unsafe fn run(sources: &Sources, way: Way<'_>, held: HeldHangup) -> u8 {
     let started = Instant::now();
     // SAFETY: the caller's promise, and no thread was started so far.
-    let given = unsafe { Given::take(admin_socket) };
+    let given = unsafe { Given::take(way) };
     let loaded = match sources.load() {
         Ok(loaded) => loaded,
         Err(problems) => {
@@ -137,6 +148,7 @@ struct Server {
     stop: watch::Sender<bool>,
     serving: JoinHandle<usize>,
     serving_admin: Option<JoinHandle<usize>>,
+    idle_exit: Option<Duration>,
     watching: JoinHandle<()>,
 }
 
@@ -153,16 +165,19 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     // Before anything is announced: a signal that comes from now on is not lost.
     let signals = Signals::new().map_err(|error| ended(exit::IMPOSSIBLE, "signals cannot be waited for", &error))?;
     drop(held);
-    let Given { admin_socket, manager, sockets } = given;
-    let listener = sockets::listen(config, sockets, &manager).await;
-    let listener = listener.map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
+    let Given { way, manager, sockets } = given;
+    let listener = match way.socket_only {
+        true => None,
+        false => Some(sockets::listen(config, sockets, &manager).await),
+    };
+    let listener = listener.transpose().map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let (engine, running) = start_engine(config, audit)?;
     engine.metrics().config_applied();
     let store_warnings = store::weaknesses(&config.store);
     store_warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-    let admin = admin::open(admin_socket);
+    let admin = admin::open(way.admin_socket);
     let admin = admin.map_err(|error| ended(exit::NO_SOCKET, "cannot listen for administrators", &error))?;
-    let addresses = listener.addresses();
+    let addresses = listener.as_ref().map(Listener::addresses).unwrap_or_default();
     let listens_on: Vec<_> = addresses.iter().map(|address| address.ip().to_canonical()).collect();
     let outlets = Outlets::new(&loaded, &listens_on, log);
     outlets.configured.borrow().warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -183,25 +198,37 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let router = router(app);
     let limits = Limits::default().with_open_files(open_files);
     let metrics = engine.metrics();
+    let places = places(config, listener.as_ref(), admin.as_ref().map(LocalListener::path));
     let serving_admin = admin.map(|admin| {
         tracing::info!("administrators connect to the Unix socket {}", admin.path().display());
-        let limits = Limits { connections: ADMIN_CONNECTIONS_MAX, ..limits };
+        let connections = if way.socket_only { limits.connections } else { ADMIN_CONNECTIONS_MAX };
+        let limits = Limits { connections, ..limits };
         tokio::spawn(connection::serve(admin, router.clone(), limits, metrics.clone(), stop.subscribe(), None))
     });
-    let (address, tls) = (listener.local_addr(), Some(outlets.tls.subscribe()));
-    let serving = tokio::spawn(connection::serve(listener, router, limits, metrics.clone(), stop.subscribe(), tls));
-    let status = announce(config, address, &addresses);
+    let tls = Some(outlets.tls.subscribe());
+    let serving = listener.map(|listener| {
+        tokio::spawn(connection::serve(listener, router, limits, metrics.clone(), stop.subscribe(), tls))
+    });
+    // Without a port the socket is what everybody is served on.
+    let (serving, serving_admin) = match (serving, serving_admin) {
+        (Some(serving), admin) => (serving, admin),
+        (None, Some(serving)) => (serving, None),
+        (None, None) => unreachable!("a socket that was named is opened, or is an error"),
+    };
+    let status = announce(config, &places);
     manager.ready(&status);
     let watching = tokio::spawn(manager.clone().watch(engine.clone()));
     let reload = Reload::new(sources.clone(), loaded.config, listens_on, engine.clone(), outlets);
     // Apart, so that a signal to stop is heard while a reload takes its time.
     tokio::spawn(reload.serve(reload_requests, manager.clone(), status));
-    Ok(Server { manager, signals, reloads, engine, running, stop, serving, serving_admin, watching })
+    let idle_exit = way.idle_exit;
+    Ok(Server { manager, signals, reloads, engine, running, stop, serving, serving_admin, idle_exit, watching })
 }
 
 impl Server {
     /// Until a signal, or something that ends it before its time.
     async fn run(&mut self) -> Result<(), Ended> {
+        let mut idle = pin!(idle::reached(self.idle_exit, self.engine.clone()));
         loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
@@ -212,6 +239,10 @@ impl Server {
                         return Ok(());
                     }
                 },
+                () = &mut idle => {
+                    tracing::info!("nobody has used the server for the time of --idle-exit: stopping");
+                    return Ok(());
+                }
                 ended = self.running.ended() => return Err(engine_ended(ended)),
                 cut = &mut self.serving => {
                     tracing::error!("the connections ended by themselves: {cut:?}");
@@ -290,14 +321,21 @@ fn engine_ended(result: Result<(), Fatal>) -> Ended {
     }
 }
 
+/// Where clients find the server, the first place first.
+fn places(config: &Config, listener: Option<&Listener>, socket: Option<&Path>) -> Vec<String> {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    match (listener, socket) {
+        (Some(listener), _) => listener.addresses().iter().map(|address| format!("{scheme}://{address}")).collect(),
+        (None, socket) => socket.map(|path| format!("unix:{}", path.display())).into_iter().collect(),
+    }
+}
+
 /// Says where it serves: in the log, and in one line on standard output for the program that started the server and waits for it.
 /// Returns it for the service manager.
-fn announce(config: &Config, address: SocketAddr, addresses: &[SocketAddr]) -> String {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let places: Vec<_> = addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
+fn announce(config: &Config, places: &[String]) -> String {
     let status = format!("serves on {}, store {}", places.join(" and "), config.store);
     tracing::info!("lockserver {} {status}", env!("LOCKSERVER_VERSION"));
     // Nobody may be reading any more.
-    say::done(format_args!("lockserver ready on {scheme}://{address}"));
+    say::done(format_args!("lockserver ready on {}", places.first().map_or("", String::as_str)));
     status
 }

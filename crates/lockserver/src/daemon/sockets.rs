@@ -1,14 +1,13 @@
 //! Where the sockets on which clients arrive are from.
 
+use super::Way;
 use super::manager::Manager;
 use crate::config::Config;
 use crate::http::connection::{HandedOver, KEPT, ListenError, Listener, Origin};
-use std::path::Path;
 
 /// The sockets and variables that the parent process has given.
 pub(super) struct Given<'a> {
-    /// The path of the administrators' socket, if it was named.
-    pub(super) admin_socket: Option<&'a Path>,
+    pub(super) way: Way<'a>,
     pub(super) manager: Manager,
     pub(super) sockets: Result<HandedOver, ListenError>,
 }
@@ -19,9 +18,9 @@ impl<'a> Given<'a> {
     /// # Safety
     /// As for [`crate::os::forget_variables`]: while the process has one thread.
     #[expect(unsafe_code, reason = "the environment may change only while there is one thread, which the caller knows")]
-    pub(super) unsafe fn take(admin_socket: Option<&'a Path>) -> Self {
+    pub(super) unsafe fn take(way: Way<'a>) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { Self { admin_socket, sockets: HandedOver::take(), manager: Manager::take() } }
+        unsafe { Self { way, sockets: HandedOver::take(), manager: Manager::take() } }
     }
 }
 

@@ -165,6 +165,13 @@ impl Locks {
         }
     }
 
+    /// Whether no permit was in use, waited for or withheld when everything was last measured.
+    pub fn are_free(&self) -> bool {
+        let known = self.known();
+        let free = |now: &UsageTotals| now.held + now.granted + now.queued + now.withheld == 0;
+        known.series.values().chain(&known.others).filter_map(|series| series.now.as_ref()).all(free)
+    }
+
     /// The series that may be seen, with their labels, in order; those that belong to no lock in particular last.
     pub(super) fn visible(&self, may_see: impl Fn(Label<'_>) -> bool) -> Vec<(String, Series)> {
         let known = self.known();
