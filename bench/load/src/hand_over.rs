@@ -7,16 +7,11 @@ use crate::disk;
 use crate::etcd::Etcd;
 use crate::fault::Fault;
 use crate::loops::{self, Load};
+use crate::of_machine::OfMachine;
 use crate::peer::{Lock, Peer};
 use crate::report::{Report, median, short};
 use crate::rounds::{self, Measured};
 use crate::workload::{Kind, MEMORY, REDIS_FLUSHED, SQLITE};
-use heavy::Pool;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Two clients: one has the lock, the other waits.
@@ -28,7 +23,7 @@ const SHARE_OF_LIMIT: f64 = 0.7;
 /// The same on etcd: within 1.3 of one transaction and one round trip.
 const SHARE_ON_ETCD: f64 = 0.77;
 /// How long the next one has waited when the lock is given back. By then it surely waits; if not, its way is counted, too.
-const WAITS: Duration = Duration::from_millis(20);
+pub(crate) const WAITS: Duration = Duration::from_millis(20);
 /// Hand-overs of a round that are timed one by one.
 const TIMED: usize = 10;
 
@@ -52,7 +47,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     let (mut flushes, mut limits) = (Vec::new(), Vec::new());
     let (mut transactions, mut limits_on_etcd) = (Vec::new(), Vec::new());
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
-    let (mut by_flock, mut by_heavy) = (Vec::new(), Vec::new());
+    let mut of_machine = OfMachine::all(arguments, home.path());
     for number in 1..=arguments.rounds {
         flushes.push(disk::flushes_a_second(home.path(), arguments.round())?);
         for (one, times) in all.iter_mut().zip(&mut times) {
@@ -73,16 +68,19 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             transactions.push(etcd.transactions_a_second(arguments.round()).await?);
             limits_on_etcd.push(1.0 / (1.0 / transactions[number - 1] + 1.0 / trips));
         }
-        for _ in 0..TIMED {
-            by_flock.push(flock(home.path())?);
-            by_heavy.push(heavy(home.path())?);
+        for one in &mut of_machine {
+            for _ in 0..TIMED {
+                one.times.push(one.how.hands_over()?);
+            }
+            one.out_of_turn.push(one.how.out_of_turn()?);
         }
     }
     let of =
         |one: &Measured, limits: &[f64]| median(one.rounds.iter().zip(limits).map(|(round, limit)| round.rate / limit));
     let share = |one: &Measured| of(one, &limits);
     let ms = |times: &[f64]| short(median(times.iter().map(|time| time * 1e3)));
-    let row = |name: &str, rate: String, share: String, time: String| vec![name.to_owned(), rate, share, time];
+    let row =
+        |name: &str, rate: String, share: String, time: String| vec![name.to_owned(), rate, share, time, String::new()];
     let mut rows = vec![
         row("a loop of fdatasync, 4 KiB", short(median(flushes.into_iter())), String::new(), String::new()),
         row(
@@ -102,11 +100,14 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         let rate = short(median(one.rounds.iter().map(|round| round.rate)));
         rows.push(row(&one.name, rate, short(share(one)), ms(times)));
     }
-    rows.push(row("flock(1), a process for each", String::new(), String::new(), ms(&by_flock)));
-    rows.push(row("heavy, its library", String::new(), String::new(), ms(&by_heavy)));
-    let about = "Two clients hand a lock of size 1 to one another without a pause; and, in the last column, the time from giving back until \
-                 the next one, which waits, has it.";
-    let head = ["", "a second", "of the limit", "one, median ms"];
+    for one in &of_machine {
+        let mut row = row(one.how.name(), String::new(), String::new(), ms(&one.times));
+        row[4] = short(median(one.out_of_turn.iter().map(|count| *count as f64)));
+        rows.push(row);
+    }
+    let about = "Two clients hand a lock of size 1 to one another without a pause; and the time from giving back until the next one, which \
+                 waits, has it. The last column is for locks of one machine: how many of 8 that wait are served before one who came earlier.";
+    let head = ["", "a second", "of the limit", "one, median ms", "out of turn, of 8"];
     report.section("Handing over (`hand-over`)", about, &head, &rows);
     for why in absent {
         report.note(&format!("Not measured: {why}."));
@@ -136,50 +137,5 @@ async fn timed(peer: &dyn Peer) -> Result<f64, Fault> {
     holder.give_back().await?;
     let (end, mut next) = waiting.await??;
     next.give_back().await?;
-    Ok((end - begin).as_secs_f64())
-}
-
-/// The same by flock(1): the holder ends, and the next one says that it runs.
-fn flock(directory: &Path) -> Result<f64, Fault> {
-    let file = directory.join("flocked");
-    let start = |program: &[&str]| -> Result<Child, Fault> {
-        let mut command = Command::new("flock");
-        command.arg(&file).args(program).stdin(Stdio::piped()).stdout(Stdio::piped());
-        Ok(command.spawn()?)
-    };
-    let line = |child: &mut Child| -> Result<(), Fault> {
-        let mut text = String::new();
-        BufReader::new(child.stdout.as_mut().ok_or("no standard output")?).read_line(&mut text)?;
-        if text.is_empty() { Err("flock(1) did not run its command".into()) } else { Ok(()) }
-    };
-    let mut holder = start(&["sh", "-c", "echo held; exec cat"])?;
-    line(&mut holder)?;
-    let mut next = start(&["echo", "held"])?;
-    thread::sleep(WAITS);
-    let begin = Instant::now();
-    drop(holder.stdin.take());
-    line(&mut next)?;
-    let took = begin.elapsed().as_secs_f64();
-    holder.wait()?;
-    next.wait()?;
-    Ok(took)
-}
-
-/// The same by the crate heavy, between two threads.
-fn heavy(directory: &Path) -> Result<f64, Fault> {
-    let pool = || Pool::open(directory.join("heavy"), 1);
-    let held = pool()?.acquire(|| {})?;
-    let (say, hear) = mpsc::channel();
-    let other = pool()?;
-    let next = thread::spawn(move || {
-        let got = other.acquire(|| {});
-        let _ = say.send(Instant::now());
-        got.map(drop)
-    });
-    thread::sleep(WAITS);
-    let begin = Instant::now();
-    drop(held);
-    let end = hear.recv()?;
-    next.join().map_err(|_| "the thread that waits has panicked")??;
     Ok((end - begin).as_secs_f64())
 }

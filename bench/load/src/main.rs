@@ -16,6 +16,7 @@ mod jobs;
 mod lockserver;
 mod loops;
 mod machine;
+mod of_machine;
 mod old;
 mod peer;
 mod postgres;
