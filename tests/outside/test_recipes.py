@@ -79,7 +79,7 @@ echo "$1: sun"
 note - calls
 ''',
     "terraform": '''
-[ "$*" = "apply -lock-timeout=10m" ]
+[ "$*" = apply ]
 lock=$(sed -n 's/^ *lock_address *= *"\\(.*\\)"/\\1/p' main.tf) unlock=$(sed -n 's/^ *unlock_address *= *"\\(.*\\)"/\\1/p' main.tf)
 info='{"ID":"00000000-0000-4000-8000-000000000001","Operation":"OperationTypeApply","Info":"","Who":"t","Version":"","Created":"","Path":""}'
 echo "Acquiring state lock. This may take a few moments..."

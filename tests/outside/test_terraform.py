@@ -96,6 +96,89 @@ def test_a_holder_that_is_no_terraform_is_shown_as_one(server, ask):
     assert ask("LOCK", A)[0] == 200
 
 
+def waits(server, info, path, place, seen):
+    """A LOCK that waits, as the one at that place of the queue."""
+    connection = Connection(server.at)
+    connection.send(request(json.dumps(info).encode(), ["Content-Type: application/json"], "LOCK", path))
+    until(lambda: seen.ok("GET", "/v1/locks/tf-network")["queued"] == place, 20, "it waits")
+    return connection
+
+
+def test_a_wait_in_the_queue_is_answered_when_the_lock_is_held(server, ask):
+    path = f"{PATH}?wait_s=600"
+    third = lock_info("third")
+    assert ask("LOCK", A, path)[0] == 200, "a free lock is taken at once"
+    with Api(server.at) as seen, waits(server, B, path, 1, seen) as second, waits(server, third, path, 2, seen) as last:
+        assert ask("UNLOCK", A, path)[0] == 200, "the unlock address may say it too"
+        assert second.read().status == 200
+        assert not last.ready()
+        assert ask("LOCK", A)[0] == 423
+        assert ask("UNLOCK", B)[0] == 200
+        assert last.read().status == 200
+        assert seen.ok("GET", "/v1/locks/tf-network")["queued"] == 0
+
+
+def test_who_hangs_up_while_waiting_keeps_the_place_for_the_same_id_and_no_permit(server, ask):
+    path = f"{PATH}?wait_s=600"
+    assert ask("LOCK", A)[0] == 200
+    with Api(server.at) as seen:
+        def queue():
+            return [(json.loads(one["info"])["ID"], one["dormant"]) for one in seen.ok("GET", "/v1/locks/tf-network")["queue"]]
+
+        gone = waits(server, B, path, 1, seen)
+        with waits(server, lock_info("third"), path, 2, seen) as last:
+            gone.close()
+            until(lambda: queue() == [(B["ID"], True), ("third", False)], 20, "it is passed over")
+            with Connection(server.at) as again:
+                again.send(request(json.dumps(B).encode(), [], "LOCK", path))
+                until(lambda: queue() == [(B["ID"], False), ("third", False)], 20, "the same ID has its old place")
+                again.close()
+            until(lambda: queue() == [(B["ID"], True), ("third", False)], 20, "it is passed over once more")
+            assert ask("UNLOCK", A)[0] == 200
+            assert last.read().status == 200
+        assert ask("UNLOCK", lock_info("third"))[0] == 200
+        assert seen.ok("GET", "/v1/locks/tf-network")["holding"] == 0
+        assert ask("LOCK", A)[0] == 200, "nobody is in the way"
+
+
+def test_a_wait_that_is_over_leaves_nothing(server, ask):
+    assert ask("LOCK", A)[0] == 200
+    assert ask("LOCK", B, f"{PATH}?wait_s=0.2") == (423, A)
+    with Api(server.at) as seen:
+        assert seen.ok("GET", "/v1/locks/tf-network")["queued"] == 0
+
+
+def test_a_place_in_the_queue_that_an_administrator_ends(server, ask):
+    assert ask("LOCK", A)[0] == 200
+    with Admin(server) as admin, waits(server, B, f"{PATH}?wait_s=600", 1, admin) as second:
+        [queued] = admin.ok("GET", "/v1/locks/tf-network")["queue"]
+        admin.ok("DELETE", f"/v1/locks/tf-network/tickets/{queued['number']}", status=200)
+        response = second.read()
+        assert response.status == 423 and "ended your place" in json.loads(response.text)["Info"], response.text
+
+
+@pytest.mark.parametrize("query", ["?wait_s=3601", "?wait_s=soon", "?wait=6", "?wait_s=6&force=1"])
+def test_a_query_that_says_something_else_is_refused(ask, query):
+    status, text = ask("LOCK", A, PATH + query)
+    assert status == 400 and "wait_s" in text
+    assert ask("LOCK", A)[0] == 200
+
+
+def test_a_wait_goes_on_after_a_restart_for_the_same_id(server, ask):
+    path = f"{PATH}?wait_s=600"
+    assert ask("LOCK", A)[0] == 200
+    with Api(server.at) as seen:
+        second = waits(server, B, path, 1, seen)
+    server.restart()
+    second.close()
+    with Connection(server.at) as again:
+        again.send(request(json.dumps(B).encode(), [], "LOCK", path))
+        with Api(server.at) as seen:
+            until(lambda: [one["dormant"] for one in seen.ok("GET", "/v1/locks/tf-network")["queue"]] == [False], 20, "it waits on")
+        assert ask("UNLOCK", A)[0] == 200
+        assert again.read().status == 200
+
+
 @pytest.mark.parametrize("method, info, status", [
     ("LOCK", None, 400),
     ("LOCK", {"Who": "x"}, 400),

@@ -87,6 +87,8 @@ pub const MAX_TTL_DEFAULT_MS: Ms = 3_600_000;
 pub const COUNTER_MAX: u64 = 1 << 53;
 /// Longest that a request may wait on the server.
 pub const WAIT_MAX_MS: Ms = 60_000;
+/// Longest that a Terraform may wait on the server: it does not ask again by itself.
+pub const TERRAFORM_WAIT_MAX_MS: Ms = 3_600_000;
 /// Requests that may wait at a time, for one key or address.
 pub const WAITING_REQUESTS_MAX: usize = 2000;
 /// Largest request body, in bytes, compressed or not.

@@ -1,7 +1,8 @@
 //! State locks of Terraform and OpenTofu: the lock half of their `http` backend.
 //!
 //! `LOCK` (or POST, PUT) takes, `UNLOCK` (or DELETE) gives back, the ID of the LockInfo is the holder. A refusal carries the
-//! holder's LockInfo: without an ID in it the clients do not wait. The state itself is not kept here.
+//! holder's LockInfo: without an ID in it the clients do not wait. Old clients do not wait at all, so the server does it for them
+//! where the address asks for it: `?wait_s=600`. The state itself is not kept here.
 //!
 //! There is no lease, so only locks that are named for it are taken: LOCKS of `[terraform]`. What is held may be given back
 //! whatever is named.
@@ -9,7 +10,8 @@
 use super::app::App;
 use super::auth::{RefusedBecause, Who};
 use super::body;
-use super::holder::{self, Taken};
+use super::connection::Connection;
+use super::holder::{self, Taken, Waited};
 use super::path;
 use crate::engine::EngineError;
 use crate::wall::rfc3339;
@@ -18,12 +20,15 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX, LISTED_TICKETS_MAX};
+use lock_api::Seconds;
+use lock_core::limits::{HOLDER_BYTES_MAX, INFO_BYTES_MAX, LISTED_TICKETS_MAX, TERRAFORM_WAIT_MAX_MS};
 use lock_core::text::is_unsafe;
 use lock_core::{Command, LockName, LockView, Outcome, Rejection, TicketView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Says what to do about a 423: the clients show the holder's LockInfo at best, and of a failed `force-unlock` only the status.
 const ADVICE: HeaderName = HeaderName::from_static("lockserver-advice");
@@ -37,7 +42,12 @@ struct LockInfo {
 
 /// Any method on `/v1/terraform/{lock}`.
 pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>, request: Request<Body>) -> Response {
+    let connection = Arc::clone(Connection::of(&request));
     let (parts, body) = request.into_parts();
+    let wait = match wait_of(parts.uri.query().unwrap_or_default()) {
+        Ok(wait) => wait,
+        Err(why) => return text(StatusCode::BAD_REQUEST, why),
+    };
     let lock = match path::lock(&parts.extensions).expect("the route has a place for it") {
         Ok(lock) => lock.clone(),
         Err(error) => return text(StatusCode::BAD_REQUEST, format!("the path {error}")),
@@ -49,7 +59,7 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
     };
     let result = match method.as_str() {
         "LOCK" | "POST" | "PUT" if !app.live().terraform_locks.takes(&lock) => return not_named(&lock),
-        "LOCK" | "POST" | "PUT" => take(&app, &who, &lock, &bytes).await,
+        "LOCK" | "POST" | "PUT" => take(&app, &who, &connection, &lock, &bytes, wait).await,
         "UNLOCK" | "DELETE" => give_back(&app, &who, &lock, &bytes).await,
         _ => {
             let allow = [(header::ALLOW, "LOCK, UNLOCK, POST, PUT, DELETE")];
@@ -60,12 +70,29 @@ pub(super) async fn call(State(app): State<App>, Extension(who): Extension<Who>,
     result.unwrap_or_else(failed)
 }
 
+/// How long the address asks the server to wait. An unlock whose address says it too does not wait.
+fn wait_of(query: &str) -> Result<Duration, String> {
+    let max_s = TERRAFORM_WAIT_MAX_MS / 1000;
+    match query.split_once('=').unwrap_or((query, "")) {
+        ("", _) => Ok(Duration::ZERO),
+        ("wait_s", value) => match Seconds::from_words(value) {
+            Some(wait) if wait.as_ms() <= TERRAFORM_WAIT_MAX_MS => Ok(wait.into()),
+            _ => Err(format!("wait_s={value} in the address: a number of seconds from 0 to {max_s} is expected")),
+        },
+        _ => Err(format!("the query of the address is {query:?}: the only parameter is wait_s, as in ?wait_s=600")),
+    }
+}
+
 /// No lock is held without a lease unless the administrator says that it may.
 fn not_named(lock: &LockName) -> Response {
     let why = format!(
         "the lock {lock:?} is not for Terraform, which holds without a lease: name it in the server's configuration, \
          [terraform] with LOCKS={lock} (or tf-* for all that begin so), and reload"
     );
+    forbidden(why)
+}
+
+fn forbidden(why: String) -> Response {
     let mut response = text(StatusCode::FORBIDDEN, &why);
     response.extensions_mut().insert(RefusedBecause(why));
     response
@@ -86,11 +113,10 @@ fn failed(failure: EngineError) -> Response {
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
-    let mut response = text(status, &failure);
     if status == StatusCode::FORBIDDEN {
-        response.extensions_mut().insert(RefusedBecause(failure.to_string()));
+        return forbidden(failure.to_string());
     }
-    response
+    text(status, &failure)
 }
 
 fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
@@ -102,7 +128,14 @@ fn parse(bytes: &Bytes) -> Result<LockInfo, String> {
     Ok(info)
 }
 
-async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Response, EngineError> {
+async fn take(
+    app: &App,
+    who: &Who,
+    connection: &Arc<Connection>,
+    lock: &LockName,
+    bytes: &Bytes,
+    wait: Duration,
+) -> Result<Response, EngineError> {
     let info = match parse(bytes) {
         Ok(info) => info,
         Err(why) => return Ok(text(StatusCode::BAD_REQUEST, why)),
@@ -112,9 +145,25 @@ async fn take(app: &App, who: &Who, lock: &LockName, bytes: &Bytes) -> Result<Re
     let Some(whole) = whole.filter(|whole| whole.len() <= INFO_BYTES_MAX) else {
         return Ok(text(StatusCode::BAD_REQUEST, format!("a LockInfo has at most {INFO_BYTES_MAX} bytes")));
     };
-    match holder::take(app, who, lock, &info.id, &whole).await? {
-        Taken::Held(told) => Ok(holder::granted(told, ended)),
-        Taken::Full => refuse(app, who, lock).await,
+    // Whoever finds no place among those who wait is answered at once, as without the parameter.
+    let place = if wait.is_zero() { None } else { app.take_waiting_place(&who.caller_for(lock), connection) };
+    if place.is_none() {
+        return match holder::take(app, who, lock, &info.id, &whole).await? {
+            Taken::Held(told) => Ok(holder::granted(told, ended)),
+            Taken::Full => refuse(app, who, lock).await,
+        };
+    }
+    let until = Instant::now() + wait;
+    match holder::take_in_turn(app, who, connection, lock, (&info.id, &whole), until).await? {
+        Waited::Held(told) => Ok(holder::granted(told, ended)),
+        Waited::Late => refuse(app, who, lock).await,
+        Waited::Ended => Ok(locked(&no_holder("somebody has ended your place in the queue"))),
+        Waited::Kept => {
+            let why =
+                "the wait was cut short; the place in the queue is kept for a minute for a request with the same ID";
+            Ok(text(StatusCode::SERVICE_UNAVAILABLE, why))
+        }
+        Waited::Denied(denied) => Ok(forbidden(denied.text)),
     }
 }
 
@@ -262,6 +311,18 @@ mod tests {
         assert!(!kept.contains(is_unsafe), "{kept}");
         let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         assert_eq!(value(&kept), value(came));
+    }
+
+    #[test]
+    fn the_wait_that_an_address_asks_for() {
+        for (query, wait_ms) in
+            [("", 0), ("wait_s=600", 600_000), ("wait_s=0", 0), ("wait_s=10m", 600_000), ("wait_s=3600", 3_600_000)]
+        {
+            assert_eq!(wait_of(query), Ok(Duration::from_millis(wait_ms)), "{query}");
+        }
+        for bad in ["wait_s", "wait_s=", "wait_s=3601", "wait_s=-1", "wait_s=soon", "wait=600", "wait_s=6&x=1", "x"] {
+            assert!(wait_of(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
