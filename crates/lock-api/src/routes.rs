@@ -30,6 +30,8 @@ pub const STATUS: &str = "/v1/status";
 pub const RELOAD: &str = "/v1/reload";
 /// This API, described.
 pub const OPENAPI: &str = "/openapi.json";
+/// The same for generators of clients that read OpenAPI 3.0 only.
+pub const OPENAPI_3_0: &str = "/openapi-3.0.json";
 /// Whether the process answers.
 pub const HEALTHZ: &str = "/healthz";
 /// Whether requests are served.

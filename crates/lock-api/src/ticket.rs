@@ -120,6 +120,9 @@ pub struct Acquire {
     /// How many permits: 1 without this, or one for each of `slots`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permits: Option<Permits>,
+    /// Every permit and nobody beside: the same as `"permits": "all"`, for languages in which a field has one type.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
     /// Exactly the slots of these names, at most 100. Of one lock only, as `tags`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slots: Option<Vec<String>>,

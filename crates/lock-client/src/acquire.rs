@@ -275,6 +275,7 @@ impl<'a> Attempt<'a> {
         let body = Acquire {
             locks,
             permits,
+            exclusive: false,
             slots: named(&options.slots),
             tags: named(&options.tags),
             wait_s: Seconds::default(),

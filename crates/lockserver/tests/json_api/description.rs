@@ -66,6 +66,58 @@ async fn every_call_has_examples_that_fit_its_types() {
     }
 }
 
+#[tokio::test]
+async fn the_old_version_describes_the_same_calls_without_what_it_does_not_know() {
+    let server = Server::start().await;
+    let (new, old) = (server.get("/openapi.json").await.ok(), server.get("/openapi-3.0.json").await.ok());
+    assert_eq!(old["openapi"], "3.0.3");
+    let names = |document: &Value| -> Vec<(String, Vec<String>)> {
+        let paths = document["paths"].as_object().unwrap();
+        paths.iter().map(|(path, item)| (path.clone(), item.as_object().unwrap().keys().cloned().collect())).collect()
+    };
+    assert_eq!(names(&old), names(&new));
+    let mut schemas = Vec::new();
+    collect_schemas(&old, &mut schemas);
+    assert!(schemas.len() > 100, "{} schemas", schemas.len());
+    for schema in &schemas {
+        for unknown in ["oneOf", "anyOf", "const", "examples", "propertyNames"] {
+            assert!(schema.get(unknown).is_none(), "{unknown}: {schema}");
+        }
+        assert!(schema.get("type").is_none_or(Value::is_string), "{schema}");
+        assert!(schema["type"] != "null", "{schema}");
+        assert!(schema.get("$ref").is_none() || schema.as_object().unwrap().len() == 1, "{schema}");
+    }
+    let of = |schema: &str, field: &str| old["components"]["schemas"][schema]["properties"][field].clone();
+    assert_eq!(of("Acquire", "exclusive")["type"], "boolean");
+    assert!(schemas.iter().any(|schema| schema["nullable"] == true));
+    let text = old.to_string();
+    for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(old["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
+}
+
+/// Every schema of a description, and those within.
+fn collect_schemas(part: &Value, found: &mut Vec<Value>) {
+    match part {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let many = matches!(name.as_str(), "schemas" | "properties");
+                match (name.as_str(), value) {
+                    ("example" | "examples", _) => continue,
+                    (_, Value::Object(inner)) if many => found.extend(inner.values().cloned()),
+                    ("schema" | "items", value) => found.push(value.clone()),
+                    ("additionalProperties", value) if value.is_object() => found.push(value.clone()),
+                    ("allOf", Value::Array(all)) => found.extend(all.iter().cloned()),
+                    _ => {}
+                }
+                collect_schemas(value, found);
+            }
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| collect_schemas(part, found)),
+        _ => {}
+    }
+}
+
 /// The example of a content can be read as the type that is named.
 fn check_example(place: &str, content: &Value) {
     let example = content["example"].clone();

@@ -56,6 +56,7 @@ pub(super) const ROUTES: &[Row] = &[
     ("POST", "/cluster/standby", "/cluster/standby", "{}", false, [true; 4]),
     ("GET", "/metrics", "/metrics", "", false, [false, true, false, true]),
     ("GET", "/openapi.json", "/openapi.json", "", false, [true; 4]),
+    ("GET", "/openapi-3.0.json", "/openapi-3.0.json", "", false, [true; 4]),
     ("GET", "/v1/locks", "/v1/locks", "", false, [false, true, false, true]),
     ("GET", "/v1/locks/{lock}", "/v1/locks/one", "", true, [false, true, false, true]),
     ("PUT", "/v1/locks/{lock}", "/v1/locks/one", "{\"size\": 1}", true, [false, false, false, true]),

@@ -77,6 +77,7 @@ pub(super) async fn one(mut asked: Asked) -> Answer {
     if wanted.locks.is_some() {
         return Err(Refusal::invalid("locks is for POST /v1/tickets: here the path names the lock"));
     }
+    let wanted = with_exclusive(wanted)?;
     let permits = permits(wanted.permits, wanted.slots.as_deref());
     acquire(&asked, Part { lock, permits }, Vec::new(), wanted).await
 }
@@ -88,7 +89,7 @@ pub(super) async fn all(mut asked: Asked) -> Answer {
     let Some(locks) = wanted.locks.take() else {
         return Err(Refusal::invalid("name the locks with the permits of each: {\"locks\": {\"san-ssh\": 1}}"));
     };
-    if wanted.permits.is_some() {
+    if wanted.permits.is_some() || wanted.exclusive {
         return Err(Refusal::invalid("permits stand beside each lock in locks, and nowhere else"));
     }
     if locks.len() > 1 && (wanted.slots.is_some() || wanted.tags.is_some()) {
@@ -136,6 +137,17 @@ async fn acquire(asked: &Asked, first: Part, others: Vec<Part>, wanted: Acquire)
     let one = Acquiring { asked, queue, repeatable };
     let (told, over) = one.ask(new, wait).await?;
     one.conclude(told, over).await
+}
+
+/// `exclusive` is another word for all permits.
+fn with_exclusive(wanted: Acquire) -> Result<Acquire, Refusal> {
+    match (wanted.exclusive, wanted.permits) {
+        (false, _) | (true, Some(lock_api::Permits::All)) => Ok(wanted),
+        (true, None) => Ok(Acquire { permits: Some(lock_api::Permits::All), ..wanted }),
+        (true, Some(lock_api::Permits::Count(_))) => {
+            Err(Refusal::invalid("exclusive asks for every permit: leave out permits, or exclusive"))
+        }
+    }
 }
 
 /// Which slots are asked for.

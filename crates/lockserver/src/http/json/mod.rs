@@ -1,7 +1,7 @@
 //! The JSON API, version 1: see `docs/api.md`. Types, codes and paths are those of `lock-api`.
 //!
 //! Each handler reads what was asked (`asked`, `body`), submits a command, and shows the outcome (`view`) or the refusal
-//! (`problem`). Beside it stands its description, from which `/openapi.json` is made (`openapi`).
+//! (`problem`). Beside it stands its description, from which `/openapi.json` is made (`openapi`), and from that `/openapi-3.0.json`.
 
 mod acquire;
 mod asked;
@@ -11,6 +11,7 @@ mod events;
 mod examples;
 mod lock;
 mod openapi;
+mod openapi_3_0;
 mod problem;
 mod sees;
 mod status;
@@ -68,6 +69,7 @@ pub(super) fn routes() -> Routes {
         .get(routes::STATUS, observe, status::get)
         .post(routes::RELOAD, admin, status::reload)
         .get(routes::OPENAPI, Need::Nothing, description)
+        .get(routes::OPENAPI_3_0, Need::Nothing, description_3_0)
 }
 
 fn denied(denied: Denied) -> Response {
@@ -91,9 +93,34 @@ pub(super) fn overloaded(text: &str) -> Response {
     Refusal::new(ErrorCode::Overloaded, text).into_response()
 }
 
-/// The description as JSON, made once.
-static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
-    let mut calls = vec![events::describe(), openapi::describe_itself()];
+/// A description as JSON, and the same as gzip.
+struct Described {
+    plain: String,
+    shrunk: Vec<u8>,
+}
+
+impl Described {
+    fn new(plain: String) -> Self {
+        Self { shrunk: shrink::gzip(plain.as_bytes(), Compression::best()), plain }
+    }
+
+    fn answer(&'static self, headers: &HeaderMap) -> Response {
+        let head = [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::VARY, "Accept-Encoding"),
+        ];
+        match shrink::accepted(headers) {
+            true => (head, [(header::CONTENT_ENCODING, "gzip")], self.shrunk.as_slice()).into_response(),
+            false => (head, self.plain.as_str()).into_response(),
+        }
+    }
+}
+
+/// The description, made once.
+static DESCRIPTION: LazyLock<Described> = LazyLock::new(|| {
+    let mut calls = vec![events::describe()];
+    calls.extend(openapi::describe_itself());
     calls.extend(acquire::describe());
     calls.extend(ticket::describe());
     calls.extend(lock::describe());
@@ -101,22 +128,22 @@ static DESCRIPTION: LazyLock<String> = LazyLock::new(|| {
     calls.extend(withhold::describe());
     calls.extend(status::describe());
     calls.extend(openapi::describe_neighbours());
-    openapi::describe(calls).to_pretty_json().expect("a description is plain data")
+    Described::new(openapi::describe(calls).to_pretty_json().expect("a description is plain data"))
 });
 
-/// The same as gzip, made once.
-static SHRUNK: LazyLock<Vec<u8>> = LazyLock::new(|| shrink::gzip(DESCRIPTION.as_bytes(), Compression::best()));
+/// The same as OpenAPI 3.0, made once.
+static DESCRIPTION_3_0: LazyLock<Described> = LazyLock::new(|| {
+    let document = serde_json::from_str(&DESCRIPTION.plain).expect("it is JSON");
+    let old = openapi_3_0::rewritten(document);
+    Described::new(serde_json::to_string_pretty(&old).expect("a description is plain data"))
+});
 
 async fn description(headers: HeaderMap) -> Response {
-    let head = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::VARY, "Accept-Encoding"),
-    ];
-    match shrink::accepted(&headers) {
-        true => (head, [(header::CONTENT_ENCODING, "gzip")], SHRUNK.as_slice()).into_response(),
-        false => (head, DESCRIPTION.as_str()).into_response(),
-    }
+    DESCRIPTION.answer(&headers)
+}
+
+async fn description_3_0(headers: HeaderMap) -> Response {
+    DESCRIPTION_3_0.answer(&headers)
 }
 
 impl Asked {

@@ -251,12 +251,19 @@ pub(super) fn describe_neighbours() -> Vec<Call> {
     ]
 }
 
-/// The path of the description itself, described.
-pub(super) fn describe_itself() -> Call {
-    let mut call = Call::new(HttpMethod::Get, routes::OPENAPI, "openapi", "This description");
-    let document = ObjectBuilder::new().schema_type(Type::Object);
-    let content = ContentBuilder::new().schema(Some(document)).example(Some(json!({"openapi": "3.1.0"})));
-    let response = ResponseBuilder::new().description("An OpenAPI 3.1 document");
-    call.operation = call.operation.response("200", response.content("application/json", content.build()));
-    call
+/// The paths of the description itself, described.
+pub(super) fn describe_itself() -> Vec<Call> {
+    let describe = |path, name, summary, version: &str| {
+        let mut call = Call::new(HttpMethod::Get, path, name, summary);
+        let document = ObjectBuilder::new().schema_type(Type::Object);
+        let content = ContentBuilder::new().schema(Some(document)).example(Some(json!({"openapi": version})));
+        let response = ResponseBuilder::new().description("An OpenAPI document");
+        call.operation = call.operation.response("200", response.content("application/json", content.build()));
+        call
+    };
+    let old = "This description as OpenAPI 3.0, for generators of clients that read no 3.1";
+    vec![
+        describe(routes::OPENAPI, "openapi", "This description", "3.1.0"),
+        describe(routes::OPENAPI_3_0, "openapi_3_0", old, "3.0.3"),
+    ]
 }
