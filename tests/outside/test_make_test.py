@@ -17,7 +17,7 @@ def clone(tmp_path):
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     stand_ins = tmp_path / "stand-ins"
     for path, text in ((stand_ins / "cargo", CARGO), (tmp_path / "target/venv/bin/python", PYTEST),
-                       *((tmp_path / "scripts" / name, "#!/bin/sh\n") for name in ("setup-tests", "test-python", "instructions", "words"))):
+                       *((tmp_path / "scripts" / name, "#!/bin/sh\n") for name in ("setup-tests", "test-python", "test-node", "instructions", "words"))):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
@@ -42,8 +42,8 @@ echo "test result: ok. of $*"
 PYTEST = """#!/bin/sh
 case " $FAILS " in *" outside "*) [ "$6" != '' ] || { sleep 300 & echo $! >left; echo 'FAILED x.py::y'; exit 1; } ;; esac
 """
-ALL = ["setup", "format", "words", "lints", "build", "tools", "outside", "outside-root", "outside-alone", "python", "instructions",
-       "cargo"]
+ALL = ["setup", "format", "words", "lints", "build", "tools", "outside", "outside-root", "outside-alone", "python", "node",
+       "instructions", "cargo"]
 
 
 def test_all_stages_in_one_table(clone):
@@ -69,7 +69,7 @@ def test_a_red_stage_hides_no_other(clone, tmp_path, fails):
 def test_what_was_not_built_was_not_run(clone):
     done, stages, _ = clone("scripts/test", FAILS="build")
     assert done.returncode == 1 and list(stages) == ALL
-    assert [name for name, how in stages.items() if how.startswith("not run")] == ["tools", "outside", "outside-root", "outside-alone", "python", "instructions"]
+    assert [name for name, how in stages.items() if how.startswith("not run")] == ["tools", "outside", "outside-root", "outside-alone", "python", "node", "instructions"]
     assert (stages["build"], stages["cargo"]) == ("failed", "passed")
 
 
