@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use lock_core::{
-    Caller, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
+    Asked, Caller, Command, IfBusy, Lease, LockName, NewTicket, Outcome, Permits, QueueLease, Rejection, ReleaseTarget,
     Selection, SlotName, State, Tag, TicketId,
 };
 use lockserver::engine::{Answer, EngineError};
@@ -160,15 +160,18 @@ impl Client {
             Style::Modern => Lease::Given(dice.from(1500..=20_000)),
         };
         let id = TicketId(dice.id());
-        let of = lock(dice.pick(&LOCKS));
+        let (of, others) = match modern && dice.permille(250) {
+            true => bundle(dice),
+            false => (lock(dice.pick(&LOCKS)), Vec::new()),
+        };
         let (selection, permits) = match dice.from(0..=3) {
-            0 if modern && of.as_str() == "named" => select(dice),
+            0 if modern && of.as_str() == "named" && others.is_empty() => select(dice),
             _ => (None, permits),
         };
         let named = modern && dice.permille(600);
         let new = NewTicket {
             lock: of,
-            others: Vec::new(),
+            others,
             id,
             selection,
             permits,
@@ -228,7 +231,10 @@ impl Client {
                 ReleaseTarget::Holder(new.lock.clone(), Arc::from(self.name.as_str()))
             }
             (Some(id), _) => ReleaseTarget::Id(None, id),
-            (None, Some(new)) => ReleaseTarget::Request(new.lock.clone(), Box::default(), new.request_id.clone()?),
+            (None, Some(new)) => {
+                let others = new.others.iter().map(|asked| asked.lock.clone()).collect();
+                ReleaseTarget::Request(new.lock.clone(), others, new.request_id.clone()?)
+            }
             (None, None) => {
                 self.forget();
                 return None;
@@ -303,6 +309,21 @@ impl Client {
         }
         true
     }
+}
+
+/// Two or three locks, in the order of their names.
+fn bundle(dice: &mut Dice) -> (LockName, Vec<Asked>) {
+    let mut names = LOCKS;
+    names.sort_unstable();
+    let leave_out = [dice.from(0..=4), dice.from(0..=4), dice.from(0..=4)];
+    let mut chosen = (0..).zip(names).filter(|(at, _)| !leave_out.contains(at)).map(|(_, name)| lock(name));
+    let first = chosen.next().expect("three at most are left out");
+    let permits = |dice: &mut Dice| match dice.from(0..=11) {
+        0 => Permits::All,
+        1 | 2 => Permits::Count(2),
+        _ => Permits::Count(1),
+    };
+    (first, chosen.map(|lock| Asked { lock, permits: permits(dice) }).take(2).collect())
 }
 
 /// Certain slots of a lock whose slots have names.

@@ -2,8 +2,8 @@
 //! how the table works.
 
 use lock_core::{
-    Change, Command, EndedAs, LockName, LockRecord, Meta, Ms, Permits, ReleaseTarget, Selection, SlotName, SlotRanges,
-    State, TicketId, TicketRecord, WithheldCause, Withholding, limits,
+    Change, Command, EndedAs, LockName, LockRecord, Meta, Ms, PartRef, Permits, ReleaseTarget, Selection, SlotName,
+    SlotRanges, State, TicketId, TicketRecord, WithheldCause, Withholding, limits,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,13 +94,29 @@ fn kept_until(ticket: &TicketRecord, at: Ms, facts: &Facts) -> Ms {
         Command::Release { target: ReleaseTarget::Holder(lock, holder), keep, .. } => {
             keep.filter(|_| *lock == ticket.lock && ticket.holder.as_ref() == Some(holder))
         }
-        Command::Release { target: ReleaseTarget::Request(lock, _, id), keep, .. } => {
+        Command::Release { target: ReleaseTarget::Request(lock, others, id), keep, .. } => {
             let request = ticket.request.as_ref().map(|request| &request.id);
-            keep.filter(|_| *lock == ticket.lock && request == Some(id))
+            keep.filter(|_| is_for(ticket, lock, others) && request == Some(id))
         }
         _ => None,
     });
     asked.max().map_or(0, |keep| at + keep)
+}
+
+/// Whether a ticket is for just these locks.
+fn is_for(ticket: &TicketRecord, lock: &LockName, others: &[LockName]) -> bool {
+    ticket.lock == *lock && ticket.more().parts.iter().map(|part| &part.lock).eq(others)
+}
+
+/// The locks of a ticket and what it asks for of each.
+fn asks_for(ticket: &TicketRecord) -> Vec<(LockName, Permits)> {
+    ticket.parts().map(|part| (part.lock.clone(), part.permits)).collect()
+}
+
+/// Permits that a ticket has of a lock.
+fn has(ticket: &TicketRecord, name: &LockName) -> u64 {
+    let part = ticket.part(name).filter(|_| ticket.is_active());
+    part.map_or(0, |part| count(part.slots))
 }
 
 /// The slots that fit a selection.
@@ -183,10 +199,11 @@ impl Durable {
             let deserted = waited && facts.deserted.contains(&ticket.id);
             assert!(!deserted, "rule 5: given to a client that is gone: {ticket:?}");
             self.nobody_was_overtaken(ticket, &before, facts);
-            self.within_its_cap(ticket, facts);
+            self.no_first_bundle_was_overtaken(ticket, &before, &moved, facts);
+            self.within_its_caps(ticket, facts);
         }
         for name in self.locks.keys() {
-            let fresh = granted.iter().any(|ticket| ticket.lock == *name);
+            let fresh = granted.iter().any(|ticket| ticket.is_of(name));
             self.never_more_than_size(name, fresh.then(|| sizes[name]));
         }
         self.one_ticket_for_each_request();
@@ -247,8 +264,7 @@ impl Durable {
             }
             (Some(before), Some(after)) => {
                 assert!(before.is_live(), "an ended ticket changes: {before:?} {after:?}");
-                let same =
-                    |ticket: &TicketRecord| (ticket.number, ticket.lock.clone(), ticket.permits, ticket.priority);
+                let same = |ticket: &TicketRecord| (ticket.number, asks_for(ticket), ticket.priority);
                 assert_eq!(same(before), same(after));
                 let suspended =
                     ready(before) && after.state == State::Queued { dormant: true } && before.seq == after.seq;
@@ -282,14 +298,18 @@ impl Durable {
                 "rule 9: a lease ended {} ms too early after a gap: {after:?}",
                 facts.floor - now
             );
-            assert!(!facts.alive.contains(&after.id), "rule 9: its heartbeat is in this batch: {after:?}");
+            // One that ended in a step which was held back had ended when the heartbeat came with the next one.
+            let in_time = at == now && facts.alive.contains(&after.id);
+            assert!(!in_time, "rule 9: its heartbeat is in this batch: {after:?}");
         };
         match how {
             EndedAs::Released | EndedAs::Cancelled => {}
             EndedAs::Superseded => {
                 let newer = after.more().superseded_by.and_then(|number| self.tickets.get(self.numbers.get(&number)?));
-                let same =
-                    |ticket: &TicketRecord| (ticket.lock.clone(), owner(ticket), ticket.more().supersede.clone());
+                let same = |ticket: &TicketRecord| {
+                    let locks: Vec<LockName> = ticket.parts().map(|part| part.lock.clone()).collect();
+                    (locks, owner(ticket), ticket.more().supersede.clone())
+                };
                 let right = newer.is_some_and(|newer| same(newer) == same(after) && newer.number > after.number);
                 assert!(right && after.token.is_none(), "rule 18: superseded by {newer:?}: {after:?}");
                 let waited = before.is_none_or(|before| !matches!(before.state, State::Held));
@@ -313,24 +333,32 @@ impl Durable {
                 "nobody revoked it: {after:?}"
             ),
             EndedAs::Oversized => {
-                let settings = self.locks.get(&after.lock).map(|lock| &lock.settings);
-                let size = settings.map(|settings| settings.size());
-                let cap = settings.and_then(|settings| settings.max_per_owner);
-                // "All" are too many where the cap is smaller than the size.
-                let wanted = match after.permits {
-                    Permits::Count(wanted) => wanted,
-                    Permits::All => facts.sizes.iter().chain(&size).copied().max().unwrap_or_default(),
-                };
                 // Slots that it selects may be gone.
                 let selects = after.more().selection.is_some();
-                let mut bounds = facts.sizes.iter().chain(&size).chain(&facts.caps).chain(&cap);
-                assert!(selects || bounds.any(|bound| *bound < wanted), "the lock is large enough: {after:?}");
+                // A lock that went with its last ticket has nothing left to compare with.
+                let too_small =
+                    after.parts().any(|part| !self.locks.contains_key(part.lock) || self.may_be_too_small(part, facts));
+                assert!(selects || too_small, "its locks are large enough: {after:?}");
             }
             EndedAs::LockDeleted => assert!(
-                facts.any(|command| matches!(command, Command::DeleteLock { name, .. } if *name == after.lock)),
-                "nobody deleted its lock: {after:?}"
+                facts.any(|command| matches!(command, Command::DeleteLock { name, .. } if after.is_of(name))),
+                "nobody deleted a lock of it: {after:?}"
             ),
         }
+    }
+
+    /// Whether a lock, or its cap, may have been smaller within the step than what a ticket asks for of it.
+    fn may_be_too_small(&self, part: PartRef<'_>, facts: &Facts) -> bool {
+        let settings = self.locks.get(part.lock).map(|lock| &lock.settings);
+        let size = settings.map(|settings| settings.size());
+        let cap = settings.and_then(|settings| settings.max_per_owner);
+        // "All" are too many where the cap is smaller than the size.
+        let wanted = match part.permits {
+            Permits::Count(wanted) => wanted,
+            Permits::All => facts.sizes.iter().chain(&size).copied().max().unwrap_or_default(),
+        };
+        let mut bounds = facts.sizes.iter().chain(&size).chain(&facts.caps).chain(&cap);
+        bounds.any(|bound| *bound < wanted)
     }
 
     /// Whether something may have changed what a lock is set to, or lifted what is withheld of it.
@@ -347,51 +375,64 @@ impl Durable {
 
     /// Permits of a lock that an owner has.
     fn used(tickets: &BTreeMap<TicketId, TicketRecord>, name: &LockName, of: &TicketRecord) -> u64 {
-        let own = tickets.values().filter(|ticket| ticket.lock == *name && ticket.is_active());
-        own.filter(|ticket| owner(ticket) == owner(of)).map(|ticket| count(&ticket.slots)).sum()
+        let own = tickets.values().filter(|ticket| owner(ticket) == owner(of));
+        own.map(|ticket| has(ticket, name)).sum()
     }
 
-    /// Whether a waiter's owner has as much as it may have, with that many permits more.
-    fn is_over_cap(&self, ticket: &TicketRecord, used: u64) -> bool {
-        let Some(lock) = self.locks.get(&ticket.lock) else { return false };
-        let asked = match ticket.permits {
+    /// Whether somebody who has so many permits of a lock may not have what a ticket asks for beside them.
+    fn is_over_cap(&self, part: PartRef<'_>, used: u64) -> bool {
+        let Some(lock) = self.locks.get(part.lock) else { return false };
+        let asked = match part.permits {
             Permits::Count(asked) => asked,
             Permits::All => lock.settings.size(),
         };
         lock.settings.max_per_owner.is_some_and(|cap| used + u64::from(asked) > u64::from(cap))
     }
 
-    /// Rule 16: a grant takes nobody over the cap.
-    fn within_its_cap(&self, granted: &TicketRecord, facts: &Facts) {
-        let Some(lock) = self.locks.get(&granted.lock).filter(|_| !Self::administered(&granted.lock, facts)) else {
-            return;
-        };
-        let used = Self::used(&self.tickets, &granted.lock, granted);
-        let within = lock.settings.max_per_owner.is_none_or(|cap| used <= u64::from(cap));
-        assert!(within, "rule 16: {used} permits are more than the cap: {granted:?}");
+    /// Whether a waiter is passed over for a cap of one of its locks.
+    fn is_over_a_cap(&self, ticket: &TicketRecord) -> bool {
+        ticket.parts().any(|part| self.is_over_cap(part, Self::used(&self.tickets, part.lock, ticket)))
+    }
+
+    /// Rule 16: a grant takes nobody over the cap of any of its locks.
+    fn within_its_caps(&self, granted: &TicketRecord, facts: &Facts) {
+        for part in granted.parts().filter(|part| !Self::administered(part.lock, facts)) {
+            let Some(lock) = self.locks.get(part.lock) else { continue };
+            let used = Self::used(&self.tickets, part.lock, granted);
+            let within = lock.settings.max_per_owner.is_none_or(|cap| used <= u64::from(cap));
+            assert!(within, "rule 16: {used} permits are more than the cap: {granted:?}");
+        }
     }
 
     /// Rule 14: whether a waiter could use one of these slots. Where names or tags may have changed within the step, nobody knows.
-    fn could_use(&self, other: &TicketRecord, slots: &SlotRanges, facts: &Facts) -> bool {
+    fn could_use(&self, other: &TicketRecord, granted: &TicketRecord, facts: &Facts) -> bool {
+        // Before a bundle, whoever waits comes first.
         let (Some(selection), Some(lock)) = (&other.more().selection, self.locks.get(&other.lock)) else { return true };
+        if granted.is_bundle() {
+            return true;
+        }
+        let slots = &granted.slots;
         let fitting = fitting(lock, selection);
         !Self::administered(&other.lock, facts)
             && slots.iter().flat_map(|&(first, last)| first..=last).any(|slot| fitting.contains(&slot))
     }
 
-    /// Rule 2. Only tickets that were ready before and after are compared, and no client of which said anything in between.
+    /// Rule 2. Only tickets that were ready before and after are compared, and no client of which said anything in between. Whether a bundle
+    /// is overtaken is asked elsewhere.
     fn nobody_was_overtaken(&self, granted: &TicketRecord, before: &BTreeMap<TicketId, TicketRecord>, facts: &Facts) {
         // Passed over within the step, perhaps: what its owner had then is known only where that did not change.
         let may_be_capped = |other: &TicketRecord| {
             let used = [before, &self.tickets].map(|tickets| Self::used(tickets, &other.lock, other));
             let cap = self.locks.get(&other.lock).and_then(|lock| lock.settings.max_per_owner);
             let certain = used[0] == used[1] && !Self::administered(&other.lock, facts);
-            self.is_over_cap(other, used[0].max(used[1])) || (cap.is_some() && !certain)
+            let part = other.part(&other.lock).expect("its own lock");
+            self.is_over_cap(part, used[0].max(used[1])) || (cap.is_some() && !certain)
         };
         let overtaken = self.tickets.values().find(|other| {
-            other.lock == granted.lock
+            granted.is_of(&other.lock)
+                && !other.is_bundle()
                 && !may_be_capped(other)
-                && self.could_use(other, &granted.slots, facts)
+                && self.could_use(other, granted, facts)
                 && ready(other)
                 && place(other) < place(granted)
                 && !facts.touched.contains(&other.id)
@@ -400,10 +441,57 @@ impl Durable {
         assert!(overtaken.is_none(), "rule 2: {granted:?} overtook {overtaken:?}");
     }
 
+    /// Rule 13: a bundle that is first in all of its queues holds up those behind it. Looked at where nothing else happened in its locks.
+    fn no_first_bundle_was_overtaken(
+        &self,
+        granted: &TicketRecord,
+        before: &BTreeMap<TicketId, TicketRecord>,
+        moved: &[Moved],
+        facts: &Facts,
+    ) {
+        let (firsts, were) = (self.first_bundles(&self.tickets), self.first_bundles(before));
+        let nothing_else = |bundle: &TicketRecord| {
+            let others = moved.iter().filter_map(|pair| pair.after.as_ref().or(pair.before.as_ref()));
+            let mut others = others.filter(|other| other.id != granted.id);
+            !others.any(|other| bundle.parts().any(|part| other.is_of(part.lock)))
+                && !bundle.parts().any(|part| Self::administered(part.lock, facts))
+        };
+        let overtaken = firsts.intersection(&were).map(|id| &self.tickets[id]).find(|bundle| {
+            bundle.id != granted.id
+                && bundle.parts().any(|part| granted.is_of(part.lock))
+                && place(bundle) < place(granted)
+                && nothing_else(bundle)
+        });
+        assert!(overtaken.is_none(), "rule 13: {granted:?} overtook {overtaken:?}");
+    }
+
+    /// The bundles that are first in all of their queues: nobody in line is before them in any, but for bundles that are not (rule 13).
+    fn first_bundles(&self, tickets: &BTreeMap<TicketId, TicketRecord>) -> BTreeSet<TicketId> {
+        let over_a_cap = |ticket: &TicketRecord| {
+            ticket.parts().any(|part| self.is_over_cap(part, Self::used(tickets, part.lock, ticket)))
+        };
+        let mut line: Vec<&TicketRecord> =
+            tickets.values().filter(|ticket| ready(ticket) && !over_a_cap(ticket)).collect();
+        line.sort_by_key(|ticket| place(ticket));
+        let (mut first, mut kept): (BTreeSet<TicketId>, BTreeSet<&LockName>) = (BTreeSet::new(), BTreeSet::new());
+        for ticket in line {
+            let goes_on = |name: &LockName| self.locks.get(name).is_some_and(|lock| lock.pause.is_none());
+            let is_first = ticket.parts().all(|part| !kept.contains(part.lock) && goes_on(part.lock));
+            if !ticket.is_bundle() {
+                kept.insert(&ticket.lock);
+            } else if is_first {
+                first.insert(ticket.id);
+                kept.extend(ticket.parts().map(|part| part.lock));
+            }
+        }
+        first
+    }
+
     fn out<'a>(&'a self, name: &'a LockName) -> impl Iterator<Item = &'a SlotRanges> + 'a {
-        let tickets = self.tickets.values().filter(move |ticket| ticket.lock == *name && ticket.is_active());
+        let tickets = self.tickets.values().filter(|ticket| ticket.is_active());
+        let tickets = tickets.filter_map(|ticket| ticket.part(name));
         let withholdings = self.withholdings.values().filter(move |withholding| withholding.lock == *name);
-        tickets.map(|ticket| &ticket.slots).chain(withholdings.map(|withholding| &withholding.slots))
+        tickets.map(|part| part.slots).chain(withholdings.map(|withholding| &withholding.slots))
     }
 
     /// Rule 1. A lock that shrank may have too many out, but then it has given none.
@@ -437,20 +525,25 @@ impl Durable {
                 continue;
             };
             let had = before.is_active() && after.token.is_some();
-            let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked);
-            let delay = delays.get(&after.lock).copied().filter(|_| risky).unwrap_or_default();
-            let least = (at + delay).max(after.more().not_before.unwrap_or_default());
-            let broken = self.withholdings.get(&after.number).is_some_and(|one| one.cause == WithheldCause::Broken);
-            if broken {
-                let asked = facts.any(|command| matches!(command, Command::Release { withhold: Some(_), .. }));
-                assert!(asked && how == EndedAs::Released, "rule 15: nobody said that they are broken: {after:?}");
-            } else if had && least > at && !restored(&after.lock) {
-                let withholding = self.withholdings.get(&after.number);
-                // A release that came too late keeps nothing: the ticket had ended otherwise.
-                let kept = if how == EndedAs::Released { kept_until(before, at, facts) } else { 0 };
-                let right =
-                    withholding.is_some_and(|one| one.until == Some(least.max(kept)) && one.slots == before.slots);
-                assert!(right, "rules 4 and 17: not withheld until {least}: {withholding:?} {after:?}");
+            for (part, after_part) in before.parts().zip(after.parts()).filter(|_| had) {
+                let deleted = |name: &LockName| {
+                    facts.any(|command| matches!(command, Command::DeleteLock { name: deleted, .. } if deleted == name))
+                };
+                // A bundle ends with any of its locks; of the others its holder may still have something.
+                let risky = matches!(how, EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked)
+                    || (how == EndedAs::LockDeleted && !deleted(part.lock));
+                let delay = delays.get(part.lock).copied().filter(|_| risky).unwrap_or_default();
+                let least = (at + delay).max(after_part.not_before.unwrap_or_default());
+                let withholding = self.withheld_after(after, part);
+                if withholding.is_some_and(|one| one.cause == WithheldCause::Broken) {
+                    let asked = facts.any(|command| matches!(command, Command::Release { withhold: Some(_), .. }));
+                    assert!(asked && how == EndedAs::Released, "rule 15: nobody said that they are broken: {after:?}");
+                } else if least > at && !restored(part.lock) {
+                    // A release that came too late keeps nothing: the ticket had ended otherwise.
+                    let kept = if how == EndedAs::Released { kept_until(before, at, facts) } else { 0 };
+                    let right = withholding.is_some_and(|one| one.until == Some(least.max(kept)));
+                    assert!(right, "rules 4 and 17: not withheld until {least}: {withholding:?} {after:?}");
+                }
             }
         }
         for withholding in old.values().filter(|withholding| !self.withholdings.contains_key(&withholding.number)) {
@@ -463,12 +556,21 @@ impl Durable {
         }
     }
 
+    /// What is withheld after the end of a ticket of what it had of a lock. Of a bundle not every withholding has its number.
+    fn withheld_after(&self, ticket: &TicketRecord, part: PartRef<'_>) -> Option<&Withholding> {
+        let mut all = self.withholdings.values();
+        all.find(|one| {
+            let is_its_own = one.number == ticket.number || (ticket.is_bundle() && one.number > ticket.number);
+            is_its_own && one.lock == *part.lock && one.slots == *part.slots
+        })
+    }
+
     fn one_ticket_for_each_request(&self) {
         let mut seen = BTreeSet::new();
         for ticket in self.tickets.values() {
             if let Some(request) = &ticket.request {
                 assert!(
-                    seen.insert((&ticket.lock, &ticket.owner, &request.id)),
+                    seen.insert((ticket.parts().map(|part| part.lock).collect::<Vec<_>>(), &ticket.owner, &request.id)),
                     "rule 6: two tickets of one request_id: {ticket:?}"
                 );
             }
@@ -479,22 +581,35 @@ impl Durable {
     pub(crate) fn nothing_awaited_is_free(&self) {
         for one in self.withholdings.values().filter(|one| one.awaited > 0) {
             let Some(lock) = self.locks.get(&one.lock) else { continue };
-            let all = |ticket: &&TicketRecord| {
-                ticket.lock == one.lock && ticket.is_active() && ticket.permits == Permits::All
-            };
-            let alone = self.tickets.values().any(|ticket| all(&ticket))
-                || self.withholdings.values().any(|other| other.lock == one.lock && other.all);
+            let alone = self.is_all_out(&one.lock);
             let out: u64 = self.out(&one.lock).map(count).sum();
             let full = out >= u64::from(lock.settings.size());
             assert!(alone || full, "rule 15: {} has free permits that are to be withheld: {one:?}", one.lock);
         }
     }
 
+    /// Whether somebody who asked for all permits has them, or they are withheld after it.
+    fn is_all_out(&self, name: &LockName) -> bool {
+        let all = |part: PartRef<'_>| part.permits == Permits::All;
+        let holders = self.tickets.values().filter(|ticket| ticket.is_active());
+        holders.filter_map(|ticket| ticket.part(name)).any(all)
+            || self.withholdings.values().any(|withholding| withholding.lock == *name && withholding.all)
+    }
+
+    /// Whether so many permits could be given now.
+    fn fits(&self, part: PartRef<'_>) -> bool {
+        let Some(lock) = self.locks.get(part.lock) else { return false };
+        let out: u64 = self.out(part.lock).map(count).sum();
+        let enough = match part.permits {
+            Permits::Count(wanted) => out + u64::from(wanted) <= u64::from(lock.settings.size()),
+            Permits::All => out == 0,
+        };
+        enough && lock.pause.is_none() && !self.is_all_out(part.lock)
+    }
+
     /// Rule 14: nobody waits for slots that are free and that nobody before it could use.
     fn no_slot_is_idle(&self, name: &LockName, lock: &LockRecord, queue: &[&TicketRecord]) {
-        let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
-        let alone = self.tickets.values().filter(active).any(|ticket| ticket.permits == Permits::All)
-            || self.withholdings.values().any(|withholding| withholding.lock == *name && withholding.all);
+        let alone = self.is_all_out(name);
         let out: BTreeSet<u32> = self.out(name).flatten().flat_map(|&(first, last)| first..=last).collect();
         let room = (lock.settings.size() as usize).saturating_sub(out.len());
         let all: BTreeSet<u32> = lock.slot_names.iter().map(|(slot, _)| *slot).collect();
@@ -519,17 +634,25 @@ impl Durable {
         }
     }
 
-    /// Rules 2 and 3: between steps no head waits for permits that are there. True if somebody is passed over for the cap of its
-    /// owner (rule 16).
-    pub(crate) fn no_permit_is_idle(&self) -> bool {
-        let mut passed = false;
+    /// Rules 2, 3 and 13: between steps no head waits for permits that are there. Whether somebody is passed over for the cap of its owner (rule 16), and whether a bundle holds up somebody.
+    pub(crate) fn no_permit_is_idle(&self) -> (bool, bool) {
+        let (mut passed, mut held_up) = (false, false);
+        let firsts = self.first_bundles(&self.tickets);
+        for bundle in firsts.iter().map(|id| &self.tickets[id]) {
+            assert!(!bundle.parts().all(|part| self.fits(part)), "rule 13: a bundle could be granted: {bundle:?}");
+        }
         for (name, lock) in &self.locks {
             let mut queue: Vec<&TicketRecord> =
-                self.tickets.values().filter(|ticket| ticket.lock == *name && ready(ticket)).collect();
+                self.tickets.values().filter(|ticket| ticket.is_of(name) && ready(ticket)).collect();
             queue.sort_by_key(|ticket| place(ticket));
-            let within = |ticket: &&&TicketRecord| !self.is_over_cap(ticket, Self::used(&self.tickets, name, ticket));
-            passed |= queue.iter().any(|ticket| !within(&ticket));
-            queue.retain(|ticket| within(&ticket));
+            passed |= queue.iter().any(|ticket| self.is_over_a_cap(ticket));
+            queue.retain(|ticket| !self.is_over_a_cap(ticket));
+            // Behind a bundle that is first nobody is looked at, and other bundles are passed over.
+            if let Some(first) = queue.iter().position(|ticket| firsts.contains(&ticket.id)) {
+                held_up |= first + 1 < queue.len();
+                queue.truncate(first);
+            }
+            queue.retain(|ticket| !ticket.is_bundle());
             if queue.iter().any(|ticket| ticket.more().selection.is_some()) {
                 self.no_slot_is_idle(name, lock, &queue);
                 continue;
@@ -537,40 +660,36 @@ impl Durable {
             let Some(head) = queue.first() else {
                 continue;
             };
-            let active = |ticket: &&TicketRecord| ticket.lock == *name && ticket.is_active();
-            let alone = self.tickets.values().filter(active).any(|ticket| ticket.permits == Permits::All)
-                || self.withholdings.values().any(|withholding| withholding.lock == *name && withholding.all);
-            let out: u64 = self.out(name).map(count).sum();
-            let fits = match head.permits {
-                Permits::Count(wanted) => out + u64::from(wanted) <= u64::from(lock.settings.size()),
-                Permits::All => out == 0,
-            };
-            assert!(lock.pause.is_some() || alone || !fits, "rule 3: {name}: the head could be granted: {head:?}");
+            let part = head.part(name).expect("a ticket of the lock");
+            assert!(!self.fits(part), "rule 3: {name}: the head could be granted: {head:?}");
         }
-        passed
+        (passed, held_up)
     }
 
     /// The ticket that this command is about, by its id, its `request_id` or its holder's name.
     pub(crate) fn touched(&self, command: &Command) -> Option<TicketId> {
-        let by = |lock: &LockName, test: &dyn Fn(&TicketRecord) -> bool| {
+        let by = |lock: &LockName, others: &[LockName], test: &dyn Fn(&TicketRecord) -> bool| {
             self.tickets
                 .values()
-                .find(|ticket| ticket.lock == *lock && ticket.is_live() && test(ticket))
+                .find(|ticket| is_for(ticket, lock, others) && ticket.is_live() && test(ticket))
                 .map(|ticket| ticket.id)
         };
         match command {
             Command::Get { id, .. } | Command::Renew { id, .. } => Some(*id),
-            Command::Acquire(new) => by(&new.lock, &|ticket| {
-                let key = ticket.request.as_ref().map(|request| &request.id);
-                (new.request_id.is_some() && key == new.request_id.as_ref())
-                    || (new.holder.is_some() && ticket.holder == new.holder)
-            }),
+            Command::Acquire(new) => {
+                let others: Vec<LockName> = new.others.iter().map(|asked| asked.lock.clone()).collect();
+                by(&new.lock, &others, &|ticket| {
+                    let key = ticket.request.as_ref().map(|request| &request.id);
+                    (new.request_id.is_some() && key == new.request_id.as_ref())
+                        || (new.holder.is_some() && ticket.holder == new.holder)
+                })
+            }
             Command::Release { target, .. } => match target {
                 ReleaseTarget::Id(_, id) => Some(*id),
-                ReleaseTarget::Request(lock, _, request) => {
-                    by(lock, &|ticket| ticket.request.as_ref().is_some_and(|key| key.id == *request))
+                ReleaseTarget::Request(lock, others, request) => {
+                    by(lock, others, &|ticket| ticket.request.as_ref().is_some_and(|key| key.id == *request))
                 }
-                ReleaseTarget::Holder(lock, holder) => by(lock, &|ticket| ticket.holder.as_ref() == Some(holder)),
+                ReleaseTarget::Holder(lock, holder) => by(lock, &[], &|ticket| ticket.holder.as_ref() == Some(holder)),
             },
             _ => None,
         }

@@ -124,7 +124,7 @@ impl Judge {
             let same = self.durable.locks.get(&new.name).is_some_and(|old| lease(old) == lease(new));
             let tickets = &self.durable.tickets;
             self.beliefs.retain(|id, _| {
-                let of_lock = tickets.get(id).is_some_and(|t| t.lock == new.name && t.lease == Lease::OfLock);
+                let of_lock = tickets.get(id).is_some_and(|t| t.is_of(&new.name) && t.lease == Lease::OfLock);
                 same || !of_lock
             });
         }
@@ -167,6 +167,10 @@ impl Judge {
         if all(after) && !all(before) {
             self.trace.count("grants of all permits");
         }
+        let bundle = |ticket: &Option<TicketRecord>| ticket.as_ref().is_some_and(|t| t.is_active() && t.is_bundle());
+        if bundle(after) && !bundle(before) {
+            self.trace.count("grants of bundles");
+        }
     }
 
     fn count_dormant(&self, Moved { before, after }: &Moved, facts: &Facts) {
@@ -196,8 +200,8 @@ impl Judge {
         let held = view.ticket.state == State::Held;
         // While another of its requests waits no lease runs, and then it begins in full. What a gap adds to a lease is a
         // present that a restart may take back: relied on is the lease itself.
-        let settings = self.durable.locks.get(&durable.lock).map(|lock| &lock.settings);
-        let of_lock = if held { settings.and_then(|s| s.max_lock) } else { settings.and_then(|s| s.expiration) };
+        let settings = durable.parts().filter_map(|part| Some(&self.durable.locks.get(part.lock)?.settings));
+        let of_lock = settings.filter_map(|s| if held { s.max_lock } else { s.expiration }).min();
         let minute = !held && durable.queue_lease == QueueLease::Minute;
         if durable.lease == Lease::OfLock && !minute && view.ttl != of_lock {
             // Told of the lock's lease as it was before a change in the very same step.
@@ -208,7 +212,8 @@ impl Judge {
         if until <= mono {
             return;
         }
-        let slots_are_right = !held || (durable.slots == view.ticket.slots && durable.token == view.ticket.token);
+        let same = durable.parts().map(|part| part.slots).eq(view.ticket.parts().map(|part| part.slots));
+        let slots_are_right = !held || (same && durable.token == view.ticket.token);
         assert!(
             slots_are_right && (!held || durable.state == State::Held),
             "a client is told that it holds, and it does not: {durable:?} {view:?}"
@@ -238,9 +243,11 @@ impl Judge {
             let Some(ticket) = self.durable.live(id).filter(|_| belief.held && belief.until > mono) else {
                 continue;
             };
-            for slot in ticket.slots.iter().flat_map(|&(first, last)| first..=last) {
-                let other = slots.insert((ticket.lock.as_str(), slot), id);
-                assert!(other.is_none(), "slot {slot} of {} is relied on twice: {id:?} {other:?}", ticket.lock);
+            for part in ticket.parts() {
+                for slot in part.slots.iter().flat_map(|&(first, last)| first..=last) {
+                    let other = slots.insert((part.lock.as_str(), slot), id);
+                    assert!(other.is_none(), "slot {slot} of {} is relied on twice: {id:?} {other:?}", part.lock);
+                }
             }
         }
     }
@@ -348,7 +355,7 @@ impl Judge {
             let out = usage.in_use + usage.withheld;
             assert!(usage.free + out <= size.max(out), "{lock:?}");
             assert!(lock.holders.len() as u64 <= usage.holding && lock.queue.len() as u64 <= usage.queued, "{lock:?}");
-            assert!(lock.holders.iter().all(|view| view.ticket.is_active() && view.ticket.lock == lock.lock.name));
+            assert!(lock.holders.iter().all(|view| view.ticket.is_active() && view.ticket.is_of(&lock.lock.name)));
             assert!(lock.queue.iter().all(|view| matches!(view.ticket.state, State::Queued { .. })));
             assert!(
                 lock.queue.windows(2).all(|two| two[0].ahead <= two[1].ahead),
@@ -366,7 +373,9 @@ impl Judge {
             assert_eq!(durable.state, told.state, "told of another end");
         }
         if told.is_active() && durable.is_active() {
-            assert_eq!((durable.token, &durable.slots), (told.token, &told.slots), "told of other permits");
+            assert_eq!(durable.token, told.token, "told of another grant");
+            let same = durable.parts().map(|part| part.slots).eq(told.parts().map(|part| part.slots));
+            assert!(same, "told of other permits: {durable:?} {told:?}");
         }
     }
 
@@ -414,8 +423,12 @@ impl Judge {
     pub(crate) fn good_step(&mut self) {
         self.good += 1;
         self.durable.nothing_awaited_is_free();
-        if self.durable.no_permit_is_idle() {
+        let (passed, held_up) = self.durable.no_permit_is_idle();
+        if passed {
             self.trace.count("waiters passed over for their owner's cap");
+        }
+        if held_up {
+            self.trace.count("waiters held up by a bundle");
         }
         let good = self.good;
         let due: Vec<(TicketId, Debt)> =

@@ -401,7 +401,7 @@ impl World {
 }
 
 /// The names of what every run of some length must have tried.
-pub(crate) const WANTED: [&str; 55] = [
+pub(crate) const WANTED: [&str; 57] = [
     "answers delivered late",
     "answers lost on their way",
     "answers read of which the server does not know it",
@@ -436,6 +436,7 @@ pub(crate) const WANTED: [&str; 55] = [
     "permits withheld for what others use",
     "reports of what others use that were too old",
     "waiters passed over for their owner's cap",
+    "waiters held up by a bundle",
     "failed commits that took effect",
     "failed commits without effect",
     "granted anew after an undelivered answer",
@@ -443,6 +444,7 @@ pub(crate) const WANTED: [&str; 55] = [
     "fencing tokens that were nobody's",
     "grants after waiting",
     "grants of all permits",
+    "grants of bundles",
     "grants taken back after a crash",
     "lapsed grants",
     "lists of one's own",
