@@ -99,7 +99,7 @@ fn what_happens_to_a_ticket_for_several_locks_has_one_line() {
         of("c", 1, granted.clone()),
         of("a", 1, Transition::Held),
         of("b", 1, Transition::Held),
-        of("b", 2, granted.clone()),
+        of("b", 2, granted),
         of("a", 1, ended(EndedAs::Released, None, Some(5))),
         of("b", 1, ended(EndedAs::Released, None, Some(5))),
         of("b", 2, ended(EndedAs::Released, None, Some(5))),

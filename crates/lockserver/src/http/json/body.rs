@@ -92,7 +92,7 @@ mod tests {
     fn messages_say_where() {
         assert_eq!(detail(r#" {"permits": "all", "ttl_s": null} "#), "");
         assert!(detail(r#"{"permits": 0}"#).contains("at permits: invalid value: integer `0`, expected a number"));
-        assert!(detail(r#"{"prio": 1}"#).contains("unknown field `prio`, expected one of `permits`"));
+        assert!(detail(r#"{"prio": 1}"#).contains("unknown field `prio`, expected one of `locks`, `permits`"));
         assert!(detail("{\n  \"info\": }").contains("line 2 column 11"));
         assert!(detail("{} {}").contains("text after the object"));
         for bad in ["[]", "null", "1", "\"x\"", "permits=1"] {
