@@ -39,8 +39,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             );
         }
     }
-    let about =
-        "12 clients with the calls and pauses of 0.36's client, each with a job of 0.2 s, and a lock of size 2: 1.2 s would be ideal.";
+    let about = "12 clients with the calls and pauses of 0.36's client, each with a job of 0.2 s, and a lock of size 2: 1.2 s would be ideal.";
     report.section("Jobs (`jobs`)", about, &["", "seconds", "ideal to it"], &rows);
     for why in absent {
         report.note(&format!("Not measured: {why}."));

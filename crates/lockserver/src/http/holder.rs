@@ -86,7 +86,8 @@ pub(super) async fn take_in_turn(
     let (holder, info) = holder;
     let new = NewTicket { if_busy: IfBusy::Wait, ..ticket_of(who, lock, holder, info) };
     let waiting = Waiting { app, connection, caller, until };
-    let (told, end) = waiting.send(Command::Acquire(new), app.until_denied(who, std::slice::from_ref(lock)), true).await?;
+    let (told, end) =
+        waiting.send(Command::Acquire(new), app.until_denied(who, std::slice::from_ref(lock)), true).await?;
     let Outcome::Ticket(view) = &told.outcome else { unreachable!("a request for permits gives a ticket") };
     if view.is_held() {
         return Ok(Waited::Held(told));

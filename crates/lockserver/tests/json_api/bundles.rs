@@ -134,7 +134,7 @@ async fn a_bundle_waits_in_all_of_its_queues_and_gets_all_at_once() {
     let (number, id) = (made.json()["number"].clone(), made.id());
     assert_eq!((&made.json()["locks"]["one"]["ahead"], &made.json()["locks"]["two"]["ahead"]), (&json!(0), &json!(1)));
     assert_eq!(made.json()["ahead"], 1, "where it is the most");
-    assert_eq!(at(&server, "one").await.1, [number.clone()]);
+    assert_eq!(at(&server, "one").await.1, std::slice::from_ref(&number));
     assert_eq!(at(&server, "two").await.1, [ahead["number"].clone(), number.clone()]);
     let counted = |lock: &Value| lock["queued"].as_u64().unwrap() - lock["queued_elsewhere"].as_u64().unwrap_or(0);
     assert_eq!([counted(&server.lock("one").await), counted(&server.lock("two").await)], [1, 1], "two wait in all");
