@@ -1,4 +1,4 @@
-//! What holds of bundles whatever locks they are for and whoever gives back first (rule 13): no circle forms, nobody starves, and a bundle
+//! What holds of bundles whatever their locks and the order of releases are (rule 13): no circle forms, nobody starves, and a bundle
 //! that is the first in all of its queues is the next in all of them.
 
 use lock_core::{

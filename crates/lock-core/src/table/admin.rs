@@ -257,8 +257,8 @@ impl Table {
         self.reap_if_idle(at, name);
     }
 
-    /// A lease that was endless begins now, one that has become endless stops: who sets a bound because of holders that
-    /// stay for ever means those too. Other leases are as long as they were told to be, until the next heartbeat.
+    /// A finite limit on an endless lease counts from now, and one that has become endless stops. Other leases keep their
+    /// length until the next heartbeat.
     fn start_or_stop_leases(&mut self, name: &LockName) {
         let tickets: Vec<TicketId> = self.live_tickets(name).collect();
         for id in tickets {

@@ -52,7 +52,7 @@ pub struct StepContext<'a> {
 
 /// The locks and tickets of a server, and the rules of section 3 of the design.
 ///
-/// It does no I/O and knows no clock. Whoever drives it owes it, in this order, for every step:
+/// It does no I/O and knows no clock. Its driver owes it, in this order, for every step:
 ///
 /// 1. [`Table::begin_step`] with a service time that is not smaller than the last one, and [`Table::after_gap`] if the
 ///    process stood still for longer than service time counts;
@@ -85,7 +85,7 @@ pub struct Table {
     pub(crate) withholdings: BTreeMap<u64, Withholding>,
     pub(crate) withheld_names: BTreeMap<LockName, WithheldName>,
     pub(crate) withdrawn: BTreeMap<RequestScope, Withdrawal>,
-    /// The same by whoever withdrew them, and by the time when they are forgotten.
+    /// The same by the owner that withdrew them, and by the time when they are forgotten.
     pub(crate) withdrawn_by: Shares<QuotaOwner, (Ms, RequestScope)>,
     /// Instances of templates that are charged to each key or address.
     pub(crate) instances: BTreeMap<QuotaOwner, usize>,

@@ -15,7 +15,7 @@ pub(super) fn tagged(settings: &Settings, slots: &Slots) -> BTreeMap<u32, usize>
 }
 
 impl Lock {
-    /// Whether nothing is granted for now, whoever waits.
+    /// Whether nothing is granted for now, to any waiter.
     pub(crate) fn is_stopped(&self) -> bool {
         self.record.pause.is_some() || self.deleting || self.exclusive
     }

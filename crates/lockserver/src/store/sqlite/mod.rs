@@ -302,9 +302,9 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), Fault> {
 }
 
 /// Makes durable what a reader sees. A process that was killed, or whose flush failed, may have left a batch in the
-/// write-ahead log that is whole but only in the system's cache: who reads it and tells somebody, and then loses power,
-/// has told what is not so. A small commit flushes the log, and shows at once, not at the first ticket, that the file can
-/// be written. Moving the log into the database makes certain even what an earlier flush had failed to write.
+/// write-ahead log that is whole but only in the system's cache. A power failure could then undo what a reader has
+/// answered from it. A small commit flushes the log, and shows at once, not at the first ticket, that the file can be
+/// written. Moving the log into the database makes certain even what an earlier flush had failed to write.
 fn flush_wal(connection: &Connection) -> Result<(), Fault> {
     connection.execute("UPDATE meta SET loads = loads + 1", [])?;
     // A program that reads the database keeps the log in use; then the commit above must be enough.

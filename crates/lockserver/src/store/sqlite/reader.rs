@@ -99,7 +99,7 @@ impl SqliteReader {
     }
 
     /// Makes a copy of this moment in the file `target`, mode 0600, and proves it by a look through it and a load. The
-    /// store's writer does not wait for it, nor it for the writer. Whoever starts a server on it begins with counters that
+    /// store's writer does not wait for it, nor it for the writer. A server that starts on it begins with counters that
     /// were never given (rule 10). Returns what was saved.
     ///
     /// # Errors

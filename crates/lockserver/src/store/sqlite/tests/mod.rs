@@ -279,7 +279,7 @@ fn two_rows_with_one_id_are_damage() {
     assert!(said.contains("two rows have the same id"), "{said}");
 }
 
-/// A server was killed after it had written a batch to the log: whoever is told of it must not lose it with the power.
+/// A server was killed after it had written a batch to the log: a client that is told of it must not lose it with the power.
 #[test]
 fn a_load_moves_everything_into_the_database() {
     let place = Directory::new();
