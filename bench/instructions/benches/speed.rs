@@ -6,7 +6,7 @@ mod clients;
 use clients::Clients;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lock_core::Change;
-use lockserver::store::{self, Store, StoreChoice, codec};
+use lockserver::store::{self, StoreChoice, codec};
 use std::hint::black_box;
 
 /// A client takes the permit of its own lock and gives it back: two steps of the core.
