@@ -26,6 +26,11 @@ def _read() -> str:
             raise RuntimeError(f"{archive} names no version")
         return found[1]
     workspace = _HERE.parents[1] / "Cargo.toml"
+    if not workspace.exists():
+        raise RuntimeError(
+            f"{workspace} is not there, which has the version: build clients/python within a clone of lockserver, or from a "
+            "source archive (sdist) of lockserver-client, not from a copy of this directory alone"
+        )
     found = re.search(r'^\[workspace\.package\]\n(?:[^\[].*\n)*?version = "([^"]+)"', workspace.read_text("utf-8"), re.M)
     if found is None:
         raise RuntimeError(f"{workspace} names no version in [workspace.package]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import pickle
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -93,6 +94,52 @@ def test_who_is_text_whatever_the_script_is_called(monkeypatch: pytest.MonkeyPat
         said = who()
         assert said.isprintable()
         assert 1 <= len(said.encode()) <= 200
+
+
+@pytest.mark.parametrize("name", ["wait_s", "ttl_s", "max_hold_s", "keep_s"])
+def test_what_is_no_time_is_said_before_anything_is_sent(name: str) -> None:
+    fake = Fake((201, TICKET))
+    wrong: list[tuple[Any, type[Exception], str]] = [
+        ("5", TypeError, ""),
+        (True, TypeError, ""),
+        ([1], TypeError, ""),
+        (-1, ValueError, " from 0"),
+        (float("nan"), ValueError, " from 0"),
+    ]
+    for value, kind, bound in wrong:
+        options: dict[str, Any] = {name: value}
+        with pytest.raises(kind, match=f"{name} is a number of seconds{bound}, not "):
+            client(fake).hold("san", **options)
+    assert fake.requests == []
+
+
+def test_a_client_says_whose_it_is() -> None:
+    assert repr(Client(["http://one", "unix:/run/x"], key="lsk_secret")) == "<Client of http://one, unix:/run/x>"
+    assert repr(AsyncClient("http://one")) == "<AsyncClient of http://one>"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "detail", "said"),
+    [
+        (
+            409,
+            "busy",
+            'no permit is free now: held by #7 x; ask again later, or say how long to wait: {"wait_s": 30}',
+            "no permit is free now: held by #7 x; ask again later, or say how long to wait: wait_s=30",
+        ),
+        (
+            404,
+            "unknown_lock",
+            "lock does not exist; GET /v1/locks lists those there are, and an administrator makes one with PUT",
+            "there is no lock 'a b'; locks() lists those there are",
+        ),
+    ],
+)
+def test_what_the_server_says_is_said_in_words_of_python(status: int, code: str, detail: str, said: str) -> None:
+    fake = Fake((status, {"code": code, "status": status, "detail": detail}))
+    with pytest.raises(errors.ApiError) as raised:
+        client(fake).hold("a b", wait_s=0)
+    assert str(raised.value) == str(pickle.loads(pickle.dumps(raised.value))) == said
 
 
 def test_a_proxy_that_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,12 @@ class Wanted:
                 raise TypeError(f"the name of a lock is a str, not {type(lock).__name__}: {lock!r}")
             if not isinstance(permits, (int, str)):
                 raise TypeError(f"permits are an int or a str, not {type(permits).__name__}: {permits!r}")
+        for name in ("wait_s", "ttl_s", "max_hold_s", "keep_s"):
+            seconds = getattr(self, name)
+            if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, (int, float))):
+                raise TypeError(f"{name} is a number of seconds, not {type(seconds).__name__}: {seconds!r}")
+            if seconds is not None and not seconds >= 0:
+                raise ValueError(f"{name} is a number of seconds from 0, not {seconds!r}")
 
     def wanted(self) -> Mapping[str, Permits]:
         """The locks, with the permits of each."""

@@ -119,7 +119,7 @@ class AsyncRunner:
 
     def _new(self, server: int) -> httpx.AsyncClient:
         if self.tls is None:
-            self.tls = _connections.tls_context()
+            self.tls = _connections.tls_context(self.core.trust)
         address = self.core.servers[server]
         transport = self.transport
         if transport is None and address.socket is not None:

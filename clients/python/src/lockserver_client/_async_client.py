@@ -19,7 +19,7 @@ from ._async_events import AsyncEvents
 from ._async_held import AsyncHeld, Holding, take
 from ._lease import OnLost
 from ._limited import F
-from ._settings import Core, Retry
+from ._settings import Retry
 from ._types import History, Lock, Locks, Permits, Status, Ticket
 from .errors import Busy
 
@@ -28,8 +28,10 @@ class AsyncClient(AsyncAdministration):
     """A client of one lockserver, or of several that serve the same locks. Tasks of one event loop share it.
 
     `servers`: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`, one or several, tried in turn; otherwise LOCK_SERVER, else
-    http://127.0.0.1:9090. The key is the secret `key`, or in `key_file`, LOCK_KEY_FILE or LOCK_KEY. `timeout_s` is how long a
-    server may take to answer, beside the time that it is asked to wait. `tls` replaces the authorities that the machine trusts.
+    those of lockctl's files `client.conf`, else http://127.0.0.1:9090. The key is the secret `key`, or in `key_file`,
+    LOCK_KEY_FILE, LOCK_KEY or the file that `client.conf` names. `timeout_s` is how long a server may take to answer, beside the
+    time that it is asked to wait. `tls` replaces the authorities that the machine trusts, and what LOCK_CA, LOCK_CERT and
+    `client.conf` say.
     `transport` is for tests.
     """
 
@@ -45,10 +47,11 @@ class AsyncClient(AsyncAdministration):
         tls: ssl.SSLContext | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        secret = _settings.key(key, key_file)
-        found = _settings.addresses(servers)
-        self._core = Core(found, secret, timeout_s, connect_timeout_s, retry or Retry())
+        self._core = _settings.core(servers, key, key_file, timeout_s, connect_timeout_s, retry)
         self._runner = AsyncRunner(self._core, transport, tls)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(server.name for server in self._core.servers)}>"
 
     async def __aenter__(self) -> AsyncClient:
         return self

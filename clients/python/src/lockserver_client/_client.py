@@ -19,7 +19,7 @@ from ._events import Events
 from ._held import Held, take
 from ._lease import OnLost
 from ._limited import F
-from ._settings import Core, Retry
+from ._settings import Retry
 from ._sync import Runner
 from ._types import History, Lock, Locks, Permits, Status, Ticket
 from .errors import Busy
@@ -29,8 +29,10 @@ class Client(Administration):
     """A client of one lockserver, or of several that serve the same locks. Threads may share it.
 
     `servers`: `http://HOST:PORT`, `https://HOST:PORT` or `unix:/PATH`, one or several, tried in turn; otherwise LOCK_SERVER, else
-    http://127.0.0.1:9090. The key is the secret `key`, or in `key_file`, LOCK_KEY_FILE or LOCK_KEY. `timeout_s` is how long a
-    server may take to answer, beside the time that it is asked to wait. `tls` replaces the authorities that the machine trusts.
+    those of lockctl's files `client.conf`, else http://127.0.0.1:9090. The key is the secret `key`, or in `key_file`,
+    LOCK_KEY_FILE, LOCK_KEY or the file that `client.conf` names. `timeout_s` is how long a server may take to answer, beside the
+    time that it is asked to wait. `tls` replaces the authorities that the machine trusts, and what LOCK_CA, LOCK_CERT and
+    `client.conf` say.
     `transport` is for tests.
     """
 
@@ -46,10 +48,11 @@ class Client(Administration):
         tls: ssl.SSLContext | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        secret = _settings.key(key, key_file)
-        found = _settings.addresses(servers)
-        self._core = Core(found, secret, timeout_s, connect_timeout_s, retry or Retry())
+        self._core = _settings.core(servers, key, key_file, timeout_s, connect_timeout_s, retry)
         self._runner = Runner(self._core, transport, tls)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(server.name for server in self._core.servers)}>"
 
     def __enter__(self) -> Client:
         return self

@@ -11,7 +11,8 @@ from importlib import metadata
 import httpx
 
 from ._plan import NoReply, on_the_way
-from ._settings import Core
+from ._settings import Core, Trust
+from .errors import ConfigurationError
 
 #: The longest answer that is read: far above a full list of locks.
 ANSWER_BYTES = 256 * 1024 * 1024
@@ -58,9 +59,20 @@ def timeout(core: Core, seconds: float) -> httpx.Timeout:
     return httpx.Timeout(seconds, connect=min(core.connect_timeout_s, seconds))
 
 
-def tls_context() -> ssl.SSLContext:
-    """The authorities that the machine trusts, not those that a package brought along."""
-    return ssl.create_default_context()
+def tls_context(trust: Trust) -> ssl.SSLContext:
+    """The authorities that the machine trusts, not those that a package brought along, and what is said beside them."""
+    context = ssl.create_default_context()
+    path = trust.ca
+    try:
+        if path is not None:
+            context.load_verify_locations(path)
+        path = trust.cert
+        if path is not None:
+            context.load_cert_chain(path, trust.cert_key)
+    except OSError as error:
+        # An error of ssl is one, too.
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    return context
 
 
 def _distrusts(error: BaseException | None) -> bool:

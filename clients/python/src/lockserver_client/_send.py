@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
+from urllib.parse import unquote
 
 from . import _clock
 from ._plan import Call, NoReply, Pause, Plan, Reply, Trace, exchange, on_the_way
@@ -76,7 +77,15 @@ class _Again:
     distrust: bool = False
 
 
-def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverError:
+def _naming(problem: Problem, path: str) -> Problem:
+    """The same with the name of the lock that there is not."""
+    if problem.code != "unknown_lock" or not path.startswith("/v1/locks/"):
+        return problem
+    name = unquote(path.split("/")[3])
+    return replace(problem, detail=problem.detail.replace("lock does not exist", f"there is no lock {name!r}", 1))
+
+
+def _judge(server: str, path: str, came: Reply | NoReply) -> Answer | _Again | LockserverError:
     if isinstance(came, NoReply):
         return _Again(came.what, came.arrived, distrust=came.distrust)
     if 200 <= came.status < 300:
@@ -85,7 +94,7 @@ def _judge(server: str, came: Reply | NoReply) -> Answer | _Again | LockserverEr
     if problem is not None:
         if came.status == 503 and problem.retryable:
             return _Again(problem.detail, problem.may_have_taken_effect, problem, came.retry_after_s)
-        return from_problem(problem)
+        return from_problem(_naming(problem, path))
     if came.status in (502, 503, 504):
         # A proxy between, or a server that is being replaced. Whether the request went further is not known.
         return _Again(on_the_way(came.through, f"HTTP status {came.status}"), True, None, came.retry_after_s)
@@ -114,7 +123,7 @@ def send(core: Core, call: Call, trace: Trace | None = None) -> Plan[Answer]:
             server = core.servers[place].name
             now = call.sent_at(_clock.now())
             seconds = _bounded(now, timeout, len(core.servers) - turn)
-            judged = _judge(server, (yield from exchange(place, now, seconds)))
+            judged = _judge(server, call.path, (yield from exchange(place, now, seconds)))
             if not isinstance(judged, _Again):
                 core.preferred = place
                 if isinstance(judged, LockserverError):

@@ -1,13 +1,15 @@
-"""Which servers, and with which key: from arguments and from the environment."""
+"""Which servers, and with which key: from arguments, from the environment, and from files."""
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from . import _files
 from .errors import ConfigurationError
 
 #: Where a server is when nobody says where.
@@ -55,10 +57,10 @@ def address(text: str) -> Address:
     return Address(trimmed, url.rstrip("/"))
 
 
-def addresses(servers: str | Iterable[str] | None) -> tuple[Address, ...]:
-    """The servers of the argument, else of LOCK_SERVER, else the default. One text may name several, with commas."""
+def addresses(servers: str | Iterable[str] | None, own: str | None = None) -> tuple[Address, ...]:
+    """The servers of the argument, else of LOCK_SERVER, else our own, else the default. Commas separate several in one text."""
     if servers is None:
-        servers = os.environ.get("LOCK_SERVER", "").strip() or DEFAULT
+        servers = os.environ.get("LOCK_SERVER", "").strip() or own or DEFAULT
     texts = [servers] if isinstance(servers, str) else list(servers)
     found = tuple(address(one) for text in texts for one in text.split(",") if one.strip())
     if not found:
@@ -107,6 +109,15 @@ class Retry:
     longest_s: float = 5.0
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Files of certificates (PEM): authorities beside those of the machine, and what a server that asks for it is shown."""
+
+    ca: str | None = None
+    cert: str | None = None
+    cert_key: str | None = None
+
+
 #: One round, no more.
 ONCE = Retry(rounds=1, within_s=0.0)
 
@@ -120,6 +131,7 @@ class Core:
     timeout_s: float
     connect_timeout_s: float
     retry: Retry
+    trust: Trust = Trust()
     #: Place of the server that answered last: it is tried first.
     preferred: int = 0
 
@@ -127,3 +139,45 @@ class Core:
         """The places of the servers, beginning with the one that answered last."""
         count = len(self.servers)
         return [(self.preferred + turn) % count for turn in range(count)]
+
+
+def core(
+    servers: str | Iterable[str] | None,
+    given: str | None,
+    file: str | os.PathLike[str] | None,
+    timeout_s: float,
+    connect_timeout_s: float,
+    retry: Retry | None,
+) -> Core:
+    """What the arguments of a client, the environment and the files say together, in this order.
+
+    A key and a certificate of a file are shown to the servers only that would be asked if nobody named others.
+    """
+
+    def variable(name: str) -> str | None:
+        return os.environ.get(name) or None
+
+    files = _files.read(user=_files.of_user())
+    if servers is not None and not isinstance(servers, str):
+        servers = tuple(servers)
+    found = addresses(servers, files.servers)
+    is_own = {one.name for one in found} <= {one.name for one in addresses(files.servers or DEFAULT)}
+    secret = key(given, file)
+    if secret is None and is_own and files.key_file is not None:
+        secret = key(None, files.key_file)
+    cert, cert_key = variable("LOCK_CERT"), variable("LOCK_CERT_KEY")
+    if (cert is None) != (cert_key is None):
+        raise ConfigurationError("LOCK_CERT and LOCK_CERT_KEY belong together: one of them is set without the other")
+    if cert is None and is_own:
+        cert, cert_key = files.cert, files.cert_key
+    trust = Trust(variable("LOCK_CA") or files.ca, cert, cert_key)
+    within_s, text = files.connect_timeout_s, variable("LOCK_CONNECT_TIMEOUT")
+    if text is not None:
+        try:
+            within_s = _files.seconds(text)
+        except ValueError as error:
+            raise ConfigurationError(f"LOCK_CONNECT_TIMEOUT: {error}") from None
+    if retry is None:
+        # As many rounds as the time allows.
+        retry = Retry() if within_s is None else Retry(rounds=sys.maxsize, within_s=within_s)
+    return Core(found, secret, timeout_s, connect_timeout_s, retry, trust)

@@ -45,7 +45,7 @@ class Runner:
 
     def _new(self, server: int) -> httpx.Client:
         if self.tls is None:
-            self.tls = _connections.tls_context()
+            self.tls = _connections.tls_context(self.core.trust)
         address = self.core.servers[server]
         transport = self.transport
         if transport is None and address.socket is not None:

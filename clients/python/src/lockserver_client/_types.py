@@ -208,6 +208,11 @@ class Lock:
     retiring: bool = False
     template: str | None = None
     overridden: list[str] = field(default_factory=list)
+    #: The same with what the configuration says (`from_`) and what counts (`to`); `None` for a lock that is not in it.
+    configuration: list[LockChange] | None = field(
+        default=None,
+        metadata={"read": lambda value: None if value is None else [read(LockChange, one) for one in value]},
+    )
     holders: list[Ticket] = _list(Ticket)
     queue: list[Ticket] = _list(Ticket)
     withholdings: list[Withholding] = _list(Withholding)

@@ -242,8 +242,22 @@ def from_problem(problem: Problem) -> ApiError:
     return BY_CODE.get(problem.code, ApiError)(problem)
 
 
+#: What the server tells those to do who speak HTTP, and the same for those who call this library.
+_ADVICE = (
+    ('say how long to wait: {"wait_s": 30}', "say how long to wait: wait_s=30"),
+    ("GET /v1/locks lists those there are, and an administrator makes one with PUT", "locks() lists those there are"),
+    (
+        "repeat with ?force=true, and &expect_tickets=N to end exactly N",
+        "repeat with force=True, and expect_tickets=N to end exactly N",
+    ),
+    ("read it again, and send its ETag as If-Match", "read it again, and try with its revision"),
+)
+
+
 def _said(problem: Problem) -> str:
     text = problem.detail or problem.title or problem.code.replace("_", " ")
+    for http, ours in _ADVICE:
+        text = text.replace(http, ours)
     if problem.ended_as and problem.ended_as not in text:
         text = f"{text} ({problem.ended_as.replace('_', ' ')})"
     return text
