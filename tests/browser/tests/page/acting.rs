@@ -106,7 +106,7 @@ async fn buttons_are_there_for_those_who_may() {
     browser.until_text("#holders", "of ops").await;
     assert_eq!(
         browser.js(buttons, Vec::new()).await,
-        json!(["Resize…", "Withhold…", "Pause…", "Settings…", "Delete…", "End…"])
+        json!(["Resize…", "Withhold…", "Pause…", "Settings…", "End tickets…", "Delete…", "End…"])
     );
     browser.end(&[]).await;
 }
@@ -163,4 +163,58 @@ async fn what_would_end_tickets_names_them_and_asks_again() {
     browser.until("back at all locks", "return location.pathname === '/'").await;
     assert_eq!(server.call("GET", "/v1/locks/ports", Value::Null).await.0, 404);
     browser.end(&["409", "404"]).await;
+}
+
+#[tokio::test]
+async fn all_of_a_dead_pipeline_end_after_a_look_at_them() {
+    let server = with_keys("[lock san-ssh]\nSIZE=2\n").await;
+    let dead = server.take("san-ssh", "pipeline 8: deploy", 600).await;
+    let other = server.take("san-ssh", "another job", 600).await;
+    for number in 0..3 {
+        server.take("san-ssh", &format!("pipeline 8: step {number}"), 600).await;
+    }
+    server.take("san-ssh", "pipeline 9", 600).await;
+    let browser = Browser::start(WIDE).await;
+    open_as(&browser, &server, "ops", "/locks/san-ssh").await;
+    browser.until_text("#queue", "pipeline 9").await;
+    browser.click("#end-many").await;
+    // As long as nothing is chosen nothing ends.
+    browser.until_text("dialog .preview", "Choose which tickets").await;
+    browser.click("dialog .danger").await;
+    browser.until_text("dialog .error", "Choose which tickets first: nothing was done.").await;
+    browser.click("dialog input[name=info]").await;
+    browser.keys("PIPELINE 8").await;
+    browser
+        .until_text("dialog .preview", "1 holder loses its permits, 3 tickets in the queue lose their places:")
+        .await;
+    browser.until_text("dialog .preview", "This one is let in at once:pipeline 9").await;
+    let told = browser.text("dialog .preview").await;
+    assert!(
+        told.contains("holds pipeline 8: deploy") && told.contains("step 2") && !told.contains("another"),
+        "{told}"
+    );
+    browser.click("dialog input[name=reason]").await;
+    browser.keys("it is dead").await;
+    // One of them is given its permit while the question stands, and may be at work.
+    server.release(&other).await;
+    browser.click("dialog .danger").await;
+    browser
+        .until_text(
+            "dialog .error",
+            "3 tickets ended. One had ended or begun to work meanwhile: nothing was done to it.",
+        )
+        .await;
+    browser.until_text("dialog .preview", "1 holder loses its permits:").await;
+    let infos = async || {
+        let lock = server.ok("GET", "/v1/locks/san-ssh", Value::Null).await;
+        lock["holders"].as_array().unwrap().iter().map(|one| one["info"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(infos().await, ["pipeline 8: step 0", "pipeline 9"]);
+    browser.click("dialog .danger").await;
+    browser.until("the question is gone", "return !document.querySelector('dialog')").await;
+    assert_eq!(infos().await, ["pipeline 9"]);
+    let (status, gone) =
+        server.call("GET", &format!("/v1/tickets/{}", dead["id"].as_str().unwrap()), Value::Null).await;
+    assert_eq!((status, gone["tickets"][0]["reason"].as_str()), (410, Some("it is dead")), "{gone}");
+    browser.end(&["409"]).await;
 }

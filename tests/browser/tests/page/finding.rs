@@ -115,12 +115,15 @@ async fn settings_are_changed_and_the_log_says_by_whom() {
     let browser = Browser::start(WIDE).await;
     open_as(&browser, &server, "ops", "/locks/san-ssh").await;
     browser.click("#settings").await;
-    let fill = "const set = (name, value) => document.querySelector(`dialog [name=${name}]`).value = value; set('max_hold_time_s', '1h 30min'); set('description', 'disks of db1')";
+    let fill = "const set = (name, value) => document.querySelector(`dialog [name=${name}]`).value = value; set('max_hold_time_s', '1h 30min'); set('description', 'disks of db1'); set('max_per_owner', 1); set('min_hold_time_s', '2 min'); set('pick', 'lru')";
     browser.js(fill, Vec::new()).await;
     browser.click("dialog .main").await;
-    browser.until_text("#log", "max hold time never → 1 h 30 min, description “” → “disks of db1” by ops").await;
+    browser.until_text("#log", "max hold time never → 1 h 30 min, ").await;
+    browser.until_text("#log", ", min hold time 0 s → 2 min, description “” → “disks of db1” by ops").await;
     let lock = server.ok("GET", "/v1/locks/san-ssh", Value::Null).await;
     assert_eq!(lock["settings"]["max_hold_time_s"], 5400);
+    let others = ["max_per_owner", "min_hold_time_s", "pick"].map(|name| &lock["settings"][name]);
+    assert_eq!(others, [&json!(1), &json!(120), &json!("lru")]);
     assert_eq!(lock["settings"]["max_lock_time_s"], 300, "what was not touched is as it was");
     // What is no time is said, and nothing is changed.
     browser.click("#settings").await;

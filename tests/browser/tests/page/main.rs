@@ -5,6 +5,7 @@ mod changing;
 mod finding;
 mod following;
 mod looking;
+mod night;
 mod reading;
 mod safety;
 mod several;

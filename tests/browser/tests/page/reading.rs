@@ -76,6 +76,12 @@ async fn nothing_is_in_the_way_of_anybody() {
         open_as(&browser, &server, "ops", "/locks/san-ssh").await;
         browser.until_text("#queue", "job 4").await;
         check("a lock").await;
+        browser.click("#end-many").await;
+        browser.click("dialog input[name=info]").await;
+        browser.keys("job").await;
+        browser.until_text("dialog .preview", "3 holders lose their permits").await;
+        check("a question about many").await;
+        browser.click("#cancel").await;
         server.kill().await;
         browser.until_text("#state", "Connection lost").await;
         check("a lock whose server is gone").await;

@@ -68,8 +68,9 @@ async fn hostile_names_and_infos_do_no_harm() {
 
 #[tokio::test]
 async fn nothing_comes_from_elsewhere_and_little_of_it() {
-    let server = with_keys("[lock san-ssh]\nSIZE=7\n[lock other]\nSIZE=1\n").await;
-    for number in 0..10 {
+    let others = (0..300).fold(String::new(), |all, number| format!("{all}[lock lock-{number}]\nSIZE=1\n"));
+    let server = with_keys(&format!("[lock san-ssh]\nSIZE=7\n{others}")).await;
+    for number in 0..107 {
         server.take("san-ssh", &format!("job {number}"), 600).await;
     }
     let browser = Browser::start(WIDE).await;
@@ -81,7 +82,8 @@ async fn nothing_comes_from_elsewhere_and_little_of_it() {
         let sizes = sizes.as_array().unwrap();
         let total: u64 = sizes.iter().filter_map(|one| one[1].as_u64()).sum();
         assert!(sizes.len() > 10 && total > 20_000, "{sizes:#?}");
-        assert!(total < 125_000, "{path} takes {total} bytes: {sizes:#?}");
+        println!("{path}: {total} bytes");
+        assert!(total < 100_000, "{path} takes {total} bytes: {sizes:#?}");
         for one in sizes {
             assert!(one[0].as_str().unwrap().starts_with(&server.url("/")), "{one}");
         }

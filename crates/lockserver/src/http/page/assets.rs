@@ -30,7 +30,7 @@ macro_rules! asset {
 }
 
 const SCRIPT: usize = 2;
-static ALL: [Asset; 17] = [
+static ALL: [Asset; 18] = [
     asset!("page.css", "text/css; charset=utf-8"),
     asset!("icon.svg", "image/svg+xml"),
     asset!("main.js", "text/javascript; charset=utf-8"),
@@ -46,6 +46,7 @@ static ALL: [Asset; 17] = [
     asset!("log.js", "text/javascript; charset=utf-8"),
     asset!("ask.js", "text/javascript; charset=utf-8"),
     asset!("act.js", "text/javascript; charset=utf-8"),
+    asset!("many.js", "text/javascript; charset=utf-8"),
     asset!("settings.js", "text/javascript; charset=utf-8"),
     asset!("withhold.js", "text/javascript; charset=utf-8"),
 ];

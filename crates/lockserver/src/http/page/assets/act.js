@@ -140,7 +140,8 @@ export function remove(page) {
     shown: page.lock,
     text: (lock) => {
       const all = lock.holding + lock.queued;
-      return [p(all ? `It is in use: ${some(lock.holding, "holder")} and ${lock.queued.toLocaleString()} in the queue would lose their tickets:` : "Nobody holds it and nobody waits for it."), all ? list([...lock.holders, ...lock.queue], all) : null];
+      const again = lock.configuration && !lock.template ? p("The configuration has it: the next reload or start makes it again, unless its section is removed.") : null;
+      return [p(all ? `It is in use: ${some(lock.holding, "holder")} and ${lock.queued.toLocaleString()} in the queue would lose their tickets:` : "Nobody holds it and nobody waits for it."), all ? list([...lock.holders, ...lock.queue], all) : null, again];
     },
     verb: "Delete",
     danger: true,

@@ -24,7 +24,7 @@ export const field = (label, input, hint) => h("p", { class: "field" }, h("label
  * Asks, and does it. The question is about `shown`, which is what the server is told that it was about: `text(shown)` says
  * it, `act(shown, form, force)` sends the request, where `force` is what the server said would end and somebody has agreed to.
  * If it is not any more as it was shown, `moved(problem)` gives how it is: `{shown, text}`, or `{over: true, text}` where
- * nothing is left to do; the question is then asked anew.
+ * nothing is left to do; the question is then asked anew. `done` beside them says what was done all the same.
  */
 export function ask({ title, shown, text, fields = [], verb, danger = false, act, moved, done, input }) {
   const error = h("div", { class: "error", role: "alert" });
@@ -51,7 +51,7 @@ export function ask({ title, shown, text, fields = [], verb, danger = false, act
       put(go, `${verb}, and end ${body.would_end === 1 ? "it" : `these ${body.would_end}`}`);
     } else if (code === "ticket_changed" || [404, 410, 412].includes(status)) {
       const now = await moved(problem);
-      tell(h("b", {}, "It has changed meanwhile: nothing was done. "), now.text);
+      tell(h("b", {}, now.done ?? "It has changed meanwhile: nothing was done. "), now.text);
       if (now.over) {
         go.hidden = true;
         cancel.focus();

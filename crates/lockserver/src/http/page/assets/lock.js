@@ -4,7 +4,8 @@ import { Problem, call, lockPath } from "./api.js";
 import { pause, remove, resize, resume } from "./act.js";
 import { change } from "./settings.js";
 import { bar, drawBar, legend } from "./draw.js";
-import { Log } from "./log.js";
+import { Log, changed } from "./log.js";
+import { endMany } from "./many.js";
 import { Plots } from "./plots.js";
 import { Seats } from "./seats.js";
 import { withhold } from "./withhold.js";
@@ -74,7 +75,11 @@ export class LockPage {
   async readHistory(withEvents) {
     this.historyAt = Date.now();
     const history = await call("GET", lockPath(this.name, "/history"));
-    if (withEvents) this.log.take(history.events, history.as_of);
+    if (withEvents) {
+      this.log.take(history.events, history.as_of);
+      // It says whose last holder what is withheld.
+      this.seats.draw();
+    }
     this.plots.take(history, this.lock);
   }
 
@@ -122,7 +127,7 @@ export class LockPage {
     if (this.acting !== state) {
       this.acting = state;
       const button = (id, text, act) => h("button", { type: "button", id, click: () => act(this) }, text);
-      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), button("withhold", "Withhold…", withhold), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("settings", "Settings…", change), button("delete", "Delete…", remove)] : []));
+      this.buttons.replaceChildren(...(admin ? [button("resize", "Resize…", resize), button("withhold", "Withhold…", withhold), lock.paused ? button("resume", "Resume…", resume) : button("pause", "Pause…", pause), button("settings", "Settings…", change), button("end-many", "End tickets…", endMany), button("delete", "Delete…", remove)] : []));
     }
     this.seats.draw();
     this.drawFacts();
@@ -143,7 +148,7 @@ export class LockPage {
       settings.tags ? ["Tags of slots", Object.entries(settings.tags).slice(0, 50).map(([slot, tags]) => `${slot} {${tags.join(" ")}}`).join(", ")] : null,
       settings.pick === "lru" ? ["Given first", "what has been unused for longest"] : null,
       settings.min_hold_time_s ? ["Given again after its claim", `${about(settings.min_hold_time_s)} later at the earliest`] : null,
-      overridden.length ? ["Changed since the configuration", overridden.join(", ").replaceAll("_", " ")] : null,
+      overridden.length ? ["Changed since the configuration", this.lock.configuration.map(changed).join(", ")] : null,
       ["Asked since the start", counts.queries.toLocaleString()],
       ["Granted", counts.grants.toLocaleString()],
       ["Given back", counts.released.toLocaleString()],

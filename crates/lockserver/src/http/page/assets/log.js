@@ -16,7 +16,7 @@ const ENDS = {
 const value = (setting, one) => (one === null ? (setting.endsWith("_s") ? "never" : "none") : setting.endsWith("_s") ? about(one) : typeof one === "string" ? `“${one}”` : one.toLocaleString());
 
 /** What of a lock is another now: `size 2 → 3`. */
-function changed({ setting, from, to }) {
+export function changed({ setting, from, to }) {
   if (setting === "paused") return to ? "paused" : "resumed";
   if (setting === "retiring") return to ? "left the configuration" : "is in the configuration again";
   return `${setting.replace(/_s$/, "").replaceAll("_", " ")} ${value(setting, from)} → ${value(setting, to)}`;
@@ -50,6 +50,11 @@ export class Log {
     this.events = [];
     this.said = 0;
     this.element = h("ol", { class: "log", id: "log", tabindex: "0", "aria-label": "Last events" });
+  }
+
+  /** What the ticket of that number said of itself, if that is remembered. */
+  infoOf(number) {
+    return this.events.find((event) => event.number === number && event.info)?.info;
   }
 
   /** What the server remembers, the first first, up to an event. */

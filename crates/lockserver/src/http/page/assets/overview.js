@@ -4,7 +4,7 @@ import { call, lockPath, now } from "./api.js";
 import { makeLock } from "./act.js";
 import { bar, drawBar, legend } from "./draw.js";
 import { Found } from "./find.js";
-import { about, expected, h, put, say, some, span } from "./words.js";
+import { about, expected, h, put, readable, say, some, span } from "./words.js";
 
 // Changes are drawn together, and order is kept while somebody points at it.
 const DRAW_EVERY = 250;
@@ -83,7 +83,7 @@ class Row {
     }
     const holder = lock.size <= HOLDERS_SHOWN && lock.holding ? lock.holders?.find(Boolean) : undefined;
     this.who.hidden = !holder;
-    put(this.whom, holder ? holder.info || holder.owner || holder.from || `#${holder.number}` : "");
+    put(this.whom, holder ? readable(holder.info ?? "") || holder.owner || holder.from || `#${holder.number}` : "");
     put(this.more, holder && lock.holding > 1 ? ` and ${lock.holding - 1} more` : "");
     put(queue, lock.queued ? lock.queued.toLocaleString() : "–");
     this.element.classList.toggle("busy", lock.queued > 0);

@@ -116,8 +116,8 @@ export class Seats {
       if (kind === "withholding") {
         const ends = one.ends_in_s == null ? null : page.readAt + one.ends_in_s * 1000;
         const lasts = ends == null ? ["lease", "until it is restored"] : ["lease", "for another ", h("span", { "data-until": ends }, "")];
-        const state = `withheld ${one.slot_ranges} ${one.awaited} ${one.awaited_names} ${ends == null}`;
-        const made = row(`w${one.number}`, state, () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), " ", because(one), awaited(one)], ["since"], lasts, ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
+        const state = `withheld ${page.log.infoOf(one.number) ?? ""} ${one.slot_ranges} ${one.awaited} ${one.awaited_names} ${ends == null}`;
+        const made = row(`w${one.number}`, state, () => cells(["slot", place(one)], ["person", h("em", { class: "pill warn" }, "withheld"), " ", because(one, page.log), awaited(one)], ["since"], lasts, ["act", admin && h("button", { type: "button", class: "small", click: () => restore(page, this.withholding(one.number) ?? one) }, "Restore…")]));
         if (ends != null) made.querySelector("[data-until]").dataset.until = ends;
         return made;
       }

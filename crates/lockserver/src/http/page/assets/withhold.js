@@ -3,21 +3,27 @@
 import { call, lockPath } from "./api.js";
 import { ask, field } from "./ask.js";
 import { entering } from "./act.js";
-import { about, h, slotsOf, some } from "./words.js";
+import { about, h, slotsOf, some, written } from "./words.js";
 
 const p = (...content) => h("p", {}, ...content);
 const name = (lock) => h("bdi", {}, lock.name);
 
 const CAUSES = {
-  lost_holder: ({ number, ended_as: how }) => `the last holder, ticket ${number}, ended as ${how}`,
-  cooldown: ({ number }) => `ticket ${number} came back before it may be given again`,
-  broken: ({ number }) => `ticket ${number} gave it back as broken`,
+  lost_holder: ({ number, ended_as: how }, who) => ["the last holder, ", who(number), `, ended as ${how}`],
+  cooldown: ({ number }, who) => [who(number), " came back before it may be given again"],
+  broken: ({ number }, who) => [who(number), " gave it back as broken"],
   admin: () => "by an administrator",
   outside: () => "others use it, as was reported",
 };
 
-/** Why it is withheld, in words; its reason is somebody's own. */
-export const because = (one) => [CAUSES[one.cause]?.(one) ?? one.cause, one.reason ? [": ", h("bdi", {}, one.reason)] : null];
+/** Why it is withheld, in words; its reason is somebody's own, and so is what a ticket of the log said. */
+export function because(one, log) {
+  const who = (number) => {
+    const info = log?.infoOf(number);
+    return [`ticket ${number}`, info ? [" (", written(info, 60), ")"] : null];
+  };
+  return [CAUSES[one.cause]?.(one, who) ?? one.cause, one.reason ? [": ", h("bdi", {}, one.reason)] : null];
+}
 
 /** What of it is still out, and withheld when it comes back. */
 export const awaited = ({ awaited: count, awaited_names: names }) =>
@@ -64,7 +70,7 @@ export function restore(page, withholding) {
       const withheld = lock.withheld - slotsOf(withholding);
       const left = withholding.ends_in_s == null ? "until somebody restores them" : `for another ${about(Math.max(0, withholding.ends_in_s - (Date.now() - page.readAt) / 1000))}`;
       return [
-        p("They are withheld: ", because(withholding), `; ${left}.${risk}`),
+        p("They are withheld: ", because(withholding, page.log), `; ${left}.${risk}`),
         lock.paused ? p("It is paused: nobody is let in.") : entering(lock, lock.size - lock.in_use - withheld, lock.in_use + withheld === 0),
       ];
     },

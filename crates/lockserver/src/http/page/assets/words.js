@@ -25,8 +25,20 @@ const ADDRESS = /(https?:\/\/[^\s<>"'`]+[^\s<>"'`.,;:!?)\]}])/;
 /** A text, in which addresses of the web can be followed: that of a job, say. Where they lead learns nothing of this page. */
 const linked = (text) => text.split(ADDRESS).map((part, i) => (i % 2 && URL.canParse(part) ? h("a", { href: part, rel: "noopener noreferrer", target: "_blank" }, part) : part));
 
+/** What Terraform wrote is JSON, of which people read a part. */
+export function readable(text) {
+  if (!text.startsWith('{"ID":')) return text;
+  try {
+    const { Operation: operation, Who: who } = JSON.parse(text);
+    return operation && who ? `Terraform ${operation.replace("OperationType", "").toLowerCase()} by ${who}` : text;
+  } catch {
+    return text;
+  }
+}
+
 /** What somebody wrote, apart from the reading direction of what is around it; shortened until it is asked for. */
-export function written(text, short = 160) {
+export function written(said, short = 160) {
+  const text = readable(said);
   if (text.length <= short) return h("bdi", {}, linked(text));
   const head = h("summary", {}, h("bdi", {}, `${text.slice(0, short)}…`));
   return h("details", { class: "long" }, head, h("bdi", { tabindex: "0" }, linked(text)));
