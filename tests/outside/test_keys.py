@@ -39,6 +39,21 @@ def test_the_name_of_a_key_that_is_none():
     assert "a key's name has letters, digits" in made.stderr
 
 
+def test_a_key_with_rights_and_locks(make_server):
+    made = subprocess.run([binary(), "key", "new", "prometheus", "--rights", "observe", "--locks", "san-ssh, deploy-*"],
+                          capture_output=True, text=True, timeout=30, check=True)
+    section = made.stdout[made.stdout.index("[key "):]
+    assert section.endswith("\nLOCKS=san-ssh, deploy-*\nRIGHTS=observe\n"), section
+    server = make_server(sections=f"{section}{NONE}[lock san-ssh]\n[lock other]\n").start()
+    secret = made.stdout.split("\n")[0]
+    assert [lock["name"] for lock in json.loads(ask(server, secret)[1])["locks"]] == ["san-ssh"]
+    assert ask(server, secret, "/v1/locks/san-ssh/tickets", "POST", "{}")[0] == 403
+    for option, value, why in (("--rights", "observe, sudo", "'sudo' is not a right; write use, observe, admin"),
+                               ("--locks", "a/b", "'a/b': the name contains '/'")):
+        wrong = subprocess.run([binary(), "key", "new", "x", option, value], capture_output=True, text=True, timeout=30)
+        assert (wrong.returncode, wrong.stdout) == (64, "") and why in wrong.stderr, wrong.stderr
+
+
 def test_a_key_needs_a_word_about_who_has_none(make_server):
     _, section = new_key("ci")
     server = make_server(sections=section).spawn()

@@ -101,6 +101,28 @@ def test_the_outcome_of_a_reload_is_told(make_server):
     assert value(families, "lockserver_lock_size", lock="job-*") is None
 
 
+def test_instances_that_the_configuration_names_have_series_of_their_own(make_server):
+    server = make_server({"METRICS_PER_INSTANCE": "job-a*"}, SECTIONS).start()
+    with Api(server.at) as api:
+        for lock in ("job-a1", "job-a1", "job-b1"):
+            api.call("POST", f"/v1/locks/{lock}/tickets", {"queue": True})
+    families = scrape(server)
+
+    def numbers(lock):
+        gauges = [value(families, f"lockserver_lock_{name}", lock=lock) for name in ("instances", "size", "permits_held", "queued")]
+        return [*gauges, value(families, "lockserver_grants", "lockserver_grants_total", lock=lock)]
+
+    assert numbers("job-a1") == [1, 1, 1, 1, 1]
+    # The template counts all of its instances, and the rest of those that have no label.
+    assert numbers("job-*") == [2, 1, 1, 0, 1]
+    assert numbers("job-b1") == [None] * 5
+    server.configure({}, SECTIONS)
+    server.signal(signal.SIGHUP)
+    until(lambda: value(scrape(server), "lockserver_lock_size", lock="job-a1") is None, 20, "the reload")
+    families = scrape(server)
+    assert numbers("job-*")[:4] == [2, 2, 2, 1]
+
+
 def test_counters_begin_anew_and_gauges_go_on(make_server):
     server = make_server(sections=SECTIONS).start()
     with Api(server.at) as api:

@@ -9,14 +9,16 @@ import datetime
 import itertools
 import json
 import re
+import shlex
 import urllib.parse
 
 import pytest
+import yaml
 
 from harness.local import Place
 from harness.paths import ROOT
 from harness.promtool import promtool
-from harness.recipe import ELSEWHERE, FILES, PAGE, Host, ReadersServer, crontab, matches, recipes
+from harness.recipe import ELSEWHERE, PAGE, Host, ReadersServer, crontab, matches, recipes, write_file
 from harness.wait import until
 
 RECIPES = recipes()
@@ -203,6 +205,82 @@ def judge_ci(host, _):
     assert host.run(["lockctl", "release", other])[0] == 0
 
 
+class Pipeline:
+    """What a CI system makes of its file: the variables of a job, its commands, and those that come after it in any case."""
+
+    def __init__(self, variables, commands, always, minutes):
+        self.variables, self.commands, self.always = variables, commands, always
+        # The permit outlasts the job.
+        assert 0 < minutes < 60
+
+    def start(self, host, prefix, **more):
+        """Run it as the runner does: the commands until one fails, then the rest, whatever became of them."""
+        script = "status=0\n" + "".join(f"[ $status != 0 ] || sh -ec {shlex.quote(one)} || status=$?\n" for one in self.commands)
+        script += "".join(f"sh -ec {shlex.quote(one)} || status=99\n" for one in self.always)
+        return host.start(["sh", "-c", f"{script}exit $status"], prefix, **self.variables, **more)
+
+
+def pipelines(host):
+    """Those of the three systems, with what each tells its jobs of themselves."""
+    folder = host.directory
+    gitlab = yaml.safe_load((folder / ".gitlab-ci.yml").read_text())["deploy-production"]
+    minutes = int(gitlab["timeout"].removesuffix("m"))
+    yield "gitlab", Pipeline(gitlab["variables"], gitlab["before_script"] + gitlab["script"], gitlab["after_script"], minutes), (
+        lambda number: {"CI_JOB_ID": str(number), "CI_JOB_URL": f"https://gitlab.example/-/jobs/{number}"})
+    (github,) = yaml.safe_load((folder / ".github/workflows/deploy.yml").read_text())["jobs"].values()
+    steps = [step for step in github["steps"] if "run" in step]
+    run = [step["run"] for step in steps if "if" not in step]
+    always = [step["run"] for step in steps if step.get("if") == "always()"]
+    assert len(run) + len(always) == len(steps) == len(github["steps"]) - 1
+    yield "github", Pipeline(github["env"], run, always, github["timeout-minutes"]), (
+        lambda number: {"GITHUB_RUN_ID": str(number), "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "deploy-production",
+                        "GITHUB_SERVER_URL": "https://github.example", "GITHUB_REPOSITORY": "a/b"})
+    text = (folder / "Jenkinsfile").read_text()
+    before, after = text.split("post {")
+    assert re.search(r"^ *always \{", after, re.M)
+    variables = dict(re.findall(r"environment \{ (\w+) = '(.*)' \}", text))
+    minutes = int(re.search(r"timeout\(time: (\d+), unit: 'MINUTES'\)", text).group(1))
+    yield "jenkins", Pipeline(variables, re.findall(r"sh '(.+)'", before), re.findall(r"sh '(.+)'", after), minutes), (
+        lambda number: {"BUILD_TAG": f"jenkins-a b/c-{number}", "BUILD_URL": f"https://jenkins.example/job/{number}/"})
+
+
+def judge_pipelines(host, recipe):
+    """Two jobs of each system on two machines: one after the other, and the permit comes back however a job ends."""
+    deploys = NOTES + """
+[ "$(lockctl --json status "deploy-$1" | grep -c '"holding": 1')" = 1 ]
+note + deploys
+all_there goes_on 1
+note - deploys
+[ -z "${DEPLOY_FAILS-}" ]
+"""
+    host.stand_in("./deploy.sh", deploys)
+    goes_on = host.directory / "goes_on"
+    for name, pipeline, its_own in pipelines(host):
+        assert set(pipeline.variables) == {"LOCK_SERVER"}
+        first = pipeline.start(host, host.others[0], DEPLOY_FAILS="1", **its_own(1))
+        (holder,) = until(lambda: lock(host, "deploy-production")["holders"], 20, f"{name}: the first one has it")
+        second = pipeline.start(host, host.others[1], **its_own(2))
+        (waiter,) = until(lambda: lock(host, "deploy-production")["queue"], 20, f"{name}: the second one waits")
+        assert holder["info"].startswith("https://") and "1" in holder["info"] and holder["info"] != waiter["info"]
+        goes_on.write_text("+\n")
+        assert (first.communicate(timeout=60)[0], first.returncode) == ("", 1), name
+        assert (second.communicate(timeout=60)[0], second.returncode) == ("", 0), name
+        goes_on.unlink()
+        assert most_at_once(host, "deploys")[0] == 1
+        assert lock(host, "deploy-production")["in_use"] == 0
+        # A job whose ticket somebody ends does nothing, and its log has the reason.
+        held = json.loads(host.run(["lockctl", "--json", "acquire", "deploy-production"])[1])["id"]
+        (host.directory / "deploys").unlink()
+        third = pipeline.start(host, host.others[0], **its_own(3))
+        (waiter,) = until(lambda: lock(host, "deploy-production")["queue"], 20, f"{name}: the third one waits")
+        words = ["lockctl", "revoke", "deploy-production", str(waiter["number"]), "--reason", "release is stopped"]
+        assert host.run(words)[0] == 0
+        said, _ = third.communicate(timeout=60)
+        assert third.returncode != 0 and "ci-lock: no permit of deploy-production: " in said and ": release is stopped" in said, said
+        assert not (host.directory / "deploys").exists()
+        assert host.run(["lockctl", "release", held])[0] == 0
+
+
 #: Those of our alerts that somebody who follows a recipe could set off: with it as a habit, they would fire for ever.
 ALERTS = ("LockHoldersAreLost", "LockGrantsLapse")
 
@@ -226,8 +304,8 @@ def judge_alerts(host, tmp_path, server):
 
 
 JUDGES = {"SAN sessions": judge_san, "Cron on many hosts": judge_cron, "Two resources at once": judge_solver, "Reboots with FleetLock": judge_fleetlock,
-          "CI jobs with curl": judge_ci, "An API with a limit": judge_weather, "Five teams and a cap": judge_teams,
-          "Only the newest commit": judge_newest, "Builds and agents on one machine": judge_builds}
+           "CI jobs with curl": judge_ci, "GitLab, GitHub and Jenkins": judge_pipelines, "An API with a limit": judge_weather, "Five teams and a cap": judge_teams,
+           "Only the newest commit": judge_newest, "Builds and agents on one machine": judge_builds}
 
 
 @pytest.mark.root
@@ -245,7 +323,7 @@ def test_a_recipe_as_written(host, tmp_path, name):
             elif kind == "crontab":
                 host.cron(step)
             else:
-                (tmp_path / FILES[kind]).write_text(step)
+                write_file(tmp_path, kind, step)
         judge_alerts(host, tmp_path, server)
         JUDGES.get(name, lambda *_: None)(host, recipe)
         # What a recipe takes it gives back, or its lease does.
@@ -276,8 +354,8 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
         server.start()
     try:
         for kind, step in recipe.steps():
-            if kind in FILES:
-                (tmp_path / FILES[kind]).write_text(step)
+            if kind not in ("sh", "crontab"):
+                write_file(tmp_path, kind, step)
             blocks = [text for text, _ in step] if kind == "sh" else crontab(step)[1] if kind == "crontab" else []
             for text in blocks:
                 at = {"LOCK_CONNECT_TIMEOUT": "0.2", **(crontab(step)[0] if kind == "crontab" else {})}
@@ -293,7 +371,7 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
 
 def test_the_page_has_what_people_come_for():
     wanted = ["SAN", "Cron", "Builds", "deploy", "Licences", "at once", "others use", "of a kind", "broken",
-              "FleetLock", "Terraform", "Readers", "CI jobs", "API", "teams", "newest",
+              "FleetLock", "Terraform", "Readers", "CI jobs", "GitLab", "API", "teams", "newest",
               "Fencing"]
     for word in wanted:
         assert any(word in name for name in RECIPES), word

@@ -54,6 +54,28 @@ def test_a_good_file_is_checked_without_starting(make_server):
     assert not (server.directory / "lockserver.db").exists()
 
 
+def test_a_strict_check_fails_on_warnings(tmp_path):
+    path = tmp_path / "lockserver.conf"
+    path.write_text("[general]\nSERVER=127.0.0.1\nSERVR=0.0.0.0\n")
+    words = ("check-config", "--config", path)
+    assert run(*words).returncode == 0
+    strict = run(*words, "--strict")
+    assert strict.returncode == CONFIG
+    assert "did you mean SERVER?" in strict.stdout and "\n# --strict: a warning counts as an error\n" in strict.stdout
+    path.write_text("[general]\nSERVER=127.0.0.1\n")
+    good = run(*words, "--strict")
+    assert good.returncode == 0 and good.stdout == run(*words).stdout
+
+
+@pytest.mark.parametrize("level", ["warn", "error"])
+def test_a_log_that_hides_much_says_so(make_server, level):
+    server = make_server({"LOGLEVEL": level}).start()
+    server.stop()
+    (line,) = server.log().splitlines()
+    name = {"warn": "warning"}.get(level, level)
+    assert line.startswith(f"[{name.upper()}] ") and f"LOGLEVEL={name}: this log does not say who pauses" in line
+
+
 def test_a_file_that_is_not_there(tmp_path):
     done = run("--config", tmp_path / "nothing.conf", "--store", "memory")
     assert done.returncode == CONFIG and "nothing.conf" in done.stderr

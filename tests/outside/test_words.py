@@ -121,7 +121,8 @@ def test_the_url_of_a_key_can_be_used():
 
 def test_an_empty_variable_is_as_unset(make_server):
     names = ["SERVER", "PORT", "STORE", "LOG_FILE", "LOGLEVEL", "LOG_FORMAT", "LONG_POLL", "MAX_WAITING", "AUDIT_LOG",
-             "DEFAULT_LOCK", "DEFAULT_LOCK_SIZE", "TRUSTED_PROXIES", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "ON_DOUBT"]
+             "DEFAULT_LOCK", "DEFAULT_LOCK_SIZE", "TRUSTED_PROXIES", "ALLOWED_HOSTS", "ALLOWED_ORIGINS", "ON_DOUBT",
+             "METRICS_PER_INSTANCE"]
     server = make_server({"LOG_FORMAT": "json", "LONG_POLL": 7})
     env = {f"LOCKSERVER_{name}": "" for name in names}
     for command in (["check-config"],):

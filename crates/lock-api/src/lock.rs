@@ -1,7 +1,7 @@
 //! Locks: how they are set, and how they are.
 
 use crate::words::words;
-use crate::{EndedAs, Seconds, Ticket};
+use crate::{EndedAs, LockChange, Seconds, Ticket};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -364,6 +364,9 @@ pub struct Lock {
     pub settings: LockSettings,
     /// Settings that were changed live since the configuration set them.
     pub overridden: Vec<String>,
+    /// The same with what the configuration says (`from`) and what counts (`to`); absent for a lock that is not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Vec<LockChange>>,
     /// Revision of the settings, as in the ETag.
     pub revision: u64,
     /// Tickets with permits in the order of their grants, at most 1,000, or as many as were asked for.

@@ -83,7 +83,8 @@ impl Condition {
 }
 
 /// The settings that differ. Destructured, so that a new one cannot be forgotten.
-pub(crate) fn between(before: &Settings, after: &Settings) -> Vec<LockChange> {
+#[must_use]
+pub fn between(before: &Settings, after: &Settings) -> Vec<LockChange> {
     let all = |of: &Settings| {
         let Settings {
             capacity,

@@ -32,7 +32,7 @@ mod timers;
 mod uptime;
 mod view;
 
-pub use change::{LockChange, SettingValue};
+pub use change::{LockChange, SettingValue, between};
 pub use command::{
     Asked, Caller, Command, ConfigureMode, ConfigureReport, Force, IfBusy, NewTicket, Outcome, Patch, Precondition,
     Rejection, ReleaseTarget, Restored, ToWithhold,

@@ -121,7 +121,11 @@ impl Failure {
     /// The same with what to do if it was not allowed.
     pub(crate) fn for_administrators(mut self) -> Self {
         if self.problem.as_ref().is_some_and(|problem| problem.code == ErrorCode::NotAllowed) {
-            self.text.push_str("; lockctl takes that socket by itself when no server is named");
+            let which = match self.text.contains("Unix socket") {
+                true => "lockctl takes that socket by itself",
+                false => "on the server's own machine lockctl takes the socket of its administrators by itself",
+            };
+            self.text.push_str(&format!("; {which} when no server is named"));
         }
         self
     }

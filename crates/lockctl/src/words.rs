@@ -33,7 +33,10 @@ pub(crate) fn of(problem: &Problem) -> String {
         ErrorCode::RequestTimeout => "the server got only a part of the request in time; try again".to_owned(),
         ErrorCode::ShuttingDown => "the server is being stopped; try again".to_owned(),
         ErrorCode::Unauthorized => {
-            "the server does not know the key, or wants one: --key-file FILE, LOCK_KEY_FILE or LOCK_KEY".to_owned()
+            // Whether a key is wrong or missing the server knows. How to send one is another matter here.
+            let said = said();
+            let why = said.split("; send a key: ").next().unwrap_or(&said);
+            format!("{why}; --key-file FILE, LOCK_KEY_FILE or LOCK_KEY says which key to send")
         }
         ErrorCode::UnknownLock => {
             "there is no such lock; `lockctl status` lists those there are, `lockctl create` makes one".to_owned()

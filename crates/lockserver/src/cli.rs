@@ -1,7 +1,7 @@
 //! The command line: what was typed, nothing executed.
 
-use crate::access::KeyName;
-use crate::config::Sources;
+use crate::access::{KeyName, Patterns, Rights};
+use crate::config::{self, Sources};
 use crate::daemon::Way;
 use crate::store_commands::StoreCommand;
 use clap::{Parser, Subcommand};
@@ -53,7 +53,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check the configuration, print every problem and what would be in force, and exit
-    CheckConfig,
+    CheckConfig {
+        /// A warning is a failure, too (78): for CI
+        #[arg(long)]
+        strict: bool,
+    },
     /// Make keys for clients
     #[command(subcommand)]
     Key(KeyCommand),
@@ -80,6 +84,12 @@ pub enum KeyCommand {
         /// Its name: letters, digits, '-', '_', '.', '@' and '/'
         #[arg(value_parser = key_name)]
         name: KeyName,
+        /// What it may do: use, observe, admin, with commas between
+        #[arg(long, value_name = "RIGHTS", default_value = "use, observe", value_parser = config::rights)]
+        rights: Rights,
+        /// The locks that it is for, with commas between; a `*` at the end of a name stands for anything
+        #[arg(long, value_name = "LOCKS", default_value = "*", value_parser = config::patterns)]
+        locks: Patterns,
     },
 }
 

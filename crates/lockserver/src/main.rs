@@ -3,7 +3,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use clap::Parser;
-use lockserver::access::{KeyName, Secret};
+use lockserver::access::{KeyName, Patterns, Rights, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
 use lockserver::{config, daemon, exit, generate, os, say, store_commands};
 use std::process::ExitCode;
@@ -32,14 +32,17 @@ fn main() -> ExitCode {
 /// What was asked for instead of serving. Returns the exit code.
 fn run(cli: &Cli, command: &Command) -> u8 {
     match command {
-        Command::CheckConfig => {
+        Command::CheckConfig { strict } => {
             let result = daemon::judge(cli.sources().load());
-            let code = if result.is_ok() { exit::OK } else { exit::CONFIG };
-            say::report(config::check_report(&result).as_bytes(), code)
+            let (report, is_good) = match strict {
+                true => config::check_strictly(&result),
+                false => (config::check_report(&result), result.is_ok()),
+            };
+            say::report(report.as_bytes(), if is_good { exit::OK } else { exit::CONFIG })
         }
-        Command::Key(KeyCommand::New { name }) => match Secret::generate() {
+        Command::Key(KeyCommand::New { name, rights, locks }) => match Secret::generate() {
             // Also where the reader has gone away: nobody has the secret then.
-            Ok(secret) => match say::result(new_key(name, &secret).as_bytes()) {
+            Ok(secret) => match say::result(new_key(name, *rights, locks, &secret).as_bytes()) {
                 Ok(()) => exit::OK,
                 Err(error) => {
                     say::complain(format!(
@@ -66,13 +69,13 @@ fn run(cli: &Cli, command: &Command) -> u8 {
 }
 
 /// The first line is the secret alone, for scripts.
-fn new_key(name: &KeyName, secret: &Secret) -> String {
+fn new_key(name: &KeyName, rights: Rights, locks: &Patterns, secret: &Secret) -> String {
     format!(
         "{}\n\n\
          # Above is the secret, shown this once. Clients send it as 'Authorization: Bearer SECRET' or as the password of\n\
          # user '{name}' (http://{}:SECRET@HOST:9090/RPC2); lockctl takes it from LOCK_KEY or a file named in LOCK_KEY_FILE.\n\
          # Below is the section for the server's configuration; a reload is enough.\n\
-         [key {name}]\nSECRET_HASH={}\nLOCKS=*\nRIGHTS=use, observe\n",
+         [key {name}]\nSECRET_HASH={}\nLOCKS={locks}\nRIGHTS={rights}\n",
         secret.reveal(),
         name.in_url(),
         secret.digest(),

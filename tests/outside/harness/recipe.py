@@ -12,10 +12,19 @@ from .server import Server
 PAGE = ROOT / "docs" / "recipes.md"
 # Kinds of fenced blocks: configuration, a file beside it, commands, what they print.
 FILES = {"hcl": "main.tf", "toml": "zincati.toml"}
+# Kinds of files whose first line, a comment, names them.
+NAMED = ("yaml", "groovy")
 #: The server's machine in the recipes for several, and what is done on another one.
 SERVER = "lock.example.com"
 ELSEWHERE = (SERVER, "terraform apply")
-KINDS = {"ini", "sh", "text", "crontab", *FILES}
+KINDS = {"ini", "sh", "text", "crontab", *FILES, *NAMED}
+
+
+def write_file(directory, kind, text):
+    """Write a block that is a file to where the page says."""
+    path = directory / (FILES[kind] if kind in FILES else re.match(r"(?:#|//) (\S+)\n", text).group(1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 class Recipe:

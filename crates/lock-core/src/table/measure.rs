@@ -6,20 +6,24 @@ use std::collections::BTreeMap;
 
 impl Table {
     /// Gives the numbers of each template, those of its instances together and zeros if it has none, and then of each lock
-    /// that is no instance. `wall` is now.
-    pub fn measure(&self, wall: WallMs, mut each: impl FnMut(Target, UsageTotals)) {
+    /// that is no instance. An instance that is `alone` counts for its template as a lock, and has its other numbers to itself.
+    /// `wall` is now.
+    pub fn measure(&self, wall: WallMs, alone: impl Fn(&LockName) -> bool, mut each: impl FnMut(Target, UsageTotals)) {
         let mut templates: BTreeMap<&Prefix, UsageTotals> =
             self.templates.keys().map(|prefix| (prefix, UsageTotals::default())).collect();
         for lock in self.locks.values() {
             if let Some(prefix) = &lock.record.template {
                 let sum = templates.entry(prefix).or_default();
-                *sum = sum.with(self.usage_totals(lock, wall));
+                *sum = match alone(&lock.record.name) {
+                    true => UsageTotals { locks: sum.locks + 1, ..*sum },
+                    false => sum.with(self.usage_totals(lock, wall)),
+                };
             }
         }
         for (prefix, sum) in templates {
             each(Target::Template(prefix.clone()), sum);
         }
-        for (name, lock) in self.locks.iter().filter(|(_, lock)| lock.record.template.is_none()) {
+        for (name, lock) in self.locks.iter().filter(|(name, lock)| lock.record.template.is_none() || alone(name)) {
             each(Target::Lock(name.clone()), self.usage_totals(lock, wall));
         }
     }

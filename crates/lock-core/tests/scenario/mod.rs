@@ -290,15 +290,19 @@ impl Stage {
 
     fn measure(&self, label: &str) -> String {
         let mut found = "not measured".to_owned();
-        self.table.measure(WALL + self.now, |of, numbers| {
-            let name = match of {
-                Target::Lock(name) => name.to_string(),
-                Target::Template(prefix) => prefix.pattern(),
-            };
-            if name == label {
-                found = words::usage_totals(&numbers);
-            }
-        });
+        self.table.measure(
+            WALL + self.now,
+            |_| false,
+            |of, numbers| {
+                let name = match of {
+                    Target::Lock(name) => name.to_string(),
+                    Target::Template(prefix) => prefix.pattern(),
+                };
+                if name == label {
+                    found = words::usage_totals(&numbers);
+                }
+            },
+        );
         found
     }
 

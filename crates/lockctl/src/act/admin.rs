@@ -154,7 +154,12 @@ pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Resu
 }
 
 pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {
+    let before = client.lock(&asked.lock).await;
     client.delete(&asked.lock, asked.force.guarded()).await?;
+    // An instance is made again by whoever asks for it: that is what a template is for.
+    if before.is_ok_and(|lock| lock.configuration.is_some() && lock.template.is_none()) && !json {
+        say::say("the configuration has it: the next reload or start makes it again, unless its section is removed");
+    }
     done(json, &format!("`{}` is deleted", asked.lock))
 }
 

@@ -13,7 +13,13 @@ use std::io::{BufRead as _, IsTerminal as _};
 pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result<u8, Failure> {
     let reason = asked.reason.as_deref();
     if let Some(number) = asked.number {
-        client.revoke(&asked.lock, number, reason).await?;
+        if let Err(error) = client.revoke(&asked.lock, number, reason).await {
+            // The lock may be what is not there.
+            if error.code() == Some(ErrorCode::UnknownTicket) {
+                client.lock(&asked.lock).await?;
+            }
+            return Err(error.into());
+        }
         return done(json, &format!("ticket {number} of `{}` has ended", asked.lock));
     }
     let found = fitting(client, &asked.lock, &asked.which).await?;
@@ -26,7 +32,8 @@ pub(super) async fn revoke(client: &Client, asked: Revoke, json: bool) -> Result
         return Err(Failure::new(CONFLICT, "nothing was done"));
     }
     let (mut ended, mut moved_on) = (Vec::new(), Vec::new());
-    for ticket in &found {
+    // The last in line first, holders at the end: else a permit that comes back would go to one that is to end.
+    for ticket in found.iter().rev() {
         // In no other state than the one that was shown: a waiter may have begun its work since.
         match client.revoke_only(&asked.lock, ticket.number, Some(ticket.state), reason).await {
             Ok(()) => ended.push(ticket.number),

@@ -3,7 +3,7 @@
 use super::plan::Want;
 use crate::exit::{BUSY, Failure};
 use crate::say::clean;
-use crate::show::age;
+use crate::show::{age, info};
 use lock_client::api::{EndedAs, ErrorCode, Lock, Permits, Ticket};
 use lock_client::{Client, Error};
 use std::time::Duration;
@@ -117,7 +117,7 @@ fn paused(lock: &Lock) -> String {
 }
 
 fn who(ticket: &Ticket) -> String {
-    let name = if ticket.info.is_empty() { &ticket.from } else { &ticket.info };
+    let name = if ticket.info.is_empty() { clean(&ticket.from) } else { info(&ticket.info) };
     let age = age(ticket.granted_at.as_deref());
-    format!("#{} {}{}", ticket.number, clean(name), if age.is_empty() { age } else { format!(" for {age}") })
+    format!("#{} {name}{}", ticket.number, if age.is_empty() { age } else { format!(" for {age}") })
 }

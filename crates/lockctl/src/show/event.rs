@@ -1,6 +1,7 @@
 //! Events, for people.
 
 use super::Style;
+use super::lock::info;
 use super::time::{human, moment};
 use crate::say::clean;
 use lock_client::api::{Event, History, Percentiles, Seconds};
@@ -33,10 +34,10 @@ pub(crate) fn event(style: Style, event: &Event) -> String {
     if let Some(by) = &event.by {
         line.push_str(&format!("  by {}", clean(by)));
     }
-    for text in [&event.owner, &event.from, &event.info, &event.reason].into_iter().flatten() {
-        if !text.is_empty() {
-            line.push_str(&format!("  {}", style.dim(&clean(text))));
-        }
+    let words = [event.owner.as_deref().map(clean), event.from.as_deref().map(clean), event.info.as_deref().map(info)];
+    for text in words.into_iter().chain([event.reason.as_deref().map(clean)]).flatten().filter(|text| !text.is_empty())
+    {
+        line.push_str(&format!("  {}", style.dim(&text)));
     }
     line.push('\n');
     line

@@ -50,9 +50,12 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
     if let Some(template) = &lock.template {
         out.push_str(&format!("{}\n", style.dim(&format!("from the template {}", clean(template)))));
     }
-    if !lock.overridden.is_empty() {
-        let names: Vec<String> = lock.overridden.iter().map(|name| clean(name)).collect();
-        out.push_str(&format!("{}\n", style.dim(&format!("changed since the configuration: {}", names.join(", ")))));
+    // A server of an earlier version tells the names alone.
+    let told = lock.configuration.iter().flatten().map(|change| clean(&change.words())).collect::<Vec<_>>();
+    let names = lock.overridden.iter().map(|name| clean(name)).collect();
+    let changed = if told.is_empty() { names } else { told };
+    if !changed.is_empty() {
+        out.push_str(&format!("{}\n", style.dim(&format!("changed since the configuration: {}", changed.join(", ")))));
     }
     if let Some(wait) = lock.expected_wait_s.map(Duration::from).filter(|wait| !wait.is_zero()) {
         let wait =
@@ -73,7 +76,7 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
                     cell(left(ticket), plain),
                     cell(with(ticket, lock), plain),
                     cell(owner(ticket), plain),
-                    cell(clean(&ticket.info), Style::dim),
+                    cell(info(&ticket.info), Style::dim),
                 ]
             })
             .collect();
@@ -97,7 +100,7 @@ pub(crate) fn one_lock(style: Style, lock: &Lock) -> String {
                     cell(brief(Some(&ticket.created_at)), plain),
                     cell(owner(ticket), plain),
                     cell(if ticket.dormant { "dormant".to_owned() } else { String::new() }, Style::busy),
-                    cell(clean(&ticket.info), Style::dim),
+                    cell(info(&ticket.info), Style::dim),
                 ]
             })
             .collect();
@@ -202,6 +205,18 @@ fn wants(ticket: &Ticket, permits: Permits) -> String {
         Some(Selection::Tags(tags)) => format!("{permits} {{{}}}", clean(&tags.join(" "))),
         None => permits.to_string(),
     }
+}
+
+/// What a ticket says of itself. Terraform says it in JSON, of which people read a part.
+pub(crate) fn info(said: &str) -> String {
+    let of_terraform = || {
+        let told = Some(said).filter(|said| said.starts_with("{\"ID\":"))?;
+        let told: serde_json::Map<String, serde_json::Value> = serde_json::from_str(told).ok()?;
+        let text = |name: &str| told.get(name)?.as_str().filter(|text| !text.is_empty());
+        let operation = text("Operation")?.trim_start_matches("OperationType").to_lowercase();
+        Some(format!("Terraform {operation} by {}", text("Who")?))
+    };
+    clean(&of_terraform().unwrap_or_else(|| said.to_owned()))
 }
 
 pub(super) fn owner(ticket: &Ticket) -> String {

@@ -1,7 +1,7 @@
 //! All locks at a glance, and tickets that were looked for in all of them.
 
 use super::Style;
-use super::lock::{owner, state};
+use super::lock::{info, owner, state};
 use super::table::{Cell, Paint, cell, plain, table};
 use super::time::age;
 use crate::say::clean;
@@ -51,8 +51,7 @@ fn holders(lock: &Lock) -> String {
 
 /// A ticket's number, and as much of its client's words as a list has room for.
 fn name(ticket: &Ticket) -> String {
-    let words = if ticket.info.is_empty() { &ticket.from } else { &ticket.info };
-    let words = clean(words);
+    let words = if ticket.info.is_empty() { clean(&ticket.from) } else { info(&ticket.info) };
     match words.char_indices().nth(WORDS_SHOWN) {
         Some((end, _)) => format!("#{} {}…", ticket.number, &words[..end]),
         None => format!("#{} {words}", ticket.number),
@@ -71,7 +70,7 @@ pub(crate) fn tickets(style: Style, tickets: &[&Ticket]) -> String {
                 cell(ticket.state.as_str().to_owned(), plain),
                 cell(age(Some(began)), plain),
                 cell(owner(ticket), plain),
-                cell(clean(&ticket.info), Style::dim),
+                cell(info(&ticket.info), Style::dim),
             ]
         })
         .collect();

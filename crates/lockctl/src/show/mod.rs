@@ -8,7 +8,7 @@ mod table;
 mod time;
 
 pub(crate) use event::{event, history};
-pub(crate) use lock::{one_lock, ticket};
+pub(crate) use lock::{info, one_lock, ticket};
 pub(crate) use locks::{all_locks, tickets};
 pub(crate) use server::{reloaded, server};
 pub(crate) use time::{age, human, instant, since};

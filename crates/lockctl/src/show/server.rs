@@ -13,11 +13,13 @@ pub(crate) fn server(style: Style, status: &Status, servers: &Servers) -> String
         None if status.ready => style.good("serves"),
         None => style.bad("does not serve"),
     };
+    // A server alone leads nobody.
+    let is_alone = status.role == "leader" && !status.store.starts_with("etcd:");
+    let role = if is_alone { String::new() } else { format!("{}, ", clean(&status.role)) };
     let mut out = format!(
-        "lockserver {} {ready}, up {}, {}, store {}\n",
+        "lockserver {} {ready}, up {}, {role}store {}\n",
         clean(&status.version),
         human(status.uptime_s.into()),
-        clean(&status.role),
         clean(&status.store)
     );
     let names = servers.names.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");

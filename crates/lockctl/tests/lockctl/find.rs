@@ -120,9 +120,25 @@ fn many_end_after_a_look_at_them() {
     assert_eq!(waiting(), ["pipeline-9"]);
     assert_eq!(refused(&bench, &["revoke", "a", "--from", "192.0.2.1", "--yes"]).1, 1, "nobody is there");
     assert_eq!(said(&bench, &["revoke", "a", "--from", "127.0.0.1", "--holders", "--yes"]), "1 ticket of `a` ended\n");
+    // A holder and those behind it: none of them is let in on the way.
+    let _dead: Vec<Running> = ["night 1", "night 2", "night 3"].iter().map(|info| take(&bench, "b", info)).collect();
+    assert_eq!(said(&bench, &["revoke", "b", "--info", "night", "--yes"]), "3 tickets of `b` ended\n");
+    assert!(refused(&bench, &["revoke", "no-such", "3"]).0.contains("there is no such lock"), "not the ticket");
     for words in [&["revoke", "a"][..], &["revoke", "a", "3", "--queue"], &["revoke", "a", "--queue", "--holders"]] {
         assert_eq!(refused(&bench, words).1, 64, "{words:?}");
     }
+}
+
+#[test]
+fn what_terraform_says_of_itself_is_said_in_words() {
+    let bench = Bench::new();
+    let info = r#"{"ID":"6e1d","Operation":"OperationTypeApply","Info":"","Who":"ada@build7","Version":"","Created":"","Path":""}"#;
+    let _running = [take(&bench, "a", info), take(&bench, "b", r#"{"ID":"no Terraform"}"#)];
+    for words in [&["status", "a"][..], &["status"], &["status", "--holder", "ada"], &["history", "a"]] {
+        let told = said(&bench, words);
+        assert!(told.contains("Terraform apply by ada@build7") && !told.contains("OperationType"), "{words:?}: {told}");
+    }
+    assert!(said(&bench, &["status", "b"]).contains(r#"{"ID":"no Terraform"}"#));
 }
 
 #[test]

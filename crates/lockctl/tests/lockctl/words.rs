@@ -36,7 +36,11 @@ const SAID: [(ErrorCode, &str, &str); 28] = [
     (ErrorCode::TicketChanged, "the ticket has moved on: it is held now", "the ticket has moved on: it is held now"),
     (ErrorCode::TimedOut, "no permit was free in time", "no permit was free in time"),
     (ErrorCode::TooManyPermits, "8 permits were asked for and the lock has 7", "8 permits were asked for and the lock"),
-    (ErrorCode::Unauthorized, "the header Authorization is missing", "--key-file FILE, LOCK_KEY_FILE or LOCK_KEY"),
+    (
+        ErrorCode::Unauthorized,
+        "this needs a right, which clients without a key do not have; send a key: 'Authorization: Bearer SECRET'",
+        "which clients without a key do not have; --key-file FILE, LOCK_KEY_FILE or LOCK_KEY says which key to send",
+    ),
     (ErrorCode::Unavailable, "the store cannot be used now: disk full", "the store cannot be used now: disk full"),
     (ErrorCode::UnknownLock, "lock does not exist; GET /v1/locks lists them", "`lockctl status` lists those there are"),
     (ErrorCode::UnknownTicket, "unknown ticket: the id is not a UUID", "`lockctl status LOCK` lists those there"),

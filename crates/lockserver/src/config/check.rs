@@ -16,6 +16,21 @@ use std::net::IpAddr;
 /// line that sums up.
 #[must_use]
 pub fn check_report(result: &Result<Loaded, Problems>) -> String {
+    report(result).0
+}
+
+/// The same for a check to which a warning is a failure: `false` if there is one, or an error.
+#[must_use]
+pub fn check_strictly(result: &Result<Loaded, Problems>) -> (String, bool) {
+    let (mut text, warnings) = report(result);
+    if result.is_ok() && warnings > 0 {
+        text.push_str("# --strict: a warning counts as an error\n");
+    }
+    (text, result.is_ok() && warnings == 0)
+}
+
+/// What is printed, and the number of warnings in it.
+fn report(result: &Result<Loaded, Problems>) -> (String, usize) {
     let (errors, warnings) = match result {
         Ok(loaded) => (&[][..], &loaded.warnings[..]),
         Err(problems) => (&problems.errors[..], &problems.warnings[..]),
@@ -37,9 +52,9 @@ pub fn check_report(result: &Result<Loaded, Problems>) -> String {
         config(&mut out, &loaded.config);
     }
     let verdict = if result.is_ok() { "the configuration is good" } else { "the server would not start" };
-    let counts = format!("{}, {}", count(errors.len(), "error"), count(warnings.len() + exposed.len(), "warning"));
-    let _ = writeln!(out, "# {counts}: {verdict}");
-    out
+    let warnings = warnings.len() + exposed.len();
+    let _ = writeln!(out, "# {}, {}: {verdict}", count(errors.len(), "error"), count(warnings, "warning"));
+    (out, warnings)
 }
 
 /// A name counts as this machine's only if it says so, or the hosts file does; what it resolves to is known at the start.

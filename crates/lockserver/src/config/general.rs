@@ -4,7 +4,8 @@ use super::default_lock::{self, DefaultLock, read_grace, read_lease, read_size};
 use super::problem::Place;
 use super::setting::{Setting, Value};
 use super::value::{join, quote, seconds, seconds_text, server, whole};
-use super::{AuditLog, Config, LOG_LEVELS, LogFormat, LogLevel, StoreChoice, peers, store};
+use super::{AuditLog, Config, LOG_LEVELS, LogFormat, LogLevel, StoreChoice, key, peers, store};
+use crate::access::Patterns;
 use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_SETTABLE_MAX};
 use lock_core::{LockName, Ms, Target};
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ type General = Setting<Draft, Config>;
 pub(super) const SERVER_DEFAULT: &str = "127.0.0.1";
 
 /// In the order in which they are printed and documented.
-pub(super) static GENERAL: [General; 19] = [
+pub(super) static GENERAL: [General; 20] = [
     General::new("SERVER", SERVER_DEFAULT)
         .flag("--server")
         .first_line()
@@ -76,8 +77,8 @@ pub(super) static GENERAL: [General; 19] = [
         .first_line()
         .read(read_log_level)
         .print(|config| Some(config.log.level.name().to_owned()))
-        .doc("`superdebug`, `debug`, `info`, `warning`, `error`")
-        .old("other words still mean `debug`, now with a warning"),
+        .doc("`superdebug`, `debug`, `info`, `warning` (or `warn`), `error`. Above `info` the log does not say who changed what")
+        .old("other words still mean `debug`, now with a warning. `warn` meant `debug` too"),
     General::new("LOG_FORMAT", "classic")
         .read(|draft, value| value.put(&mut draft.config.log.format, log_format))
         .print(|config| Some(config.log.format.name().to_owned()))
@@ -126,6 +127,11 @@ pub(super) static GENERAL: [General; 19] = [
         .read(|draft, value| value.put(&mut draft.config.allowed_origins, peers::origins))
         .print(|config| Some(join(&config.allowed_origins)))
         .doc("`https://host` of other web pages that may use the API. The usual port may be written"),
+    General::new("METRICS_PER_INSTANCE", "")
+        .read(|draft, value| value.put(&mut draft.config.metrics_per_instance, instances))
+        .print(|config| Some(config.metrics_per_instance.to_string()))
+        .doc("instances of templates with their own series in [`/metrics`](metrics.md): `deploy-*` for all of that template, \
+              `deploy-production` for one"),
     General::new("ON_DOUBT", "serve")
         .restart()
         .read(|draft, value| value.put(&mut draft.config.pause_in_doubt, on_doubt))
@@ -181,6 +187,11 @@ fn read_server(draft: &mut Draft, value: &mut Value<'_>) {
     } else {
         value.put(&mut draft.config.server, server);
     }
+}
+
+/// Nothing is no instance.
+fn instances(text: &str) -> Result<Patterns, String> {
+    if text.is_empty() { Ok(Patterns::default()) } else { key::patterns(text) }
 }
 
 fn port(text: &str) -> Result<u16, String> {

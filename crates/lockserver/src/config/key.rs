@@ -103,7 +103,11 @@ impl Section<'_> {
     }
 }
 
-fn rights(text: &str) -> Result<Rights, String> {
+/// What a key may do.
+///
+/// # Errors
+/// Which word is not a right.
+pub fn rights(text: &str) -> Result<Rights, String> {
     if text.eq_ignore_ascii_case("none") {
         return Ok(Rights::NONE);
     }
@@ -115,7 +119,10 @@ fn rights(text: &str) -> Result<Rights, String> {
 }
 
 /// Names of locks and beginnings of names.
-pub(super) fn patterns(text: &str) -> Result<Patterns, String> {
+///
+/// # Errors
+/// Which of them is neither.
+pub fn patterns(text: &str) -> Result<Patterns, String> {
     let read = |text: &str| parse_pattern(text).map_err(|error| format!("{}: {error}", quote(text)));
     Ok(Patterns::new(list(text)?.into_iter().map(read).collect::<Result<_, _>>()?))
 }

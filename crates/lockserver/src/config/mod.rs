@@ -33,9 +33,10 @@ mod tests;
 
 pub use crate::audit::Place as AuditLog;
 pub use crate::log::{Format as LogFormat, Level as LogLevel};
-pub use check::check_report;
+pub use check::{check_report, check_strictly};
 pub use cluster::ClusterConfig;
 pub use hosts::own_names;
+pub use key::{patterns, rights};
 pub use problem::{Problem, Problems};
 pub use sources::Sources;
 pub use store::StoreChoice;
@@ -83,6 +84,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Pages elsewhere that may use the server.
     pub allowed_origins: Vec<String>,
+    /// Instances of templates that have metrics of their own.
+    pub metrics_per_instance: Patterns,
     /// `ON_DOUBT`: where the store has lost commits, every lock is paused until somebody has looked.
     pub pause_in_doubt: bool,
     /// What the name of a FleetLock group's lock begins with.

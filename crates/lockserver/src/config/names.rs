@@ -4,7 +4,7 @@ use super::section::Strict;
 use super::{cluster, etcd, general, lock, setting};
 
 /// The names of `[general]`.
-static GENERAL: [&str; 19] = setting::names(&general::GENERAL);
+static GENERAL: [&str; 20] = setting::names(&general::GENERAL);
 
 /// The names that a section may use which 0.36 had not.
 pub(super) struct Names {

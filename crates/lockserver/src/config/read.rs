@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 pub(super) fn general(document: &Document, report: &mut Report) -> Draft {
     if document.has_general && !document.general.contains_key("server") && !document.defaults.contains_key("server") {
         let text = format!(
-            "SERVER is not set: listening on {SERVER_DEFAULT} only, where 0.36 listened on all addresses; write SERVER=0.0.0.0 \
-             for all"
+            "SERVER is not set: listening on {SERVER_DEFAULT} only, which no other machine reaches; write SERVER=0.0.0.0 for \
+             all addresses"
         );
         report.warn(&Place::elsewhere(""), text);
     }

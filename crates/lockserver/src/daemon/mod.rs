@@ -8,7 +8,7 @@ mod signals;
 mod sockets;
 
 use crate::audit::{Act, Audit, Opened, Who};
-use crate::config::{ClusterConfig, Config, Loaded, Problem, Problems, Sources};
+use crate::config::{ClusterConfig, Config, Loaded, LogLevel, Problem, Problems, Sources};
 use crate::engine::{self, Fatal, Handle, Leader, Running};
 use crate::http::connection::{self, Limits, Listener, LocalListener};
 use crate::http::{App, Cluster, ReloadRequest, Service, router, stand_by};
@@ -112,6 +112,20 @@ fn prepare(config: &Config, audit: &Audit) -> Result<(Runtime, u64), Ended> {
     Ok((runtime, open_files))
 }
 
+/// Says what the log will not say, at a level that it shows: else an administrator looks for it there in vain.
+fn tell_of_log_level(level: LogLevel) {
+    let name = level.name();
+    let text = format!(
+        "LOGLEVEL={name}: this log does not say who pauses, changes and ends what, nor when the server starts, reloads \
+         and stops; write LOGLEVEL=info for that, or AUDIT_LOG= for a log of its own"
+    );
+    match level {
+        LogLevel::Superdebug | LogLevel::Debug | LogLevel::Info => {}
+        LogLevel::Warning => tracing::warn!("{text}"),
+        LogLevel::Error => tracing::error!("{text}"),
+    }
+}
+
 /// Adds to what is wrong with a configuration what the start would find: `check-config` and the start agree.
 ///
 /// # Errors
@@ -173,6 +187,8 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let listener = listener.transpose().map_err(|error| ended(exit::NO_SOCKET, "cannot listen", &error))?;
     let (engine, running) = start_engine(config, audit)?;
     engine.metrics().config_applied();
+    engine.metrics().locks.measure_alone(config.metrics_per_instance.clone());
+    tell_of_log_level(config.log.level);
     let store_warnings = store::weaknesses(&config.store);
     store_warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let admin = admin::open(way.admin_socket);

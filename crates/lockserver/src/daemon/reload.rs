@@ -167,7 +167,11 @@ impl Reload {
         self.out.tls.send_replace(loaded.tls.map(|tls| Arc::clone(tls.server())));
         tell_of_tls(&self.config, &config);
         self.out.log.set(config.log.level, config.log.format, config.log.file.as_deref());
+        if config.log.level != self.config.log.level {
+            super::tell_of_log_level(config.log.level);
+        }
         self.engine.audit().switch(audit);
+        self.engine.metrics().locks.measure_alone(config.metrics_per_instance.clone());
         let (created, changed, retired) = (report.created.len(), report.changed.len(), report.retired.len());
         tracing::info!("reloaded: {created} locks made, {changed} changed, {retired} retired");
         self.config = config;

@@ -276,9 +276,10 @@ impl Engine {
             return self.enter_recovery(tick, &error);
         }
         if restart {
-            tracing::warn!(
-                "fencing tokens and ticket numbers begin at the Unix time, because the store is in memory, \
-                 new or a copy"
+            // Nothing to look at: a store that has lost commits has a warning of its own.
+            tracing::info!(
+                "fencing tokens and ticket numbers begin at the Unix time, so that they go on rising: the store is in \
+                 memory, new or a copy"
             );
         }
         self.observers.metrics.engine.terms.increment();

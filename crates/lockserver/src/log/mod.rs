@@ -49,9 +49,10 @@ impl Level {
         }
     }
 
-    /// The level of this name, whatever its case.
+    /// The level of this name, whatever its case. `warn` is what many programs call a warning.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name.eq_ignore_ascii_case("warn") { "warning" } else { name };
         Self::ALL.into_iter().find(|level| level.name().eq_ignore_ascii_case(name))
     }
 

@@ -1,11 +1,13 @@
-//! Numbers of each lock, by label: the lock's name, or the pattern of the template that it is an instance of.
+//! Numbers of each lock, by label: the lock's name, or the pattern of the template that it is an instance of. Instances that the
+//! configuration names have labels of their own.
 //!
 //! At most [`METRIC_LABELS_MAX`] labels have series of their own, first come first served; the rest is counted together.
 //! A label whose lock or template is gone loses its series.
 
 use super::number::{Counter, Gauge, Histogram};
+use crate::access::Patterns;
 use lock_core::limits::METRIC_LABELS_MAX;
-use lock_core::{EndedAs, Event, EventKind, Table, Target, Transition, UsageTotals, WallMs};
+use lock_core::{EndedAs, Event, EventKind, LockName, Table, Target, Transition, UsageTotals, WallMs};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -95,6 +97,8 @@ struct Known {
     series: BTreeMap<Target, Series>,
     /// From the first time that there was no room on.
     others: Option<Series>,
+    /// Instances of templates that have series of their own.
+    alone: Patterns,
 }
 
 impl Known {
@@ -116,6 +120,11 @@ impl Locks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on these instances of templates have series of their own.
+    pub fn measure_alone(&self, instances: Patterns) {
+        self.known().alone = instances;
+    }
+
     /// Counts what is durable now.
     pub fn count(&self, events: &[Event]) {
         if events.is_empty() {
@@ -123,7 +132,8 @@ impl Locks {
         }
         let mut known = self.known();
         for event in events {
-            let of = event.template.clone().map_or_else(|| Target::Lock(event.lock.clone()), Target::Template);
+            let template = event.template.clone().filter(|_| !known.alone.takes(&event.lock));
+            let of = template.map_or_else(|| Target::Lock(event.lock.clone()), Target::Template);
             match &event.kind {
                 EventKind::Ticket { transition, .. } => known.counts(of).count(event.at, transition),
                 EventKind::LockDeleted if matches!(of, Target::Lock(_)) => drop(known.series.remove(&of)),
@@ -141,12 +151,13 @@ impl Locks {
     /// label that the table does not know. `wall` is now.
     pub fn measure(&self, table: &Table, wall: WallMs) {
         let mut known = self.known();
-        let Known { series, others } = &mut *known;
+        let Known { series, others, alone } = &mut *known;
         series.values_mut().chain(others.as_mut()).for_each(|series| series.now = None);
         let mut new: Vec<(Target, UsageTotals)> = Vec::new();
         let mut beyond: Option<UsageTotals> = None;
         let add = |sum: &mut Option<UsageTotals>, now| *sum = Some(sum.map_or(now, |sum: UsageTotals| sum.with(now)));
-        table.measure(wall, |of, now| match series.get_mut(&of) {
+        let is_alone = |name: &LockName| alone.takes(name);
+        table.measure(wall, is_alone, |of, now| match series.get_mut(&of) {
             Some(series) => series.now = Some(now),
             // More cannot find room.
             None if new.len() < METRIC_LABELS_MAX => new.push((of, now)),

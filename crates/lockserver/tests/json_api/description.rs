@@ -39,6 +39,25 @@ async fn it_leaves_nothing_out() {
 }
 
 #[tokio::test]
+async fn generators_of_clients_take_nothing_for_required_that_is_not() {
+    let server = Server::start().await;
+    let document = server.get("/openapi.json").await.ok();
+    assert_eq!(document["servers"], serde_json::json!([{"url": "/"}]));
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        for (property, about) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(about.get("default").is_none(), "{name}.{property}");
+        }
+    }
+    let wait = &schemas["Acquire"]["properties"]["wait_s"];
+    assert!(wait["description"].as_str().unwrap().ends_with(" Default: `0`."), "{wait}");
+    let ticket = &schemas["Ticket"]["properties"];
+    for (property, format) in [("created_at", "date-time"), ("expires_at", "date-time"), ("id", "uuid")] {
+        assert_eq!(ticket[property]["format"], format, "{property}");
+    }
+}
+
+#[tokio::test]
 async fn every_call_has_examples_that_fit_its_types() {
     let server = Server::start().await;
     let document = server.get("/openapi.json").await.ok();

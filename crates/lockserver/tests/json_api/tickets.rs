@@ -74,8 +74,13 @@ async fn what_is_not_free_leaves_nothing_behind() {
     let busy = server.post(ONE, "").await;
     assert_eq!((busy.status, busy.code().as_str()), (409, "busy"));
     assert_eq!(busy.json()["retryable"], true);
+    let number = server.lock("one").await["holders"][0]["number"].clone();
+    let holder = format!("held by #{number} ");
+    assert!(busy.detail().starts_with(&format!("no permit is free now: {holder}")), "{busy:?}");
+    assert!(busy.detail().ends_with("; ask again later, or say how long to wait: {\"wait_s\": 30}"), "{busy:?}");
     let timed_out = server.post(ONE, r#"{"wait_s": 0.05}"#).await;
     assert_eq!((timed_out.status, timed_out.code().as_str()), (409, "timed_out"));
+    assert!(timed_out.detail().contains(&format!("wanted to wait: {holder}")), "{timed_out:?}");
     assert_eq!(server.lock("one").await["queued"], 0);
     assert_eq!(server.post(ONE, r#"{"permits": 2}"#).await.code(), "too_many_permits");
     assert_eq!(server.post("/v1/locks/nope/tickets", "").await.code(), "unknown_lock");

@@ -117,8 +117,8 @@ fn what_is_read_with_a_warning() {
         (
             "[general]\nPORT=5",
             "127.0.0.1:5 DefaultLock/1 info",
-            "SERVER is not set: listening on 127.0.0.1 only, where 0.36 listened on all addresses; \
-             write SERVER=0.0.0.0 for all",
+            "SERVER is not set: listening on 127.0.0.1 only, which no other machine reaches; write SERVER=0.0.0.0 for all \
+             addresses",
         ),
         (
             "[general]\nSERVER=h\nLOGLEVEL=trace",

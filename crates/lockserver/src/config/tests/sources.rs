@@ -17,6 +17,7 @@ fn without_any_file() {
         log: LogConfig { file: None, level: LogLevel::Info, format: LogFormat::Classic },
         long_poll: Duration::from_secs(20),
         max_waiting: 2000,
+        metrics_per_instance: Patterns::default(),
         pause_in_doubt: false,
         access: Access::open(),
         tls: None,

@@ -6,7 +6,7 @@ use super::super::app::{attach, only_while_held};
 use super::asked::{Asked, check_wait};
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{change, examples, view, written};
+use super::{busy, change, examples, view, written};
 use crate::access::{Denied, Right};
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -30,7 +30,8 @@ const ASK_AGAIN_S: u64 = 1;
 pub(super) fn describe() -> [Call; 2] {
     let one = Call::new(HttpMethod::Post, routes::LOCK_TICKETS, "acquire", "Ask for permits")
         .about(
-            "Every field is optional. Not free: 409 `busy`, or `timed_out` after `wait_s`, and nothing is left behind. With \
+            "Every field is optional. Not free: 409 `busy`, or `timed_out` after `wait_s`, and nothing is left behind; `detail` says \
+             who holds the lock, to callers with the right `observe`, or that it is paused. With \
              `queue` the place is kept: 202. A client that hangs up leaves nothing behind either, unless it sent a \
              `request_id`: then the same request again finds the same ticket. With a word to `supersede` by it ends what the same \
              owner has queued with that word: those hear 410 with `ended_as` `superseded`, and by which number.",
@@ -133,10 +134,13 @@ async fn acquire(asked: &Asked, first: Part, others: Vec<Part>, wanted: Acquire)
     }
     let (queue, repeatable) = (wanted.queue, wanted.request_id.is_some());
     let selection = selection(wanted.slots.as_deref(), wanted.tags.as_deref())?;
+    let locks: Vec<LockName> = std::iter::once(&first).chain(&others).map(|part| part.lock.clone()).collect();
     let new = NewTicket { selection, permits: first.permits, others, ..new_ticket(asked, first.lock, wanted, wait) };
     let one = Acquiring { asked, queue, repeatable };
-    let (told, over) = one.ask(new, wait).await?;
-    one.conclude(told, over).await
+    match one.obtain(new, wait).await {
+        Err(refusal) => Err(busy::explained(asked, &locks, refusal).await),
+        held => held,
+    }
 }
 
 /// `exclusive` is another word for all permits.
@@ -203,6 +207,11 @@ struct Acquiring<'a> {
 }
 
 impl Acquiring<'_> {
+    async fn obtain(&self, new: NewTicket, wait: Duration) -> Answer {
+        let (told, over) = self.ask(new, wait).await?;
+        self.conclude(told, over).await
+    }
+
     async fn ask(&self, new: NewTicket, wait: Duration) -> Result<(CommandResult, Over), Refusal> {
         let Asked { app, connection, caller, who, .. } = self.asked;
         if wait.is_zero() {

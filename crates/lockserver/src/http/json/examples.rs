@@ -97,7 +97,7 @@ pub(super) fn lock() -> Value {
         "waiting_since": null, "holding_since": "2026-05-04T03:02:01.5Z", "expected_wait_s": 0,
         "why": "6 of 7 are free: the next one gets in at once.", "paused": false,
         "pause_reason": null, "paused_by": null, "pause_ends_in_s": null, "retiring": false, "template": null, "settings": settings(),
-        "overridden": [], "revision": 3, "holders": [ticket(false)], "queue": [], "withholdings": [],
+        "overridden": [], "configuration": [], "revision": 3, "holders": [ticket(false)], "queue": [], "withholdings": [],
         "statistics": {
             "queries": 1, "grants": 1, "got": 1, "lapsed": 0, "released": 0, "cancelled": 0, "expired": 0,
             "superseded": 0, "lost": 0, "overdue": 0, "revoked": 0, "oversized": 0, "lock_deleted": 0,

@@ -6,7 +6,9 @@
 mod acquire;
 mod asked;
 mod body;
+mod busy;
 mod change;
+mod document;
 mod events;
 mod examples;
 mod lock;
@@ -128,7 +130,7 @@ static DESCRIPTION: LazyLock<Described> = LazyLock::new(|| {
     calls.extend(withhold::describe());
     calls.extend(status::describe());
     calls.extend(openapi::describe_neighbours());
-    Described::new(openapi::describe(calls).to_pretty_json().expect("a description is plain data"))
+    Described::new(format!("{:#}", document::document(calls)))
 });
 
 /// The same as OpenAPI 3.0, made once.

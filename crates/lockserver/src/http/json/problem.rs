@@ -57,9 +57,22 @@ impl Refusal {
         self
     }
 
-    #[cfg(test)]
     pub(super) fn problem(&self) -> &Problem {
         &self.problem
+    }
+
+    /// With a reason, in front of the advice. Of a pause the core has told a part of it already, which it replaces.
+    pub(super) fn because(mut self, why: &str) -> Self {
+        let detail = &mut self.problem.detail;
+        let said = detail.strip_suffix(advice(self.problem.code)).unwrap_or(detail);
+        let advice = &detail[said.len()..];
+        if !why.is_empty() {
+            *detail = match said.find("the lock is paused") {
+                Some(at) => format!("{}{why}{advice}", &said[..at]),
+                None => format!("{said}: {why}{advice}"),
+            };
+        }
+        self
     }
 
     /// The ticket has ended.

@@ -356,6 +356,10 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History, sees: See
         template: record.template.as_ref().map(lock_core::Prefix::pattern),
         settings: settings(&record.settings),
         overridden: view.overridden.iter().map(ToString::to_string).collect(),
+        configuration: record
+            .file
+            .as_ref()
+            .map(|file| lock_core::between(&file.settings, &record.settings).iter().map(lock_change).collect()),
         revision: record.revision,
         holders: view.holders.iter().map(|one| ticket(one, false, sees)).collect(),
         queue: view.queue.iter().map(|one| ticket(one, false, sees)).collect(),
