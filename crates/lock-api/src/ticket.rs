@@ -83,7 +83,7 @@ mod schema {
     impl utoipa::ToSchema for Permits {}
 }
 
-/// What is wanted of each lock. A name that stands there twice is refused: nobody knows which of both is meant.
+/// What is wanted of each lock. A lock that is named twice is refused: nobody knows which of both is meant.
 fn wanted<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, Permits>>, D::Error> {
     deserializer.deserialize_map(WantedVisitor).map(Some)
 }
@@ -101,7 +101,7 @@ impl<'de> Visitor<'de> for WantedVisitor {
         let mut wanted = BTreeMap::new();
         while let Some((lock, permits)) = map.next_entry::<String, Permits>()? {
             if let Some(_earlier) = wanted.insert(lock.clone(), permits) {
-                return Err(A::Error::custom(format!("the lock {lock:?} stands there twice")));
+                return Err(A::Error::custom(format!("the lock {lock:?} is named twice")));
             }
         }
         Ok(wanted)
@@ -364,7 +364,7 @@ mod tests {
         );
         assert_eq!(read("{}").unwrap().locks, None);
         for (wrong, why) in [
-            (r#"{"locks": {"a": 1, "a": 2}}"#, "stands there twice"),
+            (r#"{"locks": {"a": 1, "a": 2}}"#, "is named twice"),
             (r#"{"locks": ["a"]}"#, "for each name of a lock"),
             (r#"{"locks": null}"#, "for each name of a lock"),
             (r#"{"locks": {"a": 0}}"#, "a number of permits from 1"),

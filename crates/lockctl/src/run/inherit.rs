@@ -87,9 +87,7 @@ async fn hold_of(client: &Client, want: &Want, marks: &[Mark], plan: &Plan) -> R
             {
                 return Ok(Some(held));
             }
-            Some(_) if verbose => {
-                say(&format!("the hold of `{lock}` that an outer run holds has fewer permits, or other slots"))
-            }
+            Some(_) if verbose => say(&format!("the outer hold of `{lock}` has fewer permits, or other slots")),
             None if verbose => say(&format!("the outer hold of `{lock}` in the environment is over")),
             Some(_) | None => {}
         }

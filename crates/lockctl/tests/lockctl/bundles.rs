@@ -89,7 +89,7 @@ fn wrong_lists_of_locks() {
     let seventeen: Vec<String> = (0..17).map(|number| format!("a{number}")).collect();
     let seventeen: Vec<&str> = seventeen.iter().map(String::as_str).collect();
     for (locks, said) in [
-        (&["a", "a=2"][..], "`a` stands there twice"),
+        (&["a", "a=2"][..], "`a` is named twice"),
         (&seventeen[..], "17 locks are asked for, and one ticket is for 16 at most"),
         (&["a", "b=x"], "a number of permits from 1"),
     ] {

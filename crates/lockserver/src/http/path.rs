@@ -82,7 +82,7 @@ pub(super) fn part(extensions: &Extensions, uri: &Uri, name: &str) -> Option<Res
 /// The lock that the path names, if its route has a place for one.
 ///
 /// # Errors
-/// It cannot be decoded, or is no name of a lock.
+/// It cannot be decoded, or is not a valid lock name.
 pub(super) fn lock(extensions: &Extensions) -> Option<&Result<LockName, PathError>> {
     extensions.get::<Matched>()?.lock.as_ref()
 }

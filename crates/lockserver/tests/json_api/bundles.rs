@@ -82,7 +82,7 @@ async fn what_is_no_request_for_several_locks_is_told() {
         (json!({"locks": {"one": 1}, "permits": 1}), "permits stand beside each lock"),
         (json!({"locks": {"one": 1, "two": 1}, "tags": ["x"]}), "choose in one lock, and 2 are named"),
         (json!({"locks": {"one": 1, "two": 1}, "slots": ["x"]}), "choose in one lock, and 2 are named"),
-        (json!({"locks": {"one": 1, "a/b": 1}}), "\"a/b\" is no name of a lock"),
+        (json!({"locks": {"one": 1, "a/b": 1}}), "\"a/b\" is not a valid lock name"),
         (json!({"locks": {"one": 0, "two": 1}}), "a number of permits from 1"),
         (json!({"locks": ["one", "two"]}), "for each name of a lock"),
         (json!({"locks": {"one": 1, "two": 1}, "priority": 101}), "priority"),
@@ -92,7 +92,7 @@ async fn what_is_no_request_for_several_locks_is_told() {
         assert!(answer.detail().contains(why), "{body}: {}", answer.detail());
     }
     let twice = server.post(TICKETS, r#"{"locks": {"one": 1, "one": 1}}"#).await;
-    assert!(twice.code() == "invalid" && twice.detail().contains("stands there twice"), "{}", twice.detail());
+    assert!(twice.code() == "invalid" && twice.detail().contains("is named twice"), "{}", twice.detail());
     let elsewhere = server.post("/v1/locks/one/tickets", r#"{"locks": {"one": 1}}"#).await;
     assert!(elsewhere.code() == "invalid" && elsewhere.detail().contains("POST /v1/tickets"), "{}", elsewhere.detail());
     for lock in ["one", "two"] {
@@ -190,7 +190,7 @@ async fn a_request_id_is_of_the_set_of_locks() {
         ("?request_id=0123456789abcdef", "name the locks of the request"),
         ("?request_id=0123456789abcdef&lock=one&lock=one", "names the lock \"one\" twice"),
         ("?request_id=0123456789abcdef&request_id=0123456789abcdef&lock=one", "names \"request_id\" twice"),
-        ("?request_id=0123456789abcdef&lock=a%2Fb", "is no name of a lock"),
+        ("?request_id=0123456789abcdef&lock=a%2Fb", "is not a valid lock name"),
         ("?request_id=0123456789abcdef&lock=one&locks=two", "this call knows"),
     ] {
         let refused = server.delete(&format!("{TICKETS}{query}")).await;
@@ -223,7 +223,7 @@ async fn the_right_to_use_is_needed_for_each_lock() {
     let refused = by("half", "POST", TICKETS, body).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "not_allowed"));
     assert_eq!(refused.json()["lock"], "two");
-    assert!(refused.detail().contains("is not for the lock \"two\""), "{}", refused.detail());
+    assert!(refused.detail().contains("does not cover the lock \"two\""), "{}", refused.detail());
     let refused = by("half", "DELETE", "/v1/tickets?request_id=0123456789abcdef&lock=one&lock=two", "").await;
     assert_eq!((refused.status, &refused.json()["lock"]), (403, &json!("two")));
 

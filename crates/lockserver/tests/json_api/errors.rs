@@ -13,7 +13,7 @@ async fn refusals() {
     let cases: &[(&str, &str, &str, &str, u16, &str, &str)] = &[
         ("GET", "/v1/nothing", "", "", 404, "not_found", "nothing at this path"),
         ("GET", "/v1", "", "", 404, "not_found", "nothing at this path"),
-        ("PUT", tickets, "", "", 405, "method_not_allowed", "PUT is not for"),
+        ("PUT", tickets, "", "", 405, "method_not_allowed", "does not take PUT"),
         ("POST", tickets, "", "{\"permits\": }", 400, "invalid", "line 1 column 13"),
         ("POST", tickets, "", "{\"permit\": 1}", 400, "invalid", "unknown field `permit`, expected one of"),
         ("POST", tickets, "", "{\"permits\": 0}", 400, "invalid", "at permits"),
@@ -34,7 +34,7 @@ async fn refusals() {
         ("GET", "/v1/locks/nope", "", "", 404, "unknown_lock", "GET /v1/locks"),
         ("GET", "/v1/locks?x=%", "", "", 400, "invalid", "the query"),
         ("GET", unknown, "", "", 404, "unknown_ticket", "no such ticket"),
-        ("GET", "/v1/tickets/nonsense", "", "", 404, "unknown_ticket", "no UUID"),
+        ("GET", "/v1/tickets/nonsense", "", "", 404, "unknown_ticket", "not a UUID"),
         ("GET", &format!("{unknown}?wait_s=soon"), "", "", 400, "invalid", "wait_s must be a number"),
         ("DELETE", unknown, "", "", 404, "unknown_ticket", "10 minutes"),
         ("DELETE", tickets, "", "", 400, "invalid", "?request_id="),

@@ -121,7 +121,7 @@ fn named(locks: &BTreeMap<String, lock_api::Permits>) -> Result<Vec<Part>, Refus
 
 /// A lock that is named beside others.
 pub(super) fn lock_name(name: &str) -> Result<LockName, Refusal> {
-    LockName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is no name of a lock: {why}")))
+    LockName::new(name).map_err(|why| Refusal::invalid(format!("{name:?} is not a valid lock name: {why}")))
 }
 
 async fn acquire(asked: &Asked, first: Part, others: Vec<Part>, wanted: Acquire) -> Answer {
