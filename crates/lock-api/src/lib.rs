@@ -5,6 +5,7 @@
 //! UTC. Unknown fields of a request are refused, unknown fields of an answer are passed over.
 #![warn(missing_docs)]
 
+mod change;
 mod error;
 mod event;
 mod history;
@@ -17,8 +18,9 @@ mod words;
 pub mod routes;
 pub mod text;
 
+pub use change::{LockChange, SettingValue};
 pub use error::{ErrorCode, PROBLEM_JSON, Problem};
-pub use event::{Event, EventKind, LockChange, SettingValue};
+pub use event::{Event, EventKind};
 pub use history::{History, Past, Percentiles};
 pub use lock::{
     Lock, LockPatch, LockSettings, Locks, Outside, Pick, Report, Statistics, Usage, WithheldCause, Withhold,

@@ -4,7 +4,7 @@ use super::default_lock::{self, DefaultLock, read_grace, read_lease, read_size};
 use super::problem::Place;
 use super::setting::{Setting, Value};
 use super::value::{join, quote, seconds, seconds_text, server, whole};
-use super::{AuditLog, Config, LOG_LEVELS, LogFormat, LogLevel, StoreChoice, key, peers, store};
+use super::{AuditLog, Config, LOG_LEVELS, LogFormat, LogLevel, StoreChoice, patterns, peers, store};
 use crate::access::Patterns;
 use lock_core::limits::{WAIT_MAX_MS, WAITING_REQUESTS_SETTABLE_MAX};
 use lock_core::{LockName, Ms, Target};
@@ -191,7 +191,7 @@ fn read_server(draft: &mut Draft, value: &mut Value<'_>) {
 
 /// Nothing is no instance.
 fn instances(text: &str) -> Result<Patterns, String> {
-    if text.is_empty() { Ok(Patterns::default()) } else { key::patterns(text) }
+    if text.is_empty() { Ok(Patterns::default()) } else { patterns(text) }
 }
 
 fn port(text: &str) -> Result<u16, String> {

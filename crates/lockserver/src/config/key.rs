@@ -1,11 +1,12 @@
 //! `[key NAME]` and `[anonymous]`: who may do what.
 
 use super::document::Document;
+use super::patterns::patterns;
 use super::problem::{Place, Report};
 use super::secret_file::read_secret_file;
 use super::section::{Options, Raw, Strict};
 use super::value::{list, quote, whole_signed};
-use crate::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, SecretError, parse_pattern};
+use crate::access::{Access, Digest, Grants, Key, KeyName, Patterns, Right, Rights, SecretError};
 use lock_core::limits::{KEY_SECRETS_MAX, KEYS_MAX, PRIORITY_MAX, PRIORITY_MIN};
 use std::path::Path;
 
@@ -116,15 +117,6 @@ pub fn rights(text: &str) -> Result<Rights, String> {
         .into_iter()
         .map(|word| Right::from_word(word).ok_or_else(|| format!("{} is not a right; {words}", quote(word))))
         .collect()
-}
-
-/// Names of locks and beginnings of names.
-///
-/// # Errors
-/// Which of them is neither.
-pub fn patterns(text: &str) -> Result<Patterns, String> {
-    let read = |text: &str| parse_pattern(text).map_err(|error| format!("{}: {error}", quote(text)));
-    Ok(Patterns::new(list(text)?.into_iter().map(read).collect::<Result<_, _>>()?))
 }
 
 fn priority(text: &str) -> Result<i8, String> {

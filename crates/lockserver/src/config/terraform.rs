@@ -1,7 +1,7 @@
 //! `[terraform]`: which locks Terraform may take. It has no leases, so that none is served that is not named for it.
 
 use super::document::Document;
-use super::key::patterns;
+use super::patterns::patterns;
 use super::problem::Report;
 use super::section::Strict;
 use crate::access::Patterns;
