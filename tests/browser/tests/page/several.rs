@@ -81,7 +81,7 @@ async fn permits_are_withheld_and_restored_by_buttons() {
     server.ok("DELETE", "/v1/locks/licence/withheld", Value::Null).await;
     browser.until_text("#holders", "1 free").await;
     browser.click("dialog .main").await;
-    browser.until_text("dialog .error", "nothing was done. They can be given again already.").await;
+    browser.until_text("dialog .error", "nothing was done. They are restored already.").await;
     browser.click("#cancel").await;
 
     // Slots by their names.

@@ -79,6 +79,7 @@ export class LockPage {
       this.log.take(history.events, history.as_of);
       // It says whose last holder what is withheld.
       this.seats.draw();
+      this.seats.tick();
     }
     this.plots.take(history, this.lock);
   }

@@ -3,7 +3,7 @@
 import { Problem, call, lockPath } from "./api.js";
 import { ask, field, ticketWords } from "./ask.js";
 import { entering } from "./act.js";
-import { about, h, slotsOf, some } from "./words.js";
+import { about, h, inLock, slotsOf, some } from "./words.js";
 
 // Listings of the lock that are read, tickets that are shown one by one, and requests that are under way together.
 const PAGES = 20;
@@ -20,7 +20,7 @@ async function everybody(name) {
   const lock = await call("GET", lockPath(name));
   const tickets = new Map();
   let { next } = lock;
-  const take = (page) => [...page.holders, ...page.queue].forEach((ticket) => tickets.set(ticket.number, ticket));
+  const take = (page) => [...page.holders, ...page.queue].forEach((ticket) => tickets.set(ticket.number, inLock(ticket, name)));
   take(lock);
   for (let page = 1; next && page < PAGES; page++) {
     const more = await call("GET", lockPath(name, `?cursor=${encodeURIComponent(next)}`));
