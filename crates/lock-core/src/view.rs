@@ -2,8 +2,8 @@
 
 use crate::limits::LISTED_SLOTS_MAX;
 use crate::{
-    Capacity, EndedAs, LockName, LockRecord, Ms, Permits, SlotName, SlotRanges, Stage, State, TicketRecord, Until,
-    WallMs, WithheldCause, Withholding, ranges,
+    Capacity, EndedAs, LockName, LockRecord, Ms, Part, Permits, SlotName, SlotRanges, Stage, State, TicketRecord,
+    Until, WallMs, WithheldCause, Withholding, ranges,
 };
 
 /// A ticket as it is now.
@@ -43,6 +43,14 @@ pub struct PartView {
     pub slot_names: Vec<SlotName>,
     /// Tickets before it in the queue of that lock, 0 unless it is queued. `None` in listings of a lock, which tell its own only.
     pub ahead: Option<u64>,
+}
+
+impl PartView {
+    /// What a ticket asks for and has of a lock, without its place in the queue.
+    pub(crate) fn of(part: &Part) -> Self {
+        let Part { lock, permits, slots, slot_names, not_before: _ } = part.clone();
+        Self { lock, permits, slots, slot_names, ahead: None }
+    }
 }
 
 /// When a step was made, by clocks that no rule looks at: what is shown to people, and what is told later than it was decided,

@@ -36,7 +36,7 @@ impl Table {
         if new.supersede.is_some() {
             self.supersede_older(at, new.id);
         }
-        self.for_each_lock(new.id, |table, _, name| table.charge_instance(name));
+        new.parts().for_each(|(name, _)| self.charge_instance(name));
         Ok(asked(new.id))
     }
 
@@ -147,15 +147,15 @@ impl Table {
         self.tickets.insert(new.id, Box::new(ticket));
         self.enqueue(new.id);
         self.join_superseding(new.id);
-        self.for_each_lock(new.id, |table, _, name| {
-            let lock = table.lock_mut(name);
+        for (name, _) in new.parts() {
+            let lock = self.lock_mut(name);
             lock.statistics.queries += 1;
             let is_instance = lock.record.template.is_some();
-            table.ripen(name);
+            self.ripen(name);
             if is_instance {
-                table.timers.cancel(&Timer::Instance(name.clone()));
+                self.timers.cancel(&Timer::Instance(name.clone()));
             }
-        });
+        }
         self.restart_lease(new.id);
         self.mark_ticket(new.id);
         self.emit_transition(at, new.id, Transition::Queued);

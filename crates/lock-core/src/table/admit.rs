@@ -5,7 +5,7 @@ use super::{Lock, Table};
 use crate::command::{Caller, IfBusy, NewTicket, Rejection};
 use crate::limits::{LOCK_TICKETS_MAX, OWNER_INSTANCES_MAX, OWNER_TICKETS_MAX, SELECTIONS_MAX, TICKETS_MAX};
 use crate::queue::Place;
-use crate::{LockName, Permits, Prefix, Settings};
+use crate::{LockName, Permits, Prefix};
 
 impl Table {
     /// Whether a new ticket may be made; with the templates of those of its locks that must be made first.
@@ -13,30 +13,32 @@ impl Table {
         let full = |what, max: usize| Err(Rejection::LimitReached { what, max: max as u64 });
         let is_bundle = !new.others.is_empty();
         let mut to_make: Vec<(LockName, Prefix)> = Vec::new();
-        for part in new.parts() {
-            let prefix =
-                self.admit_of(caller, new, part, &to_make).map_err(|why: Rejection| why.in_lock(part.0, is_bundle))?;
-            to_make.extend(prefix.map(|prefix| (part.0.clone(), prefix)));
+        let (mut busy, mut crowded) = (None, None);
+        for (name, permits) in new.parts() {
+            let lock = self.locks.get(name);
+            let of_one = |why: Rejection| why.in_lock(name, is_bundle);
+            let prefix = self.admit_of(caller, new, (name, permits), lock, &to_make).map_err(of_one)?;
+            if busy.is_none() && !self.would_be_granted(caller, new, lock, prefix.as_ref(), permits) {
+                busy = Some((name, lock));
+            }
+            if lock.is_some_and(|lock| lock.live() >= LOCK_TICKETS_MAX) {
+                crowded = crowded.or(Some(name));
+            }
+            to_make.extend(prefix.map(|prefix| (name.clone(), prefix)));
         }
-        let waits = new.parts().find(|(name, permits)| !self.would_be_granted(caller, new, name, *permits));
-        if let Some(busy) = waits {
+        if let Some((name, lock)) = busy {
             if new.if_busy == IfBusy::Refuse {
-                let pause = match self.locks.get(busy.0) {
-                    Some(lock) => lock.record.pause.clone(),
-                    None => Some(file_pause()),
-                };
+                let pause = lock.map_or_else(|| Some(file_pause()), |lock| lock.record.pause.clone());
                 let why = pause.map_or(Rejection::Busy, |pause| Rejection::Paused(Box::new(pause)));
-                return Err(why.in_lock(busy.0, is_bundle));
+                return Err(why.in_lock(name, is_bundle));
             }
-            for part in new.parts() {
-                self.admit_to_queue(caller, new, part.0).map_err(|why: Rejection| why.in_lock(part.0, is_bundle))?;
+            for (name, _) in new.parts() {
+                self.admit_to_queue(caller, new, name).map_err(|why| why.in_lock(name, is_bundle))?;
             }
         }
-        for part in new.parts() {
-            if self.locks.get(part.0).map_or(0, Lock::live) >= LOCK_TICKETS_MAX {
-                return full("tickets of a lock", LOCK_TICKETS_MAX)
-                    .map_err(|why: Rejection| why.in_lock(part.0, is_bundle));
-            }
+        if let Some(name) = crowded {
+            let why = Rejection::LimitReached { what: "tickets of a lock", max: LOCK_TICKETS_MAX as u64 };
+            return Err(why.in_lock(name, is_bundle));
         }
         if self.numbers.len() >= TICKETS_MAX {
             return full("tickets of the server", TICKETS_MAX);
@@ -58,17 +60,21 @@ impl Table {
         caller: &Caller,
         new: &NewTicket,
         (name, permits): (&LockName, Permits),
+        lock: Option<&Lock>,
         to_make: &[(LockName, Prefix)],
     ) -> Result<Option<Prefix>, Rejection> {
         if !new.others.is_empty() && !caller.uses(name) {
             return Err(Rejection::NotUsable);
         }
-        let template = match self.locks.get(name) {
+        let template = match lock {
             Some(lock) if lock.deleting || lock.record.retiring => return Err(Rejection::Retiring),
             Some(_) => None,
             None => Some(self.instance_of(name, to_make)?),
         };
-        let settings = self.settings_of(name, template.as_ref());
+        let settings = match (lock, &template) {
+            (Some(lock), _) => &lock.record.settings,
+            (None, template) => &self.templates[template.as_ref().expect("no lock")].record.settings,
+        };
         if let Permits::Count(asked) = permits
             && asked > settings.size()
         {
@@ -84,14 +90,6 @@ impl Table {
             settings.check_selection(&selection.canonical(), asked)?;
         }
         Ok(template)
-    }
-
-    /// The settings of a lock, or those that its template gives it.
-    fn settings_of(&self, name: &LockName, template: Option<&Prefix>) -> &Settings {
-        match template {
-            Some(prefix) => &self.templates[prefix].record.settings,
-            None => &self.lock(name).record.settings,
-        }
     }
 
     /// Whether the queue of a lock takes one more.
@@ -119,15 +117,22 @@ impl Table {
     }
 
     /// Whether a new ticket would get what it asks for of this lock at once. A bundle is granted if that is so of all of its locks.
-    fn would_be_granted(&self, caller: &Caller, new: &NewTicket, name: &LockName, permits: Permits) -> bool {
-        let Some(lock) = self.locks.get(name) else {
-            return self.matching_template(name.as_str()).is_some_and(|prefix| !self.templates[prefix].record.paused);
+    fn would_be_granted(
+        &self,
+        caller: &Caller,
+        new: &NewTicket,
+        lock: Option<&Lock>,
+        template: Option<&Prefix>,
+        permits: Permits,
+    ) -> bool {
+        let Some(lock) = lock else {
+            return template.is_some_and(|prefix| !self.templates[prefix].record.paused);
         };
         let place = Place::new(new.priority, u64::MAX);
         let takes_any = new.selection.is_none() && (!lock.queue.has_classes() || !new.others.is_empty());
         let gets_its_slots = if takes_any {
             let first = lock.queue.head().is_none_or(|(head, _)| place < head);
-            first && self.fits(name, permits)
+            first && lock.fits(permits)
         } else {
             self.could_be_given(lock, place, new.selection.as_ref(), permits)
         };

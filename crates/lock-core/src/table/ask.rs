@@ -127,7 +127,9 @@ impl Table {
             let ticket = self.ticket_mut(id);
             // Its client may know now, so that the loss of an earlier answer must not take the permits away.
             ticket.activity_seq += u64::from(!claimed);
-            self.for_each_lock(id, |table, _, name| table.lock_mut(name).statistics.got += 1);
+            for (_, seat) in ticket.seats().iter() {
+                self.lock_mut(&seat.lock).statistics.got += 1;
+            }
         }
         let mut view = self.view_ticket(id);
         view.claimed = claimed;

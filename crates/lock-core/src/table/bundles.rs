@@ -71,7 +71,9 @@ impl Table {
             let Some(name) = turns.first() else { break };
             let (id, chosen) = self.next_to_grant(&name).expect("nothing has changed in it since");
             self.give_if_connected(at, id, chosen);
-            self.for_each_lock(id, |table, _, name| table.ripen(name));
+            for (_, seat) in self.ticket(id).seats().iter() {
+                self.ripen(&seat.lock);
+            }
         }
     }
 

@@ -30,9 +30,11 @@ impl Table {
     /// Passes over a waiter whose owner has as much of its `at`th lock as it may have: in all of its locks.
     pub(super) fn pass_over_cap(&mut self, id: TicketId, at: usize) {
         let ticket = self.ticket(id);
-        let (place, kind, owner) = (ticket.place(), ticket.kind(at), ticket.quota_owner());
+        let (place, kind, owner, seats) = (ticket.place(), ticket.kind(at), ticket.quota_owner(), ticket.seats());
         let name = ticket.part_at(at).lock.clone();
-        self.for_each_lock(id, |table, _, name| table.lock_mut(name).queue.set_passed(&kind.1, place, true));
+        for (_, seat) in seats.iter() {
+            self.lock_mut(&seat.lock).queue.set_passed(&kind.1, place, true);
+        }
         self.lock_mut(&name).caps.as_mut().expect("the lock has a cap").pass(owner, kind, place);
     }
 

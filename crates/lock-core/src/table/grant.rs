@@ -1,8 +1,8 @@
 //! The grant (rules 1, 2, 3, 5): the only place where permits leave the lock.
 
-use super::{StepContext, Table};
+use super::{Lock, StepContext, Table};
 use crate::event::Transition;
-use crate::{EndedAs, LockName, Permits, SlotRanges, State, TicketId, ranges};
+use crate::{EndedAs, LockName, Permits, SlotName, SlotRanges, State, TicketId};
 
 impl Table {
     /// Notes that a grant of this lock may have become possible, or a waiter that asks for more than its size impossible.
@@ -66,7 +66,7 @@ impl Table {
         if self.lock(name).queue.has_bundles()
             && let Some(&(_, id, _)) = self.lock(name).queue.first_bundle()
         {
-            let fits = self.ticket(id).parts().all(|part| self.fits(part.lock, part.permits));
+            let fits = self.ticket(id).parts().all(|part| self.lock(part.lock).fits(part.permits));
             return fits.then_some((id, None));
         }
         if self.lock(name).queue.has_classes() {
@@ -82,31 +82,35 @@ impl Table {
                 continue;
             }
             let permits = self.ticket(id).permits;
-            return self.fits(name, permits).then(|| (id, self.lock(name).choose(permits)));
+            return lock.fits(permits).then(|| (id, lock.choose(permits)));
         }
-    }
-
-    /// Whether a ticket at the head would get its permits now.
-    pub(super) fn fits(&self, name: &LockName, permits: Permits) -> bool {
-        let lock = self.lock(name);
-        !lock.is_stopped()
-            && match permits {
-                Permits::Count(count) => u64::from(count) <= lock.slots.room(),
-                Permits::All => lock.slots.out() == 0,
-            }
     }
 
     fn give(&mut self, at: StepContext<'_>, id: TicketId, mut chosen: Option<SlotRanges>) {
         self.meta.last_token += 1;
         let token = self.meta.last_token;
-        self.leave_queues(id);
-        let ticket = self.ticket_mut(id);
+        let ticket = self.ticket(id);
+        let (seats, place, selected) = (ticket.seats(), ticket.place(), ticket.selected());
         let (waits, has_more) = (ticket.waiting, ticket.more.is_some());
-        ticket.state = State::Granted;
-        ticket.token = Some(token);
-        ticket.granted_at = Some(at.wall);
         let waited = at.wall.saturating_sub(ticket.created_at);
-        self.for_each_lock(id, |table, of, name| table.give_of(name, id, of, token, chosen.take()));
+        self.queued_bundles -= usize::from(seats.is_bundle());
+        for (of, seat) in seats.iter() {
+            if seats.is_bundle() {
+                chosen = self.lock(&seat.lock).choose(seat.permits);
+            }
+            let lock = self.lock_mut(&seat.lock);
+            lock.queue.remove(&selected, place, seat.wants());
+            let (slots, slot_names, count) = lock.give(seat.permits, chosen.take(), id, token);
+            let has_cap = lock.caps.is_some();
+            let ticket = self.ticket_mut(id);
+            ticket.state = State::Granted;
+            ticket.token = Some(token);
+            ticket.granted_at = Some(at.wall);
+            ticket.set_slots(of, slots, slot_names);
+            if has_cap {
+                self.count_cap(id, &seat.lock, count);
+            }
+        }
         if has_more {
             self.leave_superseding(id);
         }
@@ -115,31 +119,44 @@ impl Table {
         self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {
             self.claim(at, id);
-            self.for_each_lock(id, |table, _, name| table.lock_mut(name).statistics.got += u64::from(waits));
+            for (_, seat) in seats.iter() {
+                self.lock_mut(&seat.lock).statistics.got += u64::from(waits);
+            }
             self.served.push(id);
         }
     }
+}
 
-    /// Gives what the ticket asks for of its `of`th lock.
-    fn give_of(&mut self, name: &LockName, id: TicketId, of: usize, token: u64, chosen: Option<SlotRanges>) {
-        let ticket = self.ticket(id);
-        let permits = ticket.part_at(of).permits;
-        let chosen = if ticket.is_bundle() { self.lock(name).choose(permits) } else { chosen };
-        let lock = self.lock_mut(name);
-        let (slots, slot_names) = match (chosen, permits) {
-            (Some(chosen), _) => lock.slots.take_these(chosen),
-            (None, Permits::Count(count)) => lock.slots.take(count.into()),
-            (None, Permits::All) => lock.slots.take(lock.slots.room()),
+impl Lock {
+    /// Takes the permits of a ticket out of what can be given, without chosen slots the lowest ones: slots, names, and how many they are.
+    fn give(
+        &mut self,
+        permits: Permits,
+        chosen: Option<SlotRanges>,
+        id: TicketId,
+        token: u64,
+    ) -> (SlotRanges, Vec<SlotName>, u64) {
+        let count = match permits {
+            Permits::Count(count) => u64::from(count),
+            Permits::All => self.slots.room(),
         };
-        let count = ranges::count(&slots);
-        lock.active.insert(token, id);
-        lock.granted += count;
-        lock.exclusive = permits == Permits::All;
-        lock.statistics.grants += 1;
-        let has_cap = lock.caps.is_some();
-        self.ticket_mut(id).set_slots(of, slots, slot_names);
-        if has_cap {
-            self.count_cap(id, name, count);
-        }
+        let (slots, slot_names) = match chosen {
+            Some(chosen) => self.slots.take_these(chosen),
+            None => self.slots.take(count),
+        };
+        self.active.insert(token, id);
+        self.granted += count;
+        self.exclusive = permits == Permits::All;
+        self.statistics.grants += 1;
+        (slots, slot_names, count)
+    }
+
+    /// Whether a ticket at the head would get its permits now.
+    pub(super) fn fits(&self, permits: Permits) -> bool {
+        !self.is_stopped()
+            && match permits {
+                Permits::Count(count) => u64::from(count) <= self.slots.room(),
+                Permits::All => self.slots.out() == 0,
+            }
     }
 }

@@ -1,5 +1,6 @@
 //! The steps of a ticket's life: heartbeats, leases, claiming, lapsing, ending (rules 4, 5, 8, 9).
 
+use super::seats::Seats;
 use super::{StepContext, Table, Ticket, Timer};
 use crate::command::{Caller, Command};
 use crate::event::{EventKind, Transition};
@@ -7,7 +8,7 @@ use crate::limits::{ENDED_TICKETS_MAX, GRACE_AFTER_LOAD_MS, INFO_KEPT_BYTES_MAX,
 use crate::queue::{Queued, Selected};
 use crate::{
     EndedAs, Key, Lease, LockName, Ms, PartRef, Permits, QueueLease, Settings, State, TicketId, WithheldCause,
-    Withholding, ranges, text,
+    Withholding, text,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -184,14 +185,13 @@ impl Table {
     pub(super) fn set_dormant(&mut self, id: TicketId, dormant: bool) {
         let ticket = self.ticket_mut(id);
         ticket.state = State::Queued { dormant };
-        let (place, selected) = (ticket.place(), ticket.selected());
-        self.for_each_lock(id, |table, at, lock| {
-            let wants = table.ticket(id).wants(at);
-            table.lock_mut(lock).queue.set_dormant(&selected, place, wants, dormant);
-            table.leave_caps(id, at, lock);
+        let (place, selected, seats) = (ticket.place(), ticket.selected(), ticket.seats());
+        for (at, seat) in seats.iter() {
+            self.lock_mut(&seat.lock).queue.set_dormant(&selected, place, seat.wants(), dormant);
+            self.leave_caps(id, at, &seat.lock);
             // A dormant one may have been the head that more permits were kept free for.
-            table.ripen(lock);
-        });
+            self.ripen(&seat.lock);
+        }
         self.mark_ticket(id);
     }
 
@@ -199,17 +199,16 @@ impl Table {
     pub(super) fn claim(&mut self, at: StepContext<'_>, id: TicketId) {
         let ticket = self.ticket(id);
         assert_eq!(ticket.state, State::Granted, "only a granted ticket is claimed");
-        let (now, mut max_hold) = (self.now(), ticket.max_hold);
-        self.for_each_lock(id, |table, of, name| {
-            let permits = ranges::count(table.ticket(id).part_at(of).slots);
-            let lock = table.lock_mut(name);
-            lock.granted -= permits;
+        let (now, mut max_hold, seats) = (self.now(), ticket.max_hold, ticket.seats());
+        for (of, seat) in seats.iter() {
+            let lock = self.lock_mut(&seat.lock);
+            lock.granted -= seat.has;
             let (longest, min_hold) = (lock.record.settings.max_hold, lock.record.settings.min_hold);
             max_hold = max_hold.into_iter().chain(longest).min();
             if min_hold > 0 {
-                table.ticket_mut(id).set_not_before(of, Some(now + min_hold));
+                self.ticket_mut(id).set_not_before(of, Some(now + min_hold));
             }
-        });
+        }
         let until = max_hold.map(|max_hold| now + max_hold);
         let ticket = self.ticket_mut(id);
         ticket.state = State::Held;
@@ -228,10 +227,9 @@ impl Table {
     /// Held -> granted: the answer that told its client was lost, and there was no heartbeat since (rule 5).
     pub(super) fn revert_claim(&mut self, at: StepContext<'_>, id: TicketId) {
         self.timers.cancel(&Timer::Hold(id));
-        self.for_each_lock(id, |table, of, name| {
-            let permits = ranges::count(table.ticket(id).part_at(of).slots);
-            table.lock_mut(name).granted += permits;
-        });
+        for (_, seat) in self.ticket(id).seats().iter() {
+            self.lock_mut(&seat.lock).granted += seat.has;
+        }
         let ticket = self.ticket_mut(id);
         ticket.state = State::Granted;
         ticket.held_at = None;
@@ -253,23 +251,26 @@ impl Table {
         self.meta.last_seq += 1;
         self.take_back(at, id, self.meta.last_seq);
         self.enqueue(id);
-        self.for_each_lock(id, |table, _, lock| table.ripen(lock));
+        for (_, seat) in self.ticket(id).seats().iter() {
+            self.ripen(&seat.lock);
+        }
     }
 
     /// Granted -> queued and dormant, in that place, into which the caller puts it.
     fn take_back(&mut self, at: StepContext<'_>, id: TicketId, seq: u64) {
-        self.take_from_active(id);
+        let seats = self.ticket(id).seats();
+        self.take_from_active(id, &seats);
         let ticket = self.ticket_mut(id);
         ticket.state = State::Queued { dormant: true };
         ticket.seq = seq;
         ticket.token = None;
         ticket.granted_at = None;
-        self.for_each_lock(id, |table, of, name| {
-            let (slots, names) = table.ticket_mut(id).take_slots(of);
-            let lock = table.lock_mut(name);
+        for (of, seat) in seats.iter() {
+            let (slots, names) = self.ticket_mut(id).take_slots(of);
+            let lock = self.lock_mut(&seat.lock);
             lock.slots.put_back(&slots, &names);
             lock.statistics.lapsed += 1;
-        });
+        }
         self.join_superseding(id);
         self.restart_lease(id);
         self.mark_ticket(id);
@@ -290,14 +291,21 @@ impl Table {
         reason: Option<Arc<str>>,
         after: &After,
     ) {
-        let name = self.ticket(id).lock.clone();
-        if self.ticket(id).is_active() {
-            self.take_from_active(id);
-            self.note_use(id);
-            self.free_or_withhold(id, how, reason.as_ref(), after);
+        let ticket = self.ticket(id);
+        let seats = ticket.seats();
+        if ticket.is_active() {
+            self.take_from_active(id, &seats);
+            self.note_use(id, &seats);
+            self.free_or_withhold(id, &seats, how, reason.as_ref(), after);
         } else {
-            self.leave_queues(id);
-            self.for_each_lock(id, |table, at, name| table.leave_caps(id, at, name));
+            let (place, selected) = (ticket.place(), ticket.selected());
+            self.queued_bundles -= usize::from(seats.is_bundle());
+            for (_, seat) in seats.iter() {
+                self.lock_mut(&seat.lock).queue.remove(&selected, place, seat.wants());
+            }
+            for (at, seat) in seats.iter() {
+                self.leave_caps(id, at, &seat.lock);
+            }
             self.leave_superseding(id);
         }
         let (now, author) = (self.now(), self.author.clone());
@@ -315,6 +323,7 @@ impl Table {
         self.restart_lease(id);
         self.numbers.remove(number);
         if let Some(holder) = holder {
+            let name = self.ticket(id).lock.clone();
             self.holders.remove(&(name, holder));
         }
         let numbers = self.live_by_owner.get_mut(&quota_owner).expect("has each live ticket");
@@ -333,38 +342,40 @@ impl Table {
         self.ended.insert((now, number, id));
         self.ended_of.insert(&quota_owner, (now, number, id));
         self.mark_ticket(id);
-        self.for_each_lock(id, |table, _, name| table.lock_mut(name).statistics.ended[how as usize] += 1);
+        for (_, seat) in seats.iter() {
+            self.lock_mut(&seat.lock).statistics.ended[how as usize] += 1;
+        }
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
-        self.for_each_lock(id, |table, _, name| {
-            table.charge_instance(name);
-            table.ripen(name);
-            table.reap_if_idle(at, name);
-        });
+        for (_, seat) in seats.iter() {
+            self.charge_instance(&seat.lock);
+            self.ripen(&seat.lock);
+            self.reap_if_idle(at, &seat.lock);
+        }
     }
 
-    fn take_from_active(&mut self, id: TicketId) {
+    fn take_from_active(&mut self, id: TicketId, seats: &Seats) {
         self.timers.cancel(&Timer::Hold(id));
         let ticket = self.ticket(id);
         let (token, claimed) = (ticket.token.expect("a ticket with permits has a token"), ticket.state == State::Held);
-        self.for_each_lock(id, |table, of, name| {
-            let permits = ranges::count(table.ticket(id).part_at(of).slots);
-            let lock = table.lock_mut(name);
-            lock.granted -= if claimed { 0 } else { permits };
+        for (_, seat) in seats.iter() {
+            let lock = self.lock_mut(&seat.lock);
+            lock.granted -= if claimed { 0 } else { seat.has };
             lock.active.remove(&token).expect("a ticket with permits is listed");
             lock.exclusive = false;
             if lock.caps.is_some() {
-                table.put_back_cap(id, name, permits);
+                self.put_back_cap(id, &seat.lock, seat.has);
             }
-        });
+        }
     }
 
     /// Until when permits of a ticket are withheld that it has of this lock, if it ends so, and why: after `lost`, `overdue` and
     /// `revoked` its client may still be at work (rule 4), and they are not given again too soon after their claim (rule 17). Whichever is
     /// longer.
     pub(super) fn withheld_until(&self, part: PartRef<'_>, risky: bool, keep: Ms) -> Option<(Ms, WithheldCause)> {
-        let (now, settings) = (self.now(), &self.lock(part.lock).record.settings);
-        let delay = if risky { settings.lock_delay } else { 0 };
-        let cooldown = part.not_before.unwrap_or(0).max(now + keep.min(settings.max_ttl_ms()));
+        let (now, settings) = (self.now(), || &self.lock(part.lock).record.settings);
+        let delay = if risky { settings().lock_delay } else { 0 };
+        let keep = if keep > 0 { keep.min(settings().max_ttl_ms()) } else { 0 };
+        let cooldown = part.not_before.unwrap_or(0).max(now + keep);
         match (now + delay, cooldown) {
             (delay, cooldown) if delay.max(cooldown) <= now => None,
             (delay, cooldown) if delay >= cooldown => Some((delay, WithheldCause::LostHolder)),
@@ -373,33 +384,43 @@ impl Table {
     }
 
     /// Frees the permits of a ticket that has ended, or withholds them for a while: in each of its locks as that says.
-    fn free_or_withhold(&mut self, id: TicketId, how: EndedAs, reason: Option<&Arc<str>>, after: &After) {
+    fn free_or_withhold(
+        &mut self,
+        id: TicketId,
+        seats: &Seats,
+        how: EndedAs,
+        reason: Option<&Arc<str>>,
+        after: &After,
+    ) {
+        // The first withholding has the number of the ticket, others have their own.
         let mut number = Some(self.ticket(id).number);
-        self.for_each_lock(id, |table, of, name| {
-            let part = table.ticket(id).part_at(of);
+        for (of, seat) in seats.iter() {
             let risky = match how {
                 EndedAs::Lost | EndedAs::Overdue | EndedAs::Revoked => true,
                 // Of a bundle, in the locks that stay. The name of the one that goes is withheld instead.
-                EndedAs::LockDeleted => !table.lock(name).deleting,
+                EndedAs::LockDeleted => !self.lock(&seat.lock).deleting,
                 _ => false,
             };
-            let withheld = table.withheld_until(part, risky, after.keep);
-            let (slots, names, lock) = (part.slots.clone(), part.slot_names.clone(), part.lock.clone());
-            let all = part.permits == Permits::All;
+            let part = self.ticket(id).part_at(of);
+            let withheld = self.withheld_until(part, risky, after.keep);
+            let (slots, names) = (part.slots.clone(), part.slot_names.clone());
             let (until, cause, reason) = match (withheld, &after.broken) {
                 (_, Some(why)) => (None, WithheldCause::Broken, Some(why)),
                 (Some((until, cause)), None) => (Some(until), cause, reason),
-                (None, None) => return table.lock_mut(name).slots.put_back(&slots, &names),
+                (None, None) => {
+                    self.lock_mut(&seat.lock).slots.put_back(&slots, &names);
+                    continue;
+                }
             };
             let reason = reason.map(|reason| text::cut(reason, INFO_KEPT_BYTES_MAX));
-            // The first one has the number of the ticket, the others have their own.
+            let (all, how) = (seat.permits == Permits::All, Some(how));
             let number = number.take().unwrap_or_else(|| {
-                table.meta.last_number += 1;
-                table.meta.last_number
+                self.meta.last_number += 1;
+                self.meta.last_number
             });
-            let new = Withholding::empty(number, lock, cause);
-            table.add_withholding(Withholding { slots, slot_names: names, all, how: Some(how), reason, until, ..new });
-        });
+            let new = Withholding::empty(number, seat.lock.clone(), cause);
+            self.add_withholding(Withholding { slots, slot_names: names, all, how, reason, until, ..new });
+        }
     }
 
     /// Forgets an ended ticket (rule 8).

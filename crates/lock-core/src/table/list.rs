@@ -26,24 +26,12 @@ impl Table {
         view
     }
 
-    /// The further locks of a ticket.
-    fn view_parts(&self, id: TicketId) -> Vec<PartView> {
-        let parts = self.ticket(id).more().parts.iter().map(|part| PartView {
-            lock: part.lock.clone(),
-            permits: part.permits,
-            slots: part.slots.clone(),
-            slot_names: part.slot_names.clone(),
-            ahead: None,
-        });
-        parts.collect()
-    }
-
     fn view_ticket_behind(&self, id: TicketId, ahead: u64) -> TicketView {
         let ticket = self.ticket(id);
         let held = ticket.state == State::Held;
         TicketView {
             ahead,
-            others: self.view_parts(id),
+            others: ticket.more().parts.iter().map(PartView::of).collect(),
             expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
             overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
             ttl: self.lease_of(id),

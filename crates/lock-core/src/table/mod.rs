@@ -16,6 +16,7 @@ mod life;
 mod list;
 mod load;
 mod measure;
+mod seats;
 mod select;
 mod supersede;
 mod withhold;
@@ -542,14 +543,6 @@ impl Table {
 
     fn lock_mut(&mut self, name: &LockName) -> &mut Lock {
         self.locks.get_mut(name).expect("a live ticket's lock exists")
-    }
-
-    /// Does something for each lock of a ticket in the order of their names, which are told with their numbers.
-    fn for_each_lock(&mut self, id: TicketId, mut act: impl FnMut(&mut Self, usize, &LockName)) {
-        let ticket = self.ticket(id);
-        let (first, others) = (ticket.lock.clone(), ticket.other_locks());
-        act(self, 0, &first);
-        others.iter().zip(1..).for_each(|(other, at)| act(self, at, other));
     }
 
     /// When a lease ends that stands in the table as ending then.

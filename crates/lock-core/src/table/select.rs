@@ -2,11 +2,12 @@
 //! cannot.
 
 use super::acquire::asked_of;
+use super::seats::Seats;
 use super::{Lock, Table};
 use crate::bits::Bits;
-use crate::queue::{Place, Selected};
+use crate::queue::{Place, Queued, Selected};
 use crate::slots::Slots;
-use crate::{LockName, Ms, Permits, Pick, Selection, Settings, SlotRanges, TicketId, ranges};
+use crate::{LockName, Ms, Permits, Pick, Selection, Settings, SlotRanges, State, TicketId, ranges};
 use std::collections::BTreeMap;
 
 /// How many tags each slot has that has some.
@@ -68,55 +69,38 @@ impl Lock {
 impl Table {
     /// Puts a ticket into its queue, as its state says.
     pub(super) fn enqueue(&mut self, id: TicketId) {
-        let selected = self.one_selected(id);
-        if matches!(selected, Selected::Bundle(_)) {
-            self.queued_bundles += 1;
-        }
-        self.for_each_lock(id, |table, at, name| {
-            let queued = table.ticket(id).queued(at);
-            let lock = table.lock_mut(name);
-            let fitting = match &selected {
-                Selected::Slots(selection) if lock.queue.class(selection).is_none() => Some(lock.slots_of(selection)),
-                _ => None,
-            };
-            lock.queue.push(&selected, queued, |_| fitting.unwrap_or_default());
-        });
-    }
-
-    /// The line in which a ticket queues; one text for all of a line.
-    fn one_selected(&self, id: TicketId) -> Selected {
         let ticket = self.ticket(id);
-        match ticket.selected() {
+        let (seats, place) = (ticket.seats(), ticket.place());
+        let dormant = ticket.state != State::Queued { dormant: false };
+        let selected = match ticket.selected() {
+            // One for all who ask for the same.
             Selected::Bundle(bundle) => {
                 let known = self.lock(&ticket.lock).queue.bundles_like(&bundle).map(|(known, _)| known.clone());
                 Selected::Bundle(known.unwrap_or(bundle))
             }
             selected => selected,
+        };
+        self.queued_bundles += usize::from(seats.is_bundle());
+        for (_, seat) in seats.iter() {
+            let queued = Queued { place, id, permits: seat.wants(), dormant };
+            let lock = self.lock_mut(&seat.lock);
+            let fitting = match &selected {
+                Selected::Slots(selection) if lock.queue.class(selection).is_none() => Some(lock.slots_of(selection)),
+                _ => None,
+            };
+            lock.queue.push(&selected, queued, |_| fitting.unwrap_or_default());
         }
-    }
-
-    /// Takes a ticket out of its queues.
-    pub(super) fn leave_queues(&mut self, id: TicketId) {
-        let ticket = self.ticket(id);
-        let (place, selected) = (ticket.place(), ticket.selected());
-        if matches!(selected, Selected::Bundle(_)) {
-            self.queued_bundles -= 1;
-        }
-        self.for_each_lock(id, |table, at, name| {
-            let wants = table.ticket(id).wants(at);
-            table.lock_mut(name).queue.remove(&selected, place, wants);
-        });
     }
 
     /// The ticket, which has ended, had its slots until now.
-    pub(super) fn note_use(&mut self, id: TicketId) {
-        self.for_each_lock(id, |table, at, name| {
-            if table.lock(name).record.settings.pick == Pick::Lru {
-                let (ticket, now) = (table.ticket(id), table.now());
+    pub(super) fn note_use(&mut self, id: TicketId, seats: &Seats) {
+        for (at, seat) in seats.iter() {
+            if self.lock(&seat.lock).record.settings.pick == Pick::Lru {
+                let (ticket, now) = (self.ticket(id), self.now());
                 let (slots, number) = (ticket.part_at(at).slots.clone(), ticket.number);
-                table.lock_mut(name).note_use(&slots, now, number);
+                self.lock_mut(&seat.lock).note_use(&slots, now, number);
             }
-        });
+        }
     }
 
     /// Whose turn it is in a lock in which some wait for certain slots and no bundle is first, and which it gets: the first of each selection in the order of
