@@ -117,6 +117,6 @@ def test_a_server_with_keys_is_as_described_to_who_has_none(make_server):
             if response.status_code == 401 and operation.path.startswith("/v1/"):
                 assert response.json()["code"] == "unauthorized" and response.headers["www-authenticate"][0].startswith("Bearer ")
         check(server, operation, judge=judge)
-    for public in ("/openapi.json", "/healthz", "/readyz"):
+    for public in ("/openapi.json", "/openapi-3.0.json", "/healthz", "/readyz"):
         assert statuses.pop(f"GET {public}") == {200}
     assert statuses and all(seen == {401} for seen in statuses.values()), statuses

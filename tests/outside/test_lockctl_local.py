@@ -9,6 +9,7 @@ import signal
 import shutil
 import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -72,16 +73,18 @@ class Home:
 
 
 @pytest.fixture
-def make_home(tmp_path):
+def make_home():
+    """Homes with short paths: that of a socket may have 107 bytes."""
     homes = []
+    with tempfile.TemporaryDirectory(prefix="home") as directory:
 
-    def make():
-        homes.append(Home(tmp_path / f"h{len(homes)}"))
-        return homes[-1]
+        def make():
+            homes.append(Home(pathlib.Path(directory) / f"h{len(homes)}"))
+            return homes[-1]
 
-    yield make
-    for home in homes:
-        home.end()
+        yield make
+        for home in homes:
+            home.end()
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def waiting_forms():
     """How README, the recipes and all other pages call `lockctl run` where it waits: options and permits, each way once."""
     text = "\n".join(page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
     found = re.findall(r"""lockctl run ((?:-\S+ (?:\d+ |"[^"$]*" )?)*)[a-z][\w-]*(=\w+)? -- """, text, re.I)
-    forms = sorted({(options, permits) for options, permits in found if "-n" not in options.split()})
+    forms = sorted({(options, permits) for options, permits in found if not {"-n", "--local"} & set(options.split())})
     assert ("", "") in forms and ("", "=all") in forms and ("-w 600 ", "") in forms, forms
     return [f"lockctl run {options}DefaultLock{permits} -- echo work" for options, permits in forms]
 

@@ -104,7 +104,7 @@ def test_what_the_page_is_made_of(busy):
         total += len(asset.text)
         again = http(busy.at, request(b"", [*BROWSER, "If-None-Match: " + asset.headers["etag"]], "GET", part, length=False))
         assert again.status == 304 and again.text == ""
-    assert total < 125_000
+    assert total < 135_000
     assert http(busy.at, request(b"", BROWSER, "GET", "/page/x/nothing.js", length=False)).status == 404
     other = http(busy.at, request(b"", BROWSER, "GET", "/page/another-version/main.js", length=False))
     assert other.status == 200 and other.headers["cache-control"] == "no-cache"

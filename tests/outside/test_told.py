@@ -220,7 +220,11 @@ def connections(api):
 def judge(api, cases, report):
     """A client that has read something of its answer has its permit, now that the server has seen the end of every connection."""
     until(lambda: connections(api) == 1, 60, "the server has seen the end of all connections but this one")
-    locks = {one["name"]: one["holders"] for one in api.ok("GET", "/v1/locks?tickets=1")["locks"]}
+    locks, cursor = {}, ""
+    while cursor is not None:
+        page = api.ok("GET", f"/v1/locks?tickets=1{cursor}")
+        locks.update((one["name"], one["holders"]) for one in page["locks"])
+        cursor = f"&cursor={page['next']}" if page.get("next") else None
     state = {name: holders[0]["state"] for name, holders in locks.items() if holders}
     read = [case for case in cases if case.count != 0]
     lost = [case for case in read if state.get(case.lock) != "held"]

@@ -188,7 +188,10 @@ async fn wire(start: Start<'_>) -> Result<Server, Ended> {
     let (engine, running) = start_engine(config, audit)?;
     engine.metrics().config_applied();
     engine.metrics().locks.measure_alone(config.metrics_per_instance.clone());
-    tell_of_log_level(config.log.level);
+    // The server of one user, which lockctl has started, has no administrator that looks for it.
+    if !way.socket_only {
+        tell_of_log_level(config.log.level);
+    }
     let store_warnings = store::weaknesses(&config.store);
     store_warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let admin = admin::open(way.admin_socket);
