@@ -189,6 +189,9 @@ def test_a_size_too_small_for_somebody_who_waits_is_refused(home):
 def test_acquire_and_release_make_and_use_the_lock_too(home):
     ticket = json.loads(fine(home.run("--json", "acquire", "--local", "--size", "2", "gpu")))
     assert home.lock("gpu")["holding"] == 1 and home.lock("gpu")["size"] == 2
+    both = json.loads(fine(home.run("--json", "acquire", "--local", "board", "licence")))
+    assert home.lock("board")["holding"] == home.lock("licence")["holding"] == 1
+    assert home.run("release", "--local", both["id"]).returncode == 0
     done = home.run("release", "--local", ticket["id"])
     assert done.returncode == 0 and home.lock("gpu")["holding"] == 0
 

@@ -20,7 +20,8 @@ pub(super) async fn acquire(
 ) -> Result<u8, Failure> {
     let wants = Want::parse_all(&asked.locks)?;
     run::check_selection(&wants, &asked.waiting)?;
-    local::prepare(client, is_local, &[&wants[0].lock], asked.waiting.size).await?;
+    let locks: Vec<&str> = wants.iter().map(|want| want.lock.as_str()).collect();
+    local::prepare(client, is_local, &locks, asked.waiting.size).await?;
     let wish = run::wish(&asked.waiting, asked.ttl, run::info(None), patience);
     let mut signals = Signals::ending()?;
     let held = run::obtain(client, &wants, &wish, asked.verbose, &mut signals).await;

@@ -55,9 +55,9 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn; or `local`, see --local. Without it
-    /// LOCK_SERVER in ~/.config/lockserver/client.conf or /etc/lockserver/client.conf, else the socket of the server on this
-    /// machine, else http://127.0.0.1:9090
+    /// Address of a server, https://HOST:PORT, http://HOST:PORT or unix:/PATH; several with commas, tried in turn; or
+    /// `local`, see --local. Without it LOCK_SERVER in ~/.config/lockserver/client.conf or /etc/lockserver/client.conf, else the
+    /// socket of the server on this machine, else http://127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS", env = "LOCK_SERVER", value_delimiter = ',', global = true)]
     pub(crate) server: Vec<String>,
     /// Ask the server of your own on this machine, whatever else is set; --server local is the same. It starts when somebody needs it,
