@@ -142,7 +142,7 @@ def judge_weather(host, _):
 def judge_builds(host, _):
     assert most_at_once(host, "cargo") == (3, 10)
     assert "lockctl run --local" in (host.directory / "AGENTS.md").read_text()
-    assert Place(host.directory / ".local/state").log() == ""
+    assert Place(host.state).log() == ""
 
 
 def judge_teams(host, _):

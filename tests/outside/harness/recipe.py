@@ -1,9 +1,12 @@
 """docs/recipes.md as a reader follows it: sections of configuration, commands, and what they print."""
 
 import itertools
+import pathlib
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 
 from .local import Place
 from .paths import ROOT, binary, lockctl
@@ -101,6 +104,8 @@ class Host:
     def __init__(self, directory):
         self.directory, self.bin = directory, directory / "bin"
         self.bin.mkdir()
+        #: Short, for the path of a Unix socket has a bound.
+        self.state = pathlib.Path(tempfile.mkdtemp(prefix="state-"))
         (self.bin / "lockctl").symlink_to(lockctl())
         self.keepers = []
         _, self.prefix = self._namespace("127.0.0.1")
@@ -131,7 +136,8 @@ class Host:
 
     def close(self):
         """The end of a server that a recipe has started for its user, and of the namespaces."""
-        Place(self.directory / ".local/state").stop()
+        Place(self.state).stop()
+        shutil.rmtree(self.state)
         for keeper in reversed(self.keepers):
             keeper.stdin.close()
             keeper.wait(20)
@@ -146,7 +152,7 @@ class Host:
     def environment(self, **more):
         """What the commands find: nothing says where the server is, as for a reader who sits at it."""
         return {"PATH": f"{self.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
-                "HOME": str(self.directory), **more}
+                "HOME": str(self.directory), "XDG_STATE_HOME": str(self.state), **more}
 
     def start(self, words, prefix=None, **more):
         """Start a command in there, or on the machine of that prefix."""
