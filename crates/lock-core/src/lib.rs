@@ -17,6 +17,7 @@ pub mod invariants;
 pub mod limits;
 mod name;
 mod network;
+mod part;
 mod queue;
 mod ranges;
 mod record;
@@ -41,10 +42,11 @@ pub use continuity::Continuity;
 pub use event::{Event, EventKind, Transition};
 pub use name::{LockName, NameError, Prefix, SlotName, Tag};
 pub use network::{network, network_name};
+pub use part::PartRef;
 pub use record::{
-    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Outside, Part, PartRef, Pause, Permits,
-    QueueLease, RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord,
-    Until, Withdrawn, WithheldCause, WithheldName, Withholding,
+    Change, EndedAs, FileValues, Key, Lease, LockRecord, Meta, More, Outside, Part, Pause, Permits, QueueLease,
+    RequestKey, RequestScope, SlotRanges, Snapshot, Stage, State, TemplateRecord, TicketId, TicketRecord, Until,
+    Withdrawn, WithheldCause, WithheldName, Withholding,
 };
 pub use selection::{Pick, Selection, SlotTags};
 pub use settings::{Capacity, Definition, Settings, Target};
