@@ -51,7 +51,8 @@ pub(super) fn ensure(place: &Place) -> Result<(), Failure> {
     let mut lock = None;
     let mut why = String::new();
     loop {
-        if UnixStream::connect(place.socket()).is_ok() {
+        // The socket is there before the server answers: until then the one that starts it has the lock.
+        if UnixStream::connect(place.socket()).is_ok() && (lock.is_some() || !is_starting(place)) {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -83,6 +84,12 @@ pub(super) fn ensure(place: &Place) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// Whether another process starts it now.
+fn is_starting(place: &Place) -> bool {
+    let lock = File::open(place.start_lock());
+    lock.is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockShared).is_err())
 }
 
 /// What became of a process.
