@@ -44,6 +44,13 @@ impl Bench {
         self.command(words).output().unwrap()
     }
 
+    /// Runs a script of `sh`, in which `$LOCKCTL` is it, to its end.
+    pub(crate) fn script(&self, text: &str) -> Output {
+        let mut command = Command::new("sh");
+        command.args(["-c", text]).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl")).env("LOCK_SERVER", self.server.url());
+        command.output().unwrap()
+    }
+
     /// Starts it.
     pub(crate) fn start(&self, words: &[&str]) -> Running {
         let mut command = self.command(words);

@@ -3,7 +3,6 @@
 use crate::bench::{Bench, output_of, text};
 use faults::until;
 use serde_json::Value;
-use std::process::Command;
 
 /// Requests that asked for permits, each with its path.
 fn asked(bench: &Bench) -> Vec<String> {
@@ -107,12 +106,7 @@ fn a_script_takes_several_locks() {
     let bench = Bench::new();
     let script = "hold=$($LOCKCTL acquire b a) && eval \"$hold\" || exit; echo \"$LOCK_NAME $LOCK_SLOTS\"; \
         $LOCKCTL status a; $LOCKCTL renew; $LOCKCTL release";
-    let output = Command::new("sh")
-        .args(["-c", script])
-        .env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"))
-        .env("LOCK_SERVER", bench.server.url())
-        .output()
-        .unwrap();
+    let output = bench.script(script);
     let out = text(&output.stdout);
     assert!(output.status.success(), "{out}{}", text(&output.stderr));
     assert!(out.starts_with("b;a 0;0\n") && out.ends_with("released\n"), "{out}");

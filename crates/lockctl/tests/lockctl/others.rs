@@ -21,12 +21,7 @@ fn acquire_and_release_in_a_script() {
     let bench = Bench::new();
     let script = "eval \"$($LOCKCTL acquire -w 5 'a lock')\" && echo \"$LOCK_NAME $LOCK_SLOT\" \
         && $LOCKCTL verify \"$LOCK_NAME\" $LOCK_TOKEN && $LOCKCTL renew --ttl 90 && $LOCKCTL release";
-    let output = Command::new("sh")
-        .args(["-c", script])
-        .env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"))
-        .env("LOCK_SERVER", bench.server.url())
-        .output()
-        .unwrap();
+    let output = bench.script(script);
     let out = text(&output.stdout);
     assert!(output.status.success(), "{out}{}", text(&output.stderr));
     let number = |word: &str| -> u64 {
