@@ -14,7 +14,7 @@ export function number(name, least) {
     const text = input(name);
     if (text === undefined) return undefined;
     const value = Number(text);
-    if (!Number.isFinite(value) || value < least) throw new Error(`${name}: ${JSON.stringify(text)} is no number from ${least}`);
+    if (!Number.isFinite(value) || value < least) throw new Error(`${name}: ${JSON.stringify(text)} is not a number from ${least}`);
     return value;
 }
 

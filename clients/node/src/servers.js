@@ -51,7 +51,7 @@ export class Servers {
                 } catch (error) {
                     if (error instanceof Refused) throw error;
                     signal?.throwIfAborted();
-                    why = error instanceof SyntaxError ? new LockserverError("the answer is no JSON: this is no lockserver") : error;
+                    why = error instanceof SyntaxError ? new LockserverError("the answer is not JSON, so it is not from a lockserver") : error;
                 }
                 this.#preferred = place + 1;
                 // A renewal or a release goes to the others at once, and all of them are tried once at least.
@@ -107,7 +107,7 @@ function address(text) {
         return { name: text, url };
     } catch (error) {
         const shown = text.includes("@") ? "an address with @" : JSON.stringify(text);
-        throw new LockserverError(`${shown} is no address of a server: ${error.message}`, { cause: undefined });
+        throw new LockserverError(`${shown} is not the address of a server: ${error.message}`, { cause: undefined });
     }
 }
 

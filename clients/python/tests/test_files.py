@@ -92,7 +92,7 @@ def test_the_users_file_comes_before_the_machines_setting_by_setting(
         ("LOCK_SERVER", "client.conf:1: a line is NAME=VALUE, such as LOCK_SERVER=https://lock.example.com:9090"),
         ("LOCK_SERVER=", "client.conf:1: LOCK_SERVER has no value; write one, or remove the line"),
         ("LOCK_CA=/a\nLOCK_CA=/b", "client.conf:2: LOCK_CA stands there twice; remove one"),
-        ("LOCK_KEY_FILE=key", "client.conf:1: LOCK_KEY_FILE: `key` is no whole path; begin it with /"),
+        ("LOCK_KEY_FILE=key", "client.conf:1: LOCK_KEY_FILE: `key` is not an absolute path; begin it with /"),
         ("LOCK_CONNECT_TIMEOUT=soon", "client.conf:1: LOCK_CONNECT_TIMEOUT: a time from 0 is expected"),
         ("LOCK_KEY=lsk_hidden", "client.conf:1: a secret does not stand here"),
         ("LOCK_CERT=/c", "LOCK_CERT and LOCK_CERT_KEY belong together"),
@@ -114,11 +114,11 @@ def test_a_file_that_others_may_write_is_not_believed(write: Write) -> None:
         Client()
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(errors.ConfigurationError, match="it is no file"):
+    with pytest.raises(errors.ConfigurationError, match="it is not a file"):
         Client()
     path.unlink()
     path.mkdir()
-    with pytest.raises(errors.ConfigurationError, match="it is no file"):
+    with pytest.raises(errors.ConfigurationError, match="it is not a file"):
         Client()
 
 

@@ -107,7 +107,7 @@ def release(core: Core, ticket_id: str, retry: Retry | None = None, timeout_s: f
 
 
 def cancel(core: Core, names: tuple[str, ...], request_id: str, retry: Retry, until: float) -> Plan[None]:
-    """End the ticket that a request for these locks made or is about to make. That there is none is no error."""
+    """End the ticket that a request for these locks made or is about to make. If there is none, that is a success."""
     where = path(names[0], "/tickets") if len(names) == 1 else "/v1/tickets"
     locks = () if len(names) == 1 else tuple(("lock", name) for name in names)
     params: tuple[tuple[str, str], ...] = (("request_id", request_id), *locks)

@@ -119,7 +119,7 @@ def _wrong(name: str, value: str) -> str | None:
         near = difflib.get_close_matches(name.upper(), NAMES, 1, 0.75)
         return f"there is no setting {name}; " + (f"did you mean {near[0]}?" if near else f"known are {', '.join(NAMES)}")
     if name in _PATHS and not os.path.isabs(value):
-        return f"{name}: `{value}` is no whole path; begin it with /"
+        return f"{name}: `{value}` is not an absolute path; begin it with /"
     if name == "LOCK_CONNECT_TIMEOUT":
         try:
             seconds(value)
@@ -138,7 +138,7 @@ def _text_of(path: str) -> str | None:
     try:
         # Looked at before it is opened: to open a pipe would wait for ever.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ConfigurationError(f"{path}: it is no file")
+            raise ConfigurationError(f"{path}: it is not a file")
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             if os.name == "posix" and status.st_mode & 0o002:
