@@ -186,8 +186,8 @@ mod tests {
     fn what_another_size_would_do() {
         let lock = |in_use: u64, queued: &[u32]| -> Lock {
             let ticket = |permits: &u32| {
-                json!({"number": permits + 10, "lock": "n", "state": "queued", "permits": permits,
-                "slots": [], "slot_names": [], "token": null, "ahead": 0, "dormant": false, "priority": 0, "info": "",
+                json!({"number": permits + 10, "locks": {"n": {"permits": permits}}, "lock": "n", "state": "queued",
+                "permits": permits, "slots": [], "slot_names": [], "token": null, "ahead": 0, "dormant": false, "priority": 0, "info": "",
                 "owner": null, "from": "", "created_at": "", "granted_at": null, "held_at": null, "ended_at": null,
                 "expires_at": null, "expires_in_s": null, "ttl_s": null, "ended_as": null, "reason": null})
             };
