@@ -38,56 +38,66 @@ fn bounds() -> BTreeMap<String, i128> {
     written.iter().map(|(name, expression)| (name.clone(), value(expression, &written))).collect()
 }
 
-/// The number that a cell begins with or, after words, has first; times and sizes in milliseconds and bytes.
-fn told(cell: &str) -> Option<i128> {
-    let words: Vec<&str> = cell.split([' ', ';']).collect();
-    let at = words.iter().position(|word| word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit()))?;
-    let number: i128 = words[at].replace(',', "").parse().ok()?;
-    let unit = words.get(at + 1).map_or("", |word| word.trim_end_matches(','));
-    Some(
-        number
-            * match unit {
-                "KiB" => 1 << 10,
-                "MiB" => 1 << 20,
-                "s" => 1000,
-                "min" => 60_000,
-                "h" => 3_600_000,
-                "days" => 86_400_000,
-                _ => 1,
-            },
-    )
+/// The numbers of a cell in their order; times and sizes in milliseconds and bytes.
+fn told(cell: &str) -> Vec<i128> {
+    let words: Vec<&str> = cell.split(' ').map(|word| word.trim_end_matches(',')).collect();
+    let number = |at: usize| words[at].replace(',', "").parse::<i128>().ok();
+    let unit = |at: usize| match words.get(at + 1).copied().unwrap_or_default() {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "days" => 86_400_000,
+        _ => 1,
+    };
+    (0..words.len()).filter_map(|at| Some(number(at)? * unit(at))).collect()
+}
+
+/// The bounds that the rows of a page tell: a comment at the end of a row names them, in the order of the numbers in its second cell.
+/// A number alone is that of all its names.
+fn rows(page: &str) -> Vec<(String, i128)> {
+    let mut rows = Vec::new();
+    for row in page.lines().filter(|line| line.starts_with('|')) {
+        let Some((cells, names)) = row.split_once("<!-- ") else { continue };
+        let (names, _) = names.split_once(" -->").expect("the comment ends");
+        let names: Vec<&str> = names.split(' ').collect();
+        let numbers = told(cells.split('|').nth(2).expect("a row has two cells").trim());
+        let numbers = if numbers.len() == 1 { vec![numbers[0]; names.len()] } else { numbers };
+        assert_eq!(numbers.len(), names.len(), "as many numbers as names: {row}");
+        rows.extend(names.into_iter().map(str::to_owned).zip(numbers));
+    }
+    rows
 }
 
 #[test]
 fn the_page_tells_every_bound_as_it_is() {
-    let (bounds, page) = (bounds(), read("docs/security.md"));
-    let mut rows = BTreeMap::new();
-    for row in page.lines().filter(|line| line.starts_with('|') && line.ends_with("` |")) {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let name = cells.last().expect("a row has cells").trim_matches('`');
-        if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
-            assert!(rows.insert(name.to_owned(), cells[1].to_owned()).is_none(), "the page tells {name} twice");
-        }
-    }
+    let (bounds, rows) = (bounds(), rows(&read("docs/security.md")));
+    let told: BTreeMap<String, i128> = rows.iter().cloned().collect();
+    assert_eq!(told.len(), rows.len(), "the page tells a bound twice");
     let wrong: Vec<String> = bounds
         .iter()
-        .filter_map(|(name, bound)| match rows.get(name) {
+        .filter_map(|(name, bound)| match told.get(name) {
             None => Some(format!("it does not tell {name}, which is {bound}")),
-            Some(cell) if told(cell) != Some(*bound) => Some(format!("it tells {cell:?} of {name}, which is {bound}")),
+            Some(said) if said != bound => Some(format!("it tells {said} of {name}, which is {bound}")),
             Some(_) => None,
         })
-        .chain(rows.keys().filter(|name| !bounds.contains_key(*name)).map(|name| format!("{name} is no bound")))
+        .chain(told.keys().filter(|name| !bounds.contains_key(*name)).map(|name| format!("{name} is no bound")))
         .collect();
     assert!(wrong.is_empty(), "docs/security.md, \"What everybody shares\":\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn a_wrong_number_would_be_found() {
-    assert_eq!(told("nine tenths of the open files, at most 200,000"), Some(200_000));
-    assert_eq!(told("64 KiB, unpacked"), Some(65_536));
-    assert_eq!(told("-100 at least"), Some(-100));
-    assert_eq!(told("30 days at most"), Some(2_592_000_000));
-    assert_eq!(told("as many as there are"), None);
+    assert_eq!(told("nine tenths of the open files, at most 200,000"), [200_000]);
+    assert_eq!(told("64 KiB unpacked, 10 s"), [65_536, 10_000]);
+    assert_eq!(told("-100 to 100"), [-100, 100]);
+    assert_eq!(told("1 s to 30 days, 1 h"), [1000, 2_592_000_000, 3_600_000]);
+    assert_eq!(told("as many as there are"), []);
+    let row = |names| rows(&format!("| heads | 16 KiB, 100 fields | 431 <!-- {names} --> |"));
+    assert_eq!(row("A B"), [("A".to_owned(), 16_384), ("B".to_owned(), 100)]);
+    assert_eq!(rows("| names | 200 bytes <!-- A B --> |"), [("A".to_owned(), 200), ("B".to_owned(), 200)]);
+    assert!(std::panic::catch_unwind(|| row("A B C")).is_err(), "a name without a number");
     let known = BTreeMap::from([("A_MAX".to_owned(), "7".to_owned())]);
     assert_eq!(value("10 * 60 * 1000", &known), 600_000);
     assert_eq!(value("A_MAX + 50 + 2", &known), 59);
