@@ -1,7 +1,7 @@
 """Instructions that one step, record, commit and request take, counted by callgrind and compared with baseline.json.
 
 A busy machine makes everything slower, but no program execute more. Each thing is done often and more often, and the
-difference of the two counts, for one time, is what it takes: start and end are left out. See docs/performance.md.
+difference of the two counts, for one time, is what it takes: start and end are left out. See CONTRIBUTING.md.
 """
 
 import argparse

@@ -19,25 +19,25 @@ pub(super) fn all() -> Vec<Attack> {
     vec![
         Attack {
             name: "waiting",
-            about: "2,000 requests that wait for a lock, each over its own connection",
+            about: "2,000 requests, each over its own connection",
             setting: PLAIN,
             run: |hostile| Box::pin(hostile.again(2000, |hostile, _| wait(hostile))),
         },
         Attack {
             name: "half-heads",
-            about: "3,000 connections without a key that send a byte each 3 s",
+            about: "3,000 connections without a key, a byte each 3 s",
             setting: PLAIN,
             run: |hostile| Box::pin(hostile.again(3000, |hostile, _| half_head(hostile))),
         },
         Attack {
             name: "slow-readers",
-            about: "500 connections that read a long answer by 1 KiB a second",
+            about: "500 that read 1 KiB a second",
             setting: Setting { locks: 20_000, ..PLAIN },
             run: |hostile| Box::pin(hostile.again(500, |hostile, _| read_slowly(hostile))),
         },
         Attack {
             name: "handshakes",
-            about: "TLS handshakes by 64 at a time, and 500 that stop half-way",
+            about: "TLS, 64 at a time, and 500 that stop half-way",
             setting: TLS,
             run: |hostile| {
                 Box::pin(async move {
@@ -50,7 +50,7 @@ pub(super) fn all() -> Vec<Attack> {
         },
         Attack {
             name: "streams",
-            about: "4 HTTP/2 connections full of bodies that do not end, 4 whose answers are not read, 4 that reset",
+            about: "HTTP/2: endless bodies, answers that are not read, resets",
             setting: Setting { locks: 20_000, ..TLS },
             run: |hostile| {
                 Box::pin(async move {
@@ -64,7 +64,7 @@ pub(super) fn all() -> Vec<Attack> {
         },
         Attack {
             name: "wrong-keys",
-            about: "wrong keys on 1,200 connections",
+            about: "on 1,200 connections",
             setting: PLAIN,
             run: |mut hostile| {
                 hostile.client = hostile.client.with(Some("a-secret-that-nobody-has-given-out".to_owned()));

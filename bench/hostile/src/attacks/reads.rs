@@ -16,7 +16,7 @@ pub(super) fn all() -> Vec<Attack> {
     vec![
         Attack {
             name: "listings",
-            about: "lists 90,000 locks and 9,000 tickets",
+            about: "90,000 locks, 9,000 tickets",
             setting: MANY_LOCKS,
             run: |hostile| {
                 read(hostile, &[("/v1/locks?tickets=0", NONE), ("/v1/locks", GZIP), ("/v1/locks?tickets=1000", NONE)])
@@ -24,19 +24,19 @@ pub(super) fn all() -> Vec<Attack> {
         },
         Attack {
             name: "mine",
-            about: "lists its 9,000 tickets",
+            about: "its 9,000 tickets",
             setting: Setting { tickets: 9_000, ..Setting::default() },
             run: |hostile| read(hostile, &[("/v1/tickets?mine", NONE), ("/v1/tickets?mine", GZIP)]),
         },
         Attack {
             name: "mine-of-none",
-            about: "lists its tickets, which are none, beside 198,000 of others",
+            about: "its tickets: none beside 198,000 of others",
             setting: Setting { others: 20, ..Setting::default() },
             run: |hostile| read(hostile, &[("/v1/tickets?mine", NONE)]),
         },
         Attack {
             name: "pages",
-            about: "pages of 90,000 locks, 10,000 named slots, 9,000 waiters; in 0.36's form as well",
+            about: "90,000 locks, 10,000 slots, 9,000 waiters, also as 0.36 shows them",
             setting: MANY_LOCKS,
             run: |hostile| {
                 let slots = [("/locks/h-slots", BROWSER), ("/locks/h-slots", PLAIN), ("/locks/h-busy", BROWSER)];
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<Attack> {
         },
         Attack {
             name: "metrics",
-            about: "metrics of 90,000 locks",
+            about: "of 90,000 locks",
             setting: Setting { used: 1000, ..MANY_LOCKS },
             run: |hostile| {
                 let open = "Accept: application/openmetrics-text;version=1.0.0\r\n";
@@ -60,13 +60,13 @@ pub(super) fn all() -> Vec<Attack> {
         },
         Attack {
             name: "events",
-            about: "50 event streams that resume and hang up, 50 that are not read, 8 clients that make events",
+            about: "50 streams that hang up, 50 not read, 8 clients that make events",
             setting: Setting::default(),
             run: |hostile| Box::pin(events(hostile)),
         },
         Attack {
             name: "description",
-            about: "the description of the API and parts of the page, without a key",
+            about: "of the API, and parts of the page, without a key",
             setting: Setting::default(),
             run: |mut hostile| {
                 hostile.client.secret = None;

@@ -14,25 +14,25 @@ pub(super) fn all() -> Vec<Attack> {
     vec![
         Attack {
             name: "tickets",
-            about: "queues 10,000 tickets with 4 KiB each, ends them, and again",
+            about: "10,000 with 4 KiB, queued and ended",
             setting: NOTHING,
             run: |hostile| Box::pin(hostile.again(AT_A_TIME, |hostile, _| tickets(hostile))),
         },
         Attack {
             name: "ended",
-            about: "makes and ends tickets with 4 KiB and a `request_id`",
+            about: "4 KiB and a `request_id`, made and ended",
             setting: NOTHING,
             run: |hostile| Box::pin(hostile.again(AT_A_TIME, |hostile, _| ended(hostile))),
         },
         Attack {
             name: "instances",
-            about: "holds as many instances of a template as it gets",
+            about: "as many of a template as it gets",
             setting: NOTHING,
             run: |hostile| Box::pin(hostile.again(AT_A_TIME, instances)),
         },
         Attack {
             name: "withdrawn",
-            about: "withdraws `request_id`s that never came",
+            about: "`request_id`s that never came",
             setting: NOTHING,
             run: |hostile| Box::pin(hostile.again(AT_A_TIME, |hostile, _| withdrawn(hostile))),
         },
