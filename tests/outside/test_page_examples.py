@@ -18,13 +18,14 @@ from harness.wait import until
 from test_recipes import STAND_INS, WORKED
 
 API, LOCKCTL, BACKUP, AVAILABILITY = "docs/api.md", "docs/lockctl.md", "docs/backup.md", "docs/high-availability.md"
+INSTALL = "docs/install.md"
 #: What runs the commands of the other pages.
 OTHERS = {
     "README.md": "test_readme.py",
     "docs/recipes.md": "test_recipes.py",
     "docs/operations.md": "test_operations_page.py",
     "docs/security.md": "test_security_page.py",
-    "docs/start-scripts.md": "test_start_scripts.py",
+    "docs/start-scripts.md": "test_start_scripts_page.py",
     "clients/python/README.md": "../../scripts/test-python",
 }
 CONFIG = """[general]
@@ -272,6 +273,19 @@ def test_the_commands_about_several_servers_as_written(host, server):
     server.stop()
     for line in lines(block.replace("locks1.example.org", "lock.example.com")):
         assert host.run(["bash", "-c", line])[0] != 0, line
+
+
+@pytest.mark.root
+def test_the_question_after_an_installation_fails_without_a_server(host, server):
+    asked = re.findall(r"^    (?:docker exec \S+ )?(lockctl .*)$", (ROOT / INSTALL).read_text(), re.M)
+    assert len(asked) == 2
+    for line in asked:
+        status, said = host.run(["bash", "-c", line])
+        assert status == 0 and "san-ssh" in said, f"{line}\nended with {status}:\n{said}"
+    server.stop()
+    for line in asked:
+        status, said = host.run(["bash", "-c", line], LOCK_CONNECT_TIMEOUT="0.2")
+        assert status != 0 and said, f"{line}\nis a success without a server: {said}"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from harness.lines import lines
 from harness.paths import ROOT, binary
 from harness.recipe import Host, ReadersServer, Recipe
 
@@ -39,6 +40,36 @@ def test_the_five_minutes_as_written(tmp_path):
         assert "there are no keys" in server.log(), "it said so as long as it was open"
     finally:
         host.close()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("there", ["no lock", "no server"])
+def test_nothing_of_the_five_minutes_works_without_its_lock_or_a_server(tmp_path, there):
+    makes_key, uses = [text for kind, text in Recipe("five minutes", section("Five minutes to a server with a key")).blocks if kind == "sh"]
+    host = Host(tmp_path)
+    (host.bin / "lockserver").symlink_to(binary())
+    server = ReadersServer(tmp_path, "[general]\nSERVER=0.0.0.0\nDEFAULT_LOCK=\n\n[lock another]\nSIZE=1\n", host.prefix)
+    tried = 0
+    try:
+        if there == "no lock":
+            server.start()
+        *makes, reload = lines(makes_key)
+        assert reload == "lockctl reload"
+        status, said = host.run(["bash", "-ec", "\n".join(makes)])
+        assert status == 0, said
+        status, said = host.run(["bash", "-c", reload])
+        assert (status == 0) == (there == "no lock") and said, said
+        for line in lines(uses):
+            # A list of locks is about no lock.
+            if there == "no server" or "DefaultLock" in line:
+                status, said = host.run(["bash", "-c", line.removesuffix(' || echo "status $?"')], LOCK_CONNECT_TIMEOUT="0.2")
+                assert status != 0 and "at work" not in said, f"{line}\nended with {status}: {said}"
+                tried += 1
+    finally:
+        server.stop()
+        host.close()
+    server.check_log()
+    assert tried == (2 if there == "no lock" else 4)
 
 
 def test_every_field_of_the_audit_log_is_described():
