@@ -96,7 +96,7 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("LOCK_SERVER", "Servers, as --server."),
     ("LOCK_KEY_FILE, LOCK_KEY", "File with the secret of a key, and the secret itself."),
     ("LOCK_CA", "Certificates of authorities to trust, as --ca."),
-    ("LOCK_CERT, LOCK_CERT_KEY", "Certificate to show, and its key, as --cert and --key."),
+    ("LOCK_CERT, LOCK_CERT_KEY", "Certificate to show, and its key, as --cert and --cert-key."),
     ("LOCK_CONNECT_TIMEOUT", "As --connect-timeout."),
     ("LOCK_TICKET", "The ticket of renew and release."),
     ("http_proxy, https_proxy, all_proxy, no_proxy", "Proxies. Requests to this machine never go through one."),

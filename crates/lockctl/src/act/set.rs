@@ -119,6 +119,15 @@ mod tests {
     }
 
     #[test]
+    fn the_help_lists_every_setting() {
+        let command = crate::cli::plain_command();
+        let help = command.find_subcommand("set").unwrap().get_after_help().unwrap().to_string();
+        for name in NAMES {
+            assert!(help.contains(name), "{name} is missing: {help}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_told_with_what_was_meant() {
         for (words, why) in [
             (&["size"][..], "write SETTING=VALUE"),

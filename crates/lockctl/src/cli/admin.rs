@@ -174,8 +174,8 @@ pub(crate) struct Outside {
 /// `revoke`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without a number all tickets that fit all of --from, --key, --info, --holders and --queue are shown; they end when \
-    you say yes, or with --yes. A ticket that moved on meanwhile, because a waiter got its permits say, is left alone."
+    after_help = "Without a number all tickets that fit all of --from, --of-key, --info, --holders and --queue are shown; they end \
+    when you say yes, or with --yes. A ticket that moved on meanwhile, because a waiter got its permits say, is left alone."
 )]
 pub(crate) struct Revoke {
     /// The lock
@@ -225,8 +225,9 @@ pub(crate) struct Delete {
 /// `set`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Settings: size, slots (names with commas), grace-time, expiration-time, max-lock-time, max-hold-time, max-ttl, \
-    lock-delay, max-queue, description. Times are as 90, 20m or 1h30m; 0 is never; an empty value is the default."
+    after_help = "Settings: size, slots (names with commas), pick (first or lru), grace-time, expiration-time, max-lock-time, \
+    max-hold-time, max-ttl, lock-delay, max-queue, max-per-owner, min-hold-time, description. Times are as 90, 20m or \
+    1h30m; 0 is never; an empty value is the default."
 )]
 pub(crate) struct Set {
     /// The lock
