@@ -1,4 +1,4 @@
-"""docs/operations.md: its commands against a real server on a bad day, its words about options, its links."""
+"""docs/operations.md: its commands against a real server on a bad day, and against none; its words about options, its links."""
 
 import json
 import re
@@ -7,14 +7,20 @@ import subprocess
 
 import pytest
 
+from harness.lines import lines
 from harness.paths import ROOT, binary, lockctl
 from harness.recipe import Host, ReadersServer, matches
+from test_recipes import WORKED
 
 PAGE = ROOT / "docs" / "operations.md"
 TEXT = PAGE.read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```\n(?:```text\n(.*?)^```$)?", TEXT, re.M | re.S)
 PROGRAMS = {"lockctl": lockctl, "lockserver": binary}
 CONFIG = "[general]\nSERVER=127.0.0.1\n\n[lock san-ssh]\nSIZE=7\nLOCK_DELAY=600\n"
+#: A server without the lock of the page.
+ANOTHER = "[general]\nSERVER=127.0.0.1\nDEFAULT_LOCK=\n\n[lock another]\nSIZE=1\n"
+#: It looks at files, or asks the kernel, and needs neither a lock nor a server.
+OFFLINE = ("lockserver ", "ss ")
 
 
 def anchor(heading):
@@ -29,16 +35,22 @@ def headings(path):
 
 
 @pytest.fixture
-def host(tmp_path):
-    """A machine of its own with the server of the page; its administrators' socket is where the page expects it."""
+def machine(tmp_path):
+    """A machine of its own, without a server."""
     host = Host(tmp_path)
     (host.bin / "lockserver").symlink_to(binary())
     (tmp_path / "server").mkdir()
-    server = ReadersServer(tmp_path / "server", CONFIG, host.prefix).start()
     yield host
+    host.close()
+
+
+@pytest.fixture
+def host(machine, tmp_path):
+    """With the server of the page; its administrators' socket is where the page expects it."""
+    server = ReadersServer(tmp_path / "server", CONFIG, machine.prefix).start()
+    yield machine
     server.stop()
     server.check_log()
-    host.close()
 
 
 def bad_day(host):
@@ -103,6 +115,27 @@ def written_commands():
     return sorted({line for line in lines if line.split()[0] in PROGRAMS})
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("there", ["no lock", "no server"])
+def test_no_command_works_without_its_lock(machine, tmp_path, there):
+    machine.stand_in("./job.sh", WORKED)
+    server = ReadersServer(tmp_path / "server", ANOTHER, machine.prefix)
+    if there == "no lock":
+        server.start()
+    tried = 0
+    try:
+        for line in sorted({*written_commands(), *(line for commands, _ in BLOCKS for line in lines(commands))}):
+            if line.startswith(OFFLINE) or there == "no lock" and "san-ssh" not in line:
+                continue
+            status, said = machine.run(["bash", "-c", line], 150, LOCK_CONNECT_TIMEOUT="0.2")
+            assert status != 0 and (said or "curl -s" in line), f"{line}\nended with {status}: {said}"
+            assert not (tmp_path / "worked").exists(), f"{line}\nworks without its {there[3:]}"
+            tried += 1
+    finally:
+        server.stop()
+    assert tried >= 12
+
+
 @pytest.mark.parametrize("line", written_commands())
 def test_a_command_has_its_options(line):
     program, *words = shlex.split(re.split(r"[|>]|&&", line)[0])
@@ -126,10 +159,12 @@ def test_links_lead_somewhere():
 
 
 def test_the_table_leads_to_every_symptom():
-    symptoms = re.findall(r"^### (.+)$", TEXT[TEXT.index("\n## Symptoms\n"):], re.M)
-    table = re.findall(r"^\| .+ \| \[(.+)\]\(#(.+)\) \|$", TEXT[:TEXT.index("\n## ")], re.M)
-    assert [name for name, _ in table] == symptoms and len(symptoms) >= 15
+    section = re.search(r"^## Symptoms\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S).group(1)
+    symptoms = re.findall(r"^### (.+)$", section, re.M)
+    rows = re.findall(r"^\| .+ \|$", TEXT[:TEXT.index("\n## ")], re.M)
+    table = [link for row in rows for link in re.findall(r"\[([^]]+)\]\(#([^)]+)\)", row)]
+    assert sorted(name for name, _ in table) == sorted(symptoms) and len(symptoms) >= 15
     assert all(place == anchor(name) for name, place in table)
     for name in symptoms:
-        section = re.search(rf"^### {re.escape(name)}\n(.*?)(?=^### |\Z)", TEXT, re.M | re.S).group(1)
-        assert "**See**" in section and re.search(r"\*\*(Do|Cause and cure)\*\*|\| do \|", section), f"{name}: how to see it, what to do"
+        text = re.search(rf"^### {re.escape(name)}\n(.*?)(?=^### |\Z)", section, re.M | re.S).group(1)
+        assert "**See**" in text and re.search(r"\*\*Do\*\*|\| do \|", text), f"{name}: how to see it, what to do"
