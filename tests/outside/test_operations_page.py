@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from harness.keys import new_key
 from harness.lines import lines
 from harness.paths import ROOT, binary, lockctl
 from harness.recipe import Host, ReadersServer, matches
@@ -21,6 +22,8 @@ CONFIG = "[general]\nSERVER=127.0.0.1\n\n[lock san-ssh]\nSIZE=7\nLOCK_DELAY=600\
 ANOTHER = "[general]\nSERVER=127.0.0.1\nDEFAULT_LOCK=\n\n[lock another]\nSIZE=1\n"
 #: It looks at files, or asks the kernel, and needs neither a lock nor a server.
 OFFLINE = ("lockserver ", "ss ")
+#: The name of a command, and nothing to type.
+NAMED = ("lockctl run",)
 
 
 def anchor(heading):
@@ -119,13 +122,16 @@ def written_commands():
 @pytest.mark.parametrize("there", ["no lock", "no server"])
 def test_no_command_works_without_its_lock(machine, tmp_path, there):
     machine.stand_in("./job.sh", WORKED)
+    secret, _ = new_key("client")
+    (tmp_path / "FILE").write_text(f"{secret}\n")
+    (tmp_path / "FILE").chmod(0o600)
     server = ReadersServer(tmp_path / "server", ANOTHER, machine.prefix)
     if there == "no lock":
         server.start()
     tried = 0
     try:
         for line in sorted({*written_commands(), *(line for commands, _ in BLOCKS for line in lines(commands))}):
-            if line.startswith(OFFLINE) or there == "no lock" and "san-ssh" not in line:
+            if line.startswith(OFFLINE) or line in NAMED or there == "no lock" and "san-ssh" not in line:
                 continue
             status, said = machine.run(["bash", "-c", line], 150, LOCK_CONNECT_TIMEOUT="0.2")
             assert status != 0 and (said or "curl -s" in line), f"{line}\nended with {status}: {said}"
