@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import uuid
 
@@ -51,6 +52,8 @@ SIZE=10
 SIZE=1
 """
 ADMIN = ["curl", "-fsS", "--unix-socket", "/run/lockserver/admin.sock"]
+#: The etcd of backup.md.
+MEMBERS = "etcd:http://etcd1:2379,http://etcd2:2379,http://etcd3:2379"
 #: Of lockctl.md what needs neither a lock nor a server.
 OFFLINE = ("lockctl man", "lockctl completions")
 #: What needs a server, and no lock.
@@ -319,13 +322,12 @@ def test_the_commands_about_backups_as_written(make_server, etcd, tmp_path):
     for stand_in in ("systemctl", "jq"):
         (bin_path / stand_in).chmod(0o755)
     env = {**os.environ, "PATH": f"{bin_path}:{os.environ['PATH']}", "LOCKSERVER_STORE": server.store}
-    members = "etcd:http://etcd1:2379,http://etcd2:2379,http://etcd3:2379"
     done = []
     for block in blocks(BACKUP):
         if "systemctl stop" in block or "copy" in block:
             server.stop()
         for line in lines(block):
-            for old, new in ((members, etcd.store), ("/var/backups", str(backups)), ("/var/lib/lockserver", str(server.directory)),
+            for old, new in ((MEMBERS, etcd.store), ("/var/backups", str(backups)), ("/var/lib/lockserver", str(server.directory)),
                              ("/srv/lockserver", str(elsewhere))):
                 line = line.replace(old, new)
             if "copy etcd:" in line:
@@ -335,6 +337,27 @@ def test_the_commands_about_backups_as_written(make_server, etcd, tmp_path):
             done.append(line)
     assert len(done) >= 10
     server.start()
+
+
+def test_no_command_about_backups_works_without_its_store(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "lockserver").symlink_to(binary())
+    env = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "LOCKSERVER_STORE": f"sqlite:{tmp_path}/store/lockserver.db"}
+    for folder in ("store", "backups", "srv"):
+        (tmp_path / folder).mkdir()
+    with socket.socket() as nobody:
+        # Nobody listens here.
+        nobody.bind(("127.0.0.1", 0))
+        etcd = f"etcd:http://127.0.0.1:{nobody.getsockname()[1]}"
+        commands = [line.split(" | ")[0] for block in blocks(BACKUP) for line in lines(block) if "lockserver store" in line]
+        for line in commands:
+            for old, new in ((MEMBERS, etcd), ("/var/backups", f"{tmp_path}/backups"), ("/var/lib/lockserver", f"{tmp_path}/store"),
+                             ("/srv/lockserver", f"{tmp_path}/srv")):
+                line = line.replace(old, new)
+            ran = subprocess.run(["bash", "-c", line], env=env, capture_output=True, text=True, timeout=60)
+            assert ran.returncode != 0 and ran.stderr, f"{line}\nended with {ran.returncode}:\n{ran.stdout}{ran.stderr}"
+    left = [path for folder in ("store", "backups", "srv") for path in (tmp_path / folder).iterdir()]
+    assert len(commands) >= 8 and left == [], left
 
 
 @pytest.mark.parametrize("page", ["docs/configuration.md", "docs/protocols.md", AVAILABILITY])
