@@ -168,6 +168,23 @@ class TestDocker:
         for line in ("USER 9090:9090", "VOLUME /var/lib/lockserver", "STOPSIGNAL SIGTERM", "HEALTHCHECK ", 'ENTRYPOINT ["/usr/bin/lockserver"]'):
             assert f"\n{line}" in last, line
 
+    def test_lockctl_is_an_image_of_its_own(self):
+        text = (ROOT / "packaging/docker/Dockerfile").read_text()
+        stages = re.findall(r"^FROM (\S+)(?: AS (\w+))?$", text, re.M)
+        assert [name for _, name in stages] == ["build", "lockctl", ""], "who names none gets the server"
+        _, build, client, server = re.split(r"^FROM .*$", text, flags=re.M)
+        assert "/src/target/release/lockctl /usr/bin/" in client and "release/lockserver" not in client
+        assert "\nUSER 65534:65534\n" in client and 'ENTRYPOINT ["/usr/bin/lockctl"]' in client and "ca-certificates" in client
+        # What was built with a C library runs with no older one.
+        bases = [base for base, _ in stages]
+        assert bases[0].endswith("-bookworm") and bases[1] == bases[2] == "debian:bookworm-slim"
+
+    def test_hadolint_is_content(self):
+        # Which version of a Debian package there is changes with each point release.
+        command = [ROOT / "target/venv/bin/hadolint", "--no-color", "--ignore", "DL3008", "packaging/docker/Dockerfile"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
     def test_its_health_check_tells_life_from_death(self, make_server):
         text = (ROOT / "packaging/docker/Dockerfile").read_text()
         words = re.findall(r'"([^"]+)"', re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", text, re.M)[1])
