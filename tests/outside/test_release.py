@@ -142,3 +142,48 @@ class TestRefused:
         version = re.search(r"^## (\S+)", self.changelog.read_text(), re.M)[1]
         git(clone, "tag", f"v{version}")
         assert f"the tag v{version} is there already" in self.refusal(clone)
+
+
+class TestUploads:
+    """scripts/upload-list, which says where each file of a release goes."""
+
+    FILES = ("lockserver_1.2.3-1_amd64.deb", "lockserver-client_1.2.3-1_amd64.deb", "lockserver-1.2.3-1.x86_64.rpm", "lockserver-client-1.2.3-1.x86_64.rpm",
+             "lockserver-1.2.3-linux-x86_64-glibc2.34.tar.gz", "lockserver-1.2.3.cdx.json", "lockctl-1.2.3.cdx.json", "SHA256SUMS",
+             "lockserver_client-1.2.3-py3-none-any.whl", "lockserver_client-1.2.3.tar.gz", "lockserver-client-1.2.3.tgz", "lockserver-client-1.2.3.tar.gz",
+             "lockserver-gitlab-component-1.2.3.tar.gz")
+
+    def listed(self, directory, files, version="1.2.3"):
+        directory.mkdir()
+        for name in files:
+            (directory / name.replace("1.2.3", version)).touch()
+        return subprocess.run([ROOT / "scripts" / "upload-list", directory, version, "0123456789ab"], capture_output=True, text=True, timeout=30)
+
+    def test_each_file_goes_to_the_page_and_clients_to_their_registry(self, tmp_path):
+        done = self.listed(tmp_path / "made", self.FILES)
+        assert done.returncode == 0, done.stderr
+        words = done.stdout.split()
+        for name in self.FILES:
+            assert words.count(name) == (2 if "_client-" in name or name.endswith(".tgz") or name in self.FILES[-2:] else 1), name
+        assert "npm publish --tag latest lockserver-client-1.2.3.tgz\n" in done.stdout and "git tag --force v1 v1.2.3" in done.stdout
+        assert "0123456789ab" in done.stdout and done.stdout.count("[ ] ") == 10
+
+    def test_a_version_before_a_release_moves_nothing(self, tmp_path):
+        done = self.listed(tmp_path / "made", self.FILES, "1.2.3-alpha.1")
+        assert done.returncode == 0 and "--tag next" in done.stdout and "--force" not in done.stdout, done.stderr
+
+    def test_a_file_too_many_or_too_few_is_refused(self, tmp_path):
+        more = self.listed(tmp_path / "more", [*self.FILES, "notes.txt"])
+        assert more.returncode == 1 and "nobody knows where notes.txt goes" in more.stderr
+        fewer = self.listed(tmp_path / "fewer", self.FILES[:-3])
+        assert fewer.returncode == 1 and "a file of a client is missing" in fewer.stderr
+
+    def test_the_clients_are_made_with_their_names(self, tmp_path):
+        """What scripts/release does for those that need no build."""
+        version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+        text = (ROOT / "scripts" / "release").read_text()
+        lines = [line for line in text.splitlines() if re.match(r"npm pack|target/ansible/|git archive", line)]
+        assert len(lines) == 3
+        script = "\n".join(["set -eu", f"out={tmp_path} version={version}", *lines])
+        subprocess.run(["bash", "-c", script], cwd=ROOT, check=True, timeout=90)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {f"lockserver-client-{version}.tgz", f"lockserver-client-{version}.tar.gz", f"lockserver-gitlab-component-{version}.tar.gz"}
