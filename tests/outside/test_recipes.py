@@ -369,6 +369,22 @@ def test_no_recipe_works_without_its_lock(host, tmp_path, name, there):
         server.stop()
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("name", sorted(LOCAL))
+def test_no_recipe_works_where_its_own_server_cannot_start(host, tmp_path, name):
+    host.stand_in("cargo", WORKED)
+    place = tmp_path / "no-directory"
+    place.write_text("")
+    tried = 0
+    for kind, step in RECIPES[name].steps():
+        for text in [text for text, _ in step if not text.startswith("cat >")] if kind == "sh" else []:
+            status, said = host.run(["bash", "-c", text], 150, XDG_STATE_HOME=str(place))
+            assert status != 0 or said, f"{text}\nsays nothing of it"
+            assert not (tmp_path / "worked").exists(), f"{text}\nworks without its server"
+            tried += 1
+    assert tried
+
+
 def test_the_page_has_what_people_come_for():
     wanted = ["SAN", "Cron", "Builds", "deploy", "Licences", "at once", "others use", "of a kind", "broken",
               "FleetLock", "Terraform", "Readers", "CI jobs", "GitLab", "API", "teams", "newest",

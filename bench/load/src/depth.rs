@@ -72,15 +72,15 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
                 short(filled_s),
             ]);
             if deep {
-                report.at_most(format!("{name}{which}: time of an operation to that with 1,000"), times, TIMES_MAX, "");
-                report.at_most(format!("{name}{which}: restart until ready"), restart_s, RESTART_MAX_S, "s");
-                report.at_most(format!("{name}{which}: resident"), mb.max(after_mb), RESIDENT_MAX_MB, "MB");
+                report.at_most(format!("`depth`: {name}{which}, operation / 1,000 queued"), times, TIMES_MAX, "");
+                report.at_most(format!("`depth`: {name}{which}, restart"), restart_s, RESTART_MAX_S, "s");
+                report.at_most(format!("`depth`: {name}{which}, memory"), mb.max(after_mb), RESIDENT_MAX_MB, "MB");
             }
         }
     }
-    let about = "One operation: a ticket is given back, the next in line is told that it holds, and one more joins the end of the queue. Each \
-                 is flushed to the disk. The server is killed and started again: it is ready when every ticket is back in its place.";
-    let head = ["lockserver, sqlite", "operation us", "resident MB", "restart s", "then resident MB", "filled in s"];
+    let about = "An operation gives a ticket back, tells the next in line, and queues one more, flushed. A restart follows a kill, until every \
+                 ticket is back in its place.";
+    let head = ["lockserver, sqlite", "operation", "MB", "restart s", "then MB", "filled s"];
     report.section("Long queues (`depth`)", about, &head, &rows);
     Ok(())
 }

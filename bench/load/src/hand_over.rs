@@ -82,19 +82,19 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     let row =
         |name: &str, rate: String, share: String, time: String| vec![name.to_owned(), rate, share, time, String::new()];
     let mut rows = vec![
-        row("a loop of fdatasync, 4 KiB", short(median(flushes.into_iter())), String::new(), String::new()),
+        row("fdatasync, 4 KiB", short(median(flushes.into_iter())), String::new(), String::new()),
         row(
-            "round trips of bare hyper",
+            "round trip to hyper",
             short(median(all[0].rounds.iter().map(|round| round.rate))),
             String::new(),
             String::new(),
         ),
-        row("the limit: both after one another", short(median(limits.iter().copied())), "1".to_owned(), String::new()),
+        row("limit: both", short(median(limits.iter().copied())), "1".to_owned(), String::new()),
     ];
     if etcd.is_some() {
         let rate = |rates: &[f64]| short(median(rates.iter().copied()));
-        rows.push(row("such transactions of bare etcd", rate(&transactions), String::new(), String::new()));
-        rows.push(row("one of them and a round trip", rate(&limits_on_etcd), String::new(), String::new()));
+        rows.push(row("transaction of etcd", rate(&transactions), String::new(), String::new()));
+        rows.push(row("limit with etcd", rate(&limits_on_etcd), String::new(), String::new()));
     }
     for (one, times) in all.iter().zip(&times).skip(1) {
         let rate = short(median(one.rounds.iter().map(|round| round.rate)));
@@ -105,19 +105,19 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         row[4] = short(median(one.out_of_turn.iter().map(|count| *count as f64)));
         rows.push(row);
     }
-    let about = "Two clients hand a lock of size 1 to one another without a pause; and the time from giving back until the next one, which \
-                 waits, has it. The last column is for locks of one machine: how many of 8 that wait are served before one who came earlier.";
-    let head = ["", "a second", "of the limit", "one, median ms", "out of turn, of 8"];
+    let about = "Two clients hand a lock of size 1 to one another. A command is a process for each. One: until the client that waits has it.";
+    let head = ["", "a second", "of limit", "one, ms", "out of turn, of 8"];
     report.section("Handing over (`hand-over`)", about, &head, &rows);
+    report.note("Out of turn: how many of 8 that wait for a lock of one machine are served before an earlier one.");
     for why in absent {
         report.note(&format!("Not measured: {why}."));
     }
     for one in all.iter().filter(|one| one.kind == SQLITE) {
-        let what = format!("handing over, one lock of size 1: {} to 1 / (fdatasync + round trip)", one.name);
+        let what = format!("`hand-over`: {} / limit", one.name);
         report.at_least(what, share(one), SHARE_OF_LIMIT);
     }
     for one in all.iter().filter(|one| one.kind == Kind::Shared && etcd.is_some()) {
-        let what = format!("handing over, one lock of size 1: {} to 1 / (transaction of etcd + round trip)", one.name);
+        let what = format!("`hand-over`: {} / limit with etcd", one.name);
         report.at_least(what, of(one, &limits_on_etcd), SHARE_ON_ETCD);
     }
     Ok(())

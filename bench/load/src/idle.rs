@@ -27,10 +27,10 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         }
         let kib = median(measured.into_iter());
         rows.push(vec![format!("lockserver{which}"), short(kib)]);
-        report.at_most(format!("10,000 idle connections: lockserver{which}, memory for each"), kib, KIB_MAX, "KiB");
+        report.at_most(format!("`idle`: lockserver{which}"), kib, KIB_MAX, "KiB");
     }
-    let about = "10,000 connections that had an answer each and are kept.";
-    report.section("Idle connections (`idle`)", about, &["", "KiB for each"], &rows);
+    let about = "10,000 connections that had an answer each.";
+    report.section("Idle connections (`idle`)", about, &["", "KiB each"], &rows);
     Ok(())
 }
 

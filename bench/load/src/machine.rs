@@ -56,13 +56,12 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
         system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown").trim_matches('"');
     let mut text = format!(
         "# Benchmarks\n\n\
-         `make bench` wrote this page: it starts lockserver and its peers on this machine, loads them in turns, {} rounds of {} s each, and\n\
-         takes medians. A ratio is made within each round. Starts and takeovers with long queues are measured once. A *cycle* takes a lock and gives it back. Clients and servers share the\n\
-         processors, and everybody that speaks HTTP has the same client, one connection each, so the ratios compare servers.\n\n\
+         `make bench` wrote this page: medians of {} rounds of {} s, in which all peers have their turns, and of ratios within a round. Restarts and\n\
+         takeovers are measured once. A *cycle* takes a lock and gives it back. Clients and servers share the processors. CPU is the server's for a\n\
+         cycle. Times are in us.\n\n\
          | | |\n| --- | --- |\n\
-         | machine | {}, {cores} cores, {memory:.0} GB of memory |\n\
+         | machine | {}, {cores} cores, {memory:.0} GB, {disk} |\n\
          | system | {system}, Linux {} |\n\
-         | disk | {disk} |\n\
          | command | `BENCH_ROUNDS={} BENCH_SECONDS={} make bench` |\n",
         arguments.rounds,
         arguments.seconds,
@@ -76,19 +75,21 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
         versions.extend(first_line(&binary.display().to_string(), &["--version"]).map(|line| line + &which));
     }
     for program in ["redis-server", "etcd", "postgres", "flock"] {
-        versions.extend(first_line(program, &["--version"]));
+        // Redis goes on with how it was built.
+        versions.extend(
+            first_line(program, &["--version"]).map(|line| line.split(" sha=").next().unwrap_or_default().to_owned()),
+        );
     }
     versions.extend(throttle());
     let locked = LOCKED.split_once("name = \"heavy\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());
     versions.push(format!("heavy {}", locked.unwrap_or("unknown")));
-    let _ = writeln!(text, "| versions | {} |", versions.join("; "));
+    let _ = writeln!(text, "| versions | {} |", versions.join(", "));
     text.push_str(
-        "| lockserver | `LOGLEVEL=warning`, else its defaults; sqlite is its store on the disk, which flushes each change before it is told, etcd one in an etcd of one member |\n\
-         | Redis | `--save ''`; locks of their own by `SET NX PX` and the script that deletes what is one's own, one lock by `BLPOP` and `LPUSH`; \
-         in memory, and with `--appendonly yes --appendfsync always` |\n\
-         | etcd | one member, its lock service over gRPC; flushes |\n\
-         | PostgreSQL | `pg_advisory_lock` and `pg_advisory_unlock`, prepared; in memory |\n\
-         | throttle | one peer for each client; in memory |\n",
+        "| lockserver | `LOGLEVEL=warning`. sqlite and etcd flush each grant |\n\
+         | Redis | `--save ''`, flushed: `--appendonly yes --appendfsync always`. Own locks by `SET NX PX` and a script, one lock by `BLPOP` |\n\
+         | etcd | one member, its lock service over gRPC, flushed. `etcdctl lock` is a process for each cycle |\n\
+         | PostgreSQL | `pg_advisory_lock`, prepared, in memory |\n\
+         | throttle | one peer for each client, in memory |\n",
     );
     text
 }

@@ -44,9 +44,9 @@ pub(crate) enum How {
 impl How {
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Lockctl(..) => "lockctl run --local, a process for each",
-            Self::Flock(_) => "flock(1), a process for each",
-            Self::Heavy(_) => "heavy, its library",
+            Self::Lockctl(..) => "lockctl run --local",
+            Self::Flock(_) => "flock(1)",
+            Self::Heavy(_) => "heavy",
         }
     }
 

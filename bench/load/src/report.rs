@@ -41,7 +41,7 @@ impl Report {
 
     /// A number that is to be so much at least.
     pub(crate) fn at_least(&mut self, what: String, got: f64, bound: f64) {
-        self.aims.push(Aim { what, bound: format!("at least {bound}"), got: format!("{got:.2}"), met: got >= bound });
+        self.aims.push(Aim { what, bound: format!(">= {bound}"), got: format!("{got:.2}"), met: got >= bound });
     }
 
     /// A number that is to be so much at most.
@@ -49,7 +49,7 @@ impl Report {
         let met = got <= bound;
         self.aims.push(Aim {
             what,
-            bound: format!("at most {bound} {unit}").trim().to_owned(),
+            bound: format!("<= {bound} {unit}").trim().to_owned(),
             got: format!("{got:.2} {unit}"),
             met,
         });
@@ -63,10 +63,10 @@ impl Report {
     /// The aims as a table.
     pub(crate) fn aims(&self) -> String {
         let row = |aim: &Aim| {
-            let verdict = if aim.met { "yes" } else { "**no**" };
+            let verdict = if aim.met { "" } else { "**missed**" };
             vec![aim.what.clone(), aim.bound.clone(), aim.got.trim().to_owned(), verdict.to_owned()]
         };
-        table(&["what", "aim", "measured", "met"], &self.aims.iter().map(row).collect::<Vec<_>>())
+        table(&["", "aim", "measured", ""], &self.aims.iter().map(row).collect::<Vec<_>>())
     }
 
     /// Whether all of them are met.
@@ -165,6 +165,6 @@ mod tests {
         report.at_most("c".to_owned(), f64::NAN, 8.0, "s");
         assert!(!report.is_good());
         report.missing("d".to_owned());
-        assert_eq!(report.aims().matches("**no**").count(), 2);
+        assert_eq!(report.aims().matches("**missed**").count(), 2);
     }
 }

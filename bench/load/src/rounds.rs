@@ -112,7 +112,7 @@ pub(crate) async fn measure(arguments: &Arguments, workload: &Workload, report: 
             one.rounds.push(round);
         }
     }
-    let row = |one: &Measured| {
+    let row = |one: &Measured| -> Vec<String> {
         let of = |value: fn(&Round) -> f64| short(median(one.rounds.iter().map(value)));
         vec![
             one.name.clone(),
@@ -125,20 +125,21 @@ pub(crate) async fn measure(arguments: &Arguments, workload: &Workload, report: 
             short(loops::fairness(&one.rounds)),
         ]
     };
-    let head = ["", "cycles/s", "to hyper", "server CPU us", "p50 us", "p99 us", "p99.9 us", "fewest/most"];
+    let head = ["", "cycles/s", "of echo", "CPU", "p50", "p99", "p99.9", "fewest/most"];
+    // One client has nobody to be compared with.
+    let columns = if load.clients > 1 { head.len() } else { head.len() - 1 };
     let title = format!("{} (`{}`)", workload.about, workload.name);
     let about = match load.rate {
-        Some(rate) => format!(
-            "{rate} cycles are due each second; a cycle's time begins when it was due, however late a client came to it."
-        ),
+        Some(rate) => format!("{rate} cycles are due each second. The time of one begins when it was due."),
         None => String::new(),
     };
-    report.section(&title, &about, &head, &all.iter().map(row).collect::<Vec<_>>());
+    let rows = all.iter().map(|one| row(one)[..columns].to_vec()).collect::<Vec<_>>();
+    report.section(&title, &about, &head[..columns], &rows);
     for why in absent {
         report.note(&format!("Not measured: {why}."));
     }
     for (kind, against, bound) in workload.ratios {
-        let what = format!("{}: {} to {}", workload.about, kind.name(), against.name());
+        let what = format!("`{}`: {} / {}", workload.name, kind.name(), against.name());
         let other = all.iter().find(|one| one.kind == *against);
         for one in all.iter().filter(|one| one.kind == *kind) {
             match other {
@@ -150,7 +151,7 @@ pub(crate) async fn measure(arguments: &Arguments, workload: &Workload, report: 
     if !load.own {
         for one in all.iter().filter(|one| matches!(one.kind, Kind::Json { .. })) {
             let got = loops::fairness(&one.rounds);
-            report.at_least(format!("{}: {}, fewest to most grants of a client", workload.about, one.name), got, 0.95);
+            report.at_least(format!("`{}`: {}, fewest/most", workload.name, one.name), got, 0.95);
         }
     }
     Ok(())

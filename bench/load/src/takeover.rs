@@ -30,7 +30,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             let etcd = match Etcd::start(home.path()) {
                 Ok(etcd) => etcd,
                 Err(error) => {
-                    report.missing(format!("another server takes over: etcd: {}", error.to_string().trim()));
+                    report.missing(format!("`takeover`: etcd: {}", error.to_string().trim()));
                     return Ok(());
                 }
             };
@@ -59,14 +59,12 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
                 short(third.process().resident() / 1e6),
                 short(filled_s),
             ]);
-            report.at_most(format!("{name}: from having the key until it serves"), in_order_s, bound, "s");
+            report.at_most(format!("`takeover`: {name}, in order"), in_order_s, bound, "s");
         }
     }
-    let about = format!(
-        "Seconds until the other one of two servers on one etcd serves. A leader that ends in order gives its key back at once; after a \
-         crash its lease of {LEASE_S} s has to end first."
-    );
-    let head = ["lockserver, etcd", "after SIGTERM s", "after kill -9 s", "then resident MB", "filled in s"];
+    let about =
+        format!("Until the other of two servers serves. After a crash the lease of {LEASE_S} s has to end first.");
+    let head = ["lockserver, etcd", "in order s", "crash s", "then MB", "filled s"];
     report.section("Another server takes over (`takeover`)", &about, &head, &rows);
     Ok(())
 }

@@ -33,19 +33,17 @@ impl Kind {
     /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Echo => "bare hyper echo",
-            Self::EchoTcp => "bare TCP echo",
-            Self::Json { memory: true } => "lockserver, memory",
-            Self::Json { memory: false } => "lockserver, sqlite",
+            Self::Echo => "hyper echo",
+            Self::EchoTcp => "TCP echo",
+            Self::Json { memory: true } | Self::XmlRpc { memory: true } => "lockserver, memory",
+            Self::Json { memory: false } | Self::XmlRpc { memory: false } => "lockserver, sqlite",
             Self::Shared => "lockserver, etcd",
-            Self::XmlRpc { memory: true } => "lockserver, XML-RPC, memory",
-            Self::XmlRpc { memory: false } => "lockserver, XML-RPC, sqlite",
             Self::Throttle => "throttle",
             Self::Redis { flushed: false } => "Redis, memory",
-            Self::Redis { flushed: true } => "Redis, appendfsync always",
+            Self::Redis { flushed: true } => "Redis, flushed",
             Self::Etcd => "etcd",
-            Self::Etcdctl => "etcdctl lock, a process for each",
-            Self::Postgres => "PostgreSQL, advisory locks",
+            Self::Etcdctl => "etcdctl lock",
+            Self::Postgres => "PostgreSQL",
             Self::Old => "lockserver 0.36",
         }
     }
