@@ -64,10 +64,7 @@ pub(super) static CLUSTER: [Cluster; 4] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.secret, |text| secret(text).map(Some)))
         .print(|cluster| Some(cluster.secret_file.display().to_string()))
-        .doc(
-            "Absolute path of a file with the same content on all servers, 16 bytes or more. Not readable by \
-              everybody on the machine. It proves to the leader that a request comes from a standby",
-        ),
+        .doc("Absolute path of a file with a secret that all servers share, 16 bytes or more"),
     Cluster::new("NAME", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.name, |text| name(text).map(Some)))
@@ -77,7 +74,7 @@ pub(super) static CLUSTER: [Cluster; 4] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.ca, |text| authorities(text).map(Some)))
         .print(|cluster| cluster.ca.as_ref().map(|path| path.display().to_string()))
-        .doc("Certificate authorities for the servers' certificates, PEM. Without it those of the system"),
+        .doc("Authorities for the servers' certificates, PEM. Without it those of the system"),
 ];
 
 /// The section, and what a store that several share says of this server. Without it nothing can be given to a leader.

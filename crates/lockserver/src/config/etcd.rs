@@ -36,12 +36,12 @@ pub(super) static ETCD: [Etcd; 7] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.prefix, prefix))
         .print(|place| Some(place.prefix.clone()))
-        .doc("The beginning of all keys. Servers with the same members and prefix serve the same locks"),
+        .doc("The beginning of all keys. Servers that share members and prefix share the locks"),
     Etcd::new("CA", "")
         .restart()
         .read(|draft, value| put_file(&mut draft.ca, value))
         .print(|place| place.ca.as_ref().map(|path| path.display().to_string()))
-        .doc("Certificate authorities for etcd's certificates, PEM. Without it those of the system"),
+        .doc("Authorities for etcd's certificates, PEM. Without it those of the system"),
     Etcd::new("CERT", "")
         .restart()
         .read(|draft, value| put_file(&mut draft.cert, value))
@@ -56,20 +56,17 @@ pub(super) static ETCD: [Etcd; 7] = [
         .restart()
         .read(|draft, value| value.put(&mut draft.user, |text| user(text).map(Some)))
         .print(|place| place.user.as_ref().map(|(user, _)| user.clone()))
-        .doc("A user of etcd. Its role may read and write the keys below `PREFIX`"),
+        .doc("A user of etcd that may read and write the keys below `PREFIX`"),
     Etcd::new("PASSWORD_FILE", "")
         .restart()
         .read(|draft, value| value.put(&mut draft.password_file, |text| password_file(text).map(Some)))
         .print(|place| place.user.as_ref().map(|(_, file)| file.display().to_string()))
-        .doc("Absolute path of a file with the user's password. Not readable by everybody on the machine"),
+        .doc("Absolute path of a file with the user's password"),
     Etcd::new("LEASE", "5")
         .restart()
         .read(|draft, value| value.put(&mut draft.lease, lease))
         .print(|place| Some(seconds_text(u64::try_from(place.lease.as_millis()).unwrap_or(u64::MAX))))
-        .doc(
-            "Whole seconds, 3 to 60, after which another server takes over from a dead one. A leader stops answering \
-              after one second less without a word from etcd",
-        ),
+        .doc("Whole seconds, 3 to 60, after which another server takes over from a dead one"),
 ];
 
 /// Reads the members' addresses, each as the client writes it.

@@ -37,21 +37,15 @@ pub(super) static GENERAL: [General; 20] = [
         .restart()
         .read(read_server)
         .print(|config| Some(config.server.clone()))
-        .doc("Address or host name to listen on. IPv6 with or without brackets")
-        .old(
-            "**changed**: 0.36 ignored it and listened on all addresses. Now it counts. For all: `0.0.0.0`, or `::`. \
-              A `[general]` without it gives a warning. Empty means `0.0.0.0`, with a warning",
-        ),
+        .doc("Address or host name to listen on. `0.0.0.0` or `::` for all")
+        .old(),
     General::new("PORT", "9090")
         .flag("--port")
         .restart()
         .read(|draft, value| value.put(&mut draft.config.port, port))
         .print(|config| Some(config.port.to_string()))
-        .doc(
-            "0 to 65535. 0 picks a free one. The sockets of a [socket unit](start-scripts.md#the-socket-unit) count \
-              instead of `SERVER` and `PORT`, with a warning",
-        )
-        .old(""),
+        .doc("0 picks a free one. With a [socket unit](start-scripts.md#the-socket-unit) its addresses count instead")
+        .old(),
     General::new("STORE", "sqlite")
         .flag("--store")
         .restart()
@@ -61,24 +55,27 @@ pub(super) static GENERAL: [General; 20] = [
         })
         .print(|config| Some(config.store.to_string()))
         .doc(
-            "`memory`, `sqlite:/absolute/path`, `sqlite` for the [default place](#the-default-place-of-the-store), \
-              or `etcd:http://HOST:2379,http://HOST:2379` with the members of an etcd (section `[etcd]`)",
-        )
-        .since("new: 0.36 forgot everything at a restart. `memory` still does"),
+            "`memory`, `sqlite:/absolute/path`, `sqlite` for the [default \
+              place](#the-default-place-of-the-store), or the members of an [etcd](#etcd): \
+              `etcd:http://HOST:2379,http://HOST:2379`",
+        ),
     General::new("LOG_FILE", "")
         .flag("--log-file")
         .first_line()
         .read(|draft, value| value.put(&mut draft.config.log.file, log_file))
         .print(|config| Some(config.log.file.as_ref().map_or_else(String::new, |file| file.display().to_string())))
-        .doc("Path. None or empty is standard error. If it cannot be opened: one warning, and standard error")
-        .old(""),
+        .doc("Path. Without it, or if it cannot be opened: standard error")
+        .old(),
     General::new("LOGLEVEL", "info")
         .flag("--log-level")
         .first_line()
         .read(read_log_level)
         .print(|config| Some(config.log.level.name().to_owned()))
-        .doc("`superdebug`, `debug`, `info`, `warning` (or `warn`), `error`. Above `info` the log does not say who changed what")
-        .old("other words still mean `debug`, now with a warning. `warn` meant `debug` too"),
+        .doc(
+            "`superdebug`, `debug`, `info`, `warning` or `error`. Above `info` the log leaves out changes by \
+              administrators",
+        )
+        .old(),
     General::new("LOG_FORMAT", "classic")
         .read(|draft, value| value.put(&mut draft.config.log.format, log_format))
         .print(|config| Some(config.log.format.name().to_owned()))
@@ -87,15 +84,14 @@ pub(super) static GENERAL: [General; 20] = [
         .read(|draft, value| value.put(&mut draft.config.long_poll, long_poll))
         .print(|config| Some(seconds_text(Ms::try_from(config.long_poll.as_millis()).unwrap_or(Ms::MAX))))
         .doc(
-            "How long `get_lock` of XML-RPC waits for its grant, 0 to 60. 0 answers at once. Keep it below the \
-              socket timeout of the callers",
-        )
-        .since("new: 0.36 answered at once"),
+            "How long XML-RPC's `get_lock` waits for its grant, 0 to 60. Keep it below the socket timeout of the \
+              callers",
+        ),
     General::new("MAX_WAITING", "2000")
         .read(|draft, value| value.put(&mut draft.config.max_waiting, max_waiting))
         .print(|config| Some(config.max_waiting.to_string()))
         .doc(
-            "Requests that one key or address may have waiting at a time, 1 to 100000. Fewer where [open \
+            "Requests that one key or address may have waiting, 1 to 100000. Fewer where [open \
               files](operations.md#open-files) are scarce",
         ),
     General::new("AUDIT_LOG", "")
@@ -107,38 +103,36 @@ pub(super) static GENERAL: [General; 20] = [
                 None => String::new(),
             })
         })
-        .doc(
-            "Absolute path of a file, or `journal` for standard error: a JSON line for every action, see \
-              [security.md](security.md#the-audit-log)",
-        ),
+        .doc("Absolute path of the [audit log](security.md#the-audit-log), or `journal` for standard error"),
     General::new("TRUSTED_PROXIES", "")
         .read(|draft, value| value.put(&mut draft.config.trusted_proxies, peers::networks))
         .print(|config| Some(join(&config.trusted_proxies)))
-        .doc("Addresses and networks (`10.0.0.0/8`) of proxies. The server believes their `X-Forwarded-For`"),
+        .doc("Addresses and networks (`10.0.0.0/8`) of proxies that may set `X-Forwarded-For`"),
     General::new("ALLOWED_HOSTS", "")
         .read(|draft, value| value.put(&mut draft.config.allowed_hosts, peers::hosts))
         .print(|config| Some(join(&config.allowed_hosts)))
         .doc(
-            "Host names that clients may use (`Host`), without ports. Always allowed: addresses, the name in \
-              `SERVER`, and the names of its address in this machine's hosts file. Default: any name. If only this \
-              machine can reach the server: `localhost`",
+            "Names for `Host`, beside the server's own. Without it any name, or `localhost` if only this machine \
+              can reach the server",
         ),
     General::new("ALLOWED_ORIGINS", "")
         .read(|draft, value| value.put(&mut draft.config.allowed_origins, peers::origins))
         .print(|config| Some(join(&config.allowed_origins)))
-        .doc("`https://host` of other web pages that may use the API. The usual port may be written"),
+        .doc("`https://host` of other web pages that may use the API"),
     General::new("METRICS_PER_INSTANCE", "")
         .read(|draft, value| value.put(&mut draft.config.metrics_per_instance, instances))
         .print(|config| Some(config.metrics_per_instance.to_string()))
-        .doc("instances of templates with their own series in [`/metrics`](metrics.md): `deploy-*` for all of that template, \
-              `deploy-production` for one"),
+        .doc(
+            "Instances of templates with their own series in [`/metrics`](metrics.md): `deploy-*`, or \
+              `deploy-production` for one",
+        ),
     General::new("ON_DOUBT", "serve")
         .restart()
         .read(|draft, value| value.put(&mut draft.config.pause_in_doubt, on_doubt))
         .print(|config| Some(if config.pause_in_doubt { "pause" } else { "serve" }.to_owned()))
         .doc(
-            "If the store has lost commits: `serve`, with a warning that stays, or `pause`, which pauses every lock \
-              until an administrator resumes it. New instances of templates then begin paused",
+            "If the store has lost commits: `serve` with a warning, or `pause` every lock until an administrator \
+              resumes it",
         ),
     General::new("LIFECYCLE_PERIOD", "1")
         // Read so that a bad one is not silent.
@@ -147,37 +141,37 @@ pub(super) static GENERAL: [General; 20] = [
                 value.warn(format!("{error}; the setting is not needed any more: remove it"));
             }
         })
-        .doc("Not needed: grants wait for no timer")
-        .old("**changed**"),
+        .doc("Not needed any more")
+        .old(),
     General::new("DEFAULT_LOCK", "DefaultLock")
         .read(|draft, value| value.put(&mut draft.default_lock.name, default_lock::name))
         // The sections below it say everything about this lock, but for its pause.
         .print(|config| Some(paused(config).map_or_else(String::new, ToString::to_string)))
-        .doc("Name of a lock. Empty for none. No `/`, `*` or `?`, and at most 200 bytes")
-        .old(""),
+        .doc("Name of a lock. Empty for none. No `/`, `*` or `?`")
+        .old(),
     General::new("DEFAULT_LOCK_SIZE", "1")
         .read(|draft, value| read_size(&mut draft.default_lock, value))
         .print(|config| paused(config).map(|_| "0".to_owned()))
-        .doc("Permits, at most 1000000. 0: size 1, and the lock starts paused. A larger value later lets it grant")
-        .old("0 was a lock that never granted"),
+        .doc("Permits. 0: size 1, and the lock starts paused")
+        .old(),
     General::new("DEFAULT_LOCK_GRACE_TIME", "10")
         .read(|draft, value| read_grace(&mut draft.default_lock.settings.grace, value))
-        .doc("How long a grant waits to be claimed. 0 counts as 1")
-        .old("**changed**: 0.36 gave one lifecycle and ignored this"),
+        .doc("As `GRACE_TIME` of a lock. 0 counts as 1")
+        .old(),
     General::new("DEFAULT_LOCK_EXPIRATION_TIME", "300")
         .read(|draft, value| {
             let zero = "0 means that a query in the queue never expires";
             read_lease(&mut draft.default_lock.settings.expiration, value, zero);
         })
-        .doc("How long a query may queue without a heartbeat. 0: for ever")
-        .old("**changed**: 0.36 counted from the query"),
+        .doc("As `EXPIRATION_TIME`")
+        .old(),
     General::new("DEFAULT_LOCK_MAX_LOCK_TIME", "300")
         .read(|draft, value| {
             let zero = "0 means that a held lock is never taken back";
             read_lease(&mut draft.default_lock.settings.max_lock, value, zero);
         })
-        .doc("How long a held lock lives after its last heartbeat. 0: for ever")
-        .old(""),
+        .doc("As `MAX_LOCK_TIME`")
+        .old(),
 ];
 
 fn read_server(draft: &mut Draft, value: &mut Value<'_>) {

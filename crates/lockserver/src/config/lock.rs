@@ -31,10 +31,7 @@ pub(super) static LOCK: [Lock; 13] = [
             Capacity::Named(names) => Some(join(&names.iter().map(|name| with_tags(lock, name)).collect::<Vec<_>>())),
             Capacity::Size(_) => None,
         })
-        .doc(
-            "Names of the permits, with commas, and their tags in braces, with blanks: `SLOTS=port-a, gpu-1 {a100 \
-              nvlink}`. They set the size: leave `SIZE` out",
-        ),
+        .doc("Names of the permits, instead of `SIZE`, and their tags: `SLOTS=port-a, gpu-1 {a100 nvlink}`"),
     Lock::new("PICK", "first")
         .read(|lock, value| {
             value.put(&mut lock.pick, |text| {
@@ -42,10 +39,7 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| Some(lock.settings.pick).filter(|pick| *pick != Pick::First).map(|pick| pick.as_str().to_owned()))
-        .doc(
-            "Which slot is given, of those that fit with the fewest tags: `first` is the lowest, `lru` the one that \
-              was unused for longest",
-        ),
+        .doc("Of the slots that fit with the fewest tags, `first` gives the lowest, `lru` the longest unused"),
     Lock::new("GRACE_TIME", "10")
         .read(|lock, value| {
             value.put(&mut lock.grace, |text| time(text, GRACE_MIN_MS, "a grant waits at least 1 second"));
@@ -59,21 +53,18 @@ pub(super) static LOCK: [Lock; 13] = [
     Lock::new("MAX_LOCK_TIME", "300")
         .read(|lock, value| value.put(&mut lock.max_lock, time_or_never))
         .print(|lock| Some(seconds_text(lock.settings.max_lock.unwrap_or(0))))
-        .doc("The lease of a holder that asked for none: how long it lives after its last heartbeat. 0: for ever"),
+        .doc("The lease of a holder that asks for none. 0: for ever"),
     Lock::new("MAX_HOLD_TIME", "0")
         .read(|lock, value| value.put(&mut lock.max_hold, time_or_never))
         .print(|lock| lock.settings.max_hold.map(seconds_text))
-        .doc("Longest time to hold a permit, whatever is renewed. 0: no such end"),
+        .doc("Longest time to hold a permit, whatever is renewed. 0: for ever"),
     Lock::new("MAX_TTL", "")
         .read(|lock, value| {
             let least = "a lease has at least 1 second";
             value.put(&mut lock.max_ttl, |text| time(text, TTL_MIN_MS, least).map(Some));
         })
         .print(|lock| lock.settings.max_ttl.map(seconds_text))
-        .doc(
-            "Longest lease that a client may ask for. At least 1. Without it: the larger of `MAX_LOCK_TIME` and 3600 \
-              (30 days if `MAX_LOCK_TIME` is 0)",
-        ),
+        .doc("Longest lease that a client may ask for. Without it 3600, or a longer `MAX_LOCK_TIME`"),
     Lock::new("LOCK_DELAY", "0")
         .read(|lock, value| value.put(&mut lock.lock_delay, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.lock_delay).filter(|delay| *delay > 0).map(seconds_text))
@@ -91,16 +82,13 @@ pub(super) static LOCK: [Lock; 13] = [
             });
         })
         .print(|lock| lock.settings.max_per_owner.map(|cap| cap.to_string()))
-        .doc(
-            "Most permits of one key, or of one address without a key, at a time, from 1. A waiter at the cap is \
-              passed over and holds up nobody",
-        ),
+        .doc("Most permits of one key, or of one address without a key. A waiter at the cap is passed over"),
     Lock::new("MIN_HOLD_TIME", "0")
         .read(|lock, value| value.put(&mut lock.min_hold, |text| time(text, 0, "")))
         .print(|lock| Some(lock.settings.min_hold).filter(|time| *time > 0).map(seconds_text))
         .doc(
-            "A permit is not given again for this time after its claim, even if it comes back earlier. So at most \
-              `SIZE` holds begin in any such time",
+            "For this time after its claim a permit is not given again. So at most `SIZE` holds begin in any such \
+              time",
         ),
     Lock::new("DESCRIPTION", "")
         .read(|lock, value| value.put(&mut lock.description, description))

@@ -24,9 +24,6 @@ pub(super) struct Setting<D, C> {
     /// What it means, for `docs/configuration.md`: a test keeps its tables like these.
     #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made by a test"))]
     pub(super) doc: &'static str,
-    /// What is different from 0.36, for that page.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made by a test"))]
-    pub(super) since: &'static str,
 }
 
 impl<D, C> Setting<D, C> {
@@ -42,17 +39,13 @@ impl<D, C> Setting<D, C> {
             read: |_, _| {},
             print: |_| None,
             doc: "",
-            since: "new",
         }
     }
     pub(super) const fn flag(self, flag: &'static str) -> Self {
         Self { flag, ..self }
     }
-    pub(super) const fn old(self, since: &'static str) -> Self {
-        Self { old: true, since, ..self }
-    }
-    pub(super) const fn since(self, since: &'static str) -> Self {
-        Self { since, ..self }
+    pub(super) const fn old(self) -> Self {
+        Self { old: true, ..self }
     }
     pub(super) const fn first_line(self) -> Self {
         Self { first_line: true, ..self }

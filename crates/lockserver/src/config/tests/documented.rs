@@ -5,15 +5,14 @@ use crate::cli::Cli;
 use clap::Parser as _;
 use setting::{Setting, Value};
 
-/// As the page has them. `since`: with a column for what is different from 0.36.
-fn table<D, C>(settings: &[Setting<D, C>], since: bool) -> String {
-    let columns = if since { ["| since 0.36 ", "| --- "] } else { ["", ""] };
-    let mut out = format!("| name | default | meaning {}|\n| --- | --- | --- {}|\n", columns[0], columns[1]);
-    for Setting { name, default, doc, restart, since: what, .. } in settings {
+/// As the page has them. Where every setting needs a restart the page says it once, above the table.
+fn table<D, C>(settings: &[Setting<D, C>]) -> String {
+    let said_above = settings.iter().all(|setting| setting.restart);
+    let mut out = "| name | default | meaning |\n| --- | --- | --- |\n".to_owned();
+    for Setting { name, default, doc, restart, .. } in settings {
         let default = if default.is_empty() { "none".to_owned() } else { format!("`{default}`") };
-        let restart = if *restart { ". Needs a restart" } else { "" };
-        let what = if since { format!("| {what} ").replace("|  ", "| ") } else { String::new() };
-        out.push_str(&format!("| `{name}` | {default} | {doc}{restart} {what}|\n"));
+        let restart = if *restart && !said_above { ". Needs a restart" } else { "" };
+        out.push_str(&format!("| `{name}` | {default} | {doc}{restart} |\n"));
     }
     out
 }
@@ -25,15 +24,21 @@ fn the_page_has_the_settings_as_they_are() {
     let page = fs::read_to_string(&path).unwrap();
     let mut wanted = page.clone();
     let tables = [
-        ("## `[general]`\n", table(&GENERAL, true)),
-        ("## `[lock NAME]`\n", table(&lock::LOCK, false)),
-        ("## `[etcd]`\n", table(&ETCD, false)),
-        ("## `[cluster]`\n", table(&CLUSTER, false)),
+        ("## `[general]`\n", table(&GENERAL)),
+        ("## `[lock NAME]`\n", table(&lock::LOCK)),
+        ("## `[etcd]`\n", table(&ETCD)),
+        ("## `[cluster]`\n", table(&CLUSTER)),
     ];
     for (heading, table) in tables {
         let section = wanted.find(heading).unwrap_or_else(|| panic!("the page has no {heading:?}"));
         let start = section + wanted[section..].find("| name |").expect("the section has a table");
         let end = start + wanted[start..].find("\n\n").expect("an empty line ends the table") + 1;
+        if !table.contains("Needs a restart") && heading != "## `[lock NAME]`\n" {
+            assert!(
+                wanted[section..start].contains("needs a restart"),
+                "{heading:?}: the page says it above the table"
+            );
+        }
         wanted.replace_range(start..end, &table);
     }
     if std::env::var_os("LOCKSERVER_WRITE_DOCS").is_some() {
