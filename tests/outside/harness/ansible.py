@@ -63,8 +63,8 @@ class Play:
         return self.process.wait(seconds) == 0
 
     def terminate(self):
-        """SIGTERM, as a CI system sends it. Those that it has started have groups of their own, and it ends them."""
-        self.process.terminate()
+        """SIGTERM to its process group, as a CI system sends it. Workers of later versions have groups of their own, which it ends."""
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
 
     def end(self):
