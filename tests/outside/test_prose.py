@@ -119,6 +119,8 @@ def test_the_book_has_every_page_once_and_the_groups_of_the_readme():
 
 def test_the_pages_of_the_book_link_to_what_is_in_it(tmp_path):
     subprocess.run([ROOT / "scripts/book", "--stage", tmp_path], check=True, timeout=60)
+    (styles,) = re.findall(r'^additional-css = \["(.+)"\]$', (tmp_path / "book.toml").read_text(), re.M)
+    assert (tmp_path / styles).is_file()
     pages = sorted((tmp_path / "src").rglob("*.md"))
     assert len(pages) == len(WORDS.documents()) + 2
     for page in pages:
