@@ -108,12 +108,12 @@ impl Failure {
 
     /// That there is no lock of this name, and the one that may have been meant.
     pub(crate) fn no_lock(self, name: &str, meant: Option<&str>) -> Self {
-        let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let meant = meant.map_or_else(|| ";".to_owned(), |meant| format!("; did you mean `{meant}`?"));
         let advice = "`lockctl status` lists those there are, `lockctl create` makes one";
         // As it is said of one of several locks, if it is one.
         let text = match &self.lock {
-            Some(_) => format!("`{name}`: there is no such lock{meant}; {advice}"),
-            None => format!("there is no such lock: `{name}`{meant}; {advice}"),
+            Some(_) => format!("`{name}`: there is no such lock{meant} {advice}"),
+            None => format!("there is no such lock: `{name}`{meant} {advice}"),
         };
         self.with_text(text)
     }

@@ -5,6 +5,8 @@ mod cli;
 mod exit;
 mod local;
 mod nearest;
+#[path = "../../options.rs"]
+mod options;
 mod run;
 mod say;
 mod server;
@@ -16,6 +18,7 @@ mod sys;
 mod words;
 
 use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue};
 use exit::{Failure, USAGE};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,7 +40,8 @@ fn main() -> ExitCode {
             let begun = if exports { show::out(&run::before_exports()) } else { Ok(()) };
             (cli.json, exports, begun.and_then(|()| act::act(cli)))
         }
-        Err(error) => {
+        Err(mut error) => {
+            suggest_command(&mut error);
             let exports = error.use_stderr() && !wants_json() && words().any(|word| word == "acquire");
             // Whatever comes of it: what is wrong with the command line is told all the same.
             let _ = exports.then(|| show::out(&run::before_exports()));
@@ -73,6 +77,21 @@ fn told(error: &clap::Error) -> Result<u8, Failure> {
     // Plugins of Icinga have no other status for that.
     let is_check = words().next().is_some_and(|word| word == "check");
     Err(Failure::silent(if is_check { act::UNKNOWN } else { USAGE }))
+}
+
+/// Adds the command that was meant to an error about one that does not exist.
+fn suggest_command(error: &mut clap::Error) {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return;
+    };
+    let commands = cli::plain_command();
+    let names = commands.get_subcommands().map(clap::Command::get_name);
+    if error.get(ContextKind::SuggestedSubcommand).is_none()
+        && let Some(meant) = nearest::nearest(typed, names)
+    {
+        let meant = ContextValue::Strings(vec![meant.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
 }
 
 /// What to do about a command that stands where locks do, as flock(1) has it.

@@ -3,8 +3,9 @@
 use crate::access::{KeyName, Patterns, Rights};
 use crate::config::{self, Sources};
 use crate::daemon::Way;
+use crate::options;
 use crate::store_commands::StoreCommand;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use lock_api::Seconds;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -106,7 +107,30 @@ fn idle_time(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "a time above 0 is expected, such as 600 (seconds), 10m or 1h30m".to_owned())
 }
 
+/// Commands that read no configuration: options that stand for one are not for them.
+const ALONE: [&str; 3] = ["completions", "key", "man"];
+
+/// The command line, for the help and the manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    options::hidden_from(&ALONE, Cli::command())
+}
+
+/// The same for completions.
+#[must_use]
+pub fn command_to_complete() -> clap::Command {
+    options::left_out_of(&ALONE, Cli::command())
+}
+
 impl Cli {
+    /// Reads what was typed.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command().try_get_matches()?)
+    }
+
     /// How clients reach the server, and how long it stays.
     #[must_use]
     pub fn way(&self) -> Way<'_> {
@@ -136,10 +160,9 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+        command_to_complete().debug_assert();
     }
 }

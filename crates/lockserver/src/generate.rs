@@ -1,7 +1,6 @@
 //! Completions and manual pages, from the same table as `--help`.
 
-use crate::cli::Cli;
-use clap::CommandFactory;
+use crate::cli;
 use clap_mangen::Man;
 use std::io;
 use std::path::Path;
@@ -12,7 +11,7 @@ const SECTION: &str = "8";
 #[must_use]
 pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "lockserver", &mut text);
+    clap_complete::generate(shell, &mut cli::command_to_complete(), "lockserver", &mut text);
     text
 }
 
@@ -23,7 +22,7 @@ pub fn completions(shell: clap_complete::Shell) -> Vec<u8> {
 pub fn manual(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     // The version alone: which commit it was built from is no business of the manual.
-    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
+    let mut command = cli::command().version(env!("CARGO_PKG_VERSION")).disable_help_subcommand(true);
     command.build();
     pages(&command, directory)
 }
@@ -52,6 +51,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             assert!(text.contains(words), "{page}");
             assert!(text.lines().any(|line| line.starts_with(".TH") && line.contains(" 8 ")), "{page}");
+            assert_eq!(text.contains("admin\\-socket"), !page.contains("key"), "{page}");
         }
     }
 
@@ -60,6 +60,11 @@ mod tests {
         for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
             let text = String::from_utf8(completions(shell)).unwrap();
             assert!(text.contains("check-config"), "{shell}");
+            // Keys are made without a configuration.
+            let words = "complete -c lockserver -n \"__fish_lockserver_using_subcommand key";
+            let of_keys: Vec<&str> = text.lines().filter(|line| line.starts_with(words)).collect();
+            assert_eq!(of_keys.is_empty(), shell != clap_complete::Shell::Fish, "{text}");
+            assert!(of_keys.iter().all(|line| !line.contains("admin-socket")), "{of_keys:?}");
         }
     }
 }

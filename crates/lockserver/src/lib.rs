@@ -19,6 +19,8 @@ pub mod http;
 mod lines;
 pub mod log;
 pub mod metrics;
+#[path = "../../options.rs"]
+mod options;
 pub mod os;
 pub mod say;
 #[path = "../../stdout.rs"]

@@ -2,7 +2,6 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use clap::Parser;
 use lockserver::access::{KeyName, Patterns, Rights, Secret};
 use lockserver::cli::{Cli, Command, KeyCommand};
 use lockserver::{config, daemon, exit, generate, os, say, store_commands};
@@ -11,7 +10,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Before anything else: a SIGHUP that comes before the server listens for it waits, and is a reload then.
     let held = os::hold_hangup();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are results, everything else is a mistake and says so.

@@ -41,7 +41,7 @@ _lockctl_locks() {
 
 pub(super) fn completions(shell: Shell) -> Result<u8, Failure> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut cli::plain_command(), "lockctl", &mut text);
+    clap_complete::generate(shell, &mut cli::command_to_complete(), "lockctl", &mut text);
     let text = String::from_utf8_lossy(&text).into_owned();
     show::out(&with_locks(shell, text))?;
     Ok(0)

@@ -143,6 +143,9 @@ const EXIT_STATUS: [(&str, &str); 11] = [
 const EXIT_STATUS_OF_CHECK: [(&str, &str); 4] =
     [("0", "OK."), ("1", "WARNING."), ("2", "CRITICAL."), ("3", "UNKNOWN: the check was not possible.")];
 
+const EXIT_STATUS_ALONE: [(&str, &str); 3] =
+    [("0", "Done."), ("64", "Wrong command line."), ("71", "This machine refused something.")];
+
 /// Writes them: `lockctl.1`, `lockctl-run.1` and so on.
 pub(super) fn write(directory: &Path) -> Result<u8, Failure> {
     // The version alone: which commit it was built from is no business of the manual.
@@ -183,17 +186,16 @@ fn text(mut page: Command, whole: &Command) -> io::Result<Vec<u8>> {
             let _ = writeln!(more, ".TP\n\\fB{}\\fR\n{}", roff(typed), line(does));
         }
     }
-    more.push_str(".SH ENVIRONMENT\n");
-    list(&mut more, &ENVIRONMENT);
-    if name == "run" || name == "acquire" {
-        let who = if name == "run" { "The command finds in its environment:" } else { "It prints lines that set:" };
-        let _ = writeln!(more, ".PP\n{who}");
-        list(&mut more, &OF_THE_COMMAND);
+    let is_alone = cli::is_alone(&name);
+    if !is_alone {
+        surroundings(&mut more, &name);
     }
-    more.push_str(".SH FILES\n");
-    list(&mut more, &FILES);
     more.push_str(".SH EXIT STATUS\n");
-    list(&mut more, if name == "check" { &EXIT_STATUS_OF_CHECK } else { &EXIT_STATUS });
+    match name.as_str() {
+        "check" => list(&mut more, &EXIT_STATUS_OF_CHECK),
+        _ if is_alone => list(&mut more, &EXIT_STATUS_ALONE),
+        _ => list(&mut more, &EXIT_STATUS),
+    }
     let others = std::iter::once(whole).chain(whole.get_subcommands()).filter(|other| other.get_name() != name);
     let others: Vec<String> = others
         .map(|other| format!("\\fB{}\\fR(1)", roff(other.get_display_name().unwrap_or_else(|| other.get_name()))))
@@ -201,6 +203,19 @@ fn text(mut page: Command, whole: &Command) -> io::Result<Vec<u8>> {
     let _ = writeln!(more, ".SH SEE ALSO\n{}", others.join(", "));
     out.extend_from_slice(more.as_bytes());
     Ok(out)
+}
+
+/// What a command that asks a server finds around it.
+fn surroundings(out: &mut String, name: &str) {
+    out.push_str(".SH ENVIRONMENT\n");
+    list(out, &ENVIRONMENT);
+    if name == "run" || name == "acquire" {
+        let who = if name == "run" { "The command finds in its environment:" } else { "It prints lines that set:" };
+        let _ = writeln!(out, ".PP\n{who}");
+        list(out, &OF_THE_COMMAND);
+    }
+    out.push_str(".SH FILES\n");
+    list(out, &FILES);
 }
 
 fn list(out: &mut String, entries: &[(&str, &str)]) {

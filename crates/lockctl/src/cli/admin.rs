@@ -1,6 +1,6 @@
 //! Words of the commands for administrators.
 
-use super::seconds;
+use super::{seconds, whole};
 use clap::Args;
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) struct Force {
     #[arg(long)]
     pub(crate) force: bool,
     /// With --force: only if so many tickets end
-    #[arg(long, value_name = "NUMBER", requires = "force")]
+    #[arg(long, value_name = "NUMBER", requires = "force", value_parser = whole::<u64>)]
     pub(crate) expect_tickets: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Create {
     /// Name of the new lock
     pub(crate) lock: String,
     /// How many permits it has
-    #[arg(long, value_name = "NUMBER", required_unless_present = "slots")]
+    #[arg(long, value_name = "NUMBER", required_unless_present = "slots", value_parser = whole::<u32>)]
     pub(crate) size: Option<u32>,
     /// Names of its permits, with commas: their number is the size. Tags stand in braces after a name: `gpu0 {a100 nvlink},gpu1`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
@@ -79,10 +79,10 @@ pub(crate) struct Create {
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) lock_delay: Option<Duration>,
     /// Longest queue
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole::<u32>)]
     pub(crate) max_queue: Option<u32>,
     /// Most permits of one key, or without one of one address, at a time
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = whole::<u32>)]
     pub(crate) max_per_owner: Option<u32>,
     /// How long after they were claimed permits are not given again
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
@@ -98,7 +98,7 @@ pub(crate) struct Resize {
     /// The lock
     pub(crate) lock: String,
     /// How many permits it has from now on; holders stay. A lock whose permits have names needs --slots
-    #[arg(required_unless_present = "slots")]
+    #[arg(required_unless_present = "slots", value_parser = whole::<u32>)]
     pub(crate) size: Option<u32>,
     /// Names of its permits from now on, with commas: their number is the size. Tags stand in braces after a name
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "size")]
@@ -129,7 +129,7 @@ pub(crate) struct Withhold {
     /// The lock
     pub(crate) lock: String,
     /// How many permits: those that are free at once, the rest as it comes back
-    #[arg(required_unless_present = "slot")]
+    #[arg(required_unless_present = "slot", value_parser = whole::<u32>)]
     pub(crate) permits: Option<u32>,
     /// Slots by their names instead, with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "permits")]
@@ -148,7 +148,7 @@ pub(crate) struct Restore {
     /// The lock
     pub(crate) lock: String,
     /// Only those of the withholding with this number, as `status` shows it
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>)]
     pub(crate) number: Option<u64>,
     /// Only the slots of these names, with commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with = "number")]
@@ -161,7 +161,7 @@ pub(crate) struct Outside {
     /// The lock
     pub(crate) lock: String,
     /// Permits in use in all, also by those who do not ask the server
-    #[arg(required_unless_present = "none")]
+    #[arg(required_unless_present = "none", value_parser = whole::<u32>)]
     pub(crate) in_use: Option<u32>,
     /// So long the report counts, if no other comes
     #[arg(long = "for", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true, default_value = "300")]
@@ -181,7 +181,7 @@ pub(crate) struct Revoke {
     /// The lock
     pub(crate) lock: String,
     /// Public number of the ticket, as `status` shows it
-    #[arg(required_unless_present_any = ["from", "key_name", "words", "holders", "queue"])]
+    #[arg(required_unless_present_any = ["from", "key_name", "words", "holders", "queue"], value_parser = whole::<u64>)]
     pub(crate) number: Option<u64>,
     /// Why, for its client
     #[arg(long, value_name = "TEXT")]

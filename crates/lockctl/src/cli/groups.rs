@@ -1,6 +1,7 @@
 //! The commands in groups: first what is done every day.
 
 use super::Cli;
+use crate::options;
 use clap::CommandFactory;
 use std::fmt::Write as _;
 
@@ -14,14 +15,27 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Set up", &["completions", "man", "help"]),
 ];
 
+/// Commands that ask no server: options about one are not for them.
+const ALONE: [&str; 2] = ["completions", "man"];
+
+/// Whether a command asks no server.
+pub(crate) fn is_alone(name: &str) -> bool {
+    ALONE.contains(&name)
+}
+
 /// The command line as it is declared.
 pub(crate) fn plain_command() -> clap::Command {
-    Cli::command()
+    options::hidden_from(&ALONE, Cli::command())
+}
+
+/// The same for completions.
+pub(crate) fn command_to_complete() -> clap::Command {
+    options::left_out_of(&ALONE, Cli::command())
 }
 
 /// The command line, with help in which the commands stand in groups.
 pub(crate) fn command() -> clap::Command {
-    let command = Cli::command();
+    let command = plain_command();
     let mut list = String::new();
     for (title, names) in GROUPS {
         let _ = writeln!(list, "{title}:");

@@ -6,7 +6,7 @@ mod look;
 mod take;
 
 pub(crate) use admin::{Create, Delete, Outside, Pause, Resize, Restore, Revoke, Set, Slot, Which, Withhold};
-pub(crate) use groups::{command, plain_command};
+pub(crate) use groups::{command, command_to_complete, is_alone, plain_command};
 pub(crate) use look::{Check, History, Status, Threshold};
 pub(crate) use take::{Acquire, OnLost, Release, Renew, Run, Waiting};
 
@@ -136,6 +136,7 @@ pub(crate) enum Command {
         /// The lock
         lock: String,
         /// The token
+        #[arg(value_parser = whole::<u64>)]
         token: u64,
     },
     /// Make the server read its configuration again
@@ -228,21 +229,36 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Seconds::from_words(text).map(Duration::from).ok_or_else(wrong)
 }
 
+/// A whole number of a type that has some of them.
+pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number: u64 = text.trim().parse().map_err(|_| "a whole number from 0 is expected, such as 7".to_owned())?;
+    T::try_from(number).map_err(|_| "the number is too large".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound_and_every_argument_has_help() {
-        let command = Cli::command();
+        let command = plain_command();
         command.clone().debug_assert();
+        command_to_complete().debug_assert();
         for sub in command.get_subcommands() {
             assert!(sub.get_about().is_some(), "{}", sub.get_name());
             for argument in sub.get_arguments() {
                 assert!(argument.get_help().is_some(), "{} {}", sub.get_name(), argument.get_id());
             }
         }
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!((whole("7"), whole("18446744073709551615")), (Ok(7_u8), Ok(u64::MAX)));
+        for bad in ["", "-1", "abc", "1.5", "18446744073709551616"] {
+            assert_eq!(whole::<u64>(bad), Err("a whole number from 0 is expected, such as 7".to_owned()), "{bad}");
+        }
+        assert_eq!(whole::<u8>("256"), Err("the number is too large".to_owned()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Words of the commands that take and give back.
 
-use super::{EXIT_STATUS, seconds};
+use super::{EXIT_STATUS, seconds, whole};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub(crate) struct Waiting {
     #[arg(short = 'w', long = "wait", visible_alias = "timeout", value_name = "TIME", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) wait: Option<Duration>,
     /// Status instead of 75 when it is busy or the wait is over; with 0 nothing is said
-    #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE")]
+    #[arg(short = 'E', long = "conflict-exit-code", value_name = "CODE", value_parser = whole::<u8>)]
     pub(crate) conflict_exit_code: Option<u8>,
     /// With --local: how many permits the lock has. Its first use makes it, with 1 if nothing is said, and another size changes it
     #[arg(long, value_name = "PERMITS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -133,7 +133,7 @@ pub(crate) struct Release {
     #[arg(value_name = "TICKET|LOCK", env = "LOCK_TICKET", hide_env_values = true)]
     pub(crate) ticket: String,
     /// Public number of a ticket of one's own key
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<u64>)]
     pub(crate) number: Option<u64>,
     /// Nobody is given the permits for so long
     #[arg(long, value_name = "TIME", value_parser = seconds, allow_negative_numbers = true, conflicts_with = "number")]

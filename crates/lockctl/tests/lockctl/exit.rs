@@ -66,6 +66,23 @@ fn exit_statuses() {
 }
 
 #[test]
+fn mistakes_are_told_in_words_of_people() {
+    let bench = Bench::new();
+    let cases: &[(&[&str], &str)] = &[
+        (&["rnu", "a", "--", "true"], "a similar subcommand exists: 'run'"),
+        (&["statsu"], "a similar subcommand exists: 'status'"),
+        (&["revoke", "a", "abc"], "'abc' for '[NUMBER]': a whole number from 0 is expected, such as 7"),
+        (&["resize", "a", "5000000000"], "'5000000000' for '[SIZE]': the number is too large"),
+        (&["--key", "ops.key", "status"], "a similar argument exists: '--key-file'"),
+    ];
+    for (words, said) in cases {
+        let output = bench.run(words);
+        assert_eq!(output.status.code(), Some(64), "{words:?}");
+        assert!(text(&output.stderr).contains(said), "{words:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn no_server() {
     let bench = Bench::new();
     let output = bench.run(&["status", "--server", "http://127.0.0.1:1"]);

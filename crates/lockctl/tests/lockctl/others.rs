@@ -239,6 +239,21 @@ fn a_manual_page_for_every_command() {
         assert!(run.contains(part), "{part}: {run}");
     }
     assert!(page("lockctl-check.1").contains("CRITICAL"));
+    assert!(run.contains("connect\\-timeout"));
+    for alone in ["man", "completions"] {
+        let one = page(&format!("lockctl-{alone}.1"));
+        let help = said(&bench, &[alone, "--help"]);
+        for option in ["--server", "--cert", "--connect", "--json", "LOCK_"] {
+            let has = |text: &str| text.replace("\\-", "-").contains(option);
+            assert!(!has(&one) && !has(&help), "{alone} knows {option}: {one}\n{help}");
+        }
+        assert!(
+            one.contains(&format!("lockctl {alone} <")) && help.contains(&format!("Usage: lockctl {alone} <")),
+            "{one}"
+        );
+    }
+    // A script may give them to every command all the same.
+    said(&bench, &["man", "again", "--server", "http://127.0.0.1:1", "--json"]);
 }
 
 #[test]
@@ -258,6 +273,8 @@ fn completions_know_every_command() {
         ("re", "", "1", "renew release resize resume restore revoke reload"),
         ("run", "--kill", "2", "--kill-after"),
         ("status", "--server-i", "2", "--server-itself"),
+        ("status", "--connect", "2", "--connect-timeout"),
+        ("man", "--", "2", "--help --version"),
     ] {
         let mut bash = Command::new("bash");
         bash.args(["--norc", "-c", script, "bash", first, second, place]).env("LOCKCTL", env!("CARGO_BIN_EXE_lockctl"));
