@@ -37,10 +37,7 @@ impl Document {
 
     /// The text of a setting of `[general]` without comments and with references filled in, and where it stands.
     pub(super) fn text<D, C>(&self, setting: &Setting<D, C>, report: &mut Report) -> Option<(String, Place)> {
-        let key = setting.name.to_lowercase();
-        // As in ConfigParser, [DEFAULT] counts only beneath a [general] that is there.
-        let beneath = || self.defaults.get(&key).filter(|_| self.has_general);
-        let Raw { text, place, plain } = self.general.get(&key).or_else(beneath)?;
+        let Raw { text, place, plain } = self.raw(setting.name)?;
         let text = if *plain { Ok(text.trim().to_owned()) } else { self.plain(text, setting.old) };
         let text = text.map_err(|error| report.error(place, error)).ok()?;
         let Some((first, _)) = text.split_once('\n') else {
@@ -53,6 +50,14 @@ impl Document {
         }
         report.warn(place, format!("{problem}; {} counts", quote(first)));
         Some((first.trim().to_owned(), place.clone()))
+    }
+
+    /// What was written for a setting of `[general]`.
+    pub(super) fn raw(&self, name: &str) -> Option<&Raw> {
+        let key = name.to_lowercase();
+        // As in ConfigParser, [DEFAULT] counts only beneath a [general] that is there.
+        let beneath = || self.defaults.get(&key).filter(|_| self.has_general);
+        self.general.get(&key).or_else(beneath)
     }
 
     fn plain(&self, text: &str, old: bool) -> Result<String, String> {

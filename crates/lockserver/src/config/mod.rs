@@ -18,6 +18,7 @@ mod lock;
 mod names;
 mod patterns;
 mod peers;
+mod places;
 mod problem;
 mod read;
 mod secret_file;
@@ -52,6 +53,7 @@ use etcd::ETCD;
 use general::GENERAL;
 use ipnet::IpNet;
 use lock_core::{ConfigureMode, Definition};
+use places::Places;
 use setting::Setting;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,6 +122,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// What the files of `[tls]` make, if there is such a section.
     pub tls: Option<Tls>,
+    /// Where its settings stand.
+    pub places: Places,
 }
 
 /// Where and how to log.

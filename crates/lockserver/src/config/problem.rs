@@ -52,7 +52,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// Where a setting comes from, and what it is called there; nothing of that for the configuration as a whole.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// The file, if it comes from one.
     pub(super) file: Option<Arc<Path>>,

@@ -1,7 +1,6 @@
 //! A setting: all that is to say about one, in one place. Reader, `check-config`, reload and documentation go by it.
 
 use super::problem::{Place, Report};
-use std::fmt::Write as _;
 
 /// A setting that is read into a `D` and printed from a `C`.
 pub(super) struct Setting<D, C> {
@@ -75,13 +74,9 @@ pub(super) const fn names<D, C, const N: usize>(settings: &[Setting<D, C>; N]) -
     names
 }
 
-/// Prints the settings as a file would write them.
-pub(super) fn print<D, C>(settings: &[Setting<D, C>], from: &C, out: &mut String) {
-    for setting in settings {
-        if let Some(text) = (setting.print)(from) {
-            let _ = writeln!(out, "{}={text}", setting.name);
-        }
-    }
+/// The settings that have something to say, as a file would write them.
+pub(super) fn shown<D, C>(settings: &[Setting<D, C>], from: &C) -> Vec<(&'static str, String)> {
+    settings.iter().filter_map(|setting| Some((setting.name, (setting.print)(from)?))).collect()
 }
 
 /// The text of a setting, and where it stands.

@@ -2,11 +2,13 @@
 
 use super::document::Document;
 use super::general::{Draft, GENERAL};
+use super::places::Places;
 use super::problem::{Place, Problems, Report};
 use super::section::{Raw, Strict};
 use super::store::default_store;
 use super::value::quote;
 use super::{LOG_LEVELS, Loaded, LogLevel, cluster, etcd, fleetlock, key, names, read, terraform, tls};
+use lock_core::Target;
 use lock_core::limits::{CONFIG_BYTES_MAX, CONFIG_FILE_BYTES_MAX, CONFIG_FILES_MAX};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -47,6 +49,7 @@ impl Sources {
         (config.tls, tls) = tls::check(&document, &mut report).unzip();
         let certificates = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         config.access = key::check(&document, certificates, &mut report);
+        let default_target = default_lock.name.clone().map(Target::Lock);
         config.definitions = read::locks(default_lock, &document, &mut report);
         config.fleetlock_prefix = fleetlock::check(&document, &mut report);
         config.terraform_locks = terraform::check(&document, &mut report);
@@ -58,7 +61,8 @@ impl Sources {
         etcd::check(document.sections.get(&Strict::Etcd), &mut config.store, &mut report);
         config.cluster = cluster::check(document.sections.get(&Strict::Cluster), &mut config.store, &mut report);
         let warnings = report.finish()?;
-        Ok(Loaded { config, warnings, tls: tls.flatten() })
+        let places = Places::of(document, default_target);
+        Ok(Loaded { config, warnings, tls: tls.flatten(), places })
     }
 
     /// Reads the files into the document, and says which they were.

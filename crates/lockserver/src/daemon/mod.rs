@@ -131,11 +131,12 @@ fn tell_of_log_level(level: LogLevel) {
 /// # Errors
 /// As given, or that the start would refuse it.
 pub fn judge(loaded: Result<Loaded, Problems>) -> Result<Loaded, Problems> {
-    let Loaded { config, warnings, tls } = loaded?;
-    match config.audit.as_ref().map(Opened::try_open).transpose() {
-        Ok(_) => Ok(Loaded { config, warnings, tls }),
+    let loaded = loaded?;
+    match loaded.config.audit.as_ref().map(Opened::try_open).transpose() {
+        Ok(_) => Ok(loaded),
         Err(error) => {
-            Err(Problems { errors: vec![Problem { file: None, line: None, text: error.to_string() }], warnings })
+            let errors = vec![Problem { file: None, line: None, text: error.to_string() }];
+            Err(Problems { errors, warnings: loaded.warnings })
         }
     }
 }

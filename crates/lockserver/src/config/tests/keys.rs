@@ -276,7 +276,10 @@ fn a_secret_in_the_wrong_place_is_not_repeated() {
 fn a_check_prints_keys_without_secrets() {
     let (_folder, tls) = tls_section();
     let text = format!("{ANONYMOUS}[key ci]\nSECRET_HASH={HASH}\nLOCKS=deploy-*\nRIGHTS=use\n{tls}");
+    // Without the comments that say where each setting comes from.
     let report = check_report(&host(text).load());
+    let report: String =
+        report.lines().map(|line| line.split(" # ").next().unwrap_or(line).trim_end().to_owned() + "\n").collect();
     for part in [
         "\n[anonymous]\nRIGHTS=none\nLOCKS=*\nMAX_PRIORITY=0\n",
         &format!("\n[key ci]\nSECRET_HASH={HASH}\nRIGHTS=use\nLOCKS=deploy-*\nMAX_PRIORITY=0\n"),

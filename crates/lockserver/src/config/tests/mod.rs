@@ -4,6 +4,7 @@ mod cluster;
 mod documented;
 mod keys;
 mod legacy;
+mod places;
 mod robust;
 mod sources;
 mod strict;

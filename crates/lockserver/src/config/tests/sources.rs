@@ -312,11 +312,11 @@ fn the_report_of_a_check() {
 warning: anybody that reaches this server may use and observe every lock: there are no keys. Make one with 'lockserver key new NAME', or write [anonymous] and its RIGHTS to confirm that
 # read /etc/lockserver.conf
 [general]
-SERVER=h
+SERVER=h                         # /etc/lockserver.conf:2
 PORT=9090
-STORE=memory
+STORE=memory                     # /etc/lockserver.conf:3
 LOG_FILE=
-LOGLEVEL=debug
+LOGLEVEL=debug                   # /etc/lockserver.conf:4
 LOG_FORMAT=classic
 LONG_POLL=20
 MAX_WAITING=2000
@@ -337,12 +337,12 @@ GRACE_TIME=10
 EXPIRATION_TIME=300
 MAX_LOCK_TIME=300
 
-[lock a]
-SLOTS=p, q
+[lock a]                         # /etc/lockserver.conf:5
+SLOTS=p, q                       # /etc/lockserver.conf:6
 GRACE_TIME=10
 EXPIRATION_TIME=300
 MAX_LOCK_TIME=300
-LOCK_DELAY=1.5
+LOCK_DELAY=1.5                   # /etc/lockserver.conf:7
 
 # 0 errors, 2 warnings: the configuration is good
 "
