@@ -102,6 +102,13 @@ fn prepare(connection: &mut Connection, path: &Path, empty: Empty) -> Result<(),
 fn bring_forward(connection: &mut Connection, path: &Path, version: i32) -> Result<(), Refusal> {
     for (from, migration) in (0..).zip(MIGRATIONS).skip(usize::try_from(version).unwrap_or(0)) {
         migrate(connection, path, from, migration)?;
+        // A step may take its time. In a new file none does.
+        if version > 0 {
+            tracing::info!(file = %path.display(), "the store has schema {} now", from + 1);
+        }
+    }
+    if version == 0 {
+        tracing::info!(file = %path.display(), "the store is new");
     }
     Ok(())
 }
@@ -185,7 +192,6 @@ fn migrate(connection: &mut Connection, path: &Path, from: i32, migration: &str)
         transaction.execute("INSERT INTO meta VALUES (1, 0, 0, 0, 0, 0, ?1, 0)", [identity])?;
     }
     transaction.commit()?;
-    tracing::info!(file = %path.display(), "the store has schema {} now", from + 1);
     Ok(())
 }
 
