@@ -1,6 +1,6 @@
 # Every target is one line of help: `make help` prints them. What needs an `if` is a script.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench bench-hostile instructions jepsen planted audit screenshots book packages release
+.PHONY: help run test check fmt bench bench-hostile instructions jepsen planted audit screenshots book packages old-glibc release
 
 help: ## print this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed 's/: .*## /\t/' | expand -t 15
@@ -41,8 +41,11 @@ planted: ## build the server with each mistake of tests/history/planted, and hav
 audit: ## judge the dependencies with cargo-deny and cargo-machete
 	@scripts/audit
 
-packages: ## make the .deb, the .rpm and an archive into target/packages, and say what they are worth (SHA256SUMS)
+packages: ## make the .deb, the .rpm, an archive and one of lockctl alone into target/packages, with SHA256SUMS
 	@scripts/packages
+
+old-glibc: ## build lockctl for every Linux since 2012, glibc 2.17, with zig's linker (minutes at the first time; part of make packages)
+	@scripts/old-glibc
 
 release: ## everything of a release short of uploading it, into target/release-VERSION
 	@scripts/release

@@ -17,7 +17,7 @@ class TestContents:
 
     def test_checksums(self, made):
         sums = (made / "SHA256SUMS").read_text()
-        assert len(sums.splitlines()) == 5
+        assert len(sums.splitlines()) == 6
         subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=made, check=True)
 
     def test_both_packages_have_everything(self, made):
@@ -100,11 +100,14 @@ class TestContents:
                          f"fish/vendor_completions.d/{program}.fish"):
                 assert word in (tmp_path / "usr/share" / path).read_text()
 
-    def test_archive_says_which_c_library_it_needs(self, made, tmp_path):
-        folder = packages.unpacked_archive(tmp_path)
-        said = re.search(r"-linux-\w+-(?:glibc(\d+\.\d+)|static)$", folder.name)
+    @pytest.mark.parametrize("package, programs", [("lockserver", {"lockserver", "lockctl"}), ("lockserver-client", {"lockctl"})])
+    def test_archive_says_which_c_library_it_needs(self, made, tmp_path, package, programs):
+        folder = packages.unpacked_archive(tmp_path, package)
+        said = re.search(rf"^{package}-\d.*-linux-\w+-(?:glibc(\d+\.\d+)|static)$", folder.name)
         assert said, folder.name
-        for program, path in (("lockserver", binary()), ("lockctl", lockctl())):
+        assert {path.name for path in (folder / "bin").iterdir()} == programs
+        for program in programs:
+            path = binary() if program == "lockserver" else lockctl()
             needed = re.findall(r"GLIBC_(\d+)\.(\d+)", packages.output("readelf", "--version-info", "--wide", folder / "bin" / program))
             if said[1]:
                 assert all((int(a), int(b)) <= tuple(map(int, said[1].split("."))) for a, b in needed)
@@ -112,10 +115,14 @@ class TestContents:
                 assert not needed
             version = packages.output(folder / "bin" / program, "--version")
             assert version == packages.output(path, "--version") and version.startswith(program)
-        for name in ("libexec/take-over", "systemd/lockserver.service", "sysv/lockserver", "openrc/lockserver", "openrc/lockserver.confd",
-                     "lockserver.conf", "client.conf", "logrotate", "docs/install.md", "man/man8/lockserver.8.gz", "completions/_lockctl", "LICENSE"):
+        of_server = ("libexec/take-over", "systemd/lockserver.service", "sysv/lockserver", "openrc/lockserver", "openrc/lockserver.confd",
+                     "lockserver.conf", "logrotate", "docs/install.md", "man/man8/lockserver.8.gz", "completions/_lockserver")
+        of_both = ("client.conf", "docs/lockctl.md", "man/man1/lockctl-run.1.gz", "completions/_lockctl", "LICENSE")
+        for name in of_both:
             assert (folder / name).is_file(), name
-        with tarfile.open(packages.one("tar.gz")) as archive:
+        for name in of_server:
+            assert (folder / name).is_file() == ("lockserver" in programs), name
+        with tarfile.open(packages.one("tar.gz", package)) as archive:
             assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o022 for entry in archive)
 
     @pytest.mark.parametrize("package", ["lockserver", "lockserver-client"])

@@ -148,7 +148,8 @@ class TestUploads:
     """scripts/upload-list, which says where each file of a release goes."""
 
     FILES = ("lockserver_1.2.3-1_amd64.deb", "lockserver-client_1.2.3-1_amd64.deb", "lockserver-1.2.3-1.x86_64.rpm", "lockserver-client-1.2.3-1.x86_64.rpm",
-             "lockserver-1.2.3-linux-x86_64-glibc2.34.tar.gz", "lockserver-1.2.3.cdx.json", "lockctl-1.2.3.cdx.json", "SHA256SUMS",
+             "lockserver-1.2.3-linux-x86_64-glibc2.34.tar.gz", "lockserver-client-1.2.3-linux-x86_64-glibc2.17.tar.gz",
+             "lockserver-1.2.3.cdx.json", "lockctl-1.2.3.cdx.json", "SHA256SUMS",
              "lockserver_client-1.2.3-py3-none-any.whl", "lockserver_client-1.2.3.tar.gz", "lockserver-client-1.2.3.tgz", "lockserver-client-1.2.3.tar.gz",
              "lockserver-gitlab-component-1.2.3.tar.gz")
 

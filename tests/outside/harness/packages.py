@@ -57,7 +57,7 @@ def _higher(package, folder):
 
 
 def built():
-    """The directory with the packages of the server and of the client, higher.deb, higher.rpm and the archive; SHA256SUMS is of those as made."""
+    """The directory with the packages of the server and of the client, higher.deb, higher.rpm and the archives; SHA256SUMS is of those as made."""
     KEPT.mkdir(parents=True, exist_ok=True)
     with open(KEPT / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,9 +88,9 @@ def one(ending, package="lockserver"):
     return found
 
 
-def unpacked_archive(directory):
+def unpacked_archive(directory, package="lockserver"):
     """The archive's only folder, unpacked."""
-    with tarfile.open(one("tar.gz")) as archive:
+    with tarfile.open(one("tar.gz", package)) as archive:
         archive.extractall(directory)
     (folder,) = directory.iterdir()
     return folder
