@@ -37,7 +37,7 @@ const ROWS: [Row; 10] = [
         "How do I end all of a dead pipeline?",
         &[LOCK, Do::Click("#end-many")],
         "dialog",
-        &["Choose which tickets", "End them"],
+        &["Choose which tickets", "End tickets"],
     ),
     ("Which lock is the bottleneck?", &[], "#rows .row:first-child", &["san-ssh", "paused"]),
     ("What changed in the last hour?", &[LOCK], "#log", &["by ops", "paused", "ended"]),

@@ -175,7 +175,7 @@ export function revoke(page, ticket) {
       ];
     },
     fields: field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "For its client and the log."),
-    verb: "End it",
+    verb: "End ticket",
     danger: true,
     // Only in the state that the question was about: a waiter may have begun its work since.
     act: ({ ticket: one }, form) => call("DELETE", `${lockPath(page.name)}/tickets/${one.number}?state=${one.state}&reason=${encodeURIComponent(form.get("reason"))}`),
@@ -199,7 +199,7 @@ export function makeLock() {
       field("Permits", h("input", { name: "size", type: "number", min: 1, max: 1000000, value: 1, required: true })),
       field("Description", h("input", { name: "description", maxlength: 500, autocomplete: "off" })),
     ],
-    verb: "Make it",
+    verb: "Create",
     act: async (_, form) => {
       const body = { size: Number(form.get("size")), description: form.get("description") };
       const path = lockPath(form.get("name"));

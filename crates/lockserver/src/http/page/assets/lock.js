@@ -120,7 +120,7 @@ export class LockPage {
     put(this.about, lock.settings.description);
     put(this.why, lock.why);
     drawBar(this.bar, lock, this.legend);
-    const pills = [lock.paused && ["warn", "paused"], lock.withheld > 0 && ["warn", `${lock.withheld} withheld`], lock.retiring && ["warn", "retiring"], lock.template && ["", `of ${lock.template}`]];
+    const pills = [lock.paused && ["warn", "paused"], lock.withheld > 0 && ["warn", `${lock.withheld} withheld`], lock.retiring && ["warn", "retiring"], lock.template && ["", `template ${lock.template}`]];
     this.pills.replaceChildren(...pills.filter(Boolean).map(([kind, text]) => h("em", { class: `pill ${kind}` }, text)));
     put(this.held, `${lock.in_use.toLocaleString()} of ${lock.size.toLocaleString()} in use`);
     put(this.waits, lock.queued ? `${lock.queued.toLocaleString()} waiting` : "Nobody waits");

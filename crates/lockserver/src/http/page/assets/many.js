@@ -120,7 +120,7 @@ export async function endMany(page) {
       field("Reason", h("input", { name: "reason", maxlength: 200, autocomplete: "off" }), "For their clients and the log."),
     ],
     input: preview,
-    verb: "End them",
+    verb: "End tickets",
     danger: true,
     act: async (shown, form) => {
       const tickets = chosen(shown, form);
