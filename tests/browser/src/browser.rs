@@ -273,7 +273,7 @@ impl Browser {
         let told = self
             .cdp(
                 "Page.captureScreenshot",
-                json!({"format": "webp", "quality": 85, "clip": clip, "captureBeyondViewport": true}),
+                json!({"format": "webp", "quality": 70, "clip": clip, "captureBeyondViewport": true}),
             )
             .await;
         told["data"].as_str().expect("a picture").to_owned()
