@@ -125,12 +125,13 @@ impl Visitor<'_> for SecondsVisitor {
 #[cfg(feature = "openapi")]
 mod schema {
     use super::Seconds;
-    use utoipa::openapi::{ObjectBuilder, RefOr, Type, schema::Schema};
+    use utoipa::openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema};
 
     impl utoipa::PartialSchema for Seconds {
         fn schema() -> RefOr<Schema> {
             ObjectBuilder::new()
                 .schema_type(Type::Number)
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Double)))
                 .minimum(Some(0.0))
                 .description(Some("Seconds, with at most three decimals"))
                 .into()

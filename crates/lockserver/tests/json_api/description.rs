@@ -58,6 +58,22 @@ async fn generators_of_clients_take_nothing_for_required_that_is_not() {
 }
 
 #[tokio::test]
+async fn generators_of_clients_learn_how_large_a_number_may_be_and_what_may_be_repeated() {
+    let server = Server::start().await;
+    let document = server.get("/openapi.json").await.ok();
+    let calls = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let parameters: Vec<&Value> = calls.flat_map(|call| call["parameters"].as_array().into_iter().flatten()).collect();
+    let of =
+        |name: &str| parameters.iter().filter(|one| one["name"] == name).map(|one| &one["schema"]).collect::<Vec<_>>();
+    for name in ["token", "number", "keep_s"] {
+        assert!(!of(name).is_empty() && of(name).iter().all(|schema| schema["format"] == "int64"), "{name}");
+    }
+    let request = &document["paths"]["/v1/tickets"]["delete"]["parameters"];
+    let locks = request.as_array().unwrap().iter().find(|one| one["name"] == "lock").unwrap();
+    assert_eq!((&locks["schema"]["type"], &locks["schema"]["items"]["type"]), (&"array".into(), &"string".into()));
+}
+
+#[tokio::test]
 async fn every_call_has_examples_that_fit_its_types() {
     let server = Server::start().await;
     let document = server.get("/openapi.json").await.ok();

@@ -11,7 +11,9 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{ComponentsBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{
+    ArrayBuilder, ComponentsBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required};
 
@@ -42,8 +44,10 @@ pub(super) struct Call {
 
 type ErrorCodeByStatus = (u16, &'static str);
 
+/// Tokens and numbers do not fit into 32 bits, and generators take those where nothing is said.
 fn whole(minimum: f64) -> Object {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(minimum)).build()
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+    ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(minimum)).build()
 }
 
 fn text() -> Object {
@@ -83,7 +87,14 @@ impl Call {
         self
     }
 
-    fn parameter(mut self, place: ParameterIn, name: &str, schema: Object, example: Value, about: &str) -> Self {
+    fn parameter(
+        mut self,
+        place: ParameterIn,
+        name: &str,
+        schema: impl Into<RefOr<Schema>>,
+        example: Value,
+        about: &str,
+    ) -> Self {
         let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
         let parameter = parameter.description(Some(about)).schema(Some(schema)).example(Some(example));
         self.operation = self.operation.parameter(parameter);
@@ -95,7 +106,13 @@ impl Call {
     }
 
     pub(super) fn query_wait(self) -> Self {
-        let seconds = ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(60.0)).build();
+        let format = SchemaFormat::KnownFormat(KnownFormat::Double);
+        let seconds = ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .format(Some(format))
+            .minimum(Some(0.0))
+            .maximum(Some(60.0))
+            .build();
         self.parameter(ParameterIn::Query, "wait_s", seconds, 30.into(), "Seconds to wait while it is queued")
     }
 
@@ -106,6 +123,12 @@ impl Call {
 
     pub(super) fn query_text(self, name: &str, example: &str, about: &str) -> Self {
         self.parameter(ParameterIn::Query, name, text(), example.into(), about)
+    }
+
+    /// One that may be there several times.
+    pub(super) fn query_texts(self, name: &str, examples: &[&str], about: &str) -> Self {
+        let texts = ArrayBuilder::new().items(text()).build();
+        self.parameter(ParameterIn::Query, name, texts, json!(examples), about)
     }
 
     pub(super) fn header(self, name: &str, example: &str, about: &str) -> Self {

@@ -59,7 +59,7 @@ pub(super) fn describe() -> Vec<Call> {
         Call::new(HttpMethod::Delete, routes::TICKETS, "release_request_of_all", "End a ticket for several locks by its `request_id`")
             .about("Also before its request arrives: that one then takes nothing. All locks of the request are named, in any order.")
             .query_text("request_id", "d1f0c9a4-9a7e-4b52", "The `request_id` that made or would make it")
-            .query_text("lock", "san-ssh", "One of its locks; repeated for each: `lock=san-ssh&lock=licence`")
+            .query_texts("lock", &["san-ssh", "licence"], "Its locks: `lock=san-ssh&lock=licence`")
             .query_number("keep_s", 60, KEEP)
             .query_text("withhold", "no ping", WITHHOLD)
             .answer::<Released>(200, "There is no such live ticket any more", examples::released())
