@@ -78,7 +78,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             }
         }
     }
-    let about = "An operation gives a ticket back, tells the next in line, and queues one more, flushed. A restart follows a kill, until every \
+    let about = "An operation gives a ticket back, tells the next in line, and queues one more. A restart follows a kill, until every \
                  ticket is back in its place.";
     let head = ["lockserver, sqlite", "operation", "MB", "restart s", "then MB", "filled s"];
     report.section("Long queues (`depth`)", about, &head, &rows);

@@ -105,7 +105,8 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         row[4] = short(median(one.out_of_turn.iter().map(|count| *count as f64)));
         rows.push(row);
     }
-    let about = "Two clients hand a lock of size 1 to one another. A command is a process for each. One: until the client that waits has it.";
+    let about =
+        "Two clients hand a lock of size 1 to one another. *One* is the time until the client that waits has it.";
     let head = ["", "a second", "of limit", "one, ms", "out of turn, of 8"];
     report.section("Handing over (`hand-over`)", about, &head, &rows);
     report.note("Out of turn: how many of 8 that wait for a lock of one machine are served before an earlier one.");

@@ -37,6 +37,12 @@ fn value_in(path: &str, name: &str) -> String {
     line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
 }
 
+/// The program and its version: some say in the same line how they were built.
+fn version(program: &str, line: &str) -> String {
+    let number = line.split([' ', '=']).find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    format!("{program} {}", number.unwrap_or(line))
+}
+
 /// The version of throttle, which does not tell it: cargo notes what it has installed beside the programs.
 fn throttle() -> Option<String> {
     let path = std::env::var_os("PATH")?;
@@ -56,9 +62,9 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
         system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("unknown").trim_matches('"');
     let mut text = format!(
         "# Benchmarks\n\n\
-         `make bench` wrote this page: medians of {} rounds of {} s, in which all peers have their turns, and of ratios within a round. Restarts and\n\
-         takeovers are measured once. A *cycle* takes a lock and gives it back. Clients and servers share the processors. CPU is the server's for a\n\
-         cycle. Times are in us.\n\n\
+         The figures are medians of {} rounds of {} s, in which the peers take turns. Restarts and takeovers are measured once. A *cycle* takes a\n\
+         lock and gives it back. An *echo* only returns what it was sent. Clients and servers share the processors. CPU is the server's for a cycle.\n\
+         Times are in us.\n\n\
          | | |\n| --- | --- |\n\
          | machine | {}, {cores} cores, {memory:.0} GB, {disk} |\n\
          | system | {system}, Linux {} |\n\
@@ -75,10 +81,7 @@ pub(crate) fn preface(arguments: &Arguments, disk: &str) -> String {
         versions.extend(first_line(&binary.display().to_string(), &["--version"]).map(|line| line + &which));
     }
     for program in ["redis-server", "etcd", "postgres", "flock"] {
-        // Redis goes on with how it was built.
-        versions.extend(
-            first_line(program, &["--version"]).map(|line| line.split(" sha=").next().unwrap_or_default().to_owned()),
-        );
+        versions.extend(first_line(program, &["--version"]).map(|line| version(program, &line)));
     }
     versions.extend(throttle());
     let locked = LOCKED.split_once("name = \"heavy\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next());

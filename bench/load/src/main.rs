@@ -64,7 +64,7 @@ struct Arguments {
     /// Tickets in the deep queues
     #[arg(long, default_value_t = 990_000)]
     depth: usize,
-    /// Only peers whose name contains one of these, and the hyper echo
+    /// Only peers whose name contains one of these, and the echo
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Python 2.7, for lockserver 0.36

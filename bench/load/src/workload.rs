@@ -33,7 +33,7 @@ impl Kind {
     /// For people.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Echo => "hyper echo",
+            Self::Echo => "echo",
             Self::EchoTcp => "TCP echo",
             Self::Json { memory: true } | Self::XmlRpc { memory: true } => "lockserver, memory",
             Self::Json { memory: false } | Self::XmlRpc { memory: false } => "lockserver, sqlite",
