@@ -4,7 +4,7 @@ use super::Style;
 use super::time::{human, moment};
 use crate::say::clean;
 use crate::server::Servers;
-use lock_client::api::{Leader, Reloaded, Standby, Status};
+use lock_client::api::{Leader, Reloaded, Standby, Status, You};
 
 /// The server, and why it is this one that was asked.
 pub(crate) fn server(style: Style, status: &Status, servers: &Servers) -> String {
@@ -39,7 +39,13 @@ pub(crate) fn server(style: Style, status: &Status, servers: &Servers) -> String
         out.push_str(&format!("{}{url} stands by, its clock {:.2} s {way}\n", clean(name), clock_ahead_s.abs()));
     }
     let files = status.configuration.files.iter().map(|file| clean(file)).collect::<Vec<_>>().join(", ");
-    let files = if files.is_empty() { "no file".to_owned() } else { files };
+    let You { rights, locks, keys, .. } = &status.you;
+    let is_told = !keys || rights.iter().any(|right| right == "admin") && locks.iter().any(|lock| lock == "*");
+    let files = match files.is_empty() {
+        true if is_told => "no file".to_owned(),
+        true => "its files are shown to administrators".to_owned(),
+        false => files,
+    };
     out.push_str(&format!("configuration: {files}, applied {}\n", moment(&status.configuration.loaded_at)));
     if let Some(refused) = &status.configuration.refused {
         out.push_str(&format!("{}\n", style.bad(&format!("the last reload was refused: {}", clean(refused)))));

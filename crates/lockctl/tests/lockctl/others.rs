@@ -74,6 +74,16 @@ fn status_for_people_and_for_programs() {
     let mut status = json(&bench, &["status", "--server-itself"]);
     assert_eq!(status["role"], "leader");
     assert!(said(&bench, &["status", "--server-itself"]).starts_with("lockserver "));
+    // Who may not see the files is not told that there is none.
+    assert!(said(&bench, &["status", "--server-itself"]).contains("\nconfiguration: no file, applied "));
+    for (locks, shown) in [("*", "no file"), ("a", "its files are shown to administrators")] {
+        let mut seen = status.clone();
+        seen["you"] =
+            serde_json::json!({"key": "ops", "from": "", "rights": ["admin"], "locks": [locks], "keys": true});
+        bench.server.faults(move |_| Fault::Instead(Reply::json(200, &seen)));
+        let told = said(&bench, &["status", "--server-itself"]);
+        assert!(told.contains(&format!("\nconfiguration: {shown}, applied ")), "{told}");
+    }
     // One that has been there for longer.
     (status["version"], status["uptime_s"]) = ("1.0.0".into(), 90_061.into());
     bench.server.faults(move |_| Fault::Instead(Reply::json(200, &status)));
