@@ -310,7 +310,7 @@ fn indexes(table: &Table) -> Result<(), String> {
         if let Some(until) = ticket.lease_until {
             leases.insert((until, ticket.number));
         }
-        let lease = ticket.is_live().then(|| table.lease_of(id)).flatten();
+        let lease = ticket.is_live().then(|| table.lease_of(ticket)).flatten();
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
         require(waits || lease.is_some() == ticket.lease_until.is_some(), || {
             format!("rule 4: ticket {} has a lease of {lease:?} that ends at {:?}", ticket.number, ticket.lease_until)

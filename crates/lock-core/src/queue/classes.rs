@@ -87,6 +87,11 @@ impl Queues {
         self.all().map(Queue::len).sum()
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_one() && self.any.len() == 0
+    }
+
     /// Whether somebody waits who will not have just any slot.
     pub(crate) fn has_classes(&self) -> bool {
         !self.classes.is_empty()

@@ -36,7 +36,6 @@ impl Table {
         if new.supersede.is_some() {
             self.supersede_older(at, new.id);
         }
-        new.parts().for_each(|(name, _)| self.charge_instance(name));
         Ok(asked(new.id))
     }
 
@@ -103,7 +102,6 @@ impl Table {
     }
 
     fn make_ticket(&mut self, at: StepContext<'_>, caller: &Caller, new: &NewTicket) {
-        assert!(!self.tickets.contains_key(&new.id), "ticket ids are random and given once");
         self.meta.last_seq += 1;
         self.meta.last_number += 1;
         let record = TicketRecord {
@@ -144,9 +142,13 @@ impl Table {
         }
         self.live_by_owner.entry(ticket.quota_owner()).or_default().insert(ticket.number);
         self.numbers.push(ticket.number, new.id);
-        self.tickets.insert(new.id, Box::new(ticket));
+        let number = ticket.number;
+        let before = self.tickets.insert(new.id, Box::new(ticket));
+        assert!(before.is_none(), "ticket ids are random and given once");
         self.enqueue(new.id);
-        self.join_superseding(new.id);
+        if new.supersede.is_some() {
+            self.join_superseding(new.id);
+        }
         for (name, _) in new.parts() {
             let lock = self.lock_mut(name);
             lock.statistics.queries += 1;
@@ -154,10 +156,11 @@ impl Table {
             self.ripen(name);
             if is_instance {
                 self.timers.cancel(&Timer::Instance(name.clone()));
+                self.charge_instance(name);
             }
         }
         self.restart_lease(new.id);
-        self.mark_ticket(new.id);
+        self.mark(Key::Ticket(number, new.id));
         self.emit_transition(at, new.id, Transition::Queued);
     }
 

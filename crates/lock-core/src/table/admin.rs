@@ -262,7 +262,7 @@ impl Table {
     fn start_or_stop_leases(&mut self, name: &LockName) {
         let tickets: Vec<TicketId> = self.live_tickets(name).collect();
         for id in tickets {
-            if self.lease_of(id).is_some() != self.ticket(id).lease_until.is_some() {
+            if self.lease_of(self.ticket(id)).is_some() != self.ticket(id).lease_until.is_some() {
                 self.restart_lease(id);
             }
         }

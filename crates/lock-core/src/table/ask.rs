@@ -113,7 +113,7 @@ impl Table {
         let mut claimed = false;
         match self.ticket(id).state {
             State::Granted if claim => {
-                self.claim(at, id);
+                self.claim(at, id, 1);
                 claimed = true;
             }
             State::Queued { .. } if wait => {
@@ -121,15 +121,15 @@ impl Table {
                 self.restart_lease(id);
                 return Outcome::Waiting(Box::new(self.view_ticket(id)));
             }
-            _ => {}
-        }
-        if self.ticket(id).state == State::Held {
-            let ticket = self.ticket_mut(id);
-            // Its client may know now, so that the loss of an earlier answer must not take the permits away.
-            ticket.activity_seq += u64::from(!claimed);
-            for (_, seat) in ticket.seats().iter() {
-                self.lock_mut(&seat.lock).statistics.got += 1;
+            State::Held => {
+                let ticket = self.ticket_mut(id);
+                // Its client may know now, so that the loss of an earlier answer must not take the permits away.
+                ticket.activity_seq += 1;
+                for (_, seat) in ticket.seats().iter() {
+                    self.lock_mut(&seat.lock).statistics.got += 1;
+                }
             }
+            _ => {}
         }
         let mut view = self.view_ticket(id);
         view.claimed = claimed;

@@ -2,7 +2,7 @@
 
 use super::{Lock, StepContext, Table};
 use crate::event::Transition;
-use crate::{EndedAs, LockName, Permits, SlotName, SlotRanges, State, TicketId};
+use crate::{EndedAs, Key, LockName, Permits, SlotName, SlotRanges, State, TicketId};
 
 impl Table {
     /// Notes that a grant of this lock may have become possible, or a waiter that asks for more than its size impossible.
@@ -19,7 +19,12 @@ impl Table {
             return self.grant_in_order(at);
         }
         while let Some(name) = self.ripe.pop_first() {
-            if !self.end_oversized(at, &name) {
+            // One look, after which most locks need no other.
+            let Some(lock) = self.locks.get(&name) else { continue };
+            if lock.queue.is_empty() && lock.awaiting.is_empty() {
+                continue;
+            }
+            if lock.oversized().is_some() && !self.end_oversized(at, &name) {
                 self.unfinished.insert(name.clone());
             }
             // The end of its last waiter may have removed it.
@@ -63,17 +68,15 @@ impl Table {
 
     /// Whose turn it is, and the slots that it gets; without those the lowest ones.
     pub(super) fn next_to_grant(&mut self, name: &LockName) -> Option<(TicketId, Option<SlotRanges>)> {
-        if self.lock(name).queue.has_bundles()
-            && let Some(&(_, id, _)) = self.lock(name).queue.first_bundle()
-        {
-            let fits = self.ticket(id).parts().all(|part| self.lock(part.lock).fits(part.permits));
-            return fits.then_some((id, None));
-        }
-        if self.lock(name).queue.has_classes() {
-            return self.next_of_classes(name);
-        }
         loop {
             let lock = self.lock(name);
+            if let Some(&(_, id, _)) = lock.queue.first_bundle() {
+                let fits = self.ticket(id).parts().all(|part| self.lock(part.lock).fits(part.permits));
+                return fits.then_some((id, None));
+            }
+            if lock.queue.has_classes() {
+                return self.next_of_classes(name);
+            }
             let (_, id) = lock.queue.head()?;
             if lock.caps.is_some()
                 && let Some(over) = self.over_cap(id)
@@ -91,7 +94,7 @@ impl Table {
         let token = self.meta.last_token;
         let ticket = self.ticket(id);
         let (seats, place, selected) = (ticket.seats(), ticket.place(), ticket.selected());
-        let (waits, has_more) = (ticket.waiting, ticket.more.is_some());
+        let (number, waits, has_more) = (ticket.number, ticket.waiting, ticket.more.is_some());
         let waited = at.wall.saturating_sub(ticket.created_at);
         self.queued_bundles -= usize::from(seats.is_bundle());
         for (of, seat) in seats.iter() {
@@ -115,13 +118,10 @@ impl Table {
             self.leave_superseding(id);
         }
         self.restart_lease(id);
-        self.mark_ticket(id);
+        self.mark(Key::Ticket(number, id));
         self.emit_transition(at, id, Transition::Granted { token, waited });
         if waits > 0 {
-            self.claim(at, id);
-            for (_, seat) in seats.iter() {
-                self.lock_mut(&seat.lock).statistics.got += u64::from(waits);
-            }
+            self.claim(at, id, waits.into());
             self.served.push(id);
         }
     }

@@ -33,17 +33,17 @@ fn put_in_line(lines: &mut Lines, ticket: &Ticket, selected: Selected) {
 }
 
 impl Ticket {
-    /// Its lease under the settings of its lock; `None` for never.
-    pub(super) fn lease_under(&self, settings: &Settings) -> Option<Ms> {
+    /// Its lease under the settings of its lock, if those matter; `None` for never.
+    pub(super) fn lease_under<'a>(&self, settings: impl FnOnce() -> &'a Settings) -> Option<Ms> {
         match (&self.state, self.lease) {
-            (State::Granted, _) if self.restored => Some(settings.grace_ms().max(GRACE_AFTER_LOAD_MS)),
-            (State::Granted, _) => Some(settings.grace_ms()),
+            (State::Granted, _) if self.restored => Some(settings().grace_ms().max(GRACE_AFTER_LOAD_MS)),
+            (State::Granted, _) => Some(settings().grace_ms()),
             (State::Ended { .. }, _) | (State::Held, Lease::Never) => None,
             (State::Queued { .. } | State::Held, Lease::Given(ttl)) => Some(ttl),
-            (State::Held, Lease::OfLock) => settings.max_lock,
+            (State::Held, Lease::OfLock) => settings().max_lock,
             (State::Queued { .. }, Lease::OfLock | Lease::Never) => match self.queue_lease {
                 QueueLease::Minute => Some(QUEUE_LEASE_MS),
-                QueueLease::Expiration => settings.expiration,
+                QueueLease::Expiration => settings().expiration,
             },
         }
     }
@@ -132,12 +132,11 @@ impl Table {
     }
 
     /// The lease of a ticket in its present state, of a bundle the shortest that its locks give it; `None` for never. A queued ticket with a waiting request has none.
-    pub(crate) fn lease_of(&self, id: TicketId) -> Option<Ms> {
-        let ticket = self.ticket(id);
+    pub(crate) fn lease_of(&self, ticket: &Ticket) -> Option<Ms> {
         if !ticket.is_live() {
             return None;
         }
-        let of = |lock| ticket.lease_under(&self.lock(lock).record.settings);
+        let of = |lock| ticket.lease_under(|| &self.lock(lock).record.settings);
         let others = ticket.more().parts.iter().filter_map(|part| of(&part.lock));
         of(&ticket.lock).into_iter().chain(others).min()
     }
@@ -169,10 +168,10 @@ impl Table {
     pub(super) fn set_lease(&mut self, id: TicketId, from: Ms) {
         let ticket = self.ticket(id);
         let waits = ticket.waiting > 0 && matches!(ticket.state, State::Queued { .. });
-        let until = if waits { None } else { self.lease_of(id).map(|lease| from + lease) };
-        let ticket = self.ticket_mut(id);
-        let (number, before) = (ticket.number, std::mem::replace(&mut ticket.lease_until, until));
+        let until = if waits { None } else { self.lease_of(ticket).map(|lease| from + lease) };
+        let (number, before) = (ticket.number, ticket.lease_until);
         if before != until {
+            self.ticket_mut(id).lease_until = until;
             if let Some(before) = before {
                 self.leases.remove(&(before, number));
             }
@@ -195,14 +194,15 @@ impl Table {
         self.mark_ticket(id);
     }
 
-    /// Granted -> held: its client is being told (rule 5).
-    pub(super) fn claim(&mut self, at: StepContext<'_>, id: TicketId) {
+    /// Granted -> held: its client is being told (rule 5), by so many answers.
+    pub(super) fn claim(&mut self, at: StepContext<'_>, id: TicketId, answers: u64) {
         let ticket = self.ticket(id);
         assert_eq!(ticket.state, State::Granted, "only a granted ticket is claimed");
         let (now, mut max_hold, seats) = (self.now(), ticket.max_hold, ticket.seats());
         for (of, seat) in seats.iter() {
             let lock = self.lock_mut(&seat.lock);
             lock.granted -= seat.has;
+            lock.statistics.got += answers;
             let (longest, min_hold) = (lock.record.settings.max_hold, lock.record.settings.min_hold);
             max_hold = max_hold.into_iter().chain(longest).min();
             if min_hold > 0 {
@@ -216,11 +216,12 @@ impl Table {
         ticket.hold_until = until;
         ticket.activity_seq += 1;
         ticket.restored = false;
+        let number = ticket.number;
         if let Some(until) = until {
             self.timers.set(Timer::Hold(id), until);
         }
         self.restart_lease(id);
-        self.mark_ticket(id);
+        self.mark(Key::Ticket(number, id));
         self.emit_transition(at, id, Transition::Held);
     }
 
@@ -292,7 +293,7 @@ impl Table {
         after: &After,
     ) {
         let ticket = self.ticket(id);
-        let seats = ticket.seats();
+        let (seats, has_more) = (ticket.seats(), ticket.more.is_some());
         if ticket.is_active() {
             self.take_from_active(id, &seats);
             self.note_use(id, &seats);
@@ -306,7 +307,9 @@ impl Table {
             for (at, seat) in seats.iter() {
                 self.leave_caps(id, at, &seat.lock);
             }
-            self.leave_superseding(id);
+            if has_more {
+                self.leave_superseding(id);
+            }
         }
         let (now, author) = (self.now(), self.author.clone());
         let ticket = self.ticket_mut(id);
@@ -341,22 +344,29 @@ impl Table {
         }
         self.ended.insert((now, number, id));
         self.ended_of.insert(&quota_owner, (now, number, id));
-        self.mark_ticket(id);
-        for (_, seat) in seats.iter() {
-            self.lock_mut(&seat.lock).statistics.ended[how as usize] += 1;
-        }
+        self.mark(Key::Ticket(number, id));
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
         for (_, seat) in seats.iter() {
-            self.charge_instance(&seat.lock);
+            let lock = self.lock_mut(&seat.lock);
+            lock.statistics.ended[how as usize] += 1;
+            let (is_instance, is_going) = (lock.record.template.is_some(), lock.deleting || lock.record.retiring);
             self.ripen(&seat.lock);
-            self.reap_if_idle(at, &seat.lock);
+            if is_instance {
+                self.charge_instance(&seat.lock);
+            }
+            if is_instance || is_going {
+                self.reap_if_idle(at, &seat.lock);
+            }
         }
     }
 
     fn take_from_active(&mut self, id: TicketId, seats: &Seats) {
-        self.timers.cancel(&Timer::Hold(id));
         let ticket = self.ticket(id);
+        let is_timed = ticket.hold_until.is_some();
         let (token, claimed) = (ticket.token.expect("a ticket with permits has a token"), ticket.state == State::Held);
+        if is_timed {
+            self.timers.cancel(&Timer::Hold(id));
+        }
         for (_, seat) in seats.iter() {
             let lock = self.lock_mut(&seat.lock);
             lock.granted -= if claimed { 0 } else { seat.has };

@@ -34,7 +34,7 @@ impl Table {
             others: ticket.more().parts.iter().map(PartView::of).collect(),
             expires_in: ticket.lease_until.map(|until| self.lease_end(until).saturating_sub(self.now())),
             overdue_in: ticket.hold_until.filter(|_| held).map(|until| until.saturating_sub(self.now())),
-            ttl: self.lease_of(id),
+            ttl: self.lease_of(ticket),
             activity_seq: ticket.activity_seq,
             claimed: false,
             moment: self.moment,

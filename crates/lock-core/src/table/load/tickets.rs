@@ -193,7 +193,8 @@ impl Table {
         for (_, ticket) in tickets.iter_mut().filter(|(_, ticket)| ticket.is_live()) {
             let goes_on = lives.starts.second_after(ticket.lease_began).filter(|_| begins_life);
             let from = goes_on.map_or(now, |began| began + lives.downtime_ms);
-            let of_each = ticket.parts().filter_map(|part| ticket.lease_under(&self.locks[part.lock].record.settings));
+            let of_each =
+                ticket.parts().filter_map(|part| ticket.lease_under(|| &self.locks[part.lock].record.settings));
             let lease = of_each.min();
             ticket.lease_until = lease.map(|lease| from + lease);
             leases.extend(ticket.lease_until.map(|until| (until, ticket.number)));

@@ -2,8 +2,10 @@
 
 use super::scalar::{Scalar, may_follow};
 use lock_core::{More, RequestKey, Selection, SlotName, SlotRanges, Starts, Tag};
-use serde::de::Error as _;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A type of the core that has a form in JSON.
@@ -44,7 +46,22 @@ impl<T: Scalar> Json for T {
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        T::from_text(&String::deserialize(from)?).map_err(D::Error::custom)
+        from.deserialize_str(AsText(PhantomData))
+    }
+}
+
+/// Reads a scalar from where its text stands, without a copy of that.
+struct AsText<T>(PhantomData<T>);
+
+impl<T: Scalar> Visitor<'_> for AsText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        T::from_text(text).map_err(E::custom)
     }
 }
 
