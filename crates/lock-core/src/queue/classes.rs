@@ -6,6 +6,7 @@ use super::{Bundle, BundleHead, Place, Queue, Queued};
 use crate::bits::Bits;
 use crate::{LockName, Selection, TicketId};
 use std::collections::BTreeMap;
+use std::iter::Sum;
 use std::sync::Arc;
 
 /// In which line of a queue a ticket stands.
@@ -83,8 +84,13 @@ impl Queues {
         self.classes.is_empty() && self.bundles.is_none()
     }
 
+    /// Of all queues together. Of the only one, as a rule.
+    fn sum<T: Sum>(&self, of: impl Fn(&Queue) -> T) -> T {
+        if self.is_one() { of(&self.any) } else { self.all().map(of).sum() }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.all().map(Queue::len).sum()
+        self.sum(Queue::len)
     }
 
     /// Whether nobody waits.
@@ -243,7 +249,7 @@ impl Queues {
 
     /// How many in line are before this place.
     pub(crate) fn ahead(&self, place: Place) -> u64 {
-        self.all().map(|queue| queue.ahead(place)).sum()
+        self.sum(|queue| queue.ahead(place))
     }
 
     /// Tickets that ask for more permits than `most`, or for all of `size` if that is more; or for more slots than fit:
@@ -293,12 +299,12 @@ impl Queues {
 
     /// Tickets that are not dormant.
     pub(crate) fn ready(&self) -> usize {
-        self.all().map(Queue::ready).sum()
+        self.sum(Queue::ready)
     }
 
     /// See [`Queue::wanted`].
     pub(crate) fn wanted(&self, size: u32) -> u64 {
-        self.all().map(|queue| queue.wanted(size)).sum()
+        self.sum(|queue| queue.wanted(size))
     }
 
     /// See [`Queue::longest_in_line`].

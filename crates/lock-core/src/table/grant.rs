@@ -24,15 +24,19 @@ impl Table {
             if lock.queue.is_empty() && lock.awaiting.is_empty() {
                 continue;
             }
-            if lock.oversized().is_some() && !self.end_oversized(at, &name) {
+            let (ends_some, feeds_some) = (lock.oversized().is_some(), !lock.awaiting.is_empty());
+            if ends_some && !self.end_oversized(at, &name) {
                 self.unfinished.insert(name.clone());
             }
             // The end of its last waiter may have removed it.
-            if self.locks.contains_key(&name) {
-                self.feed_withholdings(&name);
-                self.grant(at, &name);
-                self.ripe.remove(&name);
+            if ends_some && !self.locks.contains_key(&name) {
+                continue;
             }
+            if feeds_some {
+                self.feed_withholdings(&name);
+            }
+            self.grant(at, &name);
+            self.ripe.remove(&name);
         }
     }
 
