@@ -151,14 +151,14 @@ pub(super) fn permits(permits: lock_core::Permits) -> Permits {
 
 /// What a ticket's permits of a lock are. A ticket that lapsed has nothing any more of what its record still names.
 pub(super) struct Slots<'t> {
-    slots: &'t [(u32, u32)],
+    pub(super) ranges: &'t [(u32, u32)],
     pub(super) names: &'t [SlotName],
 }
 
 pub(super) fn slots_of<'t>(record: &TicketRecord, part: PartRef<'t>) -> Slots<'t> {
     match record.state {
-        State::Queued { .. } => Slots { slots: &[], names: &[] },
-        _ => Slots { slots: part.slots, names: part.slot_names },
+        State::Queued { .. } => Slots { ranges: &[], names: &[] },
+        _ => Slots { ranges: part.slots, names: part.slot_names },
     }
 }
 
@@ -178,11 +178,7 @@ pub(super) fn ahead_of(view: &TicketView) -> impl Iterator<Item = Option<u64>> {
 
 impl Slots<'_> {
     pub(super) fn listed(&self) -> Vec<u32> {
-        numbers(self.slots)
-    }
-
-    pub(super) fn ranges(&self) -> String {
-        in_ranges(self.slots)
+        numbers(self.ranges)
     }
 }
 
@@ -203,7 +199,7 @@ pub(super) fn ticket(view: &TicketView, with_id: bool, sees: Sees<'_>) -> Ticket
         Part {
             permits: permits(of.permits),
             slots: slots.listed(),
-            slot_ranges: slots.ranges(),
+            slot_ranges: in_ranges(slots.ranges),
             slot_names: texts(&slots.names[..names.min(slots.names.len())]),
             ahead,
         }

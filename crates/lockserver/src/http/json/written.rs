@@ -121,9 +121,28 @@ fn write_part(out: &mut Vec<u8>, record: &TicketRecord, part: PartRef<'_>) {
     }
     out.extend_from_slice(br#","slots":"#);
     let slots = slots_of(record, part);
-    list(out, &slots.listed(), |out, slot| number(out, (*slot).into()));
-    out.extend_from_slice(br#","slot_ranges":""#);
-    out.extend_from_slice(slots.ranges().as_bytes());
+    match slots.ranges {
+        // What most tickets have.
+        [(only, last)] if only == last => {
+            out.push(b'[');
+            number(out, (*only).into());
+            out.extend_from_slice(br#"],"slot_ranges":""#);
+        }
+        _ => {
+            list(out, &slots.listed(), |out, slot| number(out, (*slot).into()));
+            out.extend_from_slice(br#","slot_ranges":""#);
+        }
+    }
+    for (at, (first, last)) in slots.ranges.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        number(out, (*first).into());
+        if last > first {
+            out.push(b'-');
+            number(out, (*last).into());
+        }
+    }
     out.extend_from_slice(br#"","slot_names":"#);
     list(out, slots.names, |out, name| text(out, name.as_str()));
 }
