@@ -1,5 +1,6 @@
 """The audit log: a line for everything that somebody did, by whatever protocol, and none that says too much."""
 
+import datetime
 import json
 import re
 import resource
@@ -13,7 +14,7 @@ from harness.wait import until
 from harness.wire import Connection, call_body, http, request
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-LOCKS = "[lock one]\nSIZE=1\n[lock two]\nSIZE=2\n[terraform]\nLOCKS=tf-*\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
+LOCKS = "[lock one]\nSIZE=1\n[lock two]\nSIZE=2\n[lock delayed]\nSIZE=2\nLOCK_DELAY=1\n[lock rests]\nSIZE=1\nMIN_HOLD_TIME=1\n[lock boards]\nSLOTS=b0, b1, b2\n[terraform]\nLOCKS=tf-*\n[lock tf-*]\nSIZE=1\n[lock fleetlock-*]\nSIZE=1\n"
 FLEETLOCK = json.dumps({"client_params": {"id": "node1", "group": "web"}})
 # Where all clients here come from.
 CLIENT = "127.0.0.1"
@@ -39,13 +40,13 @@ class Log:
         self.seen += count
         assert len(lines) == count, lines
         return [{name: value for name, value in line.items()
-                 if name not in ("time", "number", "token", "waited_s", "held_s", "info")} for line in lines]
+                 if name not in ("time", "number", "token", "waited_s", "held_s", "info", "withholding", "until")} for line in lines]
 
 
 @pytest.fixture
 def audited(make_server):
     """A server with keys and an audit log: (server, its log, the secrets of ci and ops)."""
-    (ci, one), (ops, two) = new_key("ci", LOCKS="one, two, fleetlock-*, tf-*"), new_key("ops", RIGHTS="admin")
+    (ci, one), (ops, two) = new_key("ci", LOCKS="one, two, delayed, rests, boards, fleetlock-*, tf-*"), new_key("ops", RIGHTS="admin")
     server = make_server(sections=NONE + one + two + LOCKS)
     log = Log(server.directory / "audit.log")
     server.configure({"AUDIT_LOG": log.path}, NONE + one + two + LOCKS)
@@ -165,6 +166,98 @@ def test_administrative_acts(audited):
         admin.ok("PATCH", "/v1/locks/one?force=true", {"size": 1})
         (ended, _) = log.next(2)
         assert ended["ended_as"] == "oversized" and ended["by_from"].startswith("uid:")
+
+
+def ends_in(line):
+    """Seconds from the time of a line to the end that it tells."""
+    begin, end = (datetime.datetime.fromisoformat(line[name].replace("Z", "+00:00")) for name in ("time", "until"))
+    return (end - begin).total_seconds()
+
+
+def without_acts(lines):
+    """Lines of what happened, without those of requests and grants."""
+    return [line for line in lines if line["audit"] not in ("act", "granted")]
+
+
+def test_permits_withheld_after_a_ticket(audited):
+    server, log, ci, ops = audited
+    mine, by_me = {"key": "ci", "from": CLIENT}, {"by_key": "ci", "by_from": CLIENT}
+    by_ops = {"by_key": "ops", "by_from": CLIENT}
+
+    def take(lock, body="{}"):
+        status, text = ask(server, ci, f"/v1/locks/{lock}/tickets", "POST", body)
+        assert status == 201, text
+        log.next()
+        return json.loads(text)
+    # Lost: time begins it, and time ends it.
+    lost = take("delayed", '{"permits": 2, "ttl_s": 1}')
+    why = {"lock": "delayed", "cause": "lost_holder", "permits": 2, "ended_as": "lost"}
+    assert log.next(3) == [{"audit": "ended", "lock": "delayed", **mine, "ended_as": "lost"}, {"audit": "withheld", **why}, {"audit": "restored", **why}]
+    begin, end = log.lines()[-2:]
+    assert begin["withholding"] == end["withholding"] == lost["number"] and ends_in(begin) == 1 and "until" not in end
+    # Revoked: an administrator begins it, with his words.
+    number = take("delayed")["number"]
+    assert ask(server, ops, f"/v1/locks/delayed/tickets/{number}?reason=its+host+is+gone", "DELETE")[0] == 200
+    why = {"lock": "delayed", "cause": "lost_holder", "permits": 1, "ended_as": "revoked"}
+    assert log.next(3) == [
+        {"audit": "ended", "lock": "delayed", **mine, "ended_as": "revoked", **by_ops, "why": "its host is gone"},
+        {"audit": "withheld", **why, **by_ops, "why": "its host is gone"}, {"audit": "restored", **why, "why": "its host is gone"}]
+    # The lock's own rest, and one that the release asks for.
+    for lock, query, rest in (("rests", "", 1), ("two", "?keep_s=1", 1)):
+        ticket = take(lock)
+        assert ask(server, ci, f"/v1/tickets/{ticket['id']}{query}", "DELETE")[0] == 200
+        why = {"lock": lock, "cause": "cooldown", "permits": 1, "ended_as": "released"}
+        assert log.next(3) == [
+            {"audit": "released", "lock": lock, **mine, **by_me}, {"audit": "withheld", **why, **by_me}, {"audit": "restored", **why}]
+        assert 0 < ends_in(log.lines()[-2]) <= rest
+    # Given back as broken: until an administrator restores it.
+    ticket = take("boards")
+    assert ask(server, ci, f"/v1/tickets/{ticket['id']}?withhold=no+ping", "DELETE")[0] == 200
+    why = {"lock": "boards", "cause": "broken", "permits": 1, "slot_names": ["b0"], "ended_as": "released"}
+    assert log.next(2)[1] == {"audit": "withheld", **why, **by_me, "why": "no ping"}
+    assert "until" not in log.lines()[-1]
+    assert ask(server, ops, f"/v1/locks/boards/withheld?number={ticket['number']}", "DELETE")[0] == 200
+    assert without_acts(log.next(2)) == [{"audit": "restored", **why, **by_ops, "why": "no ping"}]
+
+
+def test_permits_withheld_by_somebodys_word(audited):
+    server, log, ci, ops = audited
+    by_ops = {"by_key": "ops", "by_from": CLIENT}
+
+    def does(method, path, body, *lines):
+        assert ask(server, ops, f"/v1/locks/boards/{path}", method, body)[0] == 200
+        assert without_acts(log.next(len(lines) + 1)) == list(lines)
+
+    def withheld(cause, permits, **more):
+        return {"audit": "withheld", "lock": "boards", "cause": cause, "permits": permits, **more}
+
+    def restored(*of, **more):
+        return {**withheld(*of, **more), "audit": "restored"}
+    firmware = {**by_ops, "why": "firmware"}
+    # One of the two is held: the line is written when it is said, not when the slot comes back.
+    status, text = ask(server, ci, "/v1/locks/boards/tickets", "POST", '{"slots": ["b1"]}')
+    assert status == 201 and log.next()[0]["audit"] == "granted"
+    does("POST", "withheld", '{"slots": ["b1", "b2"], "reason": "firmware"}', withheld("admin", 2, slot_names=["b1", "b2"], **firmware))
+    assert ask(server, ci, f"/v1/tickets/{json.loads(text)['id']}", "DELETE")[0] == 200
+    assert [line["audit"] for line in log.next()] == ["released"]
+    does("DELETE", "withheld?slots=b2", "", restored("admin", 1, slot_names=["b2"], **firmware))
+    does("DELETE", "withheld", "", restored("admin", 1, slot_names=["b1"], **firmware))
+    does("DELETE", "withheld", "")
+    # With an end, which is nobody's.
+    does("POST", "withheld", '{"permits": 2, "until_s": 1}', withheld("admin", 2, **by_ops))
+    assert ends_in(next(line for line in reversed(log.lines()) if line["audit"] == "withheld")) == 1
+    assert log.next() == [restored("admin", 2, slot_names=["b0", "b1"])]
+    # A report, more of it, less of it, and its end.
+    does("PUT", "outside", '{"in_use": 1, "until_s": 60}', withheld("outside", 1, **by_ops))
+    does("PUT", "outside", '{"in_use": 3, "until_s": 60}', withheld("outside", 2, **by_ops))
+    does("PUT", "outside", '{"in_use": 3, "until_s": 60}')
+    does("PUT", "outside", '{"in_use": 2, "until_s": 60}', restored("outside", 1, slot_names=["b2"], **by_ops))
+    does("DELETE", "outside", "", restored("outside", 2, slot_names=["b0", "b1"], **by_ops))
+    does("PUT", "outside", '{"in_use": 2, "until_s": 1}', withheld("outside", 2, **by_ops))
+    assert log.next() == [restored("outside", 2, slot_names=["b0", "b1"])]
+    # What is refused withholds nothing.
+    assert ask(server, ops, "/v1/locks/boards/withheld", "POST", '{"permits": 4}')[0] == 400
+    assert [line["audit"] for line in log.next()] == ["act"]
 
 
 def test_refusals(audited):

@@ -76,14 +76,14 @@ def test_every_field_of_the_audit_log_is_described():
     text = section("The audit log")
     code = (AUDIT / "record.rs").read_text()
     written = set(re.findall(r'\.(?:text|number|seconds|maybe|plain)\("(\w+)"', code))
-    written |= set(re.findall(r'\.who\("(\w+)", "\w+"', code)) | set(re.findall(r'\.who\("\w+", "(\w+)"', code))
+    written |= {name for pair in re.findall(r'\.who\(\["(\w+)", "(\w+)"\]', code) for name in pair}
     written |= {"time", "status"}
     described = set(re.findall(r"`(\w+)`", "".join(line for line in text.splitlines(True) if line.startswith("| `"))))
     assert len(written) > 15 and written - {"audit", "lines", "version"} <= described, written - described
     kinds = set(re.findall(r'"(\w+)"', code[code.index("fn word("):code.index("fn ticket")]))
-    kinds |= set(re.findall(r'\.word\("(\w+)"\)', code))
+    kinds |= set(re.findall(r'\.word\("(\w+)"\)', code)) | set(re.findall(r'"(\w+)"', re.search(r"\.word\(if .*?\)", code).group()))
     table = text[text.index("| `audit` |"):text.index("| field |")]
-    assert kinds == set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"audit"} and len(kinds) == 9, kinds
+    assert kinds == set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"audit"} and len(kinds) == 11, kinds
     # The examples are lines.
     for line in re.search(r"```json\n(.*?)```", text, re.S).group(1).splitlines():
         assert set(json.loads(line)) - {"audit"} <= described, line

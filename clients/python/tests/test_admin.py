@@ -139,6 +139,25 @@ def test_events_from_a_listing_on(server: Running, client: Client) -> None:
         assert [next(again).kind for _ in range(2)] == ["held", "ended"]
 
 
+def test_events_of_several_locks_and_of_what_is_withheld(server: Running, client: Client) -> None:
+    as_of = client.locks().as_of
+    with client.hold({"two": 1, "five": 2}) as held:
+        pass
+    server.admin.withhold("ports", slots=["port-a"], reason="no ping", until_s=600)
+    server.admin.restore("ports")
+    with client.events(None, as_of) as events:
+        told = [next(events) for _ in range(10)]
+    both = [(kind, lock) for kind in ("queued", "granted", "held", "ended") for lock in ("five", "two")]
+    assert [(one.kind, one.lock) for one in told[:8]] == both
+    assert {one.number for one in told[:8]} == {held.number}
+    begin, end = told[8:]
+    assert (begin.kind, begin.cause, begin.permits, begin.slot_names, begin.reason) == (
+        "permits_withheld", "admin", 1, ["port-a"], "no ping")
+    assert begin.until is not None
+    assert begin.withholding == end.withholding
+    assert (end.kind, end.permits, end.until) == ("permits_restored", 1, None)
+
+
 def test_events_go_on_after_a_restart(server: Running, client: Client) -> None:
     told: list[Event] = []
     events = client.events("DefaultLock", client.locks().as_of)

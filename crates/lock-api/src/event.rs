@@ -1,7 +1,7 @@
 //! Events: every change, as the stream tells it.
 
 use crate::words::words;
-use crate::{EndedAs, LockChange, Seconds, Usage};
+use crate::{EndedAs, LockChange, Seconds, Usage, WithheldCause};
 use serde::{Deserialize, Serialize};
 
 words! {
@@ -13,7 +13,7 @@ words! {
         LockChanged = "lock_changed",
         /// It is gone.
         LockDeleted = "lock_deleted",
-        /// Permits are withheld by somebody's word, or will be when they come back.
+        /// Permits are withheld, or will be when they come back.
         PermitsWithheld = "permits_withheld",
         /// Withheld permits can be given again.
         PermitsRestored = "permits_restored",
@@ -68,16 +68,28 @@ pub struct Event {
     /// How long it was held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_s: Option<Seconds>,
-    /// How it ended.
+    /// How it ended; of withheld permits, how the ticket ended that had them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_as: Option<EndedAs>,
-    /// An administrator's words: why the ticket was ended, or the lock was paused.
+    /// Why permits are withheld, for `permits_withheld` and `permits_restored`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<WithheldCause>,
+    /// Number of that withholding, as the lock lists it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withholding: Option<u64>,
+    /// How many permits it has more or fewer now, those included that have not come back yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permits: Option<u64>,
+    /// Names of their slots, at most 100. None while it is open which ones will come back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slot_names: Vec<String>,
+    /// Somebody's words: why the ticket was ended, the lock was paused, or permits are withheld.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What of the lock is another now, for `lock_changed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<LockChange>,
-    /// When the pause that began with this ends by itself.
+    /// When what began with this ends by itself: a pause, or the withholding of permits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// The author, if it was not a client with its own ticket: the name of a key or, without one, an address, `uid:N` for a local

@@ -147,24 +147,23 @@ pub struct LockPatch {
     pub until_s: Option<Seconds>,
 }
 
-/// Why permits are withheld.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum WithheldCause {
-    /// Their last holder was lost, overdue or revoked, and may still be at work.
-    LostHolder,
-    /// They came back sooner than they may be given again.
-    Cooldown,
-    /// Their last holder gave them back as broken.
-    Broken,
-    /// An administrator withholds them.
-    Admin,
-    /// Others use them, as was reported.
-    Outside,
-    /// One that this version does not know.
-    #[serde(other)]
-    Unknown,
+words! {
+    /// Why permits are withheld.
+    pub enum WithheldCause {
+        /// Their last holder was lost, overdue or revoked, and may still be at work.
+        LostHolder = "lost_holder",
+        /// They came back sooner than they may be given again.
+        Cooldown = "cooldown",
+        /// Their last holder gave them back as broken.
+        Broken = "broken",
+        /// An administrator withholds them.
+        Admin = "admin",
+        /// Others use them, as was reported.
+        Outside = "outside",
+        /// One that this version does not know.
+        #[serde(other)]
+        Unknown = "unknown",
+    }
 }
 
 /// Permits that nobody may be given for now.

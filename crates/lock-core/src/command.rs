@@ -426,7 +426,9 @@ impl Command {
                 | Self::PatchLock { .. }
                 | Self::DeleteLock { .. }
                 | Self::Revoke { .. }
+                | Self::Withhold { .. }
                 | Self::Restore { .. }
+                | Self::Outside { .. }
                 | Self::Configure { .. }
         )
     }

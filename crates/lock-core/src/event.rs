@@ -1,6 +1,6 @@
 //! What happened: for the event stream, the log and the metrics. Told only after the commit that made it durable.
 
-use crate::{EndedAs, LockChange, LockName, Pause, Prefix, WallMs};
+use crate::{EndedAs, LockChange, LockName, Pause, Prefix, SlotName, WallMs, WithheldCause};
 use std::sync::Arc;
 
 /// One change.
@@ -33,10 +33,10 @@ pub enum EventKind {
     },
     /// It is gone.
     LockDeleted,
-    /// Permits are withheld by somebody's word, or will be when they come back.
-    PermitsWithheld,
-    /// Withheld permits can be given again.
-    PermitsRestored,
+    /// Permits are withheld, or will be when they come back.
+    PermitsWithheld(Box<Withheld>),
+    /// Withheld permits can be given again, or are awaited no longer.
+    PermitsRestored(Box<Withheld>),
     /// What was reported of permits that others use is too old to count any longer.
     ReportStale,
     /// Something about a ticket.
@@ -52,6 +52,26 @@ pub enum EventKind {
         /// What happened to it.
         transition: Transition,
     },
+}
+
+/// Permits that a withholding has from now on, or has no longer. What all events say of one withholding adds up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// Number of the withholding: that of the ticket that had the permits, or its own.
+    pub number: u64,
+    /// Why they are, or were withheld.
+    pub cause: WithheldCause,
+    /// How many, those included that have not come back yet.
+    pub permits: u64,
+    /// Names of their slots, at most [`EVENT_SLOT_NAMES_MAX`](crate::limits::EVENT_SLOT_NAMES_MAX); none if they have none, or
+    /// while it is open which ones will come back.
+    pub slot_names: Vec<SlotName>,
+    /// How the ticket ended that had them; `None` if they were withheld by somebody's word.
+    pub how: Option<EndedAs>,
+    /// The reason that was given when they were withheld, or when the ticket was ended.
+    pub reason: Option<Arc<str>>,
+    /// When it ends by itself, in wall time.
+    pub until: Option<WallMs>,
 }
 
 /// A change of a ticket's state.

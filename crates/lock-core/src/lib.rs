@@ -39,7 +39,7 @@ pub use command::{
     Rejection, ReleaseTarget, Restored, ToWithhold,
 };
 pub use continuity::Continuity;
-pub use event::{Event, EventKind, Transition};
+pub use event::{Event, EventKind, Transition, Withheld};
 pub use name::{LockName, NameError, Prefix, SlotName, Tag};
 pub use network::{network, network_name};
 pub use part::PartRef;

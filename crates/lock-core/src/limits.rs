@@ -25,6 +25,8 @@ pub const HOLDER_BYTES_MAX: usize = 200;
 pub const PERMITS_MAX: u32 = 1_000_000;
 /// Most slots with names that a lock has.
 pub const SLOT_NAMES_MAX: usize = 10_000;
+/// Names of withheld slots in an event.
+pub const EVENT_SLOT_NAMES_MAX: usize = 100;
 /// Longest tag of a slot, in bytes of UTF-8.
 pub const TAG_BYTES_MAX: usize = 64;
 /// Most tags of a slot.

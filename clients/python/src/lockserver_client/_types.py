@@ -374,8 +374,9 @@ class Event:
     token: int | None = None
     waited_s: float | None = None
     held_s: float | None = None
+    #: How the ticket ended; of withheld permits, how the ticket ended that had them.
     ended_as: str | None = None
-    #: An administrator's words: why the ticket was ended, or the lock was paused.
+    #: Somebody's words: why the ticket was ended, the lock was paused, or permits are withheld.
     reason: str | None = None
     #: Its place in the stream, to resume from.
     id: str | None = None
@@ -383,8 +384,14 @@ class Event:
     usage: Usage | None = _object(Usage, None)
     #: What of the lock is another now, for `lock_changed`.
     changes: list[LockChange] = _list(LockChange)
-    #: When the pause that began with this ends by itself.
+    #: When what began with this ends by itself: a pause, or the withholding of permits.
     until: str | None = None
+    #: Why permits are withheld, for `permits_withheld` and `permits_restored`, and the number of that withholding.
+    cause: str | None = None
+    withholding: int | None = None
+    #: How many permits it has more or fewer now, and the names of their slots, at most 100.
+    permits: int | None = None
+    slot_names: list[str] = field(default_factory=list)
     #: Who did it, where it was no client to its own ticket: the name of a key, or an address without one.
     by: str | None = None
     #: The address of the ticket's client; `from` on the wire.

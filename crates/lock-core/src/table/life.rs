@@ -294,10 +294,11 @@ impl Table {
     ) {
         let ticket = self.ticket(id);
         let (seats, has_more) = (ticket.seats(), ticket.more.is_some());
+        let mut withheld = Vec::new();
         if ticket.is_active() {
             self.take_from_active(id, &seats);
             self.note_use(id, &seats);
-            self.free_or_withhold(id, &seats, how, reason.as_ref(), after);
+            withheld = self.free_or_withhold(id, &seats, how, reason.as_ref(), after);
         } else {
             let (place, selected) = (ticket.place(), ticket.selected());
             self.queued_bundles -= usize::from(seats.is_bundle());
@@ -346,6 +347,7 @@ impl Table {
         self.ended_of.insert(&quota_owner, (now, number, id));
         self.mark(Key::Ticket(number, id));
         self.emit_transition(at, id, Transition::Ended { how, reason, held });
+        withheld.into_iter().for_each(|number| self.emit_withheld(at, number));
         for (_, seat) in seats.iter() {
             let lock = self.lock_mut(&seat.lock);
             lock.statistics.ended[how as usize] += 1;
@@ -393,7 +395,8 @@ impl Table {
         }
     }
 
-    /// Frees the permits of a ticket that has ended, or withholds them for a while: in each of its locks as that says.
+    /// Frees the permits of a ticket that has ended, or withholds them for a while: in each of its locks as that says. Gives the numbers
+    /// of the withholdings.
     fn free_or_withhold(
         &mut self,
         id: TicketId,
@@ -401,7 +404,8 @@ impl Table {
         how: EndedAs,
         reason: Option<&Arc<str>>,
         after: &After,
-    ) {
+    ) -> Vec<u64> {
+        let mut made = Vec::new();
         // The first withholding has the number of the ticket, others have their own.
         let mut number = Some(self.ticket(id).number);
         for (of, seat) in seats.iter() {
@@ -430,7 +434,9 @@ impl Table {
             });
             let new = Withholding::empty(number, seat.lock.clone(), cause);
             self.add_withholding(Withholding { slots, slot_names: names, all, how, reason, until, ..new });
+            made.push(number);
         }
+        made
     }
 
     /// Forgets an ended ticket (rule 8).

@@ -4,8 +4,8 @@ use super::admin::check_text;
 use super::apply::Effect;
 use super::{Lock, StepContext, Table, Timer, WallTimer};
 use crate::command::{Outcome, Rejection, Restored, ToWithhold};
-use crate::event::EventKind;
-use crate::limits::{LOCK_WITHHOLDINGS_MAX, PERMITS_MAX, TTL_MAX_MS, TTL_MIN_MS};
+use crate::event::{EventKind, Withheld};
+use crate::limits::{EVENT_SLOT_NAMES_MAX, LOCK_WITHHOLDINGS_MAX, PERMITS_MAX, TTL_MAX_MS, TTL_MIN_MS};
 use crate::ranges;
 use crate::{Key, LockName, Ms, Outside, Prefix, SlotName, SlotRanges, Until, WallMs, WithheldCause, Withholding};
 use std::collections::BTreeSet;
@@ -39,6 +39,11 @@ impl Withholding {
     fn slots_and_names(&self) -> impl Iterator<Item = (u32, Option<SlotName>)> + '_ {
         let mut names = self.slot_names.iter().cloned();
         ranges::slots(&self.slots).map(move |slot| (slot, names.next()))
+    }
+
+    /// Names of what it has and of what it awaits.
+    fn names(&self) -> impl Iterator<Item = &SlotName> {
+        self.slot_names.iter().chain(&self.awaited_names)
     }
 
     fn set_slots(&mut self, slots: Vec<(u32, Option<SlotName>)>) {
@@ -165,7 +170,8 @@ impl Table {
         if withholding.all {
             lock.exclusive = false;
         }
-        self.emit(at, &withholding.lock, EventKind::PermitsRestored);
+        let over = self.told_of(at, &withholding, withholding.wanted(), withholding.names());
+        self.emit(at, &withholding.lock, EventKind::PermitsRestored(over));
         self.ripen(&withholding.lock);
         self.reap_if_idle(at, &withholding.lock);
     }
@@ -183,14 +189,45 @@ impl Table {
         withholding
     }
 
+    /// Some permits of a withholding, as an event tells of them.
+    fn told_of<'n>(
+        &self,
+        at: StepContext<'_>,
+        withholding: &Withholding,
+        permits: u64,
+        names: impl Iterator<Item = &'n SlotName>,
+    ) -> Box<Withheld> {
+        let Withholding { number, cause, how, .. } = *withholding;
+        let until = withholding.ends().map(|ends| match ends {
+            Until::Service(until) => at.wall + until.saturating_sub(self.now()),
+            Until::Wall(until) => until,
+        });
+        let (slot_names, reason) = (names.take(EVENT_SLOT_NAMES_MAX).cloned().collect(), withholding.reason.clone());
+        Box::new(Withheld { number, cause, permits, slot_names, how, reason, until })
+    }
+
+    /// Tells that permits are withheld from now on.
+    pub(super) fn emit_withheld(&mut self, at: StepContext<'_>, number: u64) {
+        let withholding = &self.withholdings[&number];
+        let told = self.told_of(at, withholding, withholding.wanted(), withholding.names());
+        let name = withholding.lock.clone();
+        self.emit(at, &name, EventKind::PermitsWithheld(told));
+    }
+
     /// Restores some slots of a withholding, or awaits them no longer; the rest stays.
     fn restore_some(&mut self, at: StepContext<'_>, number: u64, names: &BTreeSet<&SlotName>) {
+        let withholding = &self.withholdings[&number];
+        let hit: Vec<&SlotName> = withholding.names().filter(|name| names.contains(name)).collect();
+        let told = self.told_of(at, withholding, hit.len() as u64, hit.into_iter());
+        if told.permits == withholding.wanted() {
+            return self.end_withholding(at, number);
+        }
         let withholding = self.withholdings.get_mut(&number).expect("a number from the table's own lists");
         withholding.awaited_names.retain(|name| !names.contains(name));
         let (back, stay): (Vec<_>, Vec<_>) =
             withholding.slots_and_names().partition(|(_, name)| name.as_ref().is_some_and(|name| names.contains(name)));
         withholding.set_slots(stay);
-        let (is_over, awaits) = (withholding.wanted() == 0, withholding.is_awaiting());
+        let awaits = withholding.is_awaiting();
         let (name, cause) = (withholding.lock.clone(), withholding.cause);
         let lock = self.lock_mut(&name);
         for (slot, slot_name) in back {
@@ -201,10 +238,7 @@ impl Table {
             lock.awaiting.remove(&number);
         }
         self.mark(Key::Withholding(number));
-        if is_over {
-            return self.end_withholding(at, number);
-        }
-        self.emit(at, &name, EventKind::PermitsRestored);
+        self.emit(at, &name, EventKind::PermitsRestored(told));
         self.ripen(&name);
     }
 
@@ -235,8 +269,9 @@ impl Table {
             ToWithhold::Count(count) => withholding.awaited = *count,
             ToWithhold::Slots(names) => withholding.awaited_names.clone_from(names),
         }
+        let number = withholding.number;
         self.add_withholding(withholding);
-        self.emit(at, name, EventKind::PermitsWithheld);
+        self.emit_withheld(at, number);
         Ok(Effect::Lock(name.clone()))
     }
 
@@ -381,6 +416,8 @@ impl Table {
                 let more = u32::try_from(others - before).expect("no more than the size");
                 self.withholdings.get_mut(&number).expect("just listed").awaited += more;
                 self.lock_mut(name).awaiting.insert(number);
+                let told = self.told_of(at, &self.withholdings[&number], more.into(), std::iter::empty());
+                self.emit(at, name, EventKind::PermitsWithheld(told));
             }
             None if others > 0 => {
                 self.meta.last_number += 1;
@@ -388,12 +425,11 @@ impl Table {
                 let mut withholding = Withholding::empty(self.meta.last_number, lock, WithheldCause::Outside);
                 withholding.awaited = u32::try_from(others).expect("no more than the size");
                 withholding.until_wall = until;
+                let number = withholding.number;
                 self.add_withholding(withholding);
+                self.emit_withheld(at, number);
             }
             _ => return,
-        }
-        if others > before {
-            self.emit(at, name, EventKind::PermitsWithheld);
         }
         self.ripen(name);
     }
@@ -401,14 +437,21 @@ impl Table {
     /// Others use so many fewer: the newest first, and of each what has not come back yet, then its highest slots.
     fn restore_for_others(&mut self, at: StepContext<'_>, name: &LockName, numbers: &[u64], mut fewer: u64) {
         for &number in numbers.iter().rev() {
-            let withholding = self.withholdings.get_mut(&number).expect("just listed");
-            if fewer >= withholding.wanted() {
-                fewer -= withholding.wanted();
+            if fewer == 0 {
+                break;
+            }
+            let wanted = self.withholdings[&number].wanted();
+            if fewer >= wanted {
+                fewer -= wanted;
                 // The lock stays: the caller looks whether it is idle.
                 let over = self.remove_withholding(number);
                 self.lock_mut(name).slots.put_back(&over.slots, &over.slot_names);
+                let told = self.told_of(at, &over, wanted, over.names());
+                self.emit(at, name, EventKind::PermitsRestored(told));
                 continue;
             }
+            let restored = fewer;
+            let withholding = self.withholdings.get_mut(&number).expect("just listed");
             let not_back = fewer.min(withholding.awaited.into());
             withholding.awaited -= u32::try_from(not_back).expect("no more than it awaits");
             fewer -= not_back;
@@ -417,6 +460,8 @@ impl Table {
             fewer = 0;
             withholding.set_slots(slots);
             let awaits = withholding.is_awaiting();
+            let names = back.iter().filter_map(|(_, name)| name.as_ref());
+            let told = self.told_of(at, &self.withholdings[&number], restored, names);
             let lock = self.lock_mut(name);
             for (slot, slot_name) in back {
                 lock.count_restored(WithheldCause::Outside, 1);
@@ -425,8 +470,8 @@ impl Table {
             if !awaits {
                 lock.awaiting.remove(&number);
             }
+            self.emit(at, name, EventKind::PermitsRestored(told));
         }
-        self.emit(at, name, EventKind::PermitsRestored);
         self.ripen(name);
     }
 

@@ -225,7 +225,7 @@ impl Stage {
                 EventKind::LockCreated if actor.is_none() => told.push(format!("{} created", event.lock)),
                 EventKind::LockDeleted => told.push(format!("{} deleted", event.lock)),
                 EventKind::ReportStale => told.push(format!("{} stale", event.lock)),
-                EventKind::PermitsRestored if actor.is_none() => told.push(format!("{} restored", event.lock)),
+                EventKind::PermitsRestored(_) if actor.is_none() => told.push(format!("{} restored", event.lock)),
                 EventKind::Ticket { number, transition, .. } => {
                     let name = self.names.get(&number).cloned().unwrap_or_default();
                     if actor.is_some_and(|actor| name.is_empty() || actor == name) {

@@ -13,6 +13,12 @@ pub(crate) fn event(style: Style, event: &Event) -> String {
     if let Some(number) = event.number {
         line.push_str(&format!("  #{number}"));
     }
+    if let (Some(permits), Some(cause)) = (event.permits, event.cause) {
+        let names: Vec<String> = event.slot_names.iter().map(|name| clean(name)).collect();
+        let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(",")) };
+        let kind = if permits == 1 { "permit" } else { "permits" };
+        line.push_str(&format!("  {permits} {kind}{names}  {}", cause.as_str()));
+    }
     if let Some(ended_as) = event.ended_as {
         line.push_str(&format!("  {}", ended_as.as_str()));
     }

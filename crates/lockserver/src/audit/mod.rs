@@ -5,6 +5,7 @@
 //! is written. A thread of its own writes, so that nobody waits for its disk. While that disk is full its lines wait, as many
 //! as [`AUDIT_LINES_WAITING_MAX`]; what is beyond is counted, and the audit log itself says how many lines it lost.
 
+mod line;
 mod record;
 mod sink;
 #[cfg(test)]

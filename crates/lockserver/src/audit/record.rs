@@ -1,9 +1,7 @@
 //! What is written down, and the line that it becomes.
 
-use crate::wall::timestamp;
-use lock_core::text::is_unsafe;
-use lock_core::{Caller, EndedAs, Event, EventKind, LockName, Transition, WallMs};
-use std::fmt::Write as _;
+use super::line::{Line, moment};
+use lock_core::{Caller, EndedAs, Event, EventKind, LockName, Transition, WallMs, Withheld};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -72,6 +70,13 @@ enum Of {
         transition: Transition,
         by: Option<Who>,
     },
+    /// A withholding of permits begins, or ends.
+    Withheld {
+        lock: LockName,
+        begins: bool,
+        what: Box<Withheld>,
+        by: Option<Who>,
+    },
     Act(Box<Act>),
     Refused(Box<Refused>),
 }
@@ -106,13 +111,22 @@ impl Record {
         Self::now(Of::Refused(Box::new(refused)))
     }
 
-    /// An event, if it is one of those that are written down: who got permits, and whose are gone.
+    /// An event, if it is one of those that are written down: who got permits, whose are gone, and which are withheld.
     pub(super) fn of<'c>(event: &Event, by: impl FnOnce() -> Option<&'c Caller>) -> Option<Self> {
-        let EventKind::Ticket { number, info, owner, from, transition } = &event.kind else { return None };
+        let by = || by().map(|caller| Who { key: caller.owner.clone(), from: caller.from.clone() });
+        let (number, info, owner, from, transition) = match &event.kind {
+            EventKind::Ticket { number, info, owner, from, transition } => (number, info, owner, from, transition),
+            EventKind::PermitsWithheld(what) => return Some(Self::of_withheld(event, true, what, by())),
+            EventKind::PermitsRestored(what) => return Some(Self::of_withheld(event, false, what, by())),
+            EventKind::LockCreated
+            | EventKind::LockChanged { .. }
+            | EventKind::LockDeleted
+            | EventKind::ReportStale => return None,
+        };
         let by = match transition {
             Transition::Queued | Transition::Held | Transition::Undelivered => return None,
             Transition::Granted { .. } | Transition::Lapsed => None,
-            Transition::Ended { .. } => by().map(|caller| Who { key: caller.owner.clone(), from: caller.from.clone() }),
+            Transition::Ended { .. } => by(),
         };
         let who = Who { key: owner.clone(), from: from.clone() };
         let of = Of::Ticket {
@@ -125,6 +139,11 @@ impl Record {
             by,
         };
         Some(Self { at: event.at, of })
+    }
+
+    fn of_withheld(event: &Event, begins: bool, what: &Withheld, by: Option<Who>) -> Self {
+        let of = Of::Withheld { lock: event.lock.clone(), begins, what: Box::new(what.clone()), by };
+        Self { at: event.at, of }
     }
 
     /// Takes in the record that follows it, if both are of one thing that happened to a ticket for several locks: there is an event for
@@ -158,12 +177,16 @@ impl Record {
                     let all = std::iter::once(lock).chain(others).map(LockName::as_str);
                     line.plain("locks", &serde_json::Value::from_iter(all).to_string());
                 }
-                line.number("number", *number).who("key", "from", who);
+                line.number("number", *number).who(["key", "from"], who.key.as_deref(), &who.from);
                 ticket(&mut line, transition, by.as_ref()).text("info", info)
+            }
+            Of::Withheld { lock, begins, what, by } => {
+                line.word(if *begins { "withheld" } else { "restored" }).text("lock", lock.as_str());
+                withheld(&mut line, what, *begins, by.as_ref())
             }
             Of::Act(act) => {
                 line.word("act").text("request", &act.request).maybe("lock", act.lock.as_ref().map(LockName::as_str));
-                line.who("key", "from", &act.who);
+                line.who(["key", "from"], act.who.key.as_deref(), &act.who.from);
                 if let Some(change) = &act.change {
                     line.plain("change", change);
                 }
@@ -176,7 +199,9 @@ impl Record {
                 if let Some(number) = refused.number {
                     line.number("number", number);
                 }
-                line.who("key", "from", &refused.who).status(Some(refused.status)).text("why", &refused.why);
+                line.who(["key", "from"], refused.who.key.as_deref(), &refused.who.from)
+                    .status(Some(refused.status))
+                    .text("why", &refused.why);
                 if refused.unlisted > 0 {
                     line.number("unlisted", refused.unlisted);
                 }
@@ -208,7 +233,7 @@ fn ticket<'l>(line: &'l mut Line, transition: &Transition, by: Option<&Who>) -> 
                 line.seconds("held_s", *held);
             }
             if let Some(by) = by {
-                line.who("by_key", "by_from", by);
+                line.who(["by_key", "by_from"], by.key.as_deref(), &by.from);
             }
             let undelivered = *how == EndedAs::Cancelled && by.is_none();
             let why =
@@ -219,71 +244,18 @@ fn ticket<'l>(line: &'l mut Line, transition: &Transition, by: Option<&Who>) -> 
     }
 }
 
-/// A JSON object in the making.
-struct Line(String);
-
-impl Line {
-    fn new(at: WallMs) -> Self {
-        Self(format!("{{\"time\":\"{}\"", timestamp(at).strftime("%Y-%m-%dT%H:%M:%S%.3fZ")))
+fn withheld<'l>(line: &'l mut Line, what: &Withheld, begins: bool, by: Option<&Who>) -> &'l mut Line {
+    line.number("withholding", what.number).text("cause", what.cause.as_str()).number("permits", what.permits);
+    if !what.slot_names.is_empty() {
+        let names = what.slot_names.iter().map(lock_core::SlotName::as_str);
+        line.plain("slot_names", &serde_json::Value::from_iter(names).to_string());
     }
-
-    fn word(&mut self, word: &str) -> &mut Self {
-        self.text("audit", word)
+    line.maybe("ended_as", what.how.map(EndedAs::as_str));
+    if let Some(until) = what.until.filter(|_| begins) {
+        line.text("until", &moment(until));
     }
-
-    /// A value that is JSON already.
-    fn plain(&mut self, name: &str, value: &str) -> &mut Self {
-        let _ = write!(self.0, ",\"{name}\":{value}");
-        self
+    if let Some(by) = by {
+        line.who(["by_key", "by_from"], by.key.as_deref(), &by.from);
     }
-
-    fn number(&mut self, name: &str, value: u64) -> &mut Self {
-        self.plain(name, &value.to_string())
-    }
-
-    fn seconds(&mut self, name: &str, ms: u64) -> &mut Self {
-        self.plain(name, &(ms as f64 / 1000.0).to_string())
-    }
-
-    fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.plain(name, &serde_json::Value::from(value).to_string())
-    }
-
-    fn maybe(&mut self, name: &str, value: Option<&str>) -> &mut Self {
-        match value {
-            Some(value) => self.text(name, value),
-            None => self,
-        }
-    }
-
-    /// Nobody in particular has no key, and that is said.
-    fn who(&mut self, key: &str, from: &str, who: &Who) -> &mut Self {
-        match &who.key {
-            Some(name) => self.text(key, name),
-            None => self.plain(key, "null"),
-        };
-        self.text(from, &who.from)
-    }
-
-    fn status(&mut self, status: Option<u16>) -> &mut Self {
-        match status {
-            Some(status) => self.number("status", status.into()),
-            None => self,
-        }
-    }
-
-    /// The whole line. What ends lines somewhere, drives a terminal or shows text in another order than it is written stands
-    /// in texts only, where JSON has another way to write it.
-    fn finish(self) -> String {
-        let mut line = String::with_capacity(self.0.len() + 2);
-        for c in self.0.chars() {
-            if is_unsafe(c) {
-                crate::lines::push_json_escape(&mut line, c);
-            } else {
-                line.push(c);
-            }
-        }
-        line.push_str("}\n");
-        line
-    }
+    line.maybe("why", what.reason.as_deref().filter(|reason| !reason.is_empty()))
 }

@@ -1,7 +1,7 @@
 //! Lines, and what becomes of them while the disk is full.
 
 use super::*;
-use lock_core::{EndedAs, EventKind, LockName, Transition};
+use lock_core::{EndedAs, EventKind, LockName, SlotName, Transition, Withheld, WithheldCause};
 use serde_json::Value;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -164,6 +164,56 @@ fn the_lines_of_tickets() {
     assert_eq!(disk.words().first().unwrap(), "opened");
     assert_eq!(disk.words().last().unwrap(), "closed");
     assert_eq!(audit.counts(), Counts { written: 8, lost: 0, waiting: 0 });
+}
+
+#[test]
+fn the_lines_of_withheld_permits() {
+    let disk = Disk::with_room(usize::MAX);
+    let audit = Audit::default();
+    audit.switch(Some(disk.opened()));
+    let lost = Withheld {
+        number: 7,
+        cause: WithheldCause::LostHolder,
+        permits: 2,
+        slot_names: Vec::new(),
+        how: Some(EndedAs::Lost),
+        reason: None,
+        until: Some(1_777_863_781_042),
+    };
+    let admin = Withheld {
+        number: 8,
+        cause: WithheldCause::Admin,
+        permits: 2,
+        slot_names: ["a", "b\""].map(|name| SlotName::new(name).unwrap()).to_vec(),
+        how: None,
+        reason: Some(Arc::from("no ping")),
+        until: None,
+    };
+    let of = |kind| Event { kind, ..event(1, None, Transition::Held) };
+    let events = [
+        of(EventKind::PermitsWithheld(Box::new(lost.clone()))),
+        of(EventKind::PermitsWithheld(Box::new(admin.clone()))),
+        of(EventKind::PermitsRestored(Box::new(admin))),
+        of(EventKind::ReportStale),
+        of(EventKind::PermitsRestored(Box::new(lost))),
+    ];
+    audit.events(&events, &[(1..2, caller(Some("ops"), "192.0.2.9")), (2..3, caller(None, "uid:0"))]);
+    audit.close(PATIENCE);
+    let line = |word: &str, rest: &str| {
+        format!("{{\"time\":\"2026-05-04T03:02:01.042Z\",\"audit\":\"{word}\",\"lock\":\"san\",{rest}}}\n")
+    };
+    let slots = r#""withholding":8,"cause":"admin","permits":2,"slot_names":["a","b\""],"#;
+    let wanted = [
+        line(
+            "withheld",
+            r#""withholding":7,"cause":"lost_holder","permits":2,"ended_as":"lost","until":"2026-05-04T03:03:01.042Z""#,
+        ),
+        line("withheld", &format!(r#"{slots}"by_key":"ops","by_from":"192.0.2.9","why":"no ping""#)),
+        line("restored", &format!(r#"{slots}"by_key":null,"by_from":"uid:0","why":"no ping""#)),
+        line("restored", r#""withholding":7,"cause":"lost_holder","permits":2,"ended_as":"lost""#),
+    ];
+    let text = disk.text();
+    assert!(text.contains(&wanted.concat()), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the lock and the ticket as fields, too; in the classic log they stand in the text.
 
 use crate::wall::rfc3339;
-use lock_core::{EndedAs, Event, EventKind, LockChange, Pause, Transition, Until};
+use lock_core::{EndedAs, Event, EventKind, LockChange, Pause, Transition, Until, Withheld, WithheldCause};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -15,16 +15,25 @@ pub(super) fn write(event: &Event) {
             tracing::info!(json.lock = lock, "lock {lock} changed{by}: {}", what_changed(changes, pause.as_ref()));
         }
         EventKind::LockDeleted => tracing::info!(json.lock = lock, "lock {lock} deleted{by}"),
-        EventKind::PermitsWithheld => tracing::info!(json.lock = lock, "permits of lock {lock} are withheld{by}"),
+        EventKind::PermitsWithheld(one) => of_withheld(lock, one, "withheld", &by),
         EventKind::ReportStale => tracing::warn!(
             json.lock = lock,
             "the report of lock {lock} is too old: nothing is withheld for outside use now"
         ),
-        EventKind::PermitsRestored => {
-            tracing::info!(json.lock = lock, "withheld permits of lock {lock} are restored{}", restored(&by));
-        }
+        EventKind::PermitsRestored(one) => of_withheld(lock, one, "restored", &by),
         EventKind::Ticket { number, info, transition, .. } => of_ticket(lock, *number, info, transition, &by),
     }
+}
+
+fn of_withheld(lock: &str, one: &Withheld, what: &str, by: &str) {
+    let (permits, cause, why) = (one.permits, one.cause.as_str(), why(one.reason.as_ref()));
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(json.lock = lock, "{permits} permits of lock {lock} {what} ({cause}){by}{why}")
+        };
+    }
+    // A lock with a rest has this after each of its tickets.
+    if one.cause == WithheldCause::Cooldown { line!(debug) } else { line!(info) }
 }
 
 fn of_ticket(lock: &str, number: u64, info: &str, transition: &Transition, by: &str) {
@@ -47,10 +56,8 @@ fn of_ticket(lock: &str, number: u64, info: &str, transition: &Transition, by: &
             line!(debug, "ticket {number} of lock {lock} ended ({info})");
         }
         Transition::Ended { how, reason, .. } => {
-            let how = how.as_str();
-            let reason = reason.as_deref().filter(|reason| !reason.is_empty());
-            let reason = reason.map_or_else(String::new, |reason| format!(", {reason}"));
-            line!(warn, "ticket {number} of lock {lock} ended as {how}{by}{reason} ({info})");
+            let (how, why) = (how.as_str(), why(reason.as_ref()));
+            line!(warn, "ticket {number} of lock {lock} ended as {how}{by}{why} ({info})");
         }
     }
 }
@@ -59,8 +66,8 @@ fn by(name: Option<&Arc<str>>) -> String {
     name.map_or_else(String::new, |name| format!(" by {name}"))
 }
 
-fn restored(by: &str) -> String {
-    if by.is_empty() { String::new() } else { format!(", restored{by}") }
+fn why(reason: Option<&Arc<str>>) -> String {
+    reason.filter(|reason| !reason.is_empty()).map_or_else(String::new, |reason| format!(", {reason}"))
 }
 
 fn what_changed(changes: &[LockChange], pause: Option<&Pause>) -> String {

@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn event(at: u64) -> Event {
-        of("x", at, EventKind::PermitsRestored)
+        of("x", at, EventKind::ReportStale)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         let events = Events::default();
         let recent = |lock: &str| events.recent(&LockName::new(lock).unwrap()).1.len();
         events.begin_term(7);
-        events.publish(vec![of("quiet", 1, EventKind::PermitsRestored)], |_| None);
+        events.publish(vec![of("quiet", 1, EventKind::ReportStale)], |_| None);
         events.publish((0..EVENTS_MAX as u64 + 5).map(event).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("x")), (1, HISTORY_EVENTS_MAX));
         // Those that are gone make room for one another, before any that is there.
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!((recent("quiet"), recent("x"), recent("job-0")), (1, HISTORY_EVENTS_MAX, 0));
         events.begin_term(8);
         assert_eq!(recent("quiet"), 1);
-        let live = |number| of(&format!("live-{number}"), 3, EventKind::PermitsRestored);
+        let live = |number| of(&format!("live-{number}"), 3, EventKind::ReportStale);
         events.publish((0..HISTORY_LOCKS_MAX).map(live).collect(), |_| None);
         assert_eq!((recent("quiet"), recent("live-0"), events.ring().recent.of.len()), (0, 1, HISTORY_LOCKS_MAX));
     }

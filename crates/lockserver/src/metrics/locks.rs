@@ -140,8 +140,8 @@ impl Locks {
                 EventKind::LockCreated
                 | EventKind::LockChanged { .. }
                 | EventKind::LockDeleted
-                | EventKind::PermitsWithheld
-                | EventKind::PermitsRestored
+                | EventKind::PermitsWithheld(_)
+                | EventKind::PermitsRestored(_)
                 | EventKind::ReportStale => {}
             }
         }

@@ -9,16 +9,21 @@ use tokio::net::TcpStream;
 
 /// One message of a stream.
 #[derive(Debug, PartialEq)]
-struct Message {
-    id: String,
-    kind: String,
-    data: Value,
+pub(super) struct Message {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) data: Value,
 }
 
 /// Opens a stream and reads its head.
-async fn open(server: &Server, query: &str, last: Option<&str>) -> BufReader<TcpStream> {
+pub(super) async fn open(server: &Server, query: &str, last: Option<&str>) -> BufReader<TcpStream> {
+    open_with(server, query, last, &[]).await
+}
+
+/// The same, with further headers.
+pub(super) async fn open_with(server: &Server, query: &str, last: Option<&str>, more: &[&str]) -> BufReader<TcpStream> {
     let header = last.map(|id| format!("Last-Event-ID: {id}"));
-    let headers: Vec<&str> = header.as_deref().into_iter().collect();
+    let headers: Vec<&str> = header.as_deref().into_iter().chain(more.iter().copied()).collect();
     let mut stream = server.open("GET", &format!("/v1/events{query}"), &headers, "").await;
     assert!(line(&mut stream).await.contains(" 200 "));
     while !line(&mut stream).await.is_empty() {}
@@ -26,7 +31,7 @@ async fn open(server: &Server, query: &str, last: Option<&str>) -> BufReader<Tcp
 }
 
 /// The next message that is an event; the sizes of chunks are passed over.
-async fn next(stream: &mut BufReader<TcpStream>) -> Message {
+pub(super) async fn next(stream: &mut BufReader<TcpStream>) -> Message {
     let mut message = Message { id: String::new(), kind: String::new(), data: Value::Null };
     loop {
         let text = line(stream).await;

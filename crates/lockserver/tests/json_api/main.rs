@@ -1,6 +1,7 @@
 //! The JSON API through the real router, over real sockets.
 
 mod administration;
+mod bundle_events;
 mod bundles;
 mod description;
 mod errors;

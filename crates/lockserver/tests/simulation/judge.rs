@@ -471,8 +471,11 @@ impl Judge {
             match &one.event.kind {
                 EventKind::Ticket { number, transition, .. } => drop(transitions.insert(*number, transition)),
                 EventKind::LockDeleted => self.trace.count("locks deleted"),
-                EventKind::PermitsRestored => self.trace.count("withheld permits restored"),
-                EventKind::PermitsWithheld => self.trace.count("permits withheld by somebody's word"),
+                EventKind::PermitsRestored(_) => self.trace.count("withheld permits restored"),
+                EventKind::PermitsWithheld(one) => self.trace.count(match one.how {
+                    None => "permits withheld by somebody's word",
+                    Some(_) => "permits withheld after a ticket",
+                }),
                 EventKind::ReportStale => self.trace.count("reports of what others use that were too old"),
                 EventKind::LockCreated => self.trace.count("locks made"),
                 EventKind::LockChanged { .. } => {}

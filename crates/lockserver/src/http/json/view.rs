@@ -317,13 +317,7 @@ pub(super) fn lock(view: &LockView, as_of: EventId, history: &History, sees: See
         slots: numbers(&withholding.slots),
         slot_ranges: in_ranges(&withholding.slots),
         slot_names: texts(&withholding.slot_names[..LISTED_SLOTS_MAX.min(withholding.slot_names.len())]),
-        cause: match withholding.cause {
-            lock_core::WithheldCause::LostHolder => WithheldCause::LostHolder,
-            lock_core::WithheldCause::Cooldown => WithheldCause::Cooldown,
-            lock_core::WithheldCause::Broken => WithheldCause::Broken,
-            lock_core::WithheldCause::Admin => WithheldCause::Admin,
-            lock_core::WithheldCause::Outside => WithheldCause::Outside,
-        },
+        cause: withheld_cause(withholding.cause),
         ended_as: withholding.how.map(ended_as),
         reason: withholding.reason.as_deref().map(str::to_owned),
         ends_in_s: view.restored_in(withholding).map(seconds),
@@ -415,6 +409,25 @@ fn lock_change(change: &lock_core::LockChange) -> LockChange {
     LockChange { setting, from: value(&change.from), to: value(&change.to) }
 }
 
+fn withheld_cause(cause: lock_core::WithheldCause) -> WithheldCause {
+    match cause {
+        lock_core::WithheldCause::LostHolder => WithheldCause::LostHolder,
+        lock_core::WithheldCause::Cooldown => WithheldCause::Cooldown,
+        lock_core::WithheldCause::Broken => WithheldCause::Broken,
+        lock_core::WithheldCause::Admin => WithheldCause::Admin,
+        lock_core::WithheldCause::Outside => WithheldCause::Outside,
+    }
+}
+
+fn tell_withheld(told: &mut Event, one: &lock_core::Withheld) {
+    told.cause = Some(withheld_cause(one.cause));
+    told.withholding = Some(one.number);
+    told.permits = Some(one.permits);
+    told.slot_names = one.slot_names.iter().map(ToString::to_string).collect();
+    told.ended_as = one.how.map(ended_as);
+    told.reason = one.reason.as_deref().filter(|reason| !reason.is_empty()).map(str::to_owned);
+}
+
 /// An event, as the stream sends it.
 pub(super) fn event(event: &lock_core::Event) -> Event {
     use lock_core::EventKind as Kind;
@@ -430,6 +443,10 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
         waited_s: None,
         held_s: None,
         ended_as: None,
+        cause: None,
+        withholding: None,
+        permits: None,
+        slot_names: Vec::new(),
         reason: None,
         changes: Vec::new(),
         until: None,
@@ -448,8 +465,15 @@ pub(super) fn event(event: &lock_core::Event) -> Event {
             EventKind::LockChanged
         }
         Kind::LockDeleted => EventKind::LockDeleted,
-        Kind::PermitsWithheld => EventKind::PermitsWithheld,
-        Kind::PermitsRestored => EventKind::PermitsRestored,
+        Kind::PermitsWithheld(one) => {
+            tell_withheld(&mut told, one);
+            told.until = one.until.map(rfc3339);
+            EventKind::PermitsWithheld
+        }
+        Kind::PermitsRestored(one) => {
+            tell_withheld(&mut told, one);
+            EventKind::PermitsRestored
+        }
         Kind::ReportStale => EventKind::ReportStale,
         Kind::Ticket { number, info, owner, from, transition } => {
             told.number = Some(*number);

@@ -1,7 +1,7 @@
 // The last events of a lock, for people.
 
 import { isAfter } from "./live.js";
-import { about, h, moment, say, when, written } from "./words.js";
+import { about, h, moment, say, some, when, written } from "./words.js";
 
 const EVENTS = 50;
 // Those who listen to the page are not talked to all the time.
@@ -28,6 +28,19 @@ function changes(event) {
   return `${all.map(changed).join(", ")}${event.until ? ` until ${moment(event.until)}` : ""}`;
 }
 
+const CAUSES = { lost_holder: "after a lost holder", cooldown: "for a rest", broken: "as broken", outside: "for the use of others" };
+
+/** Which permits: `2 permits (gpu0, gpu1) are`. */
+function permits({ permits: count = 0, slot_names: names = [] }) {
+  const shown = names.length ? ` (${names.slice(0, 5).join(", ")}${names.length > 5 ? ", …" : ""})` : "";
+  return `${some(count, "permit")}${shown} ${count === 1 ? "is" : "are"}`;
+}
+
+/** Why they are withheld, and until when. */
+function withheld({ cause, until }) {
+  return [CAUSES[cause], until && `until ${moment(until)}`].filter(Boolean).join(" ") || null;
+}
+
 function happened(event) {
   const info = event.info ? written(event.info, 60) : event.number ? `ticket ${event.number}` : null;
   const words = {
@@ -35,8 +48,8 @@ function happened(event) {
     lapsed: ["did not claim its grant", null], undelivered: ["did not hear of its grant", null],
     ended: [ENDS[event.ended_as] ?? "ended", event.held_s == null ? null : `after ${about(event.held_s)}`],
     lock_created: ["The lock was made", null], lock_changed: [`The lock: ${changes(event)}`, null], lock_deleted: ["The lock was deleted", null],
-    permits_withheld: ["Permits are withheld", null], report_stale: ["The report of what others use is too old to count", null],
-    permits_restored: ["Withheld permits are restored", null],
+    permits_withheld: [`${permits(event)} withheld`, withheld(event)], report_stale: ["The report of what others use is too old to count", null],
+    permits_restored: [`${permits(event)} no longer withheld`, withheld(event)],
   }[event.kind] ?? [event.kind, null];
   const reason = event.reason ? [": ", written(event.reason, 60)] : null;
   const by = event.by ? [" by ", h("bdi", {}, event.by)] : null;
