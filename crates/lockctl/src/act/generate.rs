@@ -4,6 +4,7 @@ use crate::cli;
 use crate::exit::Failure;
 use crate::show;
 use clap_complete::Shell;
+use std::collections::BTreeSet;
 
 /// Prints the names of locks for a shell that completes one. Nobody waits for a server with a finger on the Tab key.
 const NAMES: &str = "lockctl status --names --connect-timeout 1 2>/dev/null";
@@ -14,12 +15,14 @@ const OF_A_LOCK: [&str; 16] = [
     "run", "set", "status", "watch", "withhold",
 ];
 
-/// After the function that clap made, which it completes: a word that begins no option may be a lock.
+/// After the function that clap made, which it completes: a word that begins no option, and is no value of one, may be a lock. For bash
+/// `=` is a word of its own, and what follows it is a number of permits.
 const BASH: &str = r#"
 _lockctl_with_locks() {
     _lockctl "$@"
-    local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]} i
-    [[ $COMP_CWORD -ge 2 && $word != -* && ${COMP_WORDS[COMP_CWORD-1]} != -[a-zA-Z-]* ]] || return 0
+    local command=${COMP_WORDS[1]} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i
+    [[ $COMP_CWORD -ge 2 && $word != -* && $word != = && $before != = ]] || return 0
+    case $before in @VALUED@) return 0 ;; esac
     case $command in @COMMANDS@) ;; *) return 0 ;; esac
     for ((i = 2; i < COMP_CWORD; i++)); do
         [[ ${COMP_WORDS[i]} != -- ]] || return 0
@@ -33,6 +36,7 @@ complete -F _lockctl_with_locks -o nosort -o bashdefault -o default lockctl 2>/d
 
 const ZSH: &str = r#"
 _lockctl_locks() {
+    [[ $LBUFFER == *' -- '* ]] && { _default; return }
     local -a names
     names=("${(@f)$(@NAMES@)}")
     compadd -a names
@@ -47,8 +51,25 @@ pub(super) fn completions(shell: Shell) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Options that are followed by their value, of any command.
+fn valued() -> BTreeSet<String> {
+    let mut options = BTreeSet::new();
+    let command = cli::plain_command();
+    let arguments = command.get_subcommands().chain([&command]).flat_map(clap::Command::get_arguments);
+    for one in arguments.filter(|one| one.get_action().takes_values() && !one.is_require_equals_set()) {
+        let long = one.get_long_and_visible_aliases().unwrap_or_default();
+        let short = one.get_short_and_visible_aliases().unwrap_or_default();
+        options.extend(long.iter().map(|name| format!("--{name}")).chain(short.iter().map(|name| format!("-{name}"))));
+    }
+    options
+}
+
 fn with_locks(shell: Shell, text: String) -> String {
-    let filled = |template: &str| template.replace("@NAMES@", NAMES).replace("@COMMANDS@", &OF_A_LOCK.join(" | "));
+    let valued = valued().into_iter().collect::<Vec<_>>().join(" | ");
+    let filled = |template: &str| {
+        let filled = template.replace("@NAMES@", NAMES).replace("@COMMANDS@", &OF_A_LOCK.join(" | "));
+        filled.replace("@VALUED@", &valued)
+    };
     match shell {
         Shell::Bash => text + &filled(BASH),
         Shell::Zsh => {
@@ -69,7 +90,8 @@ fn with_locks(shell: Shell, text: String) -> String {
         }
         Shell::Fish => {
             let of = OF_A_LOCK.map(|command| {
-                format!("complete -c lockctl -n \"__fish_seen_subcommand_from {command}\" -f -a \"({NAMES})\"\n")
+                let here = format!("__fish_seen_subcommand_from {command}; and not contains -- -- (commandline -opc)");
+                format!("complete -c lockctl -n \"{here}\" -f -a \"({NAMES})\"\n")
             });
             text + &of.concat()
         }
