@@ -5,7 +5,7 @@ use super::apply::Effect;
 use super::life::After;
 use super::{StepContext, Table, Ticket, Timer, Withdrawal};
 use crate::command::{Caller, Command, Outcome, Rejection, ReleaseTarget};
-use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, TTL_MAX_MS, WITHDRAWN_MAX};
+use crate::limits::{ENDED_MEMORY_MS, OWNER_WITHDRAWN_MAX, WITHDRAWN_MAX};
 use crate::{EndedAs, Key, Lease, LockName, Ms, RequestScope, Stage, State, TicketId, TicketRecord, Withdrawn};
 use std::sync::Arc;
 
@@ -213,9 +213,6 @@ impl Table {
     ) -> Result<Effect, Rejection> {
         if let Some(why) = broken {
             super::admin::check_text("the reason", why)?;
-        }
-        if keep.is_some_and(|keep| keep > TTL_MAX_MS) {
-            return Err(Rejection::Invalid(format!("permits are kept for at most {} s", TTL_MAX_MS / 1000)));
         }
         let id = match target {
             ReleaseTarget::Id(lock, id) => {

@@ -183,10 +183,11 @@ fn rule_17_a_release_may_ask_that_its_permits_rest() {
          +89.999 view gpu -> size 1 free 0 in-use 0 withheld 1 queued 0
          +0.001 -> gpu restored
          c takes gpu -> held 0
-         c releases keep=2592001 -> refused: invalid
          d asks gpu -> queued ahead 0
          d releases keep=30 -> cancelled
-         c releases keep=30 -> released
+         # However much longer: a release that is refused would keep the permit from everybody.
+         c releases keep=99999999 -> released
+         +89.999 view gpu -> size 1 free 0 in-use 0 withheld 1 queued 0
          restore gpu -> size 1 free 1 in-use 0 withheld 0 queued 0",
     );
 }

@@ -105,6 +105,8 @@ fn in_the_way(lock: &Lock) -> String {
             format!("held by {}{more}", names.join("; "))
         }
     };
+    let cap = lock.settings.max_per_owner.filter(|_| lock.free > 0);
+    let held = cap.map_or_else(|| held.clone(), |max| format!("{held}; an owner may have {max} at a time"));
     if lock.paused { format!("{}; {held}", paused(lock)) } else { held }
 }
 

@@ -55,6 +55,11 @@ fn a_success_keeps_the_permit_back_and_a_failure_does_not() {
     let left = lock.withholdings[0].ends_in_s.unwrap().as_ms();
     assert!(left > 500_000 && left <= 600_000, "from when it was ours: {left}");
     assert_eq!(bench.run(&["run", "-n", "-E", "0", "a", "--", "sh", "-c", "echo ran"]).stdout, b"");
+    // However long it is, the permit is given back: the longest lease of the lock is the most.
+    let longest = bench.run(&["run", "--min-hold", "99999999", "b", "--", "true"]);
+    assert!(longest.status.success(), "{}", text(&longest.stderr));
+    assert_eq!((bench.server.lock("b").holding, bench.server.lock("b").withheld), (0, 1));
+    assert!(bench.run(&["restore", "b"]).status.success());
     // A script says it with its release.
     let acquired = bench.run(&["acquire", "--json", "b"]);
     let ticket: serde_json::Value = serde_json::from_slice(&acquired.stdout).unwrap();

@@ -13,6 +13,7 @@ mod others;
 mod page;
 mod promises;
 mod reads;
+mod refused_rules;
 mod rights;
 mod rules_13_to_18;
 mod standing;

@@ -205,9 +205,6 @@ impl Naive {
         keep: Option<Ms>,
         broken: Option<Arc<str>>,
     ) -> Words {
-        if keep.is_some_and(|keep| keep > limits::TTL_MAX_MS) {
-            return "invalid".into();
-        }
         let id = match target {
             ReleaseTarget::Id(lock, id) => match self.usable(lock.as_ref(), *id, caller) {
                 Err(why) if why != "out of reach" => return why,

@@ -30,6 +30,8 @@ pub(super) async fn explained(asked: &Asked, locks: &[LockName], refusal: Refusa
     match timeout(WITHIN, look).await {
         Ok(Ok(CommandResult { outcome: Outcome::Lock(view), .. })) => {
             let why = in_the_way(&view);
+            // Permits are free, but they are not for this one: they are too few, others than it wants, or above its owner's cap.
+            let refusal = if view.usage.free > 0 { refusal.reworded("no permit is", "not enough is") } else { refusal };
             let is_named = locks.len() == 1 || refusal.problem().detail.starts_with("lock ");
             refusal.because(&if is_named { why } else { format!("{lock:?}: {why}") })
         }
@@ -58,8 +60,10 @@ fn in_the_way(lock: &LockView) -> String {
     let usage = &lock.usage;
     let withheld = (usage.withheld > 0).then(|| format!("{} of {} withheld", usage.withheld, usage.size));
     let free = (usage.free > 0).then(|| format!("{} of {} free", usage.free, usage.size));
+    let cap = lock.lock.settings.max_per_owner.filter(|_| usage.free > 0);
+    let cap = cap.map(|max| format!("an owner may have {max} at a time"));
     let waiting = (usage.queued > 0).then(|| format!("{} waiting", usage.queued));
-    [held, withheld, free, waiting].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    [held, withheld, free, cap, waiting].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// `#145 release 7.1 by ada (4 min)`

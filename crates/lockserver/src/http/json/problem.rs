@@ -75,6 +75,12 @@ impl Refusal {
         self
     }
 
+    /// With other words for those.
+    pub(super) fn reworded(mut self, from: &str, to: &str) -> Self {
+        self.problem.detail = self.problem.detail.replacen(from, to, 1);
+        self
+    }
+
     /// The ticket has ended.
     pub(super) fn gone(ticket: &lock_core::TicketView) -> Self {
         Self::rejected(Rejection::Gone(Box::new(ticket.clone())))

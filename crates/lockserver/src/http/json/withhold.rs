@@ -5,9 +5,10 @@ use super::change::{answer, slot_names, tell};
 use super::examples;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
+use crate::engine::EngineError;
 use axum::http::StatusCode;
 use lock_api::{ErrorCode, Lock, Report, Seconds, Withhold, routes};
-use lock_core::{Command, Restored, ToWithhold};
+use lock_core::{Command, Rejection, Restored, ToWithhold};
 use serde_json::json;
 use std::sync::Arc;
 use utoipa::openapi::path::HttpMethod;
@@ -55,6 +56,10 @@ pub(super) async fn withhold(mut asked: Asked) -> Answer {
         (None, Some(names)) => ToWithhold::Slots(slot_names(names)?),
         _ => return Err(Refusal::invalid("say either how many permits or the names of the slots: permits or slots")),
     };
+    if wanted.until_s.is_some_and(|until| until.as_ms() == 0) {
+        let text = "until_s must be more than 0; leave it out for a withholding that lasts until somebody restores it";
+        return Err(Refusal::invalid(text));
+    }
     let (reason, lasts) = (Arc::from(wanted.reason.as_str()), wanted.until_s.map(Seconds::as_ms));
     let command = Command::Withhold { lock, what, reason, lasts };
     answer(&asked, StatusCode::OK, asked.app.engine.submit(&asked.caller, command).await, &wanted)
@@ -72,7 +77,13 @@ pub(super) async fn restore(asked: Asked) -> Answer {
         }
         (Some(_), Some(_)) => return Err(Refusal::invalid("number and slots exclude each other")),
     };
-    let told = asked.app.engine.submit(&asked.caller, Command::Restore { lock, which }).await?;
+    let told = match asked.app.engine.submit(&asked.caller, Command::Restore { lock, which }).await {
+        Err(EngineError::Rejected(Rejection::UnknownTicket)) => {
+            let text = "the lock has no withholding of this number: `withholdings` of the lock lists those there are";
+            return Err(Refusal::new(ErrorCode::UnknownTicket, text));
+        }
+        told => told?,
+    };
     tell(&asked, StatusCode::OK, &told)
 }
 
