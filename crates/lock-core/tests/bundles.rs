@@ -140,4 +140,32 @@ proptest! {
         let left = hall.live();
         prop_assert!(left.is_empty(), "{left:?}");
     }
+
+    /// Each round everybody ends that holds at its beginning, and for each of them somebody new comes. So a round is no longer than a hold.
+    /// In each the first of all that wait is granted, since nobody stands before it anywhere.
+    #[test]
+    fn rule_13_a_ticket_waits_for_no_more_holds_than_there_are_tickets_before_it_whoever_comes(
+        sizes in prop::array::uniform5(1_u32..=3),
+        wishes in prop::collection::vec(wishes(), 5..40),
+        newcomers in prop::collection::vec(wishes(), 1..40),
+    ) {
+        let mut hall = Hall::open(sizes);
+        wishes.iter().zip(1_u128..).for_each(|(wish, id)| hall.ask(id, *wish));
+        let waiting: Vec<TicketRecord> = hall.live().into_iter().filter(queues).collect();
+        let Some(last) = waiting.iter().max_by_key(|one| (-i32::from(one.priority), one.seq)) else { return Ok(()) };
+        let before = waiting.iter().filter(|one| is_before(one, last)).count();
+        // Who comes stands behind it.
+        let mut newcomers = newcomers.into_iter().map(|(_, wants)| (last.priority, wants)).cycle().zip(1000_u128..);
+        for _round in 0..=before {
+            for held in hall.live().into_iter().filter(|one| !queues(one)) {
+                hall.release(held.id);
+                let (wish, id) = newcomers.next().expect("they go round");
+                hall.ask(id, wish);
+            }
+            hall.table.take_changes();
+            hall.table.take_events();
+        }
+        let still = hall.live().into_iter().find(|one| one.id == last.id);
+        prop_assert!(!still.as_ref().is_some_and(queues), "{before} stood before it, and it still waits: {still:?}");
+    }
 }
