@@ -86,7 +86,7 @@ def test_a_block_of_commands_as_written(host, number):
 
 # What of the bad day answers each of the questions.
 ANSWERS = {
-    "Why is this paused, by whom, and until when?": r"paused  until 20.* by uid:\d+  firmware",
+    "Why is this paused, by whom, and until when?": r"^paused by uid:\d+ for .*: firmware",
     "Where does host db1 hold, and where does it wait?": r"san-ssh +\d+ +held .* backup of db1",
     "Why does my job wait?": r"^paused by .* for .*: firmware",
     "What hangs?": r"HELD FOR",
