@@ -1,6 +1,7 @@
 // The step: takes the lock, and leaves a process behind that renews it until the post step.
 
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { Client } from "../node/src/index.js";
 import { command, fail, input, number, tell } from "./runner.js";
@@ -30,12 +31,15 @@ async function main() {
         ttl_s: number("ttl", 1) ?? 300,
         supersede: input("latest"),
         info: input("info") ?? info(),
+        request_id: randomBytes(16).toString("hex"),
     };
+    command("add-mask", options.request_id);
     const client = new Client({ server, key: key ?? "" });
+    // Before the request: whenever this process is ended, the post step ends the ticket.
+    tell("GITHUB_STATE", { request: options.request_id });
     console.log(`waiting for ${lock}`);
     const held = await client.acquire(lock, options);
     command("add-mask", held.id);
-    // Before anything else can fail: the post step gives it back.
     tell("GITHUB_STATE", { ticket: held.id });
     // The ticket and the key are not for the list of processes. The runner ends what is left of a job, and the lease ends without it.
     const renewing = spawn(process.execPath, [fileURLToPath(new URL("renew.js", import.meta.url))], {

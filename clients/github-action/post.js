@@ -4,9 +4,9 @@ import { Client, Refused } from "../node/src/index.js";
 import { command, fail, input } from "./runner.js";
 
 async function post() {
-    const ticket = process.env.STATE_ticket;
-    // The step took nothing.
-    if (!ticket) return;
+    const { STATE_request: request, STATE_ticket: ticket } = process.env;
+    // The step asked for nothing.
+    if (!request) return;
     const renewing = Number(process.env.STATE_renewing);
     if (Number.isInteger(renewing) && renewing > 1) {
         try {
@@ -17,13 +17,16 @@ async function post() {
     }
     const client = new Client({ server: input("server"), key: input("key") ?? "" });
     try {
-        await client.call("DELETE", `/v1/tickets/${ticket}`);
-        console.log(`${input("lock")} is given back`);
+        // By its request: the step may have been ended before it heard of its ticket.
+        await client.call("DELETE", `/v1/locks/${encodeURIComponent(input("lock"))}/tickets?request_id=${request}`);
+        if (ticket) console.log(`${input("lock")} is given back`);
     } catch (error) {
+        // There was none, or it ended before the step had it.
+        if (!ticket && error instanceof Refused) return;
         if (error instanceof Refused && (error.code === "gone" || error.code === "unknown_ticket")) {
             throw new Error(`${input("lock")} was lost while the job ran, and somebody else may have had it: ${error.message}`);
         }
-        command("warning", `${input("lock")} stays taken until its lease ends`);
+        command("warning", `${input("lock")} ${ticket ? "stays" : "may be"} taken until its lease ends`);
         throw error;
     }
 }

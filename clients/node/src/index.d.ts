@@ -36,6 +36,11 @@ export interface AcquireOptions {
     max_hold_s?: number;
     /** The latest only: ends what the same owner has queued for the lock with this word. */
     supersede?: string;
+    /**
+     * 16 to 128 random characters; the client makes some without this. Who saves them before asking can end the ticket with
+     * `DELETE /v1/locks/{lock}/tickets?request_id=`, even when this process has died.
+     */
+    request_id?: string;
     /** Gives up waiting. Nothing is left behind. */
     signal?: AbortSignal;
 }

@@ -30,6 +30,7 @@ export class Client {
         if (typeof options === "function") {
             return this.hold(lock, {}, options);
         }
+        options ??= {};
         const held = await this.acquire(lock, options);
         let failed = true;
         try {
@@ -48,7 +49,7 @@ export class Client {
     /** Takes permits. The answer renews itself until it is released or lost. */
     async acquire(lock, options = {}) {
         const { wait_s = Infinity, ttl_s = 60, signal } = options;
-        const request_id = randomBytes(16).toString("hex");
+        const { request_id = randomBytes(16).toString("hex") } = options;
         const until = Date.now() + wait_s * 1000;
         const body = { ttl_s, request_id, queue: wait_s > 0, info: info(), ...fields(options) };
         try {

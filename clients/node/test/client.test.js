@@ -29,6 +29,18 @@ test("a hold has a token and a slot, and gives back at its end", async () => {
     assert.equal((await look("one")).in_use, 0);
 });
 
+test("a hold without options is one with none, and a request may have an id of the caller's", async () => {
+    for (const none of [undefined, null, {}]) {
+        assert.equal(await client.hold("one", none, () => 7), 7);
+        assert.equal((await look("one")).in_use, 0);
+    }
+    const request_id = "0123456789abcdef";
+    const held = await client.acquire("one", { request_id });
+    await client.call("DELETE", `/v1/locks/one/tickets?request_id=${request_id}`);
+    assert.equal((await look("one")).in_use, 0);
+    await held.release();
+});
+
 test("work that fails gives back as well, and its error comes through", async () => {
     await assert.rejects(client.hold("one", () => { throw new RangeError("it failed"); }), RangeError);
     assert.equal((await look("one")).in_use, 0);
