@@ -66,6 +66,14 @@ def test_the_job_has_the_lock_and_it_is_given_back(shell, make_job, look, tmp_pa
 
 
 @shells
+def test_an_address_with_a_slash_and_a_name_with_control_characters(shell, server, make_job, look):
+    job = make_job("echo at work", variables={"CI_JOB_NAME": "one\tjob\r\n"}, at=f"http://{server.address}:{server.port}/").start()
+    assert job.ended() and "at work" in job.said(), job.said()
+    assert job.after().endswith("lockserver: deploy-web is given back\n")
+    assert look()["in_use"] == 0
+
+
+@shells
 def test_a_job_that_fails_gives_it_back(shell, make_job, look):
     job = make_job("echo at work; false; echo and no more").start()
     assert not job.ended()
