@@ -130,6 +130,25 @@ def test_who_may_not_observe_waits_all_the_same(keys):
     assert (waiter.returncode, out) == (0, "at work\n") and "acquired `" in err and "lsk_" not in err
 
 
+def test_a_pause_is_told_to_everybody_who_may_use_the_lock(keys):
+    server, secret = keys
+    done = run(server, "pause", "one", "--reason", "firmware", LOCK_KEY=secret["ops"])
+    assert done.returncode == 0, done
+    paused = "the lock is paused by ops: firmware"
+    for name in ("ci", "ops"):
+        for wait in ("0", "0.1"):
+            status, body = ask(server, secret[name], "/v1/locks/one/tickets", "POST", f'{{"wait_s": {wait}}}',
+                               ["Content-Type: application/json"])
+            assert status == 409 and paused in json.loads(body)["detail"], (name, wait, body)
+    done = run(server, "run", "-n", "one", "--", "true", LOCK_KEY=secret["ci"])
+    assert (done.returncode, done.stderr) == (75, f"lockctl: `one`: {paused}; -w TIME waits for one\n")
+    # Who holds stays unsaid to those who may not look.
+    assert run(server, "resume", "one", LOCK_KEY=secret["ops"]).returncode == 0
+    assert run(server, "acquire", "one", LOCK_KEY=secret["ops"]).returncode == 0
+    status, body = ask(server, secret["ci"], "/v1/locks/one/tickets", "POST", '{"wait_s": 0.1}', ["Content-Type: application/json"])
+    assert status == 409 and "held by" not in body, body
+
+
 def test_a_ticket_of_ones_own_key_is_released_by_its_number(keys):
     server, secret = keys
     made = run(server, "--json", "acquire", "one", LOCK_KEY=secret["ci"])

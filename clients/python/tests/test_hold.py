@@ -62,6 +62,19 @@ def test_busy_and_timed_out_leave_nothing(server: Running, client: Client) -> No
     held.release()
 
 
+def test_a_wait_for_a_paused_lock_says_so(server: Running, client: Client) -> None:
+    server.admin.change("two", {"paused": True, "reason": "firmware"})
+    try:
+        by = client.lock("two").paused_by
+        assert by
+        with pytest.raises(TimedOut, match=f"in the queue; 'two' is paused by {by}: firmware$"):
+            client.hold("two", wait_s=0.2)
+        with pytest.raises(TimedOut, match=f"in the queue; 'two' is paused by {by}: firmware$"):
+            client.hold({"two": 1, "DefaultLock": 1}, wait_s=0.2)
+    finally:
+        server.admin.change("two", {"paused": False})
+
+
 def test_waits_for_its_turn(server: Running, client: Client) -> None:
     first = client.hold("DefaultLock")
     got: list[int] = []

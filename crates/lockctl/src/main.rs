@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         }
         Err(mut error) => {
             suggest_command(&mut error);
-            let exports = error.use_stderr() && !wants_json() && words().any(|word| word == "acquire");
+            let exports = error.use_stderr() && !wants_json() && command_meant().is_some_and(|name| name == "acquire");
             // Whatever comes of it: what is wrong with the command line is told all the same.
             let _ = exports.then(|| show::out(&run::before_exports()));
             (wants_json(), exports, told(&error))
@@ -69,14 +69,30 @@ fn told(error: &clap::Error) -> Result<u8, Failure> {
     if lacks_dashes(error) {
         return Err(Failure::usage(DASHES));
     }
+    // Plugins of Icinga have no other status for that.
+    let is_check = command_meant().is_some_and(|name| name == "check");
+    let code = if is_check { act::UNKNOWN } else { USAGE };
     if wants_json() {
-        return Err(Failure::usage(in_one_line(&error.to_string())));
+        return Err(Failure::usage(in_one_line(&error.to_string())).with_code(code));
     }
     // Nowhere to tell it if that fails.
     let _ = error.print();
-    // Plugins of Icinga have no other status for that.
-    let is_check = words().next().is_some_and(|word| word == "check");
-    Err(Failure::silent(if is_check { act::UNKNOWN } else { USAGE }))
+    Err(Failure::silent(code))
+}
+
+/// What can be read of a command line in which something is wrong.
+fn readable() -> Option<clap::ArgMatches> {
+    cli::plain_command().ignore_errors(true).try_get_matches().ok()
+}
+
+/// The command that somebody wanted whose command line could not be read.
+fn command_meant() -> Option<String> {
+    let read = readable().and_then(|matches| matches.subcommand_name().map(str::to_owned));
+    // Behind an option that does not exist nothing is read.
+    read.or_else(|| {
+        let commands = cli::plain_command();
+        words().filter_map(|word| word.into_string().ok()).find(|word| commands.find_subcommand(word).is_some())
+    })
 }
 
 /// Adds the command that was meant to an error about one that does not exist.
@@ -99,12 +115,12 @@ const DASHES: &str = "the command is missing: write -- before it, as in lockctl 
 
 /// Whether somebody typed `run` with more than a lock, and without `--`.
 fn lacks_dashes(error: &clap::Error) -> bool {
-    let all: Vec<_> = std::env::args_os().skip(1).collect();
-    let typed = all.iter().filter(|word| !word.as_encoded_bytes().starts_with(b"-")).count();
-    error.kind() == clap::error::ErrorKind::MissingRequiredArgument
-        && all.first().is_some_and(|first| first == "run")
-        && typed > 2
-        && all.iter().all(|word| word != "--")
+    if error.kind() != clap::error::ErrorKind::MissingRequiredArgument || std::env::args_os().any(|word| word == "--") {
+        return false;
+    }
+    let Some((name, run)) = readable().and_then(|mut matches| matches.remove_subcommand()) else { return false };
+    let count = |of: &str| run.get_many::<String>(of).map_or(0, |values| values.count());
+    name == "run" && count("locks") + count("lock") > 1
 }
 
 /// Whether a command line that could not be read asks for JSON; what comes after `--` is somebody else's.

@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use crate::local::{self, Local};
 use crate::say;
 use crate::settings::Settings;
-use lock_client::{Client, Patience, Retry, Silence};
+use lock_client::{Client, Error, Patience, Retry, Silence};
 use rustix::fs::{Access, access};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,10 @@ pub(crate) fn client(cli: &Cli, servers: &Servers) -> Result<Client, Failure> {
     if let (Some(cert), Some(key)) = (&connection.cert, &connection.cert_key) {
         builder = builder.identity(pem(cert)?, pem(key)?);
     }
-    Ok(builder.build()?)
+    builder.build().map_err(|error| match (&error, &servers.file) {
+        (Error::Address { .. }, Some(path)) => Failure::usage(format!("{}: LOCK_SERVER: {error}", path.display())),
+        _ => error.into(),
+    })
 }
 
 /// How long a server is tried by those who wait for a grant without an end.
@@ -82,6 +85,8 @@ pub(crate) struct Servers {
     pub(crate) names: Vec<String>,
     /// Why these, for people.
     pub(crate) why: String,
+    /// The file that names them.
+    pub(crate) file: Option<PathBuf>,
     /// The server of this user, if that is asked.
     pub(crate) local: Option<Local>,
 }
@@ -98,7 +103,8 @@ pub(crate) fn choose(connection: &mut Connection) -> Result<Servers, Failure> {
     let settings = Settings::read()?;
     let own = match settings.servers() {
         Some((names, path)) => {
-            Servers { names: names.to_vec(), why: format!("named in {}", path.display()), local: None }
+            let why = format!("named in {}", path.display());
+            Servers { names: names.to_vec(), why, file: Some(path.to_owned()), local: None }
         }
         None => of_this_machine(),
     };
@@ -109,7 +115,7 @@ pub(crate) fn choose(connection: &mut Connection) -> Result<Servers, Failure> {
         true => own,
         false => {
             let why = "named by --server or LOCK_SERVER".to_owned();
-            Servers { names: connection.server.clone(), why, local: None }
+            Servers { names: connection.server.clone(), why, file: None, local: None }
         }
     };
     if chosen.names.iter().any(|name| name == local::NAME) {
@@ -124,7 +130,8 @@ pub(crate) fn choose(connection: &mut Connection) -> Result<Servers, Failure> {
 
 fn of_this_user(why: &str) -> Result<Servers, Failure> {
     let local = Local::ready()?;
-    Ok(Servers { names: vec![local.address()], why: format!("your own on this machine, {why}"), local: Some(local) })
+    let why = format!("your own on this machine, {why}");
+    Ok(Servers { names: vec![local.address()], why, file: None, local: Some(local) })
 }
 
 fn of_this_machine() -> Servers {
@@ -133,11 +140,13 @@ fn of_this_machine() -> Servers {
         Some(path) => Servers {
             names: vec![format!("unix:{}", path.display())],
             why: "the socket of the server on this machine: nothing names another one".to_owned(),
+            file: None,
             local: None,
         },
         None => Servers {
             names: vec![DEFAULT.to_owned()],
             why: "the default: nothing names another one, and there is no socket that you may use".to_owned(),
+            file: None,
             local: None,
         },
     }

@@ -8,7 +8,11 @@ pub(crate) fn of(problem: &Problem) -> String {
     // Whatever has no advice for a program is said as the server says it.
     let said = || Error::Refused(Box::new(problem.clone())).to_string();
     match problem.code {
-        ErrorCode::Busy => "no permit is free now; -w TIME waits for one".to_owned(),
+        ErrorCode::Busy => {
+            // A pause and its reason are told by the server alone, to those who may not look.
+            let said = said();
+            format!("{}; -w TIME waits for one", said.split("; ask again").next().unwrap_or(&said))
+        }
         ErrorCode::ConfigurationRefused => {
             format!("everything stays as it was, the configuration has errors: {}", said())
         }
@@ -40,6 +44,9 @@ pub(crate) fn of(problem: &Problem) -> String {
         }
         ErrorCode::UnknownLock => {
             "there is no such lock; `lockctl status` lists those there are, `lockctl create` makes one".to_owned()
+        }
+        ErrorCode::UnknownTicket if said().contains("has no withholding") => {
+            "the lock has no withholding of this number; `lockctl status LOCK` lists those there are".to_owned()
         }
         ErrorCode::UnknownTicket => {
             "there is no such ticket, or it ended more than 10 minutes ago; `lockctl status LOCK` lists those there are"

@@ -12,9 +12,9 @@ from typing import Protocol, Union
 
 from . import _calls, _clock
 from ._plan import Call, CleanUp, Pause, Plan, Trace
-from ._send import ask, jitter
-from ._settings import Core, Retry
-from ._types import Permits, Problem, Ticket
+from ._send import ask, jitter, send
+from ._settings import ONCE, Core, Retry
+from ._types import Lock, Permits, Problem, Ticket
 from .errors import (
     ApiError,
     Gone,
@@ -41,6 +41,8 @@ PAUSE_S = 1.0
 NO_ROOM_FIRST_S, NO_ROOM_PAUSE_S = 0.5, 2.0
 #: How much longer than `wait_s` servers are asked that do not answer.
 SLACK_S = 5.0
+#: How long we ask whether a lock is paused for which we have waited in vain.
+LOOK_S = 1.0
 #: How long a cancel is tried.
 CANCEL_S = 3.0
 #: Letters that are not seen, which Python takes for printable and the server refuses.
@@ -231,7 +233,7 @@ class _Attempt:
             self.had_a_place = True
             left = self.wanted.left(self.begin)
             if left == 0:
-                raise self.timed_out(ticket)
+                raise self.timed_out(ticket, (yield from self.paused()))
             wait = SLICE_S if left is None else min(left, SLICE_S)
             path = _calls.of_ticket(self.id_of(ticket))
             asked = _clock.now()
@@ -272,11 +274,28 @@ class _Attempt:
             raise NotLockserver(", ".join(one.name for one in self.core.servers), "a ticket without its id")
         return ticket.id
 
-    def timed_out(self, ticket: Ticket) -> TimedOut:
+    def paused(self) -> Plan[str]:
+        """The locks that are paused, by whom and why, if we may look and are told soon."""
+        until = _clock.now() + LOOK_S
+        found: list[str] = []
+        for name in self.wanted.names():
+            call = Call("GET", _calls.path(name), retry=ONCE, timeout_s=min(self.core.timeout_s, LOOK_S), until=until)
+            try:
+                lock = (yield from send(self.core, call)).read(Lock)
+            except LockserverError:
+                continue
+            if lock.paused:
+                by = f" by {lock.paused_by}" if lock.paused_by else ""
+                left = "" if lock.pause_ends_in_s is None else f" for another {lock.pause_ends_in_s:.0f} s"
+                reason = f": {lock.pause_reason}" if lock.pause_reason else ""
+                found.append(f"; {name!r} is paused{by}{left}{reason}")
+        return "".join(found)
+
+    def timed_out(self, ticket: Ticket, paused: str) -> TimedOut:
         waited = _clock.now() - self.begin
         names = ", ".join(self.wanted.names())
         place = f"{ticket.ahead} ahead in the queue" if ticket.ahead else "first in the queue"
-        text = f"timed out after {waited:.1f} s waiting for {names!r}, {place}"
+        text = f"timed out after {waited:.1f} s waiting for {names!r}, {place}{paused}"
         return TimedOut(Problem("timed_out", 409, "timed out", text, retryable=True))
 
 

@@ -149,8 +149,28 @@ pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Resu
         (None, Some(names)) => lock_client::Restore::Slots(names),
         (None, None) => lock_client::Restore::All,
     };
+    // The server's answer is the same whether it restored some or not. Who may not look hears no more than that.
+    let before = client.lock(&asked.lock).await;
     client.restore(&asked.lock, &which).await?;
-    done(json, &format!("restored the withheld permits of `{}`", asked.lock))
+    match before {
+        Ok(before) if !withholds(&before, &which) => {
+            let what = if matches!(which, lock_client::Restore::All) { "no permit" } else { "none of them" };
+            done(json, &format!("nothing to restore: {what} of `{}` is withheld", asked.lock))
+        }
+        Ok(_) | Err(_) => done(json, &format!("restored the withheld permits of `{}`", asked.lock)),
+    }
+}
+
+/// Whether a lock withholds, now or when they come back, some of these.
+fn withholds(lock: &Lock, which: &lock_client::Restore) -> bool {
+    let has = |one: &api::Withholding, name: &String| one.slot_names.contains(name) || one.awaited_names.contains(name);
+    match which {
+        lock_client::Restore::All => lock.withheld > 0 || !lock.withholdings.is_empty(),
+        lock_client::Restore::Number(number) => lock.withholdings.iter().any(|one| one.number == *number),
+        lock_client::Restore::Slots(names) => {
+            lock.withholdings.iter().any(|one| names.iter().any(|name| has(one, name)))
+        }
+    }
 }
 
 pub(super) async fn delete(client: &Client, asked: Delete, json: bool) -> Result<u8, Failure> {

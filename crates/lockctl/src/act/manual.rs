@@ -175,6 +175,11 @@ fn text(mut page: Command, whole: &Command) -> io::Result<Vec<u8>> {
     let _ = writeln!(more, ".SH SYNOPSIS\n{}", line(usage.trim_start_matches("Usage: ").trim()));
     out.extend_from_slice(more.as_bytes());
     man.render_description_section(&mut out)?;
+    // What the help says below its options. The statuses have a section of their own.
+    let after = page.get_after_help().map(ToString::to_string).unwrap_or_default().replace(cli::EXIT_STATUS, "");
+    for paragraph in after.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()) {
+        out.extend_from_slice(format!(".PP\n{}\n", line(paragraph)).as_bytes());
+    }
     man.render_options_section(&mut out)?;
     if page.get_subcommands().next().is_some() {
         man.render_subcommands_section(&mut out)?;

@@ -40,6 +40,10 @@ pub(crate) fn act(cli: Cli) -> Result<u8, Failure> {
 }
 
 async fn act_async(mut cli: Cli) -> Result<u8, Failure> {
+    // Of a variable that nobody set, say. Its path would be that of all locks.
+    if cli.command.lock().is_some_and(str::is_empty) {
+        return Err(Failure::usage("the name of the lock is missing"));
+    }
     if let Command::Check(asked) = &cli.command {
         check::prepare(asked, &mut cli.connection);
     }
@@ -61,7 +65,7 @@ async fn act_async(mut cli: Cli) -> Result<u8, Failure> {
         Command::Release(arguments) => take::release(&client, arguments, json).await,
         Command::Status(asked) => look::status(&client, &chosen, asked, json).await,
         Command::History(asked) => look::history(&client, asked, json).await,
-        Command::Check(asked) => return check::check(&client, &asked).await,
+        Command::Check(asked) => check::check(&client, &asked).await,
         Command::Watch { lock } => watch::watch(&client, lock.as_deref(), json).await,
         Command::Create(arguments) => admin::create(&client, arguments, json).await,
         Command::Set(arguments) => set::set(&client, arguments, json).await,

@@ -2,6 +2,7 @@
 
 use super::{seconds, whole};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -193,17 +194,19 @@ pub(crate) struct Revoke {
     pub(crate) yes: bool,
 }
 
-/// Which of a lock's tickets.
+/// Which of a lock's tickets. An empty text is in every ticket: it is a variable that nobody set, and no filter.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Those of clients at this address
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "number")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "number", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) from: Option<String>,
     /// Those that were made with the key of this name
-    #[arg(long = "of-key", id = "key_name", value_name = "NAME", conflicts_with = "number")]
+    #[arg(long = "of-key", id = "key_name", value_name = "NAME", conflicts_with = "number",
+        value_parser = NonEmptyStringValueParser::new())]
     pub(crate) key_name: Option<String>,
     /// Those whose info contains this
-    #[arg(long = "info", id = "words", value_name = "TEXT", conflicts_with = "number")]
+    #[arg(long = "info", id = "words", value_name = "TEXT", conflicts_with = "number",
+        value_parser = NonEmptyStringValueParser::new())]
     pub(crate) words: Option<String>,
     /// Those that have permits
     #[arg(long, conflicts_with_all = ["number", "queue"])]

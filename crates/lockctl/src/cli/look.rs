@@ -2,6 +2,7 @@
 
 use super::seconds;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use std::time::Duration;
 
 /// `status`
@@ -10,7 +11,7 @@ pub(crate) struct Status {
     /// The lock
     pub(crate) lock: Option<String>,
     /// Show who holds and who waits in all locks, where the words, the key, the address or a slot contain this
-    #[arg(long, value_name = "TEXT", conflicts_with = "lock")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "lock", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) holder: Option<String>,
     /// Print the names of the locks only, one a line
     #[arg(long, conflicts_with_all = ["lock", "holder"])]

@@ -33,7 +33,7 @@ pub(crate) const VARIABLES_OF_FILES: [&str; 6] =
     ["LOCK_CA", "LOCK_CERT", "LOCK_CERT_KEY", "LOCK_CONNECT_TIMEOUT", "LOCK_KEY_FILE", "LOCK_SERVER"];
 
 /// At the end of the help and of the manual page.
-pub(super) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no \
+pub(crate) const EXIT_STATUS: &str = "Exit status: that of the command (128 + N if signal N ended it), 64 usage, 69 no \
     server, 71 refused by this machine, 75 busy or timed out (or -E), 76 lease lost, 77 not allowed, 78 no such lock or \
     impossible request, 126 and 127 as the shell; 1 if what is there now does not allow a change.";
 

@@ -249,6 +249,13 @@ fn a_manual_page_for_every_command() {
         assert!(run.contains(part), "{part}: {run}");
     }
     assert!(page("lockctl-check.1").contains("CRITICAL"));
+    // What stands below the options in the help: the ranges of check, the settings of set. Statuses have their section.
+    for (command, words) in [("check", "a range of the monitoring plugins"), ("set", "Settings: size, slots (names")] {
+        let one = page(&format!("lockctl-{command}.1"));
+        let description = one.split(".SH").find(|part| part.starts_with(" DESCRIPTION")).unwrap();
+        assert!(description.contains(words), "{command}: {description}");
+    }
+    assert!(!page("lockctl-acquire.1").contains("Exit status: that of"), "twice");
     assert!(run.contains("connect\\-timeout"));
     for alone in ["man", "completions"] {
         let one = page(&format!("lockctl-{alone}.1"));

@@ -8,8 +8,8 @@ use lock_client::api::{ErrorCode, Problem};
 const SAID: [(ErrorCode, &str, &str); 28] = [
     (
         ErrorCode::Busy,
-        "no permit is free now; say how long to wait: {\"wait_s\": 30}",
-        "no permit is free now; -w TIME",
+        "no permit is free now: held by #7 x; ask again later, or say how long to wait: {\"wait_s\": 30}",
+        "no permit is free now: held by #7 x; -w TIME",
     ),
     (ErrorCode::ConfigurationRefused, "a.conf:9: SIZE: 'q' is no number", "everything stays as it was, the conf"),
     (ErrorCode::Gone, "the ticket has ended: revoked", "the ticket has ended: revoked"),

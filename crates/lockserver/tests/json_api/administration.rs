@@ -141,6 +141,13 @@ async fn locks_are_made_changed_and_deleted() {
     let told = busy.detail();
     let begin = format!("the lock is paused by {by} for another ");
     assert!(told.starts_with(&begin) && told.contains(": night; ask again later"), "{told}");
+    let late = server.post("/v1/locks/new/tickets", r#"{"wait_s": 0.1}"#).await;
+    assert_eq!(late.code(), "timed_out");
+    let told = late.detail();
+    assert!(told.contains(&format!(": {begin}")) && told.ends_with(": night"), "{told}");
+    let late = server.post("/v1/tickets", r#"{"locks": {"new": 1, "one": 1}, "wait_s": 0.1}"#).await;
+    let told = late.detail();
+    assert!(told.contains(&format!(": \"new\": {begin}")) && told.ends_with(": night"), "of several, which: {told}");
     let changed = patch(vec![if_match], r#"{"size": 4}"#).await;
     assert_eq!((changed.status, changed.code().as_str()), (412, "lock_changed"));
     assert_eq!(patch(vec!["If-Match: 3".into()], "{}").await.code(), "invalid");

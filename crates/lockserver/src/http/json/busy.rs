@@ -7,7 +7,7 @@ use crate::wall::span;
 use lock_api::ErrorCode;
 use lock_core::{Command, LockName, LockView, Ms, Outcome, TicketView, TicketsAfter, text};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Holders that are named.
 const NAMED: usize = 3;
@@ -16,28 +16,38 @@ const INFO_BYTES: usize = 80;
 /// An answer waits no longer for its explanation.
 const WITHIN: Duration = Duration::from_millis(250);
 
-/// The same refusal; one for want of permits says what is in the way now. Of several locks that is told of the one that refused.
+/// The same refusal; one for want of permits says what is in the way now. Of several locks that is told of the one that refused, or of
+/// one that is paused.
 pub(super) async fn explained(asked: &Asked, locks: &[LockName], refusal: Refusal) -> Refusal {
     let problem = refusal.problem();
-    let is_want = matches!(problem.code, ErrorCode::Busy | ErrorCode::TimedOut);
+    let code = problem.code;
+    if !matches!(code, ErrorCode::Busy | ErrorCode::TimedOut) {
+        return refusal;
+    }
+    let is_named = problem.detail.starts_with("lock ");
     let refused = match locks {
         [lock] => Some(lock),
         several => several.iter().find(|lock| problem.lock.as_deref() == Some(lock.as_str())),
     };
-    let Some(lock) = refused.filter(|lock| is_want && asked.who.sees(lock)) else { return refusal };
-    let look = Command::ViewLock { name: lock.clone(), tickets: NAMED, after: TicketsAfter::default() };
-    let look = asked.app.engine.look(&asked.caller, look, asked.connection.clone());
-    match timeout(WITHIN, look).await {
-        Ok(Ok(CommandResult { outcome: Outcome::Lock(view), .. })) => {
+    // A pause is told to everybody who may use the lock. When nobody waits, the core has told of it already.
+    let may_know = |lock: &&LockName| code == ErrorCode::TimedOut || asked.who.sees(lock);
+    let candidates = refused.map_or(locks, std::slice::from_ref).iter().filter(may_know);
+    let tells =
+        |view: &LockView, lock: &LockName| view.lock.pause.is_some() || (refused.is_some() && asked.who.sees(lock));
+    let until = Instant::now() + WITHIN;
+    for lock in candidates {
+        let look = Command::ViewLock { name: lock.clone(), tickets: NAMED, after: TicketsAfter::default() };
+        let look = asked.app.engine.look(&asked.caller, look, asked.connection.clone());
+        // A refusal without its reason is better than none.
+        let Ok(Ok(CommandResult { outcome: Outcome::Lock(view), .. })) = timeout_at(until, look).await else { break };
+        if tells(&view, lock) {
             let why = in_the_way(&view);
             // Permits are free, but they are not for this one: they are too few, others than it wants, or above its owner's cap.
             let refusal = if view.usage.free > 0 { refusal.reworded("no permit is", "not enough is") } else { refusal };
-            let is_named = locks.len() == 1 || refusal.problem().detail.starts_with("lock ");
-            refusal.because(&if is_named { why } else { format!("{lock:?}: {why}") })
+            return refusal.because(&if locks.len() == 1 || is_named { why } else { format!("{lock:?}: {why}") });
         }
-        // A refusal without its reason is better than none.
-        Ok(_) | Err(_) => refusal,
     }
+    refusal
 }
 
 fn in_the_way(lock: &LockView) -> String {
