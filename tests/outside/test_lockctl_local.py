@@ -296,7 +296,11 @@ def test_a_server_that_cannot_start_says_why(home):
     home.place.directory.mkdir(parents=True)
     (home.place.directory / "lockserver.db").write_bytes(b"this is no database, and long enough to be read as one" * 100)
     done = home.run("run", "--local", "build", "--", "true")
-    assert done.returncode == 69 and "the local server does not start" in done.stderr and "lockserver.db" in done.stderr, done.stderr
+    log = home.place.directory / "server.log"
+    for words in ("the local server does not start", "lockserver.db", f"(its log: {log})"):
+        assert done.returncode == 69 and words in done.stderr, done.stderr
+    # Once: a store that is damaged stays so.
+    assert log.read_text().count("lockserver.db") == 1, log.read_text()
 
 
 class TestIdleExit:

@@ -26,6 +26,8 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 /// Exit codes of the server: it cannot have its socket, or its store.
 const NO_SOCKET: i32 = 69;
 const STORE: i32 = 74;
+/// What the server says of a store that another one has.
+const IN_USE: &str = "in use";
 /// The server ends when nobody has used it for so long.
 const IDLE_EXIT: &str = "10m";
 /// The log begins anew with the next start when it has more bytes than that.
@@ -78,7 +80,9 @@ pub(super) fn ensure(place: &Place) -> Result<(), Failure> {
             Started::Ended { reason, in_use } => {
                 why = format!("; its last words: {reason}");
                 if !in_use || begin.elapsed() > LEAVE_WITHIN {
-                    return Err(Failure::new(NO_SERVER, format!("the local server does not start{why}")));
+                    let log = place.log();
+                    let text = format!("the local server does not start{why} (its log: {})", log.display());
+                    return Err(Failure::new(NO_SERVER, text));
                 }
                 std::thread::sleep(AGAIN_AFTER);
             }
@@ -128,7 +132,12 @@ fn start(place: &Place, deadline: Instant) -> Result<Started, Failure> {
     let ready = child.stdout.take().is_some_and(|out| says_ready(out, deadline));
     if !ready && let Ok(Some(status)) = child_end(&mut child, deadline) {
         let reason = last_words(&place.log(), begin).unwrap_or_else(|| status.to_string());
-        let in_use = matches!(status.code(), Some(NO_SOCKET | STORE));
+        let in_use = match status.code() {
+            Some(NO_SOCKET) => true,
+            // Nor does it start with a store that is damaged, or of a newer version: that does not pass.
+            Some(STORE) => reason.contains(IN_USE),
+            _ => false,
+        };
         return Ok(Started::Ended { reason, in_use });
     }
     *own = Some(child);
