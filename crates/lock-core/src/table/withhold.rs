@@ -390,7 +390,6 @@ impl Table {
         lock.record.outside = outside;
         let held = lock.slots.out() - lock.withheld - lock.granted;
         let others = u64::from(report.map_or(0, |(in_use, _)| in_use)).saturating_sub(held);
-        let others = others.min(u64::from(lock.slots.size()));
         match until {
             Some(until) => self.wall_timers.set(WallTimer::Report(name.clone()), until),
             None => self.wall_timers.cancel(&WallTimer::Report(name.clone())),
@@ -413,7 +412,7 @@ impl Table {
         match numbers.last() {
             _ if others < before => self.restore_for_others(at, name, &numbers, before - others),
             Some(&number) if others > before => {
-                let more = u32::try_from(others - before).expect("no more than the size");
+                let more = u32::try_from(others - before).expect("bounded by PERMITS_MAX");
                 self.withholdings.get_mut(&number).expect("just listed").awaited += more;
                 self.lock_mut(name).awaiting.insert(number);
                 let told = self.told_of(at, &self.withholdings[&number], more.into(), std::iter::empty());
@@ -423,7 +422,8 @@ impl Table {
                 self.meta.last_number += 1;
                 let lock = self.lock(name).record.name.clone();
                 let mut withholding = Withholding::empty(self.meta.last_number, lock, WithheldCause::Outside);
-                withholding.awaited = u32::try_from(others).expect("no more than the size");
+                // Also more than the lock has: it may grow.
+                withholding.awaited = u32::try_from(others).expect("bounded by PERMITS_MAX");
                 withholding.until_wall = until;
                 let number = withholding.number;
                 self.add_withholding(withholding);

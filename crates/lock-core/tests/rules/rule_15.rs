@@ -103,12 +103,22 @@ fn rule_15_what_others_use_is_what_our_holders_do_not_have() {
          outside licence 12 -> size 10 free 0 in-use 7 withheld 3 queued 0 awaited 7
          b gets -> held 5-9
          outside licence 7 -> size 10 free 3 in-use 7 withheld 0 queued 0
-         outside licence 99 -> size 10 free 0 in-use 7 withheld 3 queued 0 awaited 7
+         outside licence 99 -> size 10 free 0 in-use 7 withheld 3 queued 0 awaited 89
          b releases -> released
-         view licence -> size 10 free 0 in-use 2 withheld 8 queued 0 awaited 2
+         view licence -> size 10 free 0 in-use 2 withheld 8 queued 0 awaited 84
          outside licence 3 for=60 -> size 10 free 7 in-use 2 withheld 1 queued 0
          +60 a gets -> held 0-1; licence restored; licence stale
          view licence -> size 10 free 8 in-use 2 withheld 0 queued 0",
+    );
+}
+
+#[test]
+fn rule_15_a_report_of_more_than_the_size_holds_when_the_lock_grows() {
+    play(
+        "lock licence size=3
+         outside licence 5 for=60 -> size 3 free 0 in-use 0 withheld 3 queued 0 awaited 2
+         patch licence size=6
+         view licence -> size 6 free 1 in-use 0 withheld 5 queued 0",
     );
 }
 

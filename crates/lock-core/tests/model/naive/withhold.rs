@@ -207,7 +207,7 @@ impl Naive {
             report.map(|(in_use, lasts)| Outside { in_use, reported_at: wall, until: Some(wall + lasts) });
         let held = self.active(name).into_iter().filter(|ticket| ticket.rec.state == State::Held);
         let held: u32 = held.map(|ticket| u32::try_from(listed(slots_in(ticket, name)).len()).expect("few")).sum();
-        let others = report.map_or(0, |(in_use, _)| in_use.saturating_sub(held)).min(self.settings(name).size());
+        let others = report.map_or(0, |(in_use, _)| in_use.saturating_sub(held));
         self.withhold_for_others(name, others, report.map(|(_, lasts)| wall + lasts));
         self.reap_if_idle(name);
         self.shown(name)
