@@ -246,8 +246,14 @@ async fn the_right_to_use_is_needed_for_each_lock() {
     let verified = by("half", "GET", &format!("/v1/locks/one/verify?token={token}"), "").await;
     assert!(verified.status == 200 && !verified.body.contains("\"two\""), "{verified:?}");
     assert!(by("both", "GET", "/v1/locks/one", "").await.body.contains("\"two\""));
-    // An administrator of one of its locks may end it.
+    // Nor does an administrator of one of its locks learn which the others are, who may end it.
+    let refused = by("ops", "DELETE", "/v1/locks/one", "").await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "would_end_tickets"));
+    let refused = [refused, by("ops", "DELETE", &format!("/v1/locks/one/tickets/{number}?state=queued"), "").await];
     let ended = by("ops", "DELETE", &format!("/v1/locks/one/tickets/{number}?reason=maintenance"), "").await;
+    for told in refused.iter().chain([&ended]) {
+        assert!(told.body.contains("\"one\"") && !told.body.contains("\"two\""), "{told:?}");
+    }
     assert_eq!((ended.status, &ended.json()["ended_as"]), (200, &json!("revoked")), "{ended:?}");
     let gone = by("both", "GET", &format!("/v1/tickets/{}", made.id()), "").await;
     assert_eq!((gone.status, &gone.json()["ended_as"]), (410, &json!("revoked")));

@@ -5,7 +5,7 @@ use super::super::shrink;
 use super::asked::Asked;
 use super::openapi::Call;
 use super::problem::{Answer, Refusal};
-use super::{examples, sees, view};
+use super::{examples, view};
 use crate::engine::{CommandResult, EngineError};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -190,7 +190,8 @@ pub(super) fn answer(
     told: crate::engine::Answer,
     change: &impl Serialize,
 ) -> Answer {
-    let answer = told.map_err(Refusal::from).and_then(|told| tell(asked, status, &told));
+    let seen = |error| Refusal::from(error).as_seen(&|one| asked.who.sees(one));
+    let answer = told.map_err(seen).and_then(|told| tell(asked, status, &told));
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     note_change(&mut response, change);
     Ok(response)
@@ -227,7 +228,8 @@ pub(super) async fn change(mut asked: Asked) -> Answer {
 pub(super) async fn delete(asked: Asked) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     let command = Command::DeleteLock { name, precondition, force };
-    asked.app.engine.submit(&asked.caller, command).await?;
+    let told = asked.app.engine.submit(&asked.caller, command).await;
+    told.map_err(|error| Refusal::from(error).as_seen(&|one| asked.who.sees(one)))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -249,7 +251,10 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     }
     let caller = asked.who.caller_for(&lock);
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
-    let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await?;
+    let who = &asked.who;
+    let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await;
+    let told = told.map_err(|error| Refusal::from(error).as_seen(&|one| who.sees(one)))?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
-    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false, sees::ALL)))
+    let owns = who.owns(&ticket.ticket);
+    Ok(view::json(StatusCode::OK, &view::ticket(ticket, false, &|one| owns || who.sees(one))))
 }

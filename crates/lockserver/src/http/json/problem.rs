@@ -1,7 +1,7 @@
 //! Refusals as RFC 9457 has them.
 
 use super::super::auth::RefusedBecause;
-use super::{sees, view};
+use super::{Sees, sees, view};
 use crate::access::Denied;
 use crate::engine::EngineError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -54,6 +54,16 @@ impl Refusal {
     /// The very same request will not succeed later, although others with this code will.
     pub(super) fn final_word(mut self) -> Self {
         self.problem.retryable = false;
+        self
+    }
+
+    /// Its tickets as this caller may see them: of a bundle only those locks.
+    pub(super) fn as_seen(mut self, sees: Sees<'_>) -> Self {
+        for ticket in self.problem.tickets.iter_mut().filter(|ticket| ticket.lock.is_none()) {
+            let before = ticket.locks.len();
+            ticket.locks.retain(|name, _| LockName::stored(name).is_ok_and(|name| sees(&name)));
+            ticket.locks_unseen += (before - ticket.locks.len()) as u64;
+        }
         self
     }
 
