@@ -79,7 +79,7 @@ pub(super) static GENERAL: [General; 20] = [
     General::new("LOG_FORMAT", "classic")
         .read(|draft, value| value.put(&mut draft.config.log.format, log_format))
         .print(|config| Some(config.log.format.name().to_owned()))
-        .doc("`classic` is 0.36's line, `json` an object a line"),
+        .doc("`classic` is 0.36's line, in local time, `json` an object a line, in UTC"),
     General::new("LONG_POLL", "20")
         .read(|draft, value| value.put(&mut draft.config.long_poll, long_poll))
         .print(|config| Some(seconds_text(Ms::try_from(config.long_poll.as_millis()).unwrap_or(Ms::MAX))))
