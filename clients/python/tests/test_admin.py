@@ -152,7 +152,12 @@ def test_events_of_several_locks_and_of_what_is_withheld(server: Running, client
     assert {one.number for one in told[:8]} == {held.number}
     begin, end = told[8:]
     assert (begin.kind, begin.cause, begin.permits, begin.slot_names, begin.reason) == (
-        "permits_withheld", "admin", 1, ["port-a"], "no ping")
+        "permits_withheld",
+        "admin",
+        1,
+        ["port-a"],
+        "no ping",
+    )
     assert begin.until is not None
     assert begin.withholding == end.withholding
     assert (end.kind, end.permits, end.until) == ("permits_restored", 1, None)
