@@ -58,7 +58,7 @@ impl Refusal {
     }
 
     /// Its tickets as this caller may see them: of a bundle only those locks.
-    pub(super) fn as_seen(mut self, sees: Sees<'_>) -> Self {
+    pub(super) fn shown_to(mut self, sees: Sees<'_>) -> Self {
         for ticket in self.problem.tickets.iter_mut().filter(|ticket| ticket.lock.is_none()) {
             let before = ticket.locks.len();
             ticket.locks.retain(|name, _| LockName::stored(name).is_ok_and(|name| sees(&name)));
