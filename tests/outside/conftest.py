@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import packages  # noqa: E402
+from harness.api import Api  # noqa: E402
 from harness.debian import Debian  # noqa: E402
 from harness.etcd import Etcd  # noqa: E402
 from harness.manager import Service  # noqa: E402
@@ -146,3 +147,10 @@ def debian(as_root, made, tmp_path):
     yield make
     for system in systems:
         system.close()
+
+
+@pytest.fixture
+def look(server):
+    """How a lock of the test's own server is."""
+    with Api(server.at) as api:
+        yield lambda name="deploy-web": api.ok("GET", f"/v1/locks/{name}")

@@ -38,13 +38,6 @@ def server(make_server):
 
 
 @pytest.fixture
-def look(server):
-    """How a lock is."""
-    with Api(server.at) as api:
-        yield lambda name="deploy-web": api.ok("GET", f"/v1/locks/{name}")
-
-
-@pytest.fixture
 def run(ansible, server, tmp_path):
     """Start playbooks, each in a directory of its own; what still runs at the end is killed."""
     plays, numbers = [], itertools.count()

@@ -24,13 +24,6 @@ def server(make_server):
 
 
 @pytest.fixture
-def look(server):
-    """How a lock is."""
-    with Api(server.at) as api:
-        yield lambda name="deploy-web": api.ok("GET", f"/v1/locks/{name}")
-
-
-@pytest.fixture
 def make_job(server, tmp_path, request):
     """Make jobs; what still runs at the end is killed."""
     jobs, numbers = [], itertools.count(1001)

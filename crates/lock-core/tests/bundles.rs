@@ -141,7 +141,7 @@ proptest! {
         prop_assert!(left.is_empty(), "{left:?}");
     }
 
-    /// Each round everybody ends that holds at its beginning, and for each of them somebody new comes. So a round is no longer than a hold.
+    /// In each round every holder of its beginning ends, and a new client comes for each. So a round is no longer than a hold.
     /// In each the first of all that wait is granted, since nobody stands before it anywhere.
     #[test]
     fn rule_13_a_ticket_waits_for_no_more_holds_than_there_are_tickets_before_it_whoever_comes(

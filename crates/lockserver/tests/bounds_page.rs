@@ -82,7 +82,7 @@ fn the_page_tells_every_bound_as_it_is() {
             Some(said) if said != bound => Some(format!("it tells {said} of {name}, which is {bound}")),
             Some(_) => None,
         })
-        .chain(told.keys().filter(|name| !bounds.contains_key(*name)).map(|name| format!("{name} is no bound")))
+        .chain(told.keys().filter(|name| !bounds.contains_key(*name)).map(|name| format!("{name} is not a bound")))
         .collect();
     assert!(wrong.is_empty(), "docs/security.md, \"What everybody shares\":\n{}", wrong.join("\n"));
 }

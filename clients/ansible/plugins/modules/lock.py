@@ -49,7 +49,7 @@ attributes:
     support: partial
     description: Nothing is taken, renewed or given back. RV(ticket) is one that nobody holds.
 notes:
-  - Whoever has the C(id) of a ticket and the same key can give the lock back. C(ansible-playbook -v) prints it. Write C(no_log) at the task if that matters.
+  - The C(id) of a ticket and the same key are enough to give the lock back. C(ansible-playbook -v) prints it. Write C(no_log) at the task if that matters.
 """
 
 EXAMPLES = r"""

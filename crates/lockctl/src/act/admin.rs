@@ -149,7 +149,7 @@ pub(super) async fn restore(client: &Client, asked: Restore, json: bool) -> Resu
         (None, Some(names)) => lock_client::Restore::Slots(names),
         (None, None) => lock_client::Restore::All,
     };
-    // The server's answer is the same whether it restored some or not. Who may not look hears no more than that.
+    // The server answers the same whether it restored some or not. A key that may not look hears that answer.
     let before = client.lock(&asked.lock).await;
     client.restore(&asked.lock, &which).await?;
     match before {

@@ -15,8 +15,8 @@ const OF_A_LOCK: [&str; 16] = [
     "run", "set", "status", "watch", "withhold",
 ];
 
-/// After the function that clap made, which it completes: a word that begins no option, and is no value of one, may be a lock. For bash
-/// `=` is a word of its own, and what follows it is a number of permits.
+/// After the function that clap made, which it completes. A word may be a lock unless it begins an option or is the value of one. For
+/// bash `=` is a word of its own, and a number of permits follows it.
 const BASH: &str = r#"
 _lockctl_with_locks() {
     _lockctl "$@"

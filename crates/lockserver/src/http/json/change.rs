@@ -183,6 +183,11 @@ pub(super) fn tell(asked: &Asked, status: StatusCode, told: &CommandResult) -> A
     }
 }
 
+/// A refusal, which may list tickets that are for other locks, too.
+fn refusal(asked: &Asked) -> impl Fn(EngineError) -> Refusal {
+    |error| Refusal::from(error).shown_to(&|one| asked.who.sees(one))
+}
+
 /// The answer to a change, done or refused; the audit log has in both cases what was asked for.
 pub(super) fn answer(
     asked: &Asked,
@@ -190,8 +195,7 @@ pub(super) fn answer(
     told: crate::engine::Answer,
     change: &impl Serialize,
 ) -> Answer {
-    let seen = |error| Refusal::from(error).shown_to(&|one| asked.who.sees(one));
-    let answer = told.map_err(seen).and_then(|told| tell(asked, status, &told));
+    let answer = told.map_err(refusal(asked)).and_then(|told| tell(asked, status, &told));
     let mut response = answer.unwrap_or_else(IntoResponse::into_response);
     note_change(&mut response, change);
     Ok(response)
@@ -229,7 +233,7 @@ pub(super) async fn delete(asked: Asked) -> Answer {
     let (name, force, precondition) = (asked.lock()?, force(&asked)?, precondition(&asked, false)?);
     let command = Command::DeleteLock { name, precondition, force };
     let told = asked.app.engine.submit(&asked.caller, command).await;
-    told.map_err(|error| Refusal::from(error).shown_to(&|one| asked.who.sees(one)))?;
+    told.map_err(refusal(&asked))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -253,7 +257,7 @@ pub(super) async fn revoke(asked: Asked) -> Answer {
     let reason = Arc::from(asked.text("reason").unwrap_or(""));
     let who = &asked.who;
     let told = asked.app.engine.submit(&caller, Command::Revoke { lock, number, reason, only }).await;
-    let told = told.map_err(|error| Refusal::from(error).shown_to(&|one| who.sees(one)))?;
+    let told = told.map_err(refusal(&asked))?;
     let Outcome::Ticket(ticket) = &told.outcome else { unreachable!("a ticket was ended") };
     let owns = who.owns(&ticket.ticket);
     Ok(view::json(StatusCode::OK, &view::ticket(ticket, false, &|one| owns || who.sees(one))))
