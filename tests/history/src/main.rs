@@ -6,8 +6,7 @@ use history::{Plan, run};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs());
     let mut plan = Plan { seed, ..Plan::default() };
     let mut words = std::env::args().skip(1);
@@ -31,7 +30,7 @@ async fn main() -> ExitCode {
         }
     }
     println!("seed {}", plan.seed);
-    match run(plan).await {
+    match run(plan) {
         Ok(report) => {
             println!("{report}");
             if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -4,6 +4,7 @@ use crate::faults::{CHANGE, EtcdNemesis};
 use crate::history::{Answer, Fault, History, Nanos};
 use crate::judge::Finding;
 use crate::run::Plan;
+use crate::world::Network;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Report {
     plan: Plan,
+    /// Where the processes were.
+    network: String,
     /// What broke the rules.
     pub findings: Vec<Finding>,
     /// Each kind of fault: how often it came, and how long nobody was answered then.
@@ -44,6 +47,7 @@ pub struct Of {
 impl Report {
     pub(crate) fn of(
         plan: &Plan,
+        network: &Network,
         histories: &[History],
         findings: Vec<Finding>,
         trouble: Option<String>,
@@ -51,6 +55,7 @@ impl Report {
     ) -> Self {
         let mut report = Self {
             plan: plan.clone(),
+            network: network.to_string(),
             findings,
             faults: BTreeMap::new(),
             calls: [0; 3],
@@ -133,7 +138,8 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "seed {seed}: {faults} faults in {took} s; members of etcd: {members}, pairs of servers: {pairs}, clients that \
-             compete at each: {clients}"
+             compete at each: {clients}; network: {}",
+            self.network
         )?;
         writeln!(f, "  how often, longest time in seconds without an answer to anybody, of that after all was mended")?;
         let seconds = |time: Nanos| Duration::from_nanos(time).as_secs_f64();

@@ -7,7 +7,7 @@ use crate::http::KEY;
 use crate::judge::{Promise, judge};
 use crate::random::Random;
 use crate::report::Report;
-use crate::world::{Etcd, Pair};
+use crate::world::{Etcd, Network, Pair};
 use futures_util::future::try_join_all;
 use std::io;
 use std::path::Path;
@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
@@ -88,11 +89,20 @@ struct Stage {
 ///
 /// # Errors
 /// If a process cannot be started, does not serve again after a fault, or a signal ends the run.
-pub async fn run(plan: Plan) -> io::Result<Report> {
+pub fn run(plan: Plan) -> io::Result<Report> {
+    let network = Network::new();
+    let threads = network.clone();
+    let enter = move || threads.enter().expect("the network that this process has made lets it in");
+    let runtime = Builder::new_multi_thread().enable_all().on_thread_start(enter).build()?;
+    // The thread that calls this stays where it is, so that all is done by tasks.
+    runtime.block_on(async { tokio::spawn(run_until_signal(plan, network)).await.map_err(io::Error::other)? })
+}
+
+async fn run_until_signal(plan: Plan, network: Network) -> io::Result<Report> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (directory, keeps) = (directory()?, plan.keep);
     let ran = tokio::select! {
-        ran = run_in(directory.path(), plan) => ran,
+        ran = run_in(&network, directory.path(), plan) => ran,
         _ = terminate.recv() => return Err(io::Error::other("ended by SIGTERM")),
         _ = interrupt.recv() => return Err(io::Error::other("ended by SIGINT")),
     };
@@ -118,9 +128,9 @@ fn keep(mut directory: TempDir, ran: io::Result<Report>) -> io::Result<Report> {
     }
 }
 
-async fn run_in(directory: &Path, plan: Plan) -> io::Result<Report> {
+async fn run_in(network: &Network, directory: &Path, plan: Plan) -> io::Result<Report> {
     let begun = Instant::now();
-    let mut etcd = Etcd::new(directory, plan.members, plan.small_disk)?;
+    let mut etcd = Etcd::new(network, directory, plan.members, plan.small_disk)?;
     etcd.mend()?;
     etcd.wait_until_well().await?;
     let stages = (0..plan.pairs).map(|number| stage(directory, number, &etcd, begun));
@@ -156,7 +166,7 @@ async fn run_in(directory: &Path, plan: Plan) -> io::Result<Report> {
     }
     let findings: Vec<_> = histories.iter().flat_map(judge).collect();
     let trouble = trouble.map(|error| error.to_string());
-    let report = Report::of(&plan, &histories, findings, trouble, begun.elapsed());
+    let report = Report::of(&plan, network, &histories, findings, trouble, begun.elapsed());
     if !report.findings.is_empty() || report.trouble.is_some() || plan.keep {
         for (number, history) in histories.iter().enumerate() {
             std::fs::write(directory.join(format!("history{number}")), history.lines())?;
@@ -171,7 +181,7 @@ async fn run_in(directory: &Path, plan: Plan) -> io::Result<Report> {
 /// A pair that serves.
 async fn stage(directory: &Path, number: usize, etcd: &Etcd, begun: Instant) -> io::Result<Arc<Stage>> {
     let sections = LOCKS.map(|(name, size)| format!("[lock {name}]\nSIZE={size}\n")).concat();
-    let mut pair = Pair::new(directory, number, &etcd.addresses(), &format!("{sections}{KEY}"), LEASE_S).await?;
+    let mut pair = Pair::new(directory, number, etcd, &format!("{sections}{KEY}"), LEASE_S).await?;
     pair.mend()?;
     pair.wait_until_well().await?;
     let shared = Arc::new(Shared::new(pair.servers.iter().map(|server| server.at).collect(), begun));

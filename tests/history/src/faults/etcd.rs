@@ -2,7 +2,7 @@
 
 use super::Deck;
 use crate::random::Random;
-use crate::world::Etcd;
+use crate::world::{Cut, Etcd};
 use rustix::process::Signal;
 use std::io;
 use tokio::time::sleep;
@@ -20,11 +20,15 @@ pub(crate) enum Kind {
     Defragment,
     FillDisk,
     KillEverything,
+    CutMember,
+    CutLeader,
+    CutLeaderOneWay,
+    SlowMember,
 }
 
 impl Kind {
     /// Each kind as often as it stands here.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::KillMember,
         Self::KillMember,
         Self::StopMember,
@@ -36,6 +40,10 @@ impl Kind {
         Self::Defragment,
         Self::FillDisk,
         Self::KillEverything,
+        Self::CutMember,
+        Self::CutLeader,
+        Self::CutLeaderOneWay,
+        Self::SlowMember,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -50,6 +58,20 @@ impl Kind {
             Self::Defragment => "all members of etcd defragmented",
             Self::FillDisk => "disk of a member of etcd full",
             Self::KillEverything => "everything killed",
+            Self::CutMember => "a member of etcd cut off from the others",
+            Self::CutLeader => "etcd's leader cut off from the other members",
+            Self::CutLeaderOneWay => "etcd's leader that the others do not hear, or that does not hear them",
+            Self::SlowMember => "packets of a member of etcd late",
+        }
+    }
+
+    /// Whether it can be brought about there.
+    fn is_possible(self, etcd: &Etcd) -> bool {
+        match self {
+            Self::FillDisk => etcd.has_small_disk(),
+            Self::CutMember | Self::CutLeader | Self::CutLeaderOneWay => etcd.has_packets(),
+            Self::SlowMember => etcd.has_slowness(),
+            _ => true,
         }
     }
 
@@ -77,12 +99,7 @@ impl EtcdNemesis {
     }
 
     pub(crate) fn draw(&mut self, etcd: &Etcd) -> Kind {
-        loop {
-            let kind = self.deck.draw(&mut self.random);
-            if kind != Kind::FillDisk || etcd.has_small_disk() {
-                return kind;
-            }
-        }
+        self.deck.draw(&mut self.random, |kind| kind.is_possible(etcd))
     }
 
     /// How long to wait before the next one.
@@ -111,6 +128,16 @@ impl EtcdNemesis {
                 etcd.fill_disk()?;
                 sleep(self.random.ms(1000, 5000)).await;
             }
+            Kind::CutMember => self.cut_off(etcd, any, Cut::Everything).await?,
+            Kind::CutLeader => self.cut_off(etcd, leader, Cut::Everything).await?,
+            Kind::CutLeaderOneWay => {
+                let what = if self.random.percent(50) { Cut::Requests } else { Cut::Answers };
+                self.cut_off(etcd, leader, what).await?;
+            }
+            Kind::SlowMember => {
+                etcd.slow(any)?;
+                sleep(self.random.ms(1000, 6000)).await;
+            }
             Kind::Compact => etcd.compact().await,
             Kind::Defragment => {
                 for member in &etcd.members {
@@ -131,5 +158,12 @@ impl EtcdNemesis {
     async fn stop(&mut self, etcd: &mut Etcd, member: usize) {
         etcd.members[member].process.signal(Signal::STOP);
         sleep(self.random.ms(500, 5000)).await;
+    }
+
+    /// For long enough that the others choose a leader, most of the time.
+    async fn cut_off(&mut self, etcd: &mut Etcd, member: usize, what: Cut) -> io::Result<()> {
+        etcd.cut_off(member, what)?;
+        sleep(self.random.ms(1000, 6000)).await;
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Kinds of faults of a pair of servers.
 
+use crate::world::Pair;
+
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -22,11 +24,14 @@ pub(super) enum Kind {
     CutStandbyFromLeader,
     SetClocks,
     KillServers,
+    DropPackets,
+    DropPacketsOneWay,
+    SlowLeader,
 }
 
 impl Kind {
     /// Each kind as often as it stands here.
-    pub(super) const ALL: [Self; 28] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::KillLeader,
         Self::KillLeader,
         Self::KillLeaderAsLeasesEnd,
@@ -55,6 +60,9 @@ impl Kind {
         Self::SetClocks,
         Self::SetClocks,
         Self::KillServers,
+        Self::DropPackets,
+        Self::DropPacketsOneWay,
+        Self::SlowLeader,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -78,6 +86,18 @@ impl Kind {
             Self::CutStandbyFromLeader => "standby cut off from the leader",
             Self::SetClocks => "wall clocks of the servers set by hours",
             Self::KillServers => "all servers killed",
+            Self::DropPackets => "packets between leader and etcd dropped",
+            Self::DropPacketsOneWay => "packets from leader to etcd dropped, or those back",
+            Self::SlowLeader => "packets of the leader late",
+        }
+    }
+
+    /// Whether it can be brought about in the network of this pair.
+    pub(super) fn is_possible(self, pair: &Pair) -> bool {
+        match self {
+            Self::DropPackets | Self::DropPacketsOneWay => pair.has_packets(),
+            Self::SlowLeader => pair.has_slowness(),
+            _ => true,
         }
     }
 }

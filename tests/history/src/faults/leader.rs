@@ -16,11 +16,23 @@ const SILENT: u64 = 5 * SECOND;
 /// Whatever its clients have asked it is answered by then.
 const QUIET_MS: (u64, u64) = (150, 400);
 
+/// How a leader is cut off from etcd.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By {
+    /// Connections stay, and what was sent arrives afterwards.
+    Links,
+    /// Nothing answers, so that connections die and new ones are not made.
+    Packets,
+}
+
 impl Strike<'_> {
     /// Cuts it off until another one leads, and a while longer. Its clients go on asking it.
-    pub(super) async fn cut_leader(&mut self, leader: usize, what: Cut) -> io::Result<()> {
+    pub(super) async fn cut_leader(&mut self, leader: usize, what: Cut, by: By) -> io::Result<()> {
         let since = self.shared.now();
-        self.pair.cut_from_etcd(leader, what);
+        match by {
+            By::Links => self.pair.cut_from_etcd(leader, what),
+            By::Packets => self.pair.drop_to_etcd(leader, what)?,
+        }
         if what == Cut::Answers {
             // Its requests arrive: the next leader may load the table, and this one end a ticket before that.
             self.pair.wait_until_leads(1 - leader).await?;

@@ -13,6 +13,7 @@ use crate::history::{Fault, Nanos};
 use crate::random::Random;
 use crate::world::{Cut, Pair, Process, Standing};
 use kind::Kind;
+use leader::By;
 use rustix::process::Signal;
 use std::io;
 use std::time::Duration;
@@ -30,11 +31,16 @@ impl<K: Copy> Deck<K> {
         Self { all, left: Vec::new() }
     }
 
-    fn draw(&mut self, random: &mut Random) -> K {
-        if self.left.is_empty() {
-            self.left.extend(self.all);
+    fn draw(&mut self, random: &mut Random, is_possible: impl Fn(K) -> bool) -> K {
+        loop {
+            if self.left.is_empty() {
+                self.left.extend(self.all);
+            }
+            let kind = self.left.swap_remove(usize::try_from(random.below(self.left.len() as u64)).expect("small"));
+            if is_possible(kind) {
+                return kind;
+            }
         }
-        self.left.swap_remove(usize::try_from(random.below(self.left.len() as u64)).expect("small"))
     }
 }
 
@@ -53,7 +59,7 @@ impl Nemesis {
 
     /// Breaks something and mends it again.
     pub(crate) async fn strike(&mut self, pair: &mut Pair, shared: &Shared) -> io::Result<Fault> {
-        let kind = self.deck.draw(&mut self.random);
+        let kind = self.deck.draw(&mut self.random, |kind| kind.is_possible(pair));
         let from = shared.now();
         let broken = async {
             let broken = Strike { pair: &mut *pair, shared, random: &mut self.random, lease: self.lease }
@@ -107,9 +113,18 @@ impl Strike<'_> {
             }
             Kind::StopQuietLeader => self.stop_quiet_leader(leader).await?,
             Kind::StopLeaderForAMoment => stop(&mut self.pair.servers[leader].process, within).await,
-            Kind::CutLeader => self.cut_leader(leader, Cut::Everything).await?,
-            Kind::CutLeaderFromAnswers => self.cut_leader(leader, Cut::Answers).await?,
-            Kind::CutLeaderFromRequests => self.cut_leader(leader, Cut::Requests).await?,
+            Kind::CutLeader => self.cut_leader(leader, Cut::Everything, By::Links).await?,
+            Kind::CutLeaderFromAnswers => self.cut_leader(leader, Cut::Answers, By::Links).await?,
+            Kind::CutLeaderFromRequests => self.cut_leader(leader, Cut::Requests, By::Links).await?,
+            Kind::DropPackets => self.cut_leader(leader, Cut::Everything, By::Packets).await?,
+            Kind::DropPacketsOneWay => {
+                let what = if self.random.percent(50) { Cut::Answers } else { Cut::Requests };
+                self.cut_leader(leader, what, By::Packets).await?;
+            }
+            Kind::SlowLeader => {
+                self.pair.slow(leader)?;
+                self.pass(500, 5000).await;
+            }
             Kind::CutQuietLeader => self.cut_quiet_leader(leader).await?,
             Kind::LateWrites => self.late_writes(leader).await?,
             Kind::SwallowAnswers => self.swallow_answers(known).await?,

@@ -1,7 +1,7 @@
 //! etcd: members, and what may be asked of them beside keys and values.
 
 use super::disk::SmallDisk;
-use super::{Process, own_port, program, until};
+use super::{Cut, Host, Network, Process, program, until};
 use crate::http::{Outcome, call};
 use hyper::Method;
 use rustix::process::Signal;
@@ -18,6 +18,7 @@ const BUSY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Etcd {
     pub(crate) members: Vec<Member>,
+    pub(super) network: Network,
     /// That of the first member, if it has one of its own.
     disk: Option<SmallDisk>,
 }
@@ -25,6 +26,7 @@ pub(crate) struct Etcd {
 #[derive(Debug)]
 pub(crate) struct Member {
     name: String,
+    host: Host,
     client: SocketAddr,
     peer: SocketAddr,
     home: PathBuf,
@@ -33,16 +35,47 @@ pub(crate) struct Member {
 
 impl Etcd {
     /// `small_disk`: the first member is to keep its data on a disk that can be full.
-    pub(crate) fn new(directory: &Path, members: usize, small_disk: bool) -> io::Result<Self> {
-        let members: Vec<Member> =
-            (0..members).map(|number| Member::new(directory, number)).collect::<Result<_, _>>()?;
+    pub(crate) fn new(network: &Network, directory: &Path, members: usize, small_disk: bool) -> io::Result<Self> {
+        let member = |number| Member::new(network.host()?, directory, number);
+        let members: Vec<Member> = (0..members).map(member).collect::<Result<_, _>>()?;
         let disk = small_disk.then(|| SmallDisk::mount(&members[0].home)).transpose()?;
-        Ok(Self { members, disk })
+        Ok(Self { members, network: network.clone(), disk })
     }
 
     /// Whether the disk of a member can be full.
     pub(crate) fn has_small_disk(&self) -> bool {
         self.disk.is_some()
+    }
+
+    /// Whether packets between its members can be dropped.
+    pub(crate) fn has_packets(&self) -> bool {
+        self.members.len() > 1 && self.network.has_packets()
+    }
+
+    /// Whether what a member sends can be late.
+    pub(crate) fn has_slowness(&self) -> bool {
+        self.network.has_slowness()
+    }
+
+    /// Drops packets between this member and the others: requests are what it sends, and answers what it is sent. Servers
+    /// reach it, and it them.
+    pub(crate) fn cut_off(&mut self, member: usize, what: Cut) -> io::Result<()> {
+        let own = self.members[member].host.address();
+        for other in (0..self.members.len()).filter(|other| *other != member) {
+            if matches!(what, Cut::Requests | Cut::Everything) {
+                self.members[other].host.stop_hearing(own)?;
+            }
+            if matches!(what, Cut::Answers | Cut::Everything) {
+                let of_other = self.members[other].host.address();
+                self.members[member].host.stop_hearing(of_other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What this member sends is late.
+    pub(crate) fn slow(&mut self, member: usize) -> io::Result<()> {
+        self.members[member].host.slow()
     }
 
     /// Leaves the first member no room on its disk.
@@ -51,15 +84,16 @@ impl Etcd {
     }
 
     /// Where clients reach the members.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.members.iter().map(|member| member.client).collect()
     }
 
-    /// Gives room back, lets go on what stands still, and starts what does not run.
+    /// Gives room back, lets packets through, lets go on what stands still, and starts what does not run.
     pub(crate) fn mend(&mut self) -> io::Result<()> {
         self.disk.as_ref().map_or(Ok(()), SmallDisk::empty)?;
         let cluster: Vec<String> = self.members.iter().map(Member::in_cluster).collect();
         for member in &mut self.members {
+            member.host.mend()?;
             member.process.signal(Signal::CONT);
             if !member.process.runs() {
                 member.start(&cluster.join(","))?;
@@ -97,11 +131,12 @@ impl Etcd {
 }
 
 impl Member {
-    fn new(directory: &Path, number: usize) -> io::Result<Self> {
+    fn new(host: Host, directory: &Path, number: usize) -> io::Result<Self> {
         Ok(Self {
             name: format!("m{number}"),
-            client: own_port()?,
-            peer: own_port()?,
+            client: host.at(2379)?,
+            peer: host.at(2380)?,
+            host,
             home: directory.join(format!("m{number}")),
             process: Process::default(),
         })
@@ -115,7 +150,7 @@ impl Member {
     fn start(&mut self, cluster: &str) -> io::Result<()> {
         let (client, peer) = (format!("http://{}", self.client), format!("http://{}", self.peer));
         let data = self.home.join("data");
-        let mut command = Process::command(program("ETCD", &["target/etcd/usr/bin/etcd"], "etcd"));
+        let mut command = self.host.command(program("ETCD", &["target/etcd/usr/bin/etcd"], "etcd"));
         command.arg("--name").arg(&self.name).arg("--data-dir").arg(data);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);

@@ -1,7 +1,6 @@
 //! The network between two processes, which can be cut. What was sent meanwhile arrives afterwards, as it does where packets
 //! are sent again: late, one after the other as they were sent, and perhaps after another server leads.
 
-use super::own_port;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -32,9 +31,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A link to this address, until the runtime ends.
-    pub(super) async fn open(to: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(own_port()?).await?;
+    /// A link by this address of our own to that one, until the runtime ends.
+    pub(super) async fn open(at: SocketAddr, to: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(at).await?;
         let at = listener.local_addr()?;
         let (cut, seen) = watch::channel(Cut::Nothing);
         tokio::spawn(async move {

@@ -3,6 +3,7 @@
 mod disk;
 mod etcd;
 mod link;
+mod network;
 mod pair;
 mod process;
 mod server;
@@ -10,6 +11,7 @@ mod wall_clock;
 
 pub(crate) use etcd::Etcd;
 pub(crate) use link::{Cut, Link};
+pub(crate) use network::{Host, Network};
 pub(crate) use pair::Pair;
 pub(crate) use process::Process;
 pub(crate) use server::Standing;

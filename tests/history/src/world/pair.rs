@@ -1,10 +1,10 @@
 //! Two servers that share a store in etcd, and the networks around them.
 
+use super::network::{SWITCH, TO_ETCD};
 use super::server::{Server, Standing};
-use super::{Cut, Link, PATIENCE, own_port, until};
+use super::{Cut, Etcd, Link, Network, PATIENCE, until};
 use rustix::process::Signal;
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -18,33 +18,36 @@ pub(crate) struct Pair {
     pub(crate) from_other: Vec<Link>,
     /// Servers that ended without being told to.
     pub(crate) ended: Vec<String>,
+    network: Network,
 }
 
 impl Pair {
-    /// Two servers with this configuration, over members of etcd at these addresses.
+    /// Two servers with this configuration, over this etcd and in its network.
     pub(crate) async fn new(
         directory: &Path,
         number: usize,
-        members: &[SocketAddr],
+        etcd: &Etcd,
         sections: &str,
         lease_s: u64,
     ) -> io::Result<Self> {
+        let network = etcd.network.clone();
         let (mut servers, mut to_etcd, mut from_other) = (Vec::new(), Vec::new(), Vec::new());
         let sections = format!("{sections}[etcd]\nPREFIX=pair{number}/\nLEASE={lease_s}\n");
         for one in 0..2 {
             let mut own = Vec::new();
-            for member in members {
-                own.push(Link::open(*member).await?);
+            for member in etcd.addresses() {
+                own.push(Link::open(network.own(TO_ETCD)?, member).await?);
             }
             let store = format!("etcd:{}", own.iter().map(Link::url).collect::<Vec<_>>().join(","));
-            let at = own_port()?;
-            let between = Link::open(at).await?;
+            let host = network.host()?;
+            let at = host.at(9090)?;
+            let between = Link::open(network.own(SWITCH)?, at).await?;
             let name = format!("pair{number}-{one}");
-            servers.push(Server::new((directory, &name), at, &between.url(), &store, &sections)?);
+            servers.push(Server::new((directory, &name), (host, at), &between.url(), &store, &sections)?);
             to_etcd.push(own);
             from_other.push(between);
         }
-        Ok(Self { servers, to_etcd, from_other, ended: Vec::new() })
+        Ok(Self { servers, to_etcd, from_other, ended: Vec::new(), network })
     }
 
     /// Notes which servers have ended by themselves.
@@ -65,6 +68,7 @@ impl Pair {
         self.to_etcd.iter().flatten().chain(&self.from_other).for_each(|link| link.cut(Cut::Nothing));
         self.note_ended();
         for server in &mut self.servers {
+            server.host.mend()?;
             server.process.signal(Signal::CONT);
             if !server.process.runs() {
                 server.start()?;
@@ -117,5 +121,33 @@ impl Pair {
 
     pub(crate) fn cut_from_etcd(&self, server: usize, what: Cut) {
         self.to_etcd[server].iter().for_each(|link| link.cut(what));
+    }
+
+    /// Whether packets can be dropped.
+    pub(crate) fn has_packets(&self) -> bool {
+        self.network.has_packets()
+    }
+
+    /// Whether what a server sends can be late.
+    pub(crate) fn has_slowness(&self) -> bool {
+        self.network.has_slowness()
+    }
+
+    /// Drops packets between this server and etcd. A link takes what it does not pass on; this answers nothing at all, to
+    /// new connections as well.
+    pub(crate) fn drop_to_etcd(&mut self, server: usize, what: Cut) -> io::Result<()> {
+        let host = &mut self.servers[server].host;
+        if matches!(what, Cut::Requests | Cut::Everything) {
+            host.stop_reaching(TO_ETCD)?;
+        }
+        if matches!(what, Cut::Answers | Cut::Everything) {
+            host.stop_hearing(TO_ETCD)?;
+        }
+        Ok(())
+    }
+
+    /// What this server sends is late, to etcd and to clients.
+    pub(crate) fn slow(&mut self, server: usize) -> io::Result<()> {
+        self.servers[server].host.slow()
     }
 }

@@ -2,7 +2,6 @@
 
 use super::PATIENCE;
 use rustix::process::{Pid, Signal, kill_process};
-use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -17,14 +16,7 @@ const DYING: Duration = Duration::from_secs(5);
 pub(crate) struct Process(Option<Child>);
 
 impl Process {
-    /// A command for this program, which dies with the thread that starts it: also where that is killed.
-    pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        command
-    }
-
-    /// Starts it; what it writes is added to this file.
+    /// Starts it by a command of its host; what it writes is added to this file.
     pub(super) fn start(&mut self, command: &mut Command, log: &Path) -> io::Result<()> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);

@@ -1,7 +1,7 @@
 //! A lockserver.
 
 use super::wall_clock::WallClock;
-use super::{Process, program};
+use super::{Host, Process, program};
 use crate::http::{Outcome, call};
 use hyper::Method;
 use std::io;
@@ -13,6 +13,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) at: SocketAddr,
+    pub(super) host: Host,
     name: String,
     store: String,
     directory: PathBuf,
@@ -32,10 +33,10 @@ pub(crate) enum Standing {
 }
 
 impl Server {
-    /// `advertise`: where the others reach it. `sections`: more of its configuration.
+    /// `at`: its address on its host. `advertise`: where the others reach it. `sections`: more of its configuration.
     pub(super) fn new(
         (directory, name): (&Path, &str),
-        at: SocketAddr,
+        (host, at): (Host, SocketAddr),
         advertise: &str,
         store: &str,
         sections: &str,
@@ -51,11 +52,11 @@ impl Server {
         std::fs::write(directory.join("lockserver.conf"), format!("{general}{sections}{cluster}"))?;
         let (name, store) = (name.to_owned(), store.to_owned());
         let wall_clock = WallClock::new(&directory)?;
-        Ok(Self { at, name, store, directory, process: Process::default(), wall_clock })
+        Ok(Self { at, host, name, store, directory, process: Process::default(), wall_clock })
     }
 
     pub(super) fn start(&mut self) -> io::Result<()> {
-        let mut command = Process::command(program("LOCKSERVER_BIN", &["target/debug/lockserver"], "lockserver"));
+        let mut command = self.host.command(program("LOCKSERVER_BIN", &["target/debug/lockserver"], "lockserver"));
         command.args(["--config", "lockserver.conf", "--admin-socket", "admin.sock", "--store", &self.store]);
         command.current_dir(&self.directory);
         self.wall_clock.give_to(&mut command);
