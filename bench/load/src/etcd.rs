@@ -10,9 +10,11 @@ use h2::client::SendRequest;
 use http::Request;
 use hyper::body::Bytes;
 use prost::Message;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
@@ -109,70 +111,93 @@ const TICKET_BYTES: usize = 560;
 const COUNTERS_BYTES: usize = 220;
 const COMMIT_BYTES: usize = 45;
 
+/// How long its members may take to agree on a leader.
+const ELECTION_TIME: Duration = Duration::from_secs(60);
+
 /// A running etcd.
 #[derive(Debug)]
 pub(crate) struct Etcd {
+    /// The leader first, which is asked.
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
     process: Process,
     at: SocketAddr,
 }
 
 impl Etcd {
-    /// Starts it as a cluster of one.
-    pub(crate) fn start(home: &Path) -> Result<Self, Fault> {
-        let (port, peers) = (free_port()?, free_port()?);
-        let (clients, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peers}"));
-        let mut command = Command::new("etcd");
-        command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
-        command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
-        command.args(["--initial-cluster", &format!("default={peers}"), "--logger", "zap", "--log-level", "warn"]);
-        command.arg("--data-dir").arg(home.join("data"));
-        let (at, log) = ((Ipv4Addr::LOCALHOST, port).into(), home.join("etcd.log"));
-        let mut process = Process::start(&command, &log)?;
-        process.wait_for(at, &log)?;
-        Ok(Self { process, at })
+    /// Starts a cluster of so many members.
+    pub(crate) fn start(members: usize, home: &Path) -> Result<Self, Fault> {
+        let ports = (0..members).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<Vec<_>, Fault>>()?;
+        let url = |port: u16| format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
+        let all = ports.iter().enumerate().map(|(number, (_, peers))| format!("m{number}={}", url(*peers)));
+        let cluster = all.collect::<Vec<_>>().join(",");
+        let mut members = Vec::new();
+        for (number, (clients, peers)) in ports.iter().enumerate() {
+            let (at, log) = ((Ipv4Addr::LOCALHOST, *clients).into(), home.join(format!("etcd{number}.log")));
+            let (clients, peers) = (url(*clients), url(*peers));
+            let mut command = Command::new("etcd");
+            command.args(["--name", &format!("m{number}"), "--initial-cluster", &cluster]);
+            command.args(["--listen-client-urls", &clients, "--advertise-client-urls", &clients]);
+            command.args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers]);
+            command.args(["--logger", "zap", "--log-level", "warn"]);
+            command.arg("--data-dir").arg(home.join(format!("data{number}")));
+            members.push((Member { process: Process::start(&command, &log)?, at }, log));
+        }
+        // A member listens for clients once most of them have found one another.
+        for (member, log) in &mut members {
+            member.process.wait_for(member.at, log)?;
+        }
+        let mut members: Vec<Member> = members.into_iter().map(|(member, _)| member).collect();
+        let end = Instant::now() + ELECTION_TIME;
+        let leader = loop {
+            match members.iter().position(Member::leads) {
+                Some(leader) => break leader,
+                None if Instant::now() > end => return Err("etcd: no member leads".into()),
+                None => thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        members.swap(0, leader);
+        Ok(Self { members })
     }
-}
 
-impl Etcd {
-    /// Where it listens for clients.
-    pub(crate) fn at(&self) -> SocketAddr {
-        self.at
+    /// Where its members listen for clients, as `STORE` takes it.
+    pub(crate) fn endpoints(&self) -> String {
+        self.members.iter().map(|member| format!("http://{}", member.at)).collect::<Vec<_>>().join(",")
     }
 
     /// Sends a transaction again and again, and gives how often in a second: what a lock service with durable tickets and a leader
     /// cannot do without to hand a lock over. It is done only if the leader and the last commit are the same; it
     /// puts two tickets, the counters, and the record of this commit.
     pub(crate) async fn transactions_a_second(&self, time: Duration) -> Result<f64, Fault> {
-        let mut client = self.connect(Vec::new()).await?;
-        let put = |key: &str, bytes: usize, text: &str| {
-            let value = format!("{text:x<bytes$}").into_bytes();
-            RequestOp { put: Some(PutRequest { key: key.into(), value }) }
-        };
-        let commit = |number: u32| put("bare/commit", COMMIT_BYTES, &number.to_string());
-        let begun = TxnRequest { compare: Vec::new(), success: vec![commit(0)] };
-        client.call::<TxnResponse>("/etcdserverpb.KV/Txn", &begun).await?;
-        let (begin, mut count) = (Instant::now(), 0_u32);
+        let mut commits = self.commits().await?;
+        let (begin, before) = (Instant::now(), commits.count);
         while begin.elapsed() < time {
-            let last = commit(count).put.map(|put| put.value);
-            let compare = vec![
-                Compare { target: 1, key: b"bare/leader".to_vec(), create_revision: Some(0), value: None },
-                Compare { target: 3, key: b"bare/commit".to_vec(), create_revision: None, value: last },
-            ];
-            count += 1;
-            let tickets =
-                [count, count + 1].map(|ticket| put(&format!("bare/tickets/{ticket:036}"), TICKET_BYTES, "ticket"));
-            let success = [&tickets[..], &[put("bare/counters", COUNTERS_BYTES, "counters"), commit(count)]].concat();
-            let request = TxnRequest { compare, success };
-            let answer: TxnResponse = client.call("/etcdserverpb.KV/Txn", &request).await?;
-            if !answer.succeeded {
-                return Err("etcd: a transaction whose conditions hold failed".into());
-            }
+            commits.commit().await?;
         }
-        Ok(f64::from(count) / begin.elapsed().as_secs_f64())
+        Ok(f64::from(commits.count - before) / begin.elapsed().as_secs_f64())
+    }
+
+    /// Seconds of one such transaction, after so long a pause.
+    pub(crate) async fn transaction_after(&self, pause: Duration) -> Result<f64, Fault> {
+        let mut commits = self.commits().await?;
+        tokio::time::sleep(pause).await;
+        let begin = Instant::now();
+        commits.commit().await?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    async fn commits(&self) -> Result<Commits, Fault> {
+        let mut client = self.connect(Vec::new()).await?;
+        let begun = TxnRequest { compare: Vec::new(), success: vec![commit_record(0)] };
+        client.call::<TxnResponse>("/etcdserverpb.KV/Txn", &begun).await?;
+        Ok(Commits { client, count: 0 })
     }
 
     async fn connect(&self, name: Vec<u8>) -> Result<Holder, Fault> {
-        let stream = TcpStream::connect(self.at).await?;
+        let stream = TcpStream::connect(self.members[0].at).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = h2::client::handshake(stream).await?;
         let connection = Abort(tokio::spawn(async move { drop(connection.await) }).abort_handle());
@@ -180,9 +205,43 @@ impl Etcd {
     }
 }
 
+/// Transactions one after the other, each on the condition that the one before is the last.
+struct Commits {
+    client: Holder,
+    count: u32,
+}
+
+impl Commits {
+    async fn commit(&mut self) -> Result<(), Fault> {
+        let last = commit_record(self.count).put.map(|put| put.value);
+        let compare = vec![
+            Compare { target: 1, key: b"bare/leader".to_vec(), create_revision: Some(0), value: None },
+            Compare { target: 3, key: b"bare/commit".to_vec(), create_revision: None, value: last },
+        ];
+        self.count += 1;
+        let success = vec![
+            put(&format!("bare/tickets/{:036}", self.count), TICKET_BYTES, "ticket"),
+            put(&format!("bare/tickets/{:036}", self.count + 1), TICKET_BYTES, "ticket"),
+            put("bare/counters", COUNTERS_BYTES, "counters"),
+            commit_record(self.count),
+        ];
+        let answer: TxnResponse = self.client.call("/etcdserverpb.KV/Txn", &TxnRequest { compare, success }).await?;
+        if answer.succeeded { Ok(()) } else { Err("etcd: a transaction whose conditions hold failed".into()) }
+    }
+}
+
+fn put(key: &str, bytes: usize, text: &str) -> RequestOp {
+    let value = format!("{text:x<bytes$}").into_bytes();
+    RequestOp { put: Some(PutRequest { key: key.into(), value }) }
+}
+
+fn commit_record(number: u32) -> RequestOp {
+    put("bare/commit", COMMIT_BYTES, &number.to_string())
+}
+
 impl Peer for Etcd {
     fn process(&self) -> &Process {
-        &self.process
+        &self.members[0].process
     }
 
     fn client(&self, lock: Lock, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
@@ -193,6 +252,20 @@ impl Peer for Etcd {
             holder.lease = lease.id;
             Ok(Box::new(holder) as _)
         })
+    }
+}
+
+impl Member {
+    /// Whether its metrics say that it leads the cluster.
+    fn leads(&self) -> bool {
+        let ask = || -> io::Result<String> {
+            let mut stream = std::net::TcpStream::connect(self.at)?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        ask().is_ok_and(|answer| answer.lines().any(|line| line == "etcd_server_is_leader 1"))
     }
 }
 

@@ -21,7 +21,7 @@ impl Etcdctl {
             .stdout(Stdio::null())
             .status()
             .map_err(|error| format!("etcdctl: {error}"))?;
-        Ok(Self(Etcd::start(home)?))
+        Ok(Self(Etcd::start(1, home)?))
     }
 }
 
@@ -31,7 +31,7 @@ impl Peer for Etcdctl {
     }
 
     fn client(&self, lock: Lock, _requests: u8) -> Waits<'_, Box<dyn Cycle>> {
-        let endpoint = format!("http://{}", self.0.at());
+        let endpoint = self.0.endpoints();
         Box::pin(async move { Ok(Box::new(Holder { endpoint, name: lock.to_string(), process: None }) as _) })
     }
 }

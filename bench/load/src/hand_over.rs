@@ -11,8 +11,10 @@ use crate::of_machine::OfMachine;
 use crate::peer::{Lock, Peer};
 use crate::report::{Report, median, short};
 use crate::rounds::{self, Measured};
-use crate::workload::{Kind, MEMORY, REDIS_FLUSHED, SQLITE};
+use crate::workload::{Kind, MEMORY, ON_ETCD, ON_THREE, REDIS_FLUSHED, SQLITE};
+use std::path::Path;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Two clients: one has the lock, the other waits.
 const PAIR: Load = Load { clients: 2, own: false, requests: 2, rate: None };
@@ -20,10 +22,14 @@ const PAIR: Load = Load { clients: 2, own: false, requests: 2, rate: None };
 const ROUND_TRIP: Load = Load { clients: 1, own: true, requests: 1, rate: None };
 /// What is to be reached of the limit.
 const SHARE_OF_LIMIT: f64 = 0.7;
-/// The same on etcd: within 1.3 of one transaction and one round trip.
+/// On etcd, at most this much of the time of one transaction and one round trip.
+const OF_LIMIT_ON_ETCD: f64 = 1.3;
+/// The same as a rate.
 const SHARE_ON_ETCD: f64 = 0.77;
 /// How long the next one has waited when the lock is given back. By then it surely waits; if not, its way is counted, too.
 pub(crate) const WAITS: Duration = Duration::from_millis(20);
+/// How long etcd rests before a transaction that is timed: as long as since lockserver has committed that somebody waits.
+const RESTS: Duration = Duration::from_millis(10);
 /// Hand-overs of a round that are timed one by one.
 const TIMED: usize = 10;
 
@@ -34,7 +40,8 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         SQLITE,
         REDIS_FLUSHED,
         Kind::Etcd,
-        Kind::Shared,
+        ON_ETCD,
+        ON_THREE,
         MEMORY,
         Kind::Throttle,
         Kind::Redis { flushed: false },
@@ -42,10 +49,14 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     ];
     let (mut all, absent) = rounds::start(arguments, &kinds)?;
     let home = rounds::home(arguments)?;
-    // One that nobody else uses: what a transaction takes is a limit, too.
-    let etcd = arguments.wants(Kind::Shared.name()).then(|| Etcd::start(home.path())).and_then(Result::ok);
+    // Those that nobody else uses: what a transaction takes is a limit, too.
+    let mut bare = Vec::new();
+    for kind in [ON_ETCD, ON_THREE] {
+        if all.iter().any(|one| one.kind == kind) {
+            bare.push(Bare::start(kind, home.path())?);
+        }
+    }
     let (mut flushes, mut limits) = (Vec::new(), Vec::new());
-    let (mut transactions, mut limits_on_etcd) = (Vec::new(), Vec::new());
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
     let mut of_machine = OfMachine::all(arguments, home.path());
     for number in 1..=arguments.rounds {
@@ -56,17 +67,22 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             let round = round.map_err(|error| format!("hand-over, {}: {error}", one.name))?;
             eprintln!("hand-over {number}/{} {}: {:.0}/s", arguments.rounds, one.name, round.rate);
             one.rounds.push(round);
-            if one.kind != Kind::Echo {
-                for _ in 0..TIMED {
-                    times.push(timed(one.peer.as_ref()).await?);
-                }
+            for _ in 0..TIMED {
+                times.push(match one.kind {
+                    Kind::Echo => trip(one.peer.as_ref()).await?,
+                    _ => timed(one.peer.as_ref()).await?,
+                });
             }
         }
         let trips = all[0].rounds[number - 1].rate;
         limits.push(1.0 / (1.0 / flushes[number - 1] + 1.0 / trips));
-        if let Some(etcd) = &etcd {
-            transactions.push(etcd.transactions_a_second(arguments.round()).await?);
-            limits_on_etcd.push(1.0 / (1.0 / transactions[number - 1] + 1.0 / trips));
+        for bare in &mut bare {
+            let transactions = bare.etcd.transactions_a_second(arguments.round()).await?;
+            bare.transactions.push(transactions);
+            bare.limits.push(1.0 / (1.0 / transactions + 1.0 / trips));
+            for _ in 0..TIMED {
+                bare.times.push(bare.etcd.transaction_after(RESTS).await?);
+            }
         }
         for one in &mut of_machine {
             for _ in 0..TIMED {
@@ -87,14 +103,17 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
             "round trip to hyper",
             short(median(all[0].rounds.iter().map(|round| round.rate))),
             String::new(),
-            String::new(),
+            ms(&times[0]),
         ),
         row("limit: both", short(median(limits.iter().copied())), "1".to_owned(), String::new()),
     ];
-    if etcd.is_some() {
+    let one = |times: &[f64]| median(times.iter().copied());
+    for bare in &bare {
         let rate = |rates: &[f64]| short(median(rates.iter().copied()));
-        rows.push(row("transaction of etcd", rate(&transactions), String::new(), String::new()));
-        rows.push(row("limit with etcd", rate(&limits_on_etcd), String::new(), String::new()));
+        let (transaction, limit) = (format!("transaction of {}", bare.of), format!("limit with {}", bare.of));
+        rows.push(row(&transaction, rate(&bare.transactions), String::new(), ms(&bare.times)));
+        let both = one(&bare.times) + one(&times[0]);
+        rows.push(row(&limit, rate(&bare.limits), String::new(), short(both * 1e3)));
     }
     for (one, times) in all.iter().zip(&times).skip(1) {
         let rate = short(median(one.rounds.iter().map(|round| round.rate)));
@@ -117,11 +136,48 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
         let what = format!("`hand-over`: {} / limit", one.name);
         report.at_least(what, share(one), SHARE_OF_LIMIT);
     }
-    for one in all.iter().filter(|one| one.kind == Kind::Shared && etcd.is_some()) {
-        let what = format!("`hand-over`: {} / limit with etcd", one.name);
-        report.at_least(what, of(one, &limits_on_etcd), SHARE_ON_ETCD);
+    for bare in &bare {
+        for (measured, times_of) in all.iter().zip(&times).filter(|(measured, _)| measured.kind == bare.kind) {
+            let what = format!("`hand-over`: {}: one / limit with {}", measured.name, bare.of);
+            report.at_most(what, one(times_of) / (one(&bare.times) + one(&times[0])), OF_LIMIT_ON_ETCD, "");
+            let what = format!("`hand-over`: {}: a second / limit with {}", measured.name, bare.of);
+            report.at_least(what, of(measured, &bare.limits), SHARE_ON_ETCD);
+        }
     }
     Ok(())
+}
+
+/// An etcd whose only work are transactions like those of a hand-over.
+struct Bare {
+    /// On what kind of it lockserver is measured.
+    kind: Kind,
+    of: &'static str,
+    etcd: Etcd,
+    /// A second, in each round.
+    transactions: Vec<f64>,
+    limits: Vec<f64>,
+    /// Seconds of one, after a pause.
+    times: Vec<f64>,
+    _home: TempDir,
+}
+
+impl Bare {
+    fn start(kind: Kind, home: &Path) -> Result<Self, Fault> {
+        let (of, members) = if kind == ON_THREE { ("etcd of three", 3) } else { ("etcd", 1) };
+        let home = TempDir::with_prefix_in("bare-", home)?;
+        let etcd = Etcd::start(members, home.path())?;
+        Ok(Self { kind, of, etcd, transactions: Vec::new(), limits: Vec::new(), times: Vec::new(), _home: home })
+    }
+}
+
+/// Seconds of a round trip, after the same pause.
+async fn trip(peer: &dyn Peer) -> Result<f64, Fault> {
+    let mut client = peer.client(Lock::One, ROUND_TRIP.requests).await?;
+    client.give_back().await?;
+    tokio::time::sleep(WAITS).await;
+    let begin = Instant::now();
+    client.give_back().await?;
+    Ok(begin.elapsed().as_secs_f64())
 }
 
 /// Seconds from giving back until the next one has it.

@@ -51,7 +51,7 @@ impl Lockserver {
 
     /// Starts it with its store in this etcd, beside the others that have it there.
     pub(crate) fn join(binary: &Path, etcd: &Etcd, home: &Path) -> Result<Self, Fault> {
-        Self::start_with(binary, &format!("etcd:http://{}", etcd.at()), Speech::Json, home)
+        Self::start_with(binary, &format!("etcd:{}", etcd.endpoints()), Speech::Json, home)
     }
 
     fn start_with(binary: &Path, store: &str, speech: Speech, home: &Path) -> Result<Self, Fault> {

@@ -43,10 +43,10 @@ pub(crate) fn start(arguments: &Arguments, kinds: &[Kind]) -> Result<(Vec<Measur
             Ok::<_, Fault>(())
         };
         match kind {
-            Kind::Shared => {
+            Kind::Shared { members } => {
                 for (which, binary) in arguments.lockservers() {
                     let started = add(format!("{}{which}", kind.name()), &|home| {
-                        Ok(Box::new(Lockserver::start_on(binary, Etcd::start(home)?, home)?))
+                        Ok(Box::new(Lockserver::start_on(binary, Etcd::start(members, home)?, home)?))
                     });
                     if let Err(error) = started {
                         absent.push(format!("{}: {}", kind.name(), error.to_string().trim()));
@@ -78,7 +78,7 @@ fn foreign(arguments: &Arguments, kind: Kind, home: &Path) -> Result<Box<dyn Pee
     Ok(match kind {
         Kind::Throttle => Box::new(Throttle::start(home)?),
         Kind::Redis { flushed } => Box::new(Redis::start(flushed, home)?),
-        Kind::Etcd => Box::new(Etcd::start(home)?),
+        Kind::Etcd => Box::new(Etcd::start(1, home)?),
         Kind::Etcdctl => Box::new(Etcdctl::start(home)?),
         Kind::Postgres => Box::new(Postgres::start(home)?),
         _ => match (&arguments.python2, &arguments.published) {

@@ -27,7 +27,7 @@ pub(crate) async fn measure(arguments: &Arguments, report: &mut Report) -> Resul
     for (which, binary) in arguments.lockservers() {
         for (depth, bound) in DEPTHS {
             let home = rounds::home(arguments)?;
-            let etcd = match Etcd::start(home.path()) {
+            let etcd = match Etcd::start(1, home.path()) {
                 Ok(etcd) => etcd,
                 Err(error) => {
                     report.missing(format!("`takeover`: etcd: {}", error.to_string().trim()));

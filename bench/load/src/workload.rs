@@ -11,8 +11,8 @@ pub(crate) enum Kind {
     EchoTcp,
     /// lockserver, in memory or on disk.
     Json { memory: bool },
-    /// lockserver, alone on an etcd of one member.
-    Shared,
+    /// lockserver, alone on an etcd of so many members.
+    Shared { members: usize },
     /// The same as `Json` over XML-RPC.
     XmlRpc { memory: bool },
     /// throttle.
@@ -37,7 +37,8 @@ impl Kind {
             Self::EchoTcp => "TCP echo",
             Self::Json { memory: true } | Self::XmlRpc { memory: true } => "lockserver, memory",
             Self::Json { memory: false } | Self::XmlRpc { memory: false } => "lockserver, sqlite",
-            Self::Shared => "lockserver, etcd",
+            Self::Shared { members: 1 } => "lockserver, etcd",
+            Self::Shared { .. } => "lockserver, etcd of three",
             Self::Throttle => "throttle",
             Self::Redis { flushed: false } => "Redis, memory",
             Self::Redis { flushed: true } => "Redis, flushed",
@@ -70,6 +71,8 @@ pub(crate) struct Workload {
 pub(crate) const MEMORY: Kind = Kind::Json { memory: true };
 pub(crate) const SQLITE: Kind = Kind::Json { memory: false };
 const REDIS: Kind = Kind::Redis { flushed: false };
+pub(crate) const ON_ETCD: Kind = Kind::Shared { members: 1 };
+pub(crate) const ON_THREE: Kind = Kind::Shared { members: 3 };
 pub(crate) const REDIS_FLUSHED: Kind = Kind::Redis { flushed: true };
 const XMLRPC: Kind = Kind::XmlRpc { memory: true };
 
@@ -77,7 +80,7 @@ const OWN: Load = Load { clients: 32, own: true, requests: 2, rate: None };
 
 /// Everybody that has locks, beside the echo that all are compared with.
 const LOCKERS: [Kind; 9] =
-    [Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd, Kind::Shared];
+    [Kind::Echo, MEMORY, Kind::Throttle, REDIS, Kind::Postgres, SQLITE, REDIS_FLUSHED, Kind::Etcd, ON_ETCD];
 /// The same, and what TCP alone allows.
 const WITH_LIMITS: [Kind; 11] = {
     let [echo, memory, throttle, redis, postgres, sqlite, flushed, etcd, shared] = LOCKERS;
@@ -95,8 +98,8 @@ pub(crate) const ALL: [Workload; 6] = [
             (MEMORY, Kind::Echo, 0.75),
             (MEMORY, Kind::Throttle, 1.0),
             (SQLITE, REDIS_FLUSHED, 1.3),
-            (Kind::Shared, Kind::Etcdctl, 5.0),
-            (Kind::Shared, Kind::Etcd, 1.0),
+            (ON_ETCD, Kind::Etcdctl, 5.0),
+            (ON_ETCD, Kind::Etcd, 1.0),
         ],
     },
     Workload {
