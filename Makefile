@@ -32,7 +32,7 @@ screenshots: ## take pictures of the page into target/screenshots, and that of R
 book: ## render the pages into target/book/html with mdBook, if that is installed
 	@scripts/book
 
-jepsen: ## break servers over etcd for MINUTES=30 and judge what their clients were told; SEED=1 chooses the same faults again
+jepsen: ## break servers over etcd for MINUTES=30 and judge what their clients were told; SEED=1 chooses the same faults again on the same kind of machine
 	@scripts/jepsen
 
 planted: ## build the server with each mistake of tests/history/planted, and have the judge of make jepsen find it (some minutes)

@@ -131,5 +131,12 @@ fn cpu_s(pid: u32) -> f64 {
 
 /// A port that nobody has now, for servers that cannot choose one themselves.
 pub(crate) fn free_port() -> Result<u16, Fault> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(free_ports(1)?[0])
+}
+
+/// So many of them, no two the same.
+pub(crate) fn free_ports(count: usize) -> Result<Vec<u16>, Fault> {
+    let listeners = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    Ok(listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<std::io::Result<_>>()?)
 }

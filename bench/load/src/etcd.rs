@@ -3,7 +3,7 @@
 //! Of gRPC only what two unary calls need, on one HTTP/2 connection for each client: the client is to cost as little as that of
 //! lockserver.
 
-use crate::child::{Process, free_port};
+use crate::child::{Process, free_ports};
 use crate::fault::Fault;
 use crate::peer::{Cycle, Lock, Peer, Waits};
 use h2::client::SendRequest;
@@ -130,7 +130,8 @@ struct Member {
 impl Etcd {
     /// Starts a cluster of so many members.
     pub(crate) fn start(members: usize, home: &Path) -> Result<Self, Fault> {
-        let ports = (0..members).map(|_| Ok((free_port()?, free_port()?))).collect::<Result<Vec<_>, Fault>>()?;
+        let ports = free_ports(2 * members)?;
+        let ports: Vec<(u16, u16)> = ports.chunks(2).map(|pair| (pair[0], pair[1])).collect();
         let url = |port: u16| format!("http://{}:{port}", Ipv4Addr::LOCALHOST);
         let all = ports.iter().enumerate().map(|(number, (_, peers))| format!("m{number}={}", url(*peers)));
         let cluster = all.collect::<Vec<_>>().join(",");
@@ -260,6 +261,7 @@ impl Member {
     fn leads(&self) -> bool {
         let ask = || -> io::Result<String> {
             let mut stream = std::net::TcpStream::connect(self.at)?;
+            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
             stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;

@@ -60,6 +60,7 @@ impl Kind {
             Self::KillEverything => "everything killed",
             Self::CutMember => "a member of etcd cut off from the others",
             Self::CutLeader => "etcd's leader cut off from the other members",
+            // One way for a moment only: acknowledgements get lost, too, so that TCP soon falls silent both ways.
             Self::CutLeaderOneWay => "etcd's leader that the others do not hear, or that does not hear them",
             Self::SlowMember => "packets of a member of etcd late",
         }

@@ -87,6 +87,7 @@ impl Kind {
             Self::SetClocks => "wall clocks of the servers set by hours",
             Self::KillServers => "all servers killed",
             Self::DropPackets => "packets between leader and etcd dropped",
+            // One way for a moment only, as TCP misses its acknowledgements. `CutLeaderFromAnswers` and its like stay one-way.
             Self::DropPacketsOneWay => "packets from leader to etcd dropped, or those back",
             Self::SlowLeader => "packets of the leader late",
         }

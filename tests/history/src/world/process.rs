@@ -20,7 +20,11 @@ impl Process {
     pub(super) fn start(&mut self, command: &mut Command, log: &Path) -> io::Result<()> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        self.0 = Some(command.spawn()?);
+        let started = command.spawn();
+        self.0 = Some(
+            started
+                .map_err(|error| io::Error::other(format!("setpriv (Debian's util-linux) does not start: {error}")))?,
+        );
         Ok(())
     }
 

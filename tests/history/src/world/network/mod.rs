@@ -100,10 +100,15 @@ impl Switch {
         let bridge = "link add name bridge type bridge\nlink set bridge up\n";
         let addresses = format!("addr add {SWITCH}/16 dev bridge\naddr add {TO_ETCD}/16 dev bridge\n");
         switch.namespace.tell("ip", &format!("{LOCAL_LAST}{bridge}{addresses}"))?;
-        let slows = |how: &&&str| switch.namespace.tell("tc", &format!("qdisc add dev bridge root {how}\n")).is_ok();
-        switch.slowness = SLOWNESS.iter().find(slows).copied();
-        if switch.slowness.is_some() {
-            switch.namespace.tell("tc", "qdisc del dev bridge root\n")?;
+        for how in SLOWNESS {
+            match switch.namespace.tell("tc", &format!("qdisc add dev bridge root {how}\n")) {
+                Ok(()) => {
+                    switch.namespace.tell("tc", "qdisc del dev bridge root\n")?;
+                    switch.slowness = Some(how);
+                    break;
+                }
+                Err(error) => eprintln!("history: packets cannot be late by {how:?}: {error}"),
+            }
         }
         let switch = Arc::new(switch);
         let mut probe = Host::new(&switch)?;

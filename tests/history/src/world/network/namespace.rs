@@ -54,7 +54,7 @@ impl Namespace {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&done.stderr).replace('\n', " ");
-        Err(io::Error::other(format!("{program}: {}", said.trim())))
+        Err(io::Error::other(format!("{program} (Debian's iproute2): {}", said.trim())))
     }
 
     /// Does that in there.
