@@ -188,6 +188,22 @@ def test_a_leader_that_stood_still_for_longer_than_its_lease_tells_nobody_anythi
         assert [one["token"] for one in far.ok("GET", "/v1/locks/x")["holders"]] == [second["token"]]
 
 
+def test_event_streams_of_a_leader_end_when_another_one_leads(pair):
+    leader, standby = pair.leader(), pair.standby()
+    streams = [urllib.request.urlopen(f"http://{one.address}:{one.port}/v1/events?heartbeat_s=1", timeout=20)
+               for one in (leader, standby)]
+    leader.signal(signal.SIGSTOP)
+    until(lambda: standby.status().get("role") == "leader", LEASE + 15, "the standby leads")
+    leader.signal(signal.SIGCONT)
+    for stream in streams:
+        with contextlib.closing(stream):
+            begun = time.monotonic()
+            # Chunks without a last one are an end, too: of the server that gives them on.
+            with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+                while stream.readline():
+                    assert time.monotonic() < begun + 20, "it goes on, and says nothing of what the next leader does"
+
+
 def test_unmodified_clients_at_a_standby_do_not_notice_that_the_leader_dies(pair, run_client):
     leader, standby = pair.leader(), pair.standby()
     python, env = next(iter(clients().values()))

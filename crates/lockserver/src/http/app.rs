@@ -123,6 +123,14 @@ impl App {
         drop(self.stop.clone().wait_for(|stop| *stop).await);
     }
 
+    /// Resolves when this server does not lead, or no longer.
+    pub(super) async fn deposed(&self) {
+        match &self.service.cluster {
+            Some(cluster) => cluster.deposed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Resolves when who waits may not use one of these locks any longer, because keys or rights have changed; with why.
     pub(super) async fn until_denied(&self, who: &Who, locks: &[LockName]) -> Denied {
         let mut live = self.live.clone();

@@ -168,6 +168,8 @@ impl Reader {
                 },
                 _ = self.live.wait_for(|live| live.auth.access != self.auth.access) => return None,
                 () = self.app.stopping() => return None,
+                // The next leader has the news.
+                () = self.app.deposed() => return None,
                 () = self.connection.closed() => return None,
             }
         }
