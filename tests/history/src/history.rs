@@ -107,6 +107,51 @@ pub struct Fault {
     pub until: Nanos,
 }
 
+/// What a reader of the stream of events was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Which reader.
+    pub reader: u32,
+    /// When it had all of it.
+    pub at: Nanos,
+    /// What.
+    pub word: Word,
+}
+
+/// One thing that a stream of events says, or that happens to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// A server answered with a stream, which the reader had asked to go on after this id.
+    Begun(Option<String>),
+    /// What comes next follows this id.
+    At(String),
+    /// There is nothing new, and this was the last id.
+    Comment(String),
+    /// Events are missing. What comes next follows this id.
+    Reset(String),
+    /// An event.
+    Event(Event),
+    /// The stream broke, or there was none, and why.
+    Broken(String),
+}
+
+/// An event, as a stream tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// From which a reader resumes.
+    pub id: String,
+    /// Its kind, such as `granted`.
+    pub kind: String,
+    /// The lock that it is about.
+    pub lock: String,
+    /// The number of its ticket, if it is about one.
+    pub ticket: Option<u64>,
+    /// The fencing token of a grant.
+    pub token: Option<u64>,
+    /// How its ticket ended.
+    pub ended_as: Option<String>,
+}
+
 /// Everything that a run has recorded.
 #[derive(Debug, Clone, Default)]
 pub struct History {
@@ -114,6 +159,8 @@ pub struct History {
     pub locks: Vec<(String, u32)>,
     /// All calls.
     pub calls: Vec<Call>,
+    /// What readers of events were told, of each in the order of time.
+    pub news: Vec<News>,
     /// All faults.
     pub faults: Vec<Fault>,
     /// Moments at which a leader was dead or cut off for good: the next one cannot have loaded the table before.
@@ -123,12 +170,13 @@ pub struct History {
 }
 
 impl History {
-    /// All of it, one line for each call and fault.
+    /// All of it, one line for each call, fault and event.
     #[must_use]
     pub fn lines(&self) -> String {
         let calls = self.calls.iter().map(|call| format!("{call:?}\n"));
         let faults = self.faults.iter().map(|fault| format!("{fault:?}\n"));
         let takeovers = self.takeovers.iter().map(|at| format!("Takeover {at}\n"));
-        calls.chain(faults).chain(takeovers).collect()
+        let news = self.news.iter().map(|news| format!("{news:?}\n"));
+        calls.chain(faults).chain(takeovers).chain(news).collect()
     }
 }

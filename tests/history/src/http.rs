@@ -1,11 +1,12 @@
-//! One request over a connection of its own, and what can be known of it without an answer.
+//! One request over a connection of its own, and what can be known of it without an answer; or a stream of events.
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::handshake;
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -78,5 +79,25 @@ async fn exchange(
             Ok(()) => asked.await,
             Err(error) => Err(error),
         },
+    }
+}
+
+/// Asks for all events, after this one if it is given. The connection lives as long as the answer.
+///
+/// # Errors
+/// If nothing answers, or with something else than a stream.
+pub(crate) async fn events(at: SocketAddr, after: Option<&str>) -> io::Result<Incoming> {
+    let stream = TcpStream::connect(at).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // It ends with the sender and the answer, or by itself.
+    tokio::spawn(connection);
+    let request = Request::get("/v1/events?heartbeat_s=1").header("host", at.to_string());
+    let request = request.header("authorization", format!("Bearer {SECRET}"));
+    let request = after.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+    let request = request.body(Full::new(Bytes::new())).expect("ids that were told are good");
+    let answer: Response<Incoming> = sender.send_request(request).await.map_err(io::Error::other)?;
+    match answer.status().as_u16() {
+        200 => Ok(answer.into_body()),
+        status => Err(io::Error::other(format!("status {status}"))),
     }
 }

@@ -1,7 +1,7 @@
 //! What came of a run, as it is printed.
 
 use crate::faults::{CHANGE, EtcdNemesis};
-use crate::history::{Answer, Fault, History, Nanos};
+use crate::history::{Answer, Fault, History, Nanos, Word};
 use crate::judge::Finding;
 use crate::run::Plan;
 use crate::world::Network;
@@ -23,6 +23,8 @@ pub struct Report {
     /// How many calls were answered, refused or neither.
     pub calls: [usize; 3],
     grants: usize,
+    /// Events that readers were told, and how often they were told to begin anew.
+    events: [usize; 2],
     changes: usize,
     takeovers: usize,
     /// The longest time without an answer to anybody: from when on, how long, and in which fault.
@@ -60,6 +62,7 @@ impl Report {
             faults: BTreeMap::new(),
             calls: [0; 3],
             grants: 0,
+            events: [0; 2],
             changes: 0,
             takeovers: 0,
             longest: (0, 0, "none"),
@@ -70,6 +73,9 @@ impl Report {
         let mut seen = HashSet::new();
         for history in histories {
             report.takeovers += history.takeovers.len();
+            let count = |what: fn(&Word) -> bool| history.news.iter().filter(|news| what(&news.word)).count();
+            report.events[0] += count(|word| matches!(word, Word::Event(_)));
+            report.events[1] += count(|word| matches!(word, Word::Reset(_)));
             for fault in &history.faults {
                 if fault.kind == CHANGE {
                     report.changes += 1;
@@ -149,6 +155,8 @@ impl fmt::Display for Report {
         let [answered, refused, unknown] = self.calls;
         let all = answered + refused + unknown;
         writeln!(f, "{all} calls: {answered} answered, {refused} refused, {unknown} unknown; {} grants", self.grants)?;
+        let [events, resets] = self.events;
+        writeln!(f, "{events} events were told to readers, and {resets} times that some are missing")?;
         let (from, time, kind) = self.longest;
         writeln!(f, "nobody was answered for {:.1} s from {:.1} s on ({kind})", seconds(time), seconds(from))?;
         writeln!(f, "{} changes of leader, {} of them at a moment that is known", self.changes, self.takeovers)?;

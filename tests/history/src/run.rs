@@ -1,6 +1,6 @@
 //! A run: processes, clients and faults, and what the judge says at its end.
 
-use crate::client::{LOCKS, Late, Shared, Worker, accompany};
+use crate::client::{LOCKS, Late, Shared, Worker, accompany, read_events};
 use crate::faults::{EtcdNemesis, Nemesis, watch_leaders};
 use crate::history::{Fault, History};
 use crate::http::KEY;
@@ -205,6 +205,8 @@ fn employ(stage: &Stage, plan: &Plan, clients: &mut JoinSet<()>) {
         let random = Random::new(seed, u64::from(number) + 100);
         clients.spawn(accompany(Arc::clone(&stage.shared), number, server, random));
         number += 1;
+        let random = Random::new(seed, 2_000_000 + server as u64);
+        clients.spawn(read_events(Arc::clone(&stage.shared), server, random));
     }
 }
 
@@ -297,6 +299,7 @@ impl Stage {
         History {
             locks: LOCKS.map(|(name, size)| (name.to_owned(), size)).to_vec(),
             calls: self.shared.calls(),
+            news: self.shared.news(),
             faults,
             takeovers,
             ended: pair.ended.clone(),

@@ -1,15 +1,18 @@
 //! Clients: each asks, waits, renews and gives back like a program that must not lose track, and records all it was told.
 
 mod companion;
+mod frames;
 mod late;
+mod reader;
 mod wire;
 mod worker;
 
 pub(crate) use companion::accompany;
 pub(crate) use late::Late;
+pub(crate) use reader::read_events;
 pub(crate) use worker::Worker;
 
-use crate::history::{Answer, Ask, Call, Nanos, Told};
+use crate::history::{Answer, Ask, Call, Nanos, News, Told};
 use crate::http::call;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -37,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) servers: Vec<SocketAddr>,
     pub(crate) stop: AtomicBool,
     calls: Mutex<Vec<Call>>,
+    news: Mutex<Vec<News>>,
     /// A server that only its companions reach.
     apart: watch::Sender<Option<usize>>,
     /// See [`crate::history::History::takeovers`].
@@ -54,6 +58,7 @@ impl Shared {
             servers,
             stop: AtomicBool::new(false),
             calls: Mutex::default(),
+            news: Mutex::default(),
             apart: watch::channel(None).0,
             takeovers: watch::channel(Vec::new()).0,
             recent: Mutex::default(),
@@ -82,6 +87,11 @@ impl Shared {
     /// What was asked and answered so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         locked(&self.calls).clone()
+    }
+
+    /// What readers of events were told so far.
+    pub(crate) fn news(&self) -> Vec<News> {
+        locked(&self.news).clone()
     }
 
     /// Whether a client has not been heard of for that long, and still has half as much time.

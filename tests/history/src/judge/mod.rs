@@ -1,10 +1,11 @@
-//! The judge: reads a history and says what in it breaks the rules of `docs/rules.md`.
+//! The judge: reads a history and says what in it breaks the rules of `docs/rules.md`, and what `docs/api.md` says of events.
 //!
 //! A client was told something when its answer arrived, and asked for it when it began to send. What the server did lies
 //! between the two; the judge reports only what no moment in between can explain. Unknown answers may have taken effect, and
 //! refused ones have not.
 
 mod answers;
+mod events;
 mod life;
 mod looks;
 mod order;
@@ -46,6 +47,8 @@ pub enum Promise {
     Order,
     /// One `request_id` makes one ticket.
     RequestIds,
+    /// Streams of events tell all of them, once.
+    Events,
     /// A server ends only when it is told to.
     Service,
 }
@@ -64,6 +67,7 @@ pub fn judge(history: &History) -> Vec<Finding> {
     looks::show_what_was_told(history, &lives, &sizes, &mut findings);
     verified::are_those_of_holders(history, &lives, &mut findings);
     order::first_come_first_served(history, &lives, &mut findings);
+    events::are_complete(history, &lives, &mut findings);
     findings.extend(history.ended.iter().map(|what| Finding { promise: Promise::Service, what: what.clone() }));
     findings
 }

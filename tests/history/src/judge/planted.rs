@@ -4,10 +4,10 @@ use super::{Promise, judge};
 use crate::history::{Answer, Ask, Call, Fault, History, SECOND, Seen, Told};
 
 /// A history in whole seconds.
-struct Story(History);
+pub(super) struct Story(pub(super) History);
 
 impl Story {
-    fn of(size: u32) -> Self {
+    pub(super) fn of(size: u32) -> Self {
         Self(History { locks: vec![("x".to_owned(), size)], ..History::default() })
     }
 
@@ -17,7 +17,7 @@ impl Story {
         self
     }
 
-    fn acquire(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
+    pub(super) fn acquire(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
         let ask = Ask::Acquire { lock: "x".to_owned(), request_id: format!("r{number}"), permits: 1 };
         self.call(sent, answered, ask, answer)
     }
@@ -26,11 +26,11 @@ impl Story {
         self.call(sent, answered, Ask::Wait { ticket: number.to_string(), waits: true }, answer)
     }
 
-    fn renew(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
+    pub(super) fn renew(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
         self.call(sent, answered, Ask::Renew { ticket: number.to_string() }, answer)
     }
 
-    fn release(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
+    pub(super) fn release(self, sent: u64, answered: u64, number: u64, answer: Answer) -> Self {
         self.call(sent, answered, Ask::Release { ticket: number.to_string() }, answer)
     }
 
@@ -58,12 +58,12 @@ impl Story {
     }
 
     /// The leader died or was cut off.
-    fn takeover(mut self, at: u64) -> Self {
+    pub(super) fn takeover(mut self, at: u64) -> Self {
         self.0.takeovers.push(at * SECOND);
         self
     }
 
-    fn breaks(self, promises: &[Promise]) {
+    pub(super) fn breaks(self, promises: &[Promise]) {
         let findings = judge(&self.0);
         let mut broken: Vec<Promise> = findings.iter().map(|finding| finding.promise).collect();
         broken.sort_unstable();
@@ -73,7 +73,7 @@ impl Story {
 }
 
 /// It holds this slot with a lease of 10 s.
-fn held(number: u64, slot: u64, token: u64) -> Answer {
+pub(super) fn held(number: u64, slot: u64, token: u64) -> Answer {
     let ttl = 10 * SECOND;
     Answer::Ticket(Told { id: number.to_string(), number, held: true, slots: vec![slot], token, ttl })
 }

@@ -78,7 +78,7 @@ pub(crate) fn run(seed: u64, plant: Plant) -> Run {
     let (calls, takeovers, ended, counts) = network.take_record();
     let locks = LOCKS.map(|(name, size)| (name.to_owned(), size)).to_vec();
     let faults = faults.borrow().clone();
-    Run { history: History { locks, calls, faults, takeovers, ended }, counts }
+    Run { history: History { locks, calls, faults, takeovers, ended, ..History::default() }, counts }
 }
 
 struct Nemesis {
