@@ -14,7 +14,7 @@ import pytest
 
 from harness import ctl
 from harness.api import Admin, Api
-from harness.etcd import SECRET, Pair
+from harness.etcd import SECRET, Pair, Standing
 from harness.published import clients
 from harness.wait import until
 from harness.wire import get
@@ -188,12 +188,29 @@ def test_a_leader_that_stood_still_for_longer_than_its_lease_tells_nobody_anythi
         assert [one["token"] for one in far.ok("GET", "/v1/locks/x")["holders"]] == [second["token"]]
 
 
+def event_stream(server):
+    address, port = server.at
+    return urllib.request.urlopen(f"http://{address}:{port}/v1/events?heartbeat_s=1", timeout=20)
+
+
 def test_event_streams_of_a_leader_end_when_another_one_leads(pair):
     leader, standby = pair.leader(), pair.standby()
-    streams = [urllib.request.urlopen(f"http://{one.address}:{one.port}/v1/events?heartbeat_s=1", timeout=20)
-               for one in (leader, standby)]
+    they_end([event_stream(leader), event_stream(standby)], leader, lambda: standby.status().get("role") == "leader")
+
+
+def test_event_streams_end_where_the_servers_do_not_know_each_other(make_server, etcd):
+    servers = [make_server({"DEFAULT_LOCK": ""}, f"{SECTIONS}\n[etcd]\nLEASE={LEASE}\n", of=Standing, store=etcd.store).start()
+               for _ in range(2)]
+    leader, standby = servers
+    assert [get(one.at, "/readyz").status for one in servers] == [200, 503]
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        event_stream(standby)
+    they_end([event_stream(leader)], leader, lambda: get(standby.at, "/readyz").status == 200)
+
+
+def they_end(streams, leader, is_taken_over):
     leader.signal(signal.SIGSTOP)
-    until(lambda: standby.status().get("role") == "leader", LEASE + 15, "the standby leads")
+    until(is_taken_over, LEASE + 15, "the standby leads")
     leader.signal(signal.SIGCONT)
     for stream in streams:
         with contextlib.closing(stream):

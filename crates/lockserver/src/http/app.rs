@@ -7,7 +7,7 @@ use super::reads::Reads;
 use super::service::Service;
 use crate::access::Denied;
 use crate::access::{Patterns, Right};
-use crate::engine::{Handle, Presence, Receipt, Standing};
+use crate::engine::{Handle, Presence, Receipt, Role, Standing};
 use axum::body::Body;
 use axum::http::Response;
 use lock_core::{Caller, LockName, TicketView, network_name};
@@ -125,10 +125,9 @@ impl App {
 
     /// Resolves when this server does not lead, or no longer.
     pub(super) async fn deposed(&self) {
-        match &self.service.cluster {
-            Some(cluster) => cluster.deposed().await,
-            None => std::future::pending().await,
-        }
+        let mut role = self.engine.status().watch_role();
+        // The sender lives as long as the engine.
+        drop(role.wait_for(|role| matches!(role, Role::Standby(_))).await);
     }
 
     /// Resolves when who waits may not use one of these locks any longer, because keys or rights have changed; with why.

@@ -79,12 +79,6 @@ impl Cluster {
         matches!(*self.role.borrow(), Role::Leading { .. })
     }
 
-    /// Resolves when this server does not lead, or no longer.
-    pub(super) async fn deposed(&self) {
-        // The sender lives as long as the server.
-        drop(self.role.clone().wait_for(|role| !matches!(role, Role::Leading { .. })).await);
-    }
-
     /// Whether another server leads, and this one reaches it.
     pub(super) fn gives_on(&self) -> bool {
         matches!(&*self.role.borrow(), Role::Standby(Some(leader)) if leader.url.is_some())

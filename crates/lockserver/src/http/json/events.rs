@@ -8,7 +8,7 @@ use super::openapi::Call;
 use super::problem::{Answer, Refusal};
 use super::view;
 use crate::access::{Right, parse_pattern};
-use crate::engine::{EventId, Published};
+use crate::engine::{EngineError, EventId, Published, Role};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
@@ -104,6 +104,10 @@ pub(super) async fn stream(asked: Asked) -> Answer {
     // silence for news.
     if let Some(Target::Lock(lock)) = &filter {
         asked.who.may(Right::Observe, lock)?;
+    }
+    // It would end at once, and look like one in which nothing happens.
+    if let (Role::Standby(_), Some(reason)) = (asked.app.engine.status().role(), asked.app.trouble()) {
+        return Err(EngineError::down(&reason.into(), false).into());
     }
     let resume = asked.header(&LAST_EVENT_ID)?.filter(|text| !text.is_empty()).map(read_id);
     let Some(place) = asked.app.take_stream_place(&asked.caller, EVENT_STREAMS_MAX, &asked.connection) else {
