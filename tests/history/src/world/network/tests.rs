@@ -80,7 +80,7 @@ fn who_may_make_namespaces_has_a_network_of_them() {
 fn a_cut_between_hosts_is_silent_and_one_way() {
     let (network, can) = network();
     if !can {
-        // Then there is no such fault.
+        // Without namespaces no run draws this fault.
         return assert!(!network.has_packets());
     }
     let (mut near_host, mut far_host) = (network.host().unwrap(), network.host().unwrap());
@@ -108,7 +108,7 @@ fn a_cut_between_hosts_is_silent_and_one_way() {
 fn a_cut_from_etcd_leaves_the_rest_of_a_server_alone() {
     let (network, can) = network();
     if !can {
-        // Then there is no such fault.
+        // Without namespaces no run draws this fault.
         return assert!(!network.has_packets());
     }
     let (mut server, other) = (network.host().unwrap(), network.host().unwrap());
@@ -135,7 +135,7 @@ fn what_a_slow_host_sends_is_late() {
     const SIZE: usize = 64 * 1024;
     let (network, can) = network();
     if !can {
-        // Then there is no such fault.
+        // Without namespaces no run draws this fault.
         return assert!(!network.has_slowness());
     }
     assert!(network.has_slowness(), "Linux has one of the two");
